@@ -1,0 +1,2 @@
+//! Runs real gateways.
+fn main() {}
