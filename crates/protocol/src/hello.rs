@@ -1,0 +1,257 @@
+//! The gateway's answer to an accepted `connect`.
+
+mod auth;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+pub use self::auth::HelloAuth;
+use crate::event::StateVersion;
+use crate::open::{Extra, need, open_object, take};
+
+/// `policy.maxPayload` of every release since 2026.2 (2026.1.30: 524288), used when a hello has none.
+pub const DEFAULT_MAX_PAYLOAD: u64 = 26_214_400;
+/// `policy.maxBufferedBytes` of every release since 2026.2, used when a hello has none.
+pub const DEFAULT_MAX_BUFFERED_BYTES: u64 = 52_428_800;
+/// `policy.tickIntervalMs` of all nine releases of 2026 measured, used when a hello has none.
+pub const DEFAULT_TICK_INTERVAL_MS: u64 = 30_000;
+/// Bounds for [`Policy::tick_interval`]: a watchdog under a second would fire on a slow network, one of many minutes would not
+/// notice a dead line.
+pub const TICK_INTERVAL_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+
+/// `hello-ok`. Only `type`, `protocol` and `server.{version, connId}` are required; everything else is kept even if its shape is
+/// new, because a line that cannot come up is worse than a member that is not understood.
+///
+/// `Serialize` writes `***` for the secrets in [`auth`](Self::auth); [`to_wire`](Self::to_wire) writes all of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HelloOk {
+    /// The generation that is spoken from here on.
+    pub protocol: u32,
+    /// Who answers.
+    pub server: ServerInfo,
+    /// What it offers.
+    pub features: Features,
+    /// Its state at this moment.
+    pub snapshot: Snapshot,
+    /// What it asks of clients.
+    pub policy: Policy,
+    /// What was granted. 2026.3.13 and 2026.4 leave it out unless they issue a device token.
+    pub auth: Option<HelloAuth>,
+    /// Everything else, as it came.
+    pub extra: Extra,
+}
+
+open_object! {
+    /// `hello.server`.
+    pub struct ServerInfo {
+        required {
+            /// The release; 2026.1 and 2026.2 say "dev".
+            version: String = "version",
+            /// This connection.
+            conn_id: String = "connId",
+        }
+        optional {
+            /// The build (from 2026.8 on).
+            build_id: String = "buildId",
+            /// This life of the gateway process: another one after a restart (from 2026.8 on).
+            boot_id: String = "bootId",
+        }
+    }
+}
+
+open_object! {
+    /// `hello.features`. A name that is missing here may still work (`sessions.get` does, and no release lists it).
+    pub struct Features: Default {
+        optional {
+            /// Method names.
+            methods: Vec<String> = "methods",
+            /// Event names.
+            events: Vec<String> = "events",
+            /// Capability names (from 2026.7 on).
+            capabilities: Vec<String> = "capabilities",
+        }
+    }
+}
+
+open_object! {
+    /// `hello.snapshot`. It also names absolute paths on the gateway's host.
+    pub struct Snapshot: Default {
+        optional {
+            /// Time since the gateway started, in ms.
+            uptime_ms: u64 = "uptimeMs",
+            /// Versions of the presence and health below.
+            state_version: StateVersion = "stateVersion",
+            /// How session keys are made here.
+            session_defaults: SessionDefaults = "sessionDefaults",
+            /// `token`, `password`, `none`...
+            auth_mode: String = "authMode",
+            /// The configuration in force (from 2026.8 on).
+            applied_config_hash: String = "appliedConfigHash",
+            /// Whether the gateway is taking work.
+            suspension: Suspension = "suspension",
+            /// Who is connected.
+            presence: Vec<Value> = "presence",
+            /// As method `health` answers; may be empty right after a start.
+            health: Value = "health",
+        }
+    }
+}
+
+open_object! {
+    /// `hello.snapshot.suspension`.
+    pub struct Suspension: Default {
+        optional {
+            /// `accepting`, `preparing`, `draining`, `prepared`.
+            phase: String = "phase",
+        }
+    }
+}
+
+open_object! {
+    /// `hello.snapshot.sessionDefaults`.
+    pub struct SessionDefaults: Default {
+        optional {
+            /// The agent of a session key that names none.
+            default_agent_id: String = "defaultAgentId",
+            /// The last part of a main session's key.
+            main_key: String = "mainKey",
+            /// The default agent's main session.
+            main_session_key: String = "mainSessionKey",
+            /// `per-sender`, `global`...
+            scope: String = "scope",
+        }
+    }
+}
+
+open_object! {
+    /// `hello.policy`.
+    pub struct Policy {
+        defaulted {
+            /// Largest frame that the gateway takes, in bytes: 524288 on 2026.1.30, 26214400 since. More is answered with close
+            /// 1009.
+            max_payload: u64 = "maxPayload" or DEFAULT_MAX_PAYLOAD,
+            /// How much the gateway queues for a client that does not read, in bytes.
+            max_buffered_bytes: u64 = "maxBufferedBytes" or DEFAULT_MAX_BUFFERED_BYTES,
+            /// How often the gateway sends `tick`, in ms, as it stands on the wire: see [`Policy::tick_interval`].
+            tick_interval_ms: u64 = "tickIntervalMs" or DEFAULT_TICK_INTERVAL_MS,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_payload: DEFAULT_MAX_PAYLOAD,
+            max_buffered_bytes: DEFAULT_MAX_BUFFERED_BYTES,
+            tick_interval_ms: DEFAULT_TICK_INTERVAL_MS,
+            extra: Extra::default(),
+        }
+    }
+}
+
+impl Policy {
+    /// Time between two `tick` events, within [`TICK_INTERVAL_BOUNDS`].
+    pub fn tick_interval(&self) -> Duration {
+        let (min, max) = TICK_INTERVAL_BOUNDS;
+        Duration::from_millis(self.tick_interval_ms).clamp(min, max)
+    }
+}
+
+impl Features {
+    /// Whether the gateway lists this method. `false` is no proof that it has none.
+    pub fn lists_method(&self, name: &str) -> bool {
+        lists(self.methods.as_deref(), name)
+    }
+
+    /// Whether the gateway lists this event.
+    pub fn lists_event(&self, name: &str) -> bool {
+        lists(self.events.as_deref(), name)
+    }
+
+    /// Whether the gateway has this capability.
+    pub fn has_capability(&self, name: &str) -> bool {
+        lists(self.capabilities.as_deref(), name)
+    }
+}
+
+fn lists(names: Option<&[String]>, name: &str) -> bool {
+    names.is_some_and(|names| names.iter().any(|n| n == name))
+}
+
+const TAG: &str = "hello-ok";
+
+impl HelloOk {
+    /// Whether a response payload is a hello, by its `type`.
+    pub fn is_hello(payload: &Value) -> bool {
+        payload.get("type").and_then(Value::as_str) == Some(TAG)
+    }
+
+    /// The hello as a gateway sends it, secrets included. For simulated gateways and lossless copies only.
+    pub fn to_wire(&self) -> Result<Value, serde_json::Error> {
+        let mut value = serde_json::to_value(self)?;
+        if let (Some(auth), Some(map)) = (&self.auth, value.as_object_mut()) {
+            map.insert("auth".to_owned(), auth.to_wire()?);
+        }
+        Ok(value)
+    }
+
+    /// What the gateway granted, if it says so.
+    pub fn granted_scopes(&self) -> Option<&[crate::connect::Scope]> {
+        self.auth.as_ref()?.scopes.as_deref()
+    }
+}
+
+impl<'de> Deserialize<'de> for HelloOk {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map = Map::deserialize(deserializer)?;
+        let tag: String = need(&mut map, "type")?;
+        if tag != TAG {
+            return Err(serde::de::Error::custom(format_args!("type: not {TAG}")));
+        }
+        Ok(Self {
+            protocol: need(&mut map, "protocol")?,
+            server: need(&mut map, "server")?,
+            features: take_or_empty(&mut map, "features"),
+            snapshot: take_or_empty(&mut map, "snapshot"),
+            policy: take_or_empty(&mut map, "policy"),
+            auth: take(&mut map, "auth"),
+            extra: map.into(),
+        })
+    }
+}
+
+/// An open object decodes from any object, so only something that is none stays behind in `map`.
+fn take_or_empty<T: Default + serde::de::DeserializeOwned>(map: &mut Map<String, Value>, key: &str) -> T {
+    take(map, key).unwrap_or_default()
+}
+
+impl Serialize for HelloOk {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap as _;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", TAG)?;
+        map.serialize_entry("protocol", &self.protocol)?;
+        map.serialize_entry("server", &self.server)?;
+        // One that was no object has stayed in `extra`.
+        if !self.extra.contains_key("features") {
+            map.serialize_entry("features", &self.features)?;
+        }
+        if !self.extra.contains_key("snapshot") {
+            map.serialize_entry("snapshot", &self.snapshot)?;
+        }
+        if !self.extra.contains_key("policy") {
+            map.serialize_entry("policy", &self.policy)?;
+        }
+        if let Some(auth) = &self.auth {
+            map.serialize_entry("auth", auth)?;
+        }
+        for (key, value) in self.extra.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}

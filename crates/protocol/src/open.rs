@@ -1,0 +1,165 @@
+//! Objects that gateways go on extending.
+//!
+//! A typed payload must neither lose members that a newer release adds nor fail because one member changed its type: it keeps
+//! everything it does not understand in [`Extra`], so that decoding and encoding again gives the same JSON.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Members of an object that have no typed field, or did not fit it. `Debug` shows their names only: nobody knows what a newer
+/// release puts into them.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Extra(Map<String, Value>);
+
+impl Deref for Extra {
+    type Target = Map<String, Value>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl From<Map<String, Value>> for Extra {
+    fn from(map: Map<String, Value>) -> Self {
+        Self(map)
+    }
+}
+
+impl From<Extra> for Map<String, Value> {
+    fn from(extra: Extra) -> Self {
+        extra.0
+    }
+}
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Takes a member out of `map` if it has the wanted type; otherwise it stays there.
+pub(crate) fn take<T: DeserializeOwned>(map: &mut Map<String, Value>, key: &str) -> Option<T> {
+    let typed = T::deserialize(map.get(key)?).ok()?;
+    map.remove(key);
+    Some(typed)
+}
+
+/// [`take`] for a member without which the object has no meaning.
+pub(crate) fn need<T: DeserializeOwned, E: serde::de::Error>(
+    map: &mut Map<String, Value>,
+    key: &'static str,
+) -> Result<T, E> {
+    match map.remove(key) {
+        Some(value) => serde_json::from_value(value).map_err(|error| E::custom(format_args!("{key}: {error}"))),
+        None => Err(E::missing_field(key)),
+    }
+}
+
+/// Declares a lossless object: `required` members fail the decoding when absent or odd, `optional` ones become `None` and stay in
+/// `extra`, `defaulted` ones get a value instead. Serde's own `flatten` would fail on an odd member.
+macro_rules! open_object {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident$(: $($derive:path),+)? {
+        $(required { $($(#[$rmeta:meta])* $rfield:ident: $rtype:ty = $rkey:literal,)* })?
+        $(optional { $($(#[$ometa:meta])* $ofield:ident: $otype:ty = $okey:literal,)* })?
+        $(defaulted { $($(#[$dmeta:meta])* $dfield:ident: $dtype:ty = $dkey:literal or $dvalue:expr,)* })?
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq$($(, $derive)+)?)]
+        $vis struct $name {
+            $($($(#[$rmeta])* $vis $rfield: $rtype,)*)?
+            $($($(#[$ometa])* $vis $ofield: Option<$otype>,)*)?
+            $($($(#[$dmeta])* $vis $dfield: $dtype,)*)?
+            /// Everything else, as it came.
+            $vis extra: $crate::open::Extra,
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut map = serde_json::Map::deserialize(deserializer)?;
+                Ok(Self {
+                    $($($rfield: $crate::open::need(&mut map, $rkey)?,)*)?
+                    $($($ofield: $crate::open::take(&mut map, $okey),)*)?
+                    $($($dfield: $crate::open::take(&mut map, $dkey).unwrap_or($dvalue),)*)?
+                    extra: map.into(),
+                })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                use serde::ser::SerializeMap as _;
+                let mut map = serializer.serialize_map(None)?;
+                $($(map.serialize_entry($rkey, &self.$rfield)?;)*)?
+                $($(if let Some(value) = &self.$ofield {
+                    map.serialize_entry($okey, value)?;
+                })*)?
+                $($(if !self.extra.contains_key($dkey) {
+                    map.serialize_entry($dkey, &self.$dfield)?;
+                })*)?
+                for (key, value) in self.extra.iter() {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    };
+}
+
+pub(crate) use open_object;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    open_object! {
+        /// For the tests.
+        struct Sample {
+            required { id: String = "id", }
+            optional { at_ms: u64 = "atMs", names: Vec<String> = "names", }
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_absent_or_odd_survives_the_round_trip() {
+        for value in [
+            json!({"id": "a"}),
+            json!({"id": "a", "atMs": 5, "names": ["x"], "new": {"deep": [1, null]}}),
+            json!({"id": "a", "atMs": "5", "names": null}),
+            json!({"id": "a", "atMs": 5.5, "names": [1]}),
+        ] {
+            let sample: Sample = serde_json::from_value(value.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&sample).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn a_typed_member_is_taken_out_of_the_rest() {
+        let sample: Sample = serde_json::from_value(json!({"id": "a", "atMs": 5, "names": 7})).unwrap();
+        assert_eq!((sample.at_ms, &sample.names), (Some(5), &None));
+        assert_eq!(sample.extra.keys().collect::<Vec<_>>(), ["names"]);
+    }
+
+    #[test]
+    fn a_required_member_must_be_there_and_have_its_type() {
+        let error = |value| serde_json::from_value::<Sample>(value).unwrap_err().to_string();
+        assert_eq!(error(json!({})), "missing field `id`");
+        assert!(
+            error(json!({"id": 1})).starts_with("id: "),
+            "{}",
+            error(json!({"id": 1}))
+        );
+        assert!(serde_json::from_value::<Sample>(json!([])).is_err());
+    }
+
+    #[test]
+    fn debug_names_unknown_members_without_their_values() {
+        let sample: Sample = serde_json::from_value(json!({"id": "a", "newToken": "hunter2"})).unwrap();
+        let text = format!("{sample:?}");
+        assert!(text.contains("newToken") && !text.contains("hunter2"), "{text}");
+    }
+}
