@@ -1,2 +1,7 @@
-//! Runs real gateways.
-fn main() {}
+//! The runner's binary; all work is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    windlass_interop::commands::main()
+}

@@ -1,0 +1,37 @@
+//! All scenarios. A new one is a file here, a `mod` line and a line in [`ALL`].
+
+mod echo;
+mod health;
+
+use crate::scenario::Scenario;
+
+/// Every scenario, in the order in which they run and stand in the table.
+pub const ALL: &[Scenario] = &[health::SCENARIO, echo::SCENARIO];
+
+/// The scenario of this name.
+pub fn by_name(name: &str) -> Option<Scenario> {
+    ALL.iter().find(|scenario| scenario.name == name).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_is_a_listed_scenario() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/scenarios");
+        let files = fs::read_dir(folder).expect("the folder is there").count();
+        assert_eq!(files, ALL.len());
+    }
+
+    #[test]
+    fn names_are_unique_and_fit_a_command_line() {
+        let names: HashSet<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(names.iter().all(|name| name.chars().all(fits)), "{names:?}");
+        assert!(names.iter().all(|name| by_name(name).is_some()));
+    }
+}
