@@ -1,1 +1,26 @@
-//! Windlass.
+#![doc = include_str!("../README.md")]
+
+mod call;
+mod gateway;
+pub mod identity;
+mod runtime;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+
+pub use call::{Call, DEFAULT_TIMEOUT, ReplyError};
+pub use gateway::{EVENT_QUEUE, Gateway};
+pub use runtime::{StartError, Windlass, WindlassBuilder};
+
+pub use windlass_actors::line::{LineError, LineState, LineStatus};
+pub use windlass_actors::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
+pub use windlass_actors::transport;
+pub use windlass_actors::{
+    Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,
+    InvalidEndpoint, MemoryTokens, RegistryError, TcpConnector, TlsPolicy, TokenStoreError, TokioClock,
+};
+pub use windlass_protocol as protocol;
+pub use windlass_protocol::connection::Resend;
+pub use windlass_protocol::{
+    CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, Secret, TimedOut,
+};

@@ -1,1 +1,36 @@
-//! windlass-actors
+//! The machine behind Windlass: one supervised line per gateway, as actors on one thread.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`machine`] | one thread's worth: the registry and its lines |
+//! | `registry` | the actor that takes gateways in and lets them go |
+//! | `supervision` | what keeps a line up: start, end, decision, wait |
+//! | `connection` | the actor of one incarnation: dial, handshake, drive |
+//! | [`line`] | what stays: handle, calls, status, memory |
+//! | [`routing`] | events to subscribers |
+//! | [`transport`] | TCP, TLS, WebSocket |
+//!
+//! This is the only crate that names actix.
+
+mod clock;
+mod connection;
+mod endpoint;
+pub mod line;
+pub mod machine;
+mod registry;
+pub mod routing;
+mod spec;
+mod supervision;
+mod tokens;
+pub mod transport;
+
+pub use clock::{Clock, TokioClock};
+pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use line::{Line, LineEnds, LineError, LineState, LineStatus, OutgoingCall};
+pub use machine::{Machine, MachineConfig, MachineHandle};
+pub use registry::{Inspection, RegistryError};
+pub use routing::{Event, EventFilter, LineEvent, Marker, Subscription};
+pub use spec::GatewaySpec;
+pub use supervision::IntensityPolicy;
+pub use tokens::{DeviceTokenStore, MemoryTokens, TokenStoreError};
+pub use transport::{Connector, DialError, Fingerprint, Header, TcpConnector, TlsPolicy, UpgradeError};

@@ -1,0 +1,330 @@
+//! The future that owns an established socket: everything that goes in or out passes here.
+//!
+//! One turn: orders, then up to a budget of frames in, then everything that waits out, one flush, then the timers. A
+//! flush for each turn and not for each frame is what makes throughput: a system call costs more than a frame.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use futures_util::{Sink as _, Stream as _};
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
+use windlass_protocol::connection::{Answered, Gap, IgnoredFrame, Received, Session, Vigil};
+use windlass_protocol::{CloseReason, EventFrame};
+
+use super::establish::{Established, broken, close_reason};
+use super::{Exit, Order};
+use crate::line::LineState;
+use crate::routing::{Event, Marker};
+use crate::supervision::LineContext;
+use crate::transport::{Pulse, Socket};
+
+/// Frames read in one turn. Small, so that calls that wait to be written don't wait for long.
+const READ_BUDGET: usize = 32;
+/// Frames read in one turn when many calls are under way: then answers are what everybody waits for.
+const BUSY_READ_BUDGET: usize = 256;
+/// How many calls under way count as many.
+const BUSY: usize = 128;
+/// How long a closing handshake may take before the socket is dropped, as in the reference client.
+const CLOSE_GRACE: Duration = Duration::from_millis(250);
+
+struct Driver {
+    line: Rc<LineContext>,
+    socket: Socket,
+    session: Session,
+    pulse: Pulse,
+    orders: mpsc::Receiver<Order>,
+    timer: Pin<Box<Sleep>>,
+    /// What the timer is set to. It may come early: then there is nothing to do, and it is set again.
+    timer_at: Instant,
+    /// Something was written, or is to be written by the WebSocket itself (a pong).
+    unflushed: bool,
+    draining: Option<Instant>,
+}
+
+/// Drives a socket until it breaks, or until it is told to stop.
+pub(super) async fn drive(line: Rc<LineContext>, established: Established, orders: mpsc::Receiver<Order>) -> Exit {
+    let Established { socket, session, pulse } = established;
+    let timer_at = session.watchdog.next_check();
+    let timer = Box::pin(sleep_until(timer_at.into()));
+    let mut driver = Driver {
+        line,
+        socket,
+        session,
+        pulse,
+        orders,
+        timer,
+        timer_at,
+        unflushed: false,
+        draining: None,
+    };
+    let exit = poll_fn(|cx| driver.poll_turn(cx)).await;
+    driver.finish(exit).await
+}
+
+impl Driver {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        match self.turn(cx) {
+            Ok(Turn::Again) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Ok(Turn::Wait) => Poll::Pending,
+            Err(exit) => Poll::Ready(exit),
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
+        let now = self.line.machine.clock.now();
+        self.take_orders(cx)?;
+        let turn = self.read(cx)?;
+        if self.pulse.take() {
+            self.session.watchdog.heard(now);
+        }
+        self.write(cx, now)?;
+        self.look_at_the_clock(cx)?;
+        Ok(turn)
+    }
+
+    fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
+        while let Poll::Ready(order) = self.orders.poll_recv(cx) {
+            match order {
+                Some(Order::Drain(until)) => {
+                    self.draining = Some(until);
+                    self.line.desk.borrow_mut().close_inbox();
+                    self.line.status.transition(
+                        LineState::Draining {
+                            until: self.line.machine.wall_at(until),
+                        },
+                        None,
+                    );
+                }
+                Some(Order::Close) | None => return Err(Exit::Stopped),
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
+        let busy = self.line.desk.borrow().calls.in_flight() > BUSY;
+        for _ in 0..if busy { BUSY_READ_BUDGET } else { READ_BUDGET } {
+            match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Pending => return Ok(Turn::Wait),
+                Poll::Ready(None) => return Err(Exit::Closed(CloseReason::abnormal())),
+                Poll::Ready(Some(Err(error))) => return Err(broken(error)),
+                Poll::Ready(Some(Ok(message))) => self.take_message(message)?,
+            }
+        }
+        Ok(Turn::Again)
+    }
+
+    fn take_message(&mut self, message: Message) -> Result<(), Exit> {
+        match message {
+            Message::Text(text) => self.take_text(text),
+            // Gateways read binary frames as text (2026.3.13, 2026.9.6), so this does too.
+            Message::Binary(bytes) => {
+                if let Ok(text) = Utf8Bytes::try_from(bytes) {
+                    self.take_text(text);
+                } else {
+                    tracing::warn!(gateway = %self.line.id, "a binary frame that is no text was ignored");
+                }
+            }
+            Message::Close(frame) => return Err(Exit::Closed(close_reason(frame))),
+            // The WebSocket answers a ping by itself, when it is flushed.
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => self.unflushed = true,
+        }
+        Ok(())
+    }
+
+    fn take_text(&mut self, text: Utf8Bytes) {
+        let Ok(text) = ByteString::try_from(Bytes::from(text)) else {
+            return;
+        };
+        match self.session.receive(&text) {
+            Received::Answer { id, outcome } => {
+                let answered = self.line.desk.borrow_mut().calls.answer(id, outcome, &text);
+                if answered == Answered::Stray {
+                    tracing::debug!(gateway = %self.line.id, id = id.number(), "an answer that no call waits for");
+                }
+            }
+            Received::Event { event, gap } => publish(&self.line, &self.session, &event, gap, &text),
+            Received::Ignored(why) => ignored(&self.line, &why),
+        }
+    }
+
+    /// Writes all that waits, as far as the socket takes it, and flushes once.
+    ///
+    /// While a flush is under way nothing more is written: that bounds the WebSocket's buffer by one turn's frames.
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Exit> {
+        loop {
+            let mut desk = self.line.desk.borrow_mut();
+            desk.poll_inbox(cx, now);
+            drop(desk);
+            if self.unflushed && self.poll_flush(cx)?.is_pending() {
+                return Ok(());
+            }
+            if !self.write_waiting(cx, now)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether anything was written.
+    fn write_waiting(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Exit> {
+        let (generation, max_payload) = (self.session.generation(), self.session.max_payload());
+        let mut desk = self.line.desk.borrow_mut();
+        let mut wrote = false;
+        while let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
+            ready.map_err(broken)?;
+            let Some(frame) = desk.calls.next_frame(now, generation, max_payload) else {
+                break;
+            };
+            Pin::new(&mut self.socket)
+                .start_send(Message::text(frame))
+                .map_err(broken)?;
+            wrote = true;
+        }
+        self.unflushed |= wrote;
+        Ok(wrote)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Exit> {
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Pending => Ok(Poll::Pending),
+            Poll::Ready(Err(error)) => Err(broken(error)),
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                Ok(Poll::Ready(()))
+            }
+        }
+    }
+
+    fn look_at_the_clock(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
+        loop {
+            let now = self.line.machine.clock.now();
+            self.end_of_drain(now)?;
+            match self.session.watchdog.check(now) {
+                Vigil::Alive => {}
+                Vigil::Probe => self.probe(cx)?,
+                Vigil::Dead => return Err(Exit::Silent(self.session.watchdog.silence(now))),
+            }
+            if self
+                .line
+                .desk
+                .borrow()
+                .calls
+                .next_deadline()
+                .is_some_and(|deadline| deadline <= now)
+            {
+                self.line.desk.borrow_mut().calls.expire(now);
+            }
+            if self.poll_timer(cx, now).is_pending() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn end_of_drain(&self, now: Instant) -> Result<(), Exit> {
+        match self.draining {
+            Some(until) if now >= until || self.line.desk.borrow().calls.is_empty() => Err(Exit::Stopped),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks a quiet gateway for a sign of life. A socket that takes nothing is not asked: it is about to be given up.
+    fn probe(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
+        if let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
+            ready.map_err(broken)?;
+            Pin::new(&mut self.socket)
+                .start_send(Message::Ping(Bytes::new()))
+                .map_err(broken)?;
+            self.unflushed = true;
+            let _ = self.poll_flush(cx)?;
+        }
+        Ok(())
+    }
+
+    /// Ready when the timer was due and has been set anew: then the clock is to be looked at once more.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let next = [
+            Some(self.session.watchdog.next_check()),
+            self.line.desk.borrow().calls.next_deadline(),
+            self.draining,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(now);
+        // A timer that comes early costs one idle turn; setting it at each turn costs more.
+        if next < self.timer_at || self.timer.is_elapsed() {
+            self.timer_at = next;
+            self.timer.as_mut().reset(next.into());
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        if next > now {
+            self.poll_rearmed(cx, next)
+        } else {
+            Poll::Ready(())
+        }
+    }
+
+    /// The timer came early: sets it to when there is something to do.
+    fn poll_rearmed(&mut self, cx: &mut Context<'_>, next: Instant) -> Poll<()> {
+        self.timer_at = next;
+        self.timer.as_mut().reset(next.into());
+        self.timer.as_mut().poll(cx)
+    }
+
+    /// Ends the connection for the caller's eyes, and says goodbye where that was our wish.
+    async fn finish(mut self, exit: Exit) -> Exit {
+        if self.session.announced_end() {
+            self.line.memory.borrow_mut().expect_restart();
+        }
+        if matches!(exit, Exit::Stopped) {
+            let frame = CloseFrame {
+                code: CloseCode::Normal,
+                reason: "".into(),
+            };
+            let goodbye: Result<Result<(), Error>, _> = timeout(CLOSE_GRACE, self.socket.close(Some(frame))).await;
+            if !matches!(goodbye, Ok(Ok(()))) {
+                tracing::debug!(gateway = %self.line.id, "the socket was dropped without a closing handshake");
+            }
+        }
+        exit
+    }
+}
+
+enum Turn {
+    /// More may be there to read.
+    Again,
+    /// Everything was read.
+    Wait,
+}
+
+fn publish(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: Option<Gap>, text: &ByteString) {
+    if let Some(gap) = gap {
+        tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "the gateway dropped events");
+        line.router.mark(&Marker::Gap(gap));
+    }
+    line.router.publish(&event.name, event.payload.as_str(), || Event {
+        name: event.name.as_ref().into(),
+        payload: event.payload.to_owned_in(text),
+        seq: event.seq,
+        generation: session.generation(),
+    });
+}
+
+fn ignored(line: &LineContext, why: &IgnoredFrame) {
+    if let IgnoredFrame::ForeignId(Some(error)) = why {
+        tracing::warn!(gateway = %line.id, %error, "a frame was ignored: {why}");
+    } else {
+        tracing::warn!(gateway = %line.id, "a frame was ignored: {why}");
+    }
+}

@@ -1,0 +1,128 @@
+//! From nothing to hello-ok.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::tungstenite::{self, Message};
+use windlass_protocol::connection::{Continuity, Handshake, HandshakeStep, Session};
+use windlass_protocol::{CloseCode, CloseReason, HelloOk};
+
+use super::Exit;
+use crate::clock::sleep_until;
+use crate::line::LineState;
+use crate::routing::Marker;
+use crate::supervision::LineContext;
+use crate::transport::{Pulse, Socket, upgrade};
+
+/// A connection on which calls can go.
+pub(super) struct Established {
+    pub(super) socket: Socket,
+    pub(super) session: Session,
+    pub(super) pulse: Pulse,
+}
+
+/// Waits for a place among the attempts that may run at a time, and makes one.
+pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exit> {
+    let machine = &line.machine;
+    let _place = machine.gate.acquire().await.map_err(|_| Exit::Stopped)?;
+    let spec = line.spec();
+    let io = machine
+        .connector
+        .dial(&spec.endpoint, &spec.tls)
+        .await
+        .map_err(Exit::Dial)?;
+    let pulse = Pulse::default();
+    let query = spec.token.as_ref().filter(|_| spec.token_in_query);
+    let mut socket = upgrade(io, pulse.clone(), &spec.endpoint, &spec.headers, query)
+        .await
+        .map_err(Exit::Upgrade)?;
+    let hello = shake_hands(line, &mut socket).await?;
+    let session = begin(line, hello);
+    Ok(Established { socket, session, pulse })
+}
+
+async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<HelloOk, Exit> {
+    let clock = &line.machine.clock;
+    let id = line.desk.borrow_mut().calls.fresh_id();
+    let mut handshake = Handshake::begin(id, clock.now());
+    loop {
+        let message = tokio::select! {
+            message = socket.next() => message,
+            () = sleep_until(handshake.deadline()) => return Err(Exit::Handshake(handshake.late())),
+        };
+        let Some(text) = text_of(message)? else { continue };
+        let sign = |challenge: &_| {
+            line.memory
+                .borrow()
+                .connect_params(&line.spec(), challenge, clock.wall())
+        };
+        match handshake.receive(&text, clock.now(), sign).map_err(Exit::Handshake)? {
+            HandshakeStep::Wait => {}
+            HandshakeStep::Send(frame) => socket.send(Message::text(frame)).await.map_err(broken)?,
+            HandshakeStep::Up(hello) => return Ok(*hello),
+            HandshakeStep::Refused(refusal) => return Err(Exit::Refused(Box::new(refusal))),
+        }
+    }
+}
+
+/// The text of a message that carries a frame; nothing for pings and pongs.
+fn text_of(message: Option<Result<Message, tungstenite::Error>>) -> Result<Option<tungstenite::Utf8Bytes>, Exit> {
+    match message {
+        Some(Ok(Message::Text(text))) => Ok(Some(text)),
+        Some(Ok(Message::Binary(bytes))) => Ok(tungstenite::Utf8Bytes::try_from(bytes).ok()),
+        Some(Ok(Message::Close(frame))) => Err(Exit::Closed(close_reason(frame))),
+        Some(Ok(_)) => Ok(None),
+        Some(Err(error)) => Err(broken(error)),
+        None => Err(Exit::Closed(CloseReason::abnormal())),
+    }
+}
+
+pub(super) fn close_reason(frame: Option<tungstenite::protocol::CloseFrame>) -> CloseReason {
+    match frame {
+        Some(frame) => CloseReason::new(CloseCode(frame.code.into()), frame.reason.as_str()),
+        None => CloseReason::new(CloseCode::NO_STATUS, ""),
+    }
+}
+
+pub(super) fn broken(error: tungstenite::Error) -> Exit {
+    use tungstenite::error::{CapacityError, ProtocolError};
+    match error {
+        tungstenite::Error::ConnectionClosed
+        | tungstenite::Error::AlreadyClosed
+        | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            Exit::Closed(CloseReason::abnormal())
+        }
+        tungstenite::Error::Io(error) => Exit::Lost(error.kind().to_string()),
+        tungstenite::Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => Exit::Lost(format!(
+            "the gateway sent a message of {size} bytes, more than the {max_size} that are taken"
+        )),
+        other => Exit::Lost(other.to_string()),
+    }
+}
+
+/// Makes the new connection the line's: its generation, its state, its place in the event stream.
+fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
+    let now = line.machine.clock.now();
+    let generation = line.status.next_generation();
+    let session = Session::begin(generation, &hello, now);
+    let continuity = line.memory.borrow_mut().met(&hello, now);
+    // Nothing reads these two again, and they are most of a hello-ok.
+    hello.snapshot.presence = None;
+    hello.snapshot.health = None;
+    line.status.transition(LineState::Up { hello: Arc::new(hello) }, None);
+    let gateway_restarted = match continuity {
+        Some(Continuity::Same) => Some(false),
+        Some(Continuity::Restarted) => Some(true),
+        Some(Continuity::Unknown) | None => None,
+    };
+    line.router.mark(&Marker::Reconnected {
+        generation,
+        gateway_restarted,
+    });
+    line.desk
+        .borrow_mut()
+        .calls
+        .restored(continuity.unwrap_or(Continuity::Unknown), now);
+    session
+}

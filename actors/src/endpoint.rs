@@ -1,0 +1,178 @@
+//! Where a gateway listens.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// A gateway's address: `ws://host:port/path` or `wss://…`.
+///
+/// Never holds a secret: user names, passwords and query strings are refused, so it can stand in any log.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    secure: bool,
+    host: Host<String>,
+    port: u16,
+    path: String,
+}
+
+/// Why a text is no gateway address. The text is not repeated, since it may hold a token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidEndpoint {
+    /// Not a URL.
+    #[error("the gateway URL can't be read ({0}); it looks like ws://host:18789 or wss://host")]
+    Syntax(#[from] url::ParseError),
+    /// Another scheme.
+    #[error("the gateway URL begins with {0}://; it has to begin with ws:// or wss://")]
+    Scheme(String),
+    /// No host.
+    #[error("the gateway URL has no host")]
+    NoHost,
+    /// A user name or password.
+    #[error("the gateway URL holds a user name or password; give the token separately")]
+    Credentials,
+    /// A query or a fragment; older tools put `?token=` there.
+    #[error("the gateway URL holds a query (?…) or fragment (#…); give the token separately")]
+    Query,
+}
+
+impl Endpoint {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// [`InvalidEndpoint`] says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
+        let url = Url::parse(text.trim())?;
+        let secure = match url.scheme() {
+            "ws" => false,
+            "wss" => true,
+            other => return Err(InvalidEndpoint::Scheme(other.into())),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidEndpoint::Credentials);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidEndpoint::Query);
+        }
+        Ok(Self {
+            secure,
+            host: url.host().ok_or(InvalidEndpoint::NoHost)?.to_owned(),
+            port: url.port().unwrap_or(if secure { 443 } else { 80 }),
+            path: url.path().to_owned(),
+        })
+    }
+
+    /// Whether the line is encrypted.
+    pub const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The host as it is looked up (an IPv6 address without brackets).
+    pub fn host(&self) -> String {
+        match &self.host {
+            Host::Ipv6(address) => address.to_string(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the host is this machine by its address: `localhost`, 127.0.0.0/8 or `::1`.
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Domain(name) => name == "localhost",
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        }
+    }
+
+    /// What a browser on the gateway's own page would send as `Origin`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority())
+    }
+
+    fn authority(&self) -> String {
+        let default = if self.secure { 443 } else { 80 };
+        if self.port == default {
+            self.host.to_string()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        let path = if self.path == "/" { "" } else { &self.path };
+        write!(f, "{scheme}://{}{path}", self.authority())
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = InvalidEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_shown_alike() {
+        for (text, shown, host, port) in [
+            ("ws://127.0.0.1:18789", "ws://127.0.0.1:18789", "127.0.0.1", 18789),
+            (" wss://gw.example/ ", "wss://gw.example", "gw.example", 443),
+            (
+                "wss://gw.example:8443/claw",
+                "wss://gw.example:8443/claw",
+                "gw.example",
+                8443,
+            ),
+            ("ws://[::1]:9", "ws://[::1]:9", "::1", 9),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!(
+                (endpoint.to_string().as_str(), endpoint.host().as_str(), endpoint.port()),
+                (shown, host, port)
+            );
+        }
+    }
+
+    #[test]
+    fn what_could_carry_a_secret_is_refused_without_being_repeated() {
+        for text in ["ws://user:s3cret@h", "ws://h/?token=s3cret", "ws://h/#s3cret"] {
+            let error = Endpoint::parse(text).unwrap_err();
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+        assert_eq!(
+            Endpoint::parse("http://h").unwrap_err(),
+            InvalidEndpoint::Scheme("http".into())
+        );
+    }
+
+    #[test]
+    fn loopback_is_told_by_the_address() {
+        for (text, loopback) in [
+            ("ws://localhost:1", true),
+            ("ws://127.8.0.1", true),
+            ("ws://[::1]", true),
+            ("ws://10.0.0.1", false),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().is_loopback(), loopback, "{text}");
+        }
+    }
+}

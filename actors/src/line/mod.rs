@@ -1,0 +1,161 @@
+//! A line: what stays the same while its connections come and go.
+//!
+//! Callers hold a [`Line`] from any thread; its other half, [`LineEnds`], lives on the machine's thread.
+//!
+//! ```text
+//!   any thread                          the machine's thread
+//!   Line ── inbox (bounded) ─────────▶ Desk: the calls, held by whoever is in charge just now
+//!        ◀─ status (watch) ──────────── StatusCell: the line's state machine
+//!        ◀─ subscriptions (bounded) ─── Router: every event, once
+//! ```
+
+mod call;
+mod desk;
+mod memory;
+mod status;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use windlass_protocol::connection::CallLimits;
+use windlass_protocol::{CallError, GatewayId, NotSent, RawJson};
+
+pub use call::OutgoingCall;
+pub(crate) use call::Reply;
+pub(crate) use desk::{Desk, hold};
+pub(crate) use memory::Memory;
+pub(crate) use status::StatusCell;
+pub use status::{LineError, LineState, LineStatus};
+
+use crate::clock::Clock;
+use crate::routing::{EventFilter, Router, Subscription};
+
+/// What callers put into a line's inbox.
+pub(crate) enum LineMessage {
+    /// A call.
+    Call(Box<OutgoingCall>, Reply),
+    /// A caller went away: its place can be freed.
+    Cancelled,
+}
+
+/// How many messages an inbox holds. It is emptied at each turn of the line, so this only has to take what arrives
+/// within one: a burst of a thousand callers.
+const INBOX: usize = 1024;
+
+/// One gateway's line, for callers. Cheap to share; usable from any thread.
+pub struct Line {
+    id: GatewayId,
+    clock: Arc<dyn Clock>,
+    inbox: mpsc::Sender<LineMessage>,
+    status: watch::Receiver<LineStatus>,
+    router: Arc<Router>,
+}
+
+/// The machine's half of a line.
+pub struct LineEnds {
+    pub(crate) inbox: mpsc::Receiver<LineMessage>,
+    pub(crate) status: StatusCell,
+    pub(crate) router: Arc<Router>,
+    pub(crate) limits: CallLimits,
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for LineEnds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LineEnds").finish_non_exhaustive()
+    }
+}
+
+impl Line {
+    /// Makes both halves of a line.
+    pub fn new(id: GatewayId, limits: CallLimits, clock: Arc<dyn Clock>) -> (Self, LineEnds) {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let (cell, status) = StatusCell::new(id.clone(), Arc::clone(&clock));
+        let router = Arc::new(Router::default());
+        let ends = LineEnds {
+            inbox,
+            status: cell,
+            router: Arc::clone(&router),
+            limits,
+        };
+        (
+            Self {
+                id,
+                clock,
+                inbox: sender,
+                status,
+                router,
+            },
+            ends,
+        )
+    }
+
+    /// The gateway's id.
+    pub const fn id(&self) -> &GatewayId {
+        &self.id
+    }
+
+    /// The time by which deadlines are given.
+    pub fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The line's state, watchable.
+    pub fn status(&self) -> watch::Receiver<LineStatus> {
+        self.status.clone()
+    }
+
+    /// Receives events from now on. `capacity` is how many wait for a slow subscriber before some are lost, which is
+    /// told by a marker.
+    pub fn subscribe(&self, filter: EventFilter, capacity: usize) -> Subscription {
+        self.router.subscribe(filter, capacity)
+    }
+
+    /// Calls the gateway.
+    ///
+    /// Must run within a tokio runtime with time. Dropping the future cancels the call: it is not sent if it was not
+    /// yet, and its place is freed.
+    ///
+    /// # Errors
+    /// [`CallError`]: one of the four ends that are not a payload, by the call's deadline at the latest.
+    pub async fn call(&self, call: OutgoingCall) -> Result<RawJson, CallError> {
+        let (reply, mut end) = oneshot::channel();
+        let deadline = call.deadline;
+        let message = LineMessage::Call(Box::new(call), Reply::new(reply));
+        match self.inbox.try_send(message) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(NotSent::Closed.into()),
+            Err(mpsc::error::TrySendError::Full(message)) => self.wait_for_room(message, deadline).await?,
+        }
+        let cancel = CancelOnDrop(&self.inbox);
+        let end = (&mut end).await;
+        std::mem::forget(cancel);
+        // The slot was dropped unused only if the inbox died with the call still in it.
+        end.unwrap_or_else(|_| Err(NotSent::Closed.into()))
+    }
+
+    async fn wait_for_room(&self, message: LineMessage, deadline: Instant) -> Result<(), CallError> {
+        let waited = deadline.saturating_duration_since(self.now());
+        match tokio::time::timeout_at(deadline.into(), self.inbox.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(NotSent::Closed.into()),
+            Err(_) => Err(NotSent::NotReady { waited }.into()),
+        }
+    }
+}
+
+/// Tells the line that a caller went away, so that the place is freed now and not at the deadline.
+struct CancelOnDrop<'a>(&'a mpsc::Sender<LineMessage>);
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        // A full inbox wakes the line anyway, and it looks for abandoned calls whenever a deadline comes.
+        let _ = self.0.try_send(LineMessage::Cancelled);
+    }
+}

@@ -1,0 +1,67 @@
+//! What is configured for one gateway.
+
+use std::sync::Arc;
+
+use windlass_protocol::connection::{BackoffPolicy, CallLimits};
+use windlass_protocol::{CAP_TOOL_EVENTS, ClientInfo, DeviceIdentity, GatewayId, Scope, Secret};
+
+use crate::supervision::IntensityPolicy;
+use crate::transport::Header;
+use crate::{Endpoint, TlsPolicy};
+
+/// A gateway as its line is told to reach it. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct GatewaySpec {
+    /// Its name in the registry.
+    pub id: GatewayId,
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// The gateway token, if it wants one.
+    pub token: Option<Secret>,
+    /// The gateway password, if it wants one instead.
+    pub password: Option<Secret>,
+    /// The key that this client signs with. Without one, the gateways of 2026.3.13 and 2026.4.15 grant no scopes.
+    pub device: Option<Arc<DeviceIdentity>>,
+    /// As what to connect.
+    pub client: ClientInfo,
+    /// What to be allowed to do.
+    pub scopes: Vec<Scope>,
+    /// What this client understands: without `tool-events` no tool events are sent.
+    pub caps: Vec<String>,
+    /// Whom to believe on `wss://`.
+    pub tls: TlsPolicy,
+    /// Headers for a proxy in between.
+    pub headers: Vec<Header>,
+    /// Whether to show the token in the URL's query too, for a proxy that looks for it there. Off unless asked for:
+    /// proxies log URLs.
+    pub token_in_query: bool,
+    /// Bounds of the calls.
+    pub limits: CallLimits,
+    /// Delays between attempts.
+    pub backoff: BackoffPolicy,
+    /// When failures become too many.
+    pub intensity: IntensityPolicy,
+}
+
+impl GatewaySpec {
+    /// A gateway with the settings of a supervisor: client `gateway-client` in mode `backend`, all operator scopes,
+    /// system roots, no credentials yet.
+    pub fn new(id: GatewayId, endpoint: Endpoint) -> Self {
+        Self {
+            id,
+            endpoint,
+            token: None,
+            password: None,
+            device: None,
+            client: ClientInfo::backend(env!("CARGO_PKG_VERSION"), std::env::consts::OS),
+            scopes: Scope::supervisor(),
+            caps: vec![CAP_TOOL_EVENTS.to_owned()],
+            tls: TlsPolicy::default(),
+            headers: Vec::new(),
+            token_in_query: false,
+            limits: CallLimits::default(),
+            backoff: BackoffPolicy::default(),
+            intensity: IntensityPolicy::default(),
+        }
+    }
+}

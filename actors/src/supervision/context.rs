@@ -1,0 +1,69 @@
+//! What a line's supervisor and its connections share, on the machine's thread.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::Semaphore;
+use windlass_protocol::GatewayId;
+use windlass_protocol::connection::Calls;
+
+use crate::GatewaySpec;
+use crate::clock::Clock;
+use crate::line::{Desk, LineEnds, Memory, StatusCell};
+use crate::routing::Router;
+use crate::tokens::DeviceTokenStore;
+use crate::transport::Connector;
+
+/// What all lines of a machine share.
+pub(crate) struct MachineContext {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) tokens: Arc<dyn DeviceTokenStore>,
+    /// One permit per attempt to connect that may be under way, over all machines of a process.
+    pub(crate) gate: Arc<Semaphore>,
+}
+
+impl MachineContext {
+    /// The time of day at an instant of the clock.
+    pub(crate) fn wall_at(&self, instant: Instant) -> SystemTime {
+        self.clock.wall() + instant.saturating_duration_since(self.clock.now())
+    }
+}
+
+/// One line, as those see it who keep it up. Everything in it outlives the line's connections.
+pub(crate) struct LineContext {
+    pub(crate) id: GatewayId,
+    pub(crate) machine: Rc<MachineContext>,
+    pub(crate) desk: Rc<RefCell<Desk>>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) status: StatusCell,
+    pub(crate) memory: RefCell<Memory>,
+    spec: RefCell<Rc<GatewaySpec>>,
+}
+
+impl LineContext {
+    pub(crate) fn new(spec: GatewaySpec, ends: LineEnds, machine: Rc<MachineContext>, seed: u64) -> Self {
+        let tokens = Arc::clone(&machine.tokens);
+        Self {
+            id: spec.id.clone(),
+            machine,
+            desk: Rc::new(RefCell::new(Desk::new(ends.inbox, Calls::new(ends.limits)))),
+            router: ends.router,
+            status: ends.status,
+            memory: RefCell::new(Memory::new(&spec, tokens, seed)),
+            spec: RefCell::new(Rc::new(spec)),
+        }
+    }
+
+    pub(crate) fn spec(&self) -> Rc<GatewaySpec> {
+        Rc::clone(&self.spec.borrow())
+    }
+
+    /// Changes how the gateway is reached. What was learnt about the old way is forgotten.
+    pub(crate) fn update(&self, spec: GatewaySpec) {
+        self.memory.borrow_mut().forget(&spec);
+        self.spec.replace(Rc::new(spec));
+    }
+}

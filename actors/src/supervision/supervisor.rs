@@ -1,0 +1,247 @@
+//! Keeps one line up: starts its connection, waits for its end, decides, waits, starts again.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix::{Addr, AsyncContext as _, Context};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_local};
+
+use super::decision::{Decision, decide};
+use super::{Intensity, LineContext};
+use crate::GatewaySpec;
+use crate::clock::sleep_until;
+use crate::connection::{Exit, ExitSlot, GatewayConnection, Order};
+use crate::line::{LineState, hold};
+use crate::routing::Marker;
+
+/// What the registry may ask of a line's supervisor.
+#[derive(Debug)]
+pub(crate) enum LineCommand {
+    /// Don't wait for the next attempt; start from the foot of the ladder.
+    ReconnectNow,
+    /// Reach the gateway in another way from now on.
+    Update(Box<GatewaySpec>),
+    /// Let the calls under way end until then, and close for good.
+    Stop {
+        /// When what is left is ended.
+        drain_until: Instant,
+    },
+}
+
+/// How the line goes on after a command or an end.
+type Flow = ControlFlow<()>;
+
+/// Runs a line until it is told to stop. The line is closed when this returns.
+pub(crate) async fn supervise(
+    line: Rc<LineContext>,
+    first: Duration,
+    commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>,
+) {
+    let mut supervisor = Supervisor {
+        line,
+        commands,
+        intensity: Intensity::default(),
+    };
+    let start = supervisor.line.machine.clock.now() + first;
+    let mut flow = supervisor.wait_until(start).await;
+    while flow.is_continue() {
+        flow = supervisor.one_connection().await;
+    }
+    supervisor.close();
+}
+
+struct Supervisor {
+    line: Rc<LineContext>,
+    commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>,
+    intensity: Intensity,
+}
+
+impl Supervisor {
+    /// One incarnation, and the wait after it.
+    async fn one_connection(&mut self) -> Flow {
+        let attempt = self.line.memory.borrow_mut().attempt();
+        self.line.status.transition(LineState::Connecting { attempt }, None);
+        let mut child = Child::start(&self.line);
+        let (exit, asked) = self.watch(&mut child).await;
+        self.after_end(&exit);
+        match asked {
+            Some(flow) => flow,
+            None => self.wait_after(exit).await,
+        }
+    }
+
+    /// Waits for the connection's end, and passes commands on meanwhile. The second part is what a command asked for.
+    async fn watch(&mut self, child: &mut Child) -> (Exit, Option<Flow>) {
+        let mut asked = None;
+        loop {
+            tokio::select! {
+                exit = child.end() => return (exit, asked),
+                command = next_command(&self.commands), if asked != Some(Flow::Break(())) => match command {
+                    Some(LineCommand::ReconnectNow) => {
+                        self.fresh_start();
+                        // An attempt that hangs is given up for a new one; a line that is up is left alone.
+                        if !self.line.memory.borrow().is_up() {
+                            asked = Some(Flow::Continue(()));
+                            child.order(Order::Close);
+                        }
+                    }
+                    Some(LineCommand::Update(spec)) => {
+                        self.line.update(*spec);
+                        self.fresh_start();
+                        asked = Some(Flow::Continue(()));
+                        child.order(Order::Close);
+                    }
+                    Some(LineCommand::Stop { drain_until }) => {
+                        asked = Some(Flow::Break(()));
+                        child.order(Order::Drain(drain_until));
+                    }
+                    None => {
+                        asked = Some(Flow::Break(()));
+                        child.order(Order::Close);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Puts the line back to what it is without a connection.
+    fn after_end(&self, exit: &Exit) {
+        let line = &self.line;
+        let was_up = line.memory.borrow().is_up();
+        line.desk.borrow_mut().calls.lost();
+        line.memory.borrow_mut().ended(exit, line.machine.clock.now());
+        if was_up {
+            line.router.mark(&Marker::Disconnected {
+                generation: line.status.current().generation,
+            });
+        }
+    }
+
+    async fn wait_after(&mut self, exit: Exit) -> Flow {
+        let line = Rc::clone(&self.line);
+        let now = line.machine.clock.now();
+        let decision = {
+            let memory = &mut *line.memory.borrow_mut();
+            let second_chance = memory.second_chance(&exit, &line.spec());
+            let intensity = (&mut self.intensity, &line.spec().intensity);
+            decide(
+                &exit,
+                now,
+                second_chance,
+                &mut memory.backoff,
+                intensity,
+                &mut memory.rng,
+            )
+        };
+        let wall = |delay| line.machine.wall_at(now + delay);
+        let (delay, state) = match decision {
+            Decision::Wait(delay) | Decision::Retry(delay) => (delay, LineState::Waiting { until: wall(delay) }),
+            Decision::Pause(delay) => (delay, LineState::Paused { until: wall(delay) }),
+            Decision::Degrade { rest, failures } => (
+                rest,
+                LineState::Degraded {
+                    until: wall(rest),
+                    failures,
+                },
+            ),
+        };
+        line.status.transition(state, exit.advice());
+        self.wait_until(now + delay).await
+    }
+
+    /// Waits, looking after the line's calls, until the time comes or a command changes something.
+    async fn wait_until(&mut self, time: Instant) -> Flow {
+        let line = Rc::clone(&self.line);
+        let commands = Rc::clone(&self.commands);
+        let event = async {
+            tokio::select! {
+                () = sleep_until(time) => None,
+                command = next_command(&commands) => Some(command),
+            }
+        };
+        match hold(&line.desk, &*line.machine.clock, event).await {
+            None => {}
+            Some(Some(LineCommand::ReconnectNow)) => self.fresh_start(),
+            Some(Some(LineCommand::Update(spec))) => {
+                self.line.update(*spec);
+                self.fresh_start();
+            }
+            Some(Some(LineCommand::Stop { .. }) | None) => return Flow::Break(()),
+        }
+        Flow::Continue(())
+    }
+
+    fn fresh_start(&mut self) {
+        self.line.memory.borrow_mut().backoff.reset();
+        self.intensity.reset();
+    }
+
+    fn close(&self) {
+        self.line.desk.borrow_mut().close();
+        self.line.router.close();
+        self.line.status.transition(LineState::Closed, None);
+    }
+}
+
+/// The next command; nothing when the registry has let go of the line.
+async fn next_command(commands: &RefCell<mpsc::Receiver<LineCommand>>) -> Option<LineCommand> {
+    std::future::poll_fn(|cx| commands.borrow_mut().poll_recv(cx)).await
+}
+
+/// One incarnation of the connection's actor. Dropping it ends the actor.
+struct Child {
+    address: Addr<GatewayConnection>,
+    exit: ExitSlot,
+    task: JoinHandle<()>,
+}
+
+impl Child {
+    fn start(line: &Rc<LineContext>) -> Self {
+        let exit = ExitSlot::default();
+        let actor = GatewayConnection::new(Rc::clone(line), Rc::clone(&exit));
+        let context = Context::new();
+        let address = context.address();
+        // Spawned and joined by hand: a joined task tells a panic from a clean end, an actix address does not.
+        let task = spawn_local(context.into_future(actor));
+        Self { address, exit, task }
+    }
+
+    fn order(&self, order: Order) {
+        // An actor that can't be told is ending already.
+        let _ = self.address.try_send(order);
+    }
+
+    /// How the actor ended.
+    ///
+    /// ## Cancel safety
+    /// Can be called again after being dropped before it was done.
+    async fn end(&mut self) -> Exit {
+        match (&mut self.task).await {
+            Ok(()) => self.exit.take().unwrap_or(Exit::Stopped),
+            Err(error) => error
+                .try_into_panic()
+                .map_or(Exit::Stopped, |panic| Exit::Panicked(message(&*panic))),
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The text of a panic, where it has one. Cut, since it goes into the status.
+fn message(panic: &(dyn Any + Send)) -> String {
+    const LONGEST: usize = 200;
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    text.chars().take(LONGEST).collect()
+}

@@ -1,0 +1,123 @@
+//! Getting a byte stream to a gateway, and a WebSocket over it.
+
+mod meter;
+mod tcp;
+mod tls;
+mod websocket;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::Endpoint;
+
+pub(crate) use meter::{Metered, Pulse};
+pub use tcp::TcpConnector;
+pub use tls::{Fingerprint, InvalidFingerprint, TlsFault, TlsPolicy};
+pub use websocket::{Header, UpgradeError};
+pub(crate) use websocket::{Socket, upgrade};
+
+/// A byte stream to a gateway, encrypted already where it has to be.
+pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// Any [`Io`].
+pub type BoxedIo = Box<dyn Io>;
+
+/// What a [`Connector`] gives back.
+pub type Dialing<'a> = Pin<Box<dyn Future<Output = Result<BoxedIo, DialError>> + Send + 'a>>;
+
+/// How byte streams to gateways are made: TCP and TLS in production, pipes in tests.
+pub trait Connector: Send + Sync + 'static {
+    /// Opens one stream.
+    ///
+    /// ## Cancel safety
+    /// The future may be dropped at any point; whatever it opened is closed then.
+    fn dial<'a>(&'a self, endpoint: &'a Endpoint, tls: &'a TlsPolicy) -> Dialing<'a>;
+}
+
+impl<C: Connector + ?Sized> Connector for Arc<C> {
+    fn dial<'a>(&'a self, endpoint: &'a Endpoint, tls: &'a TlsPolicy) -> Dialing<'a> {
+        (**self).dial(endpoint, tls)
+    }
+}
+
+/// A [`Connector`] made of a function, for tests: `dial_with(|endpoint| async { Ok(pipe) })`.
+pub fn dial_with<F, Fut, S>(dial: F) -> impl Connector
+where
+    F: Fn(Endpoint) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = io::Result<S>> + Send + 'static,
+    S: Io + 'static,
+{
+    struct DialWith<F>(F);
+
+    impl<F, Fut, S> Connector for DialWith<F>
+    where
+        F: Fn(Endpoint) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<S>> + Send + 'static,
+        S: Io + 'static,
+    {
+        fn dial<'a>(&'a self, endpoint: &'a Endpoint, _tls: &'a TlsPolicy) -> Dialing<'a> {
+            let opening = (self.0)(endpoint.clone());
+            Box::pin(async move {
+                let stream = opening.await.map_err(DialError::Tcp)?;
+                Ok(Box::new(stream) as BoxedIo)
+            })
+        }
+    }
+
+    DialWith(dial)
+}
+
+/// Why no byte stream could be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The host's name was not found.
+    #[error("the host name could not be resolved")]
+    Dns(#[source] io::Error),
+    /// No address of the host took the connection.
+    #[error("no TCP connection")]
+    Tcp(#[source] io::Error),
+    /// The TLS handshake failed.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// A phase took too long.
+    #[error("{phase} took longer than {} s", after.as_secs())]
+    Timeout {
+        /// Which phase.
+        phase: DialPhase,
+        /// The bound that was met.
+        after: Duration,
+    },
+}
+
+/// A phase of dialling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DialPhase {
+    /// Looking up the host's name.
+    Dns,
+    /// Opening the TCP connection.
+    Tcp,
+    /// The TLS handshake.
+    Tls,
+    /// The HTTP upgrade to a WebSocket.
+    Upgrade,
+}
+
+impl fmt::Display for DialPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "the name look-up",
+            Self::Tcp => "the TCP connection",
+            Self::Tls => "the TLS handshake",
+            Self::Upgrade => "the WebSocket upgrade",
+        })
+    }
+}

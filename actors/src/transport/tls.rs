@@ -1,0 +1,270 @@
+//! TLS by rustls: the system's roots, a pinned certificate, or nothing at all where it is asked for by name.
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::Endpoint;
+
+/// Whom to believe on a `wss://` line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TlsPolicy {
+    /// Certificates that chain to the system's roots.
+    #[default]
+    SystemRoots,
+    /// The one certificate with this fingerprint, whoever signed it and whatever name and dates it carries.
+    Pinned(Fingerprint),
+    /// Anyone at all. A line like this can be read and changed by whoever stands in between; a warning is logged at
+    /// each connection.
+    Insecure,
+}
+
+/// The SHA-256 of a certificate in DER, as browsers and `openssl x509 -fingerprint -sha256` show it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+/// A text that is no fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a TLS fingerprint is the certificate's SHA-256: 64 hexadecimal digits, with or without colons")]
+pub struct InvalidFingerprint;
+
+impl Fingerprint {
+    /// The fingerprint of a certificate in DER.
+    pub fn of(certificate: &[u8]) -> Self {
+        Self(Sha256::digest(certificate).into())
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let digits: Vec<u8> = text
+            .trim()
+            .chars()
+            .filter(|character| *character != ':')
+            .map(|character| character.to_digit(16).and_then(|digit| digit.try_into().ok()))
+            .collect::<Option<_>>()
+            .ok_or(InvalidFingerprint)?;
+        let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        match bytes.try_into() {
+            Ok(bytes) if digits.len() == 64 => Ok(Self(bytes)),
+            _ => Err(InvalidFingerprint),
+        }
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02X}", if index == 0 { "" } else { ":" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why TLS failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// The certificate is not the pinned one.
+    #[error("the gateway shows another certificate than the pinned one: {found}")]
+    PinMismatch {
+        /// The fingerprint that was shown.
+        found: Fingerprint,
+    },
+    /// The certificate can't be trusted by the system's roots.
+    #[error("the gateway's certificate is not trusted: {0}")]
+    Untrusted(String),
+    /// This machine has no root certificates.
+    #[error("this machine has no readable root certificates")]
+    NoRoots,
+    /// The host can't be a name in a certificate.
+    #[error("the host can't be checked against a certificate: it is no DNS name and no address")]
+    Name,
+    /// The two sides don't understand each other: often no TLS on that port.
+    #[error("the TLS handshake failed: {0}")]
+    Protocol(String),
+    /// The connection broke.
+    #[error("the connection broke during the TLS handshake: {0}")]
+    Broken(io::ErrorKind),
+}
+
+/// Makes TLS connections. The system's roots are read once, at first use.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TlsClient {
+    system: Arc<OnceLock<Option<Arc<ClientConfig>>>>,
+}
+
+impl TlsClient {
+    pub(super) async fn handshake(
+        &self,
+        stream: TcpStream,
+        endpoint: &Endpoint,
+        policy: &TlsPolicy,
+    ) -> Result<TlsStream<TcpStream>, TlsFault> {
+        let name = ServerName::try_from(endpoint.host()).map_err(|_| TlsFault::Name)?;
+        let config = match policy {
+            TlsPolicy::SystemRoots => self.system_config().ok_or(TlsFault::NoRoots)?,
+            TlsPolicy::Pinned(pin) => config_with(Believe::Pinned(*pin)),
+            TlsPolicy::Insecure => {
+                tracing::warn!(%endpoint, "TLS certificates are not checked: this line can be read and changed in between");
+                config_with(Believe::Anyone)
+            }
+        };
+        TlsConnector::from(config).connect(name, stream).await.map_err(fault)
+    }
+
+    fn system_config(&self) -> Option<Arc<ClientConfig>> {
+        self.system
+            .get_or_init(|| {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                (!roots.is_empty()).then(|| Arc::new(builder().with_root_certificates(roots).with_no_client_auth()))
+            })
+            .clone()
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring offers what TLS 1.2 and 1.3 need")
+}
+
+fn config_with(believe: Believe) -> Arc<ClientConfig> {
+    let verifier = Arc::new(Verifier {
+        believe,
+        provider: provider(),
+    });
+    Arc::new(
+        builder()
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth(),
+    )
+}
+
+fn fault(error: io::Error) -> TlsFault {
+    let kind = error.kind();
+    match error
+        .into_inner()
+        .and_then(|inner| inner.downcast::<rustls::Error>().ok())
+        .map(|error| *error)
+    {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
+            match other.0.downcast_ref::<PinMismatch>() {
+                Some(mismatch) => TlsFault::PinMismatch { found: mismatch.0 },
+                None => TlsFault::Untrusted(other.to_string()),
+            }
+        }
+        Some(rustls::Error::InvalidCertificate(why)) => TlsFault::Untrusted(why.to_string()),
+        Some(other) => TlsFault::Protocol(other.to_string()),
+        None => TlsFault::Broken(kind),
+    }
+}
+
+/// Whom a [`Verifier`] believes.
+#[derive(Debug, Clone, Copy)]
+enum Believe {
+    Pinned(Fingerprint),
+    Anyone,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("certificate {0} is not the pinned one")]
+struct PinMismatch(Fingerprint);
+
+/// Checks the certificate by our own rule, and always that the other side holds its key.
+#[derive(Debug)]
+struct Verifier {
+    believe: Believe,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let found = Fingerprint::of(end_entity);
+        match self.believe {
+            Believe::Pinned(pin) if pin != found => {
+                let other = rustls::OtherError(Arc::new(PinMismatch(found)));
+                Err(CertificateError::Other(other).into())
+            }
+            Believe::Pinned(_) | Believe::Anyone => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_with_and_without_colons() {
+        let shown = Fingerprint::of(b"certificate").to_string();
+        let plain = shown.replace(':', "").to_lowercase();
+        assert_eq!(shown.parse::<Fingerprint>(), plain.parse::<Fingerprint>());
+        assert_eq!(shown.parse::<Fingerprint>().unwrap().to_string(), shown);
+        for text in [
+            "",
+            "ab",
+            &plain[1..],
+            &format!("{plain}00"),
+            &plain.replace('a', "g"),
+            "é",
+        ] {
+            if text != plain {
+                assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The HTTP upgrade, and the settings of the WebSocket.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Request, Response, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Error};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use windlass_protocol::{Secret, UpgradeRefusal};
+
+use super::{BoxedIo, DialPhase, Metered, Pulse};
+use crate::Endpoint;
+
+/// An open WebSocket to a gateway.
+pub(crate) type Socket = WebSocketStream<Metered<BoxedIo>>;
+
+/// Largest message taken from a gateway. Gateways send up to 25 MiB and a bit (an error that repeats a 25 MiB request
+/// had 26 MB on 2026.9.6); twice that leaves room for later releases and still bounds a hostile one.
+pub(crate) const MAX_MESSAGE: usize = 50 * 1024 * 1024;
+
+/// tungstenite clears its whole read buffer before each read, and keeps it for the connection's life: 8 KiB keeps an
+/// idle connection near 11 kB, against 135 kB by default, and takes sixteen answers in one read.
+const READ_BUFFER: usize = 8 * 1024;
+
+/// How long the upgrade may take. A gateway process whose event loop hangs accepts TCP and never answers.
+pub(crate) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One HTTP header for the upgrade: for a proxy in front of the gateway that wants to be shown something.
+#[derive(Clone)]
+pub struct Header {
+    name: HeaderName,
+    value: Secret,
+}
+
+/// A header that can't be sent. The value is not repeated: it may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an HTTP header's name or value has characters that it can't have")]
+pub struct InvalidHeader;
+
+impl Header {
+    /// Checks a header.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`] where HTTP does not allow the name or the value.
+    pub fn new(name: &str, value: impl Into<String>) -> Result<Self, InvalidHeader> {
+        let value = Secret::new(value.into());
+        HeaderValue::from_str(value.expose()).map_err(|_| InvalidHeader)?;
+        Ok(Self {
+            name: name.parse().map_err(|_| InvalidHeader)?,
+            value,
+        })
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ***", self.name)
+    }
+}
+
+/// Why a stream did not become a WebSocket.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The other side answered with another HTTP status than 101.
+    #[error(transparent)]
+    Refused(#[from] UpgradeRefusal),
+    /// No answer came.
+    #[error("{} took longer than {} s", DialPhase::Upgrade, .0.as_secs())]
+    Timeout(Duration),
+    /// What answered does not speak WebSocket.
+    #[error("what answers there does not speak WebSocket: {0}")]
+    NotWebSocket(String),
+    /// The connection broke.
+    #[error("the connection broke during the WebSocket upgrade: {0}")]
+    Broken(String),
+}
+
+/// Upgrades a stream. `query` is the compatibility way to show a token; it goes on the wire and nowhere else.
+pub(crate) async fn upgrade(
+    io: BoxedIo,
+    pulse: Pulse,
+    endpoint: &Endpoint,
+    headers: &[Header],
+    query: Option<&Secret>,
+) -> Result<Socket, UpgradeError> {
+    let request = request(endpoint, headers, query)?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let opening = client_async_with_config(request, Metered::new(io, pulse), Some(config));
+    match timeout(UPGRADE_TIMEOUT, opening).await {
+        Err(_) => Err(UpgradeError::Timeout(UPGRADE_TIMEOUT)),
+        Ok(Err(error)) => Err(fault(error)),
+        Ok(Ok((socket, _response))) => Ok(socket),
+    }
+}
+
+fn request(endpoint: &Endpoint, headers: &[Header], query: Option<&Secret>) -> Result<Request<()>, UpgradeError> {
+    let mut url = endpoint.to_string();
+    if let Some(token) = query {
+        let encoded: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
+        url = format!("{}/?token={encoded}", url.trim_end_matches('/'));
+    }
+    // The error could repeat the URL, and with it the token.
+    let mut request = url
+        .into_client_request()
+        .map_err(|_| UpgradeError::NotWebSocket("unusable URL".into()))?;
+    for extra in headers {
+        if let Ok(mut value) = HeaderValue::from_str(extra.value.expose()) {
+            value.set_sensitive(true);
+            request.headers_mut().append(extra.name.clone(), value);
+        }
+    }
+    Ok(request)
+}
+
+fn fault(error: Error) -> UpgradeError {
+    match error {
+        Error::Http(response) => refusal(&response).into(),
+        Error::Io(error) => UpgradeError::Broken(error.kind().to_string()),
+        Error::Protocol(tungstenite::error::ProtocolError::HandshakeIncomplete) | Error::ConnectionClosed => {
+            UpgradeError::Broken("closed without an answer".into())
+        }
+        other => UpgradeError::NotWebSocket(other.to_string()),
+    }
+}
+
+fn refusal(response: &Response<Option<Vec<u8>>>) -> UpgradeRefusal {
+    let retry_after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
+    let body = response.body().as_deref().unwrap_or_default();
+    UpgradeRefusal::new(response.status().as_u16(), body).with_retry_after(retry_after)
+}

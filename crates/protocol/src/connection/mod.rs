@@ -1,0 +1,27 @@
+//! The connection core: everything that a line to a gateway decides, without a socket, a clock or a task.
+//!
+//! ```text
+//!             Handshake ──hello-ok──▶ Session ──(loss)──▶ dropped: each generation starts from fresh state
+//!
+//!   Calls     waiting ──▶ in flight ──▶ ended     lives across generations: a call ends once, whatever breaks
+//!   Backoff   attempt ──▶ delay                   lives across generations: reset by a healthy stretch only
+//! ```
+//!
+//! Time is an argument ([`std::time::Instant`] as a value), randomness too; whoever drives the core moves the bytes,
+//! sets one timer to the earliest deadline it is told, and acts on what it is given back.
+
+mod backoff;
+mod boot;
+mod calls;
+mod handshake;
+mod sequence;
+mod session;
+mod watchdog;
+
+pub use backoff::{Backoff, BackoffPolicy};
+pub use boot::{BootIdentity, Continuity};
+pub use calls::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, Calls, ReplySlot, Resend};
+pub use handshake::{Handshake, HandshakeFault, HandshakeStep};
+pub use sequence::{Gap, Sequence};
+pub use session::{IgnoredFrame, Received, Session};
+pub use watchdog::{Vigil, Watchdog};

@@ -1,0 +1,118 @@
+//! One connection after hello-ok: what comes in, and what it means.
+
+use std::time::{Duration, Instant};
+
+use super::sequence::{Gap, Sequence};
+use super::watchdog::Watchdog;
+use crate::HelloOk;
+use crate::frame::{EventFrame, Payload};
+use crate::{CallId, Frame, GatewayError, Generation};
+
+/// The state of one connection. Dropped with it: the next generation starts from a fresh one.
+#[derive(Debug)]
+pub struct Session {
+    generation: Generation,
+    since: Instant,
+    max_payload: u64,
+    sequence: Sequence,
+    announced_end: bool,
+    /// Tells a dead connection from a quiet one.
+    pub watchdog: Watchdog,
+}
+
+/// What a frame turned out to be.
+#[derive(Debug)]
+pub enum Received<'a> {
+    /// An answer to a request of ours.
+    Answer {
+        /// Which request.
+        id: CallId,
+        /// What the gateway answered.
+        outcome: Result<Payload<'a>, GatewayError>,
+    },
+    /// An event, and the hole in the sequence before it if there is one.
+    Event {
+        /// The event.
+        event: EventFrame<'a>,
+        /// Events that were lost before it.
+        gap: Option<Gap>,
+    },
+    /// Nothing to act on; worth a line in the log.
+    Ignored(IgnoredFrame),
+}
+
+/// Frames that are read over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IgnoredFrame {
+    /// An answer to an id that we never sent; `"invalid"` means that a request of ours could not be read.
+    #[error("an answer to an id that was never sent")]
+    ForeignId(Option<GatewayError>),
+    /// A kind of frame that this client has no use for.
+    #[error("a frame of an unknown kind")]
+    UnknownKind,
+    /// Not a frame.
+    #[error(transparent)]
+    Malformed(#[from] crate::FrameError),
+}
+
+impl Session {
+    /// Smallest `maxPayload` that is believed; 2026.1.30 states 512 KiB, all others 25 MiB.
+    const MIN_MAX_PAYLOAD: u64 = 64 * 1024;
+
+    /// Begins with the hello-ok that came at `now`.
+    pub fn begin(generation: Generation, hello: &HelloOk, now: Instant) -> Self {
+        Self {
+            generation,
+            since: now,
+            max_payload: hello.policy.max_payload.max(Self::MIN_MAX_PAYLOAD),
+            sequence: Sequence::new(hello),
+            announced_end: false,
+            watchdog: Watchdog::new(hello.policy.tick_interval(), now),
+        }
+    }
+
+    /// Takes one frame.
+    pub fn receive<'a>(&mut self, text: &'a str) -> Received<'a> {
+        match Frame::decode(text) {
+            Ok(Frame::Response(response)) => match CallId::parse(&response.id) {
+                Some(id) => Received::Answer {
+                    id,
+                    outcome: response.outcome,
+                },
+                None => Received::Ignored(IgnoredFrame::ForeignId(response.outcome.err())),
+            },
+            Ok(Frame::Event(event)) => {
+                self.announced_end |= event.name == "shutdown";
+                let gap = self.sequence.observe(event.seq);
+                Received::Event { event, gap }
+            }
+            Ok(Frame::Other(_)) => Received::Ignored(IgnoredFrame::UnknownKind),
+            Err(error) => Received::Ignored(IgnoredFrame::Malformed(error)),
+        }
+    }
+
+    /// Whether the gateway said that it goes down.
+    pub const fn announced_end(&self) -> bool {
+        self.announced_end
+    }
+
+    /// Which connection of the line this is.
+    pub const fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Largest frame that the gateway takes, in bytes.
+    pub const fn max_payload(&self) -> u64 {
+        self.max_payload
+    }
+
+    /// How long the connection has been up.
+    pub fn uptime(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

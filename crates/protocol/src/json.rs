@@ -1,0 +1,117 @@
+//! JSON kept as the text it came in: parsed by whoever needs it, copied by nobody.
+
+use std::fmt;
+
+use bytestring::ByteString;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// One JSON value as text, cheap to clone and to send between threads.
+///
+/// An answer's payload is a slice of the frame that carried it, so holding a small payload keeps the
+/// whole frame in memory. `Debug` shows only the length: a payload may carry anything, secrets included.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawJson(ByteString);
+
+impl RawJson {
+    /// Serialises a value.
+    ///
+    /// # Errors
+    /// When the value can't be written as JSON (a map with keys that aren't strings, for example).
+    pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(value).map(|text| Self(text.into()))
+    }
+
+    /// Takes a text that has to be exactly one JSON value.
+    ///
+    /// # Errors
+    /// When the text is not JSON; the error names line and column.
+    pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
+        let text = text.into();
+        serde_json::from_str::<&RawValue>(&text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The JSON value `null`.
+    pub const fn null() -> Self {
+        Self(ByteString::from_static("null"))
+    }
+
+    /// A part of a frame without copying it; a copy where `part` does not lie inside `frame`.
+    pub(crate) fn slice_of(frame: &ByteString, part: &RawValue) -> Self {
+        let (whole, piece) = (frame.as_bytes().as_ptr_range(), part.get().as_bytes().as_ptr_range());
+        if whole.start <= piece.start && piece.end <= whole.end {
+            Self(frame.slice_ref(part.get()))
+        } else {
+            Self(part.get().into())
+        }
+    }
+
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads the value as a type.
+    ///
+    /// # Errors
+    /// When the JSON does not have that type's shape.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RawJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawJson({} bytes)", self.0.len())
+    }
+}
+
+impl Serialize for RawJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(String::from(Box::<str>::from(raw)).into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_inside_a_frame_is_not_copied() {
+        let frame = ByteString::from(r#"{"payload":{"a":1}}"#);
+        let part: &RawValue = serde_json::from_str(&frame[11..18]).unwrap();
+        let payload = RawJson::slice_of(&frame, part);
+        assert_eq!(payload.as_str(), r#"{"a":1}"#);
+        assert_eq!(payload.as_str().as_ptr(), frame[11..].as_ptr());
+    }
+
+    #[test]
+    fn a_value_from_elsewhere_is_copied() {
+        let frame = ByteString::from("{}");
+        let other: &RawValue = serde_json::from_str("[1]").unwrap();
+        assert_eq!(RawJson::slice_of(&frame, other).as_str(), "[1]");
+    }
+
+    #[test]
+    fn text_that_is_not_one_json_value_is_refused() {
+        for text in ["", "{", "1 2", "{\"a\":}"] {
+            assert!(RawJson::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_length_and_never_the_text() {
+        let json = RawJson::parse(r#"{"token":"s3cret"}"#).unwrap();
+        assert_eq!(format!("{json:?}"), "RawJson(18 bytes)");
+    }
+}

@@ -1,0 +1,196 @@
+//! One call, from its options to its outcome.
+
+use std::borrow::Cow;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Builder as UuidBuilder;
+use windlass_actors::OutgoingCall;
+use windlass_protocol::connection::{AnswerMode, Resend};
+use windlass_protocol::{CallError, Effect, MethodName, NotSent, RawJson, effect};
+
+use crate::Gateway;
+
+/// A call's deadline unless another is given; that of the reference client.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The parameter that carries an idempotency key, in every method that takes one.
+const KEY: &str = "idempotencyKey";
+
+/// A call that is made when it is awaited. Dropping the future cancels it and frees its place.
+#[derive(Debug)]
+#[must_use = "a call is made when it is awaited"]
+pub struct Call {
+    gateway: Gateway,
+    method: Cow<'static, str>,
+    params: Result<RawJson, String>,
+    timeout: Duration,
+    key: Option<String>,
+    resend: Option<Resend>,
+    answers: AnswerMode,
+    wait_for_line: bool,
+}
+
+/// Why a call gave no value of the type that was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// The call has no payload.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The gateway did what was asked, and its answer has another shape.
+    #[error("the gateway's answer does not have the expected shape")]
+    Shape(#[source] serde_json::Error),
+}
+
+impl Call {
+    pub(crate) fn new(gateway: Gateway, method: Cow<'static, str>, params: &impl Serialize) -> Self {
+        Self {
+            gateway,
+            method,
+            params: RawJson::from_value(params).map_err(|error| error.to_string()),
+            timeout: DEFAULT_TIMEOUT,
+            key: None,
+            resend: None,
+            answers: AnswerMode::First,
+            wait_for_line: true,
+        }
+    }
+
+    /// Gives up after this long, waiting for the line included.
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Uses this idempotency key instead of a fresh one. Give the same key to every attempt at one logical send, and
+    /// never to two.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Decides by itself whether the call may be written again after a reconnect. Without this the method decides:
+    /// read-only ones always, those with an idempotency key while the gateway remembers it, others never.
+    pub const fn resend(mut self, resend: Resend) -> Self {
+        self.resend = Some(resend);
+        self
+    }
+
+    /// Waits for the last of two answers: method `agent` answers when it takes a run, and again when the run ends.
+    pub const fn final_answer(mut self) -> Self {
+        self.answers = AnswerMode::Final;
+        self
+    }
+
+    /// Ends at once as [`NotSent::WouldWait`] when the line is down, instead of waiting for it.
+    pub const fn fail_fast(mut self) -> Self {
+        self.wait_for_line = false;
+        self
+    }
+
+    /// Makes the call and reads its payload as a type.
+    ///
+    /// # Errors
+    /// [`ReplyError`]: the call's own outcome, or an answer of another shape.
+    pub async fn reply<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
+        self.await?.decode().map_err(ReplyError::Shape)
+    }
+
+    async fn make(self) -> Result<RawJson, CallError> {
+        let gateway = self.gateway.clone();
+        let call = self.into_outgoing().map_err(|why| NotSent::Invalid { why })?;
+        gateway.line().call(call).await
+    }
+
+    fn into_outgoing(self) -> Result<OutgoingCall, String> {
+        let inner = self.gateway.inner();
+        let deadline = inner.now() + self.timeout;
+        let effect = effect(&self.method);
+        let mut params = self
+            .params
+            .map_err(|error| format!("the parameters can't be written as JSON: {error}"))?;
+        if effect == Effect::Keyed || self.key.is_some() {
+            params = with_key(&params, self.key, || fresh_key(inner.random_key()))?;
+        }
+        let by_method = match effect {
+            Effect::ReadOnly => Resend::Always,
+            Effect::Keyed => Resend::SameBoot,
+            Effect::Idempotent | Effect::SideEffect => Resend::Never,
+        };
+        Ok(OutgoingCall {
+            method: MethodName::new(self.method).map_err(|error| error.to_string())?,
+            params: Some(params).filter(|params| params.as_str() != "null"),
+            deadline,
+            resend: self.resend.unwrap_or(by_method),
+            answers: self.answers,
+            wait_for_line: self.wait_for_line,
+        })
+    }
+}
+
+impl IntoFuture for Call {
+    type Output = Result<RawJson, CallError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.make())
+    }
+}
+
+/// The parameters with an idempotency key: the one that was given, else the one that stands there, else a fresh one.
+fn with_key(params: &RawJson, given: Option<String>, fresh: impl FnOnce() -> String) -> Result<RawJson, String> {
+    let object = if params.as_str() == "null" {
+        Ok(Map::new())
+    } else {
+        params.decode::<Map<String, Value>>()
+    };
+    let mut object =
+        object.map_err(|_| "the parameters of a method with an idempotency key are an object".to_owned())?;
+    match given {
+        Some(key) => drop(object.insert(KEY.into(), Value::String(key))),
+        None => drop(object.entry(KEY).or_insert_with(|| Value::String(fresh()))),
+    }
+    RawJson::from_value(&object).map_err(|error| error.to_string())
+}
+
+fn fresh_key(random: [u8; 16]) -> String {
+    UuidBuilder::from_random_bytes(random).into_uuid().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyed(params: &str, given: Option<&str>) -> Result<String, String> {
+        let params = RawJson::parse(params).unwrap();
+        with_key(&params, given.map(str::to_owned), || "fresh".into()).map(|params| params.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_key_is_made_only_where_none_is_given() {
+        assert_eq!(keyed("null", None).unwrap(), r#"{"idempotencyKey":"fresh"}"#);
+        assert_eq!(
+            keyed(r#"{"idempotencyKey":"mine"}"#, None).unwrap(),
+            r#"{"idempotencyKey":"mine"}"#
+        );
+        assert_eq!(
+            keyed(r#"{"idempotencyKey":"mine"}"#, Some("given")).unwrap(),
+            r#"{"idempotencyKey":"given"}"#
+        );
+    }
+
+    #[test]
+    fn parameters_that_can_hold_no_key_are_refused() {
+        assert!(keyed("[1]", None).unwrap_err().contains("object"));
+    }
+
+    #[test]
+    fn a_fresh_key_is_a_random_uuid() {
+        assert_eq!(fresh_key([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

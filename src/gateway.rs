@@ -1,0 +1,113 @@
+//! The handle of one gateway.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use windlass_actors::{EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription};
+use windlass_protocol::GatewayId;
+
+use crate::call::Call;
+use crate::runtime::Inner;
+
+/// Events that wait for a slow subscriber before some are dropped (and the subscriber is told). A chat run of 400
+/// increments sends about 1,000 events; this takes a burst of one from a gateway while its subscriber writes to a disk.
+pub const EVENT_QUEUE: usize = 1024;
+
+/// One gateway's line. Cheap to clone, usable from any thread; stays the same over all reconnects.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+    shard: usize,
+    line: Arc<Line>,
+}
+
+impl Gateway {
+    pub(crate) const fn new(inner: Arc<Inner>, shard: usize, line: Arc<Line>) -> Self {
+        Self { inner, shard, line }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &GatewayId {
+        self.line.id()
+    }
+
+    /// Prepares a call; it is made when it is awaited.
+    ///
+    /// `params` is anything that serialises to what the method takes; `()` leaves them out.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::CallError> {
+    /// let health = gateway.call("health", ()).await?;
+    /// let sent = gateway
+    ///     .call("chat.send", serde_json::json!({ "sessionKey": "agent:main:main", "message": "hello" }))
+    ///     .timeout(std::time::Duration::from_secs(10))
+    ///     .await?;
+    /// # let _ = (health, sent);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call(&self, method: impl Into<Cow<'static, str>>, params: impl Serialize) -> Call {
+        Call::new(self.clone(), method.into(), &params)
+    }
+
+    /// The events that match, from now on, with [`EVENT_QUEUE`] of them waiting at most.
+    pub fn events(&self, filter: EventFilter) -> Subscription {
+        self.events_bounded(filter, EVENT_QUEUE)
+    }
+
+    /// The events that match, from now on, with `queue` of them waiting at most.
+    pub fn events_bounded(&self, filter: EventFilter, queue: usize) -> Subscription {
+        self.line.subscribe(filter, queue)
+    }
+
+    /// The line's state, to look at and to watch.
+    pub fn status(&self) -> watch::Receiver<LineStatus> {
+        self.line.status()
+    }
+
+    /// Waits until the line is up; the status is the one that was seen last, up or not.
+    ///
+    /// # Errors
+    /// The status, when the line is not up within `within` or closed for good.
+    pub async fn wait_until_up(&self, within: Duration) -> Result<LineStatus, Box<LineStatus>> {
+        let mut status = self.status();
+        // A line that is closed drops its end of the watch, which ends the wait with its last status.
+        let _ = tokio::time::timeout(within, status.wait_for(LineStatus::is_up)).await;
+        let last = status.borrow().clone();
+        if last.is_up() { Ok(last) } else { Err(Box::new(last)) }
+    }
+
+    /// Tries a line that waits for its next attempt now, from the foot of its backoff.
+    ///
+    /// # Errors
+    /// When the gateway was removed, or Windlass shut down.
+    pub async fn reconnect_now(&self) -> Result<(), RegistryError> {
+        self.inner.shard(self.shard).reconnect_now(self.id().clone()).await
+    }
+
+    /// Counts what the line holds and has done.
+    ///
+    /// # Errors
+    /// When the gateway was removed, or Windlass shut down.
+    pub async fn inspect(&self) -> Result<Inspection, RegistryError> {
+        self.inner.shard(self.shard).inspect(self.id().clone()).await
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("id", self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,320 @@
+//! Windlass itself: the threads that lines run on, and the directory of gateways.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use futures_util::future::join_all;
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, RngExt as _, SeedableRng as _, TryRng as _};
+use tokio::sync::Semaphore;
+use windlass_actors::machine::CONNECT_CONCURRENCY;
+use windlass_actors::{
+    Clock, Connector, DeviceTokenStore, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens,
+    RegistryError, TcpConnector, TokioClock,
+};
+use windlass_protocol::GatewayId;
+
+use crate::Gateway;
+
+/// One supervised line to every gateway. Cheap to clone, usable from any thread and any async framework that runs on
+/// tokio.
+///
+/// Lines run on threads of their own, so that nothing a host does can stall them. When the last clone (and the last
+/// [`Gateway`]) is dropped, the lines are closed and the threads end; [`shutdown`](Self::shutdown) does the same, waits
+/// for calls under way, and tells when it is done.
+#[derive(Clone)]
+pub struct Windlass {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    shards: Vec<MachineHandle>,
+    next_shard: AtomicUsize,
+    directory: DashMap<GatewayId, Place>,
+    clock: Arc<dyn Clock>,
+    keys: Mutex<StdRng>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Where a gateway's line is.
+#[derive(Clone)]
+struct Place {
+    shard: usize,
+    line: Arc<Line>,
+}
+
+/// Settings of a [`Windlass`]; the defaults are those of a service on the real network.
+pub struct WindlassBuilder {
+    shards: usize,
+    connector: Arc<dyn Connector>,
+    tokens: Arc<dyn DeviceTokenStore>,
+    connects: usize,
+    seed: Option<u64>,
+}
+
+/// Why Windlass could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The system gave no thread.
+    #[error("no thread could be started for the lines")]
+    Thread(#[source] io::Error),
+    /// The system gave no randomness.
+    #[error("the system's random numbers can't be read: {0}")]
+    Random(String),
+}
+
+impl Default for WindlassBuilder {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            connector: Arc::new(TcpConnector::default()),
+            tokens: Arc::new(MemoryTokens::default()),
+            connects: CONNECT_CONCURRENCY,
+            seed: None,
+        }
+    }
+}
+
+impl WindlassBuilder {
+    /// Threads to spread the lines over; 1 unless given. One carries hundreds of thousands of calls a second.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards.max(1);
+        self
+    }
+
+    /// Opens byte streams in another way: through a proxy, or into a simulated gateway.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Arc::new(connector);
+        self
+    }
+
+    /// Keeps device tokens there; in memory unless given.
+    pub fn device_tokens(mut self, tokens: impl DeviceTokenStore) -> Self {
+        self.tokens = Arc::new(tokens);
+        self
+    }
+
+    /// Attempts to connect that may be under way at a time; 64 unless given.
+    pub fn connect_concurrency(mut self, connects: usize) -> Self {
+        self.connects = connects.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Draws all jitter from this seed, so that a test can be repeated.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`StartError`] when the system has no thread or no randomness to give.
+    pub fn start(self) -> Result<Windlass, StartError> {
+        let (windlass, machines) = self.build()?;
+        for (index, machine) in machines.into_iter().enumerate() {
+            let thread = std::thread::Builder::new()
+                .name(format!("windlass-{index}"))
+                .spawn(move || actix_rt::System::new().block_on(machine.run()))
+                .map_err(StartError::Thread)?;
+            windlass.inner.lock_threads().push(thread);
+        }
+        Ok(windlass)
+    }
+
+    /// Runs the lines on the present thread, which must be within a tokio `LocalSet`: for tests under virtual time.
+    ///
+    /// # Errors
+    /// [`StartError::Random`] when there is no seed and the system has no randomness to give.
+    pub fn start_local(self) -> Result<Windlass, StartError> {
+        let (windlass, machines) = self.build()?;
+        for machine in machines {
+            tokio::task::spawn_local(machine.run());
+        }
+        Ok(windlass)
+    }
+
+    fn build(self) -> Result<(Windlass, Vec<Machine>), StartError> {
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => SysRng
+                .try_next_u64()
+                .map_err(|error| StartError::Random(error.to_string()))?,
+        };
+        let mut rng = StdRng::seed_from_u64(seed);
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
+        let gate = Arc::new(Semaphore::new(self.connects));
+        let (machines, shards) = (0..self.shards)
+            .map(|_| {
+                Machine::new(MachineConfig {
+                    clock: Arc::clone(&clock),
+                    connector: Arc::clone(&self.connector),
+                    tokens: Arc::clone(&self.tokens),
+                    gate: Arc::clone(&gate),
+                    seed: rng.next_u64(),
+                })
+            })
+            .unzip();
+        let inner = Inner {
+            shards,
+            next_shard: AtomicUsize::new(0),
+            directory: DashMap::new(),
+            clock,
+            keys: Mutex::new(rng),
+            threads: Mutex::default(),
+        };
+        Ok((Windlass { inner: Arc::new(inner) }, machines))
+    }
+}
+
+impl Windlass {
+    /// Starts Windlass with the defaults.
+    ///
+    /// # Errors
+    /// See [`WindlassBuilder::start`].
+    pub fn start() -> Result<Self, StartError> {
+        WindlassBuilder::default().start()
+    }
+
+    /// Other settings than the defaults.
+    pub fn builder() -> WindlassBuilder {
+        WindlassBuilder::default()
+    }
+
+    /// Takes a gateway in and keeps a line to it from now on. Returns at once; the line comes up when it does.
+    ///
+    /// # Errors
+    /// [`RegistryError::AlreadyThere`], or [`RegistryError::ShutDown`].
+    pub async fn add(&self, spec: GatewaySpec) -> Result<Gateway, RegistryError> {
+        let inner = &self.inner;
+        let (line, ends) = Line::new(spec.id.clone(), spec.limits, Arc::clone(&inner.clock));
+        let shard = inner.next_shard.fetch_add(1, Ordering::Relaxed) % inner.shards.len();
+        let place = Place {
+            shard,
+            line: Arc::new(line),
+        };
+        match inner.directory.entry(spec.id.clone()) {
+            Entry::Occupied(_) => return Err(RegistryError::AlreadyThere(spec.id)),
+            Entry::Vacant(vacant) => drop(vacant.insert(place.clone())),
+        }
+        let id = spec.id.clone();
+        if let Err(error) = inner.shards[shard].add(spec, ends).await {
+            inner.directory.remove(&id);
+            return Err(error);
+        }
+        Ok(self.gateway_at(&place))
+    }
+
+    /// Reaches a gateway in another way from now on: its line is closed and opened again at once. Handles, calls that
+    /// wait, and event streams stay. The bounds of its calls stay as they were when it was added.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotThere`], or [`RegistryError::ShutDown`].
+    pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
+        let shard = self.shard_of(&spec.id)?;
+        self.inner.shards[shard].update(spec).await
+    }
+
+    /// Lets a gateway go. Calls under way have `drain` to end by themselves; returns when its line is closed.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotThere`], or [`RegistryError::ShutDown`].
+    pub async fn remove(&self, id: &GatewayId, drain: Duration) -> Result<(), RegistryError> {
+        let shard = self.shard_of(id)?;
+        let removed = self.inner.shards[shard].remove(id.clone(), drain).await;
+        self.inner.directory.remove(id);
+        removed
+    }
+
+    /// The handle of a gateway that was added.
+    pub fn gateway(&self, id: &GatewayId) -> Option<Gateway> {
+        self.inner.directory.get(id).map(|place| self.gateway_at(&place))
+    }
+
+    /// The handles of all gateways, ordered by id.
+    pub fn gateways(&self) -> Vec<Gateway> {
+        let mut gateways: Vec<_> = self
+            .inner
+            .directory
+            .iter()
+            .map(|place| self.gateway_at(&place))
+            .collect();
+        gateways.sort_unstable_by(|a, b| a.id().cmp(b.id()));
+        gateways
+    }
+
+    /// Closes every line and ends the threads. Calls under way have `drain` to end by themselves; what is left then
+    /// ends with a definite outcome. Returns when all is closed. Calling it again does no harm.
+    pub async fn shutdown(&self, drain: Duration) {
+        join_all(self.inner.shards.iter().map(|shard| shard.stop(drain))).await;
+        self.inner.directory.clear();
+        let threads = std::mem::take(&mut *self.inner.lock_threads());
+        if !threads.is_empty() {
+            let joined =
+                tokio::task::spawn_blocking(|| threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok()));
+            if !matches!(joined.await, Ok(true)) {
+                tracing::error!("a thread of Windlass ended by a panic");
+            }
+        }
+    }
+
+    fn shard_of(&self, id: &GatewayId) -> Result<usize, RegistryError> {
+        self.inner
+            .directory
+            .get(id)
+            .map(|place| place.shard)
+            .ok_or_else(|| RegistryError::NotThere(id.clone()))
+    }
+
+    fn gateway_at(&self, place: &Place) -> Gateway {
+        Gateway::new(Arc::clone(&self.inner), place.shard, Arc::clone(&place.line))
+    }
+}
+
+impl Inner {
+    pub(crate) fn shard(&self, index: usize) -> &MachineHandle {
+        &self.shards[index]
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Sixteen random bytes for an idempotency key.
+    pub(crate) fn random_key(&self) -> [u8; 16] {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
+
+    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Windlass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Windlass")
+            .field("gateways", &self.inner.directory.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WindlassBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WindlassBuilder")
+            .field("shards", &self.shards)
+            .finish_non_exhaustive()
+    }
+}
