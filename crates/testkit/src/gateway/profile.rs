@@ -1,0 +1,411 @@
+//! What nine releases of 2026 do differently on the line, as data.
+//!
+//! Measured on 2026.1.30, 2.26, 3.13, 4.15, 5.12, 6.11, 7.1, 8.2 and 9.6. Where a fact was measured on 3.13 and
+//! 9.6 only (error forms, handshake timeout, drain, pings), the other releases take it from the one of their
+//! own generation.
+
+use std::time::Duration;
+
+/// The two wire protocols. No release accepts both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Generation {
+    /// `protocol: 3`, up to 2026.4.15.
+    V3,
+    /// `protocol: 4`, from 2026.5.12 on.
+    V4,
+}
+
+impl Generation {
+    /// The number in `hello-ok.protocol`.
+    pub const fn number(self) -> u64 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
+        }
+    }
+}
+
+/// What `hello-ok.auth` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum HelloAuth {
+    /// Only there when a device token was issued.
+    WithDeviceTokenOnly,
+    /// `role`, `scopes`.
+    RoleAndScopes,
+    /// ... and `recoveryScope`.
+    RecoveryScope,
+    /// ... and `method`.
+    Method,
+}
+
+/// The details of a refused protocol range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MismatchDetails {
+    /// `{expectedProtocol}`.
+    Expected,
+    /// `{expectedProtocol, minimumProbeProtocol}`.
+    WithProbe,
+    /// With `code: "PROTOCOL_MISMATCH"` and the client's range.
+    Coded,
+}
+
+/// How an accepted `config.patch` takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PatchEffect {
+    /// Two restarts, 0.53 s and 2.0 s after the patch.
+    RestartsTwice,
+    /// One restart after `restartDelayMs` (2.0 s unless asked otherwise).
+    Restarts,
+    /// Most keys take effect without a restart.
+    Hot,
+}
+
+/// What the socket sees of a run whose model call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailedRun {
+    /// Lifecycle `end` and a `final` without message.
+    BareFinal,
+    /// One chat `error`.
+    Error,
+    /// Lifecycle `error` only, no chat event ever.
+    NoTerminal,
+    /// Two chat `error` events.
+    ErrorTwice,
+}
+
+/// Everything that differs between releases. All fields are open: start from [`Profile::of`] and change what the
+/// test is about.
+///
+/// ```
+/// use windlass_testkit::{Profile, SimGateway};
+/// let mut profile = Profile::of("2026.9.6").expect("known release");
+/// profile.write_limit = Some(2);
+/// let sim = SimGateway::builder().profile(profile);
+/// ```
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a table of independent facts, not a state machine"
+)]
+pub struct Profile {
+    /// The release's name, such as `2026.9.6`.
+    pub release: &'static str,
+    /// Position among [`RELEASES`], oldest first.
+    pub index: usize,
+    /// Protocol generation.
+    pub generation: Generation,
+    /// `hello.server.version`; `dev` on the two oldest releases.
+    pub server_version: String,
+    /// Form of `hello.auth`.
+    pub hello_auth: HelloAuth,
+    /// `hello.server.bootId`: 8.2 and later.
+    pub boot_id: bool,
+    /// `hello.features.capabilities`; none before 7.1.
+    pub capabilities: &'static [&'static str],
+    /// `connect.challenge` carries `capabilities`: 9.6.
+    pub challenge_capabilities: bool,
+    /// Largest frame taken after the hello, in bytes; larger ones close with 1009.
+    pub max_payload: usize,
+    /// Bytes that may wait for a slow reader before events are dropped.
+    pub max_buffered_bytes: usize,
+    /// A silent handshake is closed with 1000 after this time.
+    pub handshake_timeout: Duration,
+    /// Takes version 3 device signatures.
+    pub v3_signature: bool,
+    /// Takes version 1 device signatures (no nonce).
+    pub v1_signature: bool,
+    /// A `backend` client with the token and no device keeps its scopes.
+    pub backend_scopes: bool,
+    /// The same for a `cli` client.
+    pub cli_scopes: bool,
+    /// A backend device is paired and gets a device token.
+    pub backend_paired: bool,
+    /// Details of a protocol mismatch.
+    pub mismatch: MismatchDetails,
+    /// One event counter for the whole process instead of one per connection.
+    pub global_seq: bool,
+    /// Events without `seq`; `agent:tool` stands for the stream `tool` of `agent`.
+    pub unsequenced: &'static [&'static str],
+    /// `shutdown.restartExpectedMs` is null, not absent, on a final stop.
+    pub shutdown_null: bool,
+    /// How a config patch takes effect.
+    pub patch: PatchEffect,
+    /// Control-plane writes per method and client within 60 s.
+    pub write_limit: Option<u32>,
+    /// The roster is the map `agents.entries` instead of the array `agents.list`.
+    pub roster_map: bool,
+    /// An array in a patch replaces the old one instead of being merged by `id`.
+    pub array_replaces: bool,
+    /// `agents.create/update/delete` and `agents.files.*` exist.
+    pub agent_methods: bool,
+    /// `agents.create` insists on `workspace`.
+    pub create_needs_workspace: bool,
+    /// `agents.create` takes `model`, `agents.update` takes `emoji`.
+    pub create_model: bool,
+    /// TOOLS.md and HEARTBEAT.md are refused, and IDENTITY.md is not listed.
+    pub files_retired: bool,
+    /// Concurrent writes of one file fail with `unsafe workspace file`.
+    pub file_race: bool,
+    /// `chat` deltas carry `deltaText`.
+    pub delta_text: bool,
+    /// `chat` events carry `agentId`.
+    pub chat_agent_id: bool,
+    /// `chat` events of state `status` and agent stream `run_status` are sent.
+    pub chat_status: bool,
+    /// `chat` finals carry `stopReason`.
+    pub stop_reason: bool,
+    /// The last delta equals the final text; on the two oldest it stops short.
+    pub full_last_delta: bool,
+    /// Shape of a failed run.
+    pub failed_run: FailedRun,
+    /// `chat.send` to an unknown agent runs.
+    pub runs_unknown_agents: bool,
+    /// A send within half a second of a final is answered with a bare final and run later under another id.
+    pub requeues_early_sends: bool,
+    /// A session that existed before its first turn fails from the second turn on (6.11).
+    pub precreated_sessions_break: bool,
+    /// The same text within 2 s of a final is answered with the older run's id (6.11).
+    pub dedupes_content: bool,
+    /// `sessions.subscribe` and `sessions.messages.subscribe` exist.
+    pub session_subscriptions: bool,
+    /// History rows of the user carry `idempotencyKey`.
+    pub history_keys: bool,
+    /// History rows carry `__openclaw`.
+    pub history_meta: bool,
+    /// `config.changed` events and `hmac-sha256:v1:` hashes.
+    pub config_events: bool,
+    /// Each agent has a heartbeat monitor in `cron.list`, with a scratch.
+    pub heartbeat_monitors: bool,
+    /// `agent` stream `tool` is sent at all.
+    pub tool_events: bool,
+    /// The gateway sends WebSocket pings this often (9.6: 25 s; 3.13: none in 100 s).
+    pub ping_interval: Option<Duration>,
+    /// Interrupted turns are taken up again after a crash, under a new run id (seen on 9.6).
+    pub resumes_runs: bool,
+}
+
+/// The nine measured releases, oldest first.
+pub const RELEASES: [&str; 9] = [
+    "2026.1.30",
+    "2026.2.26",
+    "2026.3.13",
+    "2026.4.15",
+    "2026.5.12",
+    "2026.6.11",
+    "2026.7.1",
+    "2026.8.2",
+    "2026.9.6",
+];
+
+/// Positions in [`RELEASES`], so that rules read like the sentences they come from.
+pub(crate) mod at {
+    pub(crate) const R1_30: usize = 0;
+    pub(crate) const R2_26: usize = 1;
+    pub(crate) const R3_13: usize = 2;
+    pub(crate) const R4_15: usize = 3;
+    pub(crate) const R5_12: usize = 4;
+    pub(crate) const R6_11: usize = 5;
+    pub(crate) const R7_1: usize = 6;
+    pub(crate) const R8_2: usize = 7;
+    pub(crate) const R9_6: usize = 8;
+}
+use at::{R1_30, R2_26, R3_13, R4_15, R5_12, R6_11, R7_1, R8_2, R9_6};
+
+/// 25 MiB, the frame limit of all but the oldest release.
+const MAX_PAYLOAD: usize = 26_214_400;
+
+impl Profile {
+    /// The facts of a measured release, `None` for any other name.
+    pub fn of(release: &str) -> Option<Self> {
+        let index = RELEASES.iter().position(|known| *known == release)?;
+        Some(Self::at_index(index))
+    }
+
+    /// The release that stands for a generation: 2026.3.13 or 2026.9.6.
+    pub fn latest(generation: Generation) -> Self {
+        Self::at_index(match generation {
+            Generation::V3 => R3_13,
+            Generation::V4 => R9_6,
+        })
+    }
+
+    fn at_index(r: usize) -> Self {
+        let v4 = r >= R5_12;
+        Self {
+            release: RELEASES[r],
+            index: r,
+            generation: if v4 { Generation::V4 } else { Generation::V3 },
+            server_version: if r <= R2_26 { "dev" } else { RELEASES[r] }.to_owned(),
+            hello_auth: hello_auth(r),
+            boot_id: r >= R8_2,
+            capabilities: capabilities(r),
+            challenge_capabilities: r >= R9_6,
+            max_payload: if r == R1_30 { 524_288 } else { MAX_PAYLOAD },
+            max_buffered_bytes: if r == R1_30 { 1_572_864 } else { 2 * MAX_PAYLOAD },
+            handshake_timeout: Duration::from_secs(if v4 { 15 } else { 3 }),
+            v3_signature: r > R1_30,
+            v1_signature: r == R1_30,
+            backend_scopes: !matches!(r, R3_13 | R4_15),
+            cli_scopes: !(R3_13..=R6_11).contains(&r),
+            backend_paired: r <= R2_26,
+            mismatch: mismatch(r),
+            global_seq: !v4,
+            unsequenced: unsequenced(r),
+            shutdown_null: r < R8_2,
+            patch: patch_effect(r),
+            write_limit: write_limit(r),
+            roster_map: r >= R8_2,
+            array_replaces: r == R1_30,
+            agent_methods: r > R1_30,
+            create_needs_workspace: r < R8_2,
+            create_model: r >= R4_15,
+            files_retired: r >= R8_2,
+            file_race: matches!(r, R3_13 | R4_15),
+            delta_text: v4,
+            chat_agent_id: r >= R7_1,
+            chat_status: r >= R8_2,
+            stop_reason: r >= R6_11,
+            full_last_delta: r >= R3_13,
+            failed_run: failed_run(r),
+            runs_unknown_agents: !v4,
+            requeues_early_sends: matches!(r, R4_15 | R5_12 | R7_1),
+            precreated_sessions_break: r == R6_11,
+            dedupes_content: r == R6_11,
+            session_subscriptions: r >= R4_15,
+            history_keys: r >= R6_11,
+            history_meta: r >= R4_15,
+            config_events: r >= R8_2,
+            heartbeat_monitors: r >= R8_2,
+            tool_events: r > R1_30 && r != R6_11,
+            ping_interval: v4.then_some(Duration::from_secs(25)),
+            resumes_runs: v4,
+        }
+    }
+
+    /// True for protocol 4.
+    pub(crate) fn v4(&self) -> bool {
+        self.generation == Generation::V4
+    }
+}
+
+fn hello_auth(r: usize) -> HelloAuth {
+    match r {
+        R9_6.. => HelloAuth::Method,
+        R8_2 => HelloAuth::RecoveryScope,
+        R5_12..=R7_1 => HelloAuth::RoleAndScopes,
+        _ => HelloAuth::WithDeviceTokenOnly,
+    }
+}
+
+fn mismatch(r: usize) -> MismatchDetails {
+    match r {
+        R6_11.. => MismatchDetails::Coded,
+        R5_12 => MismatchDetails::WithProbe,
+        _ => MismatchDetails::Expected,
+    }
+}
+
+fn unsequenced(r: usize) -> &'static [&'static str] {
+    match r {
+        R8_2.. | R1_30 => &[],
+        R6_11 => &["sessions.changed", "session.message"],
+        R7_1 => &["agent:tool", "sessions.changed", "session.message"],
+        R4_15 | R5_12 => &["agent:tool", "sessions.changed", "session.message", "session.tool"],
+        _ => &["agent:tool"],
+    }
+}
+
+fn patch_effect(r: usize) -> PatchEffect {
+    match r {
+        R1_30 => PatchEffect::RestartsTwice,
+        R2_26 | R3_13 => PatchEffect::Restarts,
+        _ => PatchEffect::Hot,
+    }
+}
+
+fn write_limit(r: usize) -> Option<u32> {
+    match r {
+        R1_30 => None,
+        R8_2.. => Some(30),
+        _ => Some(3),
+    }
+}
+
+fn failed_run(r: usize) -> FailedRun {
+    match r {
+        R1_30 => FailedRun::BareFinal,
+        R2_26 | R3_13 => FailedRun::Error,
+        R4_15 | R5_12 => FailedRun::NoTerminal,
+        _ => FailedRun::ErrorTwice,
+    }
+}
+
+/// One entry on 7.1, 15 on 8.2 and 21 on 9.6; only the 9.6 list was written down, so 8.2 gets a part of it.
+fn capabilities(r: usize) -> &'static [&'static str] {
+    const ALL: [&str; 21] = [
+        "board-widget-put-canvas-doc",
+        "chat-send-routing-contract",
+        "gateway-restart-target-safe-v1",
+        "model-catalog-snapshot",
+        "node-worker-bundle-retention-v1",
+        "node-worker-bundle-status-v1",
+        "node-worker-captured-exec-policy",
+        "node-worker-environment-session-v1",
+        "node-worker-portal-stream-v1",
+        "profile-binding-v1",
+        "published-model-catalog",
+        "progress-card-agent-scope-v1",
+        "session-scoped-chat-metadata",
+        "session-scoped-model-catalog",
+        "session-unread-ack-contract",
+        "session-goal-start-v1",
+        "session-settings-contract",
+        "session-settings-cas-v1",
+        "openclaw-chat-wizard-cancel",
+        "openclaw-setup-model-ref",
+        "taskSuggestions.acceptModes",
+    ];
+    match r {
+        R9_6.. => &ALL,
+        R8_2 => ALL.split_at(15).0,
+        R7_1 => ALL.split_at(1).0,
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FailedRun, Generation, PatchEffect, Profile, RELEASES};
+
+    #[test]
+    fn the_protocol_turned_between_4_15_and_5_12() {
+        let numbers = RELEASES.map(|name| Profile::of(name).expect("listed").generation.number());
+        assert_eq!(numbers, [3, 3, 3, 3, 4, 4, 4, 4, 4]);
+        assert!(Profile::of("2026.4.14").is_none());
+    }
+
+    #[test]
+    fn the_oddities_of_single_releases_are_where_they_were_measured() {
+        let of = |name: &str| Profile::of(name).expect("listed");
+        assert_eq!(
+            (of("2026.1.30").max_payload, of("2026.2.26").max_payload),
+            (524_288, 26_214_400)
+        );
+        assert_eq!(of("2026.1.30").patch, PatchEffect::RestartsTwice);
+        assert_eq!(of("2026.5.12").failed_run, FailedRun::NoTerminal);
+        assert_eq!(
+            RELEASES
+                .map(|name| of(name).backend_scopes)
+                .iter()
+                .filter(|kept| !**kept)
+                .count(),
+            2
+        );
+        assert_eq!(of("2026.8.2").capabilities.len(), 15);
+        assert_eq!(Profile::latest(Generation::V3).release, "2026.3.13");
+    }
+}

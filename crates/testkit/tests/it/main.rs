@@ -1,0 +1,4 @@
+//! The simulated gateway, seen through a tiny WebSocket client.
+
+mod client;
+mod smoke;
