@@ -1,1 +1,65 @@
-//! windlass-protocol
+//! The OpenClaw gateway protocol: frames, errors, identities and the connection core.
+//!
+//! Nothing here opens a socket, reads a clock, starts a task or touches a file; time and randomness come in as
+//! arguments. Whoever drives it (the actors, the simulated gateway, a test) owns the IO.
+
+mod advice;
+mod close;
+mod connect;
+pub mod connection;
+mod device;
+mod device_token;
+mod error;
+mod event;
+mod frame;
+mod hello;
+mod id;
+mod json;
+mod method;
+mod names;
+mod open;
+mod outcome;
+pub mod pause;
+mod refusal;
+mod secret;
+mod session_key;
+mod text;
+mod upgrade;
+
+pub use advice::{Advice, Advise};
+pub use close::{CloseClass, CloseCode, CloseReason};
+pub use connect::{
+    Auth, CAP_TOOL_EVENTS, Challenge, ClientId, ClientInfo, ClientMode, ConnectParams, DeviceBlock, MAX_CONNECT_BYTES,
+    MAX_PROTOCOL, MIN_PROTOCOL, Role, Scope,
+};
+pub use device::{
+    DeviceFile, DeviceFileError, DeviceIdentity, SIGNATURE_SKEW_MS, SignatureInput, SignatureVersion, VerifyError,
+    signed_payload, verify,
+};
+pub use device_token::{AfterRefusal, CredentialPlan, DEVICE_TOKEN_RETRY_DELAY, EndpointTrust, StoreAction};
+pub use error::{DetailCode, ErrorClass, ErrorCode, GatewayError, KEPT_MESSAGE_BYTES};
+pub use event::{
+    AgentEvent, AgentPhase, AgentStream, ChatEvent, ChatMetadataChangedEvent, ChatState, ConfigChangedEvent, CronEvent,
+    EventError, EventKeys, EventName, EventPayload, HealthEvent, HeartbeatEvent, PairDecision, PairRequestedEvent,
+    PairResolvedEvent, PresenceEntry, PresenceEvent, SessionMessageEvent, SessionToolEvent, SessionsChangedEvent,
+    ShutdownEvent, SkillsChangedEvent, StateVersion, TaskEvent, TickEvent, TypedEvent, UpdateAvailableEvent,
+    message_text,
+};
+pub use frame::{EventFrame, Frame, FrameError, InvalidMethodName, MethodName, Payload, Response, encode_request};
+pub use hello::{
+    DEFAULT_MAX_BUFFERED_BYTES, DEFAULT_MAX_PAYLOAD, DEFAULT_TICK_INTERVAL_MS, Features, HelloAuth, HelloOk, Policy,
+    ServerInfo, SessionDefaults, Snapshot, Suspension, TICK_INTERVAL_BOUNDS,
+};
+pub use id::{CallId, GatewayId, Generation, InvalidGatewayId};
+pub use json::RawJson;
+pub use method::{Answers, Effect, KEY_MEMORY_SECONDS, MethodSpec, effect, method, methods};
+pub use open::Extra;
+pub use outcome::{CallError, NotSent, OutcomeUnknown, Rejected, TimedOut, UnknownReason};
+pub use pause::Pause;
+pub use refusal::{ConnectRefusal, DeviceFault, RefusalKind};
+pub use secret::Secret;
+pub use session_key::{
+    AGENT_ID_LIMIT, AgentId, AgentIdentity, KeyError, SESSION_KEY_LIMIT, SessionKey, agent_id_of, slug,
+};
+pub use text::{MESSAGE_LIMIT, NAME_LIMIT, Printable, printable};
+pub use upgrade::{BODY_LIMIT, UpgradeKind, UpgradeRefusal};

@@ -78,6 +78,13 @@ macro_rules! open_object {
             $vis extra: $crate::open::Extra,
         }
 
+        impl $name {
+            /// The members that have a typed field.
+            $vis const KEYS: &'static [&'static str] = &[
+                $($($rkey,)*)? $($($okey,)*)? $($($dkey,)*)?
+            ];
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let mut map = serde_json::Map::deserialize(deserializer)?;
@@ -142,6 +149,7 @@ mod tests {
         let sample: Sample = serde_json::from_value(json!({"id": "a", "atMs": 5, "names": 7})).unwrap();
         assert_eq!((sample.at_ms, &sample.names), (Some(5), &None));
         assert_eq!(sample.extra.keys().collect::<Vec<_>>(), ["names"]);
+        assert_eq!(Sample::KEYS, ["id", "atMs", "names"]);
     }
 
     #[test]

@@ -1,0 +1,172 @@
+use serde_json::json;
+
+use super::*;
+use crate::error::{ErrorCode, GatewayError};
+
+/// Everything that can be advised on, one line each.
+fn golden() -> String {
+    let mut lines = Vec::new();
+    let mut line =
+        |name: String, advice: Advice| lines.push(format!("{name}: {} | {}", advice.summary, advice.next_step));
+    for (kind, name) in refusals() {
+        line(name, kind.advice());
+    }
+    for class in closes() {
+        line(format!("{class:?}"), class.advice());
+    }
+    for status in [200, 302, 401, 404, 429, 502, 503] {
+        line(format!("HTTP {status}"), UpgradeRefusal::new(status, b"").advice());
+    }
+    let proxy = br#"{"error":{"type":"proxy_attribution_required"}}"#;
+    line("HTTP 403".into(), UpgradeRefusal::new(403, b"").advice());
+    line("HTTP 403 proxy".into(), UpgradeRefusal::new(403, proxy).advice());
+    for value in errors() {
+        let error: GatewayError = serde_json::from_value(value).unwrap();
+        line(
+            format!("call {}", error.to_string().trim_end_matches('.')),
+            error.advice(),
+        );
+    }
+    lines.join("\n") + "\n"
+}
+
+fn refusals() -> Vec<(RefusalKind, String)> {
+    use RefusalKind as Kind;
+    let mut kinds = vec![
+        Kind::TokenMissing,
+        Kind::TokenMismatch {
+            may_use_device_token: true,
+        },
+        Kind::DeviceTokenMismatch,
+        Kind::BootstrapTokenInvalid,
+        Kind::PasswordMissing,
+        Kind::PasswordMismatch,
+        Kind::ProxyIdentityRequired,
+        Kind::Unauthorized,
+        Kind::RateLimited,
+        Kind::PairingRequired {
+            request_id: Some("req-1".into()),
+        },
+        Kind::PairingRequired { request_id: None },
+        Kind::DeviceIdentityRequired { control_ui: false },
+        Kind::DeviceIdentityRequired { control_ui: true },
+        Kind::ProtocolMismatch { expected: Some(2) },
+        Kind::ProtocolMismatch { expected: Some(5) },
+        Kind::ProtocolMismatch { expected: None },
+        Kind::ClientBuildMismatch,
+        Kind::OriginNotAllowed,
+        Kind::ScopeMismatch {
+            missing: Some("operator.admin".into()),
+        },
+        Kind::ScopeMismatch { missing: None },
+        Kind::ClientRefused,
+        Kind::Starting,
+        Kind::Other,
+    ];
+    kinds.extend(
+        [
+            DeviceFault::NonceMismatch,
+            DeviceFault::NonceRequired,
+            DeviceFault::SignatureInvalid,
+            DeviceFault::SignatureExpired,
+            DeviceFault::IdMismatch,
+            DeviceFault::PublicKeyInvalid,
+            DeviceFault::Other,
+        ]
+        .map(Kind::DeviceSignature),
+    );
+    kinds
+        .into_iter()
+        .map(|kind| (kind.clone(), format!("{kind:?}")))
+        .collect()
+}
+
+fn closes() -> [CloseClass; 16] {
+    use CloseClass as Class;
+    [
+        Class::Normal,
+        Class::ProtocolMismatch,
+        Class::ProtocolError,
+        Class::Abnormal,
+        Class::PolicyRefused,
+        Class::DeviceTokenMismatch,
+        Class::SlowConsumer,
+        Class::UnauthorizedCalls,
+        Class::TooBig,
+        Class::ServerFault,
+        Class::ServiceRestart,
+        Class::StartingUp,
+        Class::PolicyChanged,
+        Class::DeviceRemoved,
+        Class::ClientTimeout,
+        Class::Unknown,
+    ]
+}
+
+fn errors() -> Vec<serde_json::Value> {
+    let coded = |detail: &str| json!({"code": "INVALID_REQUEST", "message": detail, "details": {"code": detail}});
+    vec![
+        json!({"code": "INVALID_REQUEST", "message": "missing scope: operator.write"}),
+        json!({"code": "INVALID_REQUEST", "message": "unsupported file \"TOOLS.md\"."}),
+        json!({"code": "UNAVAILABLE", "message": "rate limit exceeded", "retryable": true, "retryAfterMs": 58_276}),
+        json!({"code": "UNAVAILABLE", "message": "busy", "retryable": true}),
+        json!({"code": "UNAVAILABLE", "message": "m", "retryable": true, "details": {"reason": "gateway-restarting"}}),
+        json!({"code": "INVALID_REQUEST", "message": "m", "details": {"reason": "chat-request-conflict"}}),
+        coded("UNKNOWN_AGENT_ID"),
+        coded("CRON_JOB_NOT_FOUND"),
+        coded("SESSION_MUTATION_TARGET_REQUIRED"),
+        coded("AUTH_TOKEN_MISMATCH"),
+    ]
+}
+
+/// Changing a text means changing this file, so that every change is read once. `BLESS=1` writes it anew.
+#[test]
+fn every_text_an_operator_sees_is_the_agreed_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/advice/golden.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, golden()).unwrap();
+    }
+    assert_eq!(golden(), include_str!("golden.txt"));
+}
+
+#[test]
+fn every_advice_is_two_finished_sentences_or_ends_in_a_command() {
+    for line in golden().lines() {
+        let (summary, next_step) = line.rsplit_once(" | ").unwrap();
+        assert!(summary.ends_with('.') && next_step.len() > 10, "{line}");
+        assert!(next_step.ends_with('.') || next_step.contains("openclaw "), "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_refusal_repeats_what_the_gateway_said_made_safe() {
+    let error = GatewayError::new(ErrorCode::InvalidRequest, "invalid connect params:\n at /client/id");
+    let advice = ConnectRefusal::new(error).advice();
+    assert_eq!(
+        advice.summary,
+        "The gateway refused the connection: INVALID_REQUEST: invalid connect params: at /client/id."
+    );
+}
+
+#[test]
+fn a_hostile_request_id_never_becomes_part_of_a_command() {
+    let plain = RefusalKind::PairingRequired { request_id: None }.advice();
+    for id in [
+        "r; rm -rf /",
+        "$(reboot)",
+        "r\ns",
+        "--all",
+        "",
+        "a b",
+        &"r".repeat(NAME_LIMIT + 1),
+    ] {
+        assert_eq!(
+            RefusalKind::PairingRequired {
+                request_id: Some(id.into())
+            }
+            .advice(),
+            plain,
+            "{id:?}"
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! Events about the gateway itself.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::open::open_object;
+
+open_object! {
+    /// `stateVersion` of a frame or a snapshot: counters that go up with each change, from 1 at a gateway's start.
+    pub struct StateVersion: Default {
+        optional {
+            /// Of the presence list.
+            presence: u64 = "presence",
+            /// Of the health summary.
+            health: u64 = "health",
+        }
+    }
+}
+
+open_object! {
+    /// `tick`: a sign of life, every `policy.tickIntervalMs`.
+    pub struct TickEvent {
+        optional {
+            /// The gateway's clock, in ms since 1970.
+            ts: u64 = "ts",
+        }
+    }
+}
+
+open_object! {
+    /// `shutdown`: the gateway goes down; close 1012 follows.
+    pub struct ShutdownEvent {
+        optional {
+            /// For people, for example "gateway stopping".
+            reason: String = "reason",
+            /// There only for a restart; `null` or absent for a stop. It is 1500 whatever the restart really takes (2.7 to 22 s seen).
+            restart_expected_ms: u64 = "restartExpectedMs",
+        }
+    }
+}
+
+impl ShutdownEvent {
+    /// How soon the gateway says it is back; `None` when it stops for good.
+    pub fn restart_expected(&self) -> Option<Duration> {
+        self.restart_expected_ms.map(Duration::from_millis)
+    }
+}
+
+open_object! {
+    /// `health`: as method `health` answers. Only what all releases have is typed.
+    pub struct HealthEvent {
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+            /// In ms since 1970.
+            ts: u64 = "ts",
+            /// How long the summary took, in ms.
+            duration_ms: u64 = "durationMs",
+            /// The agent of sessions that name none.
+            default_agent_id: String = "defaultAgentId",
+            /// One entry per agent.
+            agents: Vec<Value> = "agents",
+        }
+    }
+}
+
+open_object! {
+    /// `presence`: the whole list each time.
+    pub struct PresenceEvent {
+        required {
+            /// Who is connected, and who just left.
+            presence: Vec<PresenceEntry> = "presence",
+        }
+    }
+}
+
+open_object! {
+    /// One line of the presence list.
+    pub struct PresenceEntry {
+        optional {
+            /// The name shown.
+            host: String = "host",
+            /// The address, for the gateway itself.
+            ip: String = "ip",
+            /// The program's version.
+            version: String = "version",
+            /// The operating system.
+            platform: String = "platform",
+            /// The kind of machine.
+            device_family: String = "deviceFamily",
+            /// `gateway`, or the client's mode.
+            mode: String = "mode",
+            /// `self`, `connect`, `disconnect`...
+            reason: String = "reason",
+            /// The client's instance.
+            instance_id: String = "instanceId",
+            /// The client's device.
+            device_id: String = "deviceId",
+            /// The client's roles.
+            roles: Vec<String> = "roles",
+            /// The client's scopes.
+            scopes: Vec<String> = "scopes",
+            /// One line for people.
+            text: String = "text",
+            /// In ms since 1970.
+            ts: u64 = "ts",
+        }
+    }
+}
+
+open_object! {
+    /// `config.changed` (from 2026.8 on): the gateway took over a changed configuration.
+    pub struct ConfigChangedEvent {
+        optional {
+            /// The file, on the gateway's host.
+            path: String = "path",
+            /// As `config.get` answers it.
+            hash: String = "hash",
+            /// In ms since 1970.
+            ts: u64 = "ts",
+        }
+    }
+}
+
+open_object! {
+    /// `cron`: a job was changed or ran.
+    pub struct CronEvent {
+        required {
+            /// Which job.
+            job_id: String = "jobId",
+            /// `added`, `updated`, `removed`, `started`, `finished`...
+            action: String = "action",
+        }
+        optional {
+            /// The job (generation 4).
+            job: Value = "job",
+            /// When it runs next, in ms since 1970.
+            next_run_at_ms: u64 = "nextRunAtMs",
+            /// How a run ended: `ok`, `error`, `skipped`.
+            status: String = "status",
+            /// Why it failed or was skipped.
+            error: String = "error",
+        }
+    }
+}
+
+open_object! {
+    /// `task` (from 2026.7 on): a background task was changed.
+    pub struct TaskEvent {
+        required {
+            /// `upserted`...
+            action: String = "action",
+        }
+        optional {
+            /// The task.
+            task: Value = "task",
+        }
+    }
+}
+
+open_object! {
+    /// `skills.changed` (from 2026.8 on).
+    pub struct SkillsChangedEvent {
+        optional {
+            /// Why.
+            reason: String = "reason",
+        }
+    }
+}
+
+open_object! {
+    /// `heartbeat`: an agent's heartbeat ran, or was skipped.
+    pub struct HeartbeatEvent {
+        optional {
+            /// `skipped`...
+            status: String = "status",
+            /// Why, for example `no-route` or `target-none`.
+            reason: String = "reason",
+            /// The beginning of what the agent said.
+            preview: String = "preview",
+            /// In ms since 1970.
+            ts: u64 = "ts",
+        }
+    }
+}
+
+open_object! {
+    /// `update.available`: soon after a start.
+    pub struct UpdateAvailableEvent {
+        optional {
+            /// The update; `null` when there is none.
+            update_available: Value = "updateAvailable",
+            /// When updates are made (generation 4).
+            schedule: Value = "schedule",
+        }
+    }
+}
