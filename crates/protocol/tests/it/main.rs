@@ -1,0 +1,11 @@
+//! What holds for every frame that a gateway has been seen to send.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests: a panic is the failure, and what was seen is printed with it"
+)]
+
+mod corpus;
+mod errors;
+mod frames;
