@@ -1,0 +1,13 @@
+//! Where this client's identity and its device tokens are kept on disk.
+//!
+//! Both are private files: mode 0600 in a folder of mode 0700, written whole or not at all, and never replaced when what
+//! is there can't be read. A damaged identity that is silently replaced costs a new pairing on every gateway.
+
+mod device_file;
+mod file_tokens;
+mod private_file;
+
+pub use device_file::{
+    DevicePathError, IDENTITY_PATH_VARIABLE, IdentityError, IdentityProblem, default_identity_path, load_or_create,
+};
+pub use file_tokens::{FileTokens, TOKENS_FILE_NAME, TokenFileError, TokenFileProblem};
