@@ -147,6 +147,8 @@ impl Driver {
         let Ok(text) = ByteString::try_from(Bytes::from(text)) else {
             return;
         };
+        // Never the text itself: it carries whatever the gateway and its agents say.
+        tracing::trace!(gateway = %self.line.id, bytes = text.len(), "frame in");
         match self.session.receive(&text) {
             Received::Answer { id, outcome } => {
                 let answered = self.line.desk.borrow_mut().calls.answer(id, outcome, &text);

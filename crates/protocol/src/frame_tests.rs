@@ -35,6 +35,18 @@ fn a_failed_answer_that_also_carries_a_payload_is_a_failure() {
 }
 
 #[test]
+fn an_error_of_an_unknown_shape_still_ends_its_call() {
+    let text = r#"{"type":"res","id":"7","ok":false,"error":"no"}"#;
+    assert_eq!(response(text).outcome.unwrap_err().code.as_str(), "UNREADABLE");
+}
+
+#[test]
+fn a_number_that_is_no_number_is_none() {
+    let text = r#"{"type":"event","event":"tick","payload":{},"seq":"3"}"#;
+    assert!(matches!(Frame::decode(text), Ok(Frame::Event(event)) if event.seq.is_none()));
+}
+
+#[test]
 fn an_event_without_seq_is_an_event() {
     let text = r#"{"type":"event","event":"connect.challenge","payload":{"nonce":"n","ts":1}}"#;
     let Frame::Event(event) = Frame::decode(text).unwrap() else {

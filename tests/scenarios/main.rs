@@ -1,0 +1,12 @@
+//! What a user of the library can observe, against simulated gateways, in virtual time unless a file says otherwise.
+
+mod bench;
+mod calls;
+mod events;
+mod reconnect;
+mod refusals;
+mod secrets;
+mod shutdown;
+mod supervision;
+mod threads;
+mod wire;
