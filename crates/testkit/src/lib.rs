@@ -69,8 +69,11 @@
 //! advertises but does not simulate answers `UNAVAILABLE` until it is scripted. Facts that were measured on two
 //! releases only stand for their whole generation; the [`Profile`] documentation says which.
 
+pub mod chaos;
 mod gateway;
+mod net;
 
+pub use chaos::ChaosProxy;
 pub use gateway::journal::{Entry, Frame, JOURNAL_LIMIT, Journal, Record, SideEffect};
 pub use gateway::profile::{FailedRun, Generation, HelloAuth, MismatchDetails, PatchEffect, Profile, RELEASES};
 pub use gateway::script::Script;

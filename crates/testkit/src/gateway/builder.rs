@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::SimGateway;
 use super::chat::ChatPlan;
-use super::listener::Port;
 use super::profile::{Generation, Profile};
 use super::server::Server;
+use crate::net::listener::Port;
 
 /// What a test sets besides the release.
 #[derive(Clone, Debug)]

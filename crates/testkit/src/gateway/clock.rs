@@ -5,14 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The one place of this crate that reads a clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the simulation keeps its own clock on tokio time, read only here"
-)]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
+pub(crate) use crate::net::now;
 
 /// Turns tokio time into the millisecond stamps that frames carry.
 #[derive(Debug)]

@@ -18,12 +18,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use super::events::Event;
 use super::handshake::{self, Upgrade};
 use super::journal::{Entry, redacted};
-use super::link::{self, Cut, Direction, Link, Raw, Shared};
 use super::requests;
 use super::server::Server;
 use super::state::{Conn, Out, Outbox};
 use super::upgrade;
 use super::wire::{self, Inbound, WireError};
+use crate::net::link::{self, Cut, Direction, Link, Raw, Shared};
 
 /// Both generations: no frame before the hello may be larger.
 const BEFORE_HELLO: usize = 64 * 1024;
@@ -108,14 +108,21 @@ async fn run(
             ((), ()) = async { tokio::join!(outbound, session) } => {}
         }
     };
+    let ended = async {
+        carried.await;
+        // Nothing passes a frozen link, not even the end of the connection.
+        if link.borrow().frozen {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         biased;
-        cut = link::cut(link) => {
+        cut = link::cut(link.clone()) => {
             if cut == Cut::Reset {
                 raw.reset_on_drop();
             }
         }
-        () = carried => {}
+        () = ended => {}
     }
 }
 
@@ -197,6 +204,10 @@ async fn write(
                 None => return Written::Failed,
             },
             _ = ping => {
+                if hung(server) {
+                    alive.store(true, Ordering::Relaxed);
+                    continue;
+                }
                 // No pong since the last ping: the peer is taken for dead (2026.9.6: within 25 s).
                 if !alive.swap(false, Ordering::Relaxed) {
                     return Written::Failed;
@@ -208,6 +219,12 @@ async fn write(
             return Written::Failed;
         }
     }
+}
+
+/// A gateway that was told to hang neither pings nor misses a pong.
+fn hung(server: &Server) -> bool {
+    let state = server.state();
+    state.silent || state.link.stalled_in
 }
 
 /// A close reason may have 123 bytes.

@@ -8,9 +8,9 @@ use super::chat;
 use super::clock;
 use super::events::{self, Event};
 use super::journal::SideEffect;
-use super::link::{Cut, Link};
 use super::server::Server;
 use super::state::State;
+use crate::net::link::{Cut, Link};
 
 /// How a gateway goes down and comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,6 @@ mod events;
 mod handshake;
 mod hello;
 pub(crate) mod journal;
-pub(crate) mod link;
-mod listener;
 mod methods;
 mod pairing;
 mod params;
@@ -41,12 +39,12 @@ pub use self::pairing::PendingPairing;
 
 use self::events::Event;
 use self::journal::Journal;
-use self::link::{Cut, Raw};
-use self::listener::{Doorkeeper, Port};
 use self::profile::Profile;
 use self::script::Script;
 use self::server::Server;
 use self::state::Door;
+use crate::net::link::{Cut, Raw};
+use crate::net::listener::{Doorkeeper, Port};
 
 /// How long [`SimGateway::wait_for`] waits, in tokio time: longer than any client's backoff.
 pub const WAIT_LIMIT: Duration = Duration::from_secs(120);
@@ -79,7 +77,7 @@ struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         // Dropping the set aborts the tasks.
-        drop(self.server.take_tasks());
+        drop(self.server.tasks.take());
     }
 }
 
@@ -90,7 +88,11 @@ impl SimGateway {
     }
 
     fn new(server: Arc<Server>, port: Option<Port>) -> Self {
-        let door = port.map(|port| listener::keep(&server, port));
+        let door = port.map(|port| {
+            let owner = Arc::clone(&server);
+            let accepted = move |stream| connection::accept(&owner, Raw::Tcp(stream));
+            Doorkeeper::new(&server.tasks, port, accepted)
+        });
         Self {
             inner: Arc::new(Inner { server, door }),
         }
@@ -262,7 +264,7 @@ impl SimGateway {
     pub async fn start_again(&self) {
         self.server().state().door = Door::Open;
         if let Some(door) = &self.inner.door {
-            door.wanted.send_replace(true);
+            door.want(true);
         }
         self.listening(true).await;
         chat::resume(self.server());
@@ -276,14 +278,13 @@ impl SimGateway {
     fn shut(&self) {
         self.server().state().door = Door::Shut;
         if let Some(door) = &self.inner.door {
-            door.wanted.send_replace(false);
+            door.want(false);
         }
     }
 
     async fn listening(&self, on: bool) {
         if let Some(door) = &self.inner.door {
-            // An error means that the gateway was shut down, and then nobody listens.
-            let _ = door.listening.clone().wait_for(|now| *now == on).await;
+            door.is(on).await;
         }
     }
 
@@ -336,10 +337,7 @@ impl SimGateway {
 
     /// All open connections freeze in both directions without ending; new ones work.
     pub fn half_open(&self) {
-        control::relink(self.server(), false, |link| {
-            link.stalled_in = true;
-            link.stalled_out = true;
-        });
+        control::relink(self.server(), false, |link| link.frozen = true);
     }
 
     /// Sends at most so many bytes per second on each connection, `None` for no limit.
@@ -399,7 +397,7 @@ impl SimGateway {
     /// Ends the gateway and waits until all its tasks are gone.
     pub async fn shutdown(&self) {
         self.server().state().door = Door::Shut;
-        let mut tasks = self.server().take_tasks();
+        let mut tasks = self.server().tasks.take();
         tasks.shutdown().await;
     }
 }

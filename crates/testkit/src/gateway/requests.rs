@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::journal::Entry;
-use super::link::Cut;
 use super::script::Rule;
 use super::server::{Answer, Effect, Later, Server};
 use super::state::Outbox;
 use super::wire::{self, WireError};
 use super::{chat, control, methods};
+use crate::net::link::Cut;
 
 /// After so many calls that the role forbids, the socket is closed. Both generations have such a guard; the
 /// number is not measured.

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::builder::Options;
 use super::clock::{self, Clock};
@@ -15,6 +14,7 @@ use super::script::Rules;
 use super::state::State;
 use super::wire::WireError;
 use super::{chat, control};
+use crate::net::tasks::Tasks;
 
 /// The result of a handler.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub(crate) struct Server {
     pub(crate) journal: Journal,
     pub(crate) rules: Arc<Rules>,
     state: Mutex<State>,
-    tasks: Mutex<JoinSet<()>>,
+    pub(crate) tasks: Tasks,
 }
 
 impl Server {
@@ -110,7 +110,7 @@ impl Server {
             journal: Journal::new(),
             rules: Arc::default(),
             state: Mutex::new(state),
-            tasks: Mutex::default(),
+            tasks: Tasks::default(),
             profile,
             options,
         }
@@ -134,14 +134,7 @@ impl Server {
 
     /// Runs a task that ends with the gateway.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
-    }
-
-    /// Takes all tasks, to be aborted by whoever drops the set.
-    pub(crate) fn take_tasks(&self) -> JoinSet<()> {
-        std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner))
+        self.tasks.spawn(task);
     }
 
     pub(crate) fn perform(self: &Arc<Self>, effects: Vec<Effect>) {

@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::chat::{ChatPlan, Run};
-use super::link::Link;
 use super::pairing::Devices;
 use super::profile::Profile;
 use super::random::Random;
+use crate::net::link::Link;
 
 /// Frames that may wait in one connection's queue. The byte limit of the profile is the measured bound; this one
 /// only keeps the queue itself finite.

@@ -2,15 +2,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
-use super::connection;
-use super::link::Raw;
-use super::server::Server;
+use super::tasks::Tasks;
 
 /// Connections that the system queues; more than any test opens at once.
 const BACKLOG: u32 = 1024;
@@ -42,52 +39,70 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Whether the port should listen, and whether it does.
+/// Shuts and opens a port.
 #[derive(Debug)]
 pub(crate) struct Doorkeeper {
     pub(crate) address: SocketAddr,
-    pub(crate) wanted: watch::Sender<bool>,
-    pub(crate) listening: watch::Receiver<bool>,
+    wanted: watch::Sender<bool>,
+    listening: watch::Receiver<bool>,
 }
 
-/// Starts the task that keeps the port.
-pub(crate) fn keep(server: &Arc<Server>, port: Port) -> Doorkeeper {
-    let (wanted, wants) = watch::channel(true);
-    let (tells, listening) = watch::channel(false);
-    let address = port.address;
-    server.spawn(run(Arc::clone(server), port, wants, tells));
-    Doorkeeper {
-        address,
-        wanted,
-        listening,
+impl Doorkeeper {
+    /// Starts the task that keeps the port and hands out what it accepts.
+    pub(crate) fn new(tasks: &Tasks, port: Port, accepted: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let (wanted, wants) = watch::channel(true);
+        let (tells, listening) = watch::channel(false);
+        let address = port.address;
+        tasks.spawn(run(port, wants, tells, accepted));
+        Self {
+            address,
+            wanted,
+            listening,
+        }
+    }
+
+    /// Asks for the port to be open or shut.
+    pub(crate) fn want(&self, open: bool) {
+        self.wanted.send_replace(open);
+    }
+
+    /// Waits until the port is open or shut.
+    pub(crate) async fn is(&self, open: bool) {
+        // An error means that the owner was shut down, and then nobody listens.
+        let _ = self.listening.clone().wait_for(|now| *now == open).await;
     }
 }
 
-async fn run(server: Arc<Server>, port: Port, mut wants: watch::Receiver<bool>, tells: watch::Sender<bool>) {
+async fn run(
+    port: Port,
+    mut wants: watch::Receiver<bool>,
+    tells: watch::Sender<bool>,
+    accepted: impl Fn(TcpStream) + Send + Sync,
+) {
     let _reserved = port.reserved;
     while wants.wait_for(|wanted| *wanted).await.is_ok() {
         let Ok(listener) = socket(port.address).and_then(|socket| socket.listen(BACKLOG)) else {
-            tracing::warn!(address = %port.address, "port of the simulated gateway is taken, trying again");
+            tracing::warn!(address = %port.address, "the port is taken, trying again");
             tokio::time::sleep(REBIND).await;
             continue;
         };
         tells.send_replace(true);
         tokio::select! {
             _ = wants.wait_for(|wanted| !*wanted) => {}
-            () = accept(&server, &listener) => {}
+            () = accept(&listener, &accepted) => {}
         }
         drop(listener);
         tells.send_replace(false);
     }
 }
 
-async fn accept(server: &Arc<Server>, listener: &TcpListener) {
+async fn accept(listener: &TcpListener, accepted: &(impl Fn(TcpStream) + Sync)) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Frames are small and tests are impatient; a failure only makes it slower.
                 let _ = stream.set_nodelay(true);
-                connection::accept(server, Raw::Tcp(stream));
+                accepted(stream);
             }
             // A client that went away before it was accepted, or no free descriptor for the moment.
             Err(_) => tokio::time::sleep(REBIND).await,

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::clock;
+use super::now;
 
 /// Bytes read at once; also the grain of a stall.
 const CHUNK: usize = 16 * 1024;
@@ -25,7 +25,7 @@ const SLICE: Duration = Duration::from_millis(50);
 
 /// Which way bytes go, as the gateway sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Direction {
+pub enum Direction {
     /// From the client to the gateway.
     ToGateway,
     /// From the gateway to the client.
@@ -46,6 +46,8 @@ pub(crate) enum Cut {
 pub(crate) struct Link {
     pub(crate) stalled_in: bool,
     pub(crate) stalled_out: bool,
+    /// Both directions for good, whatever else is switched.
+    pub(crate) frozen: bool,
     /// Bytes per second towards the client.
     pub(crate) rate: Option<u64>,
     /// Added to each chunk, both ways.
@@ -55,9 +57,17 @@ pub(crate) struct Link {
 
 impl Link {
     fn open(&self, direction: Direction) -> bool {
-        !match direction {
-            Direction::ToGateway => self.stalled_in,
-            Direction::ToClient => self.stalled_out,
+        !self.frozen
+            && !match direction {
+                Direction::ToGateway => self.stalled_in,
+                Direction::ToClient => self.stalled_out,
+            }
+    }
+
+    pub(crate) fn stall(&mut self, direction: Direction, on: bool) {
+        match direction {
+            Direction::ToGateway => self.stalled_in = on,
+            Direction::ToClient => self.stalled_out = on,
         }
     }
 }
@@ -99,7 +109,7 @@ async fn take(
         };
         let Ok(read @ 1..) = read else { return };
         chunk.truncate(read);
-        let due = clock::now() + link.borrow().delay;
+        let due = now() + link.borrow().delay;
         if sender.send((due, chunk)).await.is_err() {
             return;
         }

@@ -1,0 +1,16 @@
+//! What the simulated gateway and the chaos proxy share: faulty links, a port that can be shut, owned tasks.
+
+pub(crate) mod link;
+pub(crate) mod listener;
+pub(crate) mod tasks;
+
+use tokio::time::Instant;
+
+/// The one place of this crate that reads a clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the testkit keeps its own clock on tokio time, read only here"
+)]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
