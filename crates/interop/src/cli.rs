@@ -42,6 +42,8 @@ pub enum Command {
     Run(RunArgs),
     /// Install releases
     Install(InstallArgs),
+    /// Record fixtures of the wire from releases
+    Record(RecordArgs),
     /// Run one gateway in the foreground, for manual play
     Start(StartArgs),
     /// Ties a program to the runner's life (internal)
@@ -95,6 +97,17 @@ pub struct InstallArgs {
     /// Releases to install
     #[arg(required = true, value_name = "RELEASE")]
     pub releases: Vec<Release>,
+}
+
+/// Arguments of `record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Releases to record
+    #[arg(required = true, value_name = "RELEASE")]
+    pub releases: Vec<Release>,
+    /// Folder of fixtures; each release has its own folder in it
+    #[arg(long, value_name = "DIR", default_value = "crates/protocol/tests/fixtures")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `start`.

@@ -15,6 +15,7 @@ use crate::{
     exit::Exit,
     group::{Launcher, become_guarded},
     install::{InstallError, Installer},
+    record::record,
     scenario::{Failure, with_causes},
 };
 
@@ -63,6 +64,7 @@ async fn dispatch(cli: Cli, console: Console) -> Exit {
         Command::Run(args) => run::run(&args, &installer, console).await,
         Command::Install(args) => install::install(&args, &installer, console).await,
         Command::Start(args) => start::start(args, &installer, console).await,
+        Command::Record(args) => record(&args, &installer, console).await,
         // Handled before there was a runtime.
         Command::Guard(_) => Ok(Exit::Usage),
     };

@@ -6,6 +6,7 @@
 //!                      -> process  the release as a child process, in a scratch folder
 //!                      -> model    the fake model that its agents talk to
 //!                      -> wire     a raw client beside the product
+//!                 -> record    frames of a real release as fixtures
 //!                 -> report    lines, JSON, the compatibility table
 //! ```
 //!
@@ -23,6 +24,7 @@ mod hex;
 pub mod install;
 pub mod model;
 pub mod process;
+pub mod record;
 pub mod release;
 pub mod releases_dir;
 pub mod report;

@@ -13,6 +13,7 @@
 //! | [`start_again`](RealGateway::start_again) | a new process on the same port and state |
 
 mod config;
+mod options;
 mod ready;
 mod scratch;
 
@@ -20,9 +21,8 @@ use std::{
     fs::{self, OpenOptions},
     io,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -32,7 +32,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use thiserror::Error;
 
-pub use self::config::merge;
+pub use self::{
+    config::merge,
+    options::{GatewayOptions, LogShelf, READY_DEADLINE},
+};
 use self::{
     config::{Plan, base_config, environment},
     ready::{Probe, probe},
@@ -46,11 +49,6 @@ use crate::{
     wire::Refusal,
 };
 
-/// How long a gateway may take to accept its first `connect`.
-///
-/// The slowest first start of the nine measured releases took 30 s (2026.2.26); other builds on
-/// the same two cores make it three times that.
-pub const READY_DEADLINE: Duration = Duration::from_secs(180);
 /// Pause between two readiness probes. Warm starts take 2 to 8 s.
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 /// How long [`RealGateway::stop`] leaves a gateway to end by itself before it is killed.
@@ -96,51 +94,6 @@ pub enum StartError {
         /// The end of its log, without the token.
         log: String,
     },
-}
-
-/// What a caller may decide about a gateway.
-#[derive(Clone, Debug)]
-pub struct GatewayOptions {
-    /// Merged into the generated configuration, e.g. `{"gateway": {"trustedProxies": [..]}}`.
-    pub config: Value,
-    /// Used and kept instead of a scratch folder.
-    pub state_dir: Option<PathBuf>,
-    /// A fixed port instead of a free one.
-    pub port: Option<u16>,
-    /// A fixed token instead of a random one.
-    pub token: Option<SecretString>,
-    /// How long the gateway may take to accept a `connect`.
-    pub ready_within: Duration,
-    /// Where the end of the log goes when the gateway is dropped.
-    pub logs: LogShelf,
-}
-
-impl Default for GatewayOptions {
-    fn default() -> Self {
-        Self {
-            config: Value::Object(serde_json::Map::new()),
-            state_dir: None,
-            port: None,
-            token: None,
-            ready_within: READY_DEADLINE,
-            logs: LogShelf::default(),
-        }
-    }
-}
-
-/// Keeps the ends of the logs of gateways that are gone. A clone is the same shelf.
-#[derive(Clone, Debug, Default)]
-pub struct LogShelf(Arc<Mutex<Vec<String>>>);
-
-impl LogShelf {
-    /// Takes what is on the shelf, in the order in which the gateways went.
-    pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn put(&self, log: String) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(log);
-    }
 }
 
 /// A real gateway on loopback.
@@ -415,13 +368,5 @@ mod tests {
     fn a_free_port_can_be_taken() {
         let port = free_port().expect("a port");
         assert!(TcpListener::bind(("127.0.0.1", port)).is_ok());
-    }
-
-    #[test]
-    fn a_shelf_gives_its_logs_once() {
-        let shelf = LogShelf::default();
-        shelf.clone().put("end".to_owned());
-        assert_eq!(shelf.take(), ["end"]);
-        assert!(shelf.take().is_empty());
     }
 }

@@ -20,7 +20,7 @@ use tokio_tungstenite::{
         self, Message,
         client::IntoClientRequest,
         http::{HeaderName, HeaderValue},
-        protocol::WebSocketConfig,
+        protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
 };
 
@@ -76,6 +76,15 @@ pub struct Close {
     pub reason: String,
 }
 
+/// Who began the end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// [`Wire::close`].
+    Us,
+    /// The gateway, or whatever broke the connection.
+    Gateway,
+}
+
 /// An error that the gateway answered.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} `{}`", self.code(), self.message())]
@@ -109,8 +118,8 @@ pub trait Tap: Send + Sync {
     fn sent(&self, frame: &Value);
     /// A frame that this side received.
     fn received(&self, frame: &Value);
-    /// The end of the connection.
-    fn closed(&self, close: &Close);
+    /// The end of the connection. When we began it, `close` is the gateway's answer to our close.
+    fn closed(&self, close: &Close, by: ClosedBy);
 }
 
 /// One WebSocket connection to a gateway.
@@ -118,6 +127,7 @@ pub struct Wire {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     kept: VecDeque<Value>,
     close: Option<Close>,
+    closing: ClosedBy,
     sent: u64,
     tap: Option<Box<dyn Tap>>,
 }
@@ -163,6 +173,7 @@ impl Wire {
             socket,
             kept: VecDeque::new(),
             close: None,
+            closing: ClosedBy::Gateway,
             sent: 0,
             tap,
         })
@@ -272,7 +283,12 @@ impl Wire {
         if let Some(close) = self.close {
             return Ok(close);
         }
-        self.socket.close(None).await.map_err(Box::new)?;
+        self.closing = ClosedBy::Us;
+        let normal = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
+        self.socket.close(Some(normal)).await.map_err(Box::new)?;
         self.closed(within).await
     }
 
@@ -295,7 +311,7 @@ impl Wire {
             Ok(frame) => Ok(frame),
             Err(close) => {
                 if let Some(tap) = &self.tap {
-                    tap.closed(&close);
+                    tap.closed(&close, self.closing);
                 }
                 self.close = Some(close.clone());
                 let what = what.to_owned();
@@ -331,7 +347,7 @@ fn timed_out(what: &str, within: Duration) -> WireError {
     WireError::TimedOut { what, within }
 }
 
-fn close_of(frame: Option<tungstenite::protocol::CloseFrame>) -> Close {
+fn close_of(frame: Option<CloseFrame>) -> Close {
     frame.map_or(
         Close {
             code: 1005,

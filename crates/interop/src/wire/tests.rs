@@ -1,7 +1,6 @@
 //! The raw client against a scripted WebSocket server.
 
 use tokio::net::TcpListener;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 
 use super::*;
 use crate::device::{Device, SignatureForm};
