@@ -157,6 +157,8 @@ impl RealGateway {
     }
 
     /// Waits until a `connect` is accepted, for example after a restart inside the process.
+    ///
+    /// Dropping the future before its end kills the gateway.
     pub async fn wait_ready(&mut self) -> Result<(), StartError> {
         let within = self.ready_within;
         let mut child = self.child.take();

@@ -2,11 +2,12 @@
 
 mod echo;
 mod health;
+mod lifecycle;
 
 use crate::scenario::Scenario;
 
 /// Every scenario, in the order in which they run and stand in the table.
-pub const ALL: &[Scenario] = &[health::SCENARIO, echo::SCENARIO];
+pub const ALL: &[Scenario] = &[health::SCENARIO, echo::SCENARIO, lifecycle::SCENARIO];
 
 /// The scenario of this name.
 pub fn by_name(name: &str) -> Option<Scenario> {

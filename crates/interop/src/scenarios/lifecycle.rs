@@ -1,0 +1,60 @@
+//! A gateway is killed, started again, frozen, thawed and stopped. Needs the raw client only: it
+//! proves that the runner's hold on the process is what the other scenarios take it for.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+
+use crate::{
+    process::RealGateway,
+    scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq},
+    wire::{ConnectAs, Wire, WireError},
+};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "lifecycle",
+    what: "A gateway can be killed, started again, frozen, thawed and stopped",
+    deadline: USUAL_DEADLINE,
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long a frozen gateway must stay silent; a thawed one answers `health` in milliseconds.
+const SILENCE: Duration = Duration::from_secs(2);
+
+async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
+    let mut gateway = ctx.gateway().await?;
+    let first_pid = gateway.pid();
+    let mut wire = connect(&gateway).await?;
+    gateway.kill().await?;
+    check_eq("close of a killed gateway", &wire.closed(ANSWER).await?.code, &1006)?;
+    check_eq("process of a killed gateway", &gateway.pid(), &None)?;
+
+    gateway.start_again().await?;
+    check(gateway.pid() != first_pid, || "it kept its pid".to_owned())?;
+    let mut wire = connect(&gateway).await?;
+    gateway.freeze()?;
+    let id = wire.request("health", Value::Null).await?;
+    match wire.response(&id, SILENCE).await {
+        Err(WireError::TimedOut { .. }) => {}
+        other => return Err(Failure::new(format!("a frozen gateway gave {other:?}"))),
+    }
+    gateway.thaw()?;
+    wire.response(&id, ANSWER).await??;
+
+    gateway.terminate()?;
+    wire.event("shutdown", ANSWER).await?;
+    let close = wire.closed(ANSWER).await?;
+    check_eq("close of a stopped gateway", &close.code, &1012)?;
+    let exit = gateway.wait_exit(ANSWER).await?;
+    check(exit.is_some(), || "it did not end after SIGTERM".to_owned())?;
+    Ok(Outcome::passed())
+}
+
+async fn connect(gateway: &RealGateway) -> Result<Wire, Failure> {
+    let mut wire = Wire::open(gateway.url(), ANSWER).await?;
+    let who = ConnectAs::backend().token(gateway.token().expose_secret());
+    wire.connect(&who, ANSWER).await??;
+    Ok(wire)
+}
