@@ -1,0 +1,50 @@
+# The front door: `just` lists what can be done.
+
+default:
+    @just --list
+
+# Formats all code.
+fmt:
+    cargo fmt --all
+
+# Lints all code; warnings are errors, as in CI.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Runs the tests that need nothing but this checkout.
+test:
+    cargo test --locked
+
+# Builds the documentation; broken links are errors.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Builds every set of features that a user can choose.
+features:
+    cargo check --no-default-features --locked
+    cargo check --all-features --locked
+
+# Runs every example; each ends by itself.
+examples:
+    for example in one_gateway many_gateways subscribe_events embed_axum embed_actix_web; do cargo run --locked --example $example || exit 1; done
+
+# Checks licences, advisories and bans (needs cargo-deny).
+deny:
+    cargo deny check
+
+# Proves the line against real gateways of both generations (needs npm; installs them into target/).
+interop *ARGS="--release 2026.9.6 --release 2026.3.13":
+    cargo run --release --locked -p windlass-interop -- run {{ARGS}}
+
+# The same against all nine releases, and writes docs/compatibility.md.
+compatibility:
+    cargo run --release --locked -p windlass-interop -- run --all --table docs/compatibility.md
+
+# Rewrites golden files (CLI help, operator advice) from what the code says now.
+golden:
+    BLESS=1 cargo test --locked
+
+# All that CI runs.
+ci:
+    bash .ci/run
