@@ -21,6 +21,7 @@ mod open;
 mod outcome;
 pub mod pause;
 mod refusal;
+pub mod request;
 mod secret;
 mod session_key;
 mod text;
@@ -57,6 +58,7 @@ pub use open::Extra;
 pub use outcome::{CallError, NotSent, OutcomeUnknown, Rejected, TimedOut, UnknownReason};
 pub use pause::Pause;
 pub use refusal::{ConnectRefusal, DeviceFault, RefusalKind};
+pub use request::Request;
 pub use secret::Secret;
 pub use session_key::{
     AGENT_ID_LIMIT, AgentId, AgentIdentity, KeyError, SESSION_KEY_LIMIT, SessionKey, agent_id_of, slug,

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) struct Line {
     /// `file:line`, for messages.
     pub(crate) place: String,
+    /// The connection, told apart from those of other files.
+    pub(crate) conn: String,
     /// `in`, `out`, `close`, `note`...
     pub(crate) dir: String,
     /// The frame; `null` where the line has none.
@@ -80,8 +82,11 @@ fn to_line(place: String, line: &str) -> Line {
         .as_str()
         .unwrap_or_else(|| panic!("{place}: no dir"))
         .to_owned();
+    let file = place.split(':').next().unwrap_or_default();
+    let conn = format!("{file}#{}", value["conn"]);
     Line {
         place,
+        conn,
         dir,
         frame: value["frame"].take(),
     }

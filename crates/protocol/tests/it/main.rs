@@ -9,3 +9,4 @@
 mod corpus;
 mod errors;
 mod frames;
+mod requests;

@@ -1,0 +1,102 @@
+//! Requests that know their method and the shape of its answer.
+//!
+//! The methods that a supervisor of gateways needs, as both protocol generations were seen to take and answer them
+//! (2026.3.13 and 2026.9.6). A member that only one generation has is an `Option`. Params are closed objects: a gateway
+//! refuses a member that its release does not know, so nothing that was not set is sent. Answers are open ones: what a
+//! newer release adds is kept in `extra`.
+
+mod agents;
+mod chat;
+mod devices;
+mod gateway;
+mod sessions;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use agents::{
+    AgentFace, AgentFile, AgentModel, AgentRow, AgentsFilesGet, AgentsFilesGetReply, AgentsFilesList,
+    AgentsFilesListReply, AgentsFilesSet, AgentsFilesSetReply, AgentsList, AgentsListReply,
+};
+pub use chat::{
+    AgentWait, AgentWaitReply, AgentWaitStatus, ChatAbort, ChatAbortReply, ChatHistory, ChatHistoryReply, ChatMessage,
+    ChatSend, ChatSendReply, ChatSendStatus, HISTORY_LIMIT, InFlightRun, MessageMeta, TerminalReply,
+};
+pub use devices::{
+    DevicePairApprove, DevicePairApproveReply, DevicePairList, DevicePairListReply, DeviceTokenRow, PairedDevice,
+};
+pub use gateway::{GatewayIdentityGet, GatewayIdentityGetReply, Health};
+pub use sessions::{
+    Change, ResolvedModel, SessionEntry, SessionRow, SessionsList, SessionsListReply, SessionsPatch, SessionsPatchReply,
+};
+
+/// The params of a method, and what it answers.
+///
+/// Implement it for a method that has no type here yet:
+///
+/// ```
+/// use windlass_protocol::request::Request;
+///
+/// #[derive(serde::Serialize)]
+/// struct LogsTail {
+///     limit: u32,
+/// }
+///
+/// impl Request for LogsTail {
+///     const METHOD: &'static str = "logs.tail";
+///     type Reply = serde_json::Value;
+/// }
+/// ```
+pub trait Request: Serialize {
+    /// The method's name on the wire.
+    const METHOD: &'static str;
+    /// What it answers.
+    type Reply: DeserializeOwned;
+}
+
+/// Declares a request: `required` params are the arguments of `new`, `optional` ones have a setter of their own name and
+/// are sent only where they were set.
+macro_rules! request {
+    ($(#[$meta:meta])* $name:ident$(: $($derive:path),+)? = $method:literal => $reply:ty {
+        $(required { $($(#[$rmeta:meta])* $rfield:ident: $rtype:ty,)* })?
+        $(optional { $($(#[$ometa:meta])* $ofield:ident: $otype:ty,)* })?
+    }) => {
+        #[doc = concat!("`", $method, "`:")]
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize$($(, $derive)+)?)]
+        #[serde(rename_all = "camelCase")]
+        #[non_exhaustive]
+        pub struct $name {
+            $($($(#[$rmeta])* pub $rfield: $rtype,)*)?
+            $($($(#[$ometa])*
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub $ofield: Option<$otype>,)*)?
+        }
+
+        impl $name {
+            /// With what it needs, and nothing else.
+            pub fn new($($($rfield: impl Into<$rtype>),*)?) -> Self {
+                Self {
+                    $($($rfield: $rfield.into(),)*)?
+                    $($($ofield: None,)*)?
+                }
+            }
+
+            $($($(#[$ometa])*
+            pub fn $ofield(mut self, $ofield: impl Into<$otype>) -> Self {
+                self.$ofield = Some($ofield.into());
+                self
+            })*)?
+        }
+
+        impl $crate::request::Request for $name {
+            const METHOD: &'static str = $method;
+            type Reply = $reply;
+        }
+    };
+}
+
+use request;
+
+#[cfg(test)]
+mod tests;

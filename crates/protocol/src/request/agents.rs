@@ -1,0 +1,198 @@
+//! The roster, and the files that make an agent what it is.
+
+use super::request;
+use crate::open::open_object;
+
+request! {
+    /// all agents of the gateway.
+    AgentsList: Default = "agents.list" => AgentsListReply {}
+}
+
+open_object! {
+    /// What `agents.list` answers.
+    pub struct AgentsListReply {
+        required {
+            /// The agent of sessions that name none.
+            default_id: String = "defaultId",
+            /// The agents.
+            agents: Vec<AgentRow> = "agents",
+        }
+        optional {
+            /// Last part of the key of an agent's main session: `main`.
+            main_key: String = "mainKey",
+            /// `per-sender` or `global`.
+            scope: String = "scope",
+            /// `sole`, `legacy` or `explicit` (generation 4).
+            ownership: String = "ownership",
+            /// Whether a caller has to name an agent (generation 4).
+            selection_required: bool = "selectionRequired",
+        }
+    }
+}
+
+open_object! {
+    /// One agent. Up to 2026.3 the main agent has an id and nothing else.
+    pub struct AgentRow {
+        required {
+            /// Its id, a part of all its session keys.
+            id: String = "id",
+        }
+        optional {
+            /// Its name.
+            name: String = "name",
+            /// How it is shown.
+            identity: AgentFace = "identity",
+            /// Its folder on the gateway's host (generation 4).
+            workspace: String = "workspace",
+            /// Its models (generation 4).
+            model: AgentModel = "model",
+        }
+    }
+}
+
+open_object! {
+    /// How an agent is shown.
+    pub struct AgentFace {
+        optional {
+            /// Its name.
+            name: String = "name",
+            /// What it is like.
+            theme: String = "theme",
+            /// Its emoji.
+            emoji: String = "emoji",
+            /// Its picture, as it was configured.
+            avatar: String = "avatar",
+            /// Its picture, as a browser can load it.
+            avatar_url: String = "avatarUrl",
+        }
+    }
+}
+
+open_object! {
+    /// An agent's models, as `provider/model`.
+    pub struct AgentModel {
+        optional {
+            /// The first choice.
+            primary: String = "primary",
+            /// What is tried when that fails.
+            fallbacks: Vec<String> = "fallbacks",
+        }
+    }
+}
+
+request! {
+    /// the files of an agent that a client may read and write (from 2026.2 on).
+    ///
+    /// From 2026.8 on, `IDENTITY.md` can be written and is never listed.
+    AgentsFilesList = "agents.files.list" => AgentsFilesListReply {
+        required {
+            /// The agent.
+            agent_id: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `agents.files.list` answers.
+    pub struct AgentsFilesListReply {
+        required {
+            /// The agent.
+            agent_id: String = "agentId",
+            /// Its folder on the gateway's host.
+            workspace: String = "workspace",
+            /// The files, those that could be there included.
+            files: Vec<AgentFile> = "files",
+        }
+    }
+}
+
+open_object! {
+    /// One file of an agent.
+    pub struct AgentFile {
+        required {
+            /// For example `SOUL.md`.
+            name: String = "name",
+            /// Its full path on the gateway's host.
+            path: String = "path",
+            /// Whether it does not exist.
+            missing: bool = "missing",
+        }
+        optional {
+            /// In bytes.
+            size: u64 = "size",
+            /// In ms since 1970.
+            updated_at_ms: u64 = "updatedAtMs",
+            /// What stands in it; never in a list.
+            content: String = "content",
+            /// The SHA-256 of what stands in it (2026.9.6).
+            hash: String = "hash",
+            /// Whether it is normal that it is missing (generation 4).
+            expected_absent: bool = "expectedAbsent",
+        }
+    }
+}
+
+request! {
+    /// one file of an agent (from 2026.2 on). That it does not exist is no error: see [`AgentFile::missing`].
+    AgentsFilesGet = "agents.files.get" => AgentsFilesGetReply {
+        required {
+            /// The agent.
+            agent_id: String,
+            /// For example `SOUL.md`; other names than those that the release knows are refused.
+            name: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `agents.files.get` answers.
+    pub struct AgentsFilesGetReply {
+        required {
+            /// The agent.
+            agent_id: String = "agentId",
+            /// Its folder on the gateway's host.
+            workspace: String = "workspace",
+            /// The file.
+            file: AgentFile = "file",
+        }
+    }
+}
+
+request! {
+    /// writes a file of an agent (from 2026.2 on).
+    ///
+    /// One write per agent at a time: of twenty at once, 2026.3.13 and 2026.4.15 refuse most. `TOOLS.md` and
+    /// `HEARTBEAT.md` are refused from 2026.8 on.
+    AgentsFilesSet = "agents.files.set" => AgentsFilesSetReply {
+        required {
+            /// The agent.
+            agent_id: String,
+            /// For example `SOUL.md`; other names than those that the release knows are refused.
+            name: String,
+            /// What will stand in it.
+            content: String,
+        }
+        optional {
+            /// Only if the file's [`hash`](AgentFile::hash) is still this one (2026.9.6; refused by older releases).
+            expected_hash: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `agents.files.set` answers.
+    pub struct AgentsFilesSetReply {
+        required {
+            /// The agent.
+            agent_id: String = "agentId",
+            /// Its folder on the gateway's host.
+            workspace: String = "workspace",
+            /// The file as it is now.
+            file: AgentFile = "file",
+        }
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The sessions of all agents.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::request;
+use crate::open::open_object;
+
+request! {
+    /// the sessions that the gateway knows, those changed last first.
+    SessionsList: Default = "sessions.list" => SessionsListReply {
+        optional {
+            /// At most so many; unless given, 100 in generation 4 and all in generation 3.
+            limit: u32,
+            /// Leaves out so many first (from 2026.6 on; refused by older releases).
+            offset: u32,
+            /// Only those that changed within so many minutes.
+            active_minutes: u32,
+            /// Only those of this agent.
+            agent_id: String,
+            /// Only the one with this label.
+            label: String,
+            /// Only those in which this text is found.
+            search: String,
+            /// Also a title made of the first message.
+            include_derived_titles: bool,
+            /// Also the beginning of the last message.
+            include_last_message: bool,
+        }
+    }
+}
+
+open_object! {
+    /// What `sessions.list` answers.
+    pub struct SessionsListReply {
+        required {
+            /// The sessions.
+            sessions: Vec<SessionRow> = "sessions",
+        }
+        optional {
+            /// The gateway's clock, in ms since 1970.
+            ts: u64 = "ts",
+            /// Where they are kept on the gateway's host, or `(multiple)`.
+            path: String = "path",
+            /// How many are in this answer.
+            count: u64 = "count",
+            /// What a session has that sets nothing of its own: model, provider...
+            defaults: Value = "defaults",
+            /// How many there are (generation 4).
+            total_count: u64 = "totalCount",
+            /// The limit that was applied (generation 4).
+            limit_applied: u64 = "limitApplied",
+            /// Whether more follow (generation 4).
+            has_more: bool = "hasMore",
+            /// The offset at which they do (generation 4; `null`, and so nothing here, when none follow).
+            next_offset: u64 = "nextOffset",
+        }
+    }
+}
+
+open_object! {
+    /// One session.
+    pub struct SessionRow {
+        required {
+            /// Its key, for example `agent:main:main`.
+            key: String = "key",
+        }
+        optional {
+            /// `direct`, `group`, `global`...
+            kind: String = "kind",
+            /// Its agent (generation 4; in generation 3 it stands in the key only).
+            agent_id: String = "agentId",
+            /// Its label, unique on the gateway.
+            label: String = "label",
+            /// The name shown.
+            display_name: String = "displayName",
+            /// Its transcript.
+            session_id: String = "sessionId",
+            /// In ms since 1970.
+            updated_at: u64 = "updatedAt",
+            /// The provider of its model.
+            model_provider: String = "modelProvider",
+            /// Its model, without the provider.
+            model: String = "model",
+            /// Tokens in its context.
+            total_tokens: u64 = "totalTokens",
+            /// Tokens that its context may hold.
+            context_tokens: u64 = "contextTokens",
+        }
+    }
+}
+
+/// What [`SessionsPatch`] does to one property.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Change(Option<String>);
+
+impl Change {
+    /// Takes the property away, so that the default holds again (`null` on the wire; in the schemas of all releases).
+    pub const REMOVE: Self = Self(None);
+}
+
+impl<T: Into<String>> From<T> for Change {
+    fn from(text: T) -> Self {
+        Self(Some(text.into()))
+    }
+}
+
+request! {
+    /// sets properties of a session, and makes the session if there is none, even for an agent that does not exist.
+    ///
+    /// On 2026.6.11 a session that was made by this breaks at its second turn: there, let `chat.send` make it first.
+    SessionsPatch = "sessions.patch" => SessionsPatchReply {
+        required {
+            /// Which one; `weird` is taken as `agent:main:weird`.
+            key: String,
+        }
+        optional {
+            /// Its label; refused if another session has it.
+            label: Change,
+            /// Its model, as `provider/model`. An unknown one is refused by generation 4 and stored by generation 3.
+            model: Change,
+            /// How much the model thinks: `off`, `low`...
+            thinking_level: Change,
+        }
+    }
+}
+
+open_object! {
+    /// What `sessions.patch` answers.
+    pub struct SessionsPatchReply {
+        required {
+            /// The session's full key.
+            key: String = "key",
+            /// The session as it is now.
+            entry: SessionEntry = "entry",
+        }
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+            /// Where it is kept on the gateway's host.
+            path: String = "path",
+            /// The model that it will use (not on 2026.1).
+            resolved: ResolvedModel = "resolved",
+        }
+    }
+}
+
+open_object! {
+    /// A session as the gateway stores it.
+    pub struct SessionEntry {
+        required {
+            /// Its transcript.
+            session_id: String = "sessionId",
+        }
+        optional {
+            /// In ms since 1970.
+            updated_at: u64 = "updatedAt",
+            /// In ms since 1970 (generation 4).
+            created_at: u64 = "createdAt",
+            /// Its label.
+            label: String = "label",
+            /// Its own model, without the provider.
+            model_override: String = "modelOverride",
+            /// The provider of its own model.
+            provider_override: String = "providerOverride",
+            /// How much its model thinks.
+            thinking_level: String = "thinkingLevel",
+            /// Changes when the session is reset (generation 4, which keeps the session id then).
+            lifecycle_revision: String = "lifecycleRevision",
+        }
+    }
+}
+
+open_object! {
+    /// Which model a session will use.
+    pub struct ResolvedModel {
+        optional {
+            /// The provider.
+            model_provider: String = "modelProvider",
+            /// The model, without the provider.
+            model: String = "model",
+        }
+    }
+}
