@@ -12,6 +12,8 @@ use windlass::{
 };
 use windlass_testkit::{Generation, SimGateway, SimGatewayBuilder};
 
+use crate::secrets::LogWatch;
+
 /// The token that simulated gateways want here. Tests look for it in logs, so it is found nowhere else.
 pub(crate) const TOKEN: &str = "gateway-token-7f3a90c2";
 
@@ -25,8 +27,9 @@ pub(crate) fn seed() -> u64 {
     seed
 }
 
-/// Plays a scenario where local tasks can be spawned.
+/// Plays a scenario where local tasks can be spawned, with all that is logged under watch.
 pub(crate) async fn play<F: Future>(scenario: F) -> F::Output {
+    LogWatch::start();
     LocalSet::new().run_until(scenario).await
 }
 
@@ -128,6 +131,7 @@ impl Bench {
 
     /// Ends everything and proves that nothing is left: no call, no subscriber, no socket.
     pub(crate) async fn finish(self) {
+        LogWatch::assert_clean();
         let left = self.gateway.inspect().await.unwrap();
         assert_eq!((left.in_flight, left.waiting), (0, 0), "calls are left");
         self.windlass.shutdown(Duration::from_secs(1)).await;

@@ -7,6 +7,9 @@ mod reconnect;
 mod refusals;
 mod secrets;
 mod shutdown;
+mod storm;
 mod supervision;
 mod threads;
+
+mod typed;
 mod wire;

@@ -1,43 +1,22 @@
 //! Secrets stay where they belong.
+//!
+//! Whatever any scenario logs, at the level where everything is logged, goes through [`LogWatch`].
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex};
 
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 use windlass::{GatewaySpec, Header, Secret};
 use windlass_testkit::{Generation as Protocol, RestartKind};
 
 use crate::bench::{Bench, TOKEN, chat, device, play, sim, spec};
 
-/// All that is logged, at the level where everything is.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 const WRONG: &str = "wrong-token-51d07e";
 const HEADER: &str = "header-secret-88aa";
 const MESSAGE: &str = "message-text-c0ffee";
 
-fn secrets() -> Vec<String> {
+static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let file = windlass::protocol::DeviceFile {
         identity: device(),
         created_at_ms: 0,
@@ -53,11 +32,51 @@ fn secrets() -> Vec<String> {
         .unwrap()
         .to_owned();
     vec![TOKEN.into(), WRONG.into(), HEADER.into(), MESSAGE.into(), body]
-}
+});
 
 fn assert_clean(text: &str) {
-    for secret in secrets() {
-        assert!(!text.contains(&secret), "{secret} was found");
+    for secret in SECRETS.iter() {
+        assert!(!text.contains(secret), "{secret} was found");
+    }
+}
+
+static TRACED: AtomicUsize = AtomicUsize::new(0);
+static FOUND: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Reads every line that the program logs, and keeps those that hold a secret.
+pub(crate) struct LogWatch;
+
+impl LogWatch {
+    /// Watches the whole process from now on.
+    pub(crate) fn start() {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(|| Self)
+            .finish();
+        // Another scenario may have started it already.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+    }
+
+    /// Fails the test if any scenario so far has logged a secret.
+    pub(crate) fn assert_clean() {
+        let found = FOUND.lock().unwrap();
+        assert!(found.is_empty(), "secrets were logged: {found:#?}");
+    }
+}
+
+impl Write for LogWatch {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = String::from_utf8_lossy(bytes);
+        TRACED.fetch_add(usize::from(line.contains("TRACE")), Ordering::Relaxed);
+        if SECRETS.iter().any(|secret| line.contains(secret)) {
+            FOUND.lock().unwrap().push(line.into_owned());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -76,12 +95,6 @@ fn the_level_at_which_frames_would_be_logged_is_compiled_out() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_secret_is_logged_over_a_lines_whole_life() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(log.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
     play(async {
         for protocol in [Protocol::V3, Protocol::V4] {
             let bench = Bench::with(sim(protocol).start_pipe(), guarded).await;
@@ -105,13 +118,10 @@ async fn nothing_secret_is_logged_over_a_lines_whole_life() {
         }
     })
     .await;
-    drop(guard);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(
-        log.contains("line up") && log.contains("TRACE"),
-        "the log was caught at its finest level"
+        TRACED.load(Ordering::Relaxed) > 0,
+        "the log was watched at its finest level"
     );
-    assert_clean(&log);
 }
 
 #[test]

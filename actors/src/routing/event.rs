@@ -46,8 +46,8 @@ pub enum Marker {
     Reconnected {
         /// The new connection; 1 is the first of a line's life.
         generation: Generation,
-        /// Whether the gateway was restarted since the connection before; nothing where it can't be told, and at the
-        /// first connection.
+        /// Whether the gateway was restarted since the connection before. Nothing at the first connection, and where
+        /// the gateway does not tell (only from 2026.8.2 on does it tell that it was not).
         gateway_restarted: Option<bool>,
     },
 }

@@ -27,10 +27,9 @@ pub enum Continuity {
 }
 
 impl BootIdentity {
-    /// How far two readings of the same start may lie apart: what the delay of a line varies between two handshakes. A
-    /// slower line is taken for a restart, which costs a re-send but never doubles one; a process that is started
-    /// again needs at least two seconds until it answers (nine releases of 2026).
-    const TOLERANCE: Duration = Duration::from_millis(500);
+    /// How far two readings of the same start may lie apart: what the delay of a slow line varies between two
+    /// handshakes. A process that is started again needs at least two seconds until it answers (nine releases of 2026).
+    const TOLERANCE: Duration = Duration::from_millis(1500);
 
     /// Reads it off a hello-ok that came at `now`.
     pub fn new(hello: &HelloOk, now: Instant) -> Self {
@@ -44,9 +43,9 @@ impl BootIdentity {
     /// Compares with the connection before. `announced` is whether that one ended with a `shutdown` event or close
     /// 1012.
     ///
-    /// `bootId` decides where there is one (2026.8.2 and later). Elsewhere a start that moved proves a restart; a
-    /// start that stayed proves nothing by itself, since a restart inside the process keeps its uptime (seen on
-    /// 2026.3.13), but such a restart is always announced.
+    /// `bootId` decides where there is one (2026.8.2 and later). Elsewhere an announcement, or a start that moved,
+    /// proves a restart; nothing proves the contrary, since a restart inside the process keeps its uptime (seen on
+    /// 2026.3.13) and may be announced while nobody listens.
     pub fn since(&self, before: &Self, announced: bool) -> Continuity {
         if let (Some(now), Some(before)) = (&self.boot_id, &before.boot_id) {
             return if now == before {
@@ -55,13 +54,14 @@ impl BootIdentity {
                 Continuity::Restarted
             };
         }
-        if announced {
-            return Continuity::Restarted;
-        }
-        match (self.started, before.started) {
-            (Some(now), Some(before)) if apart(now, before) <= Self::TOLERANCE => Continuity::Same,
-            (Some(_), Some(_)) => Continuity::Restarted,
-            _ => Continuity::Unknown,
+        let moved = match (self.started, before.started) {
+            (Some(now), Some(before)) => apart(now, before) > Self::TOLERANCE,
+            _ => false,
+        };
+        if announced || moved {
+            Continuity::Restarted
+        } else {
+            Continuity::Unknown
         }
     }
 }
@@ -94,9 +94,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_boot_id_a_start_that_stayed_is_the_same_life() {
+    fn without_a_boot_id_a_start_that_moved_is_a_restart_and_one_that_stayed_proves_nothing() {
         let before = identity(None, Some(100));
-        assert_eq!(identity(None, Some(100)).since(&before, false), Continuity::Same);
+        assert_eq!(identity(None, Some(101)).since(&before, false), Continuity::Unknown);
         assert_eq!(identity(None, Some(102)).since(&before, false), Continuity::Restarted);
     }
 
