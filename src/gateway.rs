@@ -11,6 +11,7 @@ use windlass_actors::{EventFilter, Inspection, Line, LineStatus, RegistryError, 
 use windlass_protocol::GatewayId;
 
 use crate::call::Call;
+use crate::request::{Request, TypedCall};
 use crate::runtime::Inner;
 
 /// Events that wait for a slow subscriber before some are dropped (and the subscriber is told). A chat run of 400
@@ -52,6 +53,19 @@ impl Gateway {
     /// ```
     pub fn call(&self, method: impl Into<Cow<'static, str>>, params: impl Serialize) -> Call {
         Call::new(self.clone(), method.into(), &params)
+    }
+
+    /// Prepares a call by its [type](crate::request); it is made when it is awaited, and answers with a type too.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::ReplyError> {
+    /// let roster = gateway.request(windlass::request::AgentsList::new()).await?;
+    /// # let _ = roster.agents;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request<R: Request>(&self, request: R) -> TypedCall<R> {
+        TypedCall::new(self.call(R::METHOD, request))
     }
 
     /// The events that match, from now on, with [`EVENT_QUEUE`] of them waiting at most.

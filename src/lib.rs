@@ -3,6 +3,7 @@
 mod call;
 mod gateway;
 pub mod identity;
+pub mod request;
 mod runtime;
 
 #[cfg(feature = "cli")]
@@ -10,6 +11,7 @@ pub mod cli;
 
 pub use call::{Call, DEFAULT_TIMEOUT, ReplyError};
 pub use gateway::{EVENT_QUEUE, Gateway};
+pub use request::TypedCall;
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
 pub use windlass_actors::line::{LineError, LineState, LineStatus};

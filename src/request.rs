@@ -1,0 +1,79 @@
+//! Calls whose method and answer are types.
+//!
+//! ```no_run
+//! use windlass::request::{ChatSend, ChatSendStatus};
+//!
+//! # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::ReplyError> {
+//! let sent = gateway
+//!     .request(ChatSend::new("agent:main:main", "hello"))
+//!     .timeout(std::time::Duration::from_secs(10))
+//!     .await?;
+//! if sent.status == ChatSendStatus::Started {
+//!     println!("run {} began", sent.run_id);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+pub use windlass_protocol::request::*;
+
+use crate::call::{Call, ReplyError};
+use windlass_protocol::connection::Resend;
+
+/// A [`Call`] whose method and answer are given by a [`Request`]. Made by [`Gateway::request`](crate::Gateway::request),
+/// and made when it is awaited; dropping the future cancels it.
+#[must_use = "a call is made when it is awaited"]
+pub struct TypedCall<R> {
+    call: Call,
+    request: PhantomData<fn() -> R>,
+}
+
+impl<R: Request> TypedCall<R> {
+    pub(crate) const fn new(call: Call) -> Self {
+        Self {
+            call,
+            request: PhantomData,
+        }
+    }
+
+    /// See [`Call::timeout`].
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self::new(self.call.timeout(timeout))
+    }
+
+    /// See [`Call::idempotency_key`].
+    pub fn idempotency_key(self, key: impl Into<String>) -> Self {
+        Self::new(self.call.idempotency_key(key))
+    }
+
+    /// See [`Call::resend`].
+    pub fn resend(self, resend: Resend) -> Self {
+        Self::new(self.call.resend(resend))
+    }
+
+    /// See [`Call::fail_fast`].
+    pub fn fail_fast(self) -> Self {
+        Self::new(self.call.fail_fast())
+    }
+}
+
+impl<R: Request + 'static> IntoFuture for TypedCall<R> {
+    type Output = Result<R::Reply, ReplyError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.call.reply())
+    }
+}
+
+impl<R> fmt::Debug for TypedCall<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.call, f)
+    }
+}
