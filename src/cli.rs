@@ -1,0 +1,117 @@
+//! The command line: one subcommand per module.
+//!
+//! | module | what |
+//! |---|---|
+//! | `call` | one call, its payload on stdout |
+//! | `watch` | events and markers as they come |
+//! | `status` | the state of every line |
+//! | `doctor` | one connection, step by step |
+//! | `demo` | simulated gateways, cut and killed under load |
+//!
+//! Results go to stdout, everything else to stderr; secrets to neither.
+
+mod args;
+mod call;
+mod columns;
+mod config;
+mod demo;
+mod doctor;
+mod exit;
+mod output;
+mod session;
+mod status;
+mod text;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+use windlass_protocol::Advice;
+
+use self::args::{Cli, Command};
+use self::exit::{Exit, Failure};
+use self::output::Output;
+
+/// Threads of the program itself; the lines have their own.
+const WORKERS: usize = 2;
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            // Nobody can be told that nobody listens.
+            let _ = error.print();
+            return if shown { Exit::Ok } else { Exit::Usage }.into();
+        }
+    };
+    let output = Output::new(cli.global.json);
+    let ended = log_to_stderr(&cli.global.log, &output).and_then(|()| block_on(cli, &output));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(&output).into(),
+    }
+}
+
+fn log_to_stderr(directives: &str, output: &Output) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(directives).map_err(|error| {
+        Failure::usage(
+            format!("--log (or WINDLASS_LOG): {error}"),
+            "Give off, error, warn, info, debug or trace, or directives like windlass=debug.",
+        )
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output.colours_the_log())
+        .init();
+    Ok(())
+}
+
+fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build();
+    let runtime: Runtime = runtime.map_err(|error| {
+        Failure::usage(
+            format!("No thread can be started: {error}"),
+            "Raise this user's limit of processes.",
+        )
+    })?;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = run(cli, output) => ended,
+            interrupt = tokio::signal::ctrl_c() => {
+                interrupt.map_err(Failure::Output)?;
+                Ok(Exit::Interrupted)
+            }
+        }
+    });
+    // A read from a terminal can't be interrupted, so it is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
+    match cli.command {
+        Command::Call(call) => call::run(&cli.global, call, output).await,
+        Command::Watch(watch) => watch::run(&cli.global, watch, output).await,
+        Command::Status(status) => status::run(&cli.global, status, output).await,
+        Command::Doctor(doctor) => doctor::run(&cli.global, doctor, output).await,
+        Command::Demo(demo) => demo::run(&cli.global, demo, output).await,
+    }
+}
+
+/// Two sentences in one line, where both are needed.
+fn advice_line(advice: &Advice) -> String {
+    format!(
+        "{} {}",
+        advice.summary.trim_end_matches('.').to_owned() + ".",
+        advice.next_step
+    )
+}

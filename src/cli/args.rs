@@ -1,0 +1,68 @@
+//! Flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::call::CallArgs;
+use super::demo::DemoArgs;
+use super::doctor::DoctorArgs;
+use super::exit::EXIT_CODES;
+use super::status::StatusArgs;
+use super::watch::WatchArgs;
+
+/// Keeps one supervised line to every OpenClaw gateway
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Flags of every subcommand.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which gateways, and how to show it")]
+pub(super) struct Global {
+    /// The gateway's address, ws://HOST:PORT or wss://HOST [env: WINDLASS_URL, OPENCLAW_GATEWAY_URL]
+    #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["gateway", "config"])]
+    pub(super) url: Option<String>,
+    /// A gateway of windlass.toml by its id; repeat it for several [default: all of them]
+    #[arg(long, global = true, value_name = "ID")]
+    pub(super) gateway: Vec<String>,
+    /// The configuration [env: WINDLASS_CONFIG] [default: ./windlass.toml, then ~/.config/windlass/windlass.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Ask for the gateway's token on the terminal; otherwise it comes from WINDLASS_TOKEN, OPENCLAW_GATEWAY_TOKEN or
+    /// the file that windlass.toml names
+    #[arg(long, global = true)]
+    pub(super) ask_token: bool,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// What to log on stderr: off, error, warn, info, debug or trace
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "WINDLASS_LOG",
+        default_value = "error",
+        hide_env_values = true
+    )]
+    pub(super) log: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Call a method of a gateway and print its answer
+    Call(CallArgs),
+    /// Print events as they come, and where the stream has holes
+    Watch(WatchArgs),
+    /// Connect and show the state of every line
+    Status(StatusArgs),
+    /// Connect step by step and say what is wrong, and what to do
+    Doctor(DoctorArgs),
+    /// Show what Windlass does: simulated gateways are cut and killed under load
+    Demo(DemoArgs),
+}

@@ -1,0 +1,45 @@
+//! Which gateways to connect to, from flags, environment and `windlass.toml`.
+//!
+//! | module | what |
+//! |---|---|
+//! | `file` | the text of a `windlass.toml`, as it stands there |
+//! | `gateway` | one gateway, checked |
+//! | `sources` | who wins: flags, then environment, then file |
+//! | `secret` | tokens and passwords, from files, variables and prompts |
+//! | `span` | durations such as `30s` |
+
+mod file;
+mod gateway;
+mod secret;
+mod sources;
+mod span;
+
+pub(super) use file::Timeouts;
+pub(super) use gateway::{DeviceChoice, GatewayConfig};
+pub(super) use sources::{Choice, Environment, select};
+pub(super) use span::parse_span;
+
+#[cfg(test)]
+use sources::Selected;
+
+/// Something in flags, environment or file that can't be used. Never repeats a secret.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub(crate) struct ConfigError {
+    /// The flag, the variable, or the file with its line and field.
+    pub(super) place: String,
+    /// What is wrong and what to do.
+    pub(super) problem: String,
+}
+
+impl ConfigError {
+    pub(super) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

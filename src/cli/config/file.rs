@@ -1,0 +1,162 @@
+//! `windlass.toml` as it stands on disk: known keys only, each with its line.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use toml::Spanned;
+
+use super::ConfigError;
+use super::gateway::{self, GatewayConfig};
+use super::sources::Environment;
+use super::span::parse_span;
+
+/// How long to wait, where no flag says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    /// A call, waiting for the line included.
+    pub(crate) call: Duration,
+    /// A gateway to come up, for `status`.
+    pub(crate) connect: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            call: crate::DEFAULT_TIMEOUT,
+            connect: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A file that was read and checked.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    pub(crate) path: PathBuf,
+    pub(crate) gateways: Vec<GatewayConfig>,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    gateways: BTreeMap<String, Spanned<RawGateway>>,
+    #[serde(default)]
+    timeouts: RawTimeouts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTimeouts {
+    call: Option<Spanned<String>>,
+    connect: Option<Spanned<String>>,
+}
+
+/// `[gateways.ID]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawGateway {
+    pub(super) url: Option<Spanned<String>>,
+    /// Refused: see [`gateway::check`].
+    pub(super) token: Option<Spanned<IgnoredAny>>,
+    pub(super) token_file: Option<Spanned<PathBuf>>,
+    pub(super) token_env: Option<Spanned<String>>,
+    /// Refused too.
+    pub(super) password: Option<Spanned<IgnoredAny>>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) password_env: Option<Spanned<String>>,
+    pub(super) tls: Option<Spanned<RawTls>>,
+    pub(super) scopes: Option<Vec<Spanned<String>>>,
+    pub(super) device: Option<Spanned<RawDevice>>,
+    #[serde(default)]
+    pub(super) headers_env: BTreeMap<String, Spanned<String>>,
+    pub(super) control_ui: Option<bool>,
+    pub(super) token_in_query: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) pin: Option<Spanned<String>>,
+    pub(super) insecure: Option<bool>,
+}
+
+/// A path, or `false` for none.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "the path of a device.json, or false for no device identity")]
+pub(super) enum RawDevice {
+    Flag(bool),
+    Path(PathBuf),
+}
+
+/// The file's text and name, to tell the place of a span in it.
+pub(super) struct Source<'a> {
+    pub(super) path: &'a Path,
+    text: &'a str,
+    pub(super) environment: &'a Environment<'a>,
+}
+
+impl Source<'_> {
+    /// `windlass.toml:7, gateways.a.url`.
+    pub(super) fn place(&self, offset: usize, field: &str) -> String {
+        let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+        let comma = if field.is_empty() { "" } else { ", " };
+        format!("{}:{line}{comma}{field}", self.path.display())
+    }
+
+    /// A path in the file: relative ones from the file's folder, `~/` from the home folder.
+    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
+        if let (Ok(rest), Some(home)) = (path.strip_prefix("~"), self.environment.home()) {
+            return home.join(rest);
+        }
+        self.path
+            .parent()
+            .map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+}
+
+/// Reads and checks a file.
+pub(super) fn read(path: &Path, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| ConfigError::new(path.display().to_string(), format!("the file can't be read: {error}")))?;
+    check(&Source {
+        path,
+        text: &text,
+        environment,
+    })
+}
+
+fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
+    let raw: RawFile = toml::from_str(source.text).map_err(|error| {
+        // The error's own text shows the line as it is, and a line may hold a secret in the wrong place.
+        let offset = error.span().map_or(0, |span| span.start);
+        ConfigError::new(source.place(offset, ""), error.message())
+    })?;
+    let gateways = raw
+        .gateways
+        .into_iter()
+        .map(|(id, raw)| gateway::check(source, &id, raw));
+    Ok(ConfigFile {
+        path: source.path.to_owned(),
+        gateways: gateways.collect::<Result<_, _>>()?,
+        timeouts: timeouts(source, raw.timeouts)?,
+    })
+}
+
+fn timeouts(source: &Source<'_>, raw: RawTimeouts) -> Result<Timeouts, ConfigError> {
+    let span = |field: &str, raw: Option<Spanned<String>>, default| match raw {
+        None => Ok(default),
+        Some(text) => parse_span(text.get_ref())
+            .map_err(|problem| ConfigError::new(source.place(text.span().start, field), problem)),
+    };
+    let default = Timeouts::default();
+    Ok(Timeouts {
+        call: span("timeouts.call", raw.call, default.call)?,
+        connect: span("timeouts.connect", raw.connect, default.connect)?,
+    })
+}

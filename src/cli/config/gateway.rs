@@ -1,0 +1,251 @@
+//! One configured gateway: checked once, then certain.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use toml::Spanned;
+use windlass_actors::{Endpoint, GatewaySpec, Header, TlsPolicy};
+use windlass_protocol::{ClientInfo, DeviceIdentity, GatewayId, Scope, Secret};
+
+use super::ConfigError;
+use super::file::{RawDevice, RawGateway, RawTls, Source};
+use super::secret::SecretSource;
+use super::sources::Environment;
+
+/// Which device identity a gateway is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DeviceChoice {
+    /// The one of this machine.
+    Default,
+    /// The one in this file.
+    File(PathBuf),
+    /// None: old gateways grant no scopes then.
+    None,
+}
+
+/// A gateway as it was configured, with the place of each setting that can still fail.
+#[derive(Debug, Clone)]
+pub(crate) struct GatewayConfig {
+    pub(crate) id: GatewayId,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) token: Option<Placed<SecretSource>>,
+    pub(crate) password: Option<Placed<SecretSource>>,
+    pub(crate) tls: TlsPolicy,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) device: DeviceChoice,
+    /// Header name, and the variable that holds its value.
+    pub(crate) headers: Vec<Placed<(String, String)>>,
+    pub(crate) control_ui: bool,
+    pub(crate) token_in_query: bool,
+}
+
+/// Something with the place that it was configured at.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed<T> {
+    pub(crate) place: String,
+    pub(crate) value: T,
+}
+
+impl GatewayConfig {
+    /// A gateway of which only the address is known.
+    pub(crate) fn at(id: GatewayId, endpoint: Endpoint) -> Self {
+        Self {
+            id,
+            endpoint,
+            token: None,
+            password: None,
+            tls: TlsPolicy::default(),
+            scopes: Scope::supervisor(),
+            device: DeviceChoice::Default,
+            headers: Vec::new(),
+            control_ui: false,
+            token_in_query: false,
+        }
+    }
+
+    /// The spec of its line, secrets read. Also gives the headers by name, which a [`Header`] does not show again.
+    pub(crate) fn into_spec(
+        self,
+        device: Option<Arc<DeviceIdentity>>,
+        environment: &Environment<'_>,
+    ) -> Result<(GatewaySpec, Vec<(String, Secret)>), ConfigError> {
+        let read = |source: &Option<Placed<SecretSource>>| {
+            source
+                .as_ref()
+                .map(|source| source.value.read(&source.place, environment))
+                .transpose()
+        };
+        let (token, password) = (read(&self.token)?, read(&self.password)?);
+        let mut headers = Vec::new();
+        for Placed {
+            place,
+            value: (name, variable),
+        } in &self.headers
+        {
+            headers.push((
+                place.as_str(),
+                name.clone(),
+                SecretSource::Variable(variable.clone()).read(place, environment)?,
+            ));
+        }
+        let mut spec = GatewaySpec::new(self.id, self.endpoint);
+        for (place, name, value) in &headers {
+            spec.headers
+                .push(Header::new(name, value.expose()).map_err(|error| ConfigError::new(*place, error.to_string()))?);
+        }
+        let mut headers: Vec<_> = headers.into_iter().map(|(_, name, value)| (name, value)).collect();
+        if self.control_ui {
+            let origin = spec.endpoint.origin();
+            spec.client = ClientInfo::control_ui(env!("CARGO_PKG_VERSION"), std::env::consts::OS);
+            spec.headers.push(
+                Header::new("Origin", &origin).map_err(|error| ConfigError::new("control_ui", error.to_string()))?,
+            );
+            headers.push(("Origin".to_owned(), Secret::new(origin)));
+        }
+        spec.device = device;
+        (spec.token, spec.password) = (token, password);
+        (spec.tls, spec.scopes, spec.token_in_query) = (self.tls, self.scopes, self.token_in_query);
+        Ok((spec, headers))
+    }
+}
+
+/// Checks one `[gateways.ID]`.
+pub(super) fn check(source: &Source<'_>, id: &str, raw: Spanned<RawGateway>) -> Result<GatewayConfig, ConfigError> {
+    let start = raw.span().start;
+    let raw = raw.into_inner();
+    let at = |offset: usize, field: &str| source.place(offset, &format!("gateways.{id}{field}"));
+    refuse_literals(&at, &raw)?;
+    let id = GatewayId::new(id).map_err(|error| ConfigError::new(at(start, ""), error.to_string()))?;
+    let url = raw.url.as_ref().ok_or_else(|| {
+        ConfigError::new(
+            at(start, ".url"),
+            "a gateway needs a url, for example \"ws://127.0.0.1:18789\"",
+        )
+    })?;
+    let endpoint = Endpoint::parse(url.get_ref())
+        .map_err(|error| ConfigError::new(at(url.span().start, ".url"), error.to_string()))?;
+    let token = secret(source, &at, "token", raw.token_file, raw.token_env)?;
+    let password = secret(source, &at, "password", raw.password_file, raw.password_env)?;
+    if let (Some(_), Some(password)) = (&token, &password) {
+        return Err(ConfigError::new(
+            password.place.as_str(),
+            "a gateway takes a token or a password: configure one of them",
+        ));
+    }
+    let control_ui = raw.control_ui.unwrap_or(false);
+    let headers = raw.headers_env.into_iter().map(|(name, variable)| Placed {
+        place: at(variable.span().start, &format!(".headers_env.{name}")),
+        value: (name, variable.into_inner()),
+    });
+    Ok(GatewayConfig {
+        tls: raw
+            .tls
+            .map_or(Ok(TlsPolicy::default()), |tls| check_tls(&at, &endpoint, &tls))?,
+        scopes: raw
+            .scopes
+            .map_or_else(|| Ok(Scope::supervisor()), |scopes| check_scopes(&at, scopes))?,
+        device: check_device(source, &at, raw.device.as_ref(), control_ui)?,
+        headers: headers.collect(),
+        token_in_query: raw.token_in_query.unwrap_or(false),
+        id,
+        endpoint,
+        token,
+        password,
+        control_ui,
+    })
+}
+
+fn refuse_literals(at: &At<'_>, raw: &RawGateway) -> Result<(), ConfigError> {
+    for (key, literal) in [("token", &raw.token), ("password", &raw.password)] {
+        if let Some(literal) = literal {
+            let problem = format!(
+                "a {key} does not belong into this file, which is copied and committed; put it into a private file and name \
+                 that as {key}_file, or into an environment variable and name that as {key}_env"
+            );
+            return Err(ConfigError::new(at(literal.span().start, &format!(".{key}")), problem));
+        }
+    }
+    Ok(())
+}
+
+fn check_device(
+    source: &Source<'_>,
+    at: &At<'_>,
+    device: Option<&Spanned<RawDevice>>,
+    control_ui: bool,
+) -> Result<DeviceChoice, ConfigError> {
+    let Some(device) = device else {
+        return Ok(if control_ui {
+            DeviceChoice::None
+        } else {
+            DeviceChoice::Default
+        });
+    };
+    let fail = |problem| Err(ConfigError::new(at(device.span().start, ".device"), problem));
+    match device.get_ref() {
+        RawDevice::Flag(false) => Ok(DeviceChoice::None),
+        RawDevice::Flag(true) => fail("true is the default: name a file, write false, or drop this"),
+        RawDevice::Path(_) if control_ui => fail("a control UI shows no device identity: drop this or control_ui"),
+        RawDevice::Path(path) => Ok(DeviceChoice::File(source.resolve(path))),
+    }
+}
+
+/// Tells the place of a field of the gateway at hand.
+type At<'a> = dyn Fn(usize, &str) -> String + 'a;
+
+fn secret(
+    source: &Source<'_>,
+    at: &At<'_>,
+    kind: &str,
+    file: Option<Spanned<PathBuf>>,
+    variable: Option<Spanned<String>>,
+) -> Result<Option<Placed<SecretSource>>, ConfigError> {
+    match (file, variable) {
+        (Some(_), Some(variable)) => Err(ConfigError::new(
+            at(variable.span().start, &format!(".{kind}_env")),
+            format!("{kind}_file and {kind}_env are both there: keep one of them"),
+        )),
+        (Some(file), None) => Ok(Some(Placed {
+            place: at(file.span().start, &format!(".{kind}_file")),
+            value: SecretSource::File(source.resolve(file.get_ref())),
+        })),
+        (None, Some(variable)) => Ok(Some(Placed {
+            place: at(variable.span().start, &format!(".{kind}_env")),
+            value: SecretSource::Variable(variable.into_inner()),
+        })),
+        (None, None) => Ok(None),
+    }
+}
+
+fn check_tls(at: &At<'_>, endpoint: &Endpoint, tls: &Spanned<RawTls>) -> Result<TlsPolicy, ConfigError> {
+    let place = at(tls.span().start, ".tls");
+    let fail = |problem: &str| Err(ConfigError::new(place.as_str(), problem));
+    if !endpoint.is_secure() {
+        return fail("the url begins with ws://, so nothing is encrypted: use wss:// or drop this");
+    }
+    match (tls.get_ref().pin.as_ref(), tls.get_ref().insecure) {
+        (Some(_), Some(true)) => fail("pin and insecure contradict each other: keep the pin"),
+        (Some(pin), _) => pin
+            .get_ref()
+            .parse()
+            .map(TlsPolicy::Pinned)
+            .map_err(|error| ConfigError::new(at(pin.span().start, ".tls.pin"), error.to_string())),
+        (None, Some(true)) => Ok(TlsPolicy::Insecure),
+        (None, _) => {
+            fail("write { pin = \"AA:BB:...\" } or { insecure = true }, or drop this to trust the system's roots")
+        }
+    }
+}
+
+fn check_scopes(at: &At<'_>, scopes: Vec<Spanned<String>>) -> Result<Vec<Scope>, ConfigError> {
+    let check = |scope: Spanned<String>| match Scope::from(scope.get_ref().as_str()) {
+        // Gateways accept any name without a word, and the calls fail later: a typo has to be found here.
+        Scope::Other(_) => {
+            let known: Vec<_> = Scope::KNOWN.iter().map(Scope::as_str).collect();
+            let problem = format!("unknown scope; known are {}", known.join(", "));
+            Err(ConfigError::new(at(scope.span().start, ".scopes"), problem))
+        }
+        known => Ok(known),
+    };
+    scopes.into_iter().map(check).collect()
+}

@@ -1,0 +1,73 @@
+//! Tokens and passwords: where they come from, and how they are read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use windlass_protocol::Secret;
+
+use super::ConfigError;
+use super::sources::Environment;
+
+/// Where a secret is. Holds the secret itself only when it was typed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SecretSource {
+    /// The whole text of a file, without the line break at its end.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+    /// Typed in.
+    Typed(Secret),
+}
+
+/// Longest secret taken, in bytes: the whole `connect` request may have 64 KiB.
+const MAX_SECRET: usize = 16 * 1024;
+
+impl SecretSource {
+    /// Gets the secret. `place` is what named this source, for the error.
+    pub(crate) fn read(&self, place: &str, environment: &Environment<'_>) -> Result<Secret, ConfigError> {
+        let secret = match self {
+            Self::Typed(secret) => secret.clone(),
+            Self::Variable(name) => {
+                let value = environment.text(name)?;
+                Secret::new(value.ok_or_else(|| ConfigError::new(place, format!("the variable {name} is not set")))?)
+            }
+            Self::File(path) => read_file(path).map_err(|problem| ConfigError::new(place, problem))?,
+        };
+        check(&secret).map_err(|problem| ConfigError::new(place, problem))?;
+        Ok(secret)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Secret, String> {
+    let shown = path.display();
+    let text = fs::read_to_string(path)
+        .map(Secret::new)
+        .map_err(|error| format!("{shown} can't be read: {error}"))?;
+    warn_if_exposed(path);
+    Ok(Secret::new(text.expose().trim_end_matches(['\n', '\r'])))
+}
+
+/// A token file is only warned of, unlike the device's private key: orchestrators mount secrets readable for all users
+/// of the container, and the token opens one gateway only.
+#[cfg(unix)]
+fn warn_if_exposed(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
+    if mode & 0o004 != 0 {
+        tracing::warn!(path = %path.display(), "every user of this machine can read this token file: run chmod 600 on it");
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_exposed(_: &Path) {}
+
+fn check(secret: &Secret) -> Result<(), &'static str> {
+    match secret.expose() {
+        "" => Err("the secret there is empty"),
+        text if text.len() > MAX_SECRET => Err("what is there has over 16 KiB and is no token"),
+        text if text.chars().any(|c| c.is_control() || c == ' ') => {
+            Err("what is there has spaces or line breaks in it and is no token")
+        }
+        _ => Ok(()),
+    }
+}

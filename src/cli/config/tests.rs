@@ -1,0 +1,354 @@
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::time::Duration;
+
+use windlass_actors::TlsPolicy;
+use windlass_protocol::{ClientId, Scope};
+
+use super::*;
+
+/// A folder with an optional `windlass.toml`, and variables.
+struct Scene {
+    folder: tempfile::TempDir,
+    variables: HashMap<String, OsString>,
+}
+
+impl Scene {
+    fn new(file: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        if !file.is_empty() {
+            fs::write(folder.path().join("windlass.toml"), file).unwrap();
+        }
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect();
+        Self { folder, variables }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Environment<'_>) -> T) -> T {
+        let variable = |name: &str| self.variables.get(name).cloned();
+        act(&Environment {
+            variable: &variable,
+            folder: self.folder.path().to_owned(),
+        })
+    }
+
+    fn select(&self, choice: &Choice) -> Result<Selected, ConfigError> {
+        self.with(|environment| select(choice, environment))
+    }
+
+    fn spec(&self) -> Result<windlass_actors::GatewaySpec, ConfigError> {
+        self.with(|environment| {
+            let selected = select(&Choice::default(), environment)?;
+            let [gateway] = selected.gateways.try_into().expect("one gateway");
+            gateway.into_spec(None, environment).map(|(spec, _)| spec)
+        })
+    }
+}
+
+fn error(file: &str) -> String {
+    Scene::new(file, &[])
+        .select(&Choice::default())
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn a_whole_file_becomes_gateways() {
+    let pin = "AB".repeat(32);
+    let scene = Scene::new(
+        &format!(
+            r#"
+            [timeouts]
+            call = "5s"
+            [gateways.prod]
+            url = "wss://gw.example"
+            token_file = "prod.token"
+            tls = {{ pin = "{pin}" }}
+            scopes = ["operator.read"]
+            device = "id/device.json"
+            [gateways.old]
+            url = "ws://10.0.0.1:18789"
+            password_env = "OLD_PASSWORD"
+            device = false
+            "#
+        ),
+        &[],
+    );
+    let selected = scene.select(&Choice::default()).unwrap();
+    let [old, prod] = selected.gateways.try_into().unwrap();
+    assert_eq!(
+        selected.timeouts,
+        Timeouts {
+            call: Duration::from_secs(5),
+            ..Timeouts::default()
+        }
+    );
+    assert_eq!(old.device, DeviceChoice::None);
+    assert_eq!(
+        prod.device,
+        DeviceChoice::File(scene.folder.path().join("id/device.json"))
+    );
+    assert_eq!(prod.scopes, [Scope::Read]);
+    assert!(matches!(prod.tls, TlsPolicy::Pinned(_)));
+}
+
+#[test]
+fn every_mistake_is_named_with_its_file_line_and_field() {
+    let rows = [
+        ("[gateways.a]\nurl = \"ws://h\"\nurll = 1", ":3", "urll"),
+        ("[gatewayz.a]", ":1", "gatewayz"),
+        ("[gateways.a]\nurl = 7", ":2", "string"),
+        ("[gateways.a]\nurl = \"http://h\"", ":2, gateways.a.url", "ws://"),
+        ("\n[gateways.a]\n", ", gateways.a.url", "needs a url"),
+        ("[gateways.\"a b\"]\nurl = \"ws://h\"", ":1, gateways.a b", "gateway id"),
+        (
+            "[gateways.a]\nurl = \"wss://h\"\ntls = { pin = \"AB\" }",
+            ":3, gateways.a.tls.pin",
+            "64 hexadecimal",
+        ),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\ntls = { insecure = true }",
+            ":3, gateways.a.tls",
+            "nothing is encrypted",
+        ),
+        (
+            "[gateways.a]\nurl = \"wss://h\"\ntls = {}",
+            ":3, gateways.a.tls",
+            "insecure = true",
+        ),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\nscopes = [\"operator.raed\"]",
+            ":3, gateways.a.scopes",
+            "operator.read",
+        ),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\ndevice = true",
+            ":3, gateways.a.device",
+            "false",
+        ),
+        ("[gateways.a]\nurl = \"ws://h\"\ndevice = 3", ":3", "false"),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\ncontrol_ui = true\ndevice = \"d\"",
+            ":4, gateways.a.device",
+            "control UI",
+        ),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"\ntoken_file = \"t\"",
+            ":3, gateways.a.token_env",
+            "both",
+        ),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"\npassword_env = \"P\"",
+            ":4, gateways.a.password_env",
+            "one",
+        ),
+        ("[timeouts]\ncall = \"30\"", ":2, timeouts.call", "30s"),
+        ("", "no gateway", "--url"),
+        ("# empty", "windlass.toml", "[gateways.NAME]"),
+    ];
+    for (file, place, problem) in rows {
+        let error = error(file);
+        assert!(error.contains(place) && error.contains(problem), "{file:?}: {error}");
+    }
+}
+
+#[test]
+fn a_secret_in_the_file_is_refused_and_not_repeated() {
+    for (file, line) in [
+        (
+            "[gateways.a]\nurl = \"ws://h\"\ntoken = \"s3cret\"",
+            ":3, gateways.a.token",
+        ),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\npassword = \"s3cret\"",
+            ":3, gateways.a.password",
+        ),
+        ("[gateways.a]\nurl = \"ws://h?token=s3cret\"", ":2, gateways.a.url"),
+        ("[gateways.a]\nurl = \"ws://h\"\ntoken = s3cret", ":3"),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\nheaders = { Authorization = \"s3cret\" }",
+            ":3",
+        ),
+    ] {
+        let error = error(file);
+        assert!(error.contains(line) && !error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let file = "[gateways.a]\nurl = \"ws://file\"\n[gateways.b]\nurl = \"ws://file2\"";
+    let urls = |choice: &Choice, variables: &[(&str, &str)]| -> Vec<String> {
+        let selected = Scene::new(file, variables).select(choice).unwrap();
+        selected
+            .gateways
+            .iter()
+            .map(|gateway| gateway.endpoint.to_string())
+            .collect()
+    };
+    let both = [("WINDLASS_URL", "ws://own"), ("OPENCLAW_GATEWAY_URL", "ws://theirs")];
+    let by_url = Choice {
+        url: Some("ws://flag".into()),
+        ..Choice::default()
+    };
+    let by_id = Choice {
+        gateways: vec!["b".into(), "b".into()],
+        ..Choice::default()
+    };
+    assert_eq!(urls(&by_url, &both), ["ws://flag"]);
+    assert_eq!(urls(&by_id, &both), ["ws://file2"]);
+    assert_eq!(urls(&Choice::default(), &both), ["ws://own"]);
+    assert_eq!(urls(&Choice::default(), &both[1..]), ["ws://theirs"]);
+    assert_eq!(
+        urls(&Choice::default(), &[("WINDLASS_URL", "")]),
+        ["ws://file", "ws://file2"]
+    );
+}
+
+#[test]
+fn the_file_is_found_by_flag_variable_folder_and_home_in_that_order() {
+    let scene = Scene::new("[gateways.folder]\nurl = \"ws://h\"", &[]);
+    let root = scene.folder.path().to_owned();
+    fs::create_dir_all(root.join("home/.config/windlass")).unwrap();
+    for (path, id) in [
+        ("flag.toml", "flag"),
+        ("var.toml", "variable"),
+        ("home/.config/windlass/windlass.toml", "home"),
+    ] {
+        fs::write(root.join(path), format!("[gateways.{id}]\nurl = \"ws://h\"")).unwrap();
+    }
+    let home = root.join("home").into_os_string();
+    let ids = |variables: &[(&str, OsString)], flag: Option<&str>| {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect::<HashMap<_, _>>();
+        let variable = |name: &str| variables.get(name).cloned();
+        let choice = Choice {
+            config: flag.map(Into::into),
+            ..Choice::default()
+        };
+        let selected = select(
+            &choice,
+            &Environment {
+                variable: &variable,
+                folder: root.clone(),
+            },
+        )
+        .unwrap();
+        selected.gateways[0].id.to_string()
+    };
+    let all = [("WINDLASS_CONFIG", OsString::from("var.toml")), ("HOME", home)];
+    assert_eq!(ids(&all, Some("flag.toml")), "flag");
+    assert_eq!(ids(&all, None), "variable");
+    assert_eq!(ids(&all[1..], None), "folder");
+    fs::remove_file(root.join("windlass.toml")).unwrap();
+    assert_eq!(ids(&all[1..], None), "home");
+}
+
+#[test]
+fn an_unknown_gateway_is_answered_with_the_known_ones() {
+    let scene = Scene::new("[gateways.a]\nurl = \"ws://h\"\n[gateways.b]\nurl = \"ws://h\"", &[]);
+    let choice = Choice {
+        gateways: vec!["c".into()],
+        ..Choice::default()
+    };
+    let error = scene.select(&choice).unwrap_err().to_string();
+    assert!(error.contains("--gateway") && error.contains("it has a, b"), "{error}");
+}
+
+#[test]
+fn a_token_comes_from_file_or_variable_and_the_general_variable_wins() {
+    let by_file = "[gateways.a]\nurl = \"ws://h\"\ntoken_file = \"t\"";
+    let scene = Scene::new(by_file, &[]);
+    fs::write(scene.folder.path().join("t"), "from-file\n").unwrap();
+    assert_eq!(scene.spec().unwrap().token.unwrap().expose(), "from-file");
+
+    let by_variable = "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"";
+    let spec = Scene::new(by_variable, &[("T", "mine")]).spec().unwrap();
+    assert_eq!(spec.token.unwrap().expose(), "mine");
+    let spec = Scene::new(by_variable, &[("OPENCLAW_GATEWAY_TOKEN", "general")])
+        .spec()
+        .unwrap();
+    assert_eq!(spec.token.unwrap().expose(), "general");
+    let spec = Scene::new("", &[("WINDLASS_URL", "ws://h"), ("WINDLASS_PASSWORD", "p")])
+        .spec()
+        .unwrap();
+    assert_eq!(spec.password.unwrap().expose(), "p");
+}
+
+#[test]
+fn a_missing_or_odd_token_is_named_by_its_place_only() {
+    let by_variable = "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"";
+    let error = Scene::new(by_variable, &[]).spec().unwrap_err().to_string();
+    assert!(
+        error.contains("gateways.a.token_env") && error.contains("T is not set"),
+        "{error}"
+    );
+    let error = Scene::new(by_variable, &[("T", "s3cret\nline")])
+        .spec()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("line breaks") && !error.contains("s3cret"), "{error}");
+    let error = Scene::new("[gateways.a]\nurl = \"ws://h\"\ntoken_file = \"none\"", &[])
+        .spec()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("gateways.a.token_file") && error.contains("none can't be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn one_token_for_several_gateways_is_sent_to_none_of_them() {
+    let file = "[gateways.a]\nurl = \"ws://h\"\n[gateways.b]\nurl = \"ws://h\"";
+    let selected = Scene::new(file, &[("WINDLASS_TOKEN", "t")])
+        .select(&Choice::default())
+        .unwrap();
+    assert!(selected.gateways.iter().all(|gateway| gateway.token.is_none()));
+    assert!(
+        selected.notes[0].contains("WINDLASS_TOKEN is not used"),
+        "{:?}",
+        selected.notes
+    );
+}
+
+#[test]
+fn a_control_ui_has_no_device_and_an_origin() {
+    let file = "[gateways.a]\nurl = \"wss://gw.example:8443/x\"\ncontrol_ui = true\nheaders_env = { X-Key = \"K\" }";
+    let scene = Scene::new(file, &[("K", "s3cret")]);
+    let (spec, headers) = scene.with(|environment| {
+        let [gateway] = select(&Choice::default(), environment)
+            .unwrap()
+            .gateways
+            .try_into()
+            .unwrap();
+        assert_eq!(gateway.device, DeviceChoice::None);
+        gateway.into_spec(None, environment).unwrap()
+    });
+    assert_eq!(spec.client.id, ClientId::ControlUi);
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.expose()))
+        .collect();
+    assert_eq!(headers, [("X-Key", "s3cret"), ("Origin", "https://gw.example:8443")]);
+    assert!(!format!("{spec:?}").contains("s3cret"));
+}
+
+#[test]
+fn device_tokens_of_different_addresses_are_kept_apart() {
+    let id = |url: &str| {
+        let choice = Choice {
+            url: Some(url.into()),
+            ..Choice::default()
+        };
+        Scene::new("", &[]).select(&choice).unwrap().gateways[0].id.to_string()
+    };
+    assert_eq!(id("ws://[::1]:9"), "--1-9");
+    assert_eq!(id("wss://gw.example"), "gw.example-443");
+    assert_eq!(id(&format!("ws://{}.example:18789", "long.".repeat(14))).len(), 64);
+}

@@ -1,0 +1,286 @@
+//! From a WebSocket to hello-ok.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio_tungstenite::tungstenite::Message;
+use windlass_actors::{Clock as _, DeviceTokenStore as _, TlsPolicy, TokioClock};
+use windlass_protocol::connection::{Handshake, HandshakeFault, HandshakeStep};
+use windlass_protocol::{
+    Advice, Advise as _, Auth, CallId, Challenge, CloseCode, CloseReason, ConnectParams, ConnectRefusal,
+    CredentialPlan, DeviceFault, EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role, SignatureInput,
+    SignatureVersion, StoreAction,
+};
+
+use super::Stopped;
+use super::dial::Socket;
+use super::steps::{Findings, Step};
+use crate::cli::exit::{Exit, of_handshake};
+use crate::cli::session::{Target, Tokens};
+use crate::cli::text::{escaped, millis};
+
+/// The id of the connect request.
+const CONNECT: CallId = CallId::new(0);
+/// Longest release name shown, in characters.
+const RELEASE_LIMIT: usize = 32;
+
+/// The login of one gateway: at most one attempt per credential and signature that the gateway may take.
+pub(super) struct Login<'a> {
+    target: &'a Target,
+    tokens: &'a Tokens,
+    plan: CredentialPlan,
+    signature: SignatureVersion,
+}
+
+/// A connection that the gateway let in.
+pub(super) struct Connected {
+    pub(super) socket: Socket,
+    pub(super) hello: HelloOk,
+}
+
+impl Connected {
+    /// Says goodbye; that the gateway hears it is not waited for.
+    pub(super) async fn close(mut self) {
+        let _ = self.socket.close(None).await;
+    }
+}
+
+/// What stands at the end of a handshake that did not end in hello-ok.
+enum End {
+    Refused(ConnectRefusal),
+    Fault(HandshakeFault),
+    Closed(CloseReason),
+    Broken(String),
+}
+
+impl<'a> Login<'a> {
+    pub(super) fn new(target: &'a Target, tokens: &'a Tokens) -> Self {
+        let spec = &target.spec;
+        let configured = spec
+            .token
+            .clone()
+            .map(Auth::Token)
+            .or_else(|| spec.password.clone().map(Auth::Password));
+        let pinned = spec.endpoint.is_secure() && matches!(spec.tls, TlsPolicy::Pinned(_));
+        let trusted = spec.endpoint.is_loopback() || pinned;
+        let trust = if trusted {
+            EndpointTrust::Trusted
+        } else {
+            EndpointTrust::Untrusted
+        };
+        let plan = CredentialPlan::new(configured, tokens.load(&spec.id), trust);
+        Self {
+            target,
+            tokens,
+            plan,
+            signature: SignatureVersion::V3,
+        }
+    }
+
+    /// One attempt. Nothing when there is another one to make, on a new connection.
+    pub(super) async fn attempt(
+        &mut self,
+        mut socket: Socket,
+        findings: &mut Findings,
+    ) -> Result<Option<Connected>, Stopped> {
+        match self.shake_hands(&mut socket, findings).await {
+            Ok(hello) => {
+                self.keep(self.plan.clone().on_hello(&hello));
+                self.describe(&hello, findings);
+                Ok(Some(Connected { socket, hello }))
+            }
+            Err(End::Refused(refusal)) if self.has_another_try(&refusal) => Ok(None),
+            Err(end) => Err(write_down(&end, findings)),
+        }
+    }
+
+    async fn shake_hands(&self, socket: &mut Socket, findings: &mut Findings) -> Result<HelloOk, End> {
+        let clock = TokioClock::start();
+        let mut handshake = Handshake::begin(CONNECT, clock.now());
+        loop {
+            let text = next_text(socket, &handshake).await?;
+            let sign = |challenge: &Challenge| self.connect_params(challenge, millis(clock.wall()));
+            match handshake.receive(&text, clock.now(), sign).map_err(End::Fault)? {
+                HandshakeStep::Wait => {}
+                HandshakeStep::Send(frame) => {
+                    findings.ok(Step::Challenge, "received");
+                    socket
+                        .send(Message::text(frame))
+                        .await
+                        .map_err(|error| End::Broken(error.to_string()))?;
+                }
+                HandshakeStep::Up(hello) => return Ok(*hello),
+                HandshakeStep::Refused(refusal) => return Err(End::Refused(refusal)),
+            }
+        }
+    }
+
+    fn connect_params(&self, challenge: &Challenge, now_ms: u64) -> Result<RawJson, String> {
+        let (spec, auth) = (&self.target.spec, self.plan.choose());
+        let device = spec.device.as_ref().map(|device| {
+            let input = SignatureInput {
+                client: &spec.client,
+                role: &Role::Operator,
+                scopes: &spec.scopes,
+                token: auth.as_ref().and_then(Auth::signature_token),
+                signed_at_ms: challenge.ts.unwrap_or(now_ms),
+                nonce: &challenge.nonce,
+            };
+            device.sign(&input, self.signature)
+        });
+        let mut params = ConnectParams::operator(spec.client.clone(), spec.scopes.clone());
+        params.caps.clone_from(&spec.caps);
+        RawJson::from_value(&params.with_auth(auth).with_device(device)).map_err(|error| error.to_string())
+    }
+
+    /// 2026.1.30 takes v2 signatures only, and a device token may be taken where the token is not.
+    fn has_another_try(&mut self, refusal: &ConnectRefusal) -> bool {
+        let fault = RefusalKind::DeviceSignature(DeviceFault::SignatureInvalid);
+        if *refusal.kind() == fault && self.signature == SignatureVersion::V3 {
+            self.signature = SignatureVersion::V2;
+            return true;
+        }
+        let after = self.plan.on_refusal(refusal);
+        let again = after.pause != refusal.pause() && matches!(after.pause, Pause::Retry { .. });
+        self.keep(after.store);
+        again
+    }
+
+    fn keep(&self, action: StoreAction) {
+        let id = &self.target.spec.id;
+        let done = match action {
+            StoreAction::Keep => Ok(()),
+            StoreAction::Save(token) => self.tokens.store(id, &token),
+            StoreAction::Forget => self.tokens.clear(id),
+        };
+        if let Err(error) = done {
+            tracing::warn!(gateway = %id, %error, "the device token");
+        }
+    }
+
+    fn describe(&self, hello: &HelloOk, findings: &mut Findings) {
+        let version = escaped(&hello.server.version, RELEASE_LIMIT);
+        findings.ok(
+            Step::Protocol,
+            format!("protocol {}, release {version}", hello.protocol),
+        );
+        let with = match self.plan.choose() {
+            Some(Auth::Token(_)) => "with the gateway token",
+            Some(Auth::Password(_)) => "with the gateway password",
+            Some(Auth::DeviceToken(_)) => "with the stored device token",
+            Some(Auth::TokenAndDeviceToken { .. }) => {
+                "with the stored device token; the configured gateway token is wrong, correct or remove it"
+            }
+            Some(_) => "with a pairing token",
+            None => "the gateway wants no token",
+        };
+        findings.ok(Step::Auth, with);
+        findings.ok(
+            Step::Pairing,
+            match &self.target.spec.device {
+                Some(device) => format!("device {} is let in", short(device.device_id())),
+                None => "not used: no device identity is shown".to_owned(),
+            },
+        );
+    }
+}
+
+fn write_down(end: &End, findings: &mut Findings) -> Stopped {
+    match end {
+        End::Refused(refusal) => write_refusal(refusal, findings),
+        End::Fault(fault) => {
+            let step = match fault {
+                HandshakeFault::Protocol(_) => Step::Protocol,
+                HandshakeFault::NoHello | HandshakeFault::Credentials(_) => Step::Auth,
+                _ => Step::Challenge,
+            };
+            let next =
+                "Check that the address is an OpenClaw gateway's and that it is not overloaded; its log says more.";
+            findings.failed(step, Advice::new(fault.to_string(), next), of_handshake(fault))
+        }
+        End::Closed(reason) => {
+            let advice = reason.class().advice();
+            let advice = Advice::new(format!("{} ({reason})", advice.summary), advice.next_step);
+            findings.failed(unanswered(findings), advice, Exit::Unreachable)
+        }
+        End::Broken(why) => {
+            let next = "Try again; if it stays, look at the gateway's process and the network in between.";
+            let advice = Advice::new(format!("The connection broke: {why}"), next);
+            findings.failed(unanswered(findings), advice, Exit::Unreachable)
+        }
+    }
+}
+
+/// The step at which nothing came back.
+fn unanswered(findings: &Findings) -> Step {
+    if findings.is_ok(Step::Challenge) {
+        Step::Auth
+    } else {
+        Step::Challenge
+    }
+}
+
+/// Gateways check in the order of the steps, so everything before the one that failed is good.
+fn write_refusal(refusal: &ConnectRefusal, findings: &mut Findings) -> Stopped {
+    let step = match refusal.kind() {
+        RefusalKind::Starting => Step::Challenge,
+        RefusalKind::ProtocolMismatch { .. } | RefusalKind::ClientRefused | RefusalKind::ClientBuildMismatch => {
+            Step::Protocol
+        }
+        RefusalKind::PairingRequired { .. } => Step::Pairing,
+        RefusalKind::ScopeMismatch { .. } => Step::Scopes,
+        _ => Step::Auth,
+    };
+    for (good, detail) in [
+        (Step::Protocol, "acceptable"),
+        (Step::Auth, "accepted"),
+        (Step::Pairing, "accepted"),
+    ] {
+        if good < step {
+            findings.ok(good, detail);
+        }
+    }
+    let exit = match refusal.kind() {
+        RefusalKind::Starting => Exit::Unreachable,
+        _ => Exit::Refused,
+    };
+    findings.failed(step, refusal.advice(), exit)
+}
+
+/// Enough of an id to find it in a list.
+fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
+/// Waits for the challenge only.
+pub(super) async fn challenge(socket: &mut Socket) -> Result<(), Stopped> {
+    let clock = TokioClock::start();
+    let mut handshake = Handshake::begin(CONNECT, clock.now());
+    loop {
+        let text = next_text(socket, &handshake).await.map_err(|_| Stopped)?;
+        match handshake.receive(&text, clock.now(), |_| {
+            RawJson::parse("{}").map_err(|error| error.to_string())
+        }) {
+            Ok(HandshakeStep::Send(_)) => return Ok(()),
+            Ok(HandshakeStep::Wait) => {}
+            _ => return Err(Stopped),
+        }
+    }
+}
+
+/// The next text message, within the handshake's deadline.
+async fn next_text(socket: &mut Socket, handshake: &Handshake) -> Result<String, End> {
+    loop {
+        let message = tokio::time::timeout_at(handshake.deadline().into(), socket.next()).await;
+        match message.map_err(|_| End::Fault(handshake.late()))? {
+            Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
+            Some(Ok(Message::Close(Some(frame)))) => {
+                return Err(End::Closed(CloseReason::new(
+                    CloseCode(frame.code.into()),
+                    frame.reason.as_str(),
+                )));
+            }
+            Some(Ok(Message::Close(None))) | None => return Err(End::Closed(CloseReason::abnormal())),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(End::Broken(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! How the program ends.
+
+use std::io;
+use std::process::ExitCode;
+
+use windlass_protocol::connection::HandshakeFault;
+use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
+
+use super::config::ConfigError;
+use super::output::Output;
+use crate::identity::{DevicePathError, IdentityError, TokenFileError};
+use crate::{RegistryError, StartError};
+
+/// What an exit code means. Scripts rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Exit {
+    Ok = 0,
+    Rejected = 1,
+    Usage = 2,
+    Unreachable = 3,
+    Refused = 4,
+    Unknown = 5,
+    Interrupted = 130,
+}
+
+/// The table in `--help`.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0    ok
+  1    the gateway rejected the call, or the demo lost or duplicated one
+  2    wrong usage or configuration; nothing was sent
+  3    a gateway can't be reached, or its line is down
+  4    a gateway refused us: token, password, pairing, scope or protocol
+  5    the outcome is unknown, or no answer came in time: the gateway may have done it
+  130  interrupted";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why the program ends early.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Something that an operator can be told about.
+    Told(Exit, Advice),
+    /// Nothing more can be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub(super) fn usage(summary: impl Into<String>, next_step: &'static str) -> Self {
+        Self::Told(Exit::Usage, Advice::new(summary.into(), next_step))
+    }
+
+    /// Tells it on stderr.
+    pub(super) fn report(self, output: &Output) -> Exit {
+        match self {
+            Self::Told(exit, advice) => {
+                output.error(&advice);
+                exit
+            }
+            // Whoever reads has read enough: `windlass watch | head`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Self::Output(error) => {
+                let advice = Advice::new(
+                    format!("The output can't be written: {error}"),
+                    "Check where it goes to: a full disk, a closed terminal.",
+                );
+                output.error(&advice);
+                Exit::Usage
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Errors whose text says what to do already.
+macro_rules! usage_from {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::usage(error.to_string(), "")
+            }
+        })+
+    };
+}
+
+usage_from!(ConfigError, IdentityError, DevicePathError, TokenFileError);
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::usage(
+            error.to_string(),
+            "Check this user's limits of processes and open files.",
+        )
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::usage(error.to_string(), "")
+    }
+}
+
+/// The exit code of a call that has no payload, where its own type tells it. A call that was not sent because its line
+/// is down has the line's.
+pub(super) fn of_call(error: &CallError) -> Option<Exit> {
+    Some(match error {
+        CallError::Rejected(rejected) => of_rejection(&rejected.error),
+        CallError::NotSent(NotSent::TooLarge { .. } | NotSent::Invalid { .. }) => Exit::Usage,
+        CallError::NotSent(NotSent::NotReady { .. } | NotSent::WouldWait) => return None,
+        CallError::OutcomeUnknown(_) | CallError::TimedOut(_) => Exit::Unknown,
+        // Queue full, closed, and what a later protocol crate adds.
+        _ => Exit::Unreachable,
+    })
+}
+
+pub(super) fn of_rejection(error: &GatewayError) -> Exit {
+    if error.missing_scope().is_some() {
+        Exit::Refused
+    } else {
+        Exit::Rejected
+    }
+}
+
+/// What a call's end means to an operator.
+pub(super) fn advice_on_call(error: &CallError) -> Advice {
+    match error {
+        CallError::Rejected(rejected) => rejected.error.advice(),
+        CallError::NotSent(_) => Advice::new(error.to_string(), ""),
+        CallError::OutcomeUnknown(_) => Advice::new(
+            error.to_string(),
+            "If the method takes an idempotency key, repeat it with the same --key; otherwise read the state first.",
+        ),
+        _ => Advice::new(
+            error.to_string(),
+            "Look at the gateway before you repeat it; give a longer --timeout if the method needs it.",
+        ),
+    }
+}
+
+/// The exit code of a handshake that broke.
+pub(super) const fn of_handshake(fault: &HandshakeFault) -> Exit {
+    match fault {
+        HandshakeFault::Protocol(_) | HandshakeFault::Credentials(_) => Exit::Refused,
+        _ => Exit::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_exit_code() {
+        let all = [
+            Exit::Ok,
+            Exit::Rejected,
+            Exit::Usage,
+            Exit::Unreachable,
+            Exit::Refused,
+            Exit::Unknown,
+            Exit::Interrupted,
+        ];
+        let listed: Vec<u8> = EXIT_CODES
+            .lines()
+            .skip(1)
+            .map(|line| {
+                line.split_whitespace()
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!(listed, all.map(|exit| exit as u8));
+    }
+}

@@ -1,0 +1,105 @@
+//! Where output goes: results to stdout, everything else to stderr, colours only where they are wanted.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use windlass_protocol::Advice;
+
+/// Something is as it should be.
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+/// Something needs a look, or is about to come right by itself.
+pub(super) const WARN: Style = AnsiColor::Yellow.on_default();
+/// Something is wrong.
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Less important.
+pub(super) const DIM: Style = Style::new().dimmed();
+/// A heading.
+pub(super) const HEAD: Style = Style::new().bold();
+
+/// How to show results.
+#[derive(Debug)]
+pub(super) struct Output {
+    json: bool,
+    terminal: bool,
+    stdout: ColorChoice,
+    stderr: ColorChoice,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Self {
+            json,
+            terminal: io::stdout().is_terminal(),
+            stdout: AutoStream::choice(&io::stdout()),
+            stderr: AutoStream::choice(&io::stderr()),
+        }
+    }
+
+    /// Whether programs read it.
+    pub(super) const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether lines can be drawn over.
+    pub(super) const fn redraws(&self) -> bool {
+        self.terminal && !self.json
+    }
+
+    /// Whether the log may be coloured.
+    pub(super) fn colours_the_log(&self) -> bool {
+        self.stderr != ColorChoice::Never
+    }
+
+    /// One line, or several.
+    pub(super) fn line(&self, text: &str) -> io::Result<()> {
+        let mut stdout = AutoStream::new(io::stdout().lock(), self.stdout);
+        writeln!(stdout, "{text}")?;
+        stdout.flush()
+    }
+
+    /// One line of JSON.
+    pub(super) fn value(&self, value: &impl Serialize) -> io::Result<()> {
+        self.line(&super::text::json_line(value)?)
+    }
+
+    /// What is wrong and what to do, on stderr.
+    pub(super) fn error(&self, advice: &Advice) {
+        self.aside(&format!("{BAD}error:{BAD:#} {}", advice.summary));
+        if !advice.next_step.is_empty() {
+            self.aside(&format!("  {DIM}next:{DIM:#} {}", advice.next_step));
+        }
+    }
+
+    /// Something to know, on stderr.
+    pub(super) fn note(&self, text: &str) {
+        self.aside(&format!("{WARN}note:{WARN:#} {text}"));
+    }
+
+    fn aside(&self, text: &str) {
+        // Without a stderr there is nobody to tell.
+        let _ = writeln!(AutoStream::new(io::stderr().lock(), self.stderr), "{text}");
+    }
+}
+
+/// Draws a block of lines over the one it drew before.
+#[derive(Debug, Default)]
+pub(super) struct Redraw {
+    lines: usize,
+}
+
+impl Redraw {
+    pub(super) fn draw(&mut self, output: &Output, lines: &[String]) -> io::Result<()> {
+        // Up by what was drawn, then each line anew, cleared to its end.
+        let up = if self.lines > 0 {
+            format!("\x1b[{}A", self.lines)
+        } else {
+            String::new()
+        };
+        let body: Vec<String> = lines.iter().map(|line| format!("\x1b[2K{line}")).collect();
+        let below = "\x1b[0J";
+        self.lines = lines.len();
+        output.line(&format!("{up}{}{below}", body.join("\n")))
+    }
+}

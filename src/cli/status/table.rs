@@ -1,0 +1,151 @@
+//! The table of lines.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use anstyle::Style;
+
+use crate::cli::columns::{Cell, columns};
+use crate::cli::output::{BAD, DIM, GOOD, WARN};
+use crate::cli::text::{escaped, span, time_of_day};
+use crate::{LineState, LineStatus};
+
+const HEADINGS: [&str; 7] = [
+    "GATEWAY",
+    "STATE",
+    "SINCE",
+    "CONNECTIONS",
+    "PROTOCOL",
+    "RELEASE",
+    "NEXT ATTEMPT",
+];
+
+/// Longest release name shown, in characters.
+const RELEASE_LIMIT: usize = 32;
+
+/// The table, and below each line that is not up the reason and the next step.
+pub(super) fn lines(statuses: &[LineStatus], now: SystemTime) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = statuses.iter().map(|status| row(status, now)).collect();
+    let mut lines = columns(&HEADINGS, &rows);
+    // From the last one up, so that the places of those before it stay.
+    for (index, status) in statuses.iter().enumerate().rev() {
+        let below = index + 2;
+        lines.splice(below..below, reason(status));
+    }
+    lines
+}
+
+fn row(status: &LineStatus, now: SystemTime) -> Vec<Cell> {
+    let dash = || "-".to_owned();
+    let since = now.duration_since(status.since).unwrap_or_default();
+    let next = status.state.next_attempt_at().map(|at| match at.duration_since(now) {
+        Ok(left) => format!("in {}", span(left)),
+        Err(_) => "now".to_owned(),
+    });
+    vec![
+        Cell::plain(&status.id),
+        Cell::styled(&status.state, style_of(&status.state)),
+        Cell::plain(span(since)),
+        Cell::plain(status.generation),
+        Cell::plain(status.protocol().map_or_else(dash, |protocol| protocol.to_string())),
+        Cell::plain(
+            status
+                .server_version()
+                .map_or_else(dash, |version| escaped(version, RELEASE_LIMIT)),
+        ),
+        Cell::plain(next.unwrap_or_else(dash)),
+    ]
+}
+
+pub(in crate::cli) fn style_of(state: &LineState) -> Style {
+    match state {
+        LineState::Up { .. } => GOOD,
+        LineState::Paused { .. } | LineState::Degraded { .. } | LineState::Closed => BAD,
+        _ => WARN,
+    }
+}
+
+/// What is wrong with a line that is not up, and what to do.
+fn reason(status: &LineStatus) -> Vec<String> {
+    match &status.last_error {
+        Some(error) if !status.is_up() => vec![
+            format!("  {BAD}why:{BAD:#}  {}", error.advice.summary),
+            format!("  {DIM}next:{DIM:#} {}", error.advice.next_step),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// One change, as one line: its time, the change, and what to do.
+pub(super) fn timed_change(status: &LineStatus) -> String {
+    let next = match &status.last_error {
+        Some(error) if status.state.next_attempt_at().is_some() => format!(" {}", error.advice.next_step),
+        _ => String::new(),
+    };
+    format!("{DIM}{}{DIM:#} {}{next}", time_of_day(status.since), change(status))
+}
+
+/// One change: the gateway, its line's state, and why.
+pub(in crate::cli) fn change(status: &LineStatus) -> String {
+    let style = style_of(&status.state);
+    let mut line = format!("{} {style}{}{style:#}", status.id, status.state);
+    match (&status.state, &status.last_error) {
+        (LineState::Up { hello }, _) => {
+            let version = escaped(&hello.server.version, RELEASE_LIMIT);
+            let _ = write!(
+                line,
+                " (connection {}, protocol {}, release {version})",
+                status.generation, hello.protocol
+            );
+        }
+        (LineState::Connecting { attempt }, _) if *attempt > 1 => {
+            let _ = write!(line, " (attempt {attempt})");
+        }
+        (LineState::Waiting { .. } | LineState::Paused { .. } | LineState::Degraded { .. }, Some(error)) => {
+            let _ = write!(line, ": {}.", error.advice.summary.trim_end_matches('.'));
+        }
+        _ => {}
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use windlass_protocol::{Advice, GatewayId, Generation};
+
+    use super::*;
+    use crate::LineError;
+
+    #[test]
+    fn a_line_that_is_down_shows_why_and_what_to_do() {
+        let at = UNIX_EPOCH + Duration::from_secs(100);
+        let status = LineStatus {
+            id: GatewayId::new("prod").unwrap(),
+            state: LineState::Waiting {
+                until: at + Duration::from_secs(2),
+            },
+            since: UNIX_EPOCH,
+            generation: Generation::new(3),
+            hello: None,
+            last_error: Some(LineError {
+                at,
+                advice: Advice::new("It broke.", "Mend it."),
+            }),
+        };
+        let plain: Vec<String> = lines(&[status], at)
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect();
+        assert_eq!(
+            plain,
+            [
+                "GATEWAY  STATE    SINCE  CONNECTIONS  PROTOCOL  RELEASE  NEXT ATTEMPT",
+                "prod     waiting  1 min  3            -         -        in 2.0 s",
+                "  why:  It broke.",
+                "  next: Mend it.",
+            ]
+        );
+    }
+}
