@@ -5,13 +5,14 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
+use rand::RngExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use uuid::Builder as UuidBuilder;
 use windlass_actors::OutgoingCall;
 use windlass_protocol::connection::{AnswerMode, Resend};
-use windlass_protocol::{CallError, Effect, MethodName, NotSent, RawJson, effect};
+use windlass_protocol::{CallError, Effect, MethodName, NotSent, RawJson, RetryPolicy, effect};
 
 use crate::Gateway;
 
@@ -33,6 +34,7 @@ pub struct Call {
     resend: Option<Resend>,
     answers: AnswerMode,
     wait_for_line: bool,
+    retry: Option<RetryPolicy>,
 }
 
 /// Why a call gave no value of the type that was asked for.
@@ -58,6 +60,7 @@ impl Call {
             resend: None,
             answers: AnswerMode::First,
             wait_for_line: true,
+            retry: None,
         }
     }
 
@@ -93,6 +96,13 @@ impl Call {
         self
     }
 
+    /// Tries again, with the same idempotency key, while the failure is a passing one and the policy's budget lasts. The
+    /// timeout holds for each attempt.
+    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
+        self
+    }
+
     /// Makes the call and reads its payload as a type.
     ///
     /// # Errors
@@ -102,9 +112,27 @@ impl Call {
     }
 
     async fn make(self) -> Result<RawJson, CallError> {
-        let gateway = self.gateway.clone();
-        let call = self.into_outgoing().map_err(|why| NotSent::Invalid { why })?;
-        gateway.line().call(call).await
+        let (gateway, timeout, retry) = (self.gateway.clone(), self.timeout, self.retry);
+        let mut call = self.into_outgoing().map_err(|why| NotSent::Invalid { why })?;
+        let Some(policy) = retry else {
+            return gateway.line().call(call).await;
+        };
+        let start = gateway.inner().now();
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let error = match gateway.line().call(call.clone()).await {
+                Ok(payload) => return Ok(payload),
+                Err(error) => error,
+            };
+            let elapsed = gateway.inner().now().saturating_duration_since(start);
+            let delay = gateway
+                .inner()
+                .with_rng(|rng| policy.next_delay(&error, call.resend, attempt, elapsed, rng));
+            let Some(delay) = delay else { return Err(error) };
+            tokio::time::sleep(delay).await;
+            call.deadline = gateway.inner().now() + timeout;
+        }
     }
 
     fn into_outgoing(self) -> Result<OutgoingCall, String> {
@@ -115,7 +143,7 @@ impl Call {
             .params
             .map_err(|error| format!("the parameters can't be written as JSON: {error}"))?;
         if effect == Effect::Keyed || self.key.is_some() {
-            params = with_key(&params, self.key, || fresh_key(inner.random_key()))?;
+            params = with_key(&params, self.key, || fresh_key(inner.with_rng(|rng| rng.random())))?;
         }
         let by_method = match effect {
             Effect::ReadOnly => Resend::Always,

@@ -24,5 +24,5 @@ pub use windlass_actors::{
 pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;
 pub use windlass_protocol::{
-    CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, Secret, TimedOut,
+    CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, RetryPolicy, Secret, TimedOut,
 };

@@ -11,7 +11,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use futures_util::future::join_all;
 use rand::rngs::{StdRng, SysRng};
-use rand::{Rng, RngExt as _, SeedableRng as _, TryRng as _};
+use rand::{Rng as _, SeedableRng as _, TryRng as _};
 use tokio::sync::Semaphore;
 use windlass_actors::machine::CONNECT_CONCURRENCY;
 use windlass_actors::{
@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     next_shard: AtomicUsize,
     directory: DashMap<GatewayId, Place>,
     clock: Arc<dyn Clock>,
-    keys: Mutex<StdRng>,
+    rng: Mutex<StdRng>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -167,7 +167,7 @@ impl WindlassBuilder {
             next_shard: AtomicUsize::new(0),
             directory: DashMap::new(),
             clock,
-            keys: Mutex::new(rng),
+            rng: Mutex::new(rng),
             threads: Mutex::default(),
         };
         Ok((Windlass { inner: Arc::new(inner) }, machines))
@@ -287,9 +287,9 @@ impl Inner {
         self.clock.now()
     }
 
-    /// Sixteen random bytes for an idempotency key.
-    pub(crate) fn random_key(&self) -> [u8; 16] {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).random()
+    /// Draws from the randomness of keys and waits.
+    pub(crate) fn with_rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {

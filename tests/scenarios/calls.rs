@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use windlass::{CallError, NotSent};
+use windlass::{CallError, NotSent, RetryPolicy};
 use windlass_testkit::{Generation, WireError};
 
 use crate::bench::{Bench, chat, end, play, sim};
@@ -251,6 +251,36 @@ async fn a_scripted_failure_reaches_its_caller_with_all_its_details() {
         };
         assert_eq!(rejected.error.retry_after, Some(Duration::from_secs(46)));
         assert_eq!(rejected.error.detail("limit"), Some(&json!("3 per 60s")));
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_with_a_retry_policy_outlasts_a_drain_with_one_key() {
+    play(async {
+        let bench = Bench::up(Generation::V4).await;
+        bench.sim.drain(true);
+        let call = bench
+            .gateway
+            .call("chat.send", chat("patient"))
+            .retry(RetryPolicy::COORDINATION);
+        let call = tokio::task::spawn_local(call.into_future());
+        bench.wait_requests("chat.send", 3).await;
+        bench.sim.drain(false);
+        end(call).await.unwrap();
+        let keys: Vec<_> = bench
+            .sim
+            .journal()
+            .requests("chat.send")
+            .iter()
+            .map(|p| p["idempotencyKey"].clone())
+            .collect();
+        assert!(
+            keys.len() >= 4 && keys.windows(2).all(|pair| pair[0] == pair[1]),
+            "{keys:?}"
+        );
+        assert_eq!(bench.sim.journal().runs_of("patient"), 1);
         bench.finish().await;
     })
     .await;

@@ -22,6 +22,7 @@ mod outcome;
 pub mod pause;
 mod refusal;
 pub mod request;
+mod retry;
 mod secret;
 mod session_key;
 mod text;
@@ -59,6 +60,7 @@ pub use outcome::{CallError, NotSent, OutcomeUnknown, Rejected, TimedOut, Unknow
 pub use pause::Pause;
 pub use refusal::{ConnectRefusal, DeviceFault, RefusalKind};
 pub use request::Request;
+pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use session_key::{
     AGENT_ID_LIMIT, AgentId, AgentIdentity, KeyError, SESSION_KEY_LIMIT, SessionKey, agent_id_of, slug,

@@ -1,0 +1,164 @@
+//! When to try a call again that failed for a passing reason.
+//!
+//! This is for callers with time to spare, above the line's own re-sending: a gateway that drains, starts, or has had
+//! enough writes for this minute says no now and yes later. Decided by types and codes only.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt as _};
+
+use crate::connection::Resend;
+use crate::{CallError, ErrorClass, NotSent};
+
+/// How long, and how often, to try again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryPolicy {
+    /// Over all attempts and the waits between them. An attempt is not begun after it.
+    pub budget: Duration,
+    /// The first wait.
+    pub base: Duration,
+    /// The longest wait; each is twice the one before.
+    pub cap: Duration,
+    /// How much a wait varies, as a part of it in both directions.
+    pub jitter: f64,
+}
+
+impl RetryPolicy {
+    /// For a message that somebody waits for: 45 s in all, waits of 0.5 s to 5 s, ±15 %.
+    pub const COORDINATION: Self = Self {
+        budget: Duration::from_secs(45),
+        base: Duration::from_millis(500),
+        cap: Duration::from_secs(5),
+        jitter: 0.15,
+    };
+
+    /// For work in the background that outlasts a write limit or a restart: 10 min in all, waits of 0.75 s to 30 s, ±20 %.
+    pub const PROVISIONING: Self = Self {
+        budget: Duration::from_secs(600),
+        base: Duration::from_millis(750),
+        cap: Duration::from_secs(30),
+        jitter: 0.2,
+    };
+
+    /// How long to wait before the next attempt; nothing when there should be none.
+    ///
+    /// `attempt` counts failed attempts, from 1; `elapsed` is since the first began. The gateway's own `retryAfterMs` is
+    /// never undercut, and ends the matter where the budget does not reach that far.
+    pub fn next_delay(
+        &self,
+        error: &CallError,
+        resend: Resend,
+        attempt: u32,
+        elapsed: Duration,
+        rng: &mut (impl Rng + ?Sized),
+    ) -> Option<Duration> {
+        if !error.may_retry(resend) {
+            return None;
+        }
+        let doubled = self.base.saturating_mul(1 << attempt.saturating_sub(1).min(20));
+        let jitter = rng.random_range(1.0 - self.jitter..=1.0 + self.jitter);
+        let wait = doubled.min(self.cap).mul_f64(jitter);
+        let delay = error.retry_after().map_or(wait, |asked| asked.max(wait));
+        (elapsed + delay < self.budget).then_some(delay)
+    }
+}
+
+impl CallError {
+    /// Whether the same call may succeed later without happening twice. `resend` is what may be done with its method.
+    pub fn may_retry(&self, resend: Resend) -> bool {
+        match self {
+            Self::Rejected(rejected) => rejected.error.class() == ErrorClass::Transient,
+            Self::NotSent(NotSent::NotReady { .. } | NotSent::WouldWait | NotSent::QueueFull { .. }) => true,
+            Self::NotSent(NotSent::TooLarge { .. } | NotSent::Invalid { .. } | NotSent::Closed) => false,
+            Self::OutcomeUnknown(_) | Self::TimedOut(_) => resend == Resend::Always,
+        }
+    }
+
+    /// When the gateway wants to be asked again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rejected(rejected) => rejected.error.retry_after,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{MethodName, Rejected, TimedOut};
+
+    fn method() -> MethodName {
+        MethodName::new("config.patch").unwrap()
+    }
+
+    fn rejected(error: serde_json::Value) -> CallError {
+        let error = serde_json::from_value(error).unwrap();
+        CallError::Rejected(Box::new(Rejected {
+            method: method(),
+            error,
+        }))
+    }
+
+    fn limited() -> CallError {
+        rejected(json!({"code": "UNAVAILABLE", "message": "", "retryable": true, "retryAfterMs": 20_000}))
+    }
+
+    fn delays(policy: RetryPolicy, error: &CallError, resend: Resend) -> Vec<Duration> {
+        let (mut rng, mut elapsed, mut all) = (StdRng::seed_from_u64(3), Duration::ZERO, Vec::new());
+        for attempt in 1.. {
+            let Some(delay) = policy.next_delay(error, resend, attempt, elapsed, &mut rng) else {
+                break;
+            };
+            elapsed += delay;
+            all.push(delay);
+        }
+        all
+    }
+
+    #[test]
+    fn waits_double_to_the_cap_within_their_jitter_and_budget() {
+        let all = delays(RetryPolicy::COORDINATION, &NotSent::WouldWait.into(), Resend::Never);
+        for (delay, expected) in all.iter().zip([0.5, 1.0, 2.0, 4.0, 5.0, 5.0]) {
+            assert!((delay.as_secs_f64() / expected - 1.0).abs() <= 0.15 + 1e-9, "{all:?}");
+        }
+        let total: Duration = all.iter().sum();
+        assert!(
+            total < Duration::from_secs(45) && total > Duration::from_secs(38),
+            "{total:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_gateway_asks_for_is_waited_for_where_the_budget_reaches() {
+        let short = delays(RetryPolicy::COORDINATION, &limited(), Resend::Never);
+        assert_eq!(short, [Duration::from_secs(20); 2]);
+        let beyond = rejected(json!({"code": "UNAVAILABLE", "message": "", "retryable": true, "retryAfterMs": 60_000}));
+        assert_eq!(delays(RetryPolicy::COORDINATION, &beyond, Resend::Never), []);
+    }
+
+    #[test]
+    fn only_what_passes_and_can_not_happen_twice_is_tried_again() {
+        let late: CallError = TimedOut {
+            method: method(),
+            after: Duration::from_secs(1),
+        }
+        .into();
+        let refused = rejected(json!({"code": "INVALID_REQUEST", "message": "unsupported file \"X\""}));
+        for (error, resend, may) in [
+            (limited(), Resend::Never, true),
+            (refused, Resend::Always, false),
+            (NotSent::QueueFull { limit: 1 }.into(), Resend::Never, true),
+            (NotSent::Closed.into(), Resend::Always, false),
+            (late.clone(), Resend::Always, true),
+            (late.clone(), Resend::SameBoot, false),
+            (late, Resend::Never, false),
+        ] {
+            assert_eq!(error.may_retry(resend), may, "{error:?} {resend:?}");
+        }
+    }
+}
