@@ -63,6 +63,11 @@
 //!
 //! Do not pause time around real sockets: the clock would run ahead of the kernel.
 //!
+//! # Is it what the schema says?
+//!
+//! With the feature `schema` the module `schema` checks frames against the official JSON schema of generation 4: what
+//! the simulation sends, and what your client sent, from [`Journal::frames`].
+//!
 //! # Limits
 //!
 //! The simulation has the methods that a supervising client needs, not the 466 of 2026.9.6. A method that it
@@ -72,6 +77,8 @@
 pub mod chaos;
 mod gateway;
 mod net;
+#[cfg(feature = "schema")]
+pub mod schema;
 
 pub use chaos::ChaosProxy;
 pub use gateway::journal::{Entry, Frame, JOURNAL_LIMIT, Journal, Record, SideEffect};

@@ -134,3 +134,51 @@ fn payloads(profile: &Profile, signed: &Signed<'_>, signed_at: u64) -> Vec<Strin
     texts.push(format!("v2|{core}|{nonce}"));
     texts
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Signed, verify};
+    use crate::gateway::profile::Profile;
+
+    /// Signatures of a published test vector, whose keys real gateways of both generations took.
+    const V3: &str = "iHZFB9Ziz7GZwqFVvCJnHpzjirbv0xLmidVsCLkGts2CbDjHUxp5sOeEo0cnUU8-HFNyKvy735gVe8fq4S_uBA";
+    const V2: &str = "gizQidrDIRkGQ55xbwCPUqllILFpJV81rGxXOBSCk0xKPuXMWGKuV6RJhtUBsWyZ1Y-t_qy6CWknuelkK1eUBQ";
+    const NONCE: &str = "11111111-2222-4333-8444-555555555555";
+    const ID: &str = "56475aa75463474c0285df5dbf2bcab73da651358839e9b77481b2eab107708c";
+
+    fn check(release: &str, signature: &str, late_ms: u64) -> Result<String, String> {
+        let profile = Profile::of(release).expect("known");
+        let signed_at = 1_795_350_900_000_u64;
+        let params = json!({
+            "client": {"id": "gateway-client", "mode": "backend", "platform": "Linux", "deviceFamily": "Server"},
+            "role": "operator",
+            "scopes": ["operator.read", "operator.write", "operator.admin"],
+            "device": {
+                "id": ID,
+                "publicKey": "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg",
+                "signature": signature,
+                "signedAt": signed_at,
+                "nonce": NONCE,
+            },
+        });
+        let token = "test-token-0123456789abcdef";
+        let signed = Signed {
+            params: &params,
+            token,
+            nonce: NONCE,
+            now_ms: signed_at + late_ms,
+        };
+        verify(&profile, &signed).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn the_known_signatures_are_taken_within_two_minutes() {
+        assert_eq!(check("2026.9.6", V3, 0).as_deref(), Ok(ID));
+        assert_eq!(check("2026.3.13", V2, 120_000).as_deref(), Ok(ID));
+        assert_eq!(check("2026.9.6", V2, 120_001).unwrap_err(), "device signature expired");
+        assert_eq!(check("2026.1.30", V2, 0).as_deref(), Ok(ID));
+        assert_eq!(check("2026.1.30", V3, 0).unwrap_err(), "device signature invalid");
+    }
+}

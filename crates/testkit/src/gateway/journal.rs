@@ -206,7 +206,8 @@ impl Journal {
         })
     }
 
-    /// How often the handler of `method` ran to success (scripted answers do not count).
+    /// How often the handler of `method` ran to success (scripted answers do not count). Recorded before the answer
+    /// is sent: whoever waits for it and then breaks the connection may take the answer away.
     pub fn executions(&self, method: &str) -> usize {
         self.collect(|entry| matches!(entry, Entry::Executed { method: named, .. } if named == method).then_some(()))
             .len()

@@ -16,6 +16,7 @@ mod pairing;
 mod params;
 pub(crate) mod profile;
 mod random;
+mod reader;
 mod requests;
 mod roster;
 pub(crate) mod script;

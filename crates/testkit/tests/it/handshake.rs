@@ -9,6 +9,9 @@ use windlass_testkit::{Entry, Generation, Profile, RELEASES, SimGateway};
 use crate::client::{ALL_SCOPES, Client, Connect, Seen, Signature, device_id};
 use crate::leaves_nothing;
 
+/// Spoils finished parameters.
+type Change = fn(&mut Value);
+
 fn pipe(release: &str) -> SimGateway {
     SimGateway::builder().release(release).start_pipe()
 }
@@ -142,7 +145,7 @@ async fn signatures_of_version_2_work_everywhere_and_version_3_from_the_second_r
 #[tokio::test(start_paused = true)]
 async fn each_refusal_has_its_code_and_its_close() {
     let token = |token: &str| Some(json!({"token": token}));
-    let bad: [(&str, &str, fn(&mut Value)); 6] = [
+    let bad: [(&str, &str, Change); 6] = [
         ("nonce", "DEVICE_AUTH_NONCE_MISMATCH", |p| {
             p["device"]["nonce"] = json!("other");
         }),

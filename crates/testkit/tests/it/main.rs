@@ -8,6 +8,8 @@ mod control;
 mod events;
 mod handshake;
 mod methods;
+#[cfg(feature = "schema")]
+mod schema;
 mod script;
 mod smoke;
 

@@ -1,7 +1,7 @@
 //! The same conversation over TCP in real time and over a pipe in virtual time, on both generations.
 
 use serde_json::json;
-use windlass_testkit::{Generation, SimGateway};
+use windlass_testkit::{Generation, RestartKind, SideEffect, SimGateway};
 
 use crate::client::Client;
 
@@ -43,6 +43,41 @@ async fn a_conversation_works_over_tcp_in_real_time() {
         sim.shutdown().await;
         assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_clients_on_many_threads_live_through_restarts() {
+    let sim = SimGateway::builder().start_tcp().await.expect("binds");
+    let mut clients = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let sim = sim.clone();
+        clients.spawn(async move {
+            for round in 0..3 {
+                let mut client = Client::hello(&sim).await;
+                let key = format!("{number}-{round}");
+                let session = format!("agent:main:{number}");
+                let params = json!({"sessionKey": session, "message": key, "idempotencyKey": key});
+                // The restart may overtake the answer, so only the end is waited for.
+                client.send("chat.send", params).await;
+                client.closed().await;
+            }
+        });
+    }
+    for round in 1..=3 {
+        sim.wait_for(|journal| journal.executions("chat.send") == 20 * round)
+            .await
+            .expect("all have sent");
+        sim.restart(RestartKind::Clean);
+    }
+    while let Some(done) = clients.join_next().await {
+        done.expect("no client failed");
+    }
+    let runs = sim
+        .journal()
+        .count(|effect| matches!(effect, SideEffect::ChatRun { key, .. } if key.contains('-') && key.len() < 6));
+    assert_eq!(runs, 60);
+    sim.shutdown().await;
+    assert_eq!(sim.journal().open_connections(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -236,11 +236,10 @@ pub(crate) fn abort(call: &mut Call<'_>) -> Answer {
         .map(|run| run.id.clone())
         .collect();
     let answer = Answer::ok(json!({"ok": true, "aborted": !ids.is_empty(), "runIds": ids}));
-    ids.into_iter()
-        .fold(answer, |answer, id| match abort_run(call, &id, "rpc") {
-            Some(payload) => answer.then(Effect::Emit(Event::new("chat", payload))),
-            None => answer,
-        })
+    let ended: Vec<Value> = ids.iter().flat_map(|id| abort_run(call, id, "rpc")).collect();
+    ended.into_iter().fold(answer, |answer, payload| {
+        answer.then(Effect::Emit(Event::new("chat", payload)))
+    })
 }
 
 /// Ends what runs in a session that is reset or deleted. Protocol 3 sends no terminal event for it.
@@ -253,7 +252,7 @@ pub(crate) fn abort_session(call: &mut Call<'_>, key: &str, stop: &'static str) 
     let ids: Vec<String> = active.map(|run| run.id.clone()).collect();
     let events = ids
         .iter()
-        .filter_map(|id| abort_run(call, id, stop))
+        .flat_map(|id| abort_run(call, id, stop))
         .collect::<Vec<Value>>();
     if !call.server.profile.v4() {
         return Vec::new();
@@ -264,13 +263,25 @@ pub(crate) fn abort_session(call: &mut Call<'_>, key: &str, stop: &'static str) 
         .collect()
 }
 
-fn abort_run(call: &mut Call<'_>, id: &str, stop: &'static str) -> Option<Value> {
+/// Payloads of the events that end a run: its own, and bare finals for the texts that had joined it.
+fn abort_run(call: &mut Call<'_>, id: &str, stop: &'static str) -> Vec<Value> {
     let now_ms = call.server.clock.wall_ms();
-    let run = call.state.runs.get_mut(id)?;
-    let payload = frames::aborted(&call.server.profile, run, stop, now_ms);
+    let profile = &call.server.profile;
+    let Some(run) = call.state.runs.get_mut(id).filter(|run| run.active()) else {
+        return Vec::new();
+    };
+    let mut sent = vec![frames::aborted(profile, run, stop, now_ms)];
     run.end(Status::Aborted(stop), now_ms);
     call.server.effect(SideEffect::RunEnded { key: id.to_owned() });
-    Some(payload)
+    for joined in std::mem::take(&mut run.joined) {
+        let Some(run) = call.state.runs.get_mut(&joined).filter(|run| run.active()) else {
+            continue;
+        };
+        sent.push(frames::bare_final(profile, run));
+        run.end(Status::HandedOn, now_ms);
+        call.server.effect(SideEffect::RunEnded { key: joined });
+    }
+    sent
 }
 
 pub(crate) fn inject(call: &mut Call<'_>) -> Answer {

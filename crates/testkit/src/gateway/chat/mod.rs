@@ -4,6 +4,7 @@ mod accept;
 mod drive;
 mod frames;
 mod history;
+mod steps;
 mod wait;
 
 use std::sync::Arc;
