@@ -10,6 +10,6 @@ mod shutdown;
 mod storm;
 mod supervision;
 mod threads;
-
+mod tls;
 mod typed;
 mod wire;

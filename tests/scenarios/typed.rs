@@ -194,7 +194,8 @@ async fn a_typed_call_has_the_options_of_a_call() {
             matches!(down, Err(ReplyError::Call(CallError::NotSent(NotSent::WouldWait)))),
             "{down:?}"
         );
-        bench.windlass.shutdown(Duration::from_secs(1)).await;
+        bench.sim.start_again().await;
+        bench.finish().await;
     })
     .await;
 }
