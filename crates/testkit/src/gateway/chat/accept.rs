@@ -130,6 +130,7 @@ fn accept(call: &mut Call<'_>, id: String, key: &str, answer: Answer) -> Answer 
 }
 
 fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
+    let session_id = ensure(call, key, false).id.clone();
     let plan: ChatPlan = call
         .state
         .next_plans
@@ -138,6 +139,7 @@ fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
     Run {
         id,
         session: key.to_owned(),
+        session_id,
         message: message.to_owned(),
         sender: call.conn,
         sender_label: call.peer.client_id.clone(),

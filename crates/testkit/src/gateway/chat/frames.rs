@@ -75,6 +75,9 @@ pub(super) fn agent(profile: &Profile, run: &mut Run, stream: &str, data: &Value
     }
     if profile.chat_status {
         payload["isHeartbeat"] = json!(false);
+        if matches!(stream, "lifecycle" | "tool") {
+            payload["sessionId"] = json!(run.session_id);
+        }
     }
     payload
 }

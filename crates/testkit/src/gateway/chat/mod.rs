@@ -94,6 +94,8 @@ pub(crate) enum Status {
 pub(crate) struct Run {
     pub(crate) id: String,
     pub(crate) session: String,
+    /// `sessionId` of the session when the text came in.
+    pub(crate) session_id: String,
     pub(crate) message: String,
     /// The connection that asked, for tool events.
     pub(crate) sender: u64,

@@ -56,10 +56,14 @@ fn push_row(profile: &Profile, state: &mut State, run: &Run, row: &Value) -> Opt
         session.rows.remove(0);
     }
     session.rows.push(row.clone());
-    let seq = session.rows.len();
+    let (seq, session_id) = (session.rows.len(), session.id.clone());
+    let mut message = row.clone();
+    if profile.history_meta {
+        message["__openclaw"]["seq"] = json!(seq);
+    }
     let payload = json!({
-        "sessionKey": run.session, "agentId": agent_of(&run.session), "message": row,
-        "messageId": state.random.uuid(), "messageSeq": seq, "sessionId": state.sessions[&run.session].id,
+        "sessionKey": run.session, "agentId": agent_of(&run.session), "message": message,
+        "messageId": state.random.uuid(), "messageSeq": seq, "sessionId": session_id,
     });
     profile
         .session_subscriptions
@@ -127,7 +131,10 @@ pub(super) fn assistant(
     now_ms: u64,
 ) -> Vec<Event> {
     run.text.push_str(piece);
-    let data = json!({"text": run.text, "delta": piece});
+    let mut data = json!({"text": run.text, "delta": piece});
+    if profile.chat_status {
+        data["itemId"] = json!(format!("{}:1", run.id));
+    }
     let mut sent = vec![Event::new(
         "agent",
         frames::agent(profile, run, "assistant", &data, now_ms),
