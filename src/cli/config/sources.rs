@@ -84,7 +84,15 @@ pub(crate) fn select(choice: &Choice, environment: &Environment<'_>) -> Result<S
         None => None,
     };
     let mut selected = match given {
-        Some((place, url)) => alone(&place, &url)?,
+        Some((place, url)) => {
+            let mut selected = alone(&place, &url)?;
+            // Somebody who wrote a file may wonder where its gateways are.
+            if let (None, Some(path)) = (&choice.url, default_file(environment)) {
+                let note = format!("the gateway is the one of {place}; {} is not read", path.display());
+                selected.notes.push(note);
+            }
+            selected
+        }
         None => from_file(choice, environment)?,
     };
     credentials(choice, environment, &mut selected)?;
@@ -94,15 +102,10 @@ pub(crate) fn select(choice: &Choice, environment: &Environment<'_>) -> Result<S
 fn alone(place: &str, url: &str) -> Result<Selected, ConfigError> {
     let endpoint = Endpoint::parse(url).map_err(|error| ConfigError::new(place, error.to_string()))?;
     let id = id_of(&endpoint).map_err(|error| ConfigError::new(place, error.to_string()))?;
-    let notes = if place.starts_with("flag") {
-        Vec::new()
-    } else {
-        vec![format!("the gateway is the one of {place}; windlass.toml is not read")]
-    };
     Ok(Selected {
         gateways: vec![GatewayConfig::at(id, endpoint)],
         timeouts: Timeouts::default(),
-        notes,
+        notes: Vec::new(),
     })
 }
 
@@ -177,19 +180,25 @@ fn find(choice: &Choice, environment: &Environment<'_>) -> Result<ConfigFile, Co
             ..error
         });
     }
-    let home = environment
-        .home()
-        .map(|home| home.join(".config/windlass/windlass.toml"));
-    for path in [Some(within(Path::new("windlass.toml"))), home].into_iter().flatten() {
-        if path.exists() {
-            return file::read(&path, environment);
-        }
+    if let Some(path) = default_file(environment) {
+        return file::read(&path, environment);
     }
     Err(ConfigError::new(
         "no gateway",
         "give its address with --url ws://HOST:18789 or in WINDLASS_URL, or write ./windlass.toml (or \
          ~/.config/windlass/windlass.toml) with [gateways.NAME] and a url",
     ))
+}
+
+/// The file that is read when none is named.
+fn default_file(environment: &Environment<'_>) -> Option<PathBuf> {
+    let home = environment
+        .home()
+        .map(|home| home.join(".config/windlass/windlass.toml"));
+    [Some(environment.folder.join("windlass.toml")), home]
+        .into_iter()
+        .flatten()
+        .find(|path| path.exists())
 }
 
 /// Token and password of the environment, and a token that was typed in, for the one gateway that they can be meant for.

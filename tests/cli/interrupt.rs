@@ -1,0 +1,23 @@
+//! Ctrl-C.
+
+use crate::bench::{Bench, gateway};
+
+#[tokio::test]
+async fn an_interrupt_ends_the_program_with_130_and_closes_the_line() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let mut running = Bench::of(&sim).start(&["watch"]);
+    let first = running.text().await;
+    assert!(first.contains("connected"), "{first}");
+    running.interrupt();
+    let ran = running.end().await.ends_with(130);
+    assert_eq!(ran.stderr, "");
+    sim.wait_for(|journal| journal.open_connections() == 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_a_demo_too() {
+    let mut running = Bench::new().start(&["demo", "--json"]);
+    running.line().await;
+    running.interrupt();
+    running.end().await.ends_with(130);
+}

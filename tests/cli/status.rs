@@ -1,0 +1,66 @@
+//! `windlass status`.
+
+use serde_json::json;
+use windlass_testkit::Generation;
+
+use crate::bench::{Bench, TOKEN, gateway};
+
+#[tokio::test]
+async fn the_table_shows_every_gateway_and_what_is_wrong_with_it() {
+    let old = gateway().generation(Generation::V3).start_tcp().await.unwrap();
+    let new = gateway().token("another").start_tcp().await.unwrap();
+    let gone = gateway().start_tcp().await.unwrap();
+    gone.kill().await;
+    let file: String = [("old", &old), ("new", &new), ("gone", &gone)]
+        .iter()
+        .map(|(id, sim)| format!("[gateways.{id}]\nurl = \"{}\"\ntoken_env = \"T\"\n", sim.url()))
+        .collect();
+    let bench = Bench::new().with("T", TOKEN).file("windlass.toml", &file);
+
+    let shown = bench.run(&["status"]).await.ends_with(4).stdout;
+    for text in ["GATEWAY", "2026.3.13", "why:", "next:", "refused", "in "] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let document = bench.run(&["status", "--json"]).await.ends_with(4).json();
+    let state = |index: usize| document["gateways"][index]["state"].clone();
+    assert_eq!(
+        [state(0), state(1), state(2)],
+        [json!("waiting"), json!("paused"), json!("up")]
+    );
+    let up = &document["gateways"][2];
+    assert_eq!(
+        (&up["gateway"], &up["protocol"], &up["generation"]),
+        (&json!("old"), &json!(3), &json!(1))
+    );
+    let down = &document["gateways"][0];
+    assert!(
+        down["lastError"]["nextStep"].is_string() && down["nextAttemptAtMs"].is_u64(),
+        "{down}"
+    );
+
+    bench.run(&["status", "--gateway", "old"]).await.ends_with(0);
+    bench.run(&["status", "--gateway", "gone"]).await.ends_with(3);
+    bench
+        .run(&["status", "--gateway", "old", "--gateway", "gone"])
+        .await
+        .ends_with(3);
+}
+
+#[tokio::test]
+async fn a_release_that_refuses_the_first_signature_is_shown_as_up() {
+    let sim = gateway().release("2026.1.30").start_tcp().await.unwrap();
+    let shown = Bench::of(&sim).run(&["status", "--json"]).await.ends_with(0).json();
+    assert_eq!(shown["gateways"][0]["state"], "up");
+}
+
+#[tokio::test]
+async fn a_gateway_that_hangs_is_given_up_after_the_timeout() {
+    let sim = gateway().start_tcp().await.unwrap();
+    sim.deaf(true);
+    let shown = Bench::of(&sim)
+        .run(&["status", "--timeout", "500ms", "--json"])
+        .await
+        .ends_with(3)
+        .json();
+    assert_eq!(shown["gateways"][0]["state"], "connecting");
+}
