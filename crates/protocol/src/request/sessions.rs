@@ -96,7 +96,7 @@ open_object! {
 pub struct Change(Option<String>);
 
 impl Change {
-    /// Takes the property away, so that the default holds again (`null` on the wire; in the schemas of all releases).
+    /// Takes the property away, so that the default holds again (`null` on the wire; seen to work on 2026.3.13 and 2026.9.6).
     pub const REMOVE: Self = Self(None);
 }
 
