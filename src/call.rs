@@ -5,7 +5,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use rand::RngExt as _;
+use rand::RngExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -143,7 +143,7 @@ impl Call {
             .params
             .map_err(|error| format!("the parameters can't be written as JSON: {error}"))?;
         if effect == Effect::Keyed || self.key.is_some() {
-            params = with_key(&params, self.key, || fresh_key(inner.with_rng(|rng| rng.random())))?;
+            params = with_key(&params, self.key, || fresh_key(inner.with_rng(RngExt::random)))?;
         }
         let by_method = match effect {
             Effect::ReadOnly => Resend::Always,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::LocalSet;
 use windlass::{
-    CallError, DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, LineEvent, LineStatus, Marker, RawJson,
-    Secret, Subscription, Windlass, transport,
+    CallError, Clock as _, DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, LineEvent, LineStatus, Marker,
+    RawJson, Secret, Subscription, TokioClock, Windlass, transport,
 };
 use windlass_testkit::{Generation, SimGateway, SimGatewayBuilder};
 
@@ -69,6 +69,19 @@ pub(crate) fn windlass(sims: impl IntoIterator<Item = (String, SimGateway)>) -> 
         .unwrap()
 }
 
+/// Measures (virtual) time.
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(TokioClock::start().now())
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        TokioClock::start().now().saturating_duration_since(self.0)
+    }
+}
+
 /// One gateway, its line, and Windlass around it.
 pub(crate) struct Bench {
     pub(crate) windlass: Windlass,
@@ -108,9 +121,8 @@ impl Bench {
     /// Waits for a state of the line; the test fails after an hour (of virtual time).
     pub(crate) async fn wait_state(&self, wanted: impl FnMut(&LineStatus) -> bool) -> LineStatus {
         let mut status = self.gateway.status();
-        let waited = tokio::time::timeout(Duration::from_secs(3600), status.wait_for(wanted)).await;
-        waited
-            .expect("the state comes within an hour")
+        let seen = tokio::time::timeout(Duration::from_secs(3600), status.wait_for(wanted)).await;
+        seen.expect("the state comes within an hour")
             .expect("the line lives")
             .clone()
     }

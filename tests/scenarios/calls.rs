@@ -6,7 +6,7 @@ use serde_json::json;
 use windlass::{CallError, NotSent, RetryPolicy};
 use windlass_testkit::{Generation, WireError};
 
-use crate::bench::{Bench, chat, end, play, sim};
+use crate::bench::{Bench, Stopwatch, chat, end, play, sim};
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_calls_from_sixteen_tasks_are_answered_to_the_right_caller() {
@@ -53,7 +53,7 @@ async fn an_unanswered_call_times_out_at_its_deadline_and_a_late_answer_does_no_
     play(async {
         let bench = Bench::up(Generation::V4).await;
         bench.sim.script().once().hold("health");
-        let start = tokio::time::Instant::now();
+        let start = Stopwatch::start();
         let error = bench
             .gateway
             .call("health", ())
@@ -96,7 +96,7 @@ async fn while_the_line_is_down_a_call_waits_for_its_deadline_or_fails_fast() {
         bench.wait_state(|status| !status.is_up()).await;
         let impatient = bench.gateway.call("health", ()).fail_fast().await.unwrap_err();
         assert_eq!(impatient, NotSent::WouldWait.into());
-        let start = tokio::time::Instant::now();
+        let start = Stopwatch::start();
         let patient = bench
             .gateway
             .call("health", ())

@@ -63,9 +63,9 @@ async fn a_subscription_outlives_the_connection_and_marks_the_break() {
             };
             assert_eq!(first.generation, Generation::new(1));
             if restarted {
-                bench.sim.restart(RestartKind::Clean)
+                bench.sim.restart(RestartKind::Clean);
             } else {
-                bench.sim.cut_all()
+                bench.sim.cut_all();
             }
             assert_eq!(
                 next_marker(&mut events).await,

@@ -1,5 +1,11 @@
 //! What a user of the library can observe, against simulated gateways, in virtual time unless a file says otherwise.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and tells its seed"
+)]
+
 mod bench;
 mod calls;
 mod events;

@@ -6,7 +6,7 @@ use serde_json::json;
 use windlass::{CallError, Generation, LineState, protocol::UnknownReason};
 use windlass_testkit::{Generation as Protocol, RestartKind};
 
-use crate::bench::{Bench, chat, end, play};
+use crate::bench::{Bench, Stopwatch, chat, end, play};
 
 fn unknown(error: &CallError) -> Option<UnknownReason> {
     match error {
@@ -127,7 +127,7 @@ async fn an_announced_restart_brings_the_line_back_on_a_new_generation() {
             let down = bench.wait_state(|status| !status.is_up()).await;
             assert!(matches!(down.state, LineState::Waiting { .. }), "{:?}", down.state);
             assert!(down.last_error.unwrap().advice.summary.contains("1012"));
-            let up = bench.wait_state(|status| status.is_up()).await;
+            let up = bench.wait_state(windlass::LineStatus::is_up).await;
             assert_eq!(up.generation, Generation::new(2));
             bench.finish().await;
         }
@@ -142,7 +142,7 @@ async fn a_gateway_that_starts_is_asked_again_until_it_is_ready() {
         bench.sim.go_starting(Duration::from_secs(3));
         bench.sim.cut_all();
         bench.wait_state(|status| !status.is_up()).await;
-        let before = tokio::time::Instant::now();
+        let before = Stopwatch::start();
         bench.wait_up().await;
         assert!(
             before.elapsed() < Duration::from_millis(3000 + 1500),
@@ -152,7 +152,7 @@ async fn a_gateway_that_starts_is_asked_again_until_it_is_ready() {
         bench.sim.go_unavailable(Duration::from_secs(3));
         bench.sim.cut_all();
         bench.wait_state(|status| !status.is_up()).await;
-        let before = tokio::time::Instant::now();
+        let before = Stopwatch::start();
         bench.wait_up().await;
         assert!(
             before.elapsed() < Duration::from_millis(3000 + 1500),
@@ -192,7 +192,7 @@ async fn a_peer_that_vanished_is_noticed_within_two_ticks_and_reads_are_sent_aga
         for protocol in [Protocol::V3, Protocol::V4] {
             let bench = Bench::up(protocol).await;
             bench.sim.half_open();
-            let start = tokio::time::Instant::now();
+            let start = Stopwatch::start();
             let call = bench.call("health", json!({}));
             let down = bench.wait_state(|status| !status.is_up()).await;
             let noticed = start.elapsed();
@@ -238,7 +238,7 @@ async fn reconnecting_now_does_not_wait_for_the_backoff() {
         bench
             .wait_state(|status| waiting(&status.state).is_some() || status.is_up())
             .await;
-        let start = tokio::time::Instant::now();
+        let start = Stopwatch::start();
         bench.gateway.reconnect_now().await.unwrap();
         bench.wait_up().await;
         assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());

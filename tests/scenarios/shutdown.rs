@@ -6,7 +6,7 @@ use serde_json::json;
 use windlass::{CallError, EventFilter, LineState, NotSent, RegistryError, protocol::UnknownReason};
 use windlass_testkit::Generation as Protocol;
 
-use crate::bench::{Bench, end, play, spec};
+use crate::bench::{Bench, Stopwatch, end, play, spec};
 
 #[tokio::test(start_paused = true)]
 async fn calls_under_way_may_end_by_themselves_and_new_ones_are_refused() {
@@ -37,7 +37,7 @@ async fn what_is_left_at_the_drains_deadline_ends_with_a_definite_outcome() {
         bench.sim.script().never_answer("health");
         let call = bench.call("health", json!({}));
         bench.wait_requests("health", 1).await;
-        let start = tokio::time::Instant::now();
+        let start = Stopwatch::start();
         bench.windlass.shutdown(Duration::from_secs(3)).await;
         assert_eq!(start.elapsed().as_secs(), 3);
         let Err(CallError::OutcomeUnknown(unknown)) = end(call).await else {
@@ -112,7 +112,7 @@ async fn shutting_down_while_nothing_is_reachable_does_not_wait() {
         bench.sim.kill().await;
         bench.wait_state(|status| !status.is_up()).await;
         let call = bench.call("health", json!({}));
-        let start = tokio::time::Instant::now();
+        let start = Stopwatch::start();
         bench.windlass.shutdown(Duration::from_secs(60)).await;
         assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
         assert_eq!(end(call).await.unwrap_err(), NotSent::Closed.into());

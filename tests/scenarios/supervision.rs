@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use windlass::{EventFilter, Gateway, LineEvent, LineState, Windlass, transport};
 use windlass_testkit::{Generation as Protocol, SimGateway};
 
-use crate::bench::{next, play, seed, sim, spec};
+use crate::bench::{Stopwatch, next, play, seed, sim, spec};
 
 /// A stream that panics at the next write after it is armed: a bug in the very task that drives the connection.
 struct Mined {
@@ -175,7 +175,7 @@ async fn a_line_that_rests_as_degraded_is_woken_by_an_operator() {
             .duration_since(down.since)
             .unwrap_or(Duration::ZERO);
         assert_eq!(rest.as_secs(), 30);
-        let start = tokio::time::Instant::now();
+        let start = Stopwatch::start();
         mined.reconnect_now().await.unwrap();
         mined.wait_until_up(Duration::from_secs(60)).await.unwrap();
         assert!(start.elapsed() < Duration::from_millis(100));
@@ -233,7 +233,10 @@ async fn a_fleet_connects_a_few_at_a_time_and_not_in_step() {
                 sim.dial().await
             }
         });
-        let builder = Windlass::builder().connector(connector).connect_concurrency(8).seed(seed());
+        let builder = Windlass::builder()
+            .connector(connector)
+            .connect_concurrency(8)
+            .seed(seed());
         let windlass = builder.start_local().unwrap();
         for n in 0..100 {
             windlass.add(spec(&format!("gw-{n}"))).await.unwrap();
@@ -244,7 +247,12 @@ async fn a_fleet_connects_a_few_at_a_time_and_not_in_step() {
         }
         assert_eq!(most.load(Ordering::SeqCst), 8);
         let starts: BTreeSet<_> = gateways.iter().map(|gateway| gateway.status().borrow().since).collect();
-        assert!(starts.len() > 10, "all {} came up at {} moments", gateways.len(), starts.len());
+        assert!(
+            starts.len() > 10,
+            "all {} came up at {} moments",
+            gateways.len(),
+            starts.len()
+        );
         drop(gateways);
         windlass.shutdown(Duration::from_secs(1)).await;
         sim.wait_for(|journal| journal.open_connections() == 0).await.unwrap();

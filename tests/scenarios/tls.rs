@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -18,7 +17,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use windlass::{Endpoint, Fingerprint, Header, LineStatus, TlsPolicy, Windlass, transport};
 use windlass_testkit::{Generation, SimGateway};
 
-use crate::bench::{Bench, play, seed, sim, spec};
+use crate::bench::{Bench, Stopwatch, play, seed, sim, spec};
 
 /// How long a step may take in real time before the test fails; each takes milliseconds.
 const SOON: Duration = Duration::from_secs(30);
@@ -115,7 +114,6 @@ async fn refused(bench: &Bench) -> (&'static str, String) {
     let down = |status: &LineStatus| status.state.next_attempt_at().is_some();
     let status = tokio::time::timeout(SOON, bench.wait_state(down)).await.unwrap();
     let advice = status.last_error.unwrap().advice.to_string();
-    println!("{}: {advice}", status.state);
     (status.state.name(), advice)
 }
 
@@ -276,7 +274,7 @@ async fn upgrade_only(mut client: DuplexStream, sim: SimGateway) {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_takes_connections_and_says_nothing_is_given_up_after_the_upgrades_limit() {
     play(async {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let bench = over_pipes(|stream| async move {
             let _held = stream;
             std::future::pending::<()>().await;
@@ -298,7 +296,7 @@ async fn a_server_that_takes_connections_and_says_nothing_is_given_up_after_the_
 async fn a_gateway_that_never_challenges_is_given_up_after_fifteen_seconds() {
     play(async {
         let sim = sim(Generation::V4).start_pipe();
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let bench = over_pipes(move |client| upgrade_only(client, sim.clone())).await;
         let (state, advice) = refused(&bench).await;
         assert_eq!((state, start.elapsed().as_secs()), ("waiting", 15));
@@ -316,7 +314,7 @@ async fn a_gateway_that_never_answers_connect_is_given_up_after_fifteen_seconds(
     play(async {
         let sim = sim(Generation::V4).start_pipe();
         sim.script().once().never_answer("connect");
-        let start = Instant::now();
+        let start = Stopwatch::start();
         let bench = Bench::new(sim).await;
         let (state, advice) = refused(&bench).await;
         assert_eq!((state, start.elapsed().as_secs()), ("waiting", 15));

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::json;
 use windlass::request::{
     AgentWait, AgentWaitStatus, AgentsFilesGet, AgentsFilesList, AgentsFilesSet, AgentsList, Change, ChatAbort,
-    ChatHistory, ChatSend, ChatSendStatus, DevicePairApprove, DevicePairList, GatewayIdentityGet, Health, SessionsList,
-    SessionsPatch,
+    ChatHistory, ChatMessage, ChatSend, ChatSendStatus, DevicePairApprove, DevicePairList, GatewayIdentityGet, Health,
+    SessionsList, SessionsPatch,
 };
 use windlass::{CallError, DeviceIdentity, Gateway, GatewayId, LineState, LineStatus, NotSent, ReplyError};
 use windlass_testkit::Generation;
 
-use crate::bench::{Bench, play, sim, spec};
+use crate::bench::{Bench, Stopwatch, play, sim, spec};
 
 const SESSION: &str = "agent:main:main";
 
@@ -73,7 +73,7 @@ async fn hold_a_conversation(gateway: &Gateway) {
         .unwrap();
     assert_eq!(waited.status, AgentWaitStatus::Ok);
     let history = gateway.request(ChatHistory::new(SESSION).limit(10_u32)).await.unwrap();
-    let texts: Vec<_> = history.messages.iter().filter_map(|row| row.text()).collect();
+    let texts: Vec<_> = history.messages.iter().filter_map(ChatMessage::text).collect();
     assert!(
         texts.iter().any(|text| text == "hello") && texts.len() == 2,
         "{texts:?}"
@@ -168,7 +168,7 @@ async fn a_typed_call_has_the_options_of_a_call() {
         let bench = Bench::up(Generation::V4).await;
         bench.sim.script().hold("sessions.patch");
         let patch = SessionsPatch::new(SESSION).model(Change::REMOVE);
-        let start = tokio::time::Instant::now();
+        let start = Stopwatch::start();
         let late = bench
             .gateway
             .request(patch.clone())

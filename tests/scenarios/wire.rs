@@ -39,3 +39,64 @@ async fn requests_have_no_field_that_a_closed_object_would_refuse() {
     })
     .await;
 }
+
+/// Checks every request that was sent, the handshakes included.
+#[cfg(feature = "schema")]
+fn check(sim: &SimGateway) -> usize {
+    let schema = windlass_testkit::schema::Schema::from_env().unwrap();
+    let Some(schema) = schema else {
+        eprintln!("skipped: WINDLASS_SCHEMA is not set");
+        return usize::MAX;
+    };
+    let frames = sim.journal().frames();
+    for frame in &frames {
+        schema
+            .check_request(&frame.text)
+            .unwrap_or_else(|violation| panic!("{violation}\n{}", frame.text));
+    }
+    frames.len()
+}
+
+#[cfg(not(feature = "schema"))]
+fn check(_sim: &SimGateway) -> usize {
+    eprintln!("skipped: built without the feature `schema`");
+    usize::MAX
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_frame_that_is_sent_to_a_gateway_of_today_is_allowed_by_its_schema() {
+    play(async {
+        let bench = Bench::up(Protocol::V4).await;
+        let key = "agent:main:main";
+        let calls = [
+            ("health", json!({})),
+            ("agents.list", json!({})),
+            ("agents.create", json!({ "name": "a", "workspace": "/w" })),
+            ("agents.files.list", json!({ "agentId": "a" })),
+            (
+                "agents.files.set",
+                json!({ "agentId": "a", "name": "SOUL.md", "content": "kind" }),
+            ),
+            ("agents.files.get", json!({ "agentId": "a", "name": "SOUL.md" })),
+            ("sessions.list", json!({ "limit": 5 })),
+            ("sessions.patch", json!({ "key": key, "label": "main" })),
+            ("sessions.subscribe", json!({})),
+            ("chat.send", chat("hello")),
+            ("chat.history", json!({ "sessionKey": key, "limit": 10 })),
+            ("agent", json!({ "message": "hello", "sessionKey": key })),
+            ("config.get", json!({})),
+            ("device.pair.list", json!({})),
+        ];
+        let sent = calls.len() + 1;
+        for (method, params) in calls {
+            bench
+                .gateway
+                .call(method, params)
+                .await
+                .unwrap_or_else(|error| panic!("{method}: {error}"));
+        }
+        assert!(check(&bench.sim) >= sent);
+        bench.finish().await;
+    })
+    .await;
+}
