@@ -1,13 +1,48 @@
 //! All scenarios. A new one is a file here, a `mod` line and a line in [`ALL`].
 
+mod big;
+mod config_change;
+mod connect;
+mod dedupe;
+mod drain;
 mod echo;
 mod health;
+mod kill;
+mod kit;
 mod lifecycle;
+mod missing_scope;
+mod pairing;
+mod pipeline;
+mod restart_signal;
+mod schema;
+mod secrets;
+mod stream;
+mod survive;
+mod wrong_token;
 
 use crate::scenario::Scenario;
 
 /// Every scenario, in the order in which they run and stand in the table.
-pub const ALL: &[Scenario] = &[health::SCENARIO, echo::SCENARIO, lifecycle::SCENARIO];
+pub const ALL: &[Scenario] = &[
+    health::SCENARIO,
+    echo::SCENARIO,
+    lifecycle::SCENARIO,
+    connect::SCENARIO,
+    wrong_token::SCENARIO,
+    missing_scope::SCENARIO,
+    pairing::SCENARIO,
+    pipeline::SCENARIO,
+    stream::SCENARIO,
+    kill::SCENARIO,
+    survive::SCENARIO,
+    drain::SCENARIO,
+    restart_signal::SCENARIO,
+    config_change::SCENARIO,
+    big::SCENARIO,
+    dedupe::SCENARIO,
+    secrets::SCENARIO,
+    schema::SCENARIO,
+];
 
 /// The scenario of this name.
 pub fn by_name(name: &str) -> Option<Scenario> {
@@ -22,9 +57,11 @@ mod tests {
 
     #[test]
     fn every_file_of_the_folder_is_a_listed_scenario() {
+        // Beside the scenarios lie the file and the folder of what they share.
+        const SHARED: usize = 2;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/scenarios");
         let files = fs::read_dir(folder).expect("the folder is there").count();
-        assert_eq!(files, ALL.len());
+        assert_eq!(files, ALL.len() + SHARED);
     }
 
     #[test]

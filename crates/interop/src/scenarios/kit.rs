@@ -1,0 +1,172 @@
+//! What the scenarios of the product share: a real gateway with a line to it, and ways to wait.
+//!
+//! Every wait here has a deadline and ends with the event it waits for. What is expected is decided
+//! from what the gateway says of itself, as the product does it.
+
+mod events;
+mod measure;
+mod patch;
+mod tap;
+mod tokens;
+mod turn;
+
+use std::{sync::Arc, time::Duration};
+
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use windlass::{
+    CallError, DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, LineStatus, Rejected, Secret, Windlass,
+    protocol::HelloOk,
+};
+
+pub(super) use self::{
+    events::{Item, Stream},
+    measure::{millis_between, since_epoch, start_measured},
+    patch::{Patched, patch_config},
+    tap::{Verdict, Way, tapped},
+    tokens::SharedTokens,
+    turn::{run_turn, turn_of},
+};
+use crate::{
+    process::RealGateway,
+    scenario::{Ctx, Failure, check},
+};
+
+/// For a line to come up. A gateway that starts again needs up to 30 s (2026.2.26), three times
+/// that on a busy machine.
+pub(super) const UP: Duration = Duration::from_secs(120);
+/// For an answer of a gateway that is up; the first answers come while it still loads its plugins.
+pub(super) const ANSWER: Duration = Duration::from_secs(60);
+/// For a whole turn: the first one after a start takes 25 s on 2026.4.15, 78 s on a busy machine.
+pub(super) const TURN: Duration = Duration::from_secs(180);
+/// For calls under way when Windlass is shut down at a scenario's end.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How often something is looked at that cannot be waited for.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
+
+/// The seed of the device that the scenarios' lines sign as.
+pub(super) const SEED: [u8; 32] = [41; 32];
+
+/// A real gateway, Windlass, and the line between them.
+pub(super) struct Bench {
+    pub(super) windlass: Windlass,
+    pub(super) gateway: Gateway,
+    pub(super) real: RealGateway,
+}
+
+impl Bench {
+    /// A line that is up to a fresh gateway.
+    pub(super) async fn up(ctx: &Ctx) -> Result<Self, Failure> {
+        let bench = Self::with(ctx.gateway().await?, Windlass::start()?, |_| {}).await?;
+        bench.wait_up().await?;
+        Ok(bench)
+    }
+
+    /// A line to `real`, reached as [`spec`] says and `change` alters; it may not be up yet.
+    pub(super) async fn with(
+        real: RealGateway,
+        windlass: Windlass,
+        change: impl FnOnce(&mut GatewaySpec),
+    ) -> Result<Self, Failure> {
+        let mut spec = spec(&real, "line")?;
+        change(&mut spec);
+        let gateway = windlass.add(spec).await?;
+        Ok(Self {
+            windlass,
+            gateway,
+            real,
+        })
+    }
+
+    pub(super) async fn wait_up(&self) -> Result<LineStatus, Failure> {
+        wait_up(&self.gateway).await
+    }
+
+    /// What the gateway said in its hello-ok.
+    pub(super) fn hello(&self) -> Result<Arc<HelloOk>, Failure> {
+        let hello = self.gateway.status().borrow().hello.clone();
+        hello.ok_or_else(|| Failure::new("the line never was up"))
+    }
+
+    /// The answer to a call, as JSON.
+    pub(super) async fn ask(&self, method: &'static str, params: Value) -> Result<Value, Failure> {
+        ask(&self.gateway, method, params).await
+    }
+
+    /// Ends everything, and proves that no call is left.
+    pub(super) async fn finish(mut self) -> Result<(), Failure> {
+        let left = self.gateway.inspect().await?;
+        check((left.in_flight, left.waiting) == (0, 0), || {
+            format!("calls are left: {} in flight, {} waiting", left.in_flight, left.waiting)
+        })?;
+        self.windlass.shutdown(DRAIN).await;
+        Ok(self.real.stop().await?)
+    }
+}
+
+/// How the scenarios' lines reach `real`: with its token and a device.
+pub(super) fn spec(real: &RealGateway, id: &str) -> Result<GatewaySpec, Failure> {
+    let mut spec = GatewaySpec::new(GatewayId::new(id)?, Endpoint::parse(real.url())?);
+    spec.token = Some(Secret::new(real.token().expose_secret()));
+    spec.device = Some(Arc::new(DeviceIdentity::from_seed(SEED)));
+    Ok(spec)
+}
+
+/// Waits until the line is up.
+pub(super) async fn wait_up(gateway: &Gateway) -> Result<LineStatus, Failure> {
+    let up = gateway.wait_until_up(UP).await;
+    up.map_err(|last| {
+        Failure::new(format!(
+            "the line did not come up within {} s: {}",
+            UP.as_secs(),
+            tell(&last)
+        ))
+    })
+}
+
+/// Waits for a status of the line; `what` names it in the failure.
+pub(super) async fn wait_status(
+    gateway: &Gateway,
+    what: &str,
+    within: Duration,
+    fits: impl FnMut(&LineStatus) -> bool,
+) -> Result<LineStatus, Failure> {
+    let mut status = gateway.status();
+    let found = tokio::time::timeout(within, status.wait_for(fits)).await;
+    if let Ok(Ok(found)) = found {
+        return Ok(found.clone());
+    }
+    let last = gateway.status().borrow().clone();
+    let within = within.as_secs();
+    Err(Failure::new(format!(
+        "{what} did not come within {within} s: {}",
+        tell(&last)
+    )))
+}
+
+/// A status in one line, for failures.
+pub(super) fn tell(status: &LineStatus) -> String {
+    let error = status.last_error.as_ref();
+    let error = error.map_or("no error", |error| &*error.advice.summary);
+    format!(
+        "the line is {} (generation {}), {error}",
+        status.state, status.generation
+    )
+}
+
+/// The answer to a call, as JSON.
+pub(super) async fn ask(gateway: &Gateway, method: &'static str, params: Value) -> Result<Value, Failure> {
+    let call = gateway.call(method, params).timeout(ANSWER);
+    call.reply().await.map_err(|error| {
+        let why = Failure::from_error(&error);
+        Failure::new(format!("{method}: {why}"))
+    })
+}
+
+/// The gateway's refusal, if that is how the call ended.
+pub(super) fn refusal<T>(end: &Result<T, CallError>) -> Option<&Rejected> {
+    match end {
+        Err(CallError::Rejected(rejected)) => Some(rejected),
+        _ => None,
+    }
+}

@@ -1,0 +1,51 @@
+//! A gateway is told by a signal to restart inside its process.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+use windlass::{Generation, Marker};
+
+use super::kit::{Bench, Stream, UP};
+use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check_eq};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "restart-signal",
+    what: "The restart signal: the line goes and comes back, and the stream says that the gateway restarted",
+    deadline: USUAL_DEADLINE,
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+/// How long a signal may take to end the connection: 2026.3.13 and 2026.9.6 need 0.1 to 1.4 s.
+const NOTICE: Duration = Duration::from_secs(4);
+
+async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
+    let mut bench = Bench::up(ctx).await?;
+    let mut stream = Stream::of(&bench.gateway);
+    // In this order: where SIGUSR1 does nothing, SIGUSR2 restarts (2026.9.6); where SIGUSR1
+    // restarts, SIGUSR2 would end the process (2026.3.13).
+    for (name, signal) in [("SIGUSR1", Signal::USR1), ("SIGUSR2", Signal::USR2)] {
+        bench.real.signal(signal)?;
+        let Ok(down) = stream.marker("the end of the connection", NOTICE).await else {
+            continue;
+        };
+        let first = Generation::new(1);
+        check_eq("first marker", &down, &Marker::Disconnected { generation: first })?;
+        let up = tokio::select! {
+            up = stream.marker("the next connection", UP) => up?,
+            exit = bench.real.wait_exit(UP) => {
+                exit?;
+                return Ok(Outcome::not_possible(format!("{name} ends the process")));
+            }
+        };
+        let back = Marker::Reconnected {
+            generation: Generation::new(2),
+            gateway_restarted: Some(true),
+        };
+        check_eq("second marker", &up, &back)?;
+        bench.ask("agents.list", json!({})).await?;
+        bench.finish().await?;
+        return Ok(Outcome::passed_with(format!("the signal is {name}")));
+    }
+    Ok(Outcome::not_possible("neither SIGUSR1 nor SIGUSR2 restarts it"))
+}

@@ -1,0 +1,145 @@
+//! Every request that a line sends stands the official JSON schema of generation 4.
+
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use windlass::{Generation, Windlass};
+use windlass_testkit::schema::Schema;
+
+use super::kit::{Bench, Stream, TURN, UP, Verdict, Way, run_turn, tapped, wait_status};
+use crate::{
+    scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check},
+    tail::run_to_end,
+};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "schema",
+    what: "Every frame that is sent to a gateway of generation 4 stands the official JSON schema",
+    deadline: USUAL_DEADLINE,
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+/// The last package that carries the schema. A gateway may be newer; what it added is the schema
+/// check's affair.
+const PACKAGE: &str = "@openclaw/gateway-protocol";
+const VERSION: &str = "2026.9.1";
+/// 14 MB; seconds in general, minutes on a slow line.
+const NPM_DEADLINE: Duration = Duration::from_secs(180);
+
+/// Frames that went to the gateway.
+type Sent = Arc<Mutex<Vec<String>>>;
+
+async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
+    let sent = Sent::default();
+    let keep = Arc::clone(&sent);
+    let watch = move |way, text: &str| {
+        if way == Way::ToGateway {
+            lock(&keep).push(text.to_owned());
+        }
+        Verdict::Pass
+    };
+    let windlass = Windlass::builder().connector(tapped(watch)).start()?;
+    let mut bench = Bench::with(ctx.gateway().await?, windlass, |_| {}).await?;
+    let protocol = bench.wait_up().await?.protocol();
+    if protocol != Some(4) {
+        bench.finish().await?;
+        let protocol = protocol.unwrap_or_default();
+        return Ok(Outcome::not_possible(format!(
+            "the schema is of generation 4, this gateway speaks {protocol}"
+        )));
+    }
+    let schema = Schema::load(&schema_file(ctx).await?)?;
+    let mut stream = Stream::of(&bench.gateway);
+    work(&bench, &mut stream).await?;
+    bench.real.kill().await?;
+    bench.real.start_again().await?;
+    wait_status(&bench.gateway, "the second connection", UP, |status| {
+        status.is_up() && status.generation == Generation::new(2)
+    })
+    .await?;
+    run_turn(&bench, &mut stream, "agent:main:again", "again", TURN).await?;
+    bench.finish().await?;
+    let frames = lock(&sent).clone();
+    for frame in &frames {
+        schema.check_request(frame)?;
+    }
+    let connects = frames
+        .iter()
+        .filter(|frame| frame.contains(r#""method":"connect""#))
+        .count();
+    check(connects == 2, || format!("{connects} connects were seen instead of 2"))?;
+    Ok(Outcome::passed_with(format!("{} frames", frames.len())))
+}
+
+/// Something of everything that a supervisor does.
+async fn work(bench: &Bench, stream: &mut Stream) -> Result<(), Failure> {
+    let calls: [(&'static str, Value); 13] = [
+        ("health", Value::Null),
+        ("status", Value::Null),
+        ("models.list", json!({})),
+        ("config.get", json!({})),
+        ("agents.list", json!({})),
+        (
+            "agents.create",
+            json!({"name": "Schema", "workspace": bench.real.state_dir().join("schema")}),
+        ),
+        (
+            "agents.files.set",
+            json!({"agentId": "schema", "name": "SOUL.md", "content": "kind"}),
+        ),
+        ("agents.files.get", json!({"agentId": "schema", "name": "SOUL.md"})),
+        ("sessions.list", json!({"limit": 5})),
+        ("device.pair.list", json!({})),
+        ("cron.list", json!({"includeDisabled": true})),
+        ("chat.history", json!({"sessionKey": "agent:schema:main", "limit": 5})),
+        (
+            "chat.abort",
+            json!({"sessionKey": "agent:schema:main", "runId": "no-such-run"}),
+        ),
+    ];
+    for (method, params) in calls {
+        bench.ask(method, params).await?;
+    }
+    run_turn(bench, stream, "agent:schema:main", "hello", TURN).await?;
+    let params = json!({"message": "hello", "sessionKey": "agent:schema:by-agent"});
+    bench.gateway.call("agent", params).timeout(TURN).final_answer().await?;
+    bench
+        .ask("sessions.patch", json!({"key": "agent:schema:main", "label": "one"}))
+        .await?;
+    bench
+        .ask("sessions.delete", json!({"key": "agent:schema:by-agent"}))
+        .await?;
+    bench.ask("agents.delete", json!({"agentId": "schema"})).await?;
+    Ok(())
+}
+
+/// The schema file, from npm when it is not there yet.
+async fn schema_file(ctx: &Ctx) -> Result<PathBuf, Failure> {
+    let installed = ctx.installed();
+    let releases = installed.dir().parent().unwrap_or(installed.dir());
+    let dir = releases.join(format!(".gateway-protocol-{VERSION}"));
+    let file = dir.join("node_modules").join(PACKAGE).join("protocol.schema.json");
+    if !file.is_file() {
+        ctx.progress("installing the schema from npm");
+        std::fs::create_dir_all(&dir)?;
+        let mut npm = installed.launcher().command("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--no-package-lock"])
+            .args(["--ignore-scripts", "--no-progress"])
+            .arg(format!("{PACKAGE}@{VERSION}"))
+            .current_dir(&dir)
+            .env("PATH", installed.path())
+            .stdin(Stdio::null());
+        run_to_end(&mut npm, NPM_DEADLINE).await?;
+    }
+    Ok(file)
+}
+
+fn lock(sent: &Sent) -> std::sync::MutexGuard<'_, Vec<String>> {
+    // A list of texts is whole after any panic.
+    sent.lock().unwrap_or_else(PoisonError::into_inner)
+}
