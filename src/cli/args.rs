@@ -53,16 +53,12 @@ pub(super) struct Global {
     pub(super) log: String,
 }
 
+/// Each is described where its arguments are.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Call a method of a gateway and print its answer
     Call(CallArgs),
-    /// Print events as they come, and where the stream has holes
     Watch(WatchArgs),
-    /// Connect and show the state of every line
     Status(StatusArgs),
-    /// Connect step by step and say what is wrong, and what to do
     Doctor(DoctorArgs),
-    /// Show what Windlass does: simulated gateways are cut and killed under load
     Demo(DemoArgs),
 }

@@ -91,15 +91,16 @@ pub(super) struct Redraw {
 
 impl Redraw {
     pub(super) fn draw(&mut self, output: &Output, lines: &[String]) -> io::Result<()> {
-        // Up by what was drawn, then each line anew, cleared to its end.
+        // Up by what was drawn, then each line anew, cleared to its end. A line that is too long for the terminal is cut
+        // (no wrapping meanwhile): a wrapped one would take two lines, and the next drawing would begin too low.
         let up = if self.lines > 0 {
             format!("\x1b[{}A", self.lines)
         } else {
             String::new()
         };
         let body: Vec<String> = lines.iter().map(|line| format!("\x1b[2K{line}")).collect();
-        let below = "\x1b[0J";
+        let below = "\x1b[0J\x1b[?7h";
         self.lines = lines.len();
-        output.line(&format!("{up}{}{below}", body.join("\n")))
+        output.line(&format!("\x1b[?7l{up}{}{below}", body.join("\n")))
     }
 }

@@ -20,6 +20,9 @@ use crate::{Gateway, LineStatus};
 /// How often a live table is drawn when nothing happens, to keep its times right.
 const REFRESH: Duration = Duration::from_secs(1);
 
+/// Characters of a line in the live table: those of the smallest terminals in use.
+const LIVE_WIDTH: usize = 80;
+
 /// Connect and show the state of every line
 ///
 /// The exit code is that of the gateway that is worst off: 0 when all lines are up, 3 when one is down, 4 when a gateway
@@ -66,7 +69,7 @@ async fn once(targets: &[Target], gateways: &[Gateway], limit: Duration, output:
             .collect();
         output.value(&json!({"gateways": rows}))?;
     } else {
-        output.line(&table::lines(&statuses, TokioClock::start().wall()).join("\n"))?;
+        output.line(&table::lines(&statuses, TokioClock::start().wall(), usize::MAX).join("\n"))?;
     }
     let exits = targets
         .iter()
@@ -86,7 +89,7 @@ async fn watch(targets: &[Target], gateways: &[Gateway], output: &Output) -> Res
     loop {
         if output.redraws() {
             let statuses: Vec<_> = lines.iter_mut().map(|line| line.borrow_and_update().clone()).collect();
-            redraw.draw(output, &table::lines(&statuses, clock.wall()))?;
+            redraw.draw(output, &table::lines(&statuses, clock.wall(), LIVE_WIDTH))?;
         } else {
             for (target, line) in targets.iter().zip(&mut lines) {
                 // An error would mean that the line is closed, which only happens at the end.

@@ -30,8 +30,10 @@ async fn the_demo_loses_nothing_and_does_nothing_twice_within_half_a_minute() {
         let count = |name: &str| tally[name].as_u64().unwrap();
         let ends = count("answered") + count("rejected") + count("notSent") + count("unknown");
         assert_eq!(count("calls"), ends, "{tally}");
-        assert!(count("answered") > 100 && count("resent") > 0, "{tally}");
+        assert!(count("answered") > 50, "{tally}");
     }
+    let resent: u64 = gateways.iter().filter_map(|tally| tally["resent"].as_u64()).sum();
+    assert!(resent > 0, "no call was under way when a line broke: {result}");
     let acts = lines.iter().filter(|line| line["type"] == "act").count();
     let ups = lines
         .iter()

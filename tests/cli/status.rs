@@ -1,7 +1,7 @@
 //! `windlass status`.
 
 use serde_json::json;
-use windlass_testkit::Generation;
+use windlass_testkit::{Generation, SimGateway};
 
 use crate::bench::{Bench, TOKEN, gateway};
 
@@ -11,10 +11,9 @@ async fn the_table_shows_every_gateway_and_what_is_wrong_with_it() {
     let new = gateway().token("another").start_tcp().await.unwrap();
     let gone = gateway().start_tcp().await.unwrap();
     gone.kill().await;
-    let file: String = [("old", &old), ("new", &new), ("gone", &gone)]
-        .iter()
-        .map(|(id, sim)| format!("[gateways.{id}]\nurl = \"{}\"\ntoken_env = \"T\"\n", sim.url()))
-        .collect();
+    let section =
+        |(id, sim): (&str, &SimGateway)| format!("[gateways.{id}]\nurl = \"{}\"\ntoken_env = \"T\"\n", sim.url());
+    let file = [("old", &old), ("new", &new), ("gone", &gone)].map(section).concat();
     let bench = Bench::new().with("T", TOKEN).file("windlass.toml", &file);
 
     let shown = bench.run(&["status"]).await.ends_with(4).stdout;

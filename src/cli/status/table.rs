@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use anstyle::Style;
+use windlass_protocol::Advice;
 
 use crate::cli::columns::{Cell, columns};
 use crate::cli::output::{BAD, DIM, GOOD, WARN};
@@ -20,17 +21,20 @@ const HEADINGS: [&str; 7] = [
     "NEXT ATTEMPT",
 ];
 
+/// Where a reason's text begins.
+const INDENT: usize = 8;
+
 /// Longest release name shown, in characters.
 const RELEASE_LIMIT: usize = 32;
 
-/// The table, and below each line that is not up the reason and the next step.
-pub(super) fn lines(statuses: &[LineStatus], now: SystemTime) -> Vec<String> {
+/// The table, and below each line that is not up the reason and the next step, in lines of at most `width` characters.
+pub(super) fn lines(statuses: &[LineStatus], now: SystemTime, width: usize) -> Vec<String> {
     let rows: Vec<Vec<Cell>> = statuses.iter().map(|status| row(status, now)).collect();
     let mut lines = columns(&HEADINGS, &rows);
     // From the last one up, so that the places of those before it stay.
     for (index, status) in statuses.iter().enumerate().rev() {
         let below = index + 2;
-        lines.splice(below..below, reason(status));
+        lines.splice(below..below, reason(status, width));
     }
     lines
 }
@@ -66,14 +70,36 @@ pub(in crate::cli) fn style_of(state: &LineState) -> Style {
 }
 
 /// What is wrong with a line that is not up, and what to do.
-fn reason(status: &LineStatus) -> Vec<String> {
-    match &status.last_error {
-        Some(error) if !status.is_up() => vec![
-            format!("  {BAD}why:{BAD:#}  {}", error.advice.summary),
-            format!("  {DIM}next:{DIM:#} {}", error.advice.next_step),
-        ],
-        _ => Vec::new(),
+fn reason(status: &LineStatus, width: usize) -> Vec<String> {
+    let Some(error) = status.last_error.as_ref().filter(|_| !status.is_up()) else {
+        return Vec::new();
+    };
+    let Advice { summary, next_step } = &error.advice;
+    let mut lines = folded(&format!("{BAD}why:{BAD:#}  "), summary, width);
+    lines.extend(folded(&format!("{DIM}next:{DIM:#} "), next_step, width));
+    lines
+}
+
+/// A text behind its label, folded at spaces; what follows the first line stands below its beginning.
+fn folded(label: &str, text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![format!("  {label}")];
+    let mut used = INDENT;
+    for word in text.split(' ') {
+        let space = usize::from(used > INDENT);
+        let length = word.chars().count();
+        let fits = used.saturating_add(space + length) <= width || space == 0;
+        match lines.last_mut() {
+            Some(line) if fits => {
+                let _ = write!(line, "{:space$}{word}", "");
+                used += space + length;
+            }
+            _ => {
+                lines.push(format!("{:INDENT$}{word}", ""));
+                used = INDENT + length;
+            }
+        }
     }
+    lines
 }
 
 /// One change, as one line: its time, the change, and what to do.
@@ -113,7 +139,7 @@ pub(in crate::cli) fn change(status: &LineStatus) -> String {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use windlass_protocol::{Advice, GatewayId, Generation};
+    use windlass_protocol::{GatewayId, Generation};
 
     use super::*;
     use crate::LineError;
@@ -134,7 +160,7 @@ mod tests {
                 advice: Advice::new("It broke.", "Mend it."),
             }),
         };
-        let plain: Vec<String> = lines(&[status], at)
+        let plain: Vec<String> = lines(&[status], at, usize::MAX)
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())
             .collect();
@@ -147,5 +173,11 @@ mod tests {
                 "  next: Mend it.",
             ]
         );
+    }
+    #[test]
+    fn a_long_reason_is_folded_at_spaces() {
+        let shown = folded("next: ", "Check that the gateway runs.", 22);
+        assert_eq!(shown, ["  next: Check that the", "        gateway runs."]);
+        assert_eq!(folded("next: ", "unbreakable-text", 10), ["  next: unbreakable-text"]);
     }
 }
