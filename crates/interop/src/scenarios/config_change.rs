@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use windlass::{Generation, Marker};
+use windlass::Generation;
 
-use super::kit::{Bench, Item, Patched, Stream, UP, patch_config, wait_status};
+use super::kit::{Bench, Patched, Stream, UP, patch_config, reason_of_end, wait_status};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -47,32 +47,30 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
 /// Makes one change. Returns how the connection was closed, if it was.
 async fn make(bench: &Bench, stream: &mut Stream, change: &Value) -> Result<Option<String>, Failure> {
     let before = bench.gateway.status().borrow().generation;
+    let ended = reason_of_end(&bench.gateway);
     let answer = match patch_config(bench, change).await? {
         Patched::Done(answer) => answer.unwrap_or_default(),
         Patched::Refused(why) => return Err(Failure::new(format!("{change} was refused: {why}"))),
     };
     // The gateway's own word that it will restart: up to 2026.3.13, and from 2026.6.11 on.
     let announced = answer["restart"].is_object() || answer["sentinel"]["payload"]["stats"]["requiresRestart"] == true;
-    let closed = stream.find("the close", NOTICE, is_down).await.is_ok();
+    let closed = stream.down(NOTICE).await.is_ok();
     check(closed || !announced, || {
         "a restart was announced and did not come".to_owned()
     })?;
     if !closed {
+        ended.abort();
         return Ok(None);
     }
+    let reason = ended.await?;
     let after = Generation::new(before.number() + 1);
     wait_status(&bench.gateway, "the line's return", UP, |status| {
         status.is_up() && status.generation >= after
     })
     .await?;
-    while announced && stream.find("another close", QUIET, is_down).await.is_ok() {
+    while announced && stream.down(QUIET).await.is_ok() {
         bench.wait_up().await?;
     }
     bench.ask("agents.list", json!({})).await?;
-    let error = bench.gateway.status().borrow().last_error.clone();
-    Ok(error.map(|error| error.advice.summary.into_owned()))
-}
-
-fn is_down(item: Item) -> Option<()> {
-    matches!(item, Item::Marker(Marker::Disconnected { .. })).then_some(())
+    Ok(Some(reason))
 }

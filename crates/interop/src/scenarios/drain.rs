@@ -9,7 +9,7 @@ use windlass::{
     protocol::{ChatEvent, ChatState, ErrorClass},
 };
 
-use super::kit::{Bench, Item, LOOK, Stream, TURN, UP, wait_status};
+use super::kit::{Bench, Item, LOOK, Stream, TURN, UP, reason_of_end, wait_status};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -41,12 +41,12 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     stream
         .find("the run's first words", TURN, |item| chat(item).and_then(is_delta))
         .await?;
+    let ended = reason_of_end(&bench.gateway);
     bench.real.terminate()?;
     let refused = timeout(END, refused_while_ending(&bench)).await??;
     let seen = until_down(&mut stream, &run).await?;
     check(seen.shutdown, || "no shutdown event came before the close".to_owned())?;
-    let down = bench.gateway.status().borrow().clone();
-    let why = down.last_error.map(|error| error.advice.summary).unwrap_or_default();
+    let why = ended.await?;
     check(why.contains("1012"), || format!("the line ended with `{why}`"))?;
     let finished = seen
         .last_words

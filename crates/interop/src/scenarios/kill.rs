@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::timeout};
-use windlass::{CallError, Gateway, Generation, RawJson, protocol::UnknownReason};
+use windlass::{CallError, Gateway, RawJson, protocol::UnknownReason};
 
-use super::kit::{Bench, LOOK, TURN, UP, millis_between, since_epoch, start_measured, wait_status};
+use super::kit::{Bench, LOOK, Restart, TURN, UP};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -19,8 +19,6 @@ const READS: usize = 50;
 /// Calls of each of the two methods that do something.
 const WRITES: usize = 25;
 const ALL: usize = 3 * READS + 2 * WRITES;
-/// How long the line may take to be up after the gateway accepts.
-const BACK_WITHIN_MS: i128 = 1500;
 /// Stands in every text that must never reach the model.
 const MARK: &str = "lost-in-the-kill";
 
@@ -33,13 +31,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let mut calls = start_calls(&bench.gateway);
     all_in_flight(&bench.gateway).await?;
     bench.real.kill().await?;
-    let accepted = start_measured(&mut bench.real).await?;
-    let second = Generation::new(2);
-    let up = wait_status(&bench.gateway, "the second connection", UP, |status| {
-        status.is_up() && status.generation == second
-    })
-    .await?;
-    let lag = millis_between(accepted, since_epoch(up.since));
+    let restart = Restart::of(&mut bench).await?;
     let mut ended = Vec::new();
     let all = async {
         while let Some(end) = calls.join_next().await {
@@ -64,13 +56,9 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     check(!ran.iter().any(|run| run.prompt.contains(MARK)), || {
         "a message whose outcome was told as unknown ran".to_owned()
     })?;
-    check(lag <= BACK_WITHIN_MS, || {
-        format!("the line was up {lag} ms after the gateway accepted a raw client")
-    })?;
+    restart.check()?;
     bench.finish().await?;
-    Ok(Outcome::passed_with(format!(
-        "up {lag} ms after a raw client was accepted"
-    )))
+    Ok(Outcome::passed_with(restart.tell()))
 }
 
 fn start_calls(gateway: &Gateway) -> JoinSet<Ended> {

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use windlass::{
     CallError, DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, LineStatus, Rejected, Secret, Windlass,
     protocol::HelloOk,
@@ -21,7 +22,7 @@ use windlass::{
 
 pub(super) use self::{
     events::{Item, Stream},
-    measure::{millis_between, since_epoch, start_measured},
+    measure::Restart,
     patch::{Patched, patch_config},
     tap::{Verdict, Way, tapped},
     tokens::SharedTokens,
@@ -114,14 +115,7 @@ pub(super) fn spec(real: &RealGateway, id: &str) -> Result<GatewaySpec, Failure>
 
 /// Waits until the line is up.
 pub(super) async fn wait_up(gateway: &Gateway) -> Result<LineStatus, Failure> {
-    let up = gateway.wait_until_up(UP).await;
-    up.map_err(|last| {
-        Failure::new(format!(
-            "the line did not come up within {} s: {}",
-            UP.as_secs(),
-            tell(&last)
-        ))
-    })
+    wait_status(gateway, "the line", UP, LineStatus::is_up).await
 }
 
 /// Waits for a status of the line; `what` names it in the failure.
@@ -142,6 +136,18 @@ pub(super) async fn wait_status(
         "{what} did not come within {within} s: {}",
         tell(&last)
     )))
+}
+
+/// Watches a line that is up from now on; gives the reason of its end, in the words of its status.
+///
+/// The next attempt follows within 100 ms, and its failure takes the reason's place: hence a task.
+pub(super) fn reason_of_end(gateway: &Gateway) -> JoinHandle<String> {
+    let mut status = gateway.status();
+    tokio::spawn(async move {
+        let ended = status.wait_for(|status| !status.is_up()).await;
+        let error = ended.ok().and_then(|status| status.last_error.clone());
+        error.map_or(String::new(), |error| error.advice.summary.into_owned())
+    })
 }
 
 /// A status in one line, for failures.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
-use windlass::{Generation, Marker};
+use windlass::Generation;
 
 use super::kit::{Bench, Stream, UP};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check_eq};
@@ -26,23 +26,19 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     // restarts, SIGUSR2 would end the process (2026.3.13).
     for (name, signal) in [("SIGUSR1", Signal::USR1), ("SIGUSR2", Signal::USR2)] {
         bench.real.signal(signal)?;
-        let Ok(down) = stream.marker("the end of the connection", NOTICE).await else {
+        let Ok(down) = stream.down(NOTICE).await else {
             continue;
         };
-        let first = Generation::new(1);
-        check_eq("first marker", &down, &Marker::Disconnected { generation: first })?;
+        check_eq("the connection that ended", &down, &Generation::new(1))?;
         let up = tokio::select! {
-            up = stream.marker("the next connection", UP) => up?,
+            up = stream.back(UP) => up?,
             exit = bench.real.wait_exit(UP) => {
                 exit?;
                 return Ok(Outcome::not_possible(format!("{name} ends the process")));
             }
         };
-        let back = Marker::Reconnected {
-            generation: Generation::new(2),
-            gateway_restarted: Some(true),
-        };
-        check_eq("second marker", &up, &back)?;
+        let back = (Generation::new(2), Some(true));
+        check_eq("the next connection, and whether the gateway restarted", &up, &back)?;
         bench.ask("agents.list", json!({})).await?;
         bench.finish().await?;
         return Ok(Outcome::passed_with(format!("the signal is {name}")));

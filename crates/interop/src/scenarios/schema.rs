@@ -8,10 +8,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use windlass::{Generation, Windlass};
 use windlass_testkit::schema::Schema;
 
-use super::kit::{Bench, Stream, TURN, UP, Verdict, Way, run_turn, tapped, wait_status};
+use super::kit::{Bench, LOOK, Stream, TURN, UP, Verdict, Way, run_turn, tapped, wait_status};
 use crate::{
     scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check},
     tail::run_to_end,
@@ -78,29 +79,28 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
 
 /// Something of everything that a supervisor does.
 async fn work(bench: &Bench, stream: &mut Stream) -> Result<(), Failure> {
-    let calls: [(&'static str, Value); 13] = [
+    let workspace = bench.real.state_dir().join("schema");
+    bench
+        .ask("agents.create", json!({"name": "Schema", "workspace": workspace}))
+        .await?;
+    until_listed(bench, "schema").await?;
+    let file = json!({"agentId": "schema", "name": "SOUL.md"});
+    let session = "agent:schema:main";
+    let calls: [(&'static str, Value); 11] = [
         ("health", Value::Null),
         ("status", Value::Null),
         ("models.list", json!({})),
         ("config.get", json!({})),
-        ("agents.list", json!({})),
-        (
-            "agents.create",
-            json!({"name": "Schema", "workspace": bench.real.state_dir().join("schema")}),
-        ),
         (
             "agents.files.set",
             json!({"agentId": "schema", "name": "SOUL.md", "content": "kind"}),
         ),
-        ("agents.files.get", json!({"agentId": "schema", "name": "SOUL.md"})),
+        ("agents.files.get", file),
         ("sessions.list", json!({"limit": 5})),
         ("device.pair.list", json!({})),
         ("cron.list", json!({"includeDisabled": true})),
-        ("chat.history", json!({"sessionKey": "agent:schema:main", "limit": 5})),
-        (
-            "chat.abort",
-            json!({"sessionKey": "agent:schema:main", "runId": "no-such-run"}),
-        ),
+        ("chat.history", json!({"sessionKey": session, "limit": 5})),
+        ("chat.abort", json!({"sessionKey": session, "runId": "no-such-run"})),
     ];
     for (method, params) in calls {
         bench.ask(method, params).await?;
@@ -116,6 +116,21 @@ async fn work(bench: &Bench, stream: &mut Stream) -> Result<(), Failure> {
         .await?;
     bench.ask("agents.delete", json!({"agentId": "schema"})).await?;
     Ok(())
+}
+
+/// Waits until the gateway lists the agent: 2026.9.6 answers `agents.create` before it knows it.
+async fn until_listed(bench: &Bench, id: &str) -> Result<(), Failure> {
+    let look = async {
+        loop {
+            let list = bench.ask("agents.list", json!({})).await?;
+            let agents = list["agents"].as_array();
+            if agents.is_some_and(|agents| agents.iter().any(|agent| agent["id"] == id)) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    timeout(UP, look).await?
 }
 
 /// The schema file, from npm when it is not there yet.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use windlass::{EventFilter, Gateway, LineEvent, Marker, Subscription};
+use windlass::{EventFilter, Gateway, Generation, LineEvent, Marker, Subscription};
 
 use crate::scenario::Failure;
 
@@ -30,6 +30,27 @@ impl Stream {
         Self {
             events: gateway.events_bounded(EventFilter::all(), QUEUE),
         }
+    }
+
+    /// The end of the connection; tells which one ended.
+    pub(in super::super) async fn down(&mut self, within: Duration) -> Result<Generation, Failure> {
+        self.find("the end of the connection", within, |item| match item {
+            Item::Marker(Marker::Disconnected { generation }) => Some(generation),
+            Item::Marker(_) | Item::Event(..) => None,
+        })
+        .await
+    }
+
+    /// The next connection; tells which one it is, and whether the gateway restarted.
+    pub(in super::super) async fn back(&mut self, within: Duration) -> Result<(Generation, Option<bool>), Failure> {
+        self.find("the next connection", within, |item| match item {
+            Item::Marker(Marker::Reconnected {
+                generation,
+                gateway_restarted,
+            }) => Some((generation, gateway_restarted)),
+            Item::Marker(_) | Item::Event(..) => None,
+        })
+        .await
     }
 
     /// The first thing that `pick` takes, within `within`; `what` names it in the failure.
@@ -59,14 +80,5 @@ impl Stream {
             let within = within.as_secs();
             Err(Failure::new(format!("{what} did not come within {within} s")))
         })
-    }
-
-    /// The next marker, over any events.
-    pub(in super::super) async fn marker(&mut self, what: &str, within: Duration) -> Result<Marker, Failure> {
-        self.find(what, within, |item| match item {
-            Item::Marker(marker) => Some(marker),
-            Item::Event(..) => None,
-        })
-        .await
     }
 }

@@ -4,16 +4,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use secrecy::ExposeSecret as _;
 
-use super::UP;
+use windlass::{Gateway, LineState};
+
+use super::{Bench, UP};
 use crate::{
     clock,
-    process::RealGateway,
-    scenario::Failure,
+    scenario::{Failure, check},
     wire::{ConnectAs, Refusal, Wire, WireError},
 };
 
 /// Pause of the probe: the error of what is measured with it.
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a line may take to be up after its gateway accepts.
+const BACK_WITHIN_MS: i128 = 1500;
 
 /// Waits until a raw `connect` is accepted and tells when that was, as time since the Unix epoch.
 async fn accepted_at(url: &str, token: &str) -> Result<Duration, Failure> {
@@ -33,21 +37,71 @@ async fn attempt(url: &str, who: &ConnectAs<'_>) -> Result<Result<(), Refusal>, 
     Ok(wire.connect(who, UP).await?.map(drop))
 }
 
-/// Starts `real` again, and tells when it first accepted a raw `connect`.
-pub(in super::super) async fn start_measured(real: &mut RealGateway) -> Result<Duration, Failure> {
-    let (url, token) = (real.url().to_owned(), real.token().clone());
-    let (started, accepted) = tokio::join!(real.start_again(), accepted_at(&url, token.expose_secret()));
-    started?;
-    accepted
+/// A start of a killed gateway, as the line and a raw client saw it.
+#[derive(Debug)]
+pub(in super::super) struct Restart {
+    /// From the first raw client that was accepted to the line being up; negative when the line
+    /// was the first.
+    lag_ms: i128,
+    /// The part of it that is the line's own last attempt.
+    attempt_ms: i128,
+}
+
+impl Restart {
+    /// Starts the gateway again and waits until the line is up.
+    pub(in super::super) async fn of(bench: &mut Bench) -> Result<Self, Failure> {
+        let (url, token) = (bench.real.url().to_owned(), bench.real.token().clone());
+        let gateway = bench.gateway.clone();
+        let (started, accepted, line) = tokio::join!(
+            bench.real.start_again(),
+            accepted_at(&url, token.expose_secret()),
+            up_again(&gateway),
+        );
+        started?;
+        let (accepted, (began, up)) = (accepted?, line?);
+        Ok(Self {
+            lag_ms: millis_between(accepted, up),
+            attempt_ms: millis_between(began, up),
+        })
+    }
+
+    /// Fails when the line was later than it may be.
+    pub(in super::super) fn check(&self) -> Result<(), Failure> {
+        check(self.lag_ms <= BACK_WITHIN_MS, || {
+            format!("the line was late: {}", self.tell())
+        })
+    }
+
+    /// For the report.
+    pub(in super::super) fn tell(&self) -> String {
+        let Self { lag_ms, attempt_ms } = self;
+        format!("up {lag_ms} ms after a raw client was accepted; the attempt took {attempt_ms} ms")
+    }
+}
+
+/// When the attempt began that brought the line up, and when it was up.
+async fn up_again(gateway: &Gateway) -> Result<(Duration, Duration), Failure> {
+    let mut status = gateway.status();
+    let mut began = Duration::ZERO;
+    let watch = status.wait_for(|status| {
+        if matches!(status.state, LineState::Connecting { .. }) {
+            began = since_epoch(status.since);
+        }
+        status.is_up()
+    });
+    match tokio::time::timeout(UP, watch).await {
+        Ok(Ok(up)) => Ok((began, since_epoch(up.since))),
+        Ok(Err(_)) | Err(_) => Err(Failure::new("the line did not come up again")),
+    }
 }
 
 /// A time of day as time since the Unix epoch.
-pub(in super::super) fn since_epoch(time: SystemTime) -> Duration {
+fn since_epoch(time: SystemTime) -> Duration {
     time.duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Milliseconds from `earlier` to `later`; negative when it was the other way round.
-pub(in super::super) fn millis_between(earlier: Duration, later: Duration) -> i128 {
+fn millis_between(earlier: Duration, later: Duration) -> i128 {
     let whole = |time: Duration| i128::try_from(time.as_millis()).unwrap_or(i128::MAX);
     whole(later) - whole(earlier)
 }
