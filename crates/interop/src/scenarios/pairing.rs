@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use windlass::{
-    DeviceIdentity, DeviceTokenStore as _, Gateway, GatewaySpec, Header, LineState, Windlass,
+    DeviceIdentity, DeviceTokenStore as _, Gateway, GatewaySpec, Header, LineState, LineStatus, Windlass,
     protocol::{ClientId, ClientInfo, ClientMode},
 };
 
@@ -61,7 +61,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     })?;
     bench.ask("device.pair.approve", json!({"requestId": request})).await?;
     guest.reconnect_now().await?;
-    wait_status(&guest, "the paired line", AT_ONCE, |status| status.is_up()).await?;
+    wait_status(&guest, "the paired line", AT_ONCE, LineStatus::is_up).await?;
     check(tokens.load(guest.id()).is_some(), || {
         "no device token was kept after the approval".to_owned()
     })?;

@@ -66,7 +66,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         .finish();
     // The lines run on this thread here, so that its own subscriber sees all they log.
     let guard = tracing::subscriber::set_default(subscriber);
-    let lived = LocalSet::new().run_until(whole_life(ctx)).await;
+    let lived = LocalSet::new().run_until(Box::pin(whole_life(ctx))).await;
     drop(guard);
     let (secrets, shown) = lived?;
     let text = log.text();
@@ -98,22 +98,22 @@ async fn whole_life(ctx: &Ctx) -> Result<(Vec<(&'static str, String)>, String), 
     run_turn(&bench, &mut stream, "agent:main:secrets", MESSAGE, TURN).await?;
     let token = bench.real.token().expose_secret().to_owned();
     let unknown = bench.gateway.call("no.such.method", json!({"token": token})).await;
-    let mut shown = format!("{unknown:?}");
+    let mut shown = vec![format!("{unknown:?}")];
     bench.real.kill().await?;
     bench.real.start_again().await?;
     let up = bench.wait_up().await?;
-    shown.push_str(&format!("{up:?} {:?} {:?}", bench.windlass, bench.gateway));
+    shown.push(format!("{up:?} {:?} {:?}", bench.windlass, bench.gateway));
     let device_token = tokens.load(bench.gateway.id()).map(|token| token.expose().to_owned());
     let mut wrong = spec(&bench.real, "line")?;
     wrong.token = Some(Secret::new(WRONG));
     wrong.device = Some(Arc::new(DeviceIdentity::from_seed([43; 32])));
-    shown.push_str(&format!("{wrong:?}"));
+    shown.push(format!("{wrong:?}"));
     // Or the device token that is kept would connect in place of the wrong one.
     tokens.clear(bench.gateway.id())?;
     bench.windlass.update(wrong).await?;
     let is_paused = |state: &LineState| matches!(state, LineState::Paused { .. });
     let paused = wait_status(&bench.gateway, "the pause", UP, |status| is_paused(&status.state)).await?;
-    shown.push_str(&format!("{paused:?}"));
+    shown.push(format!("{paused:?}"));
     bench.finish().await?;
     let mut secrets = vec![
         ("token", token),
@@ -123,7 +123,7 @@ async fn whole_life(ctx: &Ctx) -> Result<(Vec<(&'static str, String)>, String), 
     ];
     let device_token = device_token.ok_or_else(|| Failure::new("no device token was issued"))?;
     secrets.push(("device token", device_token));
-    Ok((secrets, shown))
+    Ok((secrets, shown.concat()))
 }
 
 /// The private key as it stands in a device file.

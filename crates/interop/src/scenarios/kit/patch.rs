@@ -33,7 +33,7 @@ pub(in super::super) async fn patch_config(bench: &Bench, change: &Value) -> Res
             Ok(answer) => return Ok(Patched::Done(Some(answer.decode()?))),
             Err(CallError::OutcomeUnknown(unknown)) => last = unknown.to_string(),
             Err(CallError::Rejected(rejected)) if rejected.error.message.contains("config changed since") => {
-                last = rejected.error.message.clone();
+                last.clone_from(&rejected.error.message);
             }
             Err(CallError::Rejected(rejected)) if rejected.error.class() == ErrorClass::Rejected => {
                 return Ok(Patched::Refused(rejected.error.to_string()));
