@@ -75,6 +75,8 @@ pub(super) fn environment(
         ("NODE_COMPILE_CACHE", cache.join("node-compile-cache").into()),
         ("LANG", "C.UTF-8".into()),
         ("NO_COLOR", "1".into()),
+        // 2026.4.15 starts a helper through npx: nothing is to be installed by a running gateway.
+        ("npm_config_offline", "true".into()),
         ("OPENCLAW_STATE_DIR", state_dir.into()),
         ("OPENCLAW_CONFIG_PATH", config_file.into()),
         ("OPENCLAW_EXEC_SHELL_SNAPSHOT", "0".into()),
