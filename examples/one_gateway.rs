@@ -24,8 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     spec.device = Some(Arc::new(DeviceIdentity::from_seed([7; 32])));
     let gateway = windlass.add(spec).await?;
 
-    let status = gateway.wait_until_up(Duration::from_secs(5)).await;
-    let status = status.map_err(|down| format!("the line is {}: {:?}", down.state, down.last_error))?;
+    let status = gateway.wait_until_up(Duration::from_secs(5)).await?;
     println!(
         "{} is up: release {}, protocol {}",
         gateway.id(),

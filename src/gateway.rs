@@ -26,6 +26,23 @@ pub struct Gateway {
     line: Arc<Line>,
 }
 
+/// A line that was waited for is not up.
+#[derive(Debug, Clone, thiserror::Error)]
+pub struct NotUp {
+    /// The line's status at the end of the wait.
+    pub status: Box<LineStatus>,
+}
+
+impl fmt::Display for NotUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the line to {} is {}", self.status.id, self.status.state)?;
+        match self.status.current_error() {
+            Some(error) => write!(f, ": {}", error.advice),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Gateway {
     pub(crate) const fn new(inner: Arc<Inner>, shard: usize, line: Arc<Line>) -> Self {
         Self { inner, shard, line }
@@ -36,7 +53,7 @@ impl Gateway {
         self.line.id()
     }
 
-    /// Prepares a call; it is made when it is awaited.
+    /// Prepares a call; it is made when it is awaited (`.into_future()` makes a future of it, for `join_all` and the like).
     ///
     /// `params` is anything that serialises to what the method takes; `()` leaves them out.
     ///
@@ -83,16 +100,23 @@ impl Gateway {
         self.line.status()
     }
 
-    /// Waits until the line is up; the status is the one that was seen last, up or not.
+    /// Waits until the line is up.
+    ///
+    /// To wait for a line to come *back*, wait on [`status`](Self::status) for a newer `generation`: a watch shows only
+    /// the latest state, and an outage can be shorter than a look.
     ///
     /// # Errors
-    /// The status, when the line is not up within `within` or closed for good.
-    pub async fn wait_until_up(&self, within: Duration) -> Result<LineStatus, Box<LineStatus>> {
+    /// [`NotUp`], when the line is not up within `within` or closed for good. It goes on trying all the same.
+    pub async fn wait_until_up(&self, within: Duration) -> Result<LineStatus, NotUp> {
         let mut status = self.status();
         // A line that is closed drops its end of the watch, which ends the wait with its last status.
         let _ = tokio::time::timeout(within, status.wait_for(LineStatus::is_up)).await;
         let last = status.borrow().clone();
-        if last.is_up() { Ok(last) } else { Err(Box::new(last)) }
+        if last.is_up() {
+            Ok(last)
+        } else {
+            Err(NotUp { status: Box::new(last) })
+        }
     }
 
     /// Tries a line that waits for its next attempt now, from the foot of its backoff.

@@ -3,10 +3,12 @@
 //! Both are private files: mode 0600 in a folder of mode 0700, written whole or not at all, and never replaced when what
 //! is there can't be read. A damaged identity that is silently replaced costs a new pairing on every gateway.
 
+mod default_identity;
 mod device_file;
 mod file_tokens;
 mod private_file;
 
+pub use default_identity::{DefaultIdentityError, load_default};
 pub use device_file::{
     DevicePathError, IDENTITY_PATH_VARIABLE, IdentityError, IdentityProblem, default_identity_path, load_or_create,
 };

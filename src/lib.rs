@@ -10,11 +10,11 @@ mod runtime;
 pub mod cli;
 
 pub use call::{Call, DEFAULT_TIMEOUT, ReplyError};
-pub use gateway::{EVENT_QUEUE, Gateway};
+pub use gateway::{EVENT_QUEUE, Gateway, NotUp};
 pub use request::TypedCall;
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
-pub use windlass_actors::line::{LineError, LineState, LineStatus};
+pub use windlass_actors::line::{LineError, LineErrorKind, LineState, LineStatus};
 pub use windlass_actors::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
 pub use windlass_actors::transport;
 pub use windlass_actors::{
@@ -24,5 +24,6 @@ pub use windlass_actors::{
 pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;
 pub use windlass_protocol::{
-    CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, RetryPolicy, Secret, TimedOut,
+    CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, RetryPolicy, Secret,
+    TimedOut,
 };

@@ -26,7 +26,7 @@ pub mod transport;
 
 pub use clock::{Clock, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
-pub use line::{Line, LineEnds, LineError, LineState, LineStatus, OutgoingCall};
+pub use line::{Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, OutgoingCall};
 pub use machine::{Machine, MachineConfig, MachineHandle};
 pub use registry::{Inspection, RegistryError};
 pub use routing::{Event, EventFilter, LineEvent, Marker, Subscription};

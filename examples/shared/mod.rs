@@ -45,12 +45,7 @@ pub(crate) async fn lines(real: Option<&str>) -> Result<(Windlass, Vec<SimGatewa
         let mut spec = GatewaySpec::new(GatewayId::new(name)?, Endpoint::parse(&sim.url())?);
         spec.token = Some(Secret::new("secret"));
         spec.device = Some(Arc::new(DeviceIdentity::from_seed([7; 32])));
-        windlass
-            .add(spec)
-            .await?
-            .wait_until_up(DRAIN)
-            .await
-            .map_err(|down| format!("{down:?}"))?;
+        windlass.add(spec).await?.wait_until_up(DRAIN).await?;
         sims.push(sim);
     }
     Ok((windlass, sims))
@@ -66,7 +61,7 @@ pub(crate) fn health(windlass: &Windlass) -> (bool, Value) {
     let rows: Vec<Value> = statuses
         .iter()
         .map(|status| {
-            let error = status.last_error.as_ref().filter(|_| !status.is_up());
+            let error = status.current_error();
             json!({
                 "id": status.id,
                 "state": status.state.name(),

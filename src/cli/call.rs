@@ -12,8 +12,9 @@ use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure, advice_on_call, of_call};
 use super::output::Output;
-use super::session::{self, Patience, Target};
+use super::session::{self, Patience};
 use super::text;
+use crate::GatewaySpec;
 use crate::{Call, Gateway};
 
 /// Call a method of a gateway and print its answer
@@ -70,7 +71,7 @@ enum End {
 
 async fn make(
     gateway: &Gateway,
-    target: &Target,
+    target: &GatewaySpec,
     args: &CallArgs,
     params: &RawJson,
     timeout: Duration,
@@ -91,7 +92,7 @@ async fn make(
         } else {
             NotSent::NotReady { waited }
         };
-        return down(target, gateway, not_sent.into()).await;
+        return down(target, gateway, not_sent.into());
     }
     match call(gateway, args, params)
         .timeout(timeout.saturating_sub(waited))
@@ -103,7 +104,7 @@ async fn make(
                 let advice = advice_on_call(&error);
                 End::Error(error, exit, advice)
             }
-            None => down(target, gateway, error).await,
+            None => down(target, gateway, error),
         },
     }
 }
@@ -123,9 +124,9 @@ fn call(gateway: &Gateway, args: &CallArgs, params: &RawJson) -> Call {
 }
 
 /// The line's own trouble tells more than that the call was not sent.
-async fn down(target: &Target, gateway: &Gateway, error: CallError) -> End {
+fn down(target: &GatewaySpec, gateway: &Gateway, error: CallError) -> End {
     let status = gateway.status().borrow().clone();
-    match session::why_down(target, &status).await {
+    match session::why_down(target, &status) {
         Failure::Told(Exit::Ok, _) | Failure::Output(_) => {
             let advice = Advice::new(error.to_string(), "Repeat it: the line is up now.");
             End::Error(error, Exit::Unreachable, advice)

@@ -14,8 +14,6 @@ mod report;
 mod rights;
 mod steps;
 
-use std::time::Duration;
-
 use clap::Args;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -25,10 +23,8 @@ use self::steps::Findings;
 use super::args::Global;
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::session::{self, Setup, Target, Tokens};
-
-/// How long the look whether a gateway greets at all may take.
-const GREETING_LIMIT: Duration = Duration::from_secs(5);
+use super::session::{self, Setup, Tokens};
+use crate::GatewaySpec;
 
 /// Connect step by step and say what is wrong, and what to do
 ///
@@ -58,7 +54,7 @@ pub(super) async fn run(global: &Global, _: DoctorArgs, output: &Output) -> Resu
 }
 
 /// Goes through all steps until one fails.
-async fn examine(target: &Target, tokens: &Tokens) -> Findings {
+async fn examine(target: &GatewaySpec, tokens: &Tokens) -> Findings {
     let mut findings = Findings::default();
     // What stopped it stands in the findings.
     let _ = walk(target, tokens, &mut findings).await;
@@ -68,7 +64,7 @@ async fn examine(target: &Target, tokens: &Tokens) -> Findings {
 /// A step failed, and is written down.
 struct Stopped;
 
-async fn walk(target: &Target, tokens: &Tokens, findings: &mut Findings) -> Result<(), Stopped> {
+async fn walk(target: &GatewaySpec, tokens: &Tokens, findings: &mut Findings) -> Result<(), Stopped> {
     let mut login = Login::new(target, tokens);
     let mut connected = loop {
         let socket = dial::dial(target, findings).await?;
@@ -79,14 +75,4 @@ async fn walk(target: &Target, tokens: &Tokens, findings: &mut Findings) -> Resu
     let checked = rights::check(target, &mut connected, findings).await;
     connected.close().await;
     checked
-}
-
-/// Whether a gateway answers there, up to its challenge: no login is made.
-pub(super) async fn greets(target: &Target) -> bool {
-    let mut findings = Findings::default();
-    let greeting = async {
-        let mut socket = dial::dial(target, &mut findings).await.ok()?;
-        login::challenge(&mut socket).await.ok()
-    };
-    matches!(tokio::time::timeout(GREETING_LIMIT, greeting).await, Ok(Some(())))
 }

@@ -15,9 +15,9 @@ use super::args::Global;
 use super::config::{Choice, DeviceChoice, Environment, GatewayConfig, Timeouts, select};
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::{doctor, text};
+use super::text;
 use crate::identity::{FileTokens, default_identity_path, load_or_create};
-use crate::{Gateway, LineState, LineStatus, Windlass};
+use crate::{Gateway, LineErrorKind, LineState, LineStatus, Windlass};
 
 /// How long a line may take to recover from a first failed attempt before it counts as down. Some gateways refuse the
 /// first attempt by design: 2026.1.30 takes the older signature only, and says so by refusing the newer one.
@@ -26,18 +26,10 @@ const GRACE: Duration = Duration::from_millis(1500);
 /// How long calls under way are waited for at the end.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// One gateway, with all that is needed to connect to it.
-#[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) spec: GatewaySpec,
-    /// The spec's headers by name, for whoever makes the upgrade by hand.
-    pub(super) headers: Vec<(String, Secret)>,
-}
-
 /// Everything that flags, environment and file say.
 #[derive(Debug)]
 pub(super) struct Setup {
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Vec<GatewaySpec>,
     pub(super) timeouts: Timeouts,
     pub(super) tokens: Tokens,
 }
@@ -95,8 +87,7 @@ pub(super) fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure
     let mut targets = Vec::new();
     for gateway in selected.gateways {
         let device = identities.of(&gateway, &environment)?;
-        let (spec, headers) = gateway.into_spec(device, &environment)?;
-        targets.push(Target { spec, headers });
+        targets.push(gateway.into_spec(device, &environment)?);
     }
     let tokens = match identities.first {
         Some(path) => Tokens::File(FileTokens::beside(&path)?),
@@ -110,7 +101,7 @@ pub(super) fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure
 }
 
 /// As [`prepare`], for commands that work with one gateway.
-pub(super) fn prepare_one(global: &Global, output: &Output) -> Result<(Target, Timeouts, Tokens), Failure> {
+pub(super) fn prepare_one(global: &Global, output: &Output) -> Result<(GatewaySpec, Timeouts, Tokens), Failure> {
     let Setup {
         mut targets,
         timeouts,
@@ -119,11 +110,7 @@ pub(super) fn prepare_one(global: &Global, output: &Output) -> Result<(Target, T
     match (targets.pop(), targets.is_empty()) {
         (Some(target), true) => Ok((target, timeouts, tokens)),
         (last, _) => {
-            let ids: Vec<_> = targets
-                .iter()
-                .chain(&last)
-                .map(|target| target.spec.id.as_str())
-                .collect();
+            let ids: Vec<_> = targets.iter().chain(&last).map(|target| target.id.as_str()).collect();
             Err(Failure::Told(
                 Exit::Usage,
                 Advice::new(
@@ -187,11 +174,11 @@ impl Identities {
 }
 
 /// Windlass with a line to every target, in their order.
-pub(super) async fn open(targets: &[Target], tokens: Tokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
+pub(super) async fn open(targets: &[GatewaySpec], tokens: Tokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
     let windlass = Windlass::builder().device_tokens(tokens).start()?;
     let mut gateways = Vec::new();
     for target in targets {
-        gateways.push(windlass.add(target.spec.clone()).await?);
+        gateways.push(windlass.add(target.clone()).await?);
     }
     Ok((windlass, gateways))
 }
@@ -239,19 +226,20 @@ fn ended(status: &LineStatus) -> bool {
     )
 }
 
-/// The exit code of a line that is not up. A line pauses for a gateway that refuses us and for an address where no
-/// gateway is; which of them it is shows a connection up to the gateway's challenge, without another login.
-pub(super) async fn exit_of(target: &Target, status: &LineStatus) -> Exit {
-    match status.state {
-        LineState::Up { .. } => Exit::Ok,
-        LineState::Paused { .. } if doctor::greets(target).await => Exit::Refused,
+/// The exit code that a line's state stands for.
+pub(super) fn exit_of(status: &LineStatus) -> Exit {
+    if status.is_up() {
+        return Exit::Ok;
+    }
+    match status.last_error.as_ref().map(|error| error.kind) {
+        Some(LineErrorKind::Refused) => Exit::Refused,
         _ => Exit::Unreachable,
     }
 }
 
 /// Why a line is not up.
-pub(super) async fn why_down(target: &Target, status: &LineStatus) -> Failure {
-    let exit = exit_of(target, status).await;
+pub(super) fn why_down(target: &GatewaySpec, status: &LineStatus) -> Failure {
+    let exit = exit_of(status);
     let id = &status.id;
     let advice = match &status.last_error {
         Some(error) => Advice::new(
@@ -259,11 +247,8 @@ pub(super) async fn why_down(target: &Target, status: &LineStatus) -> Failure {
             error.advice.next_step.clone(),
         ),
         None => Advice::new(
-            format!("{id}: no connection to {} in time", target.spec.endpoint),
-            format!(
-                "Look what takes so long: windlass doctor --url {}",
-                target.spec.endpoint
-            ),
+            format!("{id}: no connection to {} in time", target.endpoint),
+            format!("Look what takes so long: windlass doctor --url {}", target.endpoint),
         ),
     };
     Failure::Told(exit, advice)

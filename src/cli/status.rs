@@ -13,8 +13,9 @@ use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
 use super::output::{Output, Redraw};
-use super::session::{self, Patience, Setup, Target};
+use super::session::{self, Patience, Setup};
 use super::text::millis;
+use crate::GatewaySpec;
 use crate::{Gateway, LineStatus};
 
 /// How often a live table is drawn when nothing happens, to keep its times right.
@@ -54,7 +55,12 @@ pub(super) async fn run(global: &Global, args: StatusArgs, output: &Output) -> R
     ended
 }
 
-async fn once(targets: &[Target], gateways: &[Gateway], limit: Duration, output: &Output) -> Result<Exit, Failure> {
+async fn once(
+    targets: &[GatewaySpec],
+    gateways: &[Gateway],
+    limit: Duration,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let settled = join_all(
         gateways
             .iter()
@@ -71,15 +77,11 @@ async fn once(targets: &[Target], gateways: &[Gateway], limit: Duration, output:
     } else {
         output.line(&table::lines(&statuses, TokioClock::start().wall(), usize::MAX).join("\n"))?;
     }
-    let exits = targets
-        .iter()
-        .zip(&statuses)
-        .map(|(target, status)| session::exit_of(target, status));
-    Ok(join_all(exits).await.into_iter().max().unwrap_or(Exit::Ok))
+    Ok(statuses.iter().map(session::exit_of).max().unwrap_or(Exit::Ok))
 }
 
 /// Runs until it is interrupted.
-async fn watch(targets: &[Target], gateways: &[Gateway], output: &Output) -> Result<Exit, Failure> {
+async fn watch(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output) -> Result<Exit, Failure> {
     let clock = TokioClock::start();
     let mut lines: Vec<_> = gateways.iter().map(Gateway::status).collect();
     let mut redraw = Redraw::default();
@@ -109,10 +111,10 @@ async fn watch(targets: &[Target], gateways: &[Gateway], output: &Output) -> Res
     }
 }
 
-fn as_json(target: &Target, status: &LineStatus) -> Value {
+fn as_json(target: &GatewaySpec, status: &LineStatus) -> Value {
     json!({
         "gateway": status.id,
-        "url": target.spec.endpoint.to_string(),
+        "url": target.endpoint.to_string(),
         "state": status.state.name(),
         "sinceMs": millis(status.since),
         "generation": status.generation,

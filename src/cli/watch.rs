@@ -15,8 +15,9 @@ use windlass_protocol::{EventKeys, GatewayId};
 use super::args::Global;
 use super::exit::{Exit, Failure};
 use super::output::{BAD, DIM, GOOD, Output, WARN};
-use super::session::{self, Setup, Target};
+use super::session::{self, Setup};
 use super::text::{escaped, millis, time_of_day};
+use crate::GatewaySpec;
 use crate::{Gateway, LineState, LineStatus};
 
 /// Longest payload shown on a line, in characters; `--json` shows all of it.
@@ -95,7 +96,7 @@ fn filter(args: &WatchArgs) -> EventFilter {
 }
 
 /// Tells on stderr why lines are down; ends when every line waits for a person.
-async fn all_lost(targets: &[Target], gateways: &[Gateway], output: &Output) -> Failure {
+async fn all_lost(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output) -> Failure {
     let mut lines: Vec<Receiver<LineStatus>> = gateways.iter().map(Gateway::status).collect();
     let mut told: Vec<Option<String>> = vec![None; lines.len()];
     loop {
@@ -108,7 +109,7 @@ async fn all_lost(targets: &[Target], gateways: &[Gateway], output: &Output) -> 
             && let (Some(target), Some(line)) = (targets.first(), lines.first())
         {
             let status = line.borrow().clone();
-            return session::why_down(target, &status).await;
+            return session::why_down(target, &status);
         }
         let changed = lines.iter_mut().map(|line| Box::pin(line.changed()));
         if select_all(changed).await.0.is_err() {

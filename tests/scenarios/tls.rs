@@ -144,7 +144,7 @@ async fn another_certificate_than_the_pinned_one_pauses_the_line_and_shows_its_f
             advice,
             format!(
                 "The gateway shows another certificate than the pinned one: {}. If the gateway's certificate was \
-                 renewed, compare the fingerprint with it and pin the new one; otherwise somebody may stand in between.",
+                 renewed, compare the fingerprint on its host and pin the new one; otherwise somebody may stand in between.",
                 front.fingerprint
             )
         );
@@ -162,11 +162,15 @@ async fn a_self_signed_certificate_without_a_pin_pauses_the_line() {
         let bench = front.line(sim, TlsPolicy::SystemRoots).await;
         let (state, advice) = refused(&bench).await;
         assert_eq!(state, "paused");
+        if advice.contains("no readable root certificates") {
+            eprintln!("skipped: this machine has no root certificates");
+            return;
+        }
         assert!(
-            advice.starts_with("The gateway's certificate is not trusted: "),
+            advice.starts_with("The gateway's certificate is not trusted ("),
             "{advice}"
         );
-        assert!(advice.contains("or pin its SHA-256 fingerprint"), "{advice}");
+        assert!(advice.contains(&front.fingerprint.to_string()), "{advice}");
         assert_eq!(
             bench.sim.journal().connect_attempts(),
             0,
@@ -284,8 +288,8 @@ async fn a_server_that_takes_connections_and_says_nothing_is_given_up_after_the_
         assert_eq!((state, start.elapsed().as_secs()), ("waiting", 15));
         assert_eq!(
             advice,
-            "The WebSocket upgrade took longer than 15 s. Check that the URL is the gateway's own address and port, \
-             and that no proxy in between swallows WebSockets."
+            "The WebSocket upgrade took longer than 15 s. The gateway's process hangs, or the port belongs to something \
+             else: look at it on its host."
         );
         bench.finish().await;
     })

@@ -33,10 +33,7 @@ pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exi
         .await
         .map_err(Exit::Dial)?;
     let pulse = Pulse::default();
-    let query = spec.token.as_ref().filter(|_| spec.token_in_query);
-    let mut socket = upgrade(io, pulse.clone(), &spec.endpoint, &spec.headers, query)
-        .await
-        .map_err(Exit::Upgrade)?;
+    let mut socket = upgrade(io, pulse.clone(), &spec).await.map_err(Exit::Upgrade)?;
     let hello = shake_hands(line, &mut socket).await?;
     let session = begin(line, hello);
     Ok(Established { socket, session, pulse })

@@ -1,12 +1,13 @@
 //! How a connection ended, and what that means.
 
-use std::error::Error;
 use std::time::Duration;
 
 use windlass_protocol::connection::HandshakeFault;
-use windlass_protocol::{Advice, Advise as _, CloseReason, ConnectRefusal, Pause};
+use windlass_protocol::{Advice, Advise as _, CloseClass, CloseReason, ConnectRefusal, ErrorClass, Pause, UpgradeKind};
 
-use crate::transport::{DialError, TlsFault, UpgradeError};
+use crate::line::LineErrorKind;
+
+use crate::transport::{DialError, TlsFault, UpgradeError, sentence};
 
 /// The end of one incarnation of a connection's actor.
 #[derive(Debug)]
@@ -52,26 +53,55 @@ impl Exit {
 
     /// Whether the gateway said that it restarts.
     pub(crate) fn announces_restart(&self) -> bool {
-        matches!(self, Self::Closed(reason) if reason.class() == windlass_protocol::CloseClass::ServiceRestart)
+        matches!(self, Self::Closed(reason) if reason.class() == CloseClass::ServiceRestart)
     }
 
-    /// What to tell an operator.
-    pub(crate) fn advice(&self) -> Option<Advice> {
-        Some(match self {
-            Self::Stopped => return None,
+    /// What to tell an operator; nothing where the end was asked for.
+    pub(crate) fn report(&self) -> Option<(LineErrorKind, Advice)> {
+        if matches!(self, Self::Stopped) {
+            None
+        } else {
+            Some((self.kind(), self.advice()))
+        }
+    }
+
+    fn kind(&self) -> LineErrorKind {
+        match self {
+            Self::Panicked(_) => LineErrorKind::Fault,
+            Self::Upgrade(UpgradeError::NotWebSocket(_))
+            | Self::Dial(DialError::Tls(TlsFault::Protocol(_) | TlsFault::Broken(_))) => LineErrorKind::WrongAddress,
+            Self::Dial(DialError::Tls(_)) => LineErrorKind::Untrusted,
+            Self::Upgrade(UpgradeError::Refused(refusal)) => match refusal.kind {
+                UpgradeKind::Unauthorized | UpgradeKind::Forbidden | UpgradeKind::ProxyNotTrusted => {
+                    LineErrorKind::Refused
+                }
+                _ if refusal.class() == ErrorClass::Transient => LineErrorKind::Busy,
+                _ => LineErrorKind::WrongAddress,
+            },
+            Self::Refused(refusal) => match refusal.pause() {
+                Pause::Retry { .. } => LineErrorKind::Busy,
+                Pause::SlowPoll { .. } => LineErrorKind::Refused,
+            },
+            Self::Handshake(HandshakeFault::Protocol(_) | HandshakeFault::Credentials(_)) => LineErrorKind::Refused,
+            Self::Closed(reason) if !reason.can_reconnect() => LineErrorKind::Refused,
+            Self::Closed(reason) if reason.class() == CloseClass::StartingUp => LineErrorKind::Busy,
+            _ => LineErrorKind::Unreachable,
+        }
+    }
+
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Stopped => Advice::new("The line was closed.", "Nothing to do: it was asked for."),
             Self::Refused(refusal) => refusal.advice(),
             Self::Closed(reason) => {
                 let advice = reason.class().advice();
-                Advice::new(format!("{} ({reason})", advice.summary), advice.next_step)
+                let summary = advice.summary.trim_end_matches('.');
+                Advice::new(format!("{summary}: {reason}."), advice.next_step)
             }
-            Self::Upgrade(UpgradeError::Refused(refusal)) => refusal.advice(),
-            Self::Upgrade(error) => Advice::new(
-                with_sources(error),
-                "Check that the URL is the gateway's own address and port, and that no proxy in between swallows WebSockets.",
-            ),
-            Self::Dial(error) => Advice::new(with_sources(error), dial_step(error)),
+            Self::Upgrade(error) => error.advice(),
+            Self::Dial(error) => error.advice(),
             Self::Handshake(fault) => Advice::new(
-                with_sources(fault),
+                sentence(fault),
                 "Check that the address is an OpenClaw gateway's and that it is not overloaded; its log says more.",
             ),
             Self::Lost(why) => Advice::new(
@@ -86,7 +116,7 @@ impl Exit {
                 format!("The connection's actor panicked: {message}."),
                 "This is a bug in Windlass: please report it with the log around this line. The line restarts by itself.",
             ),
-        })
+        }
     }
 }
 
@@ -98,37 +128,4 @@ fn pause_of_dial(error: &DialError) -> Pause {
         DialError::Tls(TlsFault::Protocol(_)) => Pause::WRONG_PLACE,
         DialError::Tls(_) => Pause::PERSON,
     }
-}
-
-fn dial_step(error: &DialError) -> &'static str {
-    match error {
-        DialError::Dns(_) => "Check the host name in the gateway's URL and this machine's name resolution.",
-        DialError::Tls(TlsFault::PinMismatch { .. }) => {
-            "If the gateway's certificate was renewed, compare the fingerprint with it and pin the new one; otherwise somebody may stand in between."
-        }
-        DialError::Tls(TlsFault::Untrusted(_)) => {
-            "Have the certificate signed by a root that this machine trusts, or pin its SHA-256 fingerprint."
-        }
-        DialError::Tls(TlsFault::NoRoots) => "Install the system's CA certificates, or pin the gateway's fingerprint.",
-        DialError::Tls(_) => {
-            "Check whether the gateway speaks TLS on that port: without TLS the URL begins with ws://."
-        }
-        DialError::Tcp(_) | DialError::Timeout { .. } => {
-            "Check that the gateway runs and listens on that address and port, and that no firewall is in between."
-        }
-    }
-}
-
-/// An error and all that caused it, as one sentence.
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    if let Some(first) = text.get(..1) {
-        text = format!("{}{}.", first.to_uppercase(), &text[1..]);
-    }
-    text
 }

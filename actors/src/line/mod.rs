@@ -26,7 +26,7 @@ pub(crate) use call::Reply;
 pub(crate) use desk::{Desk, hold};
 pub(crate) use memory::Memory;
 pub(crate) use status::StatusCell;
-pub use status::{LineError, LineState, LineStatus};
+pub use status::{LineError, LineErrorKind, LineState, LineStatus};
 
 use crate::clock::Clock;
 use crate::routing::{EventFilter, Router, Subscription};

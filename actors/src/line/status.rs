@@ -75,8 +75,26 @@ impl LineState {
 
 impl fmt::Display for LineState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.pad(self.name())
     }
+}
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LineErrorKind {
+    /// The gateway could not be reached, or the connection to it broke.
+    Unreachable,
+    /// Something is reached that is no gateway, or not in this way.
+    WrongAddress,
+    /// The other side could not prove who it is.
+    Untrusted,
+    /// The gateway does not let us in: token, pairing, signature, protocol.
+    Refused,
+    /// The gateway starts, drains, or has had enough for now.
+    Busy,
+    /// A bug of ours.
+    Fault,
 }
 
 /// What went wrong last, and what to do about it. Holds no secret.
@@ -84,6 +102,8 @@ impl fmt::Display for LineState {
 pub struct LineError {
     /// When it happened.
     pub at: SystemTime,
+    /// What kind of thing it was.
+    pub kind: LineErrorKind,
     /// What happened and what to do next.
     pub advice: Advice,
 }
@@ -101,7 +121,8 @@ pub struct LineStatus {
     pub generation: Generation,
     /// The gateway as it last introduced itself; stays while the line is down.
     pub hello: Option<Arc<HelloOk>>,
-    /// What went wrong last; stays after the line is up again, for the record.
+    /// What went wrong last; stays after the line is up again, for the record. See
+    /// [`current_error`](Self::current_error).
     pub last_error: Option<LineError>,
 }
 
@@ -109,6 +130,11 @@ impl LineStatus {
     /// Whether calls go through.
     pub const fn is_up(&self) -> bool {
         matches!(self.state, LineState::Up { .. })
+    }
+
+    /// Why calls don't go through just now; nothing while they do.
+    pub const fn current_error(&self) -> Option<&LineError> {
+        if self.is_up() { None } else { self.last_error.as_ref() }
     }
 
     /// The protocol that was agreed on.
@@ -143,15 +169,15 @@ impl StatusCell {
     }
 
     /// The one way to another state: also the log's line and the watchers' wake-up.
-    pub(crate) fn transition(&self, state: LineState, error: Option<Advice>) {
+    pub(crate) fn transition(&self, state: LineState, error: Option<(LineErrorKind, Advice)>) {
         let now = self.clock.wall();
         self.sender.send_modify(|status| {
             if let LineState::Up { hello } = &state {
                 status.generation = status.generation.next();
                 status.hello = Some(Arc::clone(hello));
             }
-            if let Some(advice) = error {
-                status.last_error = Some(LineError { at: now, advice });
+            if let Some((kind, advice)) = error {
+                status.last_error = Some(LineError { at: now, kind, advice });
             }
             let from = std::mem::replace(&mut status.state, state);
             status.since = now;

@@ -65,8 +65,8 @@ mod tests {
         let mut intensity = Intensity::default();
         let policy = IntensityPolicy::default();
         let mut rng = StdRng::seed_from_u64(1);
-        let decide = |exit| super::decide(exit, now, None, &mut backoff, (&mut intensity, &policy), &mut rng);
-        exits.iter().map(decide).collect()
+        let one = |exit| decide(exit, now, None, &mut backoff, (&mut intensity, &policy), &mut rng);
+        exits.iter().map(one).collect()
     }
 
     fn refused(error: serde_json::Value) -> Exit {

@@ -149,7 +149,7 @@ impl Supervisor {
                 },
             ),
         };
-        line.status.transition(state, exit.advice());
+        line.status.transition(state, exit.report());
         self.wait_until(now + delay).await
     }
 

@@ -23,7 +23,8 @@ impl Pulse {
 ///
 /// Bytes, not frames: an answer of 20 MB over a slow line takes minutes to become a frame, and WebSocket pings never
 /// become one, but both show that the gateway lives.
-pub(crate) struct Metered<S> {
+#[derive(Debug)]
+pub struct Metered<S> {
     inner: S,
     pulse: Pulse,
 }

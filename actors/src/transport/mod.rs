@@ -1,5 +1,6 @@
 //! Getting a byte stream to a gateway, and a WebSocket over it.
 
+mod advice;
 mod meter;
 mod tcp;
 mod tls;
@@ -16,11 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::Endpoint;
 
-pub(crate) use meter::{Metered, Pulse};
+pub(crate) use advice::sentence;
+pub use meter::Metered;
+pub(crate) use meter::Pulse;
 pub use tcp::TcpConnector;
 pub use tls::{Fingerprint, InvalidFingerprint, TlsFault, TlsPolicy};
-pub use websocket::{Header, UpgradeError};
-pub(crate) use websocket::{Socket, upgrade};
+pub(crate) use websocket::upgrade;
+pub use websocket::{Header, InvalidHeader, Socket, UpgradeError, open_websocket};
+
 
 /// A byte stream to a gateway, encrypted already where it has to be.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}

@@ -5,6 +5,7 @@ use std::io;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -90,8 +91,13 @@ pub enum TlsFault {
         found: Fingerprint,
     },
     /// The certificate can't be trusted by the system's roots.
-    #[error("the gateway's certificate is not trusted: {0}")]
-    Untrusted(String),
+    #[error("the gateway's certificate is not trusted ({why}); its fingerprint is {found}")]
+    Untrusted {
+        /// Why not.
+        why: String,
+        /// The fingerprint that was shown.
+        found: Fingerprint,
+    },
     /// This machine has no root certificates.
     #[error("this machine has no readable root certificates")]
     NoRoots,
@@ -136,7 +142,10 @@ impl TlsClient {
             .get_or_init(|| {
                 let mut roots = RootCertStore::empty();
                 roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                (!roots.is_empty()).then(|| Arc::new(builder().with_root_certificates(roots).with_no_client_auth()))
+                let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+                    .build()
+                    .ok()?;
+                Some(config_with(Believe::Roots(roots)))
             })
             .clone()
     }
@@ -173,27 +182,35 @@ fn fault(error: io::Error) -> TlsFault {
         .map(|error| *error)
     {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
-            match other.0.downcast_ref::<PinMismatch>() {
-                Some(mismatch) => TlsFault::PinMismatch { found: mismatch.0 },
-                None => TlsFault::Untrusted(other.to_string()),
+            match other.0.downcast_ref::<Disbelief>() {
+                Some(Disbelief { found, why: None }) => TlsFault::PinMismatch { found: *found },
+                Some(Disbelief { found, why: Some(why) }) => TlsFault::Untrusted {
+                    why: why.to_string(),
+                    found: *found,
+                },
+                None => TlsFault::Protocol(other.to_string()),
             }
         }
-        Some(rustls::Error::InvalidCertificate(why)) => TlsFault::Untrusted(why.to_string()),
         Some(other) => TlsFault::Protocol(other.to_string()),
         None => TlsFault::Broken(kind),
     }
 }
 
 /// Whom a [`Verifier`] believes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Believe {
+    Roots(Arc<WebPkiServerVerifier>),
     Pinned(Fingerprint),
     Anyone,
 }
 
+/// A certificate that was not believed; without a reason it is only not the pinned one.
 #[derive(Debug, thiserror::Error)]
-#[error("certificate {0} is not the pinned one")]
-struct PinMismatch(Fingerprint);
+#[error("certificate {found} is not believed")]
+struct Disbelief {
+    found: Fingerprint,
+    why: Option<rustls::Error>,
+}
 
 /// Checks the certificate by our own rule, and always that the other side holds its key.
 #[derive(Debug)]
@@ -206,19 +223,21 @@ impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let found = Fingerprint::of(end_entity);
-        match self.believe {
-            Believe::Pinned(pin) if pin != found => {
-                let other = rustls::OtherError(Arc::new(PinMismatch(found)));
-                Err(CertificateError::Other(other).into())
+        let verdict = match &self.believe {
+            Believe::Roots(roots) => {
+                let checked = roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+                checked.map_err(|why| Disbelief { found, why: Some(why) })
             }
+            Believe::Pinned(pin) if *pin != found => Err(Disbelief { found, why: None }),
             Believe::Pinned(_) | Believe::Anyone => Ok(ServerCertVerified::assertion()),
-        }
+        };
+        verdict.map_err(|disbelief| CertificateError::Other(rustls::OtherError(Arc::new(disbelief))).into())
     }
 
     fn verify_tls12_signature(

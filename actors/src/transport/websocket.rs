@@ -12,10 +12,10 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use windlass_protocol::{Secret, UpgradeRefusal};
 
 use super::{BoxedIo, DialPhase, Metered, Pulse};
-use crate::Endpoint;
+use crate::{Endpoint, GatewaySpec};
 
 /// An open WebSocket to a gateway.
-pub(crate) type Socket = WebSocketStream<Metered<BoxedIo>>;
+pub type Socket = WebSocketStream<Metered<BoxedIo>>;
 
 /// Largest message taken from a gateway. Gateways send up to 25 MiB and a bit (an error that repeats a 25 MiB request
 /// had 26 MB on 2026.9.6); twice that leaves room for later releases and still bounds a hostile one.
@@ -29,7 +29,7 @@ const READ_BUFFER: usize = 8 * 1024;
 pub(crate) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One HTTP header for the upgrade: for a proxy in front of the gateway that wants to be shown something.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     name: HeaderName,
     value: Secret,
@@ -79,15 +79,19 @@ pub enum UpgradeError {
     Broken(String),
 }
 
-/// Upgrades a stream. `query` is the compatibility way to show a token; it goes on the wire and nowhere else.
-pub(crate) async fn upgrade(
-    io: BoxedIo,
-    pulse: Pulse,
-    endpoint: &Endpoint,
-    headers: &[Header],
-    query: Option<&Secret>,
-) -> Result<Socket, UpgradeError> {
-    let request = request(endpoint, headers, query)?;
+/// Upgrades a stream to a WebSocket as a line does, for those who want to go through its steps by themselves.
+///
+/// # Errors
+/// [`UpgradeError`] within 15 s.
+pub async fn open_websocket(io: BoxedIo, spec: &GatewaySpec) -> Result<Socket, UpgradeError> {
+    upgrade(io, Pulse::default(), spec).await
+}
+
+/// Upgrades a stream whose incoming bytes beat `pulse`.
+pub(crate) async fn upgrade(io: BoxedIo, pulse: Pulse, spec: &GatewaySpec) -> Result<Socket, UpgradeError> {
+    // Only for a proxy that looks for the token there: it goes on the wire and nowhere else.
+    let query = spec.token.as_ref().filter(|_| spec.token_in_query);
+    let request = request(&spec.endpoint, &spec.headers, query)?;
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .max_message_size(Some(MAX_MESSAGE))

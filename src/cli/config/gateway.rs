@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 use windlass_actors::{Endpoint, GatewaySpec, Header, TlsPolicy};
-use windlass_protocol::{ClientInfo, DeviceIdentity, GatewayId, Scope, Secret};
+use windlass_protocol::{ClientInfo, DeviceIdentity, GatewayId, Scope};
 
 use super::ConfigError;
 use super::file::{RawDevice, RawGateway, RawTls, Source};
@@ -63,12 +63,12 @@ impl GatewayConfig {
         }
     }
 
-    /// The spec of its line, secrets read. Also gives the headers by name, which a [`Header`] does not show again.
+    /// The spec of its line, secrets read.
     pub(crate) fn into_spec(
         self,
         device: Option<Arc<DeviceIdentity>>,
         environment: &Environment<'_>,
-    ) -> Result<(GatewaySpec, Vec<(String, Secret)>), ConfigError> {
+    ) -> Result<GatewaySpec, ConfigError> {
         let read = |source: &Option<Placed<SecretSource>>| {
             source
                 .as_ref()
@@ -76,37 +76,26 @@ impl GatewayConfig {
                 .transpose()
         };
         let (token, password) = (read(&self.token)?, read(&self.password)?);
-        let mut headers = Vec::new();
-        for Placed {
-            place,
-            value: (name, variable),
-        } in &self.headers
-        {
-            headers.push((
-                place.as_str(),
-                name.clone(),
-                SecretSource::Variable(variable.clone()).read(place, environment)?,
-            ));
-        }
         let mut spec = GatewaySpec::new(self.id, self.endpoint);
-        for (place, name, value) in &headers {
-            spec.headers
-                .push(Header::new(name, value.expose()).map_err(|error| ConfigError::new(*place, error.to_string()))?);
+        for header in &self.headers {
+            let (name, variable) = &header.value;
+            let value = SecretSource::Variable(variable.clone()).read(&header.place, environment)?;
+            spec.headers.push(header_of(&header.place, name, value.expose())?);
         }
-        let mut headers: Vec<_> = headers.into_iter().map(|(_, name, value)| (name, value)).collect();
         if self.control_ui {
-            let origin = spec.endpoint.origin();
             spec.client = ClientInfo::control_ui(env!("CARGO_PKG_VERSION"), std::env::consts::OS);
-            spec.headers.push(
-                Header::new("Origin", &origin).map_err(|error| ConfigError::new("control_ui", error.to_string()))?,
-            );
-            headers.push(("Origin".to_owned(), Secret::new(origin)));
+            spec.headers
+                .push(header_of("control_ui", "Origin", &spec.endpoint.origin())?);
         }
         spec.device = device;
         (spec.token, spec.password) = (token, password);
         (spec.tls, spec.scopes, spec.token_in_query) = (self.tls, self.scopes, self.token_in_query);
-        Ok((spec, headers))
+        Ok(spec)
     }
+}
+
+fn header_of(place: &str, name: &str, value: &str) -> Result<Header, ConfigError> {
+    Header::new(name, value).map_err(|error| ConfigError::new(place, error.to_string()))
 }
 
 /// Checks one `[gateways.ID]`.

@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
-use windlass_actors::TlsPolicy;
+use windlass_actors::{Header, TlsPolicy};
 use windlass_protocol::{ClientId, Scope};
 
 use super::*;
@@ -43,7 +43,7 @@ impl Scene {
         self.with(|environment| {
             let selected = select(&Choice::default(), environment)?;
             let [gateway] = selected.gateways.try_into().expect("one gateway");
-            gateway.into_spec(None, environment).map(|(spec, _)| spec)
+            gateway.into_spec(None, environment)
         })
     }
 }
@@ -321,7 +321,7 @@ fn one_token_for_several_gateways_is_sent_to_none_of_them() {
 fn a_control_ui_has_no_device_and_an_origin() {
     let file = "[gateways.a]\nurl = \"wss://gw.example:8443/x\"\ncontrol_ui = true\nheaders_env = { X-Key = \"K\" }";
     let scene = Scene::new(file, &[("K", "s3cret")]);
-    let (spec, headers) = scene.with(|environment| {
+    let spec = scene.with(|environment| {
         let [gateway] = select(&Choice::default(), environment)
             .unwrap()
             .gateways
@@ -331,11 +331,9 @@ fn a_control_ui_has_no_device_and_an_origin() {
         gateway.into_spec(None, environment).unwrap()
     });
     assert_eq!(spec.client.id, ClientId::ControlUi);
-    let headers: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.expose()))
-        .collect();
-    assert_eq!(headers, [("X-Key", "s3cret"), ("Origin", "https://gw.example:8443")]);
+    let header = |name, value: &str| Header::new(name, value).unwrap();
+    let expected = [header("X-Key", "s3cret"), header("Origin", "https://gw.example:8443")];
+    assert_eq!(spec.headers, expected);
     assert!(!format!("{spec:?}").contains("s3cret"));
 }
 

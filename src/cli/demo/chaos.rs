@@ -123,8 +123,7 @@ mod tests {
         for index in 0..3 {
             let last = SCHEDULE
                 .iter()
-                .filter(|(_, whom, act)| *whom == index && matches!(act, Act::Kill | Act::Stop | Act::Return))
-                .next_back();
+                .rfind(|(_, whom, act)| *whom == index && matches!(act, Act::Kill | Act::Stop | Act::Return));
             assert!(last.is_none_or(|(.., act)| *act == Act::Return), "{index}");
         }
         assert_eq!(SCHEDULE[SCHEDULE.len() - 1].2, Act::End);

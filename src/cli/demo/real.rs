@@ -30,7 +30,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, Failur
     let mut events = gateway.events(EventFilter::all());
     let status = session::settle(gateway, Patience::FirstAttempt, timeouts.connect, output).await;
     if !status.is_up() {
-        return Err(session::why_down(&target, &status).await);
+        return Err(session::why_down(&target, &status));
     }
     if !output.json() {
         let version = escaped(status.server_version().unwrap_or("?"), SHOWN);

@@ -2,6 +2,7 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio_tungstenite::tungstenite::Message;
+use windlass_actors::transport::Socket;
 use windlass_actors::{Clock as _, DeviceTokenStore as _, TlsPolicy, TokioClock};
 use windlass_protocol::connection::{Handshake, HandshakeFault, HandshakeStep};
 use windlass_protocol::{
@@ -11,11 +12,11 @@ use windlass_protocol::{
 };
 
 use super::Stopped;
-use super::dial::Socket;
 use super::steps::{Findings, Step};
 use crate::cli::exit::{Exit, of_handshake};
-use crate::cli::session::{Target, Tokens};
+use crate::cli::session::Tokens;
 use crate::cli::text::{escaped, millis};
+use windlass_actors::GatewaySpec;
 
 /// The id of the connect request.
 const CONNECT: CallId = CallId::new(0);
@@ -24,7 +25,7 @@ const RELEASE_LIMIT: usize = 32;
 
 /// The login of one gateway: at most one attempt per credential and signature that the gateway may take.
 pub(super) struct Login<'a> {
-    target: &'a Target,
+    target: &'a GatewaySpec,
     tokens: &'a Tokens,
     plan: CredentialPlan,
     signature: SignatureVersion,
@@ -52,8 +53,8 @@ enum End {
 }
 
 impl<'a> Login<'a> {
-    pub(super) fn new(target: &'a Target, tokens: &'a Tokens) -> Self {
-        let spec = &target.spec;
+    pub(super) fn new(target: &'a GatewaySpec, tokens: &'a Tokens) -> Self {
+        let spec = target;
         let configured = spec
             .token
             .clone()
@@ -114,7 +115,7 @@ impl<'a> Login<'a> {
     }
 
     fn connect_params(&self, challenge: &Challenge, now_ms: u64) -> Result<RawJson, String> {
-        let (spec, auth) = (&self.target.spec, self.plan.choose());
+        let (spec, auth) = (self.target, self.plan.choose());
         let device = spec.device.as_ref().map(|device| {
             let input = SignatureInput {
                 client: &spec.client,
@@ -145,7 +146,7 @@ impl<'a> Login<'a> {
     }
 
     fn keep(&self, action: StoreAction) {
-        let id = &self.target.spec.id;
+        let id = &self.target.id;
         let done = match action {
             StoreAction::Keep => Ok(()),
             StoreAction::Save(token) => self.tokens.store(id, &token),
@@ -175,7 +176,7 @@ impl<'a> Login<'a> {
         findings.ok(Step::Auth, with);
         findings.ok(
             Step::Pairing,
-            match &self.target.spec.device {
+            match &self.target.device {
                 Some(device) => format!("device {} is let in", short(device.device_id())),
                 None => "not used: no device identity is shown".to_owned(),
             },
@@ -248,22 +249,6 @@ fn write_refusal(refusal: &ConnectRefusal, findings: &mut Findings) -> Stopped {
 /// Enough of an id to find it in a list.
 fn short(id: &str) -> String {
     id.chars().take(12).collect()
-}
-
-/// Waits for the challenge only.
-pub(super) async fn challenge(socket: &mut Socket) -> Result<(), Stopped> {
-    let clock = TokioClock::start();
-    let mut handshake = Handshake::begin(CONNECT, clock.now());
-    loop {
-        let text = next_text(socket, &handshake).await.map_err(|_| Stopped)?;
-        match handshake.receive(&text, clock.now(), |_| {
-            RawJson::parse("{}").map_err(|error| error.to_string())
-        }) {
-            Ok(HandshakeStep::Send(_)) => return Ok(()),
-            Ok(HandshakeStep::Wait) => {}
-            _ => return Err(Stopped),
-        }
-    }
 }
 
 /// The next text message, within the handshake's deadline.

@@ -10,7 +10,7 @@ use super::Stopped;
 use super::login::Connected;
 use super::steps::{Findings, Step};
 use crate::cli::exit::Exit;
-use crate::cli::session::Target;
+use windlass_actors::GatewaySpec;
 
 /// How long an answer may take; the slowest `agents.list` measured took half a second.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -18,8 +18,12 @@ const PROBE_ID: CallId = CallId::new(1);
 /// Harmless, small, on every release, and only for those with the read scope.
 const PROBE: &str = "agents.list";
 
-pub(super) async fn check(target: &Target, connected: &mut Connected, findings: &mut Findings) -> Result<(), Stopped> {
-    let asked = &target.spec.scopes;
+pub(super) async fn check(
+    target: &GatewaySpec,
+    connected: &mut Connected,
+    findings: &mut Findings,
+) -> Result<(), Stopped> {
+    let asked = &target.scopes;
     if let Some(granted) = connected.hello.granted_scopes() {
         let missing: Vec<_> = asked
             .iter()
@@ -62,8 +66,8 @@ fn names(scopes: &[Scope]) -> String {
     names.join(", ")
 }
 
-fn not_granted(target: &Target, missing: &str) -> Advice {
-    let next = if target.spec.device.is_some() {
+fn not_granted(target: &GatewaySpec, missing: &str) -> Advice {
+    let next = if target.device.is_some() {
         "Approve this device on the gateway with these scopes: openclaw devices list, then openclaw devices approve."
     } else {
         "Let this gateway have a device identity (drop device = false and control_ui): old releases grant nothing without."

@@ -157,6 +157,7 @@ mod tests {
             hello: None,
             last_error: Some(LineError {
                 at,
+                kind: crate::LineErrorKind::Unreachable,
                 advice: Advice::new("It broke.", "Mend it."),
             }),
         };

@@ -4,7 +4,7 @@ use crate::gateway::builder::Options;
 use crate::gateway::params::Kind::{Any, Flag, List, Name, Text, Whole};
 use crate::gateway::params::{Field, may, need, since};
 use crate::gateway::profile::Profile;
-use crate::gateway::profile::at::{R1_30, R2_26, R3_13, R4_15, R5_12, R7_1, R8_2, R9_6};
+use crate::gateway::profile::at::{R1_30, R2_26, R3_13, R4_15, R5_12, R6_11, R7_1, R8_2, R9_6};
 
 /// What a caller needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +183,7 @@ pub(crate) const METHODS: &[Spec] = &[
             may("search", Text),
             may("includeDerivedTitles", Flag),
             may("includeLastMessage", Flag),
-            since(R5_12, "offset", Whole),
+            since(R6_11, "offset", Whole),
         ],
     ),
     method(
@@ -260,7 +260,7 @@ pub(crate) const METHODS: &[Spec] = &[
             need("sessionKey", Name),
             may("limit", Whole),
             since(R5_12, "agentId", Name),
-            since(R5_12, "offset", Whole),
+            since(R7_1, "offset", Whole),
         ],
     ),
     method(
