@@ -9,10 +9,10 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use windlass::{Generation, Windlass};
+use windlass::{Generation, Windlass, protocol::ErrorCode};
 use windlass_testkit::schema::Schema;
 
-use super::kit::{Bench, LOOK, Stream, TURN, UP, Verdict, Way, run_turn, tapped, wait_status};
+use super::kit::{ANSWER, Bench, LOOK, Stream, TURN, UP, Verdict, Way, refusal, run_turn, tapped, wait_status};
 use crate::{
     scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check},
     tail::run_to_end,
@@ -103,7 +103,10 @@ async fn work(bench: &Bench, stream: &mut Stream) -> Result<(), Failure> {
         ("chat.abort", json!({"sessionKey": session, "runId": "no-such-run"})),
     ];
     for (method, params) in calls {
-        bench.ask(method, params).await?;
+        // Sent is enough: 2026.9.6 has no model catalog yet, and says so, while it starts.
+        let end = bench.gateway.call(method, params).timeout(ANSWER).await;
+        let later = refusal(&end).is_some_and(|rejected| rejected.error.code == ErrorCode::Unavailable);
+        check(end.is_ok() || later, || format!("{method} ended as {end:?}"))?;
     }
     run_turn(bench, stream, "agent:schema:main", "hello", TURN).await?;
     let params = json!({"message": "hello", "sessionKey": "agent:schema:by-agent"});
