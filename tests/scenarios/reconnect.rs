@@ -6,7 +6,7 @@ use serde_json::json;
 use windlass::{CallError, Generation, LineState, protocol::UnknownReason};
 use windlass_testkit::{Generation as Protocol, RestartKind};
 
-use crate::bench::{Bench, Stopwatch, chat, end, play};
+use crate::bench::{Bench, Stopwatch, chat, end, play, sim};
 
 fn unknown(error: &CallError) -> Option<UnknownReason> {
     match error {
@@ -19,7 +19,8 @@ fn unknown(error: &CallError) -> Option<UnknownReason> {
 async fn two_hundred_reads_in_flight_at_a_kill_are_sent_again_and_answered() {
     play(async {
         for protocol in [Protocol::V3, Protocol::V4] {
-            let bench = Bench::up(protocol).await;
+            let bench = Bench::with(sim(protocol).start_pipe(), |spec| spec.limits.in_flight = 256).await;
+            bench.wait_up().await;
             bench.sim.script().hold("health");
             let calls: Vec<_> = (0..200).map(|_| bench.call("health", json!({}))).collect();
             bench.wait_requests("health", 200).await;

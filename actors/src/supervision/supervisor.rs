@@ -67,10 +67,15 @@ impl Supervisor {
         self.line.status.transition(LineState::Connecting { attempt }, None);
         let mut child = Child::start(&self.line);
         let (exit, asked) = self.watch(&mut child).await;
-        self.after_end(&exit);
-        match asked {
-            Some(flow) => flow,
-            None => self.wait_after(exit).await,
+        let was_up = self.after_end(&exit);
+        let next = self.plan(&exit, asked);
+        if was_up {
+            let generation = self.line.status.current().generation;
+            self.line.router.mark(&Marker::Disconnected { generation });
+        }
+        match (asked, next) {
+            (Some(flow), _) => flow,
+            (None, next) => self.wait_until(next).await,
         }
     }
 
@@ -108,28 +113,32 @@ impl Supervisor {
         }
     }
 
-    /// Puts the line back to what it is without a connection.
-    fn after_end(&self, exit: &Exit) {
+    /// Puts the line back to what it is without a connection. Tells whether it was up.
+    fn after_end(&self, exit: &Exit) -> bool {
         let line = &self.line;
         let was_up = line.memory.borrow().is_up();
         line.desk.borrow_mut().calls.lost();
         line.memory.borrow_mut().ended(exit, line.machine.clock.now());
-        if was_up {
-            line.router.mark(&Marker::Disconnected {
-                generation: line.status.current().generation,
-            });
-        }
+        was_up
     }
 
-    async fn wait_after(&mut self, exit: Exit) -> Flow {
+    /// When the next attempt comes; the line's status says so from here on.
+    fn plan(&mut self, exit: &Exit, asked: Option<Flow>) -> Instant {
         let line = Rc::clone(&self.line);
         let now = line.machine.clock.now();
+        if let Some(flow) = asked {
+            if flow.is_continue() {
+                let attempt = line.memory.borrow().attempt();
+                line.status.transition(LineState::Connecting { attempt }, None);
+            }
+            return now;
+        }
         let decision = {
             let memory = &mut *line.memory.borrow_mut();
-            let second_chance = memory.second_chance(&exit, &line.spec());
+            let second_chance = memory.second_chance(exit, &line.spec());
             let intensity = (&mut self.intensity, &line.spec().intensity);
             decide(
-                &exit,
+                exit,
                 now,
                 second_chance,
                 &mut memory.backoff,
@@ -150,7 +159,7 @@ impl Supervisor {
             ),
         };
         line.status.transition(state, exit.report());
-        self.wait_until(now + delay).await
+        now + delay
     }
 
     /// Waits, looking after the line's calls, until the time comes or a command changes something.

@@ -25,7 +25,6 @@ pub use tls::{Fingerprint, InvalidFingerprint, TlsFault, TlsPolicy};
 pub(crate) use websocket::upgrade;
 pub use websocket::{Header, InvalidHeader, Socket, UpgradeError, open_websocket};
 
-
 /// A byte stream to a gateway, encrypted already where it has to be.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
