@@ -6,7 +6,7 @@
 //! | `registry` | the actor that takes gateways in and lets them go |
 //! | `supervision` | what keeps a line up: start, end, decision, wait |
 //! | `connection` | the actor of one incarnation: dial, handshake, drive |
-//! | [`line`] | what stays: handle, calls, status, memory |
+//! | [`mod@line`] | what stays: handle, calls, status, memory |
 //! | [`routing`] | events to subscribers |
 //! | [`transport`] | TCP, TLS, WebSocket |
 //!

@@ -20,7 +20,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads the payload as a type, for example one of [`windlass_protocol::event`].
+    /// Reads the payload as a type, for example [`ChatEvent`](windlass_protocol::ChatEvent).
     ///
     /// # Errors
     /// When the payload does not have that shape.

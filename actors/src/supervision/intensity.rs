@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The knobs of [`Intensity`].
+/// How many failures of one actor are too many, and what then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IntensityPolicy {
     /// Failures within [`window`](Self::window) that are still restarted after the ordinary backoff.

@@ -19,7 +19,7 @@ impl Pulse {
     }
 }
 
-/// A stream whose incoming bytes beat a [`Pulse`].
+/// A stream whose incoming bytes are noticed as signs of life.
 ///
 /// Bytes, not frames: an answer of 20 MB over a slow line takes minutes to become a frame, and WebSocket pings never
 /// become one, but both show that the gateway lives.

@@ -10,8 +10,8 @@ use rand::{Rng, RngExt as _};
 pub struct BackoffPolicy {
     /// Upper end of the first delay.
     pub base: Duration,
-    /// Highest upper end while the outage is young: a line is up this long, and a handshake, after its gateway accepts
-    /// again. (A handshake right after a start takes up to 0.7 s on 2026.9.6.)
+    /// Highest upper end while the outage is young: a line is up this long, and a handshake (10 to 80 ms, measured on
+    /// two releases), after its gateway accepts again.
     pub young_cap: Duration,
     /// How long an outage counts as young. A gateway process needs 3 to 30 s to start (nine releases of 2026).
     pub young_for: Duration,

@@ -1,6 +1,6 @@
 //! One connection after hello-ok: what comes in, and what it means.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::sequence::{Gap, Sequence};
 use super::watchdog::Watchdog;
@@ -12,7 +12,6 @@ use crate::{CallId, Frame, GatewayError, Generation};
 #[derive(Debug)]
 pub struct Session {
     generation: Generation,
-    since: Instant,
     max_payload: u64,
     sequence: Sequence,
     announced_end: bool,
@@ -64,7 +63,6 @@ impl Session {
     pub fn begin(generation: Generation, hello: &HelloOk, now: Instant) -> Self {
         Self {
             generation,
-            since: now,
             max_payload: hello.policy.max_payload.max(Self::MIN_MAX_PAYLOAD),
             sequence: Sequence::new(hello),
             announced_end: false,
@@ -105,11 +103,6 @@ impl Session {
     /// Largest frame that the gateway takes, in bytes.
     pub const fn max_payload(&self) -> u64 {
         self.max_payload
-    }
-
-    /// How long the connection has been up.
-    pub fn uptime(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.since)
     }
 }
 
