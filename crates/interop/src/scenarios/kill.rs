@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::timeout};
-use windlass::{CallError, Gateway, RawJson, protocol::UnknownReason};
+use windlass::{CallError, Gateway, GatewaySpec, RawJson, Windlass, protocol::UnknownReason};
 
 use super::kit::{Bench, LOOK, Restart, TURN, UP};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
@@ -25,7 +25,10 @@ const MARK: &str = "lost-in-the-kill";
 type Ended = (usize, &'static str, Result<RawJson, CallError>);
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
-    let mut bench = Bench::up(ctx).await?;
+    // By itself a line has fewer than 200 in flight: the rest would wait, and be sent again unharmed.
+    let roomy = |spec: &mut GatewaySpec| spec.limits.in_flight = ALL;
+    let mut bench = Bench::with(ctx.gateway().await?, Windlass::start()?, roomy).await?;
+    bench.wait_up().await?;
     // A frozen gateway takes the bytes and answers none: all calls are in flight when it is killed.
     bench.real.freeze()?;
     let mut calls = start_calls(&bench.gateway);

@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
-use windlass::{Gateway, ReplyError, Windlass};
+use windlass::{Gateway, ReplyError};
 
 use super::kit::{Bench, TURN};
 use crate::{
@@ -19,15 +19,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 const TASKS: usize = 16;
 const CALLS: usize = 1000;
-/// 2026.9.6 refuses what exceeds 256 requests that wait for their start, of all clients together.
-const IN_FLIGHT: usize = 200;
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
-    let bench = Bench::with(ctx.gateway().await?, Windlass::start()?, |spec| {
-        spec.limits.in_flight = IN_FLIGHT;
-    })
-    .await?;
-    bench.wait_up().await?;
+    let bench = Bench::up(ctx).await?;
     // The first look into the sessions is slow on a fresh gateway.
     bench.ask("chat.history", json!({"sessionKey": key(0)})).await?;
     let began = clock::now();

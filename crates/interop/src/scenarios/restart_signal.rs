@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
-use windlass::Generation;
+use windlass::{Generation, Windlass};
 
 use super::kit::{Bench, Stream, UP};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check_eq};
@@ -20,7 +20,10 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const NOTICE: Duration = Duration::from_secs(4);
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
-    let mut bench = Bench::up(ctx).await?;
+    // 2026.1.30 takes the signal only where this is set; the later ones are born with it.
+    let real = ctx.gateway_config(json!({"commands": {"restart": true}})).await?;
+    let mut bench = Bench::with(real, Windlass::start()?, |_| {}).await?;
+    bench.wait_up().await?;
     let mut stream = Stream::of(&bench.gateway);
     // In this order: where SIGUSR1 does nothing, SIGUSR2 restarts (2026.9.6); where SIGUSR1
     // restarts, SIGUSR2 would end the process (2026.3.13).
