@@ -14,7 +14,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// Calls of each of the three read-only methods.
+/// Calls of each of three read-only methods, which no release refuses while it starts.
 const READS: usize = 50;
 /// Calls of each of the two methods that do something.
 const WRITES: usize = 25;
@@ -22,7 +22,7 @@ const ALL: usize = 3 * READS + 2 * WRITES;
 /// Stands in every text that must never reach the model.
 const MARK: &str = "lost-in-the-kill";
 
-type Ended = (usize, &'static str, Result<RawJson, CallError>);
+type Ended = (&'static str, Result<RawJson, CallError>);
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     // By itself a line has fewer than 200 in flight: the rest would wait, and be sent again unharmed.
@@ -66,22 +66,18 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
 
 fn start_calls(gateway: &Gateway) -> JoinSet<Ended> {
     let mut calls = JoinSet::new();
-    let mut start = |number: usize, method: &'static str, params: Value| {
+    let mut start = |method: &'static str, params: Value| {
         let call = gateway.call(method, params).timeout(TURN);
-        calls.spawn(async move { (number, method, call.await) });
+        calls.spawn(async move { (method, call.await) });
     };
-    for number in 0..READS {
-        start(number, "health", json!({}));
-        start(number, "agents.list", json!({}));
-        start(number, "chat.history", json!({"sessionKey": key(number)}));
+    for _ in 0..READS {
+        start("health", json!({}));
+        start("agents.list", json!({}));
+        start("device.pair.list", json!({}));
     }
     for number in 0..WRITES {
-        start(
-            number,
-            "chat.abort",
-            json!({"sessionKey": key(number), "runId": "no-such-run"}),
-        );
-        start(number, "chat.send", json!({"sessionKey": key(number), "message": MARK}));
+        start("chat.abort", json!({"sessionKey": key(number), "runId": "no-such-run"}));
+        start("chat.send", json!({"sessionKey": key(number), "message": MARK}));
     }
     calls
 }
@@ -96,11 +92,11 @@ async fn all_in_flight(gateway: &Gateway) -> Result<(), Failure> {
     timeout(UP, look).await?
 }
 
-fn check_end((number, method, end): &Ended) -> Result<(), Failure> {
+fn check_end((method, end): &Ended) -> Result<(), Failure> {
     let fits = match (*method, end) {
         ("health", Ok(answer)) => answer.decode::<Value>()?["ok"] == true,
         ("agents.list", Ok(answer)) => answer.decode::<Value>()?["agents"].is_array(),
-        ("chat.history", Ok(answer)) => answer.decode::<Value>()?["sessionKey"] == key(*number),
+        ("device.pair.list", Ok(answer)) => answer.decode::<Value>()?["pending"].is_array(),
         ("chat.abort", Err(CallError::OutcomeUnknown(unknown))) => unknown.why == UnknownReason::LineLost,
         ("chat.send", Err(CallError::OutcomeUnknown(unknown))) => {
             [UnknownReason::GatewayRestarted, UnknownReason::MaybeRestarted].contains(&unknown.why)

@@ -13,11 +13,11 @@ mod turn;
 use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use windlass::{
     CallError, DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, LineStatus, Rejected, Secret, Windlass,
-    protocol::HelloOk,
+    protocol::{ErrorClass, HelloOk},
 };
 
 pub(super) use self::{
@@ -81,6 +81,22 @@ impl Bench {
 
     pub(super) async fn wait_up(&self) -> Result<LineStatus, Failure> {
         wait_up(&self.gateway).await
+    }
+
+    /// Waits until the gateway is done with starting: 2026.4.15 and 2026.5.12 take connections some
+    /// seconds before, and refuse histories until then.
+    pub(super) async fn started(&self) -> Result<(), Failure> {
+        let params = json!({"sessionKey": "agent:main:started", "limit": 1});
+        let look = async {
+            loop {
+                let end = self.gateway.call("chat.history", params.clone()).await;
+                match refusal(&end).map(|rejected| rejected.error.class()) {
+                    Some(ErrorClass::Transient) => tokio::time::sleep(LOOK).await,
+                    _ => return Ok(end.map(drop)?),
+                }
+            }
+        };
+        tokio::time::timeout(UP, look).await?
     }
 
     /// What the gateway said in its hello-ok.

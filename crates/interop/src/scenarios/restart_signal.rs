@@ -24,6 +24,8 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let real = ctx.gateway_config(json!({"commands": {"restart": true}})).await?;
     let mut bench = Bench::with(real, Windlass::start()?, |_| {}).await?;
     bench.wait_up().await?;
+    // Before that 2026.4.15 heeds no signal.
+    bench.started().await?;
     let mut stream = Stream::of(&bench.gateway);
     // In this order: where SIGUSR1 does nothing, SIGUSR2 restarts (2026.9.6); where SIGUSR1
     // restarts, SIGUSR2 would end the process (2026.3.13).
