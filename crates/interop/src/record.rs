@@ -2,8 +2,8 @@
 //!
 //! A recording drives fresh gateways through everything that the product meets and writes one
 //! file of JSON lines for each topic: `{"conn", "dir", "ms", "frame"}`. Frames are shortened
-//! ([`trim`]), secrets and everything that names the recording machine are replaced
-//! ([`redact`]), and a last look at the finished text refuses to write what should not be there.
+//! (`trim`), secrets and everything that names the recording machine are replaced
+//! (`redact`), and a last look at the finished text refuses to write what should not be there.
 
 mod cast;
 mod pairing;
@@ -63,7 +63,7 @@ pub enum RecordError {
         /// What it holds, without telling it.
         what: String,
     },
-    /// The fixtures are larger than [`MAX_BYTES`]. Nothing was written.
+    /// The fixtures are larger than `MAX_BYTES`. Nothing was written.
     #[error("the fixtures take {bytes} bytes, more than {MAX_BYTES}")]
     TooLarge {
         /// Their size.

@@ -62,7 +62,7 @@ pub enum WireError {
     /// A header that was asked for cannot be sent.
     #[error("`{0}` is no header that can be sent")]
     BadHeader(String),
-    /// More frames were kept than [`KEPT_FRAMES`].
+    /// More frames were kept than `KEPT_FRAMES`.
     #[error("more than {KEPT_FRAMES} frames came that nobody waited for")]
     TooMuch,
 }
