@@ -17,115 +17,13 @@ use bytestring::ByteString;
 use rustc_hash::FxHashMap;
 
 use super::Continuity;
+use super::call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
 use crate::frame::{Payload, encode_request};
 use crate::{CallError, CallId, GatewayError, Generation, MethodName, NotSent, OutcomeUnknown, RawJson};
 use crate::{KEY_MEMORY_SECONDS, Rejected, TimedOut, UnknownReason};
 
 /// How long a gateway remembers an idempotency key.
 const KEY_MEMORY: Duration = Duration::from_secs(KEY_MEMORY_SECONDS);
-
-/// Where the end of a call is told.
-pub trait ReplySlot {
-    /// Whether nobody waits for the reply any more.
-    fn is_abandoned(&self) -> bool;
-    /// Tells the end. Never blocks.
-    fn reply(self, end: Result<RawJson, CallError>);
-}
-
-/// Whether a call may be written again after its connection broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resend {
-    /// Doing it twice is doing it once: read-only methods, or those that set a state.
-    Always,
-    /// It carries an idempotency key, which the gateway remembers until it is restarted.
-    SameBoot,
-    /// It could happen twice.
-    Never,
-}
-
-/// Which answer ends a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AnswerMode {
-    /// The first one.
-    #[default]
-    First,
-    /// The one after `status: "accepted"`: method `agent` answers when it takes a run, and again when the run ends.
-    Final,
-}
-
-/// One call as it is handed in.
-#[derive(Debug)]
-pub struct CallRequest<S> {
-    /// What to call.
-    pub method: MethodName,
-    /// With what; nothing leaves `params` out of the frame.
-    pub params: Option<RawJson>,
-    /// When the caller gives up.
-    pub deadline: Instant,
-    /// What to do when the connection breaks under it.
-    pub resend: Resend,
-    /// Which answer ends it.
-    pub answers: AnswerMode,
-    /// Whether to wait for a line that is down.
-    pub wait_for_line: bool,
-    /// Where to tell the end.
-    pub slot: S,
-}
-
-/// The bounds of [`Calls`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallLimits {
-    /// Requests that may be unanswered at a time. Past that, calls wait.
-    pub in_flight: usize,
-    /// Calls that may wait at a time. Past that, they end as [`NotSent::QueueFull`].
-    pub waiting: usize,
-}
-
-impl Default for CallLimits {
-    /// 192 in flight: 2026.9.6 turns away what comes when 256 requests of all its clients wait to be started, so this
-    /// leaves a quarter to others. 4,096 waiting: a burst of calls waits here rather than being turned away there.
-    fn default() -> Self {
-        Self {
-            in_flight: 192,
-            waiting: 4096,
-        }
-    }
-}
-
-/// What became of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answered {
-    /// It ended its call.
-    Ended,
-    /// It was the first of two, and its call waits for the second.
-    Accepted,
-    /// No call has that id: cancelled, timed out, or ended by an earlier answer.
-    Stray,
-}
-
-/// How many calls went which way, since the line was made. Only ever grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct CallCounters {
-    /// Requests written, repeats included.
-    pub sent: u64,
-    /// Requests written again after a reconnect.
-    pub resent: u64,
-    /// Calls that ended with a payload.
-    pub ok: u64,
-    /// Calls that ended as [`Rejected`].
-    pub rejected: u64,
-    /// Calls that ended as [`NotSent`].
-    pub not_sent: u64,
-    /// Calls that ended as [`OutcomeUnknown`].
-    pub unknown: u64,
-    /// Calls that ended as [`TimedOut`].
-    pub timed_out: u64,
-    /// Calls whose caller went away.
-    pub abandoned: u64,
-    /// Answers that no call waited for.
-    pub stray: u64,
-}
 
 /// The calls of one line.
 #[derive(Debug)]

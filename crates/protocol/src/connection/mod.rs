@@ -12,6 +12,7 @@
 
 mod backoff;
 mod boot;
+mod call;
 mod calls;
 mod handshake;
 mod sequence;
@@ -20,7 +21,8 @@ mod watchdog;
 
 pub use backoff::{Backoff, BackoffPolicy};
 pub use boot::{BootIdentity, Continuity};
-pub use calls::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, Calls, ReplySlot, Resend};
+pub use call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
+pub use calls::Calls;
 pub use handshake::{Handshake, HandshakeFault, HandshakeStep};
 pub use sequence::{Gap, Sequence};
 pub use session::{IgnoredFrame, Received, Session};
