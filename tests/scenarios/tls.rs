@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use windlass::{Endpoint, Fingerprint, Header, LineStatus, TlsPolicy, Windlass, transport};
 use windlass_testkit::{Generation, SimGateway};
 
-use crate::bench::{Bench, Stopwatch, play, seed, sim, spec};
+use crate::bench::{Bench, Stopwatch, play, seed, sim, skipped, spec};
 
 /// How long a step may take in real time before the test fails; each takes milliseconds.
 const SOON: Duration = Duration::from_secs(30);
@@ -163,7 +163,7 @@ async fn a_self_signed_certificate_without_a_pin_pauses_the_line() {
         let (state, advice) = refused(&bench).await;
         assert_eq!(state, "paused");
         if advice.contains("no readable root certificates") {
-            eprintln!("skipped: this machine has no root certificates");
+            skipped("this machine has no root certificates");
             return;
         }
         assert!(

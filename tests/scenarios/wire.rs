@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use windlass_testkit::{Generation as Protocol, SimGateway};
 
-use crate::bench::{Bench, chat, play, sim};
+use crate::bench::{Bench, chat, play, sim, skipped};
 
 /// Every request that was sent, as JSON.
 fn sent(sim: &SimGateway) -> Vec<Value> {
@@ -45,7 +45,7 @@ async fn requests_have_no_field_that_a_closed_object_would_refuse() {
 fn check(sim: &SimGateway) -> usize {
     let schema = windlass_testkit::schema::Schema::from_env().unwrap();
     let Some(schema) = schema else {
-        eprintln!("skipped: WINDLASS_SCHEMA is not set");
+        skipped("WINDLASS_SCHEMA is not set");
         return usize::MAX;
     };
     let frames = sim.journal().frames();
@@ -59,7 +59,7 @@ fn check(sim: &SimGateway) -> usize {
 
 #[cfg(not(feature = "schema"))]
 fn check(_sim: &SimGateway) -> usize {
-    eprintln!("skipped: built without the feature `schema`");
+    skipped("what is sent against the schema: built without the feature `schema`");
     usize::MAX
 }
 
