@@ -57,13 +57,16 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let schema = Schema::load(&schema_file(ctx).await?)?;
     let mut stream = Stream::of(&bench.gateway);
     work(&bench, &mut stream).await?;
-    bench.real.kill().await?;
+    // In order: the configuration may still be written after the last change.
+    bench.real.stop().await?;
     bench.real.start_again().await?;
     wait_status(&bench.gateway, "the second connection", UP, |status| {
         status.is_up() && status.generation == Generation::new(2)
     })
     .await?;
     run_turn(&bench, &mut stream, "agent:main:again", "again", TURN).await?;
+    // Not before the kill: 2026.8.2 does not start again after it ("agent database is unavailable").
+    bench.ask("agents.delete", json!({"agentId": "schema"})).await?;
     bench.finish().await?;
     let frames = lock(&sent).clone();
     for frame in &frames {
@@ -117,7 +120,6 @@ async fn work(bench: &Bench, stream: &mut Stream) -> Result<(), Failure> {
     bench
         .ask("sessions.delete", json!({"key": "agent:schema:by-agent"}))
         .await?;
-    bench.ask("agents.delete", json!({"agentId": "schema"})).await?;
     Ok(())
 }
 
