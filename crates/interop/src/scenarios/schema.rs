@@ -76,7 +76,8 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         .iter()
         .filter(|frame| frame.contains(r#""method":"connect""#))
         .count();
-    check(connects == 2, || format!("{connects} connects were seen instead of 2"))?;
+    // More where a gateway that starts refused some.
+    check(connects >= 2, || format!("{connects} connects were seen instead of 2"))?;
     Ok(Outcome::passed_with(format!("{} frames", frames.len())))
 }
 
