@@ -1,0 +1,1 @@
+//! The workspace files of agents: strict rendering, and which content goes where on which gateway.
