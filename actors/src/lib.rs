@@ -8,12 +8,14 @@
 //! | `connection` | the actor of one incarnation: dial, handshake, drive |
 //! | [`mod@line`] | what stays: handle, calls, status, memory |
 //! | [`routing`] | events to subscribers |
+//! | [`control_plane`] | what a gateway is told about its agents |
 //! | [`transport`] | TCP, TLS, WebSocket |
 //!
 //! This is the only crate that names actix.
 
 mod clock;
 mod connection;
+pub mod control_plane;
 mod endpoint;
 pub mod line;
 pub mod machine;

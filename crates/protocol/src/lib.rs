@@ -5,6 +5,7 @@
 
 mod advice;
 mod close;
+pub mod config;
 mod connect;
 pub mod connection;
 mod device;
@@ -21,6 +22,7 @@ mod open;
 mod outcome;
 pub mod pause;
 mod refusal;
+mod release;
 pub mod request;
 mod retry;
 mod secret;
@@ -59,6 +61,7 @@ pub use open::Extra;
 pub use outcome::{CallError, NotSent, OutcomeUnknown, Rejected, TimedOut, UnknownReason};
 pub use pause::Pause;
 pub use refusal::{ConnectRefusal, DeviceFault, RefusalKind};
+pub use release::{InvalidRelease, MINIMUM_RELEASE, Release, UnknownRelease, Verdict};
 pub use request::Request;
 pub use retry::RetryPolicy;
 pub use secret::Secret;
