@@ -1,0 +1,84 @@
+//! Why a rendering did not happen. Nothing was rendered then: there is no half result.
+
+use std::path::PathBuf;
+
+/// What stands in the way, with the place to look at. No variant ever holds a value, a token or rendered text: only
+/// names, lines and the template's own source.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// A variable that does not exist, or an attribute that a value does not have.
+    #[error("{template}, line {line}: there is no variable `{variable}`; correct the name or remove it")]
+    UnknownVariable {
+        /// Which template: `worker/SOUL.md`, the path of a user's file, or `agent's soul_template`.
+        template: String,
+        /// Its line, from 1.
+        line: usize,
+        /// The expression that has no value.
+        variable: String,
+    },
+    /// The template is not well-formed.
+    #[error("{template}, line {line}: {why}")]
+    Syntax {
+        /// Which template.
+        template: String,
+        /// Its line, from 1.
+        line: usize,
+        /// What the parser expected.
+        why: String,
+    },
+    /// The template is well-formed but asks for something impossible (an unknown filter, a sum of texts...).
+    #[error("{template}, line {line}: `{expression}`: {why}")]
+    Failed {
+        /// Which template.
+        template: String,
+        /// Its line, from 1.
+        line: usize,
+        /// The piece of template source.
+        expression: String,
+        /// The kind of failure.
+        why: String,
+    },
+    /// The template does more work than [`MAX_WORK`](crate::MAX_WORK).
+    #[error("{template}, line {line}: does too much work; shorten its loops")]
+    TooMuchWork {
+        /// Which template.
+        template: String,
+        /// The line where the budget ended, from 1.
+        line: usize,
+    },
+    /// The template or what it renders to is too large.
+    #[error("{template}: {what} is larger than {limit}; shorten it")]
+    TooLarge {
+        /// Which template.
+        template: String,
+        /// The template or its rendered text.
+        what: &'static str,
+        /// The bound, with its unit.
+        limit: String,
+    },
+    /// A value that must not be written. The value itself is not shown.
+    #[error("the value of `{variable}` {why}; correct the record")]
+    BadValue {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file or folder of the user's templates could not be read.
+    #[error("cannot read {}", path.display())]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file that overrides nothing: most likely a misspelt name.
+    #[error("{} overrides no template; allowed here: {allowed}", path.display())]
+    UnknownFile {
+        /// Which one.
+        path: PathBuf,
+        /// The names that are allowed in its folder.
+        allowed: String,
+    },
+}

@@ -1,0 +1,226 @@
+//! The templates of a fleet, and rendering with them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use minijinja::Value;
+
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::shipped::{self, CLEANUP, WAKE};
+use crate::{Content, Role, TemplateError, Variables, folder};
+
+/// The longest reference in a wake message, in bytes: a UUID and a prefix fit several times.
+pub const MAX_REFERENCE: usize = 200;
+
+/// The shipped templates, with a user's folder over them. Immutable; a clone shares them.
+#[derive(Clone)]
+pub struct Templates(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    /// The template of each content: the name that the engine knows.
+    names: BTreeMap<(Role, Content), String>,
+    overridden: usize,
+}
+
+/// An agent's own template texts. A blank one counts as none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// In place of the role's IDENTITY.md template.
+    pub identity: Option<String>,
+    /// In place of the role's SOUL.md template.
+    pub soul: Option<String>,
+}
+
+impl Templates {
+    /// The templates that come with the program.
+    ///
+    /// # Panics
+    ///
+    /// Never: that the shipped templates compile is proven by every test of this crate.
+    pub fn shipped() -> Self {
+        Self(Arc::new(Self::load_shipped().expect("the shipped templates compile")))
+    }
+
+    /// The shipped templates, with those of a folder in their place:
+    ///
+    /// * `<folder>/<role>/AGENTS.md.j2` for one role, before `<folder>/AGENTS.md.j2` for all (each of the eight);
+    /// * `<folder>/shared/api.md.j2`, `routine`, `safety`: the pieces that the shipped AGENTS.md are made of;
+    /// * `<folder>/messages/wake.j2` and `cleanup.j2`.
+    ///
+    /// A template may include a shipped one by its name: `{% include "worker/SOUL.md" %}`. Names that begin with a dot
+    /// are passed over.
+    ///
+    /// # Errors
+    ///
+    /// When something cannot be read, has a name that overrides nothing, is too large or is not well-formed.
+    pub fn with_folder(path: &Path) -> Result<Self, TemplateError> {
+        let mut inner = Self::load_shipped()?;
+        for file in folder::read(path)? {
+            inner.add(&file)?;
+        }
+        Ok(Self(Arc::new(inner)))
+    }
+
+    fn load_shipped() -> Result<Inner, TemplateError> {
+        let mut engine = Engine::new();
+        for (name, source) in shipped::TEMPLATES {
+            engine.add(name, name, source.to_owned())?;
+        }
+        let mut names = BTreeMap::new();
+        for role in Role::ALL {
+            for content in Content::ALL {
+                let own = format!("{role}/{content}");
+                let name = if engine.contains(&own) {
+                    own
+                } else {
+                    content.to_string()
+                };
+                names.insert((role, content), name);
+            }
+        }
+        Ok(Inner {
+            engine,
+            names,
+            overridden: 0,
+        })
+    }
+
+    /// Renders every content of an agent, BOOTSTRAP.md too: whether it is written, the caller decides when placing.
+    /// Contents that render to nothing are left out.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, and then nothing at all is rendered.
+    pub fn render(&self, role: Role, variables: &Variables, overrides: &Overrides) -> Result<Rendered, TemplateError> {
+        let values = Context::of(role, variables)?.value();
+        let mut texts = BTreeMap::new();
+        for content in Content::ALL {
+            let text = self.0.content(role, content, overrides, &values)?;
+            if !text.is_empty() {
+                texts.insert(content, text);
+            }
+        }
+        Ok(Rendered(texts))
+    }
+
+    /// The greeting that wakes an agent. It always contains `reference`, by which the caller finds it in the session's
+    /// history later: as the last line, `ref: <reference>`, unless a user's template shows it elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When the reference is empty, longer than [`MAX_REFERENCE`] or not on one line, or the template fails.
+    pub fn wake_message(
+        &self,
+        role: Role,
+        variables: &Variables,
+        reference: &str,
+        has_bootstrap: bool,
+    ) -> Result<String, TemplateError> {
+        if reference.is_empty() || reference.len() > MAX_REFERENCE {
+            return Err(TemplateError::BadValue {
+                variable: "reference",
+                why: "is empty or too long",
+            });
+        }
+        let mut context = Context::of(role, variables)?;
+        context.exact("reference", reference)?;
+        context.flag("has_bootstrap", has_bootstrap);
+        let mut text = self.0.engine.render(WAKE, &context.value())?.trim_end().to_owned();
+        if !text.contains(reference) {
+            text.push_str(&format!("\n\nref: {reference}"));
+        }
+        Ok(text)
+    }
+
+    /// What the main agent is told after another was deleted: which, and where its workspace lay.
+    ///
+    /// # Errors
+    ///
+    /// When the template fails; its only variables are `agent_name` and `workspace_path`.
+    pub fn cleanup_message(&self, agent_name: &str, workspace_path: &str) -> Result<String, TemplateError> {
+        let mut context = Context::empty();
+        context.line("agent_name", agent_name)?;
+        context.line("workspace_path", workspace_path)?;
+        Ok(self.0.engine.render(CLEANUP, &context.value())?.trim_end().to_owned())
+    }
+}
+
+impl Inner {
+    fn content(
+        &self,
+        role: Role,
+        content: Content,
+        overrides: &Overrides,
+        values: &Value,
+    ) -> Result<String, TemplateError> {
+        let (own, shown) = match content {
+            Content::Identity => (overrides.identity.as_deref(), "agent's identity_template"),
+            Content::Soul => (overrides.soul.as_deref(), "agent's soul_template"),
+            _ => (None, ""),
+        };
+        match own.filter(|text| !text.trim().is_empty()) {
+            Some(text) => self.engine.render_text(shown, text, values),
+            None => self.engine.render(&self.names[&(role, content)], values),
+        }
+    }
+
+    /// Puts a user's file in the place of what it overrides.
+    fn add(&mut self, file: &folder::File) -> Result<(), TemplateError> {
+        let shown = file.path.display().to_string();
+        self.overridden += 1;
+        let name = match &file.place {
+            // A part or message replaces the shipped one under its name, so that whoever includes it gets the user's.
+            folder::Place::Named(name) => return self.engine.add(name, &shown, file.source.clone()),
+            folder::Place::Content(roles, content) => {
+                for role in roles {
+                    self.names.insert((*role, *content), shown.clone());
+                }
+                shown.clone()
+            }
+        };
+        self.engine.add(&name, &shown, file.source.clone())
+    }
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Templates")
+            .field("overridden", &self.0.overridden)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an agent's templates rendered to: none of the texts is empty. `Debug` shows names and sizes, no text.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Rendered(BTreeMap<Content, String>);
+
+impl Rendered {
+    /// One content's text; none when it rendered to nothing.
+    pub fn get(&self, content: Content) -> Option<&str> {
+        self.0.get(&content).map(String::as_str)
+    }
+
+    /// Every content that has a text.
+    pub fn iter(&self) -> impl Iterator<Item = (Content, &str)> {
+        self.0.iter().map(|(content, text)| (*content, text.as_str()))
+    }
+}
+
+/// For a caller that renders by other means; blank texts are left out.
+impl FromIterator<(Content, String)> for Rendered {
+    fn from_iter<I: IntoIterator<Item = (Content, String)>>(texts: I) -> Self {
+        Self(texts.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect())
+    }
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.0.iter().map(|(content, text)| (content, text.len())))
+            .finish()
+    }
+}
