@@ -1,0 +1,100 @@
+//! How much a record may hold, and the checks of it that every backend makes before it writes.
+//!
+//! Texts are counted in characters, free-form JSON in bytes of its text. A text that is too long is refused by the name of its
+//! field; only what is written down about a failure is cut instead, because a failure that can't be recorded helps nobody.
+
+use serde::Serialize;
+
+use crate::error::StoreError;
+
+/// Longest name of anything, in characters: it must fit a column of a table and a heading of a file.
+pub const NAME_CHARS: usize = 120;
+/// Longest short text (an identity's entry, a date, a board's type), in characters.
+pub const SHORT_CHARS: usize = 2_000;
+/// Longest free text (an objective, an owner's notes), in characters: all of it becomes part of a prompt.
+pub const TEXT_CHARS: usize = 16_000;
+/// Longest URL and longest path, in characters: what systems take at most.
+pub const URL_CHARS: usize = 2_048;
+/// Longest reference to a secret, in characters: a path.
+pub const SOURCE_CHARS: usize = 2_048;
+/// Longest template of one file, in bytes: as the templates take it.
+pub const TEMPLATE_BYTES: usize = 64 * 1024;
+/// Largest free-form member (heartbeat, metrics, options, a step's detail), in bytes of JSON.
+pub const JSON_BYTES: usize = 64 * 1024;
+/// Most entries of an agent's identity: the templates know ten.
+pub const IDENTITY_ENTRIES: usize = 64;
+/// Longest error and activity text kept, in characters; longer ones are cut.
+pub const MESSAGE_CHARS: usize = 4_000;
+/// Longest kind of an activity and longest idempotency key, in characters.
+pub const KEY_CHARS: usize = 200;
+/// Most workers that a board can be given.
+pub const MAX_AGENTS: u32 = 10_000;
+/// Most records that one list gives; more are an error ([`StoreError::TooMany`]), never a silent end.
+pub const LIST_LIMIT: usize = 10_000;
+/// Most records that one page (runs, activities, due agents) gives, whatever is asked for.
+pub const PAGE_LIMIT: usize = 1_000;
+
+/// A text that must be there: not blank, within `limit` characters, without control characters.
+pub(crate) fn name(field: &'static str, text: &str, limit: usize) -> Result<(), StoreError> {
+    if text.trim().is_empty() {
+        return Err(StoreError::invalid(field, "is empty"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(StoreError::invalid(field, "holds a control character"));
+    }
+    chars(field, text, limit)
+}
+
+/// A text within `limit` characters.
+pub(crate) fn chars(field: &'static str, text: &str, limit: usize) -> Result<(), StoreError> {
+    if text.chars().nth(limit).is_some() {
+        return Err(StoreError::invalid(field, format!("is longer than {limit} characters")));
+    }
+    Ok(())
+}
+
+/// A text that may be absent, within `limit` characters.
+pub(crate) fn optional(field: &'static str, text: Option<&String>, limit: usize) -> Result<(), StoreError> {
+    text.map_or(Ok(()), |text| chars(field, text, limit))
+}
+
+/// A template that may be absent.
+pub(crate) fn template(field: &'static str, text: Option<&String>) -> Result<(), StoreError> {
+    match text {
+        Some(text) if text.len() > TEMPLATE_BYTES => Err(StoreError::invalid(
+            field,
+            format!("is longer than {TEMPLATE_BYTES} bytes"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A free-form member.
+pub(crate) fn json(field: &'static str, value: &impl Serialize) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(value).map_err(|_| StoreError::invalid(field, "can't be written as JSON"))?;
+    if bytes.len() > JSON_BYTES {
+        return Err(StoreError::invalid(
+            field,
+            format!("is longer than {JSON_BYTES} bytes of JSON"),
+        ));
+    }
+    Ok(())
+}
+
+/// What is said of a failure, cut to what is kept.
+pub(crate) fn cut(text: &str) -> String {
+    match text.char_indices().nth(MESSAGE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A page of at least 1 and at most [`PAGE_LIMIT`].
+pub(crate) fn page(limit: usize) -> usize {
+    limit.clamp(1, PAGE_LIMIT)
+}
+
+/// A name as names are compared: in Unicode lower case, without blanks around it.
+pub(crate) fn name_key(name: &str) -> String {
+    name.trim().to_lowercase()
+}

@@ -1,0 +1,172 @@
+//! Agents in memory.
+
+use async_trait::async_trait;
+use windlass_protocol::SessionKey;
+
+use super::{MemoryStore, Tables, listed};
+use crate::error::StoreError;
+use crate::id::{AgentUid, GatewayUid};
+use crate::limits;
+use crate::record::{Agent, AgentFilter, AgentRole, CheckIn, Creator};
+use crate::time::Timestamp;
+use crate::traits::Agents;
+
+impl Tables {
+    /// Whether the agent may be stored as it is: what it names is there, and nobody has what only one may have.
+    fn admits(&self, agent: &Agent) -> Result<(), StoreError> {
+        self.needs_gateway(agent.gateway_id)?;
+        if let Some(board) = agent.board_id
+            && !self.boards.contains_key(&board)
+        {
+            return Err(StoreError::unknown("board", board));
+        }
+        let others = || self.agents.values().filter(|other| other.id != agent.id);
+        let on_gateway = || others().filter(|other| other.gateway_id == agent.gateway_id);
+        let role = agent.role();
+        if role == AgentRole::Main
+            && let Some(main) = on_gateway().find(|other| other.role() == AgentRole::Main)
+        {
+            return Err(StoreError::AlreadyHasMain {
+                gateway: agent.gateway_id,
+                by: main.id,
+            });
+        }
+        if let (AgentRole::Lead, Some(board)) = (role, agent.board_id)
+            && let Some(lead) = others().find(|other| other.board_id == Some(board) && other.is_board_lead)
+        {
+            return Err(StoreError::AlreadyHasLead { board, by: lead.id });
+        }
+        let key = limits::name_key(&agent.name);
+        let clashes = |other: &&Agent| {
+            let same_board = agent.board_id.is_some() && other.board_id == agent.board_id;
+            let same_gateway = other.gateway_id == agent.gateway_id && !other.is_board_lead && !agent.is_board_lead;
+            (same_board || same_gateway) && limits::name_key(&other.name) == key
+        };
+        if let Some(other) = others().find(clashes) {
+            return Err(StoreError::NameTaken {
+                name: agent.name.clone(),
+                by: other.id,
+            });
+        }
+        if let Some(other) = on_gateway().find(|other| other.session_key == agent.session_key) {
+            return Err(StoreError::SessionTaken {
+                key: agent.session_key.clone(),
+                by: other.id,
+            });
+        }
+        Ok(())
+    }
+
+    /// A new agent fits its board.
+    fn has_room(&self, agent: &Agent, created_by: Creator) -> Result<(), StoreError> {
+        let Some(board) = agent.board_id.and_then(|id| self.boards.get(&id)) else {
+            return Ok(());
+        };
+        if board.gateway_id != Some(agent.gateway_id) {
+            return Err(StoreError::invalid(
+                "agent.gateway_id",
+                "is not the gateway of its board",
+            ));
+        }
+        let is_worker = |agent: &Agent| agent.role() == AgentRole::Worker;
+        let workers = self
+            .agents
+            .values()
+            .filter(|other| other.board_id == Some(board.id) && is_worker(other))
+            .count();
+        if created_by == Creator::Lead && is_worker(agent) && workers >= board.max_agents as usize {
+            return Err(StoreError::LimitReached { max: board.max_agents });
+        }
+        Ok(())
+    }
+
+    /// Whether the agent may take the place of the stored one; the agent as it will be stored.
+    pub(super) fn amended(&self, agent: &Agent) -> Result<Agent, StoreError> {
+        let stored = self
+            .agents
+            .get(&agent.id)
+            .ok_or_else(|| StoreError::unknown("agent", agent.id))?;
+        if stored.revision != agent.revision {
+            return Err(StoreError::Conflict { agent: agent.id });
+        }
+        self.admits(agent)?;
+        Ok(agent.kept(agent.revision + 1))
+    }
+}
+
+#[async_trait]
+impl Agents for MemoryStore {
+    async fn insert_agent(&self, agent: &Agent, created_by: Creator) -> Result<Agent, StoreError> {
+        agent.check()?;
+        let mut tables = self.tables()?;
+        if tables.agents.contains_key(&agent.id) {
+            return Err(StoreError::exists("agent", agent.id));
+        }
+        tables.admits(agent)?;
+        tables.has_room(agent, created_by)?;
+        let stored = agent.kept(1);
+        tables.agents.insert(stored.id, stored.clone());
+        Ok(stored)
+    }
+
+    async fn update_agent(&self, agent: &Agent) -> Result<Agent, StoreError> {
+        agent.check()?;
+        let mut tables = self.tables()?;
+        let stored = tables.amended(agent)?;
+        tables.agents.insert(stored.id, stored.clone());
+        Ok(stored)
+    }
+
+    async fn agent(&self, id: AgentUid) -> Result<Option<Agent>, StoreError> {
+        Ok(self.tables()?.agents.get(&id).cloned())
+    }
+
+    async fn agents(&self, filter: &AgentFilter) -> Result<Vec<Agent>, StoreError> {
+        let tables = self.tables()?;
+        let found = tables.agents.values().filter(|agent| filter.takes(agent));
+        listed("agents", found.cloned(), |agent| (agent.created_at, agent.id))
+    }
+
+    async fn delete_agent(&self, id: AgentUid) -> Result<bool, StoreError> {
+        Ok(self.tables()?.agents.remove(&id).is_some())
+    }
+
+    async fn agent_by_session(&self, gateway: GatewayUid, key: &SessionKey) -> Result<Option<Agent>, StoreError> {
+        let tables = self.tables()?;
+        let is_it = |agent: &&Agent| agent.gateway_id == gateway && agent.session_key == *key;
+        Ok(tables.agents.values().find(is_it).cloned())
+    }
+
+    async fn check_in(&self, id: AgentUid, check_in: CheckIn) -> Result<Option<Agent>, StoreError> {
+        check_in.check()?;
+        let mut tables = self.tables()?;
+        Ok(tables.agents.get_mut(&id).map(|agent| {
+            agent.checked_in(&check_in);
+            agent.clone()
+        }))
+    }
+
+    async fn touch(&self, id: AgentUid, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self
+            .tables()?
+            .agents
+            .get_mut(&id)
+            .is_some_and(|agent| agent.touched(at)))
+    }
+
+    async fn next_deadline(&self) -> Result<Option<(AgentUid, Timestamp)>, StoreError> {
+        let tables = self.tables()?;
+        let deadlines = tables
+            .agents
+            .values()
+            .filter_map(|agent| Some((agent.deadline()?, agent.id)));
+        Ok(deadlines.min().map(|(deadline, id)| (id, deadline)))
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Agent>, StoreError> {
+        let tables = self.tables()?;
+        let mut due: Vec<&Agent> = tables.agents.values().filter(|agent| agent.is_due(now)).collect();
+        due.sort_by_key(|agent| (agent.checkin_deadline_at, agent.id));
+        Ok(due.into_iter().take(limits::page(limit)).cloned().collect())
+    }
+}

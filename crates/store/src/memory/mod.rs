@@ -1,0 +1,94 @@
+//! A store in memory: for tests, and for who has no use for a file.
+
+mod activities;
+mod agents;
+mod boards;
+mod gateways;
+mod organizations;
+mod runs;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::error::{OwnError, StoreError};
+use crate::id::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
+use crate::limits::LIST_LIMIT;
+use crate::ownership::Ownership;
+use crate::record::{Activity, Agent, Board, Gateway, Organization, Run, Step};
+use crate::traits::Store;
+
+/// A store in memory, gone with its last clone. Clones share what is in it.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    tables: Arc<Mutex<Tables>>,
+    owned: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
+}
+
+/// Every change checks all that could refuse it before it changes anything, under one lock: that makes it a transaction.
+#[derive(Default)]
+struct Tables {
+    organizations: BTreeMap<OrganizationId, Organization>,
+    gateways: BTreeMap<GatewayUid, Gateway>,
+    boards: BTreeMap<BoardId, Board>,
+    agents: BTreeMap<AgentUid, Agent>,
+    runs: BTreeMap<RunId, Run>,
+    // In the order in which they were begun.
+    steps: BTreeMap<RunId, Vec<Step>>,
+    activities: BTreeMap<i64, Activity>,
+    last_activity: i64,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn tables(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        // Nothing panics between two changes of one transaction, so what is there is whole.
+        Ok(self.tables.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+/// Sorts what a list gives, and refuses to give a part of it.
+fn listed<T, K: Ord>(
+    what: &'static str,
+    found: impl Iterator<Item = T>,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, StoreError> {
+    let mut found: Vec<T> = found.take(LIST_LIMIT + 1).collect();
+    if found.len() > LIST_LIMIT {
+        return Err(StoreError::TooMany {
+            what,
+            limit: LIST_LIMIT,
+        });
+    }
+    found.sort_by_key(key);
+    Ok(found)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn own(&self) -> Result<Ownership, OwnError> {
+        Ownership::of_flag(&self.owned)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! The right to run a store's agents, which one process has at a time.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::OwnError;
+
+/// Holds the right to run a store's agents until it is dropped, or the process ends, however it ends.
+#[derive(Debug)]
+#[must_use = "the right is given back when this is dropped"]
+pub struct Ownership {
+    _held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    // Closing the file gives up the lock.
+    File { _lock: File },
+    Flag { taken: Arc<AtomicBool> },
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Self::Flag { taken } = self {
+            taken.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Ownership {
+    /// A lock of the operating system on `<database>.lock`. It is on a file of its own, which is never deleted: who deletes a lock
+    /// file lets two processes lock two files of the same name. And never on the database itself, where SQLite has its own locks.
+    pub(crate) fn of_file(database: &Path) -> Result<Self, OwnError> {
+        let lock = lock_path(database);
+        let failed = |source| OwnError::Io {
+            lock: lock.clone(),
+            source,
+        };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&lock).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OwnError::Owned {
+                    pid: pid_in(&mut file),
+                    lock,
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        write_pid(&mut file).map_err(failed)?;
+        Ok(Self {
+            _held: Held::File { _lock: file },
+        })
+    }
+
+    pub(crate) fn of_flag(taken: &Arc<AtomicBool>) -> Result<Self, OwnError> {
+        if taken.swap(true, Ordering::AcqRel) {
+            return Err(OwnError::Owned {
+                lock: PathBuf::new(),
+                pid: Some(std::process::id()),
+            });
+        }
+        Ok(Self {
+            _held: Held::Flag {
+                taken: Arc::clone(taken),
+            },
+        })
+    }
+}
+
+pub(crate) fn lock_path(database: &Path) -> PathBuf {
+    let mut path = OsString::from(database);
+    path.push(".lock");
+    PathBuf::from(path)
+}
+
+fn write_pid(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// The number that the owner wrote; `None` while it has not done so yet.
+fn pid_in(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

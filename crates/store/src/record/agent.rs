@@ -1,0 +1,330 @@
+//! Agents: who they are, how they are, and what is due.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use windlass_protocol::{AgentId, AgentIdentity, SessionKey};
+
+use super::named;
+use super::run::RunKind;
+use crate::error::StoreError;
+use crate::id::{AgentUid, BoardId, GatewayUid};
+use crate::limits;
+use crate::time::Timestamp;
+use crate::token::TokenHash;
+
+/// An agent that was not seen for longer is shown as offline.
+pub const OFFLINE_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// Activity on a gateway's events is written down at most this often for each agent, so that a busy agent does not cost a
+/// transaction an event; a tenth of [`OFFLINE_AFTER`].
+pub const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
+
+named! {
+    /// How an agent is.
+    AgentStatus, "agent status" {
+        /// On its way to the gateway, or never seen there.
+        Provisioning = "provisioning",
+        /// Being brought up to date.
+        Updating = "updating",
+        /// At work.
+        Online = "online",
+        /// Not answering.
+        Offline = "offline",
+        /// On its way out.
+        Deleting = "deleting",
+    }
+}
+
+named! {
+    /// What an agent is there for.
+    AgentRole, "agent role" {
+        /// The gateway's own agent.
+        Main = "main",
+        /// Leads a board.
+        Lead = "lead",
+        /// Works on a board.
+        Worker = "worker",
+    }
+}
+
+named! {
+    /// On whose behalf an agent is created.
+    Creator, "creator" {
+        /// A person, who may create as many as there is room for.
+        Operator = "operator",
+        /// A board's lead, who is held to the board's `max_agents`.
+        Lead = "lead",
+    }
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentUid,
+    /// The gateway on which it lives.
+    pub gateway_id: GatewayUid,
+    /// Its board; none for the gateway's own agent.
+    pub board_id: Option<BoardId>,
+    /// Whether it leads its board.
+    pub is_board_lead: bool,
+    /// Its name: unique, in whatever letters, on its board, and among the gateway's agents that lead no board.
+    pub name: String,
+    /// How it is, as written down last; see [`Agent::shown_status`].
+    pub status: AgentStatus,
+    /// Its session on the gateway.
+    pub session_key: SessionKey,
+    /// The hash of its token.
+    #[serde(skip)]
+    pub token_hash: Option<TokenHash>,
+    /// The hash of the token that is being given to it; both are good until this takes the other's place.
+    #[serde(skip)]
+    pub next_token_hash: Option<TokenHash>,
+    /// Its own heartbeat settings.
+    pub heartbeat: Map<String, Value>,
+    /// Its identity: role, emoji, purpose and the like.
+    pub identity: BTreeMap<String, String>,
+    /// Its own template of IDENTITY.md.
+    pub identity_template: Option<String>,
+    /// Its own template of SOUL.md.
+    pub soul_template: Option<String>,
+    /// Since when a run is asked for.
+    pub provision_requested_at: Option<Timestamp>,
+    /// Which run is asked for.
+    pub provision_action: Option<RunKind>,
+    /// When it was seen last.
+    pub last_seen_at: Option<Timestamp>,
+    /// Counts its runs.
+    pub lifecycle_generation: u64,
+    /// Wakes since it was seen last.
+    pub wake_attempts: u32,
+    /// When it was woken last.
+    pub last_wake_sent_at: Option<Timestamp>,
+    /// Until when it has to check in.
+    pub checkin_deadline_at: Option<Timestamp>,
+    /// What went wrong last; cut to [`limits::MESSAGE_CHARS`].
+    pub last_provision_error: Option<String>,
+    /// When the record was made.
+    pub created_at: Timestamp,
+    /// Counts its changes, from 1; the store sets it.
+    pub revision: u64,
+}
+
+/// An agent says that it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckIn {
+    /// When.
+    pub at: Timestamp,
+    /// How it says it is; online when it does not say.
+    pub status: Option<AgentStatus>,
+}
+
+/// Which agents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentFilter {
+    /// Those of this gateway only.
+    pub gateway: Option<GatewayUid>,
+    /// Those of this board only.
+    pub board: Option<BoardId>,
+    /// Those in this role only.
+    pub role: Option<AgentRole>,
+}
+
+impl Agent {
+    /// A gateway's own agent.
+    pub fn new_main(id: AgentUid, gateway: GatewayUid, name: impl Into<String>, at: Timestamp) -> Self {
+        Self::new(id, gateway, None, false, name.into(), at)
+    }
+
+    /// A board's lead.
+    pub fn new_lead(id: AgentUid, gateway: GatewayUid, board: BoardId, name: impl Into<String>, at: Timestamp) -> Self {
+        Self::new(id, gateway, Some(board), true, name.into(), at)
+    }
+
+    /// A board's worker.
+    pub fn new_worker(
+        id: AgentUid,
+        gateway: GatewayUid,
+        board: BoardId,
+        name: impl Into<String>,
+        at: Timestamp,
+    ) -> Self {
+        Self::new(id, gateway, Some(board), false, name.into(), at)
+    }
+
+    fn new(
+        id: AgentUid,
+        gateway_id: GatewayUid,
+        board_id: Option<BoardId>,
+        is_board_lead: bool,
+        name: String,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            gateway_id,
+            board_id,
+            is_board_lead,
+            name,
+            status: AgentStatus::Provisioning,
+            session_key: identity(id, gateway_id, board_id, is_board_lead).session_key(),
+            token_hash: None,
+            next_token_hash: None,
+            heartbeat: Map::new(),
+            identity: BTreeMap::new(),
+            identity_template: None,
+            soul_template: None,
+            provision_requested_at: None,
+            provision_action: None,
+            last_seen_at: None,
+            lifecycle_generation: 0,
+            wake_attempts: 0,
+            last_wake_sent_at: None,
+            checkin_deadline_at: None,
+            last_provision_error: None,
+            created_at,
+            revision: 0,
+        }
+    }
+
+    /// What it is there for.
+    pub fn role(&self) -> AgentRole {
+        match self.board_id {
+            None => AgentRole::Main,
+            Some(_) if self.is_board_lead => AgentRole::Lead,
+            Some(_) => AgentRole::Worker,
+        }
+    }
+
+    /// Who it is on the gateway, by the ids of its record.
+    pub fn identity_on_gateway(&self) -> AgentIdentity {
+        identity(self.id, self.gateway_id, self.board_id, self.is_board_lead)
+    }
+
+    /// Its id on the gateway: second part of its session key.
+    pub fn agent_id(&self) -> AgentId {
+        self.session_key
+            .agent_id()
+            .unwrap_or_else(|| self.identity_on_gateway().agent_id())
+    }
+
+    /// Whether `token` is its token, or the one that is being given to it. Takes the same time for both.
+    pub fn knows_token(&self, token: &str) -> bool {
+        let is = |hash: &Option<TokenHash>| hash.as_ref().is_some_and(|hash| hash.verify(token));
+        is(&self.token_hash) | is(&self.next_token_hash)
+    }
+
+    /// How it is shown: on its way while a run is, provisioning until it was seen once, offline when it was not seen for more than
+    /// [`OFFLINE_AFTER`]. What was found to be offline stays so until it is seen.
+    pub fn shown_status(&self, now: Timestamp) -> AgentStatus {
+        match (self.status, self.last_seen_at) {
+            (busy @ (AgentStatus::Updating | AgentStatus::Deleting | AgentStatus::Offline), _) => busy,
+            (_, None) => AgentStatus::Provisioning,
+            (_, Some(seen)) if now.saturating_duration_since(seen) > OFFLINE_AFTER => AgentStatus::Offline,
+            (status, Some(_)) => status,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        limits::name("agent.name", &self.name, limits::NAME_CHARS)?;
+        limits::template("agent.identity_template", self.identity_template.as_ref())?;
+        limits::template("agent.soul_template", self.soul_template.as_ref())?;
+        limits::json("agent.heartbeat", &self.heartbeat)?;
+        if self.is_board_lead && self.board_id.is_none() {
+            return Err(StoreError::invalid(
+                "agent.board_id",
+                "is missing, but the agent is to lead a board",
+            ));
+        }
+        if self.identity.len() > limits::IDENTITY_ENTRIES {
+            let why = format!("has more than {} entries", limits::IDENTITY_ENTRIES);
+            return Err(StoreError::invalid("agent.identity", why));
+        }
+        for (key, value) in &self.identity {
+            limits::name("agent.identity", key, limits::NAME_CHARS)?;
+            limits::chars("agent.identity", value, limits::TEXT_CHARS)?;
+        }
+        Ok(())
+    }
+
+    /// As it is stored, at `revision`.
+    pub(crate) fn kept(&self, revision: u64) -> Self {
+        let last_provision_error = self.last_provision_error.as_deref().map(limits::cut);
+        Self {
+            last_provision_error,
+            revision,
+            ..self.clone()
+        }
+    }
+
+    /// Takes a check-in. `false` when it is being deleted: nothing has changed then.
+    pub(crate) fn checked_in(&mut self, check_in: &CheckIn) -> bool {
+        if self.status == AgentStatus::Deleting {
+            return false;
+        }
+        self.last_seen_at = self.last_seen_at.max(Some(check_in.at));
+        self.wake_attempts = 0;
+        self.checkin_deadline_at = None;
+        self.last_provision_error = None;
+        self.status = check_in.status.unwrap_or(AgentStatus::Online);
+        self.revision += 1;
+        true
+    }
+
+    /// Takes activity that was seen on the gateway's events, where it tells something new.
+    pub(crate) fn touched(&mut self, at: Timestamp) -> bool {
+        let is_new = self.last_seen_at.is_none_or(|seen| at > seen);
+        // What it did before it was woken is no answer to the wake.
+        let answers = self.checkin_deadline_at.is_some() && self.last_wake_sent_at.is_none_or(|wake| at >= wake);
+        let is_late = self
+            .last_seen_at
+            .is_none_or(|seen| at.saturating_duration_since(seen) >= TOUCH_INTERVAL);
+        let is_back = is_new && self.status == AgentStatus::Offline;
+        if answers || is_back || (is_late && self.checkin_deadline_at.is_none()) {
+            return self.checked_in(&CheckIn { at, status: None });
+        }
+        false
+    }
+
+    /// Whether it must be looked after at `now`.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Its deadline, unless it is on its way out.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.checkin_deadline_at
+            .filter(|_| self.status != AgentStatus::Deleting)
+    }
+}
+
+fn identity(id: AgentUid, gateway: GatewayUid, board: Option<BoardId>, is_lead: bool) -> AgentIdentity {
+    match board {
+        None => AgentIdentity::GatewayMain(gateway.uuid()),
+        Some(board) if is_lead => AgentIdentity::BoardLead(board.uuid()),
+        Some(_) => AgentIdentity::Worker(id.uuid()),
+    }
+}
+
+impl CheckIn {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        match self.status {
+            Some(AgentStatus::Deleting) => Err(StoreError::invalid(
+                "check_in.status",
+                "is deleting: start a run for that",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl AgentFilter {
+    pub(crate) fn takes(&self, agent: &Agent) -> bool {
+        self.gateway.is_none_or(|id| agent.gateway_id == id)
+            && self.board.is_none_or(|id| agent.board_id == Some(id))
+            && self.role.is_none_or(|role| agent.role() == role)
+    }
+}

@@ -1,0 +1,85 @@
+//! The records: plain data, and what can be said of each by itself.
+
+mod activity;
+mod agent;
+mod board;
+mod gateway;
+mod organization;
+mod run;
+
+use std::fmt;
+
+pub use activity::{Activity, ActivityFilter, NewActivity};
+pub use agent::{Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, OFFLINE_AFTER, TOUCH_INTERVAL};
+pub use board::{Board, BoardFilter, BoardRules};
+pub use gateway::Gateway;
+pub use organization::{Organization, Owner};
+pub use run::{Run, RunKind, RunState, Step, StepName, StepState};
+
+/// A text that is none of the names of an enum.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no {what}: one of {known}")]
+pub struct InvalidName {
+    /// Which enum, for example "agent status".
+    pub what: &'static str,
+    /// All its names.
+    pub known: String,
+}
+
+/// An enum whose variants have names that are stored and shown.
+macro_rules! named {
+    (
+        $(#[$doc:meta])* $name:ident, $what:literal {
+            $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name, as it is stored and shown.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::record::InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or_else(|| {
+                    $crate::record::invalid_name($what, Self::ALL)
+                })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+use named;
+
+fn invalid_name<T: fmt::Display>(what: &'static str, all: &[T]) -> InvalidName {
+    let known: Vec<String> = all.iter().map(ToString::to_string).collect();
+    InvalidName {
+        what,
+        known: known.join(", "),
+    }
+}

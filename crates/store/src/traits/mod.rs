@@ -1,0 +1,17 @@
+//! What a store can do, a trait for each noun.
+
+mod activities;
+mod agents;
+mod boards;
+mod gateways;
+mod organizations;
+mod runs;
+mod store;
+
+pub use activities::Activities;
+pub use agents::Agents;
+pub use boards::Boards;
+pub use gateways::Gateways;
+pub use organizations::Organizations;
+pub use runs::Runs;
+pub use store::Store;
