@@ -7,6 +7,8 @@
 
 mod agents;
 mod chat;
+mod config;
+mod cron;
 mod devices;
 mod gateway;
 mod sessions;
@@ -15,19 +17,26 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use agents::{
-    AgentFace, AgentFile, AgentModel, AgentRow, AgentsFilesGet, AgentsFilesGetReply, AgentsFilesList,
-    AgentsFilesListReply, AgentsFilesSet, AgentsFilesSetReply, AgentsList, AgentsListReply,
+    AgentFace, AgentFile, AgentModel, AgentRow, AgentsCreate, AgentsCreateReply, AgentsDelete, AgentsDeleteReply,
+    AgentsFilesDelete, AgentsFilesGet, AgentsFilesGetReply, AgentsFilesList, AgentsFilesListReply, AgentsFilesSet,
+    AgentsFilesSetReply, AgentsList, AgentsListReply, AgentsUpdate, AgentsUpdateReply,
 };
 pub use chat::{
     AgentWait, AgentWaitReply, AgentWaitStatus, ChatAbort, ChatAbortReply, ChatHistory, ChatHistoryReply, ChatMessage,
     ChatSend, ChatSendReply, ChatSendStatus, HISTORY_LIMIT, InFlightRun, MessageMeta, TerminalReply,
+};
+pub use config::{ConfigGet, ConfigGetReply, ConfigPatch, ConfigPatchReply, ConfigRestart, ConfigSchemaGet};
+pub use cron::{
+    CronJob, CronList, CronListReply, CronScratch, CronScratchGet, CronScratchReply, CronScratchSet, SCRATCH_LIMIT,
 };
 pub use devices::{
     DevicePairApprove, DevicePairApproveReply, DevicePairList, DevicePairListReply, DeviceTokenRow, PairedDevice,
 };
 pub use gateway::{GatewayIdentityGet, GatewayIdentityGetReply, Health};
 pub use sessions::{
-    Change, ResolvedModel, SessionEntry, SessionRow, SessionsList, SessionsListReply, SessionsPatch, SessionsPatchReply,
+    Change, ResolvedModel, SessionEntry, SessionRow, SessionsDelete, SessionsDeleteReply, SessionsDescribe,
+    SessionsDescribeReply, SessionsList, SessionsListReply, SessionsPatch, SessionsPatchReply, SessionsReset,
+    SessionsResetReply,
 };
 
 /// The params of a method, and what it answers.

@@ -6,11 +6,19 @@
 //! an array in a patch replaces the old one on 2026.1.30 and is merged by `id` since. A patch that holds the whole array
 //! with whole entries comes out the same on both.
 
+mod budget;
+mod plan;
 mod roster;
+mod schema;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value, json};
 
+pub use budget::{LONGEST_WAIT, WriteBudget, WriteLimit};
+pub use plan::{ConfigPlan, ConfigSnapshot, PlanError, PlanOptions, plan};
 pub use roster::{HeartbeatEntry, Roster, RosterAgent, RosterForm};
+pub use schema::{Acceptance, ConfigSchema};
 
 /// The heartbeat of an agent that says nothing else: every ten minutes, to where it was last spoken to.
 pub fn default_heartbeat() -> Map<String, Value> {

@@ -196,3 +196,119 @@ open_object! {
         }
     }
 }
+
+request! {
+    /// makes an agent (from 2026.2 on). Not safe to repeat: the second one fails with "already exists".
+    ///
+    /// 2026.2 and 2026.9 know the agent only after up to 0.7 s, and call it "not found" until then.
+    AgentsCreate = "agents.create" => AgentsCreateReply {
+        required {
+            /// Its name. The gateway makes the id of it: lower case, everything but letters and digits one `-`.
+            name: String,
+            /// Its folder on the gateway's host. Needed up to 2026.7.
+            workspace: String,
+        }
+        optional {
+            /// Its emoji.
+            emoji: String,
+            /// Its model, as `provider/model` (from 2026.4 on; refused by older releases).
+            model: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `agents.create` answers.
+    pub struct AgentsCreateReply {
+        required {
+            /// The id that was made of the name.
+            agent_id: String = "agentId",
+        }
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+            /// Its name.
+            name: String = "name",
+            /// Its folder on the gateway's host.
+            workspace: String = "workspace",
+            /// Its model, if one was given.
+            model: String = "model",
+        }
+    }
+}
+
+request! {
+    /// changes an agent (from 2026.2 on).
+    AgentsUpdate = "agents.update" => AgentsUpdateReply {
+        required {
+            /// The agent.
+            agent_id: String,
+        }
+        optional {
+            /// Its name.
+            name: String,
+            /// Its folder on the gateway's host.
+            workspace: String,
+            /// Its model, as `provider/model`.
+            model: String,
+            /// Its emoji (from 2026.4 on; refused by older releases).
+            emoji: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `agents.update` answers.
+    pub struct AgentsUpdateReply {
+        required {
+            /// The agent.
+            agent_id: String = "agentId",
+        }
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+        }
+    }
+}
+
+request! {
+    /// deletes an agent (from 2026.2 on). 2026.9 deletes even `main` where there is another one.
+    AgentsDelete = "agents.delete" => AgentsDeleteReply {
+        required {
+            /// The agent.
+            agent_id: String,
+        }
+        optional {
+            /// Whether its files go too; they do unless told otherwise.
+            delete_files: bool,
+        }
+    }
+}
+
+open_object! {
+    /// What `agents.delete` answers.
+    pub struct AgentsDeleteReply {
+        required {
+            /// The agent.
+            agent_id: String = "agentId",
+        }
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+            /// How many bindings of channels went with it.
+            removed_bindings: u64 = "removedBindings",
+        }
+    }
+}
+
+request! {
+    /// deletes a file of an agent. None of nine measured releases has it; it is sent only where it is offered.
+    AgentsFilesDelete = "agents.files.delete" => serde_json::Value {
+        required {
+            /// The agent.
+            agent_id: String,
+            /// For example `BOOTSTRAP.md`.
+            name: String,
+        }
+    }
+}

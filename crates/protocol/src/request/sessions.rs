@@ -183,3 +183,85 @@ open_object! {
         }
     }
 }
+
+request! {
+    /// empties a session, and makes it if there is none.
+    ///
+    /// Generation 3 gives it another session id; generation 4 keeps the id and changes the lifecycle revision.
+    SessionsReset = "sessions.reset" => SessionsResetReply {
+        required {
+            /// Which one.
+            key: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `sessions.reset` answers.
+    pub struct SessionsResetReply {
+        required {
+            /// The session's full key.
+            key: String = "key",
+            /// The session as it is now.
+            entry: SessionEntry = "entry",
+        }
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+            /// The model that it will use (from 2026.9 on).
+            resolved: ResolvedModel = "resolved",
+        }
+    }
+}
+
+request! {
+    /// deletes a session. From 2026.8 on an agent's main session can't be deleted, before only the default agent's.
+    SessionsDelete = "sessions.delete" => SessionsDeleteReply {
+        required {
+            /// Which one.
+            key: String,
+        }
+        optional {
+            /// Whether its transcript goes too; it does unless told otherwise.
+            delete_transcript: bool,
+        }
+    }
+}
+
+open_object! {
+    /// What `sessions.delete` answers.
+    pub struct SessionsDeleteReply {
+        required {
+            /// The session's full key.
+            key: String = "key",
+        }
+        optional {
+            /// Always true so far.
+            ok: bool = "ok",
+            /// Whether there was one.
+            deleted: bool = "deleted",
+            /// Where its transcript was put on the gateway's host.
+            archived: Vec<String> = "archived",
+        }
+    }
+}
+
+request! {
+    /// one session (from 2026.5 on).
+    SessionsDescribe = "sessions.describe" => SessionsDescribeReply {
+        required {
+            /// Which one.
+            key: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `sessions.describe` answers.
+    pub struct SessionsDescribeReply {
+        optional {
+            /// The session; absent where there is none.
+            session: SessionRow = "session",
+        }
+    }
+}
