@@ -22,6 +22,12 @@ pub enum ControlError {
     /// The gateway does not let anybody do this.
     #[error("the gateway does not allow this for {0}")]
     NotAllowed(Thing),
+    /// It can't be asked for at all.
+    #[error("{why}")]
+    Invalid {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The gateway has no such method.
     #[error("this gateway has no {method}")]
     NotOffered {
@@ -114,7 +120,11 @@ impl ControlError {
             ),
             Self::Line(_) => true,
             Self::Config(fault) => matches!(fault, ConfigFault::Contended { .. } | ConfigFault::QueueFull { .. }),
-            Self::NotFound(_) | Self::NotAllowed(_) | Self::NotOffered { .. } | Self::Shape { .. } => false,
+            Self::NotFound(_)
+            | Self::NotAllowed(_)
+            | Self::Invalid { .. }
+            | Self::NotOffered { .. }
+            | Self::Shape { .. } => false,
         }
     }
 
@@ -149,6 +159,10 @@ impl Advise for ControlError {
             Self::NotAllowed(thing) => Advice::new(
                 format!("The gateway does not allow this for {thing}."),
                 "Delete the agent instead: its main session goes with it.",
+            ),
+            Self::Invalid { why } => Advice::new(
+                format!("{}.", capitalised(why)),
+                "Correct the agent's record: ids are lower-case letters, digits and dashes.",
             ),
             Self::NotOffered { method } => Advice::new(
                 format!("This gateway has no {method}."),

@@ -15,6 +15,7 @@
 
 mod error;
 mod fake;
+mod openclaw;
 mod types;
 
 use async_trait::async_trait;
@@ -23,6 +24,7 @@ use windlass_protocol::{AgentId, SessionKey, Verdict};
 
 pub use error::{ConfigFault, ControlError, Thing};
 pub use fake::{FakeControlPlane, FakeEffect, FakeRelease, Fault, Operation};
+pub use openclaw::OpenClaw;
 pub use types::{
     AgentCard, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Scratch, Sent, SessionInfo, WriteQueue,
 };

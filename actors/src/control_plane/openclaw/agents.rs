@@ -1,0 +1,118 @@
+//! Making, changing and deleting agents.
+
+use windlass_protocol::config::{ConfigSnapshot, Roster};
+use windlass_protocol::connection::Resend;
+use windlass_protocol::request::{AgentsCreate, AgentsDelete, AgentsUpdate};
+use windlass_protocol::{AgentId, CallError, slug};
+
+use super::ask::{SETTLE_TRIES, settle_delay, shape};
+use super::{OpenClaw, rules};
+use crate::control_plane::{AgentCard, ControlError, ControlResult, Created, Thing};
+
+impl OpenClaw {
+    /// Whether the configuration has this agent, which it does from the moment at which the gateway made it.
+    pub(super) async fn is_configured(&self, id: &AgentId) -> ControlResult<bool> {
+        let reply = self.config().await?;
+        let roster = Roster::read(ConfigSnapshot::of(&reply).roster());
+        Ok(roster.agents.contains_key(id))
+    }
+
+    pub(super) async fn make_agent(&self, card: &AgentCard) -> ControlResult<Created> {
+        if !self.has_method("agents.create").await? {
+            return Ok(Created::ByConfig);
+        }
+        // The gateway makes the id of the name: with any other name the agent would be another one.
+        if slug(card.id.as_str()) != card.id.as_str() {
+            return Err(ControlError::Invalid {
+                why: format!("no gateway would make an agent with the id {}", card.id),
+            });
+        }
+        let _own = self.only_writer(&card.id).await;
+        let request = AgentsCreate::new(card.id.as_str(), card.workspace.as_str());
+        let start = self.line.now();
+        let (mut attempt, mut lost) = (0, false);
+        loop {
+            let error = match self.once(&request, None, Resend::Never).await {
+                Ok(raw) => {
+                    let reply: windlass_protocol::request::AgentsCreateReply =
+                        raw.decode().map_err(|error| shape::<AgentsCreate>(&error))?;
+                    return created(&reply.agent_id, &card.id);
+                }
+                Err(CallError::Rejected(rejected)) if rules::agent_exists(&rejected.error) => {
+                    // What an answer was lost for a moment ago was made a moment ago.
+                    return Ok(if lost { Created::Fresh } else { Created::AlreadyThere });
+                }
+                Err(error) => error,
+            };
+            if matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_)) {
+                lost = true;
+                if self.is_configured(&card.id).await? {
+                    return Ok(Created::Fresh);
+                }
+            }
+            attempt += 1;
+            // Repeating is right either way: it is not there, or the second one is answered with "already exists".
+            let Some(delay) = self.retry_delay(&error, Resend::Always, attempt, start) else {
+                return Err(error.into());
+            };
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    pub(super) async fn change_agent(&self, card: &AgentCard, fresh: bool) -> ControlResult<()> {
+        if !self.has_method("agents.update").await? {
+            return Ok(());
+        }
+        let _own = self.only_writer(&card.id).await;
+        let request = AgentsUpdate::new(card.id.as_str())
+            .name(card.name.as_str())
+            .workspace(card.workspace.as_str());
+        let updated = self.ask_about(&card.id, fresh, &request, None, Resend::Always);
+        updated.await.map(drop)
+    }
+
+    pub(super) async fn remove_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool> {
+        if !self.has_method("agents.delete").await? {
+            return Err(ControlError::NotOffered {
+                method: "agents.delete",
+            });
+        }
+        let _own = self.only_writer(id).await;
+        let request = AgentsDelete::new(id.as_str()).delete_files(delete_files);
+        let start = self.line.now();
+        let (mut attempt, mut unknown, mut lost) = (0, 0, false);
+        loop {
+            let error = match self.once(&request, None, Resend::Never).await {
+                Ok(_) => return Ok(true),
+                Err(CallError::Rejected(rejected)) if rules::agent_unknown(&rejected.error) => {
+                    unknown += 1;
+                    // One that was made a moment ago is "not found" too (2026.2.26): it must not be left behind.
+                    if !self.is_configured(id).await? {
+                        return Ok(lost);
+                    }
+                    if unknown > SETTLE_TRIES {
+                        return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
+                    }
+                    tokio::time::sleep(settle_delay(unknown)).await;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            lost |= matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
+            attempt += 1;
+            let Some(delay) = self.retry_delay(&error, Resend::Always, attempt, start) else {
+                return Err(error.into());
+            };
+            tokio::time::sleep(delay).await;
+        }
+    }
+}
+
+fn created(made: &str, wanted: &AgentId) -> ControlResult<Created> {
+    if made == wanted.as_str() {
+        return Ok(Created::Fresh);
+    }
+    Err(ControlError::Invalid {
+        why: format!("the gateway made an agent with another id than {wanted}"),
+    })
+}

@@ -1,0 +1,387 @@
+//! Writes to a gateway's configuration, gathered.
+//!
+//! Callers queue what they want and contend for the turn. Whoever has it reads the configuration, plans *one* patch for
+//! all that is queued by then, and writes it; the others find their answer or take the next turn. Nothing leaves the
+//! queue before its answer is known, so that a caller which is cancelled in the middle of its turn takes nothing of the
+//! others with it: the next turn reads the configuration again and writes what is not there yet.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+use windlass_protocol::config::{
+    ConfigPlan, ConfigSchema, ConfigSnapshot, HeartbeatEntry, PlanError, PlanOptions, RosterForm, WriteBudget, plan,
+};
+use windlass_protocol::connection::Resend;
+use windlass_protocol::request::{ConfigPatch, ConfigPatchReply, ConfigSchemaGet};
+use windlass_protocol::{AgentId, CallError, GatewayError, Generation, NotSent, Rejected};
+
+use super::ask::without_echo;
+use super::{OpenClaw, lock, offers_method, rules};
+use crate::control_plane::{ConfigFault, ControlError, ControlResult, Patched, WriteQueue};
+
+/// Most callers that may wait: a fleet provisions some hundred agents at a time.
+const QUEUE: usize = 4096;
+/// How often a write is prepared again because others wrote between. Each one counts against the gateway's limit.
+const CONFLICTS: u32 = 8;
+/// What a restart is given beyond its announced delay before the line is looked at.
+const RESTART_MARGIN: Duration = Duration::from_millis(500);
+/// When a restart comes that is not announced with a time: 1.35 s on 2026.9.6, 2 s by default before.
+const RESTART_DELAY: Duration = Duration::from_secs(2);
+/// Longest wait for a gateway that restarts. Not an error then: whatever comes next waits for the line anyway.
+const RESTART_LIMIT: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+struct Ticket {
+    no: u64,
+    entries: Vec<HeartbeatEntry>,
+    answer: oneshot::Sender<ControlResult<Patched>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Vec<Ticket>,
+    next: u64,
+    budget: WriteBudget,
+    written: u64,
+    /// As of this connection: a gateway that comes back may be another release, or have other plugins.
+    schema: Option<(Generation, Option<Arc<ConfigSchema>>)>,
+}
+
+/// The configuration writes of one gateway.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    turn: tokio::sync::Mutex<()>,
+    shared: Mutex<Shared>,
+}
+
+/// A place in the queue; gone when its owner is.
+struct Place<'a> {
+    writer: &'a Writer,
+    no: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(&self.writer.shared).queue.retain(|ticket| ticket.no != self.no);
+    }
+}
+
+/// What one turn has been through so far.
+#[derive(Default)]
+struct Turn {
+    attempt: u32,
+    conflicts: u32,
+    /// A write went out whose outcome is not known.
+    lost: bool,
+    /// A patch that was refused, and with what. Looked at once more: some releases write, and say no all the same.
+    refused: Option<(Value, ControlError)>,
+}
+
+/// How one attempt at a write went.
+enum Step {
+    /// What was read is out of date, or a failure is a passing one.
+    Again,
+    /// For everybody who waited.
+    End(ControlResult<Patched>),
+    /// The gateway complains about these agents' entries only.
+    Guilty(BTreeSet<AgentId>, ControlError),
+}
+
+impl Writer {
+    pub(super) fn queue(&self, now: Instant) -> WriteQueue {
+        let shared = lock(&self.shared);
+        let wait = shared.budget.wait(now);
+        WriteQueue {
+            waiting: shared.queue.len(),
+            next_write_in: (!shared.queue.is_empty() && !wait.is_zero()).then_some(wait),
+            limit: shared.budget.limit().map(|limit| (limit.count, limit.window)),
+            written: shared.written,
+        }
+    }
+
+    fn enqueue(
+        &self,
+        entries: Vec<HeartbeatEntry>,
+    ) -> ControlResult<(Place<'_>, oneshot::Receiver<ControlResult<Patched>>)> {
+        let (answer, answered) = oneshot::channel();
+        let mut shared = lock(&self.shared);
+        if shared.queue.len() >= QUEUE {
+            return Err(ConfigFault::QueueFull { limit: QUEUE }.into());
+        }
+        let no = shared.next;
+        shared.next += 1;
+        shared.queue.push(Ticket { no, entries, answer });
+        drop(shared);
+        Ok((Place { writer: self, no }, answered))
+    }
+
+    /// What is queued at this moment.
+    fn batch(&self) -> (BTreeSet<u64>, Vec<HeartbeatEntry>) {
+        let shared = lock(&self.shared);
+        let numbers = shared.queue.iter().map(|ticket| ticket.no).collect();
+        let entries = shared.queue.iter().flat_map(|ticket| ticket.entries.iter().cloned());
+        (numbers, entries.collect())
+    }
+
+    fn answer(&self, wanted: impl Fn(&Ticket) -> bool, end: &ControlResult<Patched>) {
+        let mut shared = lock(&self.shared);
+        let (answered, left) = std::mem::take(&mut shared.queue)
+            .into_iter()
+            .partition(|ticket| wanted(ticket));
+        shared.queue = left;
+        drop(shared);
+        let answered: Vec<Ticket> = answered;
+        for ticket in answered {
+            // Whoever asked is gone.
+            let _ = ticket.answer.send(end.clone());
+        }
+    }
+}
+
+impl OpenClaw {
+    pub(super) async fn write_config(&self, entries: Vec<HeartbeatEntry>) -> ControlResult<Patched> {
+        if entries.is_empty() {
+            return Ok(Patched::Unchanged);
+        }
+        let (_place, mut answered) = self.writer.enqueue(entries)?;
+        loop {
+            tokio::select! {
+                biased;
+                end = &mut answered => return end.unwrap_or_else(|_| Err(ConfigFault::Abandoned.into())),
+                _turn = self.writer.turn.lock() => {
+                    // Answered in the very moment in which the turn came.
+                    if let Ok(end) = answered.try_recv() {
+                        return end;
+                    }
+                    self.take_turn().await;
+                }
+            }
+        }
+    }
+
+    /// Writes what is queued, and answers it.
+    async fn take_turn(&self) {
+        let start = self.line.now();
+        let mut turn = Turn::default();
+        loop {
+            let wait = lock(&self.writer.shared).budget.wait(self.line.now());
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            let reply = self.config().await;
+            // Taken after the reading, so that what came meanwhile goes along.
+            let (batch, entries) = self.writer.batch();
+            if batch.is_empty() {
+                return;
+            }
+            let step = match reply {
+                Ok(reply) => self.step(&mut turn, start, &ConfigSnapshot::of(&reply), &entries).await,
+                Err(error) => Step::End(Err(error)),
+            };
+            match step {
+                Step::Again => {}
+                Step::End(end) => return self.writer.answer(|ticket| batch.contains(&ticket.no), &end),
+                Step::Guilty(agents, error) => {
+                    let is_guilty = |ticket: &Ticket| ticket.entries.iter().any(|entry| agents.contains(&entry.id));
+                    self.writer.answer(is_guilty, &Err(error));
+                }
+            }
+        }
+    }
+
+    async fn step(
+        &self,
+        turn: &mut Turn,
+        start: Instant,
+        snapshot: &ConfigSnapshot,
+        entries: &[HeartbeatEntry],
+    ) -> Step {
+        let planned = match self.planned(snapshot, entries).await {
+            Ok(planned) => planned,
+            Err(error) => return Step::End(Err(error)),
+        };
+        let refused = turn.refused.take();
+        let Some(plan) = planned else {
+            return Step::End(Ok(self.found_written(turn.lost, refused.is_some())));
+        };
+        if let Some((patch, error)) = refused
+            && patch == plan.patch
+        {
+            return Step::End(Err(error));
+        }
+        if !plan.refused.is_empty() {
+            let left_out = &plan.refused;
+            tracing::debug!(gateway = %self.line.id(), ?left_out, "not in the gateway's schema, so not written");
+        }
+        let request = match serde_json::to_string(&plan.patch) {
+            Ok(raw) => ConfigPatch::new(raw, snapshot.hash.as_str()),
+            Err(error) => {
+                let why = error.to_string();
+                return Step::End(Err(CallError::from(NotSent::Invalid { why }).into()));
+            }
+        };
+        let sent = self.once(&request, None, Resend::Never).await;
+        match sent {
+            Ok(raw) => Step::End(Ok(self.written(raw.decode().ok()).await)),
+            Err(CallError::Rejected(rejected)) => self.refused(turn, start, *rejected, plan).await,
+            Err(error) => {
+                let lost = matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
+                if lost {
+                    lock(&self.writer.shared).budget.wrote(self.line.now());
+                }
+                turn.lost |= lost;
+                self.pause(turn, start, error).await
+            }
+        }
+    }
+
+    /// Waits as the retry policy says, if it lets try again.
+    async fn pause(&self, turn: &mut Turn, start: Instant, error: CallError) -> Step {
+        turn.attempt += 1;
+        match self.retry_delay(&error, Resend::Always, turn.attempt, start) {
+            Some(delay) => {
+                tokio::time::sleep(delay).await;
+                Step::Again
+            }
+            None => Step::End(Err(error.into())),
+        }
+    }
+
+    async fn refused(&self, turn: &mut Turn, start: Instant, rejected: Rejected, plan: ConfigPlan) -> Step {
+        let now = self.line.now();
+        {
+            let mut shared = lock(&self.writer.shared);
+            if shared.budget.refused(now, &rejected.error) {
+                let wait = shared.budget.wait(now);
+                tracing::debug!(gateway = %self.line.id(), ?wait, "the gateway takes no more writes for now");
+                return Step::Again;
+            }
+            shared.budget.wrote(now);
+        }
+        if rules::config_stale(&rejected.error) {
+            turn.conflicts += 1;
+            return if turn.conflicts > CONFLICTS {
+                let attempts = turn.conflicts;
+                Step::End(Err(ConfigFault::Contended { attempts }.into()))
+            } else {
+                Step::Again
+            };
+        }
+        let call = CallError::from(Box::new(rejected.clone()));
+        if call.may_retry(Resend::Never) {
+            return self.pause(turn, start, call).await;
+        }
+        let guilty = guilty(&rejected.error, &plan);
+        let error = without_echo(call.into(), &plan.patch.to_string());
+        if !guilty.is_empty() {
+            return Step::Guilty(guilty, error);
+        }
+        // The schema may be another one by now.
+        lock(&self.writer.shared).schema = None;
+        turn.refused = Some((plan.patch, error));
+        Step::Again
+    }
+
+    /// Nothing is left to be written. It was this turn that wrote it if it lost an answer before, or was told no.
+    fn found_written(&self, lost: bool, refused: bool) -> Patched {
+        if !lost && !refused {
+            return Patched::Unchanged;
+        }
+        lock(&self.writer.shared).written += 1;
+        // The answer was lost because the gateway went down over it, or it said that it would.
+        Patched::Written { restarts: true }
+    }
+
+    /// Counts a write, and waits for the restart that it sets off, so that nothing of what follows falls into it.
+    async fn written(&self, reply: Option<ConfigPatchReply>) -> Patched {
+        {
+            let mut shared = lock(&self.writer.shared);
+            shared.budget.wrote(self.line.now());
+            shared.written += 1;
+        }
+        let Some(reply) = reply.filter(ConfigPatchReply::restarts) else {
+            return Patched::Written { restarts: false };
+        };
+        let announced = reply
+            .restart
+            .and_then(|restart| restart.delay_ms)
+            .map(Duration::from_millis);
+        let delay = announced.unwrap_or(RESTART_DELAY).min(RESTART_LIMIT) + RESTART_MARGIN;
+        tokio::time::sleep(delay).await;
+        let mut status = self.line.status();
+        // Whatever comes next waits for the line itself, and says so if it does not come back.
+        let _ = tokio::time::timeout(RESTART_LIMIT, status.wait_for(crate::LineStatus::is_up)).await;
+        Patched::Written { restarts: true }
+    }
+
+    async fn planned(
+        &self,
+        snapshot: &ConfigSnapshot,
+        entries: &[HeartbeatEntry],
+    ) -> ControlResult<Option<ConfigPlan>> {
+        let form = Some(self.usual_form().await?);
+        let make = |schema| {
+            plan(snapshot, entries, PlanOptions { schema, form }).map_err(|error| match error {
+                PlanError::Unreadable(place) => ConfigFault::Unreadable { place: place.into() },
+                PlanError::NoRoster => ConfigFault::NoRoster,
+            })
+        };
+        // Schemas are large: read only where there is something to write at all.
+        if make(None)?.is_none() {
+            return Ok(None);
+        }
+        let schema = self.schema().await?;
+        Ok(make(schema.as_deref())?)
+    }
+
+    /// The form of a roster where neither configuration nor schema tell.
+    async fn usual_form(&self) -> ControlResult<RosterForm> {
+        let hello = self.hello().await?;
+        let by_map = hello.protocol >= 4 && offers_method(&hello, "cron.scratch.get");
+        Ok(if by_map { RosterForm::Entries } else { RosterForm::List })
+    }
+
+    /// The gateway's own schema, read once per connection; nothing where it does not show one.
+    async fn schema(&self) -> ControlResult<Option<Arc<ConfigSchema>>> {
+        let generation = self.line.status().borrow().generation;
+        if let Some((known, schema)) = &lock(&self.writer.shared).schema
+            && *known == generation
+        {
+            return Ok(schema.clone());
+        }
+        let schema = match self.ask_raw(&ConfigSchemaGet::new(), None, Resend::Always).await {
+            Ok(raw) => ConfigSchema::parse(raw.as_str()).ok().map(Arc::new),
+            Err(ControlError::Rejected(_)) => None,
+            Err(error) => return Err(error),
+        };
+        lock(&self.writer.shared).schema = Some((generation, schema.clone()));
+        Ok(schema)
+    }
+}
+
+/// The agents of a plan that the gateway's complaints (`details.issues[].path`) are about: `agents.entries.<id>...` or
+/// `agents.list.<place>...`. Nobody, if any complaint is about something else.
+fn guilty(error: &GatewayError, plan: &ConfigPlan) -> BTreeSet<AgentId> {
+    let issues = error.detail("issues").and_then(Value::as_array);
+    let mut guilty = BTreeSet::new();
+    for issue in issues.into_iter().flatten() {
+        let path = issue.get("path").and_then(Value::as_str).unwrap_or_default();
+        let id = match path.split('.').collect::<Vec<_>>().as_slice() {
+            ["agents", "entries", id, ..] => Some(*id),
+            ["agents", "list", place, ..] => {
+                let row = plan.patch.pointer(&format!("/agents/list/{place}/id"));
+                row.and_then(Value::as_str)
+            }
+            _ => None,
+        };
+        match id.and_then(|id| plan.agents.iter().find(|agent| agent.as_str() == id)) {
+            Some(agent) => drop(guilty.insert(agent.clone())),
+            None => return BTreeSet::new(),
+        }
+    }
+    guilty
+}
