@@ -74,11 +74,13 @@ impl OpenClaw {
         if self.breaks_early_sessions().await? {
             return self.remove_session(key).await;
         }
+        let request = SessionsReset::new(key.as_str());
         let start = self.line.now();
         let mut attempt = 0;
         loop {
-            let reset = self.once(&SessionsReset::new(key.as_str()), None, Resend::Never);
-            let Err(error) = reset.await else { return Ok(true) };
+            let Err(error) = self.once(&request, None, Resend::Never).await else {
+                return Ok(true);
+            };
             if matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_))
                 && self.find_session(key).await?.as_ref() != Some(&before)
             {
