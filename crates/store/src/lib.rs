@@ -36,7 +36,7 @@ pub use record::{
     StepName, StepState, TOUCH_INTERVAL,
 };
 pub use secret_source::{InvalidSecretSource, SecretError, SecretSource};
-// pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteOptions, SqliteStore};
 pub use time::Timestamp;
 pub use token::{AgentToken, InvalidTokenHash, TokenHash};
 pub use traits::{Activities, Agents, Boards, Gateways, Organizations, Runs, Store};

@@ -1,6 +1,7 @@
 //! Agents' tokens, and the salted hashes of them that are stored.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -107,6 +108,14 @@ impl TokenHash {
     /// As it is stored.
     pub(crate) fn as_stored(&self) -> &str {
         &self.0
+    }
+}
+
+impl FromStr for TokenHash {
+    type Err = InvalidTokenHash;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTokenHash> {
+        Self::parse(text)
     }
 }
 

@@ -89,7 +89,9 @@ impl Tables {
         if stored.revision != agent.revision {
             return Err(StoreError::Conflict { agent: agent.id });
         }
-        self.admits(agent)?;
+        if !agent.claims_no_more_than(stored) {
+            self.admits(agent)?;
+        }
         Ok(agent.kept(agent.revision + 1))
     }
 }

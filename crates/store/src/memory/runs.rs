@@ -21,14 +21,9 @@ impl Tables {
         }
     }
 
-    /// What was fixed when the run began stays; only its end is taken.
     fn end(&mut self, ended: &Run) {
         if let Some(run) = self.runs.get_mut(&ended.id) {
-            let ended = ended.kept();
-            run.state = ended.state;
-            run.error = ended.error;
-            run.ended_at = ended.ended_at;
-            run.wake_key = ended.wake_key;
+            *run = run.ended_as(ended);
         }
     }
 }

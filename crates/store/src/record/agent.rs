@@ -250,6 +250,12 @@ impl Agent {
         Ok(())
     }
 
+    /// Whether it has nothing that must be its alone but what `stored` has.
+    pub(crate) fn claims_no_more_than(&self, stored: &Self) -> bool {
+        let claims = |agent: &Self| (agent.gateway_id, agent.board_id, agent.is_board_lead);
+        claims(self) == claims(stored) && self.name == stored.name && self.session_key == stored.session_key
+    }
+
     /// As it is stored, at `revision`.
     pub(crate) fn kept(&self, revision: u64) -> Self {
         let last_provision_error = self.last_provision_error.as_deref().map(limits::cut);

@@ -192,6 +192,18 @@ impl Run {
         }
     }
 
+    /// This run with the end of `ended`: what was fixed when it began stays.
+    pub(crate) fn ended_as(&self, ended: &Self) -> Self {
+        let ended = ended.kept();
+        Self {
+            state: ended.state,
+            error: ended.error,
+            wake_key: ended.wake_key,
+            ended_at: ended.ended_at,
+            ..self.clone()
+        }
+    }
+
     /// As it is stored.
     pub(crate) fn kept(&self) -> Self {
         Self {

@@ -1,1 +1,74 @@
-//! placeholder
+//! The store in a SQLite database.
+
+mod activities;
+mod agents;
+mod boards;
+mod connections;
+mod failure;
+mod gateways;
+mod migrations;
+mod open;
+mod organizations;
+mod rows;
+mod runs;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::Path;
+
+use async_trait::async_trait;
+
+pub use self::open::SqliteOptions;
+
+use self::connections::Connections;
+use crate::error::{OpenError, OwnError, StoreError};
+use crate::ownership::Ownership;
+use crate::traits::Store;
+
+/// A store in a SQLite database: one file, and beside it, while it is open, its log (`-wal`, `-shm`) and its lock (`.lock`).
+///
+/// What a call has done when it returns is on the disk. Works from any runtime: SQLite runs on threads of its own.
+pub struct SqliteStore {
+    connections: Connections,
+}
+
+impl SqliteStore {
+    /// Opens a database, or makes it (readable by its owner only), and brings it up to date.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, SqliteOptions::default()).await
+    }
+
+    /// The same, with options.
+    pub async fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = open::create(path.as_ref())?;
+        let writer = open::prepare(&path, &options).await?;
+        Ok(Self {
+            connections: Connections::new(path, options, writer),
+        })
+    }
+
+    /// The database's file, by its full path.
+    pub fn path(&self) -> &Path {
+        self.connections.path()
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn own(&self) -> Result<Ownership, OwnError> {
+        Ownership::of_file(self.path())
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.connections.close().await
+    }
+}

@@ -1,0 +1,73 @@
+//! What SQLite says of a failure, sorted by its result code.
+
+use std::path::Path;
+
+use sqlx::migrate::MigrateError;
+
+use crate::error::{BackendError, OpenError, StoreError};
+
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const NOT_A_DATABASE: i32 = 26;
+
+/// The extended result code, and the primary one that is its low byte.
+fn codes(error: &sqlx::Error) -> Option<(i32, i32)> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some((code, code & 0xff))
+}
+
+fn backend(error: &sqlx::Error) -> BackendError {
+    let code = codes(error).map(|(code, _)| code);
+    // SQLite's texts name tables and columns; bound values are in none of them.
+    let message = error
+        .as_database_error()
+        .map_or_else(|| error.to_string(), |database| database.message().to_owned());
+    BackendError::new(code, message)
+}
+
+/// A failure of a call.
+pub(super) fn of_call(error: &sqlx::Error) -> StoreError {
+    match codes(error).map(|(_, primary)| primary) {
+        Some(BUSY | LOCKED) => StoreError::Busy,
+        Some(FULL) => StoreError::Full,
+        Some(CORRUPT | NOT_A_DATABASE) => StoreError::Damaged {
+            what: "SQLite can't read its file".into(),
+        },
+        _ => StoreError::Backend(backend(error)),
+    }
+}
+
+/// A failure to open.
+pub(super) fn of_open(error: &sqlx::Error, path: &Path) -> OpenError {
+    let path = path.to_owned();
+    match codes(error).map(|(_, primary)| primary) {
+        Some(BUSY | LOCKED) => OpenError::Locked { path },
+        Some(FULL) => OpenError::Full { path },
+        Some(NOT_A_DATABASE) => OpenError::NotADatabase { path },
+        Some(CORRUPT) => OpenError::Damaged {
+            path,
+            what: "SQLite can't read it".into(),
+        },
+        _ => OpenError::Backend {
+            path,
+            source: backend(error),
+        },
+    }
+}
+
+/// A failure to migrate.
+pub(super) fn of_migration(error: &MigrateError, path: &Path) -> OpenError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => of_open(error, path),
+        MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => OpenError::OtherMigration {
+            path: path.to_owned(),
+            version: *version,
+        },
+        other => OpenError::Backend {
+            path: path.to_owned(),
+            source: BackendError::new(None, other.to_string()),
+        },
+    }
+}

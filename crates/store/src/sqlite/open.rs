@@ -1,0 +1,157 @@
+//! Opening a database: is it ours, is it whole, is it of our time; and only then is anything written to it.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+use super::{failure, migrations};
+use crate::error::OpenError;
+
+/// The page size of every database that SQLite creates unless told otherwise.
+const PAGE_BYTES: u64 = 4096;
+
+/// Where sqlx writes down the migrations that a database has been through.
+const BOOK: &str = "_sqlx_migrations";
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// How long a call waits while another process keeps the database locked. 5 s unless said otherwise.
+    pub busy_timeout: Duration,
+    /// The most that the database may grow to, in bytes; beyond it writes end as [`Full`](crate::StoreError::Full). Counted in
+    /// pages of 4 KiB, without the log that is written first. No limit unless said otherwise.
+    pub max_bytes: Option<u64>,
+    /// Whether the whole file is checked when it is opened. It is, unless said otherwise: about a second for a gigabyte.
+    pub check: bool,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            max_bytes: None,
+            check: true,
+        }
+    }
+}
+
+/// What each connection is set to. `synchronous = FULL` syncs the log at every commit: a step that was reported done outlives a
+/// power cut.
+pub(super) fn connect_options(path: &Path, options: &SqliteOptions) -> SqliteConnectOptions {
+    let mut connect = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(options.busy_timeout)
+        .disable_statement_logging();
+    if let Some(bytes) = options.max_bytes {
+        connect = connect.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string());
+    }
+    connect
+}
+
+/// Makes the file if it is not there, for its owner's eyes only (SQLite gives its log the same rights), and gives its full path, so
+/// that two ways to write it mean one lock.
+pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
+    let failed = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => {}
+        // Not opened, then: closing it would give up the locks that SQLite may hold on it elsewhere in this process.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed(error)),
+    }
+    path.canonicalize().map_err(failed)
+}
+
+/// The first connection: looks before it touches, then migrates.
+pub(super) async fn prepare(path: &Path, options: &SqliteOptions) -> Result<SqliteConnection, OpenError> {
+    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let mut connection = connect_options(path, options).connect().await.map_err(failed)?;
+    match look_and_migrate(&mut connection, path, options).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            // The reason is known; how the connection ends changes nothing about it.
+            let _ = connection.close().await;
+            Err(error)
+        }
+    }
+}
+
+async fn look_and_migrate(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    options: &SqliteOptions,
+) -> Result<(), OpenError> {
+    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let found = version(connection, path).await?;
+    if found > migrations::KNOWN {
+        return Err(OpenError::TooNew {
+            path: path.to_owned(),
+            found,
+            known: migrations::KNOWN,
+        });
+    }
+    if options.check {
+        check(connection, path).await?;
+    }
+    // Only now that it is known to be ours, because the mode is written into the file. Where there is no shared memory, SQLite
+    // stays with its old journal, which is as safe.
+    sqlx::query("PRAGMA journal_mode = WAL")
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    migrations::migrate(connection, migrations::KNOWN)
+        .await
+        .map_err(|error| failure::of_migration(&error, path))
+}
+
+/// The newest migration that the database has been through; 0 for an empty one.
+async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, OpenError> {
+    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let application: i64 = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    if tables == 0 && application == 0 {
+        return Ok(0);
+    }
+    if application != migrations::APPLICATION_ID {
+        return Err(OpenError::OtherProgram { path: path.to_owned() });
+    }
+    let newest = format!("SELECT coalesce(max(version), 0) FROM {BOOK}");
+    sqlx::query_scalar(&newest)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)
+}
+
+async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let said: String = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(failed)?;
+    if said == "ok" {
+        return Ok(());
+    }
+    Err(OpenError::Damaged {
+        path: path.to_owned(),
+        what: said.lines().last().unwrap_or_default().to_owned(),
+    })
+}

@@ -1,0 +1,113 @@
+//! What every backend must do, run against each of them.
+
+mod activities;
+mod agents;
+mod check_in;
+mod limits;
+mod records;
+mod resolving;
+mod runs;
+mod secrets;
+mod world;
+
+use std::sync::Arc;
+
+use windlass_store::{MemoryStore, SqliteStore, Store};
+
+/// Runs each proof against each backend; a proof gets an empty store.
+macro_rules! contract {
+    ($($module:ident: $($proof:ident)+;)+) => {
+        mod memory {
+            $($(
+                #[tokio::test]
+                async fn $proof() {
+                    let store: super::Arc<dyn super::Store> = super::Arc::new(super::MemoryStore::new());
+                    super::$module::$proof(&store).await;
+                }
+            )+)+
+        }
+
+        mod sqlite {
+            $($(
+                #[tokio::test]
+                async fn $proof() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let store = super::SqliteStore::open(folder.path().join("store.db")).await.unwrap();
+                    let store: super::Arc<dyn super::Store> = super::Arc::new(store);
+                    super::$module::$proof(&store).await;
+                    store.close().await.unwrap();
+                }
+            )+)+
+        }
+    };
+}
+
+contract! {
+    records:
+        what_is_not_there_is_none_and_not_an_error
+        an_organization_is_written_and_written_again
+        a_gateway_reads_back_as_it_was_written
+        a_board_reads_back_as_it_was_written
+        lists_are_sorted_and_filtered
+        a_record_that_names_an_unknown_one_is_refused
+        an_id_can_be_inserted_only_once_and_updated_only_when_there
+        what_is_referred_to_cannot_be_deleted
+        only_one_can_own_a_store_at_a_time
+        a_closed_store_says_so;
+    limits:
+        empty_and_too_long_texts_are_refused_by_their_field
+        the_longest_texts_are_taken
+        what_is_said_of_a_failure_is_cut_and_not_refused
+        a_url_with_a_secret_in_it_is_refused
+        a_secret_in_place_of_its_reference_is_refused;
+    agents:
+        an_agent_reads_back_as_it_was_written
+        each_role_has_its_session_on_the_gateway
+        a_gateway_has_one_main_agent
+        a_board_has_one_lead
+        a_name_is_taken_in_whatever_letters_on_its_board
+        a_name_is_taken_in_its_gateways_workspace_but_for_leads
+        a_session_belongs_to_one_agent_of_a_gateway
+        a_lead_creates_no_more_workers_than_the_board_allows
+        the_last_place_is_given_once_when_many_ask
+        a_name_is_given_once_when_many_ask
+        an_agent_goes_where_its_board_is
+        a_change_of_what_was_changed_meanwhile_is_refused
+        of_many_writers_of_one_revision_one_wins
+        amend_reads_again_until_it_wins
+        a_refused_change_changes_nothing
+        agents_are_listed_by_gateway_board_and_role
+        a_deleted_agent_leaves_its_name_free;
+    check_in:
+        a_check_in_clears_what_was_pending
+        a_check_in_takes_the_status_given_but_never_goes_back_in_time
+        an_agent_on_its_way_out_is_not_brought_back
+        a_check_in_of_nobody_is_none
+        a_check_in_fences_who_read_before
+        activity_is_written_down_once_a_minute
+        activity_before_the_wake_is_no_answer_to_it
+        activity_brings_an_offline_agent_back
+        the_earliest_deadline_comes_first
+        deadlines_are_due_when_they_are_reached;
+    runs:
+        a_run_begins_with_its_agent_or_not_at_all
+        an_agent_has_one_active_run
+        of_many_runs_that_begin_at_once_one_does
+        steps_are_kept_in_the_order_of_their_beginning
+        a_run_ends_with_its_agent_or_not_at_all
+        what_has_ended_takes_no_more_steps
+        a_run_ends_and_its_agent_goes
+        runs_are_listed_oldest_active_and_newest_of_an_agent
+        old_runs_are_pruned_and_active_ones_stay
+        a_run_that_makes_no_sense_is_refused;
+    activities:
+        activities_are_numbered_and_read_on_from_a_cursor
+        activities_are_filtered_by_agent_and_board
+        a_number_is_never_used_again
+        many_recorders_lose_nothing;
+    resolving:
+        a_board_is_resolved_to_its_gateway
+        each_reason_why_there_is_no_gateway_is_told;
+    secrets:
+        no_record_and_no_error_shows_a_hash_or_a_secret;
+}
