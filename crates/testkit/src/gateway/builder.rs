@@ -138,7 +138,8 @@ impl SimGatewayBuilder {
         self
     }
 
-    /// For this long after `agents.create`, `agents.update` answers "not found".
+    /// For this long after `agents.create`, `agents.update`, `agents.delete` and `agents.files.*` don't know the agent (0.6 s
+    /// on 2.26, 0.3 s on 9.6; none seen on the releases between).
     pub fn create_settles_after(mut self, time: Duration) -> Self {
         self.options.create_settles_after = time;
         self

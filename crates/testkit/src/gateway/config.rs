@@ -173,11 +173,6 @@ pub(crate) fn schema(profile: &Profile) -> Value {
     } else {
         agents["list"] = json!({"type": "array", "items": agent});
     }
-    let visibility = if profile.roster_map {
-        "heartbeatVisibility"
-    } else {
-        "heartbeat"
-    };
     let shown = json!({
         "type": "object",
         "properties": {
@@ -188,14 +183,15 @@ pub(crate) fn schema(profile: &Profile) -> Value {
     let open = || json!({"type": "object"});
     let mut root = json!({
         "agents": {"type": "object", "properties": agents, "additionalProperties": false},
-        "channels": {
-            "type": "object",
-            "properties": {
-                "defaults": {"type": "object", "properties": {visibility: shown}, "additionalProperties": false},
-            },
-        },
+        "channels": {"type": "object", "properties": {}, "additionalProperties": true},
         "tools": tools(),
     });
+    // Up to 7.1 the schema does not mention the defaults, and channels take any name.
+    if profile.roster_map {
+        root["channels"]["properties"]["defaults"] = json!({
+            "type": "object", "properties": {"heartbeatVisibility": shown}, "additionalProperties": false,
+        });
+    }
     for key in [
         "gateway",
         "models",

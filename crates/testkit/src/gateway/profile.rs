@@ -137,6 +137,8 @@ pub struct Profile {
     pub shutdown_null: bool,
     /// How a config patch takes effect.
     pub patch: PatchEffect,
+    /// A patch of `channels` restarts the gateway before it is answered (5.12 to 7.1, where other patches are hot).
+    pub channel_patch_restarts: bool,
     /// Control-plane writes per method and client within 60 s.
     pub write_limit: Option<u32>,
     /// The roster is the map `agents.entries` instead of the array `agents.list`.
@@ -173,6 +175,10 @@ pub struct Profile {
     pub precreated_sessions_break: bool,
     /// The same text within 2 s of a final is answered with the older run's id (6.11).
     pub dedupes_content: bool,
+    /// The main session of every agent is kept by `sessions.delete`, not only the default agent's.
+    pub main_sessions_kept: bool,
+    /// `agents.delete` takes the agent's sessions along (all but 8.2).
+    pub sessions_go_with_agent: bool,
     /// `sessions.subscribe` and `sessions.messages.subscribe` exist.
     pub session_subscriptions: bool,
     /// History rows of the user carry `idempotencyKey`.
@@ -260,6 +266,7 @@ impl Profile {
             unsequenced: unsequenced(r),
             shutdown_null: r < R8_2,
             patch: patch_effect(r),
+            channel_patch_restarts: (R5_12..=R7_1).contains(&r),
             write_limit: write_limit(r),
             roster_map: r >= R8_2,
             array_replaces: r == R1_30,
@@ -278,6 +285,8 @@ impl Profile {
             requeues_early_sends: matches!(r, R4_15 | R5_12 | R7_1),
             precreated_sessions_break: r == R6_11,
             dedupes_content: r == R6_11,
+            main_sessions_kept: r >= R8_2,
+            sessions_go_with_agent: r != R8_2,
             session_subscriptions: r >= R4_15,
             history_keys: r >= R6_11,
             history_meta: r >= R4_15,

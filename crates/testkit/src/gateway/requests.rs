@@ -65,6 +65,10 @@ async fn after_execution(
     let text = wire::response(id, &answer.result);
     match rule {
         Rule::NeverAnswer => server.perform(answer.effects),
+        Rule::FailAfter(error) => {
+            outbox.answer(wire::response(id, &Err(error))).await;
+            server.perform(answer.effects);
+        }
         Rule::DropBeforeAnswer => {
             control::cut(server, no, Cut::Drop);
             server.perform(answer.effects);
@@ -152,7 +156,7 @@ pub(crate) async fn scripted_connect(server: &Arc<Server>, no: u64, outbox: &Out
     let id = json!(id);
     match rule {
         Rule::Reply(payload) => outbox.answer(wire::response(&id, &Ok(payload))).await,
-        Rule::Fail(error) => {
+        Rule::Fail(error) | Rule::FailAfter(error) => {
             let reason = error.message().to_owned();
             outbox.answer(wire::response(&id, &Err(error))).await;
             outbox.close(1008, &reason);

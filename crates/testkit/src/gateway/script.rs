@@ -22,6 +22,7 @@ pub(crate) enum Rule {
     /// Executed first.
     Delay(Duration),
     NeverAnswer,
+    FailAfter(WireError),
     Hold,
     CloseAfter(u16, String),
     DropBeforeAnswer,
@@ -132,6 +133,11 @@ impl Script {
     /// Executes and never answers.
     pub fn never_answer(&self, method: &str) {
         self.add(method, Rule::NeverAnswer);
+    }
+
+    /// Executes, and says that it failed: 2026.8.2 does so to a patch that it restarts for.
+    pub fn fail_after_execution(&self, method: &str, error: WireError) {
+        self.add(method, Rule::FailAfter(error));
     }
 
     /// Executes and keeps the answer until [`release`](Self::release).

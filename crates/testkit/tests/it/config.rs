@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use windlass_testkit::{RELEASES, SimGateway};
 
-use crate::client::Client;
+use crate::client::{Client, Seen};
 
 async fn hello(release: &str) -> (SimGateway, Client) {
     let sim = SimGateway::builder().release(release).start_pipe();
@@ -195,6 +195,35 @@ async fn the_schema_of_the_configuration_is_the_one_that_patches_are_checked_aga
         assert_eq!(
             (agents.get("list").is_some(), agents.get("entries").is_some()),
             (list, entries),
+            "{release}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_patch_of_channels_takes_its_answer_along_between_5_12_and_7_1() {
+    for release in RELEASES.into_iter().skip(3) {
+        let (sim, mut client) = hello(release).await;
+        let shown = if sim.profile().roster_map {
+            "heartbeatVisibility"
+        } else {
+            "heartbeat"
+        };
+        let base = client.ok("config.get", json!({})).await["hash"].clone();
+        let raw = json!({"channels": {"defaults": {shown: {"showOk": false}}}}).to_string();
+        let id = client.send("config.patch", json!({"raw": raw, "baseHash": base})).await;
+        let answered = loop {
+            match client.next().await {
+                Seen::Frame(frame) if frame["id"] == id.as_str() => break true,
+                Seen::Frame(_) => {}
+                Seen::Closed(..) | Seen::Gone => break false,
+            }
+        };
+        assert_eq!(answered, !sim.profile().channel_patch_restarts, "{release}");
+        let mut client = Client::hello(&sim).await;
+        let config = client.ok("config.get", json!({})).await;
+        assert_eq!(
+            config["config"]["channels"]["defaults"][shown]["showOk"], false,
             "{release}"
         );
     }

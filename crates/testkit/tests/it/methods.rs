@@ -208,8 +208,42 @@ async fn a_fresh_agent_can_be_made_to_settle_before_it_is_updated() {
         client.error("agents.update", json!({"agentId": "a"})).await["message"],
         "agent \"a\" not found"
     );
+    for (method, params) in [
+        ("agents.delete", json!({"agentId": "a"})),
+        ("agents.files.list", json!({"agentId": "a"})),
+        (
+            "agents.files.set",
+            json!({"agentId": "a", "name": "SOUL.md", "content": "x"}),
+        ),
+    ] {
+        let error = client.error(method, params).await;
+        assert_eq!(error["message"], "agent \"a\" not found", "{method}");
+    }
     tokio::time::sleep(settle).await;
     client.ok("agents.update", json!({"agentId": "a"})).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn main_sessions_are_kept_from_8_2_on_and_go_with_their_agent_but_on_8_2() {
+    for release in RELEASES.into_iter().skip(1) {
+        let (sim, mut client) = hello(release).await;
+        let index = sim.profile().index;
+        let make = json!({"name": "a", "workspace": "/w"});
+        client.ok("agents.create", make).await;
+        let main = json!({"key": "agent:a:main"});
+        client.ok("sessions.patch", main.clone()).await;
+        let deleted = client.request("sessions.delete", main.clone()).await;
+        assert_eq!(deleted["ok"], index < 7, "{release}: {deleted}");
+        client.ok("sessions.patch", main.clone()).await;
+        client.ok("agents.delete", json!({"agentId": "a"})).await;
+        let left = client.ok("sessions.list", json!({})).await["count"].clone();
+        assert_eq!(left, i32::from(index == 7), "{release}");
+        let described = client.request("sessions.describe", main).await;
+        assert_eq!(described["ok"], index >= 4, "{release}: {described}");
+        if index >= 4 {
+            assert_eq!(described["payload"]["session"].is_null(), index != 7, "{release}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

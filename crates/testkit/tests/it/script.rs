@@ -133,3 +133,18 @@ async fn rules_work_for_connect_too() {
     sim.script().release("connect");
     assert_eq!(client.response(&id).await["ok"], true);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_can_be_carried_out_and_refused_all_the_same() {
+    let sim = SimGateway::builder().start_pipe();
+    let mut client = Client::hello(&sim).await;
+    let error = WireError::new("UNAVAILABLE", "persisted, but a recovery restart is required");
+    sim.script().once().fail_after_execution("agents.create", error);
+    assert_eq!(
+        client.error("agents.create", json!({"name": "a"})).await["code"],
+        "UNAVAILABLE"
+    );
+    assert_eq!(sim.journal().executions("agents.create"), 1);
+    let again = client.error("agents.create", json!({"name": "a"})).await;
+    assert_eq!(again["message"], "agent \"a\" already exists");
+}

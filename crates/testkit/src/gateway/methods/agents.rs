@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Call;
+use super::sessions::agent_of;
 use crate::gateway::events::Event;
 use crate::gateway::journal::SideEffect;
 use crate::gateway::requests::soon;
@@ -109,8 +110,8 @@ fn new_entry(call: &Call<'_>, id: &str, name: &str) -> (Map<String, Value>, Valu
 pub(super) fn update(call: &mut Call<'_>) -> Answer {
     let profile = &call.server.profile;
     let id = call.required("agentId");
-    let settling = call.state.settling.get(&id).is_some_and(|until| clock::now() < *until);
-    let Some(mut agent) = roster::find(profile, &call.state.config, &id).filter(|_| !settling) else {
+    let known = !is_settling(call, &id);
+    let Some(mut agent) = roster::find(profile, &call.state.config, &id).filter(|_| known) else {
         return not_found(&id).into();
     };
     for key in ["name", "workspace", "model"] {
@@ -134,7 +135,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
         return WireError::invalid("\"main\" cannot be deleted").into();
     }
     let agents = roster::agents(profile, &call.state.config);
-    if agents.iter().all(|agent| agent.id != id) {
+    if agents.iter().all(|agent| agent.id != id) || is_settling(call, &id) {
         return not_found(&id).into();
     }
     if agents.len() == 1 {
@@ -142,6 +143,9 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     }
     roster::remove(profile, &mut call.state.config, &id);
     call.state.files.retain(|(agent, _), _| *agent != id);
+    if profile.sessions_go_with_agent {
+        call.state.sessions.retain(|key, _| agent_of(key) != id);
+    }
     call.server.effect(SideEffect::AgentDeleted { agent_id: id.clone() });
     let mut payload = json!({"ok": true, "agentId": id, "removedBindings": 0});
     if profile.roster_map {
@@ -161,6 +165,11 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
         answer = answer.then(soon(Event::new("cron", json!({"jobId": job_id, "action": "removed"}))));
     }
     answer
+}
+
+/// Whether the agent was made a moment ago, so that the gateway has not heard of it yet.
+pub(super) fn is_settling(call: &Call<'_>, id: &str) -> bool {
+    call.state.settling.get(id).is_some_and(|until| clock::now() < *until)
 }
 
 fn not_found(id: &str) -> WireError {

@@ -13,7 +13,7 @@ use crate::gateway::profile::at::{R6_11, R9_6};
 use crate::gateway::profile::{PatchEffect, Profile};
 use crate::gateway::requests::soon;
 use crate::gateway::roster;
-use crate::gateway::server::{Answer, Effect};
+use crate::gateway::server::{Answer, Effect, Later};
 use crate::gateway::wire::WireError;
 
 /// Writes are counted over this window.
@@ -255,7 +255,12 @@ fn consequences(call: &Call<'_>, profile: &Profile, changed: &[String], restart:
     const RESTARTS: Duration = Duration::from_millis(1350);
     /// The file watcher of 1.30 restarts on its own.
     const WATCHER: Duration = Duration::from_millis(530);
+    let in_channels = changed.iter().any(|path| path.starts_with("channels"));
     match profile.patch {
+        // Gone before the answer, which never comes.
+        PatchEffect::Hot if profile.channel_patch_restarts && in_channels => answer
+            .then(Effect::RestartAfter(Duration::ZERO))
+            .later(Later::After(CLOSES)),
         PatchEffect::RestartsTwice => answer
             .then(Effect::RestartAfter(WATCHER))
             .then(Effect::RestartAfter(restart_delay(call))),

@@ -40,7 +40,9 @@ fn listed(profile: &Profile, name: &str) -> bool {
 
 fn agent(call: &Call<'_>) -> Result<Agent, WireError> {
     let id = call.required("agentId");
-    roster::find(&call.server.profile, &call.state.config, &id).ok_or_else(|| {
+    let known = !super::agents::is_settling(call, &id);
+    let found = roster::find(&call.server.profile, &call.state.config, &id).filter(|_| known);
+    found.ok_or_else(|| {
         WireError::invalid(if call.server.profile.v4() {
             format!("agent \"{id}\" not found")
         } else {

@@ -132,6 +132,7 @@ fn dispatch(call: &mut Call<'_>, method: &str) -> Answer {
         "sessions.patch" => sessions::patch(call),
         "sessions.reset" => sessions::reset(call),
         "sessions.delete" => sessions::delete(call),
+        "sessions.describe" => sessions::describe(call),
         "sessions.resolve" => sessions::resolve(call),
         "sessions.subscribe" => sessions::subscribe(call, true),
         "sessions.unsubscribe" => sessions::subscribe(call, false),

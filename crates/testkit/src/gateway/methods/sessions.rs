@@ -225,8 +225,9 @@ pub(super) fn reset(call: &mut Call<'_>) -> Answer {
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     let profile = &call.server.profile;
     let key = full_key(&call.required("key"));
-    // Protocol 3 protects only the main session of the default agent.
-    if key == "agent:main:main" || (profile.v4() && key.ends_with(":main") && key.split(':').count() == 3) {
+    // By the key alone: neither the session nor its agent need be there.
+    if key == "agent:main:main" || (profile.main_sessions_kept && key.ends_with(":main") && key.split(':').count() == 3)
+    {
         return WireError::invalid(format!("Cannot delete the main session ({key}).")).into();
     }
     let aborted = chat::abort_session(call, &key, "aborted");
@@ -258,6 +259,12 @@ pub(super) fn resolve(call: &Call<'_>) -> Answer {
         payload["agentId"] = json!(agent_of(&key));
     }
     Answer::ok(payload)
+}
+
+pub(super) fn describe(call: &Call<'_>) -> Answer {
+    let key = full_key(&call.required("key"));
+    let session = call.state.sessions.get(&key).map(|session| row(call, &key, session));
+    Answer::ok(json!({ "session": session }))
 }
 
 pub(super) fn subscribe(call: &mut Call<'_>, on: bool) -> Answer {
