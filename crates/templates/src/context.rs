@@ -14,6 +14,7 @@ pub const MAX_VALUE: usize = 32 * 1024;
 pub const VARIABLE_NAMES: [&str; 39] = [
     "agent_id",
     "agent_name",
+    "agent_role",
     "auth_token",
     "base_url",
     "board_goal_confirmed",
@@ -50,7 +51,6 @@ pub const VARIABLE_NAMES: [&str; 39] = [
     "user_timezone",
     "workspace_path",
     "workspace_root",
-    "agent_role",
 ];
 
 /// The names and values of one rendering.
@@ -72,7 +72,7 @@ impl Context {
     }
 
     pub(crate) fn value(self) -> Value {
-        Value::from_iter(self.0)
+        Value::from_object(self.0)
     }
 
     pub(crate) fn flag(&mut self, name: &'static str, value: bool) {

@@ -9,17 +9,15 @@ use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 
 use crate::TemplateError;
-
-/// The largest template source, in bytes: as much as a record keeps of one.
-pub const MAX_TEMPLATE: usize = 64 * 1024;
+use crate::bounds::check_source;
 
 /// The longest rendered text, in UTF-16 units (gateways count that way). Three of them and their headings fit into one
 /// file or scratch ([`MAX_FILE`](crate::MAX_FILE)), which merged layouts need.
-pub const MAX_RENDERED: usize = 64 * 1024;
+pub const MAX_RENDERED: usize = 60_000;
 
 /// The work that one rendering may do, in the engine's fuel: about as many instructions, or 64 bytes of text for each.
-/// A shipped template takes some hundreds. It bounds time (milliseconds) and memory (about 13 MB) of a user's text.
-pub const MAX_WORK: u64 = 200_000;
+/// A shipped template takes some hundreds. It bounds time (milliseconds) and memory (about 1.3 MB) of a user's text.
+pub const MAX_WORK: u64 = 20_000;
 
 /// How deep includes and blocks may nest, in the engine's count (an include counts ten): a template that includes
 /// itself ends long before the stack does.
@@ -46,6 +44,8 @@ impl Engine {
         environment.set_debug(true);
         environment.set_syntax(syntax());
         environment.add_filter("quoted", quoted);
+        // It prints every variable, the token among them: no text needs that.
+        environment.remove_global("debug");
         environment.set_formatter(|out, state, value: &Value| {
             if value.kind() == ValueKind::Bool {
                 Ok(out.write_str(if value.is_true() { "true" } else { "false" })?)
@@ -61,7 +61,7 @@ impl Engine {
 
     /// Adds or replaces a template; errors call it `shown`.
     pub(crate) fn add(&mut self, name: &str, shown: &str, source: String) -> Result<(), TemplateError> {
-        check_source(shown, &source)?;
+        check_source(shown, &source, syntax())?;
         self.shown.insert(name.to_owned(), shown.to_owned());
         let added = self.environment.add_template_owned(name.to_owned(), source);
         added.map_err(|error| self.explain(shown, &error))
@@ -78,14 +78,14 @@ impl Engine {
             .environment
             .get_template(name)
             .and_then(|template| template.render(values.clone()));
-        finish(shown, rendered.map_err(|error| self.explain(shown, &error))?)
+        finish(shown, &rendered.map_err(|error| self.explain(shown, &error))?)
     }
 
     /// Renders a text that is nobody's file.
     pub(crate) fn render_text(&self, shown: &str, source: &str, values: &Value) -> Result<String, TemplateError> {
-        check_source(shown, source)?;
+        check_source(shown, source, syntax())?;
         let rendered = self.environment.render_named_str(shown, source, values.clone());
-        finish(shown, rendered.map_err(|error| self.explain(shown, &error))?)
+        finish(shown, &rendered.map_err(|error| self.explain(shown, &error))?)
     }
 
     fn explain(&self, shown: &str, error: &minijinja::Error) -> TemplateError {
@@ -140,20 +140,8 @@ fn quoted(text: &str) -> String {
     out
 }
 
-fn check_source(shown: &str, source: &str) -> Result<(), TemplateError> {
-    if source.len() <= MAX_TEMPLATE {
-        return Ok(());
-    }
-    let limit = format!("{MAX_TEMPLATE} bytes");
-    Err(TemplateError::TooLarge {
-        template: shown.to_owned(),
-        what: "the template",
-        limit,
-    })
-}
-
 /// Trims what surrounds the text; it ends with one line break, or is empty.
-fn finish(shown: &str, rendered: String) -> Result<String, TemplateError> {
+fn finish(shown: &str, rendered: &str) -> Result<String, TemplateError> {
     let trimmed = rendered.trim_start_matches(['\n', '\r']).trim_end();
     if trimmed.trim_start().is_empty() {
         return Ok(String::new());

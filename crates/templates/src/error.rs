@@ -51,7 +51,7 @@ pub enum TemplateError {
     TooLarge {
         /// Which template.
         template: String,
-        /// The template or its rendered text.
+        /// The template, a tag in it, or its rendered text.
         what: &'static str,
         /// The bound, with its unit.
         limit: String,
@@ -81,4 +81,7 @@ pub enum TemplateError {
         /// The names that are allowed in its folder.
         allowed: String,
     },
+    /// The system gave no thread to work on a user's template.
+    #[error("no thread to render in; try again when the machine has room")]
+    NoThread(#[source] std::io::Error),
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::MAX_TEMPLATE;
+use crate::bounds::MAX_TEMPLATE;
 use crate::{Content, Role, TemplateError, shipped};
 
 /// What template files are called after the name of what they render.

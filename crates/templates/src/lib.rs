@@ -13,6 +13,7 @@
 //! refused when they hold a line break, values that people read are put on one line ([`Variables`]). No error and no
 //! `Debug` shows a rendered text or a value.
 
+mod bounds;
 mod content;
 mod context;
 mod engine;
@@ -25,9 +26,10 @@ mod templates;
 mod tools;
 mod variables;
 
+pub use bounds::{MAX_BRANCHES, MAX_TEMPLATE, MAX_TOKENS};
 pub use content::{Content, Role, UnknownContent};
 pub use context::{MAX_VALUE, VARIABLE_NAMES};
-pub use engine::{MAX_RENDERED, MAX_TEMPLATE, MAX_WORK};
+pub use engine::{MAX_RENDERED, MAX_WORK};
 pub use error::TemplateError;
 pub use layout::{Home, Layout, MAX_FILE, Placement};
 pub use templates::{MAX_REFERENCE, Overrides, Rendered, Templates};

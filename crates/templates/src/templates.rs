@@ -1,7 +1,7 @@
 //! The templates of a fleet, and rendering with them.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use minijinja::Value;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::shipped::{self, CLEANUP, WAKE};
-use crate::{Content, Role, TemplateError, Variables, folder};
+use crate::{Content, Role, TemplateError, Variables, bounds, folder};
 
 /// The longest reference in a wake message, in bytes: a UUID and a prefix fit several times.
 pub const MAX_REFERENCE: usize = 200;
@@ -58,10 +58,12 @@ impl Templates {
     ///
     /// When something cannot be read, has a name that overrides nothing, is too large or is not well-formed.
     pub fn with_folder(path: &Path) -> Result<Self, TemplateError> {
-        let mut inner = Self::load_shipped()?;
-        for file in folder::read(path)? {
-            inner.add(&file)?;
-        }
+        let files = folder::read(path)?;
+        let inner = bounds::with_room(move || {
+            let mut inner = Self::load_shipped()?;
+            files.iter().try_for_each(|file| inner.add(file))?;
+            Ok(inner)
+        })?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -97,14 +99,8 @@ impl Templates {
     /// The first failure, and then nothing at all is rendered.
     pub fn render(&self, role: Role, variables: &Variables, overrides: &Overrides) -> Result<Rendered, TemplateError> {
         let values = Context::of(role, variables)?.value();
-        let mut texts = BTreeMap::new();
-        for content in Content::ALL {
-            let text = self.0.content(role, content, overrides, &values)?;
-            if !text.is_empty() {
-                texts.insert(content, text);
-            }
-        }
-        Ok(Rendered(texts))
+        let own_text = *overrides != Overrides::default();
+        self.0.with_room(own_text, || self.0.render(role, overrides, &values))
     }
 
     /// The greeting that wakes an agent. It always contains `reference`, by which the caller finds it in the session's
@@ -129,9 +125,9 @@ impl Templates {
         let mut context = Context::of(role, variables)?;
         context.exact("reference", reference)?;
         context.flag("has_bootstrap", has_bootstrap);
-        let mut text = self.0.engine.render(WAKE, &context.value())?.trim_end().to_owned();
+        let mut text = self.0.message(WAKE, context)?;
         if !text.contains(reference) {
-            text.push_str(&format!("\n\nref: {reference}"));
+            let _ = write!(text, "\n\nref: {reference}");
         }
         Ok(text)
     }
@@ -145,11 +141,41 @@ impl Templates {
         let mut context = Context::empty();
         context.line("agent_name", agent_name)?;
         context.line("workspace_path", workspace_path)?;
-        Ok(self.0.engine.render(CLEANUP, &context.value())?.trim_end().to_owned())
+        self.0.message(CLEANUP, context)
     }
 }
 
 impl Inner {
+    /// Works where a user's text has room; shipped templates alone need none.
+    fn with_room<T: Send>(
+        &self,
+        own_text: bool,
+        work: impl FnOnce() -> Result<T, TemplateError> + Send,
+    ) -> Result<T, TemplateError> {
+        if own_text || self.overridden > 0 {
+            bounds::with_room(work)
+        } else {
+            work()
+        }
+    }
+
+    fn render(&self, role: Role, overrides: &Overrides, values: &Value) -> Result<Rendered, TemplateError> {
+        let mut texts = BTreeMap::new();
+        for content in Content::ALL {
+            let text = self.content(role, content, overrides, values)?;
+            if !text.is_empty() {
+                texts.insert(content, text);
+            }
+        }
+        Ok(Rendered(texts))
+    }
+
+    fn message(&self, name: &str, context: Context) -> Result<String, TemplateError> {
+        let values = context.value();
+        let text = self.with_room(false, || self.engine.render(name, &values))?;
+        Ok(text.trim_end().to_owned())
+    }
+
     fn content(
         &self,
         role: Role,

@@ -1,0 +1,158 @@
+//! A user's folder of templates.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use windlass_templates::{Content, MAX_TEMPLATE, Overrides, Rendered, Role, TemplateError, Templates};
+
+use crate::samples::full;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+fn render(folder: &Path, role: Role) -> Result<Rendered, TemplateError> {
+    Templates::with_folder(folder)?.render(role, &full(role), &Overrides::default())
+}
+
+#[test]
+fn a_file_for_a_role_goes_before_one_for_all_and_that_before_the_shipped() {
+    let files = [
+        ("SOUL.md.j2", "all {{ agent_role }}"),
+        ("lead/SOUL.md.j2", "lead only"),
+        (".git/x", ""),
+        (".DS_Store", ""),
+    ];
+    let folder = folder(&files);
+    for (role, soul) in [
+        (Role::Main, "all main\n"),
+        (Role::Lead, "lead only\n"),
+        (Role::Worker, "all worker\n"),
+    ] {
+        let rendered = render(folder.path(), role).unwrap();
+        assert_eq!(rendered.get(Content::Soul), Some(soul));
+        assert!(
+            rendered.get(Content::Agents).unwrap().starts_with("# How you work"),
+            "the rest is shipped"
+        );
+    }
+}
+
+#[test]
+fn an_agents_own_template_goes_before_the_folder() {
+    let folder = folder(&[("SOUL.md.j2", "from the folder")]);
+    let overrides = Overrides {
+        soul: Some("my own".into()),
+        ..Overrides::default()
+    };
+    let templates = Templates::with_folder(folder.path()).unwrap();
+    let rendered = templates.render(Role::Worker, &full(Role::Worker), &overrides).unwrap();
+    assert_eq!(rendered.get(Content::Soul), Some("my own\n"));
+}
+
+#[test]
+fn parts_and_messages_can_be_replaced() {
+    let files = [
+        ("shared/api.md.j2", "## Ring {{ base_url }}"),
+        ("messages/wake.j2", "Up, {{ agent_name }}!"),
+    ];
+    let folder = folder(&files);
+    let templates = Templates::with_folder(folder.path()).unwrap();
+    let variables = full(Role::Lead);
+    let rendered = templates.render(Role::Lead, &variables, &Overrides::default()).unwrap();
+    assert!(
+        rendered
+            .get(Content::Agents)
+            .unwrap()
+            .contains("## Ring https://board.example/api/v1")
+    );
+    let wake = templates.wake_message(Role::Lead, &variables, "wake-1", true).unwrap();
+    assert_eq!(wake, "Up, Ada!\n\nref: wake-1", "the reference is there all the same");
+}
+
+#[test]
+fn a_template_of_the_folder_may_build_on_the_shipped_one() {
+    let folder = folder(&[("worker/SOUL.md.j2", "{% include 'worker/SOUL.md' %}\n## Ours\n")]);
+    let rendered = render(folder.path(), Role::Worker).unwrap();
+    let soul = rendered.get(Content::Soul).unwrap();
+    assert!(soul.starts_with("# Soul") && soul.ends_with("## Ours\n"), "{soul}");
+}
+
+#[test]
+fn an_unknown_variable_names_the_users_file_and_line() {
+    for name in ["worker/TOOLS.md.j2", "TOOLS.md.j2", "shared/safety.md.j2"] {
+        let folder = folder(&[(name, "one\ntwo {{ auth_tokn }}\n")]);
+        let error = render(folder.path(), Role::Worker).unwrap_err();
+        let path = folder.path().join(name).display().to_string();
+        assert!(
+            matches!(&error, TemplateError::UnknownVariable { template, line: 2, variable }
+                if *template == path && variable == "auth_tokn"),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_syntax_error_is_found_when_the_folder_is_read() {
+    let folder = folder(&[("main/USER.md.j2", "ok\n{{ user_name")]);
+    let error = Templates::with_folder(folder.path()).unwrap_err();
+    assert!(
+        matches!(&error, TemplateError::Syntax { template, line: 2, .. } if template.ends_with("USER.md.j2")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_name_that_overrides_nothing_is_refused_with_what_is_allowed() {
+    for (name, allowed) in [
+        ("AGENT.md.j2", "AGENTS.md.j2, SOUL.md.j2"),
+        ("SOUL.md", "SOUL.md.j2"),
+        ("boss/SOUL.md.j2", "main, lead, worker"),
+        ("lead/soul.md.j2", "SOUL.md.j2"),
+        ("lead/old/SOUL.md.j2", "SOUL.md.j2"),
+        ("shared/extra.md.j2", "api.md.j2, routine.md.j2, safety.md.j2"),
+        ("messages/wake.md.j2", "wake.j2, cleanup.j2"),
+        ("lead/SOUL.md.j2/x", "SOUL.md.j2"),
+    ] {
+        let folder = folder(&[(name, "x")]);
+        let error = Templates::with_folder(folder.path()).unwrap_err();
+        assert!(matches!(error, TemplateError::UnknownFile { .. }), "{name}: {error:?}");
+        assert!(error.to_string().contains(allowed), "{name}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_naming_it() {
+    let missing = Templates::with_folder(Path::new("/nowhere/at/all")).unwrap_err();
+    assert_eq!(missing.to_string(), "cannot read /nowhere/at/all");
+    let folder = folder(&[]);
+    fs::write(folder.path().join("SOUL.md.j2"), [0xff, 0xfe]).unwrap();
+    let error = Templates::with_folder(folder.path()).unwrap_err();
+    assert!(
+        matches!(&error, TemplateError::Folder { path, .. } if path.ends_with("SOUL.md.j2")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused() {
+    let folder = folder(&[("SOUL.md.j2", &"x".repeat(MAX_TEMPLATE + 1))]);
+    let error = Templates::with_folder(folder.path()).unwrap_err();
+    assert!(matches!(error, TemplateError::TooLarge { .. }), "{error:?}");
+}
+
+#[test]
+fn an_empty_folder_changes_nothing() {
+    let folder = folder(&[]);
+    assert_eq!(
+        render(folder.path(), Role::Main).unwrap(),
+        crate::samples::render(Role::Main, &full(Role::Main))
+    );
+}
