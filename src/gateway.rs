@@ -135,6 +135,10 @@ impl Gateway {
         self.inner.shard(self.shard).inspect(self.id().clone()).await
     }
 
+    pub(crate) fn shared_line(&self) -> Arc<Line> {
+        Arc::clone(&self.line)
+    }
+
     pub(crate) fn line(&self) -> &Line {
         &self.line
     }

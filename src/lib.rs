@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agents;
 mod call;
 mod gateway;
 pub mod identity;
@@ -22,6 +23,7 @@ pub use windlass_actors::{
     InvalidEndpoint, MemoryTokens, RegistryError, TcpConnector, TlsPolicy, TokenStoreError, TokioClock,
 };
 pub use windlass_protocol as protocol;
+pub use windlass_store as store;
 pub use windlass_protocol::connection::Resend;
 pub use windlass_protocol::{
     CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, RetryPolicy, Secret,

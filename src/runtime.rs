@@ -19,8 +19,10 @@ use windlass_actors::{
     RegistryError, TcpConnector, TokioClock,
 };
 use windlass_protocol::GatewayId;
+use windlass_store::Store;
 
 use crate::Gateway;
+use crate::agents::AgentsBuilder;
 
 /// One supervised line to every gateway. Cheap to clone, usable from any thread and any async framework that runs on
 /// tokio.
@@ -265,6 +267,15 @@ impl Windlass {
         }
     }
 
+    /// Works with the agents of a store, over the lines of this Windlass.
+    pub fn agents(&self, store: Arc<dyn Store>) -> AgentsBuilder {
+        AgentsBuilder::new(self.clone(), store)
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+
     fn shard_of(&self, id: &GatewayId) -> Result<usize, RegistryError> {
         self.inner
             .directory
@@ -281,6 +292,15 @@ impl Windlass {
 impl Inner {
     pub(crate) fn shard(&self, index: usize) -> &MachineHandle {
         &self.shards[index]
+    }
+
+    /// The machine that everything runs on which is not a line.
+    pub(crate) fn first_shard(&self) -> &MachineHandle {
+        &self.shards[0]
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -19,6 +19,7 @@ pub mod control_plane;
 mod endpoint;
 pub mod line;
 pub mod machine;
+pub mod provisioner;
 mod registry;
 pub mod routing;
 mod spec;

@@ -7,15 +7,17 @@
 //!         └─ GatewayConnection   actor per incarnation: dial, shake hands, drive the socket
 //! ```
 
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, AsyncContext as _, Context};
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use windlass_protocol::GatewayId;
 
 use crate::GatewaySpec;
@@ -78,12 +80,15 @@ impl std::fmt::Debug for Machine {
 
 type Answer<T = ()> = oneshot::Sender<Result<T, RegistryError>>;
 
-#[derive(Debug)]
+/// Something else that is to run on a machine's thread: made there, so that it need not be able to leave it.
+type Guest = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
+
 enum Request {
     Add(Box<GatewaySpec>, Box<LineEnds>, Answer),
     Tell(GatewayId, Command, Answer),
     Inspect(GatewayId, Answer<Inspection>),
     Remove(GatewayId, Duration, Answer),
+    Host(Guest),
     Stop(Duration, Answer),
 }
 
@@ -130,6 +135,19 @@ impl MachineHandle {
         let _ = self.ask(|answer| Request::Stop(drain, answer)).await;
     }
 
+    /// Runs something else on the machine's thread until it ends by itself, or the machine stops.
+    ///
+    /// # Errors
+    /// When the machine stopped.
+    pub async fn host<F>(&self, guest: impl FnOnce() -> F + Send + 'static) -> Result<(), RegistryError>
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let guest: Guest = Box::new(move || guest().boxed_local());
+        let sent = self.requests.send(Request::Host(guest)).await;
+        sent.map_err(|_| RegistryError::ShutDown)
+    }
+
     /// Counts what a line holds and has done.
     ///
     /// # Errors
@@ -159,6 +177,8 @@ impl Machine {
     pub async fn run(mut self) {
         let clock = Arc::clone(&self.config.clock);
         let mut registry = Registry::start(&self.config);
+        // Dropped, and with it all that runs there, when the machine stops.
+        let mut guests = JoinSet::new();
         while let Some(request) = self.requests.recv().await {
             registry.restart_if_dead().await;
             match request {
@@ -181,6 +201,10 @@ impl Machine {
                             answer,
                         )
                         .await;
+                }
+                Request::Host(guest) => {
+                    while guests.try_join_next().is_some() {}
+                    guests.spawn_local(guest());
                 }
                 Request::Stop(drain, answer) => {
                     let _ = registry

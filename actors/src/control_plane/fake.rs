@@ -70,6 +70,7 @@ pub enum Operation {
     UpdateAgent,
     DeleteAgent,
     PatchAgents,
+    WouldPatch,
     ListFiles,
     GetFile,
     SetFile,
@@ -349,20 +350,25 @@ impl State {
         }
     }
 
+    /// What stands there for an agent once its entry is merged in; nothing if that is what stands there now.
+    fn merged(&self, entry: &HeartbeatEntry) -> Option<RosterAgent> {
+        let mut heartbeat: Map<String, Value> = default_heartbeat();
+        heartbeat.extend(entry.heartbeat.clone());
+        if self.release == FakeRelease::Current {
+            heartbeat.remove("includeReasoning");
+        }
+        let there = self.agents.get(&entry.id).map(|agent| &agent.entry);
+        let mut next = there.cloned().unwrap_or_default();
+        next.workspace = Some(entry.workspace.clone());
+        next.heartbeat.get_or_insert_default().extend(heartbeat);
+        (there != Some(&next)).then_some(next)
+    }
+
     fn patch(&mut self, entries: Vec<HeartbeatEntry>) -> Patched {
         let mut changed = Vec::new();
         for entry in entries {
-            let mut heartbeat: Map<String, Value> = default_heartbeat();
-            heartbeat.extend(entry.heartbeat);
-            if self.release == FakeRelease::Current {
-                heartbeat.remove("includeReasoning");
-            }
-            let agent = self.agents.entry(entry.id.clone()).or_default();
-            let mut next = agent.entry.clone();
-            next.workspace = Some(entry.workspace);
-            next.heartbeat.get_or_insert_default().extend(heartbeat);
-            if next != agent.entry {
-                agent.entry = next;
+            if let Some(next) = self.merged(&entry) {
+                self.agents.entry(entry.id.clone()).or_default().entry = next;
                 changed.push(entry.id);
             }
         }
@@ -457,7 +463,13 @@ impl ControlPlane for FakeControlPlane {
         let course = self.enter(Operation::DeleteAgent).await?;
         let deleted = {
             let mut state = self.lock();
+            if !state.offers().agents {
+                return Err(ControlError::NotOffered {
+                    method: "agents.delete",
+                });
+            }
             let there = state.agents.remove(id).is_some();
+            state.sessions.retain(|key, _| key.agent_id().as_ref() != Some(id));
             if there {
                 state.effect(FakeEffect::AgentDeleted(id.clone()));
             }
@@ -470,6 +482,12 @@ impl ControlPlane for FakeControlPlane {
         let course = self.enter(Operation::PatchAgents).await?;
         let patched = self.lock().patch(entries);
         course.end(patched).await
+    }
+
+    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool> {
+        let course = self.enter(Operation::WouldPatch).await?;
+        let would = entries.iter().any(|entry| self.lock().merged(entry).is_some());
+        course.end(would).await
     }
 
     fn writes(&self) -> WriteQueue {
@@ -577,12 +595,14 @@ impl ControlPlane for FakeControlPlane {
         let course = self.enter(Operation::EnsureSession).await?;
         {
             let mut state = self.lock();
-            let taken =
-                |(other, session): (&SessionKey, &FakeSession)| other != key && session.label.as_deref() == label;
-            let free = label.filter(|_| !state.sessions.iter().any(taken)).map(str::to_owned);
-            let session = state.session(key);
-            session.label = free.or(session.label.take());
-            state.effect(FakeEffect::SessionPatched(key.clone()));
+            if state.sessions_before_turns || state.sessions.contains_key(key) {
+                let taken =
+                    |(other, session): (&SessionKey, &FakeSession)| other != key && session.label.as_deref() == label;
+                let free = label.filter(|_| !state.sessions.iter().any(taken)).map(str::to_owned);
+                let session = state.session(key);
+                session.label = free.or(session.label.take());
+                state.effect(FakeEffect::SessionPatched(key.clone()));
+            }
         }
         course.end(()).await
     }

@@ -70,6 +70,9 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// while a write waits or runs goes out in the next one. Nothing is sent when nothing would change.
     async fn patch_agents(&self, entries: Vec<HeartbeatEntry>) -> ControlResult<Patched>;
 
+    /// Whether [`patch_agents`](Self::patch_agents) would write anything. Nothing is written.
+    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool>;
+
     /// The queue of configuration writes.
     fn writes(&self) -> WriteQueue;
 

@@ -179,6 +179,10 @@ impl ControlPlane for OpenClaw {
         self.write_config(entries).await
     }
 
+    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool> {
+        self.would_write_config(entries).await
+    }
+
     fn writes(&self) -> WriteQueue {
         self.writer.queue(self.line.now())
     }

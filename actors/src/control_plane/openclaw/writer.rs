@@ -162,6 +162,11 @@ impl OpenClaw {
         }
     }
 
+    pub(super) async fn would_write_config(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool> {
+        let snapshot = ConfigSnapshot::of(&self.config().await?);
+        Ok(self.planned(&snapshot, entries).await?.is_some())
+    }
+
     /// Writes what is queued, and answers it.
     async fn take_turn(&self) {
         let start = self.line.now();

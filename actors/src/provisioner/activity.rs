@@ -1,0 +1,72 @@
+//! Agents at work, as a gateway's own events show them: they count as seen.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use windlass_protocol::{ChatEvent, ChatState, SessionKey};
+use windlass_store::Gateway;
+
+use super::context::Context;
+use crate::routing::{Event, LineEvent};
+
+/// Increments of one session are looked at this often at most: they come by the hundred.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Sessions whose last look is remembered; over it all are forgotten, which costs a look each.
+const REMEMBERED: usize = 10_000;
+
+/// Watches a gateway for as long as its events come.
+pub(crate) async fn watch(ctx: Rc<Context>, gateway: Gateway) {
+    let Some(mut events) = ctx.fleet.activity(&gateway).await else {
+        return;
+    };
+    let mut looked = HashMap::new();
+    while let Some(item) = events.next().await {
+        let LineEvent::Event(event) = item else { continue };
+        let Some((key, is_end)) = working(&event) else { continue };
+        if is_due(&mut looked, &key, is_end, ctx.clock.now()) {
+            seen(&ctx, &gateway, &key).await;
+        }
+    }
+}
+
+/// The session whose agent says something in this event, and whether it has said all.
+fn working(event: &Event) -> Option<(SessionKey, bool)> {
+    let chat: ChatEvent = event.decode().ok()?;
+    let is_end = match chat.state {
+        ChatState::Delta => false,
+        // A bare final means that the input was handed on: nobody said anything.
+        ChatState::Final if chat.message.is_some() => true,
+        _ => return None,
+    };
+    Some((SessionKey::parse(&chat.session_key).ok()?, is_end))
+}
+
+fn is_due(looked: &mut HashMap<SessionKey, Instant>, key: &SessionKey, is_end: bool, now: Instant) -> bool {
+    let recent = looked
+        .get(key)
+        .is_some_and(|at| now.saturating_duration_since(*at) < PAUSE);
+    if recent && !is_end {
+        return false;
+    }
+    if looked.len() >= REMEMBERED {
+        looked.clear();
+    }
+    looked.insert(key.clone(), now);
+    true
+}
+
+async fn seen(ctx: &Context, gateway: &Gateway, key: &SessionKey) {
+    let touched = async {
+        match ctx.store.agent_by_session(gateway.id, key).await? {
+            Some(agent) => ctx.store.touch(agent.id, ctx.now()).await,
+            None => Ok(false),
+        }
+    };
+    match touched.await {
+        Ok(true) => ctx.deadline_moved(),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(gateway = %gateway.id, "an agent's activity could not be kept: {error}"),
+    }
+}

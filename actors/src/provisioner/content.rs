@@ -1,0 +1,152 @@
+//! What an agent's files and messages should say: its records, through the templates.
+
+use windlass_protocol::AgentIdentity;
+use windlass_store::{AgentRole, Board, Organization};
+use windlass_templates::{
+    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Layout, Overrides, Placement,
+    Rendered, Role, TemplateError, Templates, UserVariables, Variables,
+};
+
+use super::dossier::Dossier;
+use super::file_plan::{self, FilesPlan, Rules, Seen};
+use super::request::RunOptions;
+
+/// What stands in for a token where nothing is written: in a check of the templates, and in a plan.
+pub(crate) const NO_TOKEN: &str = "not-made-yet";
+
+/// All that the texts of one agent are made from.
+pub(crate) struct Desired<'a> {
+    pub(crate) templates: &'a Templates,
+    pub(crate) base_url: &'a str,
+    pub(crate) dossier: &'a Dossier,
+    pub(crate) options: RunOptions,
+    /// Whether the agent is provisioned for the first time.
+    pub(crate) first: bool,
+}
+
+impl Desired<'_> {
+    /// Whether all its texts can be made.
+    pub(crate) fn check(&self) -> Result<(), TemplateError> {
+        self.render(NO_TOKEN)?;
+        self.wake_message("check").map(drop)
+    }
+
+    /// What should stand in which file, and what is to be done for that.
+    pub(crate) fn files(
+        &self,
+        layout: &Layout,
+        seen: &Seen,
+        token: &str,
+    ) -> Result<(Placement, FilesPlan), TemplateError> {
+        let role = self.dossier.agent.role();
+        let bootstrap = self.options.force_bootstrap
+            || if self.first {
+                role == AgentRole::Lead
+            } else {
+                seen.is_there(Content::Bootstrap.file_name())
+            };
+        let wanted = layout.place(&self.render(token)?, bootstrap);
+        let rules = Rules {
+            role: template_role(role),
+            update: !self.first,
+            overwrite: self.options.overwrite,
+            delete_stale: role == AgentRole::Lead,
+        };
+        let plan = file_plan::plan(&wanted, layout, seen, rules);
+        Ok((wanted, plan))
+    }
+
+    /// The greeting that wakes the agent. The reference is found again in the session's history.
+    pub(crate) fn wake_message(&self, reference: &str) -> Result<String, TemplateError> {
+        let role = template_role(self.dossier.agent.role());
+        let bootstrap = self.first && role == Role::Lead || self.options.force_bootstrap;
+        self.templates
+            .wake_message(role, &self.variables(NO_TOKEN), reference, bootstrap)
+    }
+
+    fn render(&self, token: &str) -> Result<Rendered, TemplateError> {
+        let agent = &self.dossier.agent;
+        let overrides = Overrides {
+            identity: agent.identity_template.clone(),
+            soul: agent.soul_template.clone(),
+        };
+        self.templates
+            .render(template_role(agent.role()), &self.variables(token), &overrides)
+    }
+
+    fn variables(&self, token: &str) -> Variables {
+        let Dossier {
+            agent,
+            gateway,
+            board,
+            organization,
+            workspace,
+            workspace_root,
+        } = self.dossier;
+        Variables {
+            agent: AgentVariables {
+                name: agent.name.clone(),
+                id: agent.id.to_string(),
+                session_key: agent.session_key.to_string(),
+                base_url: self.base_url.to_owned(),
+                auth_token: AuthToken::new(token),
+                main_session_key: AgentIdentity::GatewayMain(gateway.id.uuid()).session_key().to_string(),
+                workspace_root: workspace_root.clone(),
+                workspace_path: workspace.clone(),
+            },
+            user: organization.as_ref().map(user).unwrap_or_default(),
+            identity: IdentityVariables::from_profile(&agent.identity),
+            board: board.as_ref().map(board_variables),
+        }
+    }
+}
+
+/// What the gateway's own agent is told when another was deleted.
+pub(crate) fn cleanup_message(
+    templates: &Templates,
+    dossier: &Dossier,
+    reference: &str,
+) -> Result<String, TemplateError> {
+    let text = templates.cleanup_message(&dossier.agent.name, &dossier.workspace)?;
+    Ok(format!("{text}\n\nref: {reference}"))
+}
+
+const fn template_role(role: AgentRole) -> Role {
+    match role {
+        AgentRole::Main => Role::Main,
+        AgentRole::Lead => Role::Lead,
+        AgentRole::Worker => Role::Worker,
+    }
+}
+
+fn user(organization: &Organization) -> UserVariables {
+    let owner = organization.owner.clone();
+    UserVariables {
+        name: owner.name.unwrap_or_default(),
+        preferred_name: owner.preferred_name.unwrap_or_default(),
+        pronouns: owner.pronouns.unwrap_or_default(),
+        timezone: owner.timezone.unwrap_or_default(),
+        notes: owner.notes.unwrap_or_default(),
+        context: owner.context.unwrap_or_default(),
+    }
+}
+
+fn board_variables(board: &Board) -> BoardVariables {
+    let rules = &board.rules;
+    BoardVariables {
+        id: board.id.to_string(),
+        name: board.name.clone(),
+        board_type: board.board_type.clone(),
+        objective: board.objective.clone().unwrap_or_default(),
+        success_metrics: board.success_metrics.clone(),
+        target_date: board.target_date.clone().unwrap_or_default(),
+        goal_confirmed: board.goal_confirmed,
+        rules: BoardRules {
+            require_approval_for_done: rules.require_approval_for_done,
+            require_review_before_done: rules.require_review_before_done,
+            comment_required_for_review: rules.comment_required_for_review,
+            block_status_changes_with_pending_approval: rules.block_status_changes_with_pending_approval,
+            only_lead_can_change_status: rules.only_lead_can_change_status,
+        },
+    }
+}

@@ -1,0 +1,142 @@
+//! What every part of the provisioner works with.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use windlass_store::{Agent, AgentUid, Gateway, Store, StoreError, Timestamp};
+use windlass_templates::Templates;
+
+use super::lifecycle::{self, Transition};
+use super::locks::Locks;
+use crate::clock::Clock;
+use crate::control_plane::{ControlError, ControlPlane};
+use crate::routing::Subscription;
+
+/// Agents of one gateway that are worked on at a time. Their files are read and written one after the other each, so this
+/// is how many calls of ours a gateway has in hand: well below the 256 that 2026.9.6 lets wait in all.
+pub const AGENTS_AT_A_TIME: usize = 16;
+
+/// Where the provisioner finds its gateways.
+#[async_trait]
+pub trait Fleet: Send + Sync + 'static {
+    /// The control plane of a gateway, its line opened if it was not yet. The same one each time: it knows what was
+    /// written and when the next write may be.
+    async fn control_plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, ControlError>;
+
+    /// The gateway's events that tell of agents at work, if it has any to give.
+    async fn activity(&self, gateway: &Gateway) -> Option<Subscription>;
+}
+
+/// How the provisioner works.
+#[derive(Debug, Clone)]
+pub struct ProvisionerSettings {
+    /// Where agents reach the service that they belong to: `base_url` in their files.
+    pub base_url: String,
+    /// Take up broken-off runs, wake agents that did not check in, and watch gateways' events: for the one service that
+    /// runs the agents of a store, not for a command that ends when its work is done.
+    pub supervise: bool,
+}
+
+/// What the provisioner is made of.
+#[derive(Clone)]
+pub struct ProvisionerParts {
+    /// The records.
+    pub store: Arc<dyn Store>,
+    /// The files' templates.
+    pub templates: Templates,
+    /// The gateways.
+    pub fleet: Arc<dyn Fleet>,
+    /// Where time is read.
+    pub clock: Arc<dyn Clock>,
+    /// What tokens and keys are drawn from. Must come from the system's randomness outside of tests.
+    pub seed: [u8; 32],
+    /// How it works.
+    pub settings: ProvisionerSettings,
+}
+
+impl fmt::Debug for ProvisionerParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProvisionerParts")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Context {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) templates: Templates,
+    pub(crate) fleet: Arc<dyn Fleet>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: ProvisionerSettings,
+    pub(crate) locks: Locks,
+    /// Moves on whenever a deadline may have come nearer.
+    pub(crate) deadlines: watch::Sender<u64>,
+    rng: RefCell<StdRng>,
+}
+
+impl Context {
+    pub(crate) fn new(parts: ProvisionerParts, rng: StdRng) -> Self {
+        Self {
+            store: parts.store,
+            templates: parts.templates,
+            fleet: parts.fleet,
+            clock: parts.clock,
+            settings: parts.settings,
+            locks: Locks::default(),
+            deadlines: watch::Sender::new(0),
+            rng: RefCell::new(rng),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from(self.clock.wall())
+    }
+
+    pub(crate) fn random<T>(&self) -> T
+    where
+        rand::distr::StandardUniform: rand::distr::Distribution<T>,
+    {
+        self.rng.borrow_mut().random()
+    }
+
+    /// Applies a transition to an agent's record as it is now.
+    pub(crate) async fn transition(
+        &self,
+        agent: AgentUid,
+        transition: Transition,
+    ) -> Result<Option<Agent>, StoreError> {
+        self.change(agent, |agent| lifecycle::apply(agent, transition.clone()))
+            .await
+    }
+
+    /// Changes an agent's record as it is now; nothing when it is gone.
+    pub(crate) async fn change(
+        &self,
+        agent: AgentUid,
+        change: impl FnMut(&mut Agent) + Send,
+    ) -> Result<Option<Agent>, StoreError> {
+        windlass_store::amend(&*self.store, agent, change).await
+    }
+
+    /// A fresh idempotency key: a random UUID.
+    pub(crate) fn fresh_key(&self) -> String {
+        uuid::Builder::from_random_bytes(self.random()).into_uuid().to_string()
+    }
+
+    /// Says that a deadline may have come nearer.
+    pub(crate) fn deadline_moved(&self) {
+        self.deadlines.send_modify(|count| *count += 1);
+    }
+}
+
+/// Sleeps; virtual time included.
+pub(crate) fn sleep(duration: Duration) -> impl Future<Output = ()> {
+    tokio::time::sleep(duration)
+}

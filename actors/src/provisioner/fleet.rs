@@ -1,0 +1,331 @@
+//! Agents of one gateway, worked on together: one write of the configuration for all of them.
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use futures_util::stream;
+use windlass_protocol::config::Roster;
+use windlass_store::{AgentStatus, AgentUid, Gateway, Run, RunKind, RunState, StepName};
+
+use super::content::Desired;
+use super::context::{AGENTS_AT_A_TIME, Context, sleep};
+use super::dossier::Dossier;
+use super::failure::{Failed, Why};
+use super::progress::{Progress, Teller};
+use super::report::{AgentReport, Changes};
+use super::request::RunOptions;
+use super::saga::{Brief, Saga};
+use crate::control_plane::{ControlError, ControlPlane};
+
+/// How often an operation that waits for the limit of configuration writes says so.
+const WAITING_NEWS: Duration = Duration::from_secs(1);
+
+/// An agent to work on.
+#[derive(Debug, Clone)]
+pub(crate) enum Ticket {
+    /// By a new run.
+    New {
+        agent: AgentUid,
+        kind: Option<RunKind>,
+        options: RunOptions,
+        delete_files: bool,
+    },
+    /// By the run that was cut off.
+    Resume(Box<Run>),
+}
+
+impl Ticket {
+    pub(crate) fn agent(&self) -> AgentUid {
+        match self {
+            Self::New { agent, .. } => *agent,
+            Self::Resume(run) => run.agent_id,
+        }
+    }
+
+    /// Whether this run does what is wanted.
+    pub(crate) fn is_like(&self, run: &Run) -> bool {
+        match self {
+            Self::Resume(other) => other.id == run.id,
+            Self::New {
+                kind,
+                options,
+                delete_files,
+                ..
+            } => {
+                let of_kind = kind.map_or(run.kind != RunKind::Delete, |kind| kind == run.kind);
+                let brief = Brief::of(run);
+                of_kind && brief.options == *options && brief.delete_files == *delete_files
+            }
+        }
+    }
+
+    fn cut_off(&self) -> Option<&Run> {
+        match self {
+            Self::New { .. } => None,
+            Self::Resume(run) => Some(run),
+        }
+    }
+}
+
+/// What became of the agents, in the order of their tickets, and how many writes of the configuration it took.
+pub(crate) struct Worked {
+    pub(crate) reports: Vec<AgentReport>,
+    pub(crate) config_writes: u64,
+}
+
+/// An agent on its way: a run that is under way, or a report already.
+type Stage = Result<Box<Saga>, AgentReport>;
+
+struct GatewayWork {
+    ctx: Rc<Context>,
+    plane: Arc<dyn ControlPlane>,
+    teller: Teller,
+    /// Set when the gateway outlasted the retries of one agent: the others would only wait as long each.
+    lost: Cell<bool>,
+}
+
+/// Works on agents of one gateway.
+pub(crate) async fn work(ctx: Rc<Context>, gateway: &Gateway, tickets: Vec<Ticket>, teller: Teller) -> Worked {
+    let _held = ctx.locks.hold(tickets.iter().map(Ticket::agent)).await;
+    let plane = match ctx.fleet.control_plane(gateway).await {
+        Ok(plane) => plane,
+        Err(error) => return unreachable(&ctx, tickets, &error, &teller).await,
+    };
+    let written_before = plane.writes().written;
+    let work = GatewayWork {
+        ctx,
+        plane: Arc::clone(&plane),
+        teller,
+        lost: Cell::new(false),
+    };
+    let reports = work.run(tickets).await;
+    Worked {
+        reports,
+        config_writes: plane.writes().written - written_before,
+    }
+}
+
+impl GatewayWork {
+    async fn run(&self, tickets: Vec<Ticket>) -> Vec<AgentReport> {
+        let stages = each(tickets, |ticket| self.begin(ticket)).await;
+        let stages = self.make_agents(stages).await;
+        let stages = self.write_config(stages).await;
+        each(stages, |stage| self.finish(stage)).await
+    }
+
+    /// Checks the templates and puts the run on record.
+    async fn begin(&self, ticket: Ticket) -> Stage {
+        let agent = ticket.agent();
+        let cut_off = ticket.cut_off().cloned();
+        let mut name = String::new();
+        match self.try_begin(ticket, &mut name).await {
+            Ok(saga) => Ok(Box::new(saga)),
+            Err(failed) => {
+                let report = refused(agent, name, &failed);
+                self.note_refusal(agent, &report).await;
+                if let Some(run) = cut_off {
+                    self.give_up(run, &report).await;
+                }
+                self.teller.tell(Progress::ended(&report));
+                Err(report)
+            }
+        }
+    }
+
+    async fn try_begin(&self, ticket: Ticket, name: &mut String) -> Result<Saga, Failed> {
+        let at = |why: Why| Failed::at(StepName::Render, why);
+        let (ctx, plane, teller) = (Rc::clone(&self.ctx), Arc::clone(&self.plane), self.teller.clone());
+        let dossier = Dossier::load(&*ctx.store, ticket.agent())
+            .await
+            .map_err(|error| at(error.into()))?;
+        name.clone_from(&dossier.agent.name);
+        match ticket {
+            Ticket::Resume(run) => Saga::resume(ctx, plane, dossier, *run, teller).await,
+            Ticket::New {
+                kind,
+                options,
+                delete_files,
+                ..
+            } => {
+                let first = dossier.is_new();
+                let kind = kind.unwrap_or(if first { RunKind::Provision } else { RunKind::Update });
+                let desired = Desired {
+                    templates: &ctx.templates,
+                    base_url: &ctx.settings.base_url,
+                    dossier: &dossier,
+                    options,
+                    first,
+                };
+                if kind != RunKind::Delete {
+                    desired.check().map_err(|error| at(error.into()))?;
+                }
+                let brief = Brief {
+                    options,
+                    was_online: dossier.agent.status == AgentStatus::Online,
+                    delete_files,
+                };
+                Saga::begin(ctx, plane, dossier, kind, brief, teller).await
+            }
+        }
+    }
+
+    /// Keeps on the record why nothing was begun.
+    async fn note_refusal(&self, agent: AgentUid, report: &AgentReport) {
+        let error = report.failure.as_ref().map(ToString::to_string);
+        let noted = self
+            .ctx
+            .change(agent, |record| record.last_provision_error.clone_from(&error))
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%agent, "the agent's error could not be kept: {error}");
+        }
+    }
+
+    /// A run that can't be taken up any more ends here.
+    async fn give_up(&self, mut run: Run, report: &AgentReport) {
+        run.state = RunState::Failed;
+        run.ended_at = Some(self.ctx.now());
+        run.error = report.failure.as_ref().map(ToString::to_string);
+        if let Err(error) = self.ctx.store.end_run(&run, None).await {
+            tracing::warn!(run = %run.id, "a run that can't be taken up could not be ended: {error}");
+        }
+    }
+
+    /// Makes the agents that the gateway does not have yet.
+    async fn make_agents(&self, stages: Vec<Stage>) -> Vec<Stage> {
+        let wanted = stages.iter().flatten().any(|saga| saga.wants_agent());
+        let roster = if wanted {
+            self.plane.roster().await
+        } else {
+            Ok(Roster::default())
+        };
+        each(stages, |stage| self.make_agent(stage, &roster)).await
+    }
+
+    async fn make_agent(&self, stage: Stage, roster: &Result<Roster, ControlError>) -> Stage {
+        let mut saga = stage?;
+        if saga.is_delete() {
+            return Ok(saga);
+        }
+        let made = match roster {
+            Ok(roster) => match self.still_there(StepName::Agent) {
+                Ok(()) => saga.make_agent(roster).await,
+                lost => lost,
+            },
+            Err(error) => Err(Failed::at(StepName::Agent, error.clone())),
+        };
+        match made {
+            Ok(()) => Ok(saga),
+            Err(failed) => Err(self.fail(saga, failed).await),
+        }
+    }
+
+    /// Writes the heartbeats of all of them. They ask side by side, so the control plane has them all before its one write.
+    async fn write_config(&self, stages: Vec<Stage>) -> Vec<Stage> {
+        let asking = stages
+            .iter()
+            .flatten()
+            .filter(|saga| saga.config_entry().is_some())
+            .count();
+        tokio::select! {
+            written = join_all(stages.into_iter().map(|stage| self.write_entry(stage))) => written,
+            never = self.tell_waits(asking) => match never {},
+        }
+    }
+
+    /// Tells, from time to time, that the gateway's limit is waited for.
+    async fn tell_waits(&self, agents: usize) -> Infallible {
+        loop {
+            sleep(WAITING_NEWS).await;
+            if let Some(wait) = self.plane.writes().next_write_in {
+                let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+                self.teller.tell(Progress::WaitingToWrite { agents, ms });
+            }
+        }
+    }
+
+    async fn write_entry(&self, stage: Stage) -> Stage {
+        let mut saga = stage?;
+        let Some(entry) = saga.config_entry() else {
+            return Ok(saga);
+        };
+        let written = match self.plane.patch_agents(vec![entry]).await {
+            Ok(patched) => saga.config_written(patched).await,
+            Err(error) => Err(Failed::at(StepName::Heartbeat, error)),
+        };
+        match written {
+            Ok(()) => Ok(saga),
+            Err(failed) => Err(self.fail(saga, failed).await),
+        }
+    }
+
+    /// What is left to do for one agent by itself.
+    async fn finish(&self, stage: Stage) -> AgentReport {
+        let mut saga = match stage {
+            Ok(saga) => saga,
+            Err(report) => return report,
+        };
+        let end = match self.still_there(StepName::Files) {
+            Ok(()) if saga.is_delete() => saga.remove().await,
+            Ok(()) => saga.write_and_wake().await,
+            lost => lost,
+        };
+        match end {
+            Ok(()) => saga.end(Ok(())).await,
+            Err(failed) => self.fail(saga, failed).await,
+        }
+    }
+
+    fn still_there(&self, step: StepName) -> Result<(), Failed> {
+        if self.lost.get() {
+            Err(Failed::at(step, Why::GatewayLost))
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn fail(&self, saga: Box<Saga>, failed: Failed) -> AgentReport {
+        if failed.is_transient() {
+            self.lost.set(true);
+        }
+        saga.end(Err(failed)).await
+    }
+}
+
+/// Some at a time, in order.
+async fn each<T, U, F: Future<Output = U>>(items: Vec<T>, work: impl FnMut(T) -> F) -> Vec<U> {
+    stream::iter(items).map(work).buffered(AGENTS_AT_A_TIME).collect().await
+}
+
+fn refused(agent: AgentUid, name: String, failed: &Failed) -> AgentReport {
+    AgentReport {
+        agent,
+        name,
+        changes: Changes::default(),
+        warnings: Vec::new(),
+        failure: Some(failed.explain()),
+        skipped: None,
+    }
+}
+
+/// The gateway has no line to be opened: nothing is put on record, as nothing was begun.
+async fn unreachable(ctx: &Context, tickets: Vec<Ticket>, error: &ControlError, teller: &Teller) -> Worked {
+    let mut reports = Vec::with_capacity(tickets.len());
+    for ticket in tickets {
+        let agent = ticket.agent();
+        let record = ctx.store.agent(agent).await.ok().flatten();
+        let name = record.map(|record| record.name).unwrap_or_default();
+        let report = refused(agent, name, &Failed::at(StepName::Agent, error.clone()));
+        teller.tell(Progress::ended(&report));
+        reports.push(report);
+    }
+    Worked {
+        reports,
+        config_writes: 0,
+    }
+}

@@ -1,0 +1,149 @@
+//! Operations on agents of any gateways: each gateway's part runs beside the others.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use windlass_store::{AgentUid, Gateway, GatewayUid, Run, RunKind, RunState, StepName};
+
+use super::context::Context;
+use super::dossier;
+use super::failure::{Failed, Why};
+use super::fleet::{self, Ticket};
+use super::progress::{Progress, Teller};
+use super::report::{AgentReport, Changes, FleetReport};
+use super::request::{Job, RunOptions};
+use super::sync;
+
+/// Gateways that are worked on at a time. They share no limit but ours: sockets and memory.
+const GATEWAYS_AT_A_TIME: usize = 64;
+
+/// Does a job.
+pub(crate) async fn run(ctx: Rc<Context>, job: Job, teller: Teller) -> FleetReport {
+    match job {
+        Job::Provision { agents, options } => {
+            let tickets = agents.into_iter().map(|agent| ticket(agent, None, options, false));
+            work(ctx, tickets.collect(), teller).await
+        }
+        Job::Delete { agents, delete_files } => {
+            let options = RunOptions::quiet();
+            let tickets = agents
+                .into_iter()
+                .map(|agent| ticket(agent, Some(RunKind::Delete), options, delete_files));
+            work(ctx, tickets.collect(), teller).await
+        }
+        Job::Sync { gateway, options } => sync::run(ctx, gateway, options, teller).await,
+    }
+}
+
+/// Goes on with runs that were cut off.
+pub(crate) async fn resume(ctx: Rc<Context>, runs: Vec<Run>, teller: Teller) -> FleetReport {
+    let tickets = runs.into_iter().map(|run| Ticket::Resume(Box::new(run)));
+    work(ctx, tickets.collect(), teller).await
+}
+
+fn ticket(agent: AgentUid, kind: Option<RunKind>, options: RunOptions, delete_files: bool) -> Ticket {
+    Ticket::New {
+        agent,
+        kind,
+        options,
+        delete_files,
+    }
+}
+
+/// Works on agents, wherever they are. A run of theirs that was cut off is brought to its end first; where it was the same
+/// as what is wanted now, that was it.
+pub(crate) async fn work(ctx: Rc<Context>, tickets: Vec<Ticket>, teller: Teller) -> FleetReport {
+    let order: Vec<AgentUid> = tickets.iter().map(Ticket::agent).collect();
+    teller.tell(Progress::Planned { agents: order.len() });
+    let (cut_off, left) = cut_off(&ctx, tickets).await;
+    let mut all = pass(&ctx, cut_off, &teller).await;
+    let news = pass(&ctx, left, &teller).await;
+    all.config_writes += news.config_writes;
+    // Where there are two, the newer one counts.
+    let both = all.agents.into_iter().chain(news.agents);
+    let mut by_agent: BTreeMap<AgentUid, AgentReport> = both.map(|report| (report.agent, report)).collect();
+    all.agents = order.iter().filter_map(|agent| by_agent.remove(agent)).collect();
+    all
+}
+
+/// Takes out the runs that were cut off, and leaves what is to be done beyond them.
+async fn cut_off(ctx: &Context, tickets: Vec<Ticket>) -> (Vec<Ticket>, Vec<Ticket>) {
+    let (mut cut_off, mut left) = (Vec::new(), Vec::new());
+    for ticket in tickets {
+        match (active_run(ctx, ticket.agent()).await, ticket) {
+            (None, ticket @ Ticket::New { .. }) => left.push(ticket),
+            (Some(run), ticket) => {
+                if !ticket.is_like(&run) {
+                    left.push(ticket);
+                }
+                cut_off.push(Ticket::Resume(Box::new(run)));
+            }
+            // It has come to its end since it was found.
+            (None, Ticket::Resume(_)) => {}
+        }
+    }
+    (cut_off, left)
+}
+
+/// The run of an agent that has not ended. There is one at most, and none is begun after it, so it is among the newest; not
+/// always the first of them: two may have begun in the same millisecond.
+async fn active_run(ctx: &Context, agent: AgentUid) -> Option<Run> {
+    const NEWEST: usize = 10;
+    let runs = ctx.store.runs(agent, NEWEST).await.ok()?;
+    runs.into_iter().find(|run| run.state == RunState::Active)
+}
+
+async fn pass(ctx: &Rc<Context>, tickets: Vec<Ticket>, teller: &Teller) -> FleetReport {
+    let (by_gateway, mut reports) = sort(ctx, tickets, teller).await;
+    let parts = by_gateway.into_values().map(|(gateway, tickets)| {
+        let (ctx, teller) = (Rc::clone(ctx), teller.clone());
+        async move { fleet::work(ctx, &gateway, tickets, teller).await }
+    });
+    let parts: Vec<_> = stream::iter(parts).buffer_unordered(GATEWAYS_AT_A_TIME).collect().await;
+    let config_writes = parts.iter().map(|part| part.config_writes).sum();
+    reports.extend(parts.into_iter().flat_map(|part| part.reports));
+    FleetReport {
+        agents: reports,
+        gateways: Vec::new(),
+        config_writes,
+    }
+}
+
+type ByGateway = BTreeMap<GatewayUid, (Gateway, Vec<Ticket>)>;
+
+/// Finds out where each agent is. Those that are nowhere are reported at once.
+async fn sort(ctx: &Context, tickets: Vec<Ticket>, teller: &Teller) -> (ByGateway, Vec<AgentReport>) {
+    let (mut by_gateway, mut lost) = (ByGateway::new(), Vec::new());
+    for ticket in tickets {
+        match gateway_of(ctx, ticket.agent(), &by_gateway).await {
+            Ok(gateway) => by_gateway
+                .entry(gateway.id)
+                .or_insert_with(|| (gateway, Vec::new()))
+                .1
+                .push(ticket),
+            Err(why) => {
+                let report = AgentReport {
+                    agent: ticket.agent(),
+                    name: String::new(),
+                    changes: Changes::default(),
+                    warnings: Vec::new(),
+                    failure: Some(Failed::at(StepName::Render, why).explain()),
+                    skipped: None,
+                };
+                teller.tell(Progress::ended(&report));
+                lost.push(report);
+            }
+        }
+    }
+    (by_gateway, lost)
+}
+
+async fn gateway_of(ctx: &Context, agent: AgentUid, known: &ByGateway) -> Result<Gateway, Why> {
+    let agent = ctx.store.agent(agent).await?.ok_or(Why::Gone)?;
+    if let Some((gateway, _)) = known.get(&agent.gateway_id) {
+        return Ok(gateway.clone());
+    }
+    Ok(dossier::gateway(&*ctx.store, agent.gateway_id).await?)
+}

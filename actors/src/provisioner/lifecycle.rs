@@ -1,0 +1,129 @@
+//! What the steps of a run do to an agent's record: one transition function, as data.
+
+use std::time::Duration;
+
+use windlass_store::{Agent, AgentStatus, RunKind, Timestamp};
+
+/// How long an agent has to check in after it was woken.
+pub const CHECK_IN_WINDOW: Duration = Duration::from_secs(30);
+
+/// How often an agent is woken without an answer before it is called offline.
+pub const WAKES: u32 = 3;
+
+/// Whether an agent was never brought to life: it has no token, and nobody has woken or seen it. (Where there are no files
+/// there is no token either: 2026.1.30.)
+pub(crate) const fn is_new(agent: &Agent) -> bool {
+    agent.token_hash.is_none() && agent.last_wake_sent_at.is_none() && agent.last_seen_at.is_none()
+}
+
+/// Something that happens to an agent's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Transition {
+    /// A run begins.
+    Begin {
+        /// What kind of run.
+        kind: RunKind,
+        /// When.
+        at: Timestamp,
+    },
+    /// The run did all it had to do. `woken` is when the agent was woken, if it was.
+    Succeed {
+        /// When the wake was sent.
+        woken: Option<Timestamp>,
+        /// When the run ended.
+        at: Timestamp,
+    },
+    /// The run ended without having done it.
+    Fail {
+        /// What an operator reads.
+        error: String,
+        /// Whether the agent was online before the run.
+        was_online: bool,
+    },
+    /// The agent did not answer any of its wakes.
+    GiveUp,
+}
+
+/// Applies a transition to a record.
+pub(crate) fn apply(agent: &mut Agent, transition: Transition) {
+    let from = agent.status;
+    match transition {
+        Transition::Begin { kind, at } => begin(agent, kind, at),
+        Transition::Succeed { woken, at } => succeed(agent, woken, at),
+        Transition::Fail { error, was_online } => {
+            // Nothing stays in between: what was online before is so still.
+            agent.status = if was_online {
+                AgentStatus::Online
+            } else {
+                AgentStatus::Offline
+            };
+            agent.last_provision_error = Some(error);
+            agent.checkin_deadline_at = None;
+            agent.provision_action = None;
+        }
+        Transition::GiveUp => {
+            agent.status = AgentStatus::Offline;
+            agent.checkin_deadline_at = None;
+            agent.last_provision_error = Some(format!(
+                "woken {} times without checking in within {} s: look at the agent's session on the gateway, then \
+                 provision it again",
+                agent.wake_attempts,
+                CHECK_IN_WINDOW.as_secs()
+            ));
+        }
+    }
+    tracing::debug!(agent = %agent.id, from = %from, to = %agent.status, "agent");
+}
+
+fn begin(agent: &mut Agent, kind: RunKind, at: Timestamp) {
+    agent.lifecycle_generation += 1;
+    agent.status = match kind {
+        RunKind::Provision => AgentStatus::Provisioning,
+        RunKind::Update => AgentStatus::Updating,
+        RunKind::Delete => AgentStatus::Deleting,
+    };
+    agent.provision_requested_at = Some(at);
+    agent.provision_action = Some(kind);
+    agent.last_provision_error = None;
+    agent.checkin_deadline_at = None;
+}
+
+fn succeed(agent: &mut Agent, woken: Option<Timestamp>, at: Timestamp) {
+    agent.status = AgentStatus::Online;
+    agent.provision_action = None;
+    agent.last_provision_error = None;
+    let Some(woken) = woken else { return };
+    agent.last_wake_sent_at = Some(woken);
+    // It may have checked in before the run was written down as done.
+    let answered = agent.last_seen_at.is_some_and(|seen| seen >= woken);
+    if !answered {
+        agent.wake_attempts = agent.wake_attempts.saturating_add(1);
+    }
+    agent.checkin_deadline_at = (!answered).then(|| at + CHECK_IN_WINDOW);
+}
+
+/// What is to be done about an agent whose deadline is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reconcile {
+    /// Nothing: it checked in, is being deleted, or the deadline moved.
+    Skip,
+    /// Update it, with a fresh session, and wake it once more.
+    WakeAgain,
+    /// It had its wakes.
+    GiveUp,
+}
+
+/// Decides about an agent at its deadline.
+pub(crate) fn reconcile(agent: &Agent, now: Timestamp) -> Reconcile {
+    let due = agent.checkin_deadline_at.is_some_and(|deadline| deadline <= now);
+    let answered = agent
+        .last_seen_at
+        .is_some_and(|seen| agent.last_wake_sent_at.is_some_and(|sent| seen >= sent));
+    if !due || answered || agent.status == AgentStatus::Deleting {
+        Reconcile::Skip
+    } else if agent.wake_attempts >= WAKES {
+        Reconcile::GiveUp
+    } else {
+        Reconcile::WakeAgain
+    }
+}

@@ -1,0 +1,181 @@
+//! What a run would do, without doing it; and how far an agent's files are from what they should be.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+use windlass_store::{AgentUid, StepName};
+
+use super::content::{Desired, NO_TOKEN};
+use super::context::Context;
+use super::dossier::Dossier;
+use super::failure::{Failed, Why};
+use super::file_plan::{FileAction, FilePlan, FilesPlan};
+use super::report::Failure;
+use super::request::{RunOptions, TokenRule};
+use super::saga::files::look;
+use super::saga::token::{self, Known};
+use crate::control_plane::{ControlPlane, Offers};
+
+/// What would be done about an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one run")]
+pub struct AgentPlan {
+    /// The agent.
+    pub agent: AgentUid,
+    /// Its name.
+    pub name: String,
+    /// Its id on the gateway.
+    pub agent_id: String,
+    /// It would be made.
+    pub create: bool,
+    /// Its name or workspace would be corrected.
+    pub update: bool,
+    /// Its heartbeat or its entry in the configuration would be written.
+    pub config: bool,
+    /// Its files.
+    pub files: Vec<FilePlan>,
+    /// The heartbeat's instructions would be written.
+    pub scratch: bool,
+    /// It would get a new token.
+    pub new_token: bool,
+    /// The token on the gateway is not the one on record.
+    pub token_differs: bool,
+    /// Its session would be reset.
+    pub reset: bool,
+    /// It would be woken.
+    pub wake: bool,
+}
+
+impl AgentPlan {
+    /// Whether anything would be written or sent.
+    pub fn any(&self) -> bool {
+        self.drifted() || self.reset || self.wake
+    }
+
+    /// Whether the gateway has something else than it should have.
+    pub fn drifted(&self) -> bool {
+        self.create
+            || self.update
+            || self.config
+            || self.scratch
+            || self.new_token
+            || self.token_differs
+            || self.files.iter().any(FilePlan::is_change)
+    }
+
+    /// The files for which this would be done.
+    pub fn files_to(&self, action: FileAction) -> impl Iterator<Item = &str> {
+        let files = self.files.iter().filter(move |file| file.action == action);
+        files.map(|file| file.name.as_str())
+    }
+}
+
+/// Looks, and plans. Nothing is written, neither on the gateway nor in the store.
+pub(crate) async fn plan(ctx: Rc<Context>, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, Failure> {
+    try_plan(&ctx, agent, options).await.map_err(|failed| failed.explain())
+}
+
+async fn try_plan(ctx: &Context, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, Failed> {
+    let at = |why: Why| Failed::at(StepName::Render, why);
+    let dossier = Dossier::load(&*ctx.store, agent)
+        .await
+        .map_err(|error| at(error.into()))?;
+    let desired = Desired {
+        templates: &ctx.templates,
+        base_url: &ctx.settings.base_url,
+        dossier: &dossier,
+        options,
+        first: dossier.is_new(),
+    };
+    desired.check().map_err(|error| at(error.into()))?;
+    let plane = ctx.fleet.control_plane(&dossier.gateway).await;
+    let plane = plane.map_err(|error| Failed::at(StepName::Agent, error))?;
+    compare(&*plane, &desired).await
+}
+
+async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<AgentPlan, Failed> {
+    let (dossier, options) = (desired.dossier, desired.options);
+    let at = |step| move |error| Failed::at(step, Why::Control(error));
+    let card = dossier.card();
+    let offers = plane.offers().await.map_err(at(StepName::Agent))?;
+    let roster = plane.roster().await.map_err(at(StepName::Agent))?;
+    let there = roster.agents.get(&card.id);
+    let config = plane.would_patch(&[dossier.heartbeat()]).await;
+    let mut plan = AgentPlan {
+        agent: dossier.agent.id,
+        name: dossier.agent.name.clone(),
+        agent_id: card.id.to_string(),
+        create: there.is_none(),
+        update: there.is_some_and(|there| !dossier.matches(there, offers)),
+        config: config.map_err(at(StepName::Heartbeat))?,
+        files: Vec::new(),
+        scratch: false,
+        new_token: there.is_none(),
+        token_differs: false,
+        reset: options.reset_session,
+        wake: false,
+    };
+    if there.is_some() {
+        compare_files(plane, desired, offers, &mut plan).await?;
+    } else {
+        plan_new_files(desired, &mut plan)?;
+    }
+    plan.wake = options.wake.wanted(desired.first || plan.drifted() || plan.reset);
+    Ok(plan)
+}
+
+async fn compare_files(
+    plane: &dyn ControlPlane,
+    desired: &Desired<'_>,
+    offers: Offers,
+    plan: &mut AgentPlan,
+) -> Result<(), Failed> {
+    let at = |why: Why| Failed::at(StepName::Files, why);
+    let id = desired.dossier.agent_id();
+    if !offers.files {
+        return Ok(());
+    }
+    let (seen, layout) = look(plane, &id, offers).await.map_err(|error| at(error.into()))?;
+    let found = token::find(&seen, &layout);
+    let known = found
+        .as_deref()
+        .map(|found| token::recognise(&desired.dossier.agent, found));
+    plan.new_token = match desired.options.token {
+        TokenRule::Rotate => true,
+        TokenRule::Keep => !matches!(known, Some(Known::Current | Known::Next)),
+        TokenRule::MustExist => false,
+    };
+    plan.token_differs = known == Some(Known::Wrong);
+    let text = found.as_deref().unwrap_or(NO_TOKEN);
+    let (_, files) = desired.files(&layout, &seen, text).map_err(|error| at(error.into()))?;
+    take(plan, files);
+    if plan.new_token {
+        // It is not made yet, so the file that will hold it looks as it should.
+        rewrite(plan, layout.holder_of_token());
+    }
+    Ok(())
+}
+
+/// For an agent that is not there yet. Where it will keep what is known when it is, so the files are named as on most
+/// gateways.
+fn plan_new_files(desired: &Desired<'_>, plan: &mut AgentPlan) -> Result<(), Failed> {
+    let layout = windlass_templates::Layout::of::<&str>(&[], false);
+    let files = desired.files(&layout, &super::file_plan::Seen::default(), NO_TOKEN);
+    let (_, files) = files.map_err(|error| Failed::at(StepName::Files, error))?;
+    take(plan, files);
+    Ok(())
+}
+
+fn take(plan: &mut AgentPlan, files: FilesPlan) {
+    plan.files = files.files;
+    plan.scratch = files.scratch;
+}
+
+fn rewrite(plan: &mut AgentPlan, name: &str) {
+    for file in &mut plan.files {
+        if file.name == name && file.action == FileAction::Keep {
+            file.action = FileAction::Rewrite;
+        }
+    }
+}

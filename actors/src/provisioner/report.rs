@@ -1,0 +1,166 @@
+//! What an operation has to say at its end.
+
+use serde::{Deserialize, Serialize};
+use windlass_store::{AgentUid, GatewayUid, StepName};
+
+/// Why an agent's run failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The step that failed.
+    pub step: StepName,
+    /// What happened.
+    pub summary: String,
+    /// What to do about it.
+    pub next_step: String,
+    /// Whether it was a passing trouble that outlasted the retries: the gateway, not the agent.
+    pub transient: bool,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.step, self.summary, self.next_step)
+    }
+}
+
+/// What was written for an agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about one run")]
+pub struct Changes {
+    /// The agent was made.
+    pub created: bool,
+    /// Its name or workspace was corrected.
+    pub updated: bool,
+    /// Its heartbeat or its entry in the configuration was written.
+    pub config: bool,
+    /// Files that were written.
+    pub written: Vec<String>,
+    /// Files that the agent has made its own, and that were left alone.
+    pub preserved: Vec<String>,
+    /// Files that were deleted.
+    pub deleted: Vec<String>,
+    /// Files that the gateway does not take.
+    pub unsupported: Vec<String>,
+    /// The heartbeat's instructions were written.
+    pub scratch: bool,
+    /// It has a new token.
+    pub rotated: bool,
+    /// Its session was reset.
+    pub reset: bool,
+    /// It was woken.
+    pub woken: bool,
+    /// It was taken off the gateway.
+    pub removed: bool,
+}
+
+impl Changes {
+    /// Takes in what another part of the same run made.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.created |= more.created;
+        self.updated |= more.updated;
+        self.config |= more.config;
+        self.scratch |= more.scratch;
+        self.rotated |= more.rotated;
+        self.reset |= more.reset;
+        self.woken |= more.woken;
+        self.removed |= more.removed;
+        for (mine, more) in [
+            (&mut self.written, more.written),
+            (&mut self.preserved, more.preserved),
+            (&mut self.deleted, more.deleted),
+            (&mut self.unsupported, more.unsupported),
+        ] {
+            let new: Vec<_> = more.into_iter().filter(|name| !mine.contains(name)).collect();
+            mine.extend(new);
+        }
+    }
+
+    /// Whether anything was written or sent at all.
+    pub fn any(&self) -> bool {
+        let Self {
+            created,
+            updated,
+            config,
+            written,
+            preserved: _,
+            deleted,
+            unsupported: _,
+            scratch,
+            rotated,
+            reset,
+            woken,
+            removed,
+        } = self;
+        *created
+            || *updated
+            || *config
+            || !written.is_empty()
+            || !deleted.is_empty()
+            || *scratch
+            || *rotated
+            || *reset
+            || *woken
+            || *removed
+    }
+}
+
+/// How one agent came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentReport {
+    /// The agent.
+    pub agent: AgentUid,
+    /// Its name.
+    pub name: String,
+    /// What was written, up to the failure if there was one.
+    pub changes: Changes,
+    /// What deserves a look though nothing failed.
+    pub warnings: Vec<String>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+    /// Why nothing was tried, if so.
+    pub skipped: Option<String>,
+}
+
+/// How the agents of an operation came out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FleetReport {
+    /// One for each, in the order in which they were asked for.
+    pub agents: Vec<AgentReport>,
+    /// Gateways that could not be worked with at all.
+    pub gateways: Vec<GatewayFailure>,
+    /// Writes of gateways' configurations that it took.
+    pub config_writes: u64,
+}
+
+impl FleetReport {
+    /// The agents whose run failed.
+    pub fn failed(&self) -> impl Iterator<Item = &AgentReport> {
+        self.agents.iter().filter(|agent| agent.failure.is_some())
+    }
+
+    /// The agents for which something was written.
+    pub fn changed(&self) -> impl Iterator<Item = &AgentReport> {
+        self.agents.iter().filter(|agent| agent.changes.any())
+    }
+
+    /// Whether every agent is as it should be.
+    pub fn all_done(&self) -> bool {
+        let done = |agent: &AgentReport| agent.failure.is_none() && agent.skipped.is_none();
+        self.gateways.is_empty() && self.agents.iter().all(done)
+    }
+}
+
+/// A gateway that could not be worked with at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayFailure {
+    /// The gateway.
+    pub gateway: GatewayUid,
+    /// What happened.
+    pub summary: String,
+    /// What to do about it.
+    pub next_step: String,
+}

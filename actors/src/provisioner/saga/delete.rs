@@ -1,0 +1,98 @@
+//! The steps that take an agent away.
+
+use windlass_store::{Agent, AgentRole, StepName};
+
+use super::super::content;
+use super::super::failure::{Failed, Why};
+use super::super::once::{self, Once};
+use super::super::report::Changes;
+use super::{Entry, Saga};
+use crate::control_plane::{ControlError, Thing};
+
+impl Saga {
+    /// Takes the agent and its session off the gateway, and asks the gateway's own agent to clean up.
+    pub(in super::super) async fn remove(&mut self) -> Result<(), Failed> {
+        self.remove_agent().await?;
+        self.remove_session().await?;
+        self.ask_to_clean_up().await
+    }
+
+    async fn remove_agent(&mut self) -> Result<(), Failed> {
+        const STEP: StepName = StepName::DeleteAgent;
+        if self.enter(STEP) == Entry::Done {
+            return Ok(());
+        }
+        let planned = Changes {
+            removed: true,
+            ..Changes::default()
+        };
+        self.begun(STEP, &planned).await?;
+        let id = self.dossier.agent_id();
+        let delete_files = self.brief.delete_files;
+        let removed = self.plane.delete_agent(&id, delete_files).await;
+        let removed = removed.map_err(|error| Failed::at(STEP, error))?;
+        self.done(
+            STEP,
+            &Changes {
+                removed,
+                ..Changes::default()
+            },
+        )
+        .await
+    }
+
+    async fn remove_session(&mut self) -> Result<(), Failed> {
+        const STEP: StepName = StepName::DeleteSession;
+        if self.enter(STEP) == Entry::Done {
+            return Ok(());
+        }
+        match self.plane.delete_session(self.dossier.session()).await {
+            // It goes with its agent.
+            Ok(_) | Err(ControlError::NotAllowed(Thing::MainSession(_))) => self.done(STEP, &Changes::default()).await,
+            Err(error) => Err(Failed::at(STEP, error)),
+        }
+    }
+
+    /// Best effort: that nobody cleans up keeps no agent from being deleted.
+    async fn ask_to_clean_up(&mut self) -> Result<(), Failed> {
+        const STEP: StepName = StepName::Cleanup;
+        let entry = self.enter(STEP);
+        if entry == Entry::Done {
+            return Ok(());
+        }
+        let Some(main) = self.main_agent().await? else {
+            return self.done(STEP, &Changes::default()).await;
+        };
+        self.begun(STEP, &Changes::default()).await?;
+        let at = |why: Why| Failed::at(STEP, why);
+        let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
+        let text = content::cleanup_message(&self.ctx.templates, &self.dossier, once::reference(&idempotency_key))
+            .map_err(|error| at(error.into()))?;
+        let message = Once {
+            key: &main.session_key,
+            text: &text,
+            deliver: false,
+            idempotency_key: &idempotency_key,
+            tried_before: entry == Entry::Again,
+        };
+        if let Err(error) = once::send_once(&self.ctx, &*self.plane, message).await {
+            self.warnings
+                .push(format!("the gateway's own agent was not asked to clean up: {error}"));
+        }
+        self.done(STEP, &Changes::default()).await
+    }
+
+    /// The gateway's own agent, if it has one that was brought to life and is not the one that goes.
+    async fn main_agent(&self) -> Result<Option<Agent>, Failed> {
+        let filter = windlass_store::AgentFilter {
+            gateway: Some(self.dossier.gateway.id),
+            role: Some(AgentRole::Main),
+            ..Default::default()
+        };
+        let agents = self.ctx.store.agents(&filter).await;
+        let agents = agents.map_err(|error| Failed::at(StepName::Cleanup, error))?;
+        Ok(agents
+            .into_iter()
+            .find(|main| main.id != self.dossier.agent.id && main.token_hash.is_some()))
+    }
+}

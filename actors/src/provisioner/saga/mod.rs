@@ -1,0 +1,339 @@
+//! One agent's run, step by step, each on record: what was cut off goes on where it was.
+//!
+//! Most steps compare what is there with what should be, so doing them again does nothing. What can't be looked at (was
+//! it woken?) is decided by the step's record, which is written before the deed, and by the session's history.
+
+mod agent;
+mod delete;
+pub(super) mod files;
+mod session;
+pub(super) mod token;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use windlass_protocol::config::HeartbeatEntry;
+use windlass_store::{AgentRole, NewActivity, Run, RunId, RunKind, RunState, Step, StepName, StepState};
+
+use super::content::Desired;
+use super::context::Context;
+use super::dossier::Dossier;
+use super::failure::{Failed, Why};
+use super::lifecycle::{self, Transition};
+use super::progress::{Progress, Teller};
+use super::report::{AgentReport, Changes, Failure};
+use super::request::RunOptions;
+use crate::control_plane::ControlPlane;
+
+/// What a run has to remember besides its steps.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Brief {
+    #[serde(flatten)]
+    pub(crate) options: RunOptions,
+    /// Whether the agent was online before the run.
+    #[serde(default)]
+    pub(crate) was_online: bool,
+    /// For a run that deletes: the workspace too.
+    #[serde(default)]
+    pub(crate) delete_files: bool,
+}
+
+/// How a step is met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// It was done before.
+    Done,
+    /// It was never tried.
+    First,
+    /// It was begun, and whether it was done nobody knows.
+    Again,
+}
+
+impl Brief {
+    /// What a run was begun with.
+    pub(crate) fn of(run: &Run) -> Self {
+        serde_json::from_value(run.options.clone()).unwrap_or(Self {
+            options: RunOptions::default(),
+            was_online: false,
+            delete_files: false,
+        })
+    }
+}
+
+pub(crate) struct Saga {
+    pub(super) ctx: Rc<Context>,
+    pub(super) plane: Arc<dyn ControlPlane>,
+    pub(super) dossier: Dossier,
+    pub(super) run: Run,
+    pub(super) brief: Brief,
+    pub(super) steps: BTreeMap<StepName, Step>,
+    pub(super) changes: Changes,
+    pub(super) warnings: Vec<String>,
+    pub(super) teller: Teller,
+}
+
+impl Saga {
+    /// Puts a new run on record. Nothing has been sent yet; the templates are known to render.
+    pub(super) async fn begin(
+        ctx: Rc<Context>,
+        plane: Arc<dyn ControlPlane>,
+        mut dossier: Dossier,
+        kind: RunKind,
+        brief: Brief,
+        teller: Teller,
+    ) -> Result<Self, Failed> {
+        let now = ctx.now();
+        let mut agent = dossier.agent.clone();
+        lifecycle::apply(&mut agent, Transition::Begin { kind, at: now });
+        let run = Run {
+            id: RunId::from_bytes(ctx.random()),
+            agent_id: agent.id,
+            gateway_id: agent.gateway_id,
+            kind,
+            generation: agent.lifecycle_generation,
+            options: serde_json::to_value(brief).unwrap_or(Value::Null),
+            state: RunState::Active,
+            error: None,
+            wake_key: Some(ctx.fresh_key()),
+            started_at: now,
+            ended_at: None,
+        };
+        dossier.agent = ctx
+            .store
+            .begin_run(&run, &agent)
+            .await
+            .map_err(|error| Failed::at(StepName::Render, Why::Store(error)))?;
+        Ok(Self {
+            ctx,
+            plane,
+            dossier,
+            run,
+            brief,
+            steps: BTreeMap::new(),
+            changes: Changes::default(),
+            warnings: Vec::new(),
+            teller,
+        })
+    }
+
+    /// Takes up a run that was cut off.
+    pub(super) async fn resume(
+        ctx: Rc<Context>,
+        plane: Arc<dyn ControlPlane>,
+        dossier: Dossier,
+        run: Run,
+        teller: Teller,
+    ) -> Result<Self, Failed> {
+        let at_store = |error| Failed::at(StepName::Render, Why::Store(error));
+        let brief = Brief::of(&run);
+        let steps = ctx.store.steps(run.id).await.map_err(at_store)?;
+        let mut changes = Changes::default();
+        for step in &steps {
+            if let Ok(made) = serde_json::from_value::<Changes>(step.detail.clone()) {
+                changes.add(made);
+            }
+        }
+        Ok(Self {
+            ctx,
+            plane,
+            dossier,
+            run,
+            brief,
+            steps: steps.into_iter().map(|step| (step.name, step)).collect(),
+            changes,
+            warnings: Vec::new(),
+            teller,
+        })
+    }
+
+    pub(super) fn is_delete(&self) -> bool {
+        self.run.kind == RunKind::Delete
+    }
+
+    /// Whether the agent itself may still have to be made.
+    pub(super) fn wants_agent(&self) -> bool {
+        !self.is_delete() && !self.is_done(StepName::Agent)
+    }
+
+    /// What should stand in the configuration, as long as it is not known to.
+    pub(super) fn config_entry(&self) -> Option<HeartbeatEntry> {
+        (!self.is_delete() && !self.is_done(StepName::Heartbeat)).then(|| self.dossier.heartbeat())
+    }
+
+    /// What concerns this agent alone.
+    pub(super) async fn write_and_wake(&mut self) -> Result<(), Failed> {
+        self.write_files().await?;
+        self.reset().await?;
+        self.wake().await
+    }
+
+    fn desired(&self) -> Desired<'_> {
+        Desired {
+            templates: &self.ctx.templates,
+            base_url: &self.ctx.settings.base_url,
+            dossier: &self.dossier,
+            options: self.brief.options,
+            first: self.is_first(),
+        }
+    }
+
+    pub(super) fn is_first(&self) -> bool {
+        self.run.kind == RunKind::Provision
+    }
+
+    pub(super) fn role(&self) -> AgentRole {
+        self.dossier.agent.role()
+    }
+
+    /// Enters a step, and tells so.
+    fn enter(&self, name: StepName) -> Entry {
+        if self.is_done(name) {
+            return Entry::Done;
+        }
+        self.teller.tell(Progress::Step {
+            agent: self.dossier.agent.id,
+            name: self.dossier.agent.name.clone(),
+            step: name,
+        });
+        if self.steps.contains_key(&name) {
+            Entry::Again
+        } else {
+            Entry::First
+        }
+    }
+
+    pub(super) fn is_done(&self, name: StepName) -> bool {
+        self.steps
+            .get(&name)
+            .is_some_and(|step| matches!(step.state, StepState::Done | StepState::Skipped))
+    }
+
+    /// Puts on record that something is about to be done, and what.
+    pub(super) async fn begun(&mut self, name: StepName, planned: &Changes) -> Result<(), Failed> {
+        self.record(name, StepState::Begun, planned).await
+    }
+
+    /// Puts on record that it was done. What an attempt that was cut off had planned counts as done, too.
+    pub(super) async fn done(&mut self, name: StepName, made: &Changes) -> Result<(), Failed> {
+        self.changes.add(made.clone());
+        self.record(name, StepState::Done, made).await
+    }
+
+    async fn record(&mut self, name: StepName, state: StepState, changes: &Changes) -> Result<(), Failed> {
+        let attempts = self.steps.get(&name).map_or(0, |step| step.attempts);
+        let earlier = self
+            .steps
+            .get(&name)
+            .and_then(|step| serde_json::from_value::<Changes>(step.detail.clone()).ok());
+        let mut all = earlier.unwrap_or_default();
+        all.add(changes.clone());
+        let step = Step {
+            run_id: self.run.id,
+            name,
+            state,
+            attempts: attempts + u32::from(state == StepState::Begun),
+            detail: serde_json::to_value(&all).unwrap_or_else(|_| json!({})),
+            at: self.ctx.now(),
+        };
+        self.ctx
+            .store
+            .put_step(&step)
+            .await
+            .map_err(|error| Failed::at(name, Why::Store(error)))?;
+        self.steps.insert(name, step);
+        Ok(())
+    }
+
+    /// Puts the run's end on record, and tells.
+    pub(super) async fn end(mut self, end: Result<(), Failed>) -> AgentReport {
+        let failure = end.err().map(|failed| failed.explain());
+        let now = self.ctx.now();
+        self.run.ended_at = Some(now);
+        self.run.state = if failure.is_some() {
+            RunState::Failed
+        } else {
+            RunState::Done
+        };
+        self.run.error = failure.as_ref().map(ToString::to_string);
+        let transition = match &failure {
+            None => Transition::Succeed {
+                woken: self.woken_at(),
+                at: now,
+            },
+            Some(failure) => Transition::Fail {
+                error: failure.to_string(),
+                was_online: self.brief.was_online,
+            },
+        };
+        let failure = match self.put_end(transition).await {
+            Ok(()) => failure,
+            Err(error) => failure.or_else(|| Some(Failed::at(self.last_step(), Why::Store(error)).explain())),
+        };
+        self.ctx.deadline_moved();
+        self.note_activity(failure.as_ref()).await;
+        self.report(failure)
+    }
+
+    /// In one transaction with the agent's record, which a check-in may have changed meanwhile.
+    async fn put_end(&self, transition: Transition) -> Result<(), windlass_store::StoreError> {
+        /// Each of these is a check-in that came in between.
+        const TRIES: u32 = 8;
+        let mut tries = 0;
+        loop {
+            if self.is_delete() && self.run.state == RunState::Done {
+                return self.ctx.store.end_run_and_delete(&self.run).await.map(drop);
+            }
+            let mut agent = self.ctx.store.agent(self.run.agent_id).await?;
+            if let Some(agent) = &mut agent {
+                self.promote_token(agent);
+                lifecycle::apply(agent, transition.clone());
+            }
+            match self.ctx.store.end_run(&self.run, agent.as_ref()).await {
+                Err(windlass_store::StoreError::Conflict { .. }) if tries < TRIES => tries += 1,
+                end => return end.map(drop),
+            }
+        }
+    }
+
+    /// The latest step that is on record.
+    fn last_step(&self) -> StepName {
+        self.steps.keys().copied().max().unwrap_or(StepName::Render)
+    }
+
+    async fn note_activity(&self, failure: Option<&Failure>) {
+        let agent = &self.dossier.agent;
+        let (kind, message) = match failure {
+            None => (format!("agent.{}.done", self.run.kind), format!("{}: done", agent.name)),
+            Some(failure) => (
+                format!("agent.{}.failed", self.run.kind),
+                format!("{}: {failure}", agent.name),
+            ),
+        };
+        let activity = NewActivity {
+            kind,
+            message,
+            agent_id: Some(agent.id),
+            board_id: agent.board_id,
+            at: self.ctx.now(),
+        };
+        if let Err(error) = self.ctx.store.record(&activity).await {
+            tracing::warn!(agent = %agent.id, "an activity could not be recorded: {error}");
+        }
+    }
+
+    fn report(self, failure: Option<Failure>) -> AgentReport {
+        let report = AgentReport {
+            agent: self.dossier.agent.id,
+            name: self.dossier.agent.name.clone(),
+            changes: self.changes,
+            warnings: self.warnings,
+            failure,
+            skipped: None,
+        };
+        self.teller.tell(Progress::ended(&report));
+        report
+    }
+}

@@ -1,0 +1,90 @@
+//! The steps that touch an agent's session: a fresh start, and the wake.
+
+use windlass_store::{StepName, Timestamp};
+
+use super::super::failure::Failed;
+use super::super::once::{self, Once};
+use super::super::report::Changes;
+use super::{Entry, Saga};
+
+impl Saga {
+    /// Begins a fresh session where that was asked for.
+    pub(in super::super) async fn reset(&mut self) -> Result<(), Failed> {
+        const STEP: StepName = StepName::Reset;
+        if !self.brief.options.reset_session || self.enter(STEP) == Entry::Done {
+            return Ok(());
+        }
+        let planned = Changes {
+            reset: true,
+            ..Changes::default()
+        };
+        self.begun(STEP, &planned).await?;
+        let reset = self
+            .plane
+            .reset_session(self.dossier.session())
+            .await
+            .map_err(|error| Failed::at(STEP, error))?;
+        self.done(
+            STEP,
+            &Changes {
+                reset,
+                ..Changes::default()
+            },
+        )
+        .await
+    }
+
+    /// Wakes the agent, if that is wanted: once, however often this is begun.
+    pub(in super::super) async fn wake(&mut self) -> Result<(), Failed> {
+        const STEP: StepName = StepName::Wake;
+        let changed = self.is_first() || self.changes.any();
+        if !self.brief.options.wake.wanted(changed) {
+            return Ok(());
+        }
+        let entry = self.enter(STEP);
+        if entry == Entry::Done {
+            return Ok(());
+        }
+        let at = |error| Failed::at(STEP, error);
+        let key = self.dossier.session().clone();
+        let exists = self.plane.session(&key).await.map_err(at)?.is_some();
+        // A session that is made before its first turn breaks on 2026.6.11: the message makes it, the label comes after.
+        if exists {
+            self.label().await;
+        }
+        let woken = Changes {
+            woken: true,
+            ..Changes::default()
+        };
+        self.begun(STEP, &woken).await?;
+        let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
+        let text = self.desired().wake_message(once::reference(&idempotency_key));
+        let text = text.map_err(|error| Failed::at(STEP, error))?;
+        let message = Once {
+            key: &key,
+            text: &text,
+            deliver: self.brief.options.deliver,
+            idempotency_key: &idempotency_key,
+            tried_before: entry == Entry::Again,
+        };
+        once::send_once(&self.ctx, &*self.plane, message).await.map_err(at)?;
+        if !exists {
+            self.label().await;
+        }
+        self.done(STEP, &woken).await
+    }
+
+    /// A label only helps people to find the session: that it can't be set is no failure.
+    async fn label(&mut self) {
+        let label = &self.dossier.agent.name;
+        if let Err(error) = self.plane.ensure_session(self.dossier.session(), Some(label)).await {
+            self.warnings.push(format!("the session has no label: {error}"));
+        }
+    }
+
+    /// When the wake was sent, if it was.
+    pub(super) fn woken_at(&self) -> Option<Timestamp> {
+        let step = self.steps.get(&StepName::Wake)?;
+        self.is_done(StepName::Wake).then_some(step.at)
+    }
+}

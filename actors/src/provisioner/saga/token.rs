@@ -1,0 +1,116 @@
+//! Which token an agent's files carry.
+
+use windlass_store::{Agent, AgentToken, StepName, TokenHash};
+use windlass_templates::{Layout, tool_values};
+
+use super::super::failure::{Failed, Why};
+use super::super::file_plan::Seen;
+use super::super::request::TokenRule;
+use super::Saga;
+
+/// The token to write.
+pub(in super::super) struct TokenToWrite {
+    /// A secret.
+    pub(in super::super) text: String,
+    /// Whether it takes the place of an older one.
+    pub(in super::super) rotated: bool,
+}
+
+/// How a token that was found relates to the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Known {
+    /// It is the agent's.
+    Current,
+    /// It was written by a run that did not come to its end.
+    Next,
+    /// It is another one.
+    Wrong,
+}
+
+pub(in super::super) fn recognise(agent: &Agent, found: &str) -> Known {
+    let is = |hash: &Option<TokenHash>| hash.as_ref().is_some_and(|hash| hash.verify(found));
+    if is(&agent.next_token_hash) {
+        Known::Next
+    } else if is(&agent.token_hash) {
+        Known::Current
+    } else {
+        Known::Wrong
+    }
+}
+
+/// Reads the token back from the file that holds it.
+pub(in super::super) fn find(seen: &Seen, layout: &Layout) -> Option<String> {
+    let text = seen.texts.get(layout.holder_of_token())?;
+    tool_values(text).get("AUTH_TOKEN").map(str::to_owned)
+}
+
+impl Saga {
+    pub(super) async fn token(&mut self, seen: &Seen, layout: &Layout) -> Result<TokenToWrite, Failed> {
+        let found = find(seen, layout);
+        let known = found.as_deref().map(|found| recognise(&self.dossier.agent, found));
+        let rule = self.brief.options.token;
+        match (rule, found, known) {
+            (TokenRule::Rotate | TokenRule::Keep, Some(text), Some(Known::Next)) => Ok(TokenToWrite {
+                text,
+                rotated: rule == TokenRule::Rotate,
+            }),
+            (TokenRule::MustExist, Some(text), Some(Known::Next)) => Ok(TokenToWrite { text, rotated: false }),
+            (TokenRule::Keep | TokenRule::MustExist, Some(text), Some(Known::Current)) => self.keep(text).await,
+            (TokenRule::MustExist, Some(text), _) => {
+                self.warnings.push(format!(
+                    "the token in {} is not the one on record: sync with rotated tokens to give the agent a new one",
+                    layout.holder_of_token()
+                ));
+                self.keep(text).await
+            }
+            (TokenRule::MustExist, None, _) => Err(Failed::at(
+                StepName::Files,
+                Why::TokenMissing {
+                    file: layout.holder_of_token().to_owned(),
+                },
+            )),
+            (TokenRule::Rotate | TokenRule::Keep, _, _) => self.mint().await,
+        }
+    }
+
+    /// A token that stays; one that was made and never written is forgotten, so that none but this is taken for right.
+    async fn keep(&mut self, text: String) -> Result<TokenToWrite, Failed> {
+        if self.dossier.agent.next_token_hash.is_some() {
+            self.set_next(None).await?;
+        }
+        Ok(TokenToWrite { text, rotated: false })
+    }
+
+    /// A new token. Its hash is on record before the gateway sees it, beside that of the old one, and takes its place
+    /// when the files are written: whenever this is cut off, the token that the agent has is one that is known.
+    async fn mint(&mut self) -> Result<TokenToWrite, Failed> {
+        let token = AgentToken::from_bytes(self.ctx.random());
+        let hash = TokenHash::new(&token, self.ctx.random());
+        let rotated = self.dossier.agent.token_hash.is_some();
+        self.set_next(Some(hash)).await?;
+        Ok(TokenToWrite {
+            text: token.expose().to_owned(),
+            rotated,
+        })
+    }
+
+    async fn set_next(&mut self, hash: Option<TokenHash>) -> Result<(), Failed> {
+        let at_store = |error| Failed::at(StepName::Files, Why::Store(error));
+        let changed = self
+            .ctx
+            .change(self.dossier.agent.id, |agent| agent.next_token_hash.clone_from(&hash))
+            .await
+            .map_err(at_store)?;
+        self.dossier.agent = changed.ok_or_else(|| Failed::at(StepName::Files, Why::Gone))?;
+        Ok(())
+    }
+
+    /// After the files were written: what was made for them is the agent's token now.
+    pub(super) fn promote_token(&self, agent: &mut Agent) {
+        if self.is_done(StepName::Files)
+            && let Some(next) = agent.next_token_hash.take()
+        {
+            agent.token_hash = Some(next);
+        }
+    }
+}

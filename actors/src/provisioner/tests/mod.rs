@@ -1,0 +1,9 @@
+//! The provisioner on a store and gateways in memory, in virtual time.
+
+mod bench;
+mod crash;
+mod fleet;
+mod provision;
+mod reconcile;
+mod records;
+mod sync;

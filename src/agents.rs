@@ -1,0 +1,133 @@
+//! Agents: from records in a store to woken agents on their gateways.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use windlass::agents::{Job, RunOptions};
+//! use windlass::store::SqliteStore;
+//!
+//! # async fn example(agent: windlass::store::AgentUid) -> Result<(), Box<dyn std::error::Error>> {
+//! let windlass = windlass::Windlass::start()?;
+//! let store = Arc::new(SqliteStore::open("windlass.db".as_ref()).await?);
+//! let agents = windlass.agents(store).base_url("https://board.example/api").start().await?;
+//! let mut operation = agents
+//!     .work(Job::Provision { agents: vec![agent], options: RunOptions::default() })
+//!     .await?;
+//! while let Some(news) = operation.next().await {
+//!     println!("{news:?}");
+//! }
+//! for agent in operation.report().await?.failed() {
+//!     eprintln!("{}: {:?}", agent.name, agent.failure);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod fleet;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use windlass_actors::control_plane::{self, ControlError, ControlPlane, FakeControlPlane, WriteQueue};
+pub use windlass_actors::provisioner::{
+    AgentPlan, AgentReport, CHECK_IN_WINDOW, Changes, Ensure, EnsureError, Ensured, Failure, FileAction, FilePlan,
+    Fleet, FleetReport, GatewayFailure, Interrupted, Job, Operation, PlanError, Progress, RunOptions, SyncOptions,
+    TokenRule, WAKES, Wake,
+};
+pub use windlass_templates::{TemplateError, Templates};
+
+use windlass_actors::provisioner::ProvisionerHandle;
+use windlass_store::{AgentUid, CheckIn, Gateway, Store, StoreError};
+
+pub use builder::{AgentsBuilder, AgentsError};
+
+/// The agents of a store. Cheap to clone, usable from any thread. When the last clone is dropped, work under way stops; it is
+/// taken up again at the next start.
+#[derive(Clone)]
+pub struct Agents {
+    handle: ProvisionerHandle,
+    fleet: Arc<dyn Fleet>,
+    store: Arc<dyn Store>,
+}
+
+/// Looks at the agents of a store, beside the process that runs them.
+#[derive(Clone, Debug)]
+pub struct AgentsPreview(Agents);
+
+impl Agents {
+    /// Begins a job: provision, delete, or sync with the templates of today.
+    ///
+    /// # Errors
+    /// [`Interrupted`], when Windlass was shut down.
+    pub async fn work(&self, job: Job) -> Result<Operation<FleetReport>, Interrupted> {
+        self.handle.work(job).await
+    }
+
+    /// Sees to it that a board has its lead, or a gateway its own agent: the record is made or corrected, and an agent that was
+    /// never brought to life is provisioned.
+    ///
+    /// # Errors
+    /// [`Interrupted`], when Windlass was shut down.
+    pub async fn ensure(
+        &self,
+        wanted: Ensure,
+        options: RunOptions,
+    ) -> Result<Operation<Result<Ensured, EnsureError>>, Interrupted> {
+        self.handle.ensure(wanted, options).await
+    }
+
+    /// What a run would do, without doing it. [`AgentPlan::drifted`] tells whether the gateway has something else than it should.
+    ///
+    /// # Errors
+    /// [`PlanError`]: a template that does not render, or a gateway that does not answer.
+    pub async fn plan(&self, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, PlanError> {
+        self.handle.plan(agent, options).await
+    }
+
+    /// An agent says that it is there. `false` when there is no such agent, or the token is not its token.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn check_in(&self, agent: AgentUid, token: &str, check_in: CheckIn) -> Result<bool, StoreError> {
+        self.handle.check_in(agent, token, check_in).await
+    }
+
+    /// A gateway's control plane: what can be asked of it besides.
+    ///
+    /// # Errors
+    /// When its record does not tell how to reach it, or Windlass was shut down.
+    pub async fn control_plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, ControlError> {
+        self.fleet.control_plane(gateway).await
+    }
+
+    /// The records.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+}
+
+impl AgentsPreview {
+    /// See [`Agents::plan`].
+    ///
+    /// # Errors
+    /// See [`Agents::plan`].
+    pub async fn plan(&self, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, PlanError> {
+        self.0.plan(agent, options).await
+    }
+
+    /// See [`Agents::control_plane`].
+    ///
+    /// # Errors
+    /// See [`Agents::control_plane`].
+    pub async fn control_plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, ControlError> {
+        self.0.control_plane(gateway).await
+    }
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agents")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! Control planes over Windlass's own lines, made from the store's records of gateways.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dashmap::DashMap;
+use tokio::sync::Mutex;
+use windlass_actors::control_plane::{ControlError, ControlPlane, OpenClaw};
+use windlass_actors::provisioner::Fleet;
+use windlass_actors::{Endpoint, EventFilter, GatewaySpec, Header, Line, RegistryError, Subscription, TlsPolicy};
+use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent};
+use windlass_store::{Gateway, GatewayUid};
+
+use super::builder::HostSecrets;
+use crate::Windlass;
+use crate::identity;
+
+/// Chat events of a gateway that wait to be looked at: those of a storm can be missed, an agent at work sends more.
+const ACTIVITY_QUEUE: usize = 256;
+
+pub(super) struct LineFleet {
+    windlass: Windlass,
+    secrets: Arc<HostSecrets>,
+    device: Option<Arc<DeviceIdentity>>,
+    planes: DashMap<GatewayUid, Arc<Mutex<Option<Known>>>>,
+}
+
+/// A gateway that was asked for, as its record was then.
+struct Known {
+    record: Gateway,
+    plane: Arc<OpenClaw>,
+}
+
+impl LineFleet {
+    pub(super) fn new(windlass: Windlass, secrets: Arc<HostSecrets>, device: Option<Arc<DeviceIdentity>>) -> Self {
+        Self {
+            windlass,
+            secrets,
+            device,
+            planes: DashMap::new(),
+        }
+    }
+
+    /// The spec of its line. Blocks while it reads files.
+    fn spec(&self, gateway: &Gateway) -> Result<GatewaySpec, String> {
+        let endpoint = Endpoint::parse(&gateway.url).map_err(|error| format!("url: {error}"))?;
+        let mut spec = GatewaySpec::new(line_id(gateway)?, endpoint);
+        if let Some(source) = &gateway.token {
+            spec.token = source
+                .read(&|name| (self.secrets)(name))
+                .map_err(|error| format!("token: {error}"))?;
+        }
+        spec.tls = tls(gateway)?;
+        if gateway.disable_device_pairing {
+            spec.client = ClientInfo::control_ui(env!("CARGO_PKG_VERSION"), std::env::consts::OS);
+            let origin = Header::new("Origin", spec.endpoint.origin()).map_err(|error| format!("url: {error}"))?;
+            spec.headers.push(origin);
+        } else {
+            spec.device = Some(self.device()?);
+        }
+        Ok(spec)
+    }
+
+    fn device(&self) -> Result<Arc<DeviceIdentity>, String> {
+        match &self.device {
+            Some(device) => Ok(Arc::clone(device)),
+            None => identity::load_default().map_err(|error| format!("device: {error}")),
+        }
+    }
+
+    async fn open(&self, gateway: &Gateway) -> Result<Arc<Line>, ControlError> {
+        let spec = self
+            .spec(gateway)
+            .map_err(|why| invalid(format!("gateway {}: {why}", gateway.name)))?;
+        let id = spec.id.clone();
+        let opened = match self.windlass.add(spec.clone()).await {
+            Err(RegistryError::AlreadyThere(_)) => self.windlass.update(spec).await,
+            opened => opened.map(drop),
+        };
+        let closed = || ControlError::from(CallError::from(NotSent::Closed));
+        opened.map_err(|_| closed())?;
+        let gateway = self.windlass.gateway(&id).ok_or_else(closed)?;
+        Ok(gateway.shared_line())
+    }
+}
+
+#[async_trait]
+impl Fleet for LineFleet {
+    async fn control_plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, ControlError> {
+        let slot = Arc::clone(&*self.planes.entry(gateway.id).or_default());
+        // Two who ask at once must not open two lines.
+        let mut known = slot.lock().await;
+        if let Some(known) = &*known
+            && known.record == *gateway
+        {
+            return Ok(Arc::clone(&known.plane) as _);
+        }
+        let line = self.open(gateway).await?;
+        let inner = self.windlass.inner();
+        let plane = Arc::new(OpenClaw::new(line, inner.with_rng(rand::RngExt::random)));
+        *known = Some(Known {
+            record: gateway.clone(),
+            plane: Arc::clone(&plane),
+        });
+        Ok(plane)
+    }
+
+    async fn activity(&self, gateway: &Gateway) -> Option<Subscription> {
+        let line = line_id(gateway).ok()?;
+        self.control_plane(gateway).await.ok()?;
+        let filter = EventFilter::all().name("chat");
+        Some(self.windlass.gateway(&line)?.events_bounded(filter, ACTIVITY_QUEUE))
+    }
+}
+
+/// The name of a record's line.
+fn line_id(gateway: &Gateway) -> Result<GatewayId, String> {
+    GatewayId::new(gateway.id.to_string()).map_err(|error| error.to_string())
+}
+
+fn tls(gateway: &Gateway) -> Result<TlsPolicy, String> {
+    match &gateway.tls_fingerprint {
+        Some(fingerprint) => fingerprint
+            .parse()
+            .map(TlsPolicy::Pinned)
+            .map_err(|error| format!("tls_fingerprint: {error}")),
+        None if gateway.allow_insecure_tls => Ok(TlsPolicy::Insecure),
+        None => Ok(TlsPolicy::SystemRoots),
+    }
+}
+
+fn invalid(why: String) -> ControlError {
+    CallError::from(NotSent::Invalid { why }).into()
+}
