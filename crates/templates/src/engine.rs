@@ -196,3 +196,32 @@ fn shortened(text: &str) -> String {
     }
     short
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::{Role, Variables, shipped};
+
+    #[test]
+    fn shipped_templates_take_a_twentieth_of_the_work_at_most() {
+        let mut engine = Engine::new();
+        for (name, source) in shipped::TEMPLATES {
+            engine.add(name, name, source.to_owned()).unwrap();
+        }
+        let mut context = Context::of(Role::Lead, &Variables::default()).unwrap();
+        context.line("reference", "wake").unwrap();
+        context.flag("has_bootstrap", true);
+        let values = context.value();
+        for (name, _) in shipped::TEMPLATES {
+            let rendered = engine
+                .environment
+                .get_template(name)
+                .unwrap()
+                .render_captured(values.clone())
+                .unwrap();
+            let (used, _) = rendered.state().fuel_levels().expect("fuel is set");
+            assert!(used > 0 && used <= MAX_WORK / 20, "{name} uses {used}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use minijinja::Value;
 
@@ -36,13 +36,18 @@ pub struct Overrides {
 }
 
 impl Templates {
-    /// The templates that come with the program.
+    /// The templates that come with the program. They are compiled once in a process; this is cheap to call.
     ///
     /// # Panics
     ///
     /// Never: that the shipped templates compile is proven by every test of this crate.
     pub fn shipped() -> Self {
-        Self(Arc::new(Self::load_shipped().expect("the shipped templates compile")))
+        static SHIPPED: LazyLock<Templates> = LazyLock::new(|| {
+            Templates(Arc::new(
+                Templates::load_shipped().expect("the shipped templates compile"),
+            ))
+        });
+        SHIPPED.clone()
     }
 
     /// The shipped templates, with those of a folder in their place:
