@@ -6,14 +6,15 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 use windlass_protocol::request::{
-    AgentWait, AgentsFilesGet, AgentsFilesList, AgentsFilesSet, AgentsList, ChatAbort, ChatHistory, ChatSend,
-    DevicePairApprove, DevicePairList, GatewayIdentityGet, Health, Request, SessionsList, SessionsPatch,
+    AgentWait, AgentsCreate, AgentsDelete, AgentsFilesGet, AgentsFilesList, AgentsFilesSet, AgentsList, AgentsUpdate,
+    ChatAbort, ChatHistory, ChatSend, ConfigGet, ConfigPatch, CronList, DevicePairApprove, DevicePairList,
+    GatewayIdentityGet, Health, Request, SessionsDelete, SessionsDescribe, SessionsList, SessionsPatch, SessionsReset,
 };
 
 use crate::corpus::{self, Line};
 
 /// Members that were cut out of recordings whole, and that no reply can do without.
-const CUT_LISTS: [&str; 2] = ["sessions", "messages"];
+const CUT_LISTS: [&str; 3] = ["sessions", "messages", "jobs"];
 
 /// Checks one answer.
 type Check = fn(&str, &Value);
@@ -39,6 +40,15 @@ fn checks() -> BTreeMap<&'static str, Check> {
         row::<Health>(),
         row::<GatewayIdentityGet>(),
         row::<AgentsList>(),
+        row::<AgentsCreate>(),
+        row::<AgentsUpdate>(),
+        row::<AgentsDelete>(),
+        row::<ConfigGet>(),
+        row::<ConfigPatch>(),
+        row::<CronList>(),
+        row::<SessionsReset>(),
+        row::<SessionsDelete>(),
+        row::<SessionsDescribe>(),
         row::<AgentsFilesList>(),
         row::<AgentsFilesGet>(),
         row::<AgentsFilesSet>(),

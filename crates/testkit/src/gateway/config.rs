@@ -6,7 +6,6 @@ use sha2::{Digest as _, Sha256};
 use super::events::Event;
 use super::methods::Call;
 use super::profile::Profile;
-use super::profile::at::R9_6;
 use super::requests::soon;
 use super::server::Answer;
 use super::state::State;
@@ -230,13 +229,13 @@ fn tools() -> Value {
     })
 }
 
-/// 9.6 refuses keys that older releases take.
+/// From 8.2 on keys are refused that older releases take.
 fn heartbeat(profile: &Profile) -> Value {
     let mut known = json!({
         "every": {"type": "string"}, "target": {"type": "string"}, "activeHours": {}, "lightContext": {},
         "isolatedSession": {}, "prompt": {}, "directPolicy": {}, "model": {}, "session": {}, "to": {},
     });
-    if profile.index < R9_6 {
+    if !profile.roster_map {
         for old in ["includeReasoning", "ackMaxChars", "suppressToolErrorWarnings"] {
             known[old] = json!({});
         }
