@@ -51,7 +51,8 @@ pub(super) fn migrator(last: i64) -> Migrator {
 pub(super) async fn migrate(connection: &mut SqliteConnection, last: i64) -> Result<(), MigrateError> {
     use sqlx::Connection as _;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    migrator(last).run(&mut *transaction).await?;
+    // Not `run`, whose future can't be shown to be `Send`.
+    migrator(last).run_direct(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(())
 }

@@ -1,1 +1,181 @@
-//! What only a look inside can prove.
+//! What only a look inside can prove: how a database is set up, and how it is migrated.
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
+
+use super::{SqliteOptions, SqliteStore, migrations, open};
+use crate::record::{ActivityFilter, AgentFilter, AgentRole, RunState, StepState};
+use crate::time::Timestamp;
+use crate::token::{AgentToken, TokenHash};
+use crate::traits::{
+    Activities as _, Agents as _, Boards as _, Gateways as _, Organizations as _, Runs as _, Store as _,
+};
+
+/// The migrations that were released, and how their checksums begin. An entry is added with each, and never changed.
+const RELEASED: &[(i64, &str)] = &[
+    (1, "8038d38ab05a05ce"),
+    (2, "3a1bd611bb54804d"),
+    (3, "e762a75615660db3"),
+];
+
+async fn connect(path: &std::path::Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .connect()
+        .await
+        .unwrap()
+}
+
+async fn schema(connection: &mut SqliteConnection) -> Vec<String> {
+    let sql = "SELECT coalesce(sql, name) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name";
+    sqlx::query_scalar(sql).fetch_all(connection).await.unwrap()
+}
+
+#[test]
+fn migrations_that_were_released_are_as_they_were() {
+    let now: Vec<(i64, String)> = migrations::migrator(migrations::KNOWN)
+        .iter()
+        .map(|migration| {
+            let checksum = migration
+                .checksum
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            (migration.version, checksum)
+        })
+        .collect();
+    let released: Vec<(i64, String)> = RELEASED
+        .iter()
+        .map(|(version, sum)| (*version, (*sum).to_owned()))
+        .collect();
+    assert_eq!(now, released);
+}
+
+#[tokio::test]
+async fn a_database_that_went_through_one_migration_at_a_time_is_the_same_as_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old.db"), folder.path().join("new.db"));
+    for version in 1..=migrations::KNOWN {
+        let mut connection = connect(&old).await;
+        migrations::migrate(&mut connection, version).await.unwrap();
+        connection.close().await.unwrap();
+    }
+    SqliteStore::open(&new).await.unwrap().close().await.unwrap();
+    SqliteStore::open(&old).await.unwrap().close().await.unwrap();
+    assert_eq!(
+        schema(&mut connect(&old).await).await,
+        schema(&mut connect(&new).await).await
+    );
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_version_opens_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut connection = connect(&path).await;
+    connection
+        .execute(include_str!("../../tests/fixtures/first_version.sql"))
+        .await
+        .unwrap();
+    let columns = "SELECT count(*) FROM pragma_table_info('agents') WHERE name = 'next_token_hash'";
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(columns)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap(),
+        0,
+        "it is old"
+    );
+    connection.close().await.unwrap();
+
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).await.unwrap();
+        assert_eq!(
+            store.organizations().await.unwrap()[0].owner.preferred_name.as_deref(),
+            Some("Ada")
+        );
+        let gateway = store.gateways(None).await.unwrap().remove(0);
+        assert_eq!(gateway.token.unwrap().to_string(), "env:OPENCLAW_TOKEN");
+        let board = store
+            .boards(&crate::record::BoardFilter::default())
+            .await
+            .unwrap()
+            .remove(0);
+        assert!(board.rules.comment_required_for_review && board.max_agents == 2);
+
+        let lead = AgentFilter {
+            role: Some(AgentRole::Lead),
+            ..AgentFilter::default()
+        };
+        let lead = store.agents(&lead).await.unwrap().remove(0);
+        assert!(lead.knows_token("agent-token-3") && lead.next_token_hash.is_none());
+        let (due, deadline) = store.next_deadline().await.unwrap().unwrap();
+        assert_eq!(deadline, Timestamp::from_millis(35_000));
+
+        let run = store.active_runs(10).await.unwrap().remove(0);
+        assert_eq!(
+            (run.agent_id, run.state, run.wake_key.as_deref()),
+            (due, RunState::Active, Some("wake-1"))
+        );
+        let steps = store.steps(run.id).await.unwrap();
+        assert!(steps.len() == 1 && steps[0].state == StepState::Begun);
+        let activities = store
+            .activities(&ActivityFilter::default(), Some(40), 10)
+            .await
+            .unwrap();
+        assert_eq!(activities[0].id, 41);
+        store.close().await.unwrap();
+    }
+
+    // What came with later migrations works on it.
+    let store = SqliteStore::open(&path).await.unwrap();
+    let mut agent = store.agents(&AgentFilter::default()).await.unwrap().remove(0);
+    agent.next_token_hash = Some(TokenHash::new(&AgentToken::from_bytes([3; 32]), [4; 16]));
+    let agent = store.update_agent(&agent).await.unwrap();
+    assert_eq!(store.agent(agent.id).await.unwrap(), Some(agent));
+}
+
+#[tokio::test]
+async fn a_commit_is_on_the_disk_and_the_settings_are_those_of_every_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let ask = |sql: &'static str| sqlx::query_scalar::<_, String>(sql);
+    let settings =
+        "SELECT (SELECT synchronous FROM pragma_synchronous) || ',' || (SELECT foreign_keys FROM pragma_foreign_keys)
+        || ',' || (SELECT journal_mode FROM pragma_journal_mode) || ',' || (SELECT timeout FROM pragma_busy_timeout)";
+    let mut write = store.connections.write().await.unwrap();
+    // 2 is FULL: the log is synced at every commit.
+    assert_eq!(
+        ask(settings).fetch_one(write.connection()).await.unwrap(),
+        "2,1,wal,5000"
+    );
+    write.finish(Ok(())).await.unwrap();
+    let mut read = store.connections.read().await.unwrap();
+    assert_eq!(
+        ask(settings).fetch_one(read.connection()).await.unwrap(),
+        "2,1,wal,5000"
+    );
+    let error = read.connection().execute("DELETE FROM agents").await.unwrap_err();
+    assert!(error.to_string().contains("readonly"), "a reader only reads: {error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_failed_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open_with(&path, SqliteOptions::default()).await.unwrap();
+    // A transaction that is gone without its holder's doing, as SQLite does it when it runs out of room.
+    let mut write = store.connections.write().await.unwrap();
+    write.connection().execute("ROLLBACK").await.unwrap();
+    write.finish(Ok(())).await.unwrap_err();
+    let write = store.connections.write().await.unwrap();
+    write.finish(Ok(())).await.unwrap();
+    // And one whose holder went away.
+    drop(store.connections.write().await.unwrap());
+    let write = store.connections.write().await.unwrap();
+    write.finish(Ok(())).await.unwrap();
+    assert_eq!(open::create(&path).unwrap(), path.canonicalize().unwrap());
+}

@@ -12,7 +12,7 @@ fn new(number: u16) -> NewActivity {
         kind: "agent.provisioned".into(),
         message: format!("message {number}"),
         agent_id: Some(agent_id(number % 2)),
-        board_id: (number % 3 == 0).then(|| board_id(1)),
+        board_id: number.is_multiple_of(3).then(|| board_id(1)),
         at: at(i64::from(number)),
     }
 }

@@ -94,14 +94,14 @@ pub(crate) async fn of_many_runs_that_begin_at_once_one_does(store: &Shared) {
         tokio::spawn(async move { store.begin_run(&run(number, &ada), &ada).await })
     };
     let tasks: Vec<_> = (1..=16).map(begin).collect();
-    let mut begun = 0;
+    let mut winners = 0;
     for task in tasks {
         match task.await.unwrap() {
-            Ok(_) => begun += 1,
+            Ok(_) => winners += 1,
             Err(error) => assert!(matches!(error, StoreError::RunActive { .. }), "{error:?}"),
         }
     }
-    assert_eq!(begun, 1);
+    assert_eq!(winners, 1);
     assert_eq!(store.active_runs(100).await.unwrap().len(), 1);
 }
 
