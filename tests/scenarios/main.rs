@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and tells its seed"
 )]
 
+mod agents;
 mod bench;
 mod calls;
 mod events;

@@ -39,12 +39,10 @@ impl Desired<'_> {
         token: &str,
     ) -> Result<(Placement, FilesPlan), TemplateError> {
         let role = self.dossier.agent.role();
+        // A gateway puts a BOOTSTRAP.md of its own into a new workspace, which ours takes the place of.
         let bootstrap = self.options.force_bootstrap
-            || if self.first {
-                role == AgentRole::Lead
-            } else {
-                seen.is_there(Content::Bootstrap.file_name())
-            };
+            || (self.first && role == AgentRole::Lead)
+            || seen.is_there(Content::Bootstrap.file_name());
         let wanted = layout.place(&self.render(token)?, bootstrap);
         let rules = Rules {
             role: template_role(role),

@@ -76,18 +76,18 @@ async fn an_agent_that_is_seen_at_work_on_the_gateways_events_counts_as_checked_
         // A bare final and a failure say nothing of an agent at work.
         bench.publish(
             "chat",
-            json!({"runId": "r", "sessionKey": key, "seq": 1, "state": "final"}),
+            &json!({"runId": "r", "sessionKey": key, "seq": 1, "state": "final"}),
         );
         bench.publish(
             "chat",
-            json!({"runId": "r", "sessionKey": key, "seq": 1, "state": "error", "errorMessage": "no"}),
+            &json!({"runId": "r", "sessionKey": key, "seq": 1, "state": "error", "errorMessage": "no"}),
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(bench.agent(agent).await.last_seen_at, None);
         let message = json!({"role": "assistant", "content": [{"type": "text", "text": "awake"}]});
         bench.publish(
             "chat",
-            json!({"runId": "r", "sessionKey": key, "seq": 2, "state": "delta", "message": message}),
+            &json!({"runId": "r", "sessionKey": key, "seq": 2, "state": "delta", "message": message}),
         );
         bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
         tokio::time::sleep(Duration::from_secs(300)).await;
