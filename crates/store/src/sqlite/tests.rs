@@ -37,12 +37,8 @@ fn migrations_that_were_released_are_as_they_were() {
     let now: Vec<(i64, String)> = migrations::migrator(migrations::KNOWN)
         .iter()
         .map(|migration| {
-            let checksum = migration
-                .checksum
-                .iter()
-                .take(8)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let first = migration.checksum.first_chunk().unwrap();
+            let checksum = format!("{:016x}", u64::from_be_bytes(*first));
             (migration.version, checksum)
         })
         .collect();

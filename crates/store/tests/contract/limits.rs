@@ -9,6 +9,9 @@ use crate::world::{
     Shared, agent_id, at, board, board_id, furnish, gateway, gateway_id, main_agent, organization, run_id, worker,
 };
 
+/// Puts a text into a record, somewhere.
+type Change<R> = fn(&mut R, String);
+
 fn field(error: &StoreError) -> &'static str {
     match error {
         StoreError::Invalid { field, .. } => field,
@@ -43,7 +46,7 @@ pub(crate) async fn empty_and_too_long_texts_are_refused_by_their_field(store: &
         assert_eq!(field(&error), "agent.name");
     }
 
-    let organizations: [(&str, fn(&mut Organization, String)); 2] = [
+    let organizations: [(&str, Change<Organization>); 2] = [
         ("owner.name", |record, text| record.owner.name = Some(text)),
         ("owner.notes", |record, text| record.owner.notes = Some(text)),
     ];
@@ -52,16 +55,16 @@ pub(crate) async fn empty_and_too_long_texts_are_refused_by_their_field(store: &
         change(&mut record, long(TEXT_CHARS));
         assert_eq!(field(&store.put_organization(&record).await.unwrap_err()), name);
     }
-    let gateways: [(&str, fn(&mut Gateway, String)); 4] = [
+    let gateways: [(&str, Change<Gateway>); 4] = [
         ("gateway.url", |record, text| record.url = text),
         ("gateway.workspace_root", |record, text| {
-            record.workspace_root = Some(text)
+            record.workspace_root = Some(text);
         }),
         ("gateway.tls_fingerprint", |record, text| {
-            record.tls_fingerprint = Some(text)
+            record.tls_fingerprint = Some(text);
         }),
         ("gateway.token", |record, text| {
-            record.token = Some(SecretSource::Host(text))
+            record.token = Some(SecretSource::Host(text));
         }),
     ];
     for (name, change) in gateways {
@@ -69,7 +72,7 @@ pub(crate) async fn empty_and_too_long_texts_are_refused_by_their_field(store: &
         change(&mut record, long(TEXT_CHARS));
         assert_eq!(field(&store.update_gateway(&record).await.unwrap_err()), name);
     }
-    let boards: [(&str, fn(&mut Board, String)); 5] = [
+    let boards: [(&str, Change<Board>); 5] = [
         ("board.board_type", |record, text| record.board_type = text),
         ("board.objective", |record, text| record.objective = Some(text)),
         ("board.target_date", |record, text| record.target_date = Some(text)),
@@ -99,34 +102,32 @@ async fn too_much_of_an_agent(store: &Shared) {
         .insert_agent(&worker(1, 1, "Ada"), Creator::Operator)
         .await
         .unwrap();
-    let agents: [(&str, fn(&mut Agent)); 7] = [
-        ("agent.identity_template", |agent| {
-            agent.identity_template = Some("x".repeat(TEMPLATE_BYTES + 1))
+    let agents: [(&str, Change<Agent>); 7] = [
+        ("agent.identity_template", |agent, text| {
+            agent.identity_template = Some(text);
         }),
-        ("agent.soul_template", |agent| {
-            agent.soul_template = Some("x".repeat(TEMPLATE_BYTES + 1))
+        ("agent.soul_template", |agent, text| agent.soul_template = Some(text)),
+        ("agent.heartbeat", |agent, text| {
+            drop(agent.heartbeat.insert("a".into(), text.into()));
         }),
-        ("agent.heartbeat", |agent| {
-            drop(agent.heartbeat.insert("a".into(), "x".repeat(JSON_BYTES).into()))
+        ("agent.identity", |agent, text| {
+            drop(agent.identity.insert("role".into(), text));
         }),
-        ("agent.identity", |agent| {
-            drop(agent.identity.insert("role".into(), "x".repeat(TEXT_CHARS + 1)))
+        ("agent.identity", |agent, _| {
+            drop(agent.identity.insert(String::new(), "x".into()));
         }),
-        ("agent.identity", |agent| {
-            drop(agent.identity.insert(String::new(), "x".into()))
-        }),
-        ("agent.identity", |agent| {
+        ("agent.identity", |agent, _| {
             agent
                 .identity
-                .extend((0..65).map(|key| (key.to_string(), String::new())))
+                .extend((0..65).map(|key| (key.to_string(), String::new())));
         }),
-        ("agent.board_id", |agent| {
-            (agent.board_id, agent.is_board_lead) = (None, true)
+        ("agent.board_id", |agent, _| {
+            (agent.board_id, agent.is_board_lead) = (None, true);
         }),
     ];
     for (name, change) in agents {
         let mut agent = agent.clone();
-        change(&mut agent);
+        change(&mut agent, "x".repeat(TEMPLATE_BYTES.max(JSON_BYTES) + 1));
         assert_eq!(field(&store.update_agent(&agent).await.unwrap_err()), name);
     }
     let mut run = Run::new(run_id(1), agent.id, agent.gateway_id, RunKind::Update, 1, at(0));

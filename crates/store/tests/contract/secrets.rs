@@ -14,9 +14,9 @@ pub(crate) async fn no_record_and_no_error_shows_a_hash_or_a_secret(store: &Shar
     assert!(stored.knows_token(token.expose()) && stored.knows_token(next.expose()));
     assert!(!stored.knows_token("guess"));
 
-    let mut shown = format!("{token:?} {agent:?} {stored:#?} {store:?}");
-    shown += &serde_json::to_string(&stored).unwrap();
-    shown += &format!("{:?}", store.gateways(None).await.unwrap());
+    let mut shown = vec![format!("{token:?} {agent:?} {stored:#?} {store:?}")];
+    shown.push(serde_json::to_string(&stored).unwrap());
+    shown.push(format!("{:?}", store.gateways(None).await.unwrap()));
     let run = Run::new(run_id(1), stored.id, stored.gateway_id, RunKind::Update, 1, at(1));
     let mut twin = agent.clone();
     twin.id = agent_id(2);
@@ -37,9 +37,10 @@ pub(crate) async fn no_record_and_no_error_shows_a_hash_or_a_secret(store: &Shar
             .unwrap_err(),
     ];
     for error in errors {
-        shown += &format!("{error} {error:?}");
+        shown.push(format!("{error} {error:?}"));
     }
 
+    let shown = shown.join(" ");
     let secrets = [
         token.expose(),
         next.expose(),
