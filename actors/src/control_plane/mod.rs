@@ -67,7 +67,8 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     async fn delete_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool>;
 
     /// Sets workspace and heartbeat of any number of agents, in as few writes as there can be: what several callers want
-    /// while a write waits or runs goes out in the next one. Nothing is sent when nothing would change.
+    /// while a write waits or runs goes out in the next one. Nothing is sent when nothing would change, nor what the
+    /// gateway's own schema refuses. Where the write restarts the gateway, this returns when it is back.
     async fn patch_agents(&self, entries: Vec<HeartbeatEntry>) -> ControlResult<Patched>;
 
     /// Whether [`patch_agents`](Self::patch_agents) would write anything. Nothing is written.
@@ -106,8 +107,8 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// Empties a session; `false` if there is none, which stays so. Each call is a reset of its own.
     async fn reset_session(&self, key: &SessionKey) -> ControlResult<bool>;
 
-    /// Deletes a session; `false` if there is none. A main session that the gateway keeps as long as its agent lives is
-    /// an error ([`Thing::MainSession`]).
+    /// Deletes a session; `false` if there is none, or if it is that of an agent which is gone. The main session of an
+    /// agent that lives is an error where the gateway keeps it ([`Thing::MainSession`], from 2026.8 on).
     async fn delete_session(&self, key: &SessionKey) -> ControlResult<bool>;
 
     /// Says something in a session, which is made if there is none. Sent once per call; with the same idempotency key

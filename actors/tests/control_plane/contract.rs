@@ -34,8 +34,10 @@ async fn agents(plane: &dyn ControlPlane) {
         Created::ByConfig
     };
     assert_eq!(plane.create_agent(&card("a")).await.unwrap(), again);
+    assert!(plane.would_patch(&[entry("a")]).await.unwrap());
     let patched = plane.patch_agents(vec![entry("a"), entry("b")]).await.unwrap();
     assert!(matches!(patched, Patched::Written { .. }), "{patched:?}");
+    assert!(!plane.would_patch(&[entry("a"), entry("b")]).await.unwrap());
     let patched = plane.patch_agents(vec![entry("b"), entry("a")]).await.unwrap();
     assert_eq!((patched, plane.writes().written), (Patched::Unchanged, 1));
     let roster = plane.roster().await.unwrap();

@@ -1,0 +1,288 @@
+//! The fake's operations.
+
+use async_trait::async_trait;
+use windlass_protocol::config::{HeartbeatEntry, Roster};
+use windlass_protocol::request::ChatSendStatus;
+use windlass_protocol::{AgentId, SessionKey, Verdict};
+
+use super::{FakeControlPlane, FakeEffect, FakeRelease, FakeSession, Operation};
+use crate::control_plane::{
+    AgentCard, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched,
+    Scratch, Sent, SessionInfo, Thing, WriteQueue,
+};
+
+#[async_trait]
+impl ControlPlane for FakeControlPlane {
+    async fn health(&self) -> ControlResult<()> {
+        self.enter(Operation::Health).await?.end(()).await
+    }
+
+    async fn verdict(&self) -> ControlResult<Verdict> {
+        let course = self.enter(Operation::Verdict).await?;
+        let verdict = self.lock().verdict.clone();
+        course.end(verdict).await
+    }
+
+    async fn offers(&self) -> ControlResult<Offers> {
+        let course = self.enter(Operation::Offers).await?;
+        let offers = self.lock().offers();
+        course.end(offers).await
+    }
+
+    async fn roster(&self) -> ControlResult<Roster> {
+        let course = self.enter(Operation::Roster).await?;
+        let agents = self
+            .lock()
+            .agents
+            .iter()
+            .map(|(id, agent)| (id.clone(), agent.entry.clone()))
+            .collect();
+        course.end(Roster { agents }).await
+    }
+
+    async fn create_agent(&self, card: &AgentCard) -> ControlResult<Created> {
+        let course = self.enter(Operation::CreateAgent).await?;
+        let created = {
+            let mut state = self.lock();
+            if !state.offers().agents {
+                Created::ByConfig
+            } else if state.agents.contains_key(&card.id) {
+                Created::AlreadyThere
+            } else {
+                let agent = state.agents.entry(card.id.clone()).or_default();
+                agent.entry.name = Some(card.id.to_string());
+                agent.entry.workspace = Some(card.workspace.clone());
+                agent
+                    .files
+                    .insert("IDENTITY.md".into(), format!("- Name: {}\n", card.id));
+                state.effect(FakeEffect::AgentCreated(card.id.clone()));
+                Created::Fresh
+            }
+        };
+        course.end(created).await
+    }
+
+    async fn update_agent(&self, card: &AgentCard, _fresh: bool) -> ControlResult<()> {
+        let course = self.enter(Operation::UpdateAgent).await?;
+        {
+            let mut state = self.lock();
+            if state.offers().agents {
+                let agent = state.agent(&card.id)?;
+                agent.entry.name = Some(card.name.clone());
+                agent.entry.workspace = Some(card.workspace.clone());
+                state.effect(FakeEffect::AgentUpdated(card.id.clone()));
+            }
+        }
+        course.end(()).await
+    }
+
+    async fn delete_agent(&self, id: &AgentId, _delete_files: bool) -> ControlResult<bool> {
+        let course = self.enter(Operation::DeleteAgent).await?;
+        let deleted = {
+            let mut state = self.lock();
+            if !state.offers().agents {
+                return Err(ControlError::NotOffered {
+                    method: "agents.delete",
+                });
+            }
+            let there = state.agents.remove(id).is_some();
+            state.sessions.retain(|key, _| key.agent_id().as_ref() != Some(id));
+            if there {
+                state.effect(FakeEffect::AgentDeleted(id.clone()));
+            }
+            there
+        };
+        course.end(deleted).await
+    }
+
+    async fn patch_agents(&self, entries: Vec<HeartbeatEntry>) -> ControlResult<Patched> {
+        let course = self.enter(Operation::PatchAgents).await?;
+        let patched = self.lock().patch(entries);
+        course.end(patched).await
+    }
+
+    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool> {
+        let course = self.enter(Operation::WouldPatch).await?;
+        let would = entries.iter().any(|entry| self.lock().merged(entry).is_some());
+        course.end(would).await
+    }
+
+    fn writes(&self) -> WriteQueue {
+        WriteQueue {
+            written: self.lock().writes,
+            ..WriteQueue::default()
+        }
+    }
+
+    async fn list_files(&self, id: &AgentId) -> ControlResult<Vec<FileEntry>> {
+        let course = self.enter(Operation::ListFiles).await?;
+        let files = {
+            let mut state = self.lock();
+            let names = state.listed();
+            if names.is_empty() {
+                Vec::new()
+            } else {
+                let agent = state.agent(id)?;
+                let entry = |name: &&str| FileEntry {
+                    name: (*name).to_owned(),
+                    missing: !agent.files.contains_key(*name),
+                };
+                names.iter().map(entry).collect()
+            }
+        };
+        course.end(files).await
+    }
+
+    async fn get_file(&self, id: &AgentId, name: &str) -> ControlResult<Option<String>> {
+        let course = self.enter(Operation::GetFile).await?;
+        let content = {
+            let mut state = self.lock();
+            if state.takes(name) {
+                state.agent(id)?.files.get(name).cloned()
+            } else {
+                None
+            }
+        };
+        course.end(content).await
+    }
+
+    async fn set_file(&self, id: &AgentId, name: &str, content: &str) -> ControlResult<FileWrite> {
+        let course = self.enter(Operation::SetFile).await?;
+        let written = {
+            let mut state = self.lock();
+            if state.takes(name) {
+                state.agent(id)?.files.insert(name.to_owned(), content.to_owned());
+                state.effect(FakeEffect::FileWritten(id.clone(), name.to_owned()));
+                FileWrite::Written
+            } else {
+                FileWrite::Unsupported
+            }
+        };
+        course.end(written).await
+    }
+
+    async fn delete_file(&self, _id: &AgentId, _name: &str) -> ControlResult<bool> {
+        self.enter(Operation::DeleteFile).await?.end(false).await
+    }
+
+    async fn scratch(&self, id: &AgentId) -> ControlResult<Option<Scratch>> {
+        let course = self.enter(Operation::Scratch).await?;
+        let scratch = {
+            let state = self.lock();
+            let offered = state.offers().scratch;
+            state
+                .agents
+                .get(id)
+                .filter(|_| offered)
+                .map(|agent| agent.scratch.clone())
+        };
+        course.end(scratch).await
+    }
+
+    async fn set_scratch(&self, id: &AgentId, content: &str) -> ControlResult<bool> {
+        let course = self.enter(Operation::SetScratch).await?;
+        let written = {
+            let mut state = self.lock();
+            let offered = state.offers().scratch;
+            match state.agents.get_mut(id).filter(|_| offered) {
+                Some(agent) => {
+                    agent.scratch.content = Some(content.to_owned());
+                    agent.scratch.revision += 1;
+                    state.effect(FakeEffect::ScratchWritten(id.clone()));
+                    true
+                }
+                None => false,
+            }
+        };
+        course.end(written).await
+    }
+
+    async fn session(&self, key: &SessionKey) -> ControlResult<Option<SessionInfo>> {
+        let course = self.enter(Operation::Session).await?;
+        let found = self.lock().sessions.get(key).map(|session| SessionInfo {
+            key: key.clone(),
+            label: session.label.clone(),
+            session_id: Some(session.id.to_string()),
+            updated_at_ms: None,
+        });
+        course.end(found).await
+    }
+
+    async fn ensure_session(&self, key: &SessionKey, label: Option<&str>) -> ControlResult<()> {
+        let course = self.enter(Operation::EnsureSession).await?;
+        {
+            let mut state = self.lock();
+            if state.sessions_before_turns || state.sessions.contains_key(key) {
+                let taken =
+                    |(other, session): (&SessionKey, &FakeSession)| other != key && session.label.as_deref() == label;
+                let free = label.filter(|_| !state.sessions.iter().any(taken)).map(str::to_owned);
+                let session = state.session(key);
+                session.label = free.or(session.label.take());
+                state.effect(FakeEffect::SessionPatched(key.clone()));
+            }
+        }
+        course.end(()).await
+    }
+
+    async fn reset_session(&self, key: &SessionKey) -> ControlResult<bool> {
+        let course = self.enter(Operation::ResetSession).await?;
+        let reset = {
+            let mut state = self.lock();
+            let there = state.sessions.contains_key(key);
+            if there {
+                state.session(key).messages.clear();
+                state.effect(FakeEffect::SessionReset(key.clone()));
+            }
+            there
+        };
+        course.end(reset).await
+    }
+
+    async fn delete_session(&self, key: &SessionKey) -> ControlResult<bool> {
+        let course = self.enter(Operation::DeleteSession).await?;
+        let deleted = {
+            let mut state = self.lock();
+            let agent = key.agent_id().filter(|agent| state.agents.contains_key(agent));
+            if agent.is_some_and(|agent| SessionKey::main_of(&agent) == *key) && state.release == FakeRelease::Current {
+                return Err(ControlError::NotAllowed(Thing::MainSession(key.to_string())));
+            }
+            let there = state.sessions.remove(key).is_some();
+            if there {
+                state.effect(FakeEffect::SessionDeleted(key.clone()));
+            }
+            there
+        };
+        course.end(deleted).await
+    }
+
+    async fn send(&self, message: &Outgoing) -> ControlResult<Sent> {
+        let course = self.enter(Operation::Send).await?;
+        let status = {
+            let mut state = self.lock();
+            if state.keys.contains_key(&message.idempotency_key) {
+                ChatSendStatus::Ok
+            } else {
+                state.keys.insert(message.idempotency_key.clone(), message.key.clone());
+                let row = (message.idempotency_key.clone(), message.text.clone());
+                state.session(&message.key).messages.push(row);
+                state.effect(FakeEffect::Sent(message.key.clone(), message.idempotency_key.clone()));
+                ChatSendStatus::Started
+            }
+        };
+        let run_id = message.idempotency_key.clone();
+        course.end(Sent { run_id, status }).await
+    }
+
+    async fn was_sent(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
+        let course = self.enter(Operation::WasSent).await?;
+        let found = {
+            let state = self.lock();
+            let rows = state.sessions.get(key).map(|session| session.messages.as_slice());
+            let is_it = |(known, text): &(String, String)| {
+                known == idempotency_key || (!marker.is_empty() && text.contains(marker))
+            };
+            rows.unwrap_or_default().iter().any(is_it)
+        };
+        course.end(found).await
+    }
+}
