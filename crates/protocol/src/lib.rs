@@ -25,8 +25,10 @@ mod refusal;
 mod release;
 pub mod request;
 mod retry;
+pub mod run;
 mod secret;
 mod session_key;
+pub mod session_roster;
 mod text;
 mod upgrade;
 

@@ -1,0 +1,134 @@
+//! What a logical send is made of, and its bounds.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{HelloOk, SessionKey};
+
+/// One logical send.
+#[derive(Clone)]
+pub struct RunConfig {
+    /// Where. A key without `agent:` is also found under the full key that gateways make of it.
+    pub session: SessionKey,
+    /// The idempotency key: one for each logical send, the same for all its attempts, in this process and the next.
+    pub key: String,
+    /// What is said; looked for in the history of releases that do not note keys.
+    pub text: String,
+    /// What is known of the gateway.
+    pub facts: GatewayFacts,
+    /// Whether the key was sent before, by an earlier life of this process: then history is asked before anything is sent.
+    pub sent_before: bool,
+    /// Rows stamped earlier by the gateway's clock, in ms since 1970, are not this send's. It tells a text from the same
+    /// text said before, on releases that do not note keys; take it from the last row known, or from a `tick`. Without it a
+    /// text that stands in the history twice is not recognised.
+    pub since_ms: Option<u64>,
+    /// What to do when the gateway died with the run.
+    pub resend: ResendAfterLoss,
+    /// How long, and how often.
+    pub limits: RunLimits,
+}
+
+impl RunConfig {
+    /// A first send, with the usual limits.
+    pub fn new(session: SessionKey, key: impl Into<String>, text: impl Into<String>, facts: GatewayFacts) -> Self {
+        Self {
+            session,
+            key: key.into(),
+            text: text.into(),
+            facts,
+            sent_before: false,
+            since_ms: None,
+            resend: ResendAfterLoss::default(),
+            limits: RunLimits::default(),
+        }
+    }
+}
+
+impl fmt::Debug for RunConfig {
+    /// Without the text, which is between the user and the agent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunConfig")
+            .field("session", &self.session)
+            .field("key", &self.key)
+            .field("text_bytes", &self.text.len())
+            .field("facts", &self.facts)
+            .field("sent_before", &self.sent_before)
+            .field("since_ms", &self.since_ms)
+            .field("resend", &self.resend)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// What this gateway shows. Starts as a guess by protocol generation and is corrected by what comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GatewayFacts {
+    /// What a user said stands in the history when its run begins (generation 4), not only after it (generation 3). It
+    /// decides what an absent row means after a restart: never begun, or lost with the process.
+    pub rows_at_once: bool,
+    /// Rows of users carry `<run>:user` (from 2026.6 on); nothing until a row was seen.
+    pub keys_in_history: Option<bool>,
+    /// History names the run that goes on (generation 4); false until it was seen to.
+    pub names_running: bool,
+}
+
+impl GatewayFacts {
+    /// First protocol whose gateways write down at once what a user said.
+    const ROWS_AT_ONCE_SINCE: u32 = 4;
+
+    /// What the gateway's hello-ok lets expect.
+    pub const fn of(hello: &HelloOk) -> Self {
+        Self::of_protocol(hello.protocol)
+    }
+
+    /// The same by the protocol's number.
+    pub const fn of_protocol(protocol: u32) -> Self {
+        Self {
+            rows_at_once: protocol >= Self::ROWS_AT_ONCE_SINCE,
+            keys_in_history: None,
+            names_running: false,
+        }
+    }
+}
+
+/// What to do when the gateway process died, and the history shows nothing of the send: on releases that write a user's row
+/// only after the run it may have run half-way, tools included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResendAfterLoss {
+    /// Report it as lost: what was sent is never run a second time, not even half.
+    Never,
+    /// Send again only if nothing showed that the gateway had begun: no answer, no event.
+    #[default]
+    IfUnanswered,
+    /// Send again: the conversation has it exactly once, its tools may have run twice.
+    Always,
+}
+
+/// How long, and how often. All counted from the tracker's making or the last change, in the caller's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunLimits {
+    /// The whole send, retries, outages and the run included. After it the end is [`RunEnd::Unknown`](super::RunEnd), or
+    /// not sent where that is certain.
+    pub give_up: Duration,
+    /// How often the message is written at most.
+    pub sends: u32,
+    /// Silence of a run before the gateway is asked how it is.
+    pub quiet: Duration,
+    /// How long a turn that a restart interrupted may take to go on: 1.8 s after hello on 2026.9.6, up to 25 s for the first
+    /// turn of a slow start on 2026.4.15.
+    pub resume: Duration,
+    /// How long a text that was handed on may take to show up: 0.2 s seen, 25 s for a first turn.
+    pub handover: Duration,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self {
+            give_up: Duration::from_secs(900),
+            sends: 8,
+            quiet: Duration::from_secs(20),
+            resume: Duration::from_secs(45),
+            handover: Duration::from_secs(30),
+        }
+    }
+}

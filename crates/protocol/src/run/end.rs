@@ -1,0 +1,221 @@
+//! What a tracker gives: things to do, progress, and one end.
+
+use std::time::Duration;
+
+use crate::{Advice, Advise, GatewayError, NotSent};
+
+/// One thing that [`RunTracker::poll`](super::RunTracker::poll) gives, in the order in which it has to be handled.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Call the gateway, and bring back what it answers.
+    Do(Action),
+    /// Tell whoever follows the run.
+    Tell(Progress),
+    /// The end; nothing comes after it.
+    End(RunEnd),
+}
+
+/// A call to make. Each is answered once: with its reply, or with its error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// `chat.send` with the config's text under the config's key; answer with `on_sent` or `on_send_failed`.
+    Send,
+    /// `chat.history` of the session, its last rows; answer with `on_history` or `on_ask_failed`.
+    AskHistory {
+        /// How many rows.
+        limit: u32,
+    },
+    /// `agent.wait`; answer with `on_wait` or `on_ask_failed`. The call needs a deadline beyond `timeout`.
+    AskWait {
+        /// The run.
+        run_id: String,
+        /// How long the gateway shall wait.
+        timeout: Duration,
+    },
+}
+
+/// Which question failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// [`Action::AskHistory`].
+    History,
+    /// [`Action::AskWait`].
+    Wait,
+}
+
+/// What happens to the run. All increments since the last [`Progress::Replaced`], put together, are the text so far; at
+/// [`RunEnd::Final`] they are the final text, unless [`Progress::Hole`] was told after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// The gateway has taken the message.
+    Started {
+        /// Its run.
+        run_id: String,
+    },
+    /// More text.
+    Increment(String),
+    /// The text so far was something else: the release corrected itself, or another run answers than was thought.
+    Replaced(String),
+    /// Text was lost and can't be told before the end, which will replace it all. Only where a release sends increments
+    /// without the text so far.
+    Hole,
+    /// The answer comes with another run.
+    HandedOn {
+        /// That run.
+        to: String,
+    },
+}
+
+/// How a logical send ended.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// With an answer.
+    Final(Answer),
+    /// The run failed.
+    Failed(Failure),
+    /// The run was stopped: on request, or with its session.
+    Aborted {
+        /// The run.
+        run_id: String,
+        /// `rpc`, `restart`, `aborted`...
+        reason: Option<String>,
+        /// What it had said.
+        text: Option<String>,
+        /// What tells.
+        by: Evidence,
+    },
+    /// The gateway did not take the message.
+    Refused(GatewayError),
+    /// The message never left this process.
+    NotSent(NotSent),
+    /// The history proves that the gateway lost the message or its run.
+    Lost(Loss),
+    /// Nothing can tell.
+    Unknown(Doubt),
+}
+
+/// The answer of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The whole text; empty where the run said nothing. At most [`TEXT_LIMIT`](super::rules::TEXT_LIMIT) bytes.
+    pub text: String,
+    /// The run that gave it: the key, unless it was handed on or resumed.
+    pub run_id: String,
+    /// Another message was answered with it: this one joined a run under way.
+    pub joined: bool,
+    /// The text was longer than is kept.
+    pub cut: bool,
+    /// What tells.
+    pub by: Evidence,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The gateway's words, for people.
+    pub message: String,
+    /// The run.
+    pub run_id: String,
+    /// Which sign it is known by.
+    pub sign: FailureSign,
+    /// What would repair it.
+    pub repair: Option<Repair>,
+}
+
+/// What a failure is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureSign {
+    /// A `chat` event.
+    Event,
+    /// `lifecycle` error, and no retry after it (2026.4, 2026.5).
+    Lifecycle,
+    /// The assistant's row (2026.1, and after a reconnect on all).
+    History,
+    /// `agent.wait` (from 2026.6 on).
+    Wait,
+    /// The answer to sending the key again (generation 4).
+    Repeated,
+    /// A final that holds an error instead of an answer (2026.3 while it drains): nothing was run.
+    ToldAsAnswer,
+}
+
+/// What repairs a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// `sessions.delete`, then the message again under a new key: seen to work on 2026.6.11, where `sessions.reset` does not.
+    DeleteSession,
+}
+
+impl Advise for Failure {
+    fn advice(&self) -> Advice {
+        match self.repair {
+            Some(Repair::DeleteSession) => Advice::new(
+                "The session was made before its first message, and this release cannot go on with it.",
+                "Delete the session and send the message again; let messages make sessions on this gateway.",
+            ),
+            None if self.sign == FailureSign::ToldAsAnswer => Advice::new(
+                "The gateway took the message and did not run it.",
+                "Send it again when the gateway is back.",
+            ),
+            None => Advice::new(
+                "The agent could not answer.",
+                "Look at the model's provider and at the gateway's log.",
+            ),
+        }
+    }
+}
+
+/// What an end is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// An event.
+    Event,
+    /// `chat.history`.
+    History,
+    /// `agent.wait`.
+    Wait,
+    /// The answer to sending the key again.
+    Repeated,
+}
+
+/// What was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Loss {
+    /// The gateway's process is gone, and the history has neither the message nor an answer.
+    #[error("the gateway restarted and kept neither the message nor an answer")]
+    WithProcess,
+    /// The history has the message, the gateway was restarted, and nothing goes on with it.
+    #[error("the gateway restarted, kept the message and did not go on with it")]
+    NotResumed,
+    /// The session was reset or deleted, and the run with it.
+    #[error("the session was reset or deleted under the run")]
+    SessionReplaced,
+}
+
+/// Why nothing can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// [`RunLimits::give_up`](super::RunLimits::give_up) is over and the run goes on, or the line is down.
+    #[error("no end was seen in the time given; the run may go on")]
+    TimedOut,
+    /// The run is over, and neither events nor the history say how (2026.3 keeps no row of failed and stopped runs).
+    #[error("the run is over and the gateway kept no trace of how it ended")]
+    EndUnseen,
+    /// The gateway knew the key already and has no such message: it was used for another one (2026.3 does not say).
+    #[error("the gateway knew the key already, and its history does not have the message")]
+    KeyUsedBefore,
+    /// The outage outlasted the gateway's memory for keys, so that sending again could run it twice.
+    #[error("the outage was longer than the gateway remembers keys, and the history does not tell")]
+    KeyForgotten,
+    /// [`RunLimits::sends`](super::RunLimits::sends) was met.
+    #[error("the message was sent as often as is allowed and no answer came")]
+    TooManySends,
+    /// The gateway took the text for a repetition every time (2026.6).
+    #[error("the gateway took the message for a repetition of an earlier one and did not run it")]
+    TakenForRepetition,
+}
