@@ -53,6 +53,29 @@ async fn an_agent_that_its_gateway_does_not_know_yet_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn changes_of_a_gateways_configuration_go_one_after_another() {
+    play(async {
+        let bench = Bench::of("2026.3.13").await;
+        let (plane, answer) = (&bench.plane, Duration::from_millis(300));
+        plane.create_agent(&card("a")).await.unwrap();
+        for method in ["agents.create", "agents.update", "agents.delete"] {
+            bench.sim.script().delay(method, answer);
+        }
+        let watch = Stopwatch::start();
+        let (b, c) = (card("b"), card("c"));
+        let made = async { tokio::try_join!(plane.create_agent(&b), plane.create_agent(&c)) };
+        let (a, gone) = (card("a"), id("a"));
+        let others = async { tokio::try_join!(plane.update_agent(&a, false), plane.delete_agent(&gone, true)) };
+        let (made, others) = tokio::join!(made, others);
+        assert_eq!(made.unwrap(), (Created::Fresh, Created::Fresh));
+        others.unwrap();
+        assert!(watch.elapsed() >= 4 * answer, "{:?}", watch.elapsed());
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_agent_that_is_not_there_is_an_error_at_once_and_one_that_should_be_there_later() {
     play(async {
         let bench = Bench::of("2026.9.6").await;

@@ -47,6 +47,8 @@ pub struct OpenClaw {
     rng: Mutex<StdRng>,
     /// One per agent that is being written to.
     locks: Mutex<HashMap<AgentId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Held over a request that changes the configuration.
+    config_turn: tokio::sync::Mutex<()>,
     writer: Writer,
 }
 
@@ -59,6 +61,7 @@ impl OpenClaw {
             call_timeout: CALL_TIMEOUT,
             rng: Mutex::new(StdRng::seed_from_u64(seed)),
             locks: Mutex::default(),
+            config_turn: tokio::sync::Mutex::default(),
             writer: Writer::default(),
         }
     }
