@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windlass_actors::control_plane::{ControlError, ControlPlane as _, Outgoing, Thing};
 use windlass_protocol::SessionKey;
-use windlass_testkit::{ChatPlan, RestartKind, SideEffect, SimGateway};
+use windlass_testkit::{ChatPlan, RestartKind, SideEffect, SimGateway, WireError};
 
 use crate::bench::{Bench, card, main_of, play};
 
@@ -182,6 +182,21 @@ async fn a_reset_whose_answer_is_lost_happens_once() {
             assert!(bench.plane.reset_session(&main_of("main")).await.unwrap());
             bench.finish().await;
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_in_which_a_run_goes_on_is_deleted_when_it_is_over() {
+    play(async {
+        let bench = Bench::of("2026.4.15").await;
+        bench.plane.ensure_session(&main_of("a"), None).await.unwrap();
+        let active = "Session agent:a:main is still active; try again in a moment.";
+        let script = bench.sim.script().times(8);
+        script.fail("sessions.delete", WireError::new("UNAVAILABLE", active));
+        assert!(bench.plane.delete_session(&main_of("a")).await.unwrap());
+        assert_eq!(bench.sim.journal().requests("sessions.delete").len(), 9);
+        bench.finish().await;
     })
     .await;
 }

@@ -65,6 +65,15 @@ pub(super) fn main_session_kept(error: &GatewayError) -> bool {
     says(error, |text| text.starts_with("Cannot delete the main session"))
 }
 
+/// `Session agent:x:main is still active; try again in a moment.`, to `sessions.delete` while a run goes on: 2026.4.15, as a
+/// bare `UNAVAILABLE`. Releases before and after end the run instead.
+pub(super) fn session_active(error: &GatewayError) -> bool {
+    error.code == ErrorCode::Unavailable
+        && error.detail_code().is_none()
+        && error.message.starts_with("Session ")
+        && error.message.contains("is still active")
+}
+
 /// `unknown method: x`: all nine releases.
 pub(super) fn unknown_method(error: &GatewayError) -> bool {
     says(error, |text| text.starts_with("unknown method"))
@@ -132,6 +141,16 @@ mod tests {
                 "{at}"
             );
         }
+    }
+
+    #[test]
+    fn a_session_that_is_active_is_told_from_other_things_that_are_not_available() {
+        let unavailable = |message: &str| GatewayError::new(ErrorCode::Unavailable, message);
+        let active = "Session agent:a:main is still active; try again in a moment.";
+        assert!(session_active(&unavailable(active)) && !session_active(&invalid(active)));
+        assert!(!session_active(&unavailable(
+            "Session history database read was revoked"
+        )));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use windlass_protocol::request::{
 };
 use windlass_protocol::{AgentId, CallError, SessionKey};
 
-use super::ask::without_echo;
+use super::ask::{settle_delay, without_echo};
 use super::{OpenClaw, has_text, rules};
 use crate::control_plane::{ControlError, ControlPlane as _, ControlResult, Outgoing, Sent, SessionInfo, Thing};
 
@@ -95,12 +95,24 @@ impl OpenClaw {
     }
 
     pub(super) async fn remove_session(&self, key: &SessionKey) -> ControlResult<bool> {
-        let refused = match self.ask(&SessionsDelete::new(key.as_str()), Resend::Always).await {
-            Ok(reply) => return Ok(reply.deleted.unwrap_or(false)),
-            Err(ControlError::Rejected(rejected)) if rules::main_session_kept(&rejected.error) => {
-                ControlError::NotAllowed(Thing::MainSession(key.to_string()))
+        let request = SessionsDelete::new(key.as_str());
+        let start = self.line.now();
+        let mut active = 0;
+        let refused = loop {
+            match self.ask(&request, Resend::Always).await {
+                Ok(reply) => return Ok(reply.deleted.unwrap_or(false)),
+                Err(ControlError::Rejected(rejected)) if rules::main_session_kept(&rejected.error) => {
+                    break ControlError::NotAllowed(Thing::MainSession(key.to_string()));
+                }
+                Err(ControlError::Rejected(rejected))
+                    if rules::session_active(&rejected.error)
+                        && self.line.now().saturating_duration_since(start) < self.retry.budget =>
+                {
+                    active += 1;
+                    tokio::time::sleep(settle_delay(active)).await;
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         };
         // Refused for the name alone: whether there is such a session, and an agent that it belongs to, is not looked at.
         match key.agent_id() {

@@ -137,7 +137,7 @@ pub struct Profile {
     pub shutdown_null: bool,
     /// How a config patch takes effect.
     pub patch: PatchEffect,
-    /// A patch of `channels` restarts the gateway before it is answered (5.12 to 7.1, where other patches are hot).
+    /// A patch of `channels` restarts the gateway before it is answered (4.15 to 7.1, where other patches are hot).
     pub channel_patch_restarts: bool,
     /// Control-plane writes per method and client within 60 s.
     pub write_limit: Option<u32>,
@@ -266,7 +266,7 @@ impl Profile {
             unsequenced: unsequenced(r),
             shutdown_null: r < R8_2,
             patch: patch_effect(r),
-            channel_patch_restarts: (R5_12..=R7_1).contains(&r),
+            channel_patch_restarts: (R4_15..=R7_1).contains(&r),
             write_limit: write_limit(r),
             roster_map: r >= R8_2,
             array_replaces: r == R1_30,

@@ -201,7 +201,7 @@ async fn the_schema_of_the_configuration_is_the_one_that_patches_are_checked_aga
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_patch_of_channels_takes_its_answer_along_between_5_12_and_7_1() {
+async fn a_patch_of_channels_takes_its_answer_along_between_4_15_and_7_1() {
     for release in RELEASES.into_iter().skip(3) {
         let (sim, mut client) = hello(release).await;
         let shown = if sim.profile().roster_map {
