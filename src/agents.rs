@@ -29,6 +29,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use windlass_actors::control_plane::{self, ControlError, ControlPlane, FakeControlPlane, WriteQueue};
+pub use windlass_actors::coordinator::{self, CoordinationError, CoordinatorHandle};
 pub use windlass_actors::provisioner::{
     AgentPlan, AgentReport, CHECK_IN_WINDOW, Changes, Ensure, EnsureError, Ensured, Failure, FileAction, FilePlan,
     Fleet, FleetReport, GatewayFailure, Interrupted, Job, Operation, PlanError, Progress, RunOptions, SyncOptions,
@@ -46,6 +47,7 @@ pub use builder::{AgentsBuilder, AgentsError};
 #[derive(Clone)]
 pub struct Agents {
     handle: ProvisionerHandle,
+    coordination: CoordinatorHandle,
     fleet: Arc<dyn Fleet>,
     store: Arc<dyn Store>,
 }
@@ -90,6 +92,11 @@ impl Agents {
     /// The store's.
     pub async fn check_in(&self, agent: AgentUid, token: &str, check_in: CheckIn) -> Result<bool, StoreError> {
         self.handle.check_in(agent, token, check_in).await
+    }
+
+    /// People and agents speaking to each other.
+    pub const fn coordinator(&self) -> &CoordinatorHandle {
+        &self.coordination
     }
 
     /// A gateway's control plane: what can be asked of it besides.

@@ -16,9 +16,11 @@
 mod clock;
 mod connection;
 pub mod control_plane;
+pub mod coordinator;
 mod endpoint;
 pub mod line;
 pub mod machine;
+mod once;
 pub mod provisioner;
 mod registry;
 pub mod routing;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use windlass_actors::RegistryError;
+use windlass_actors::coordinator::Coordinator;
 use windlass_actors::provisioner::{Fleet, Provisioner, ProvisionerParts, ProvisionerSettings};
 use windlass_protocol::{DeviceIdentity, Secret};
 use windlass_store::{OwnError, Ownership, Store};
@@ -124,10 +125,17 @@ impl AgentsBuilder {
             seed: inner.with_rng(rand::RngExt::random),
             settings: self.settings,
         };
+        let coordinator_parts = ProvisionerParts {
+            seed: inner.with_rng(rand::RngExt::random),
+            ..parts.clone()
+        };
         let (provisioner, handle) = Provisioner::new(parts, ownership);
+        let (coordinator, coordination) = Coordinator::new(coordinator_parts, handle.clone());
         inner.first_shard().host(|| provisioner.run()).await?;
+        inner.first_shard().host(|| coordinator.run()).await?;
         Ok(Agents {
             handle,
+            coordination,
             fleet,
             store: self.store,
         })

@@ -23,7 +23,6 @@ mod job;
 mod lifecycle;
 mod locks;
 mod messages;
-mod once;
 mod preview;
 mod progress;
 mod reconcile;
@@ -33,7 +32,7 @@ mod saga;
 mod supervise;
 mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod worker;
 
 use tokio::sync::{mpsc, oneshot};

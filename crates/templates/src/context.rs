@@ -106,7 +106,7 @@ impl Context {
     }
 
     /// A free text: it keeps its lines, and loses other control characters.
-    fn free(&mut self, name: &'static str, value: &str) -> Result<(), TemplateError> {
+    pub(crate) fn free(&mut self, name: &'static str, value: &str) -> Result<(), TemplateError> {
         self.text(name, value, free_text)
     }
 

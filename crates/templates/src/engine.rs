@@ -210,7 +210,9 @@ mod tests {
             engine.add(name, name, source.to_owned()).unwrap();
         }
         let mut context = Context::of(Role::Lead, &Variables::default()).unwrap();
-        context.line("reference", "wake").unwrap();
+        for name in ["reference", "sender", "message", "channel", "correlation_id", "tags", "source"] {
+            context.line(name, "words").unwrap();
+        }
         context.flag("has_bootstrap", true);
         let values = context.value();
         for (name, _) in shipped::TEMPLATES {

@@ -16,6 +16,7 @@
 mod bounds;
 mod content;
 mod context;
+mod coordination;
 mod engine;
 mod error;
 mod folder;
@@ -29,6 +30,7 @@ mod variables;
 pub use bounds::{MAX_BRANCHES, MAX_TEMPLATE, MAX_TOKENS};
 pub use content::{Content, Role, UnknownContent};
 pub use context::{MAX_VALUE, VARIABLE_NAMES};
+pub use coordination::{MessageKind, MessageVariables};
 pub use engine::{MAX_RENDERED, MAX_WORK};
 pub use error::TemplateError;
 pub use layout::{Home, Layout, MAX_FILE, Placement};

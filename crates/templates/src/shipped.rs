@@ -1,7 +1,7 @@
 //! The templates that come with the program. They lie in a folder of the same shape as a user's.
 
 /// Name and source of every shipped template.
-pub(crate) const TEMPLATES: [(&str, &str); 21] = [
+pub(crate) const TEMPLATES: [(&str, &str); 26] = [
     ("IDENTITY.md", include_str!("../templates/IDENTITY.md.j2")),
     ("MEMORY.md", include_str!("../templates/MEMORY.md.j2")),
     ("TOOLS.md", include_str!("../templates/TOOLS.md.j2")),
@@ -29,6 +29,20 @@ pub(crate) const TEMPLATES: [(&str, &str); 21] = [
     ("shared/safety.md", include_str!("../templates/shared/safety.md.j2")),
     (WAKE, include_str!("../templates/messages/wake.j2")),
     (CLEANUP, include_str!("../templates/messages/cleanup.j2")),
+    ("messages/nudge", include_str!("../templates/messages/nudge.j2")),
+    ("messages/ask-user", include_str!("../templates/messages/ask-user.j2")),
+    (
+        "messages/lead-question",
+        include_str!("../templates/messages/lead-question.j2"),
+    ),
+    (
+        "messages/lead-handoff",
+        include_str!("../templates/messages/lead-handoff.j2"),
+    ),
+    (
+        "messages/onboarding",
+        include_str!("../templates/messages/onboarding.j2"),
+    ),
 ];
 
 /// The greeting that wakes an agent.

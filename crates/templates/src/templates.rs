@@ -54,7 +54,8 @@ impl Templates {
     ///
     /// * `<folder>/<role>/AGENTS.md.j2` for one role, before `<folder>/AGENTS.md.j2` for all (each of the eight);
     /// * `<folder>/shared/api.md.j2`, `routine`, `safety`: the pieces that the shipped AGENTS.md are made of;
-    /// * `<folder>/messages/wake.j2` and `cleanup.j2`.
+    /// * `<folder>/messages/wake.j2`, `cleanup.j2`, and those of [`MessageKind`](crate::MessageKind): `nudge.j2`,
+    ///   `ask-user.j2`, `lead-question.j2`, `lead-handoff.j2`, `onboarding.j2`.
     ///
     /// A template may include a shipped one by its name: `{% include "worker/SOUL.md" %}`. Names that begin with a dot
     /// are passed over.
@@ -135,6 +136,10 @@ impl Templates {
             let _ = write!(text, "\n\nref: {reference}");
         }
         Ok(text)
+    }
+
+    pub(crate) fn message(&self, name: &str, context: Context) -> Result<String, TemplateError> {
+        self.0.message(name, context)
     }
 
     /// What the main agent is told after another was deleted: which, and where its workspace lay.

@@ -1,13 +1,14 @@
 //! The steps that take an agent away.
 
+use windlass_protocol::RetryPolicy;
 use windlass_store::{Agent, AgentRole, StepName};
 
 use super::super::content;
 use super::super::failure::{Failed, Why};
-use super::super::once::{self, Once};
 use super::super::report::Changes;
 use super::{Entry, Saga};
 use crate::control_plane::{ControlError, Thing};
+use crate::once::{self, Once};
 
 impl Saga {
     /// Takes the agent and its session off the gateway, and asks the gateway's own agent to clean up.
@@ -75,7 +76,7 @@ impl Saga {
             idempotency_key: &idempotency_key,
             tried_before: entry == Entry::Again,
         };
-        if let Err(error) = once::send_once(&self.ctx, &*self.plane, message).await {
+        if let Err(error) = once::send_once(&*self.ctx.clock, RetryPolicy::PROVISIONING, &*self.plane, message).await {
             self.warnings
                 .push(format!("the gateway's own agent was not asked to clean up: {error}"));
         }

@@ -1,11 +1,12 @@
 //! The steps that touch an agent's session: a fresh start, and the wake.
 
+use windlass_protocol::RetryPolicy;
 use windlass_store::{StepName, Timestamp};
 
 use super::super::failure::Failed;
-use super::super::once::{self, Once};
 use super::super::report::Changes;
 use super::{Entry, Saga};
+use crate::once::{self, Once};
 
 impl Saga {
     /// Begins a fresh session where that was asked for.
@@ -67,7 +68,9 @@ impl Saga {
             idempotency_key: &idempotency_key,
             tried_before: entry == Entry::Again,
         };
-        once::send_once(&self.ctx, &*self.plane, message).await.map_err(at)?;
+        once::send_once(&*self.ctx.clock, RetryPolicy::PROVISIONING, &*self.plane, message)
+            .await
+            .map_err(at)?;
         if !exists {
             self.label().await;
         }

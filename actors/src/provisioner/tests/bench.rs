@@ -21,13 +21,13 @@ use crate::routing::{Event, EventFilter, Router, Subscription};
 use crate::{Clock as _, TokioClock};
 
 /// Plays a test where local tasks can be spawned.
-pub(super) async fn play<F: Future>(test: F) -> F::Output {
+pub(crate) async fn play<F: Future>(test: F) -> F::Output {
     LocalSet::new().run_until(test).await
 }
 
 /// Gateways in memory, by their records' ids.
 #[derive(Default)]
-pub(super) struct Fakes {
+pub(crate) struct Fakes {
     planes: Mutex<HashMap<GatewayUid, FakeControlPlane>>,
     routers: Mutex<HashMap<GatewayUid, Arc<Router>>>,
 }
@@ -46,40 +46,40 @@ impl Fleet for Fakes {
     }
 }
 
-pub(super) struct Bench {
-    pub(super) store: Arc<MemoryStore>,
-    pub(super) fakes: Arc<Fakes>,
-    pub(super) organization: OrganizationId,
-    pub(super) gateway: GatewayUid,
-    pub(super) templates: Templates,
+pub(crate) struct Bench {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) fakes: Arc<Fakes>,
+    pub(crate) organization: OrganizationId,
+    pub(crate) gateway: GatewayUid,
+    pub(crate) templates: Templates,
     clock: TokioClock,
     next_id: Mutex<u8>,
 }
 
 /// One life of a provisioner.
-pub(super) struct Life {
-    pub(super) handle: ProvisionerHandle,
+pub(crate) struct Life {
+    pub(crate) handle: ProvisionerHandle,
     task: JoinHandle<()>,
 }
 
 impl Life {
     /// Ends it as a killed process would: nothing of it runs on.
-    pub(super) async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.task.abort();
         let _ = self.task.await;
         // What it had spawned is dropped by the runtime's next turn.
         tokio::task::yield_now().await;
     }
 
-    pub(super) async fn work(&self, job: Job) -> FleetReport {
+    pub(crate) async fn work(&self, job: Job) -> FleetReport {
         self.handle.work(job).await.unwrap().report().await.unwrap()
     }
 
-    pub(super) async fn provision(&self, agents: &[AgentUid]) -> FleetReport {
+    pub(crate) async fn provision(&self, agents: &[AgentUid]) -> FleetReport {
         self.provision_with(agents, RunOptions::default()).await
     }
 
-    pub(super) async fn provision_with(&self, agents: &[AgentUid], options: RunOptions) -> FleetReport {
+    pub(crate) async fn provision_with(&self, agents: &[AgentUid], options: RunOptions) -> FleetReport {
         let agents = agents.to_vec();
         self.work(Job::Provision { agents, options }).await
     }
@@ -87,7 +87,7 @@ impl Life {
 
 impl Bench {
     /// An organization with one gateway of this release.
-    pub(super) async fn new(release: FakeRelease) -> Self {
+    pub(crate) async fn new(release: FakeRelease) -> Self {
         let store = Arc::new(MemoryStore::new());
         let organization = OrganizationId::from_bytes([1; 16]);
         let owner = Owner {
@@ -115,7 +115,7 @@ impl Bench {
         bench
     }
 
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from(self.clock.wall())
     }
 
@@ -125,7 +125,7 @@ impl Bench {
         [*next; 16]
     }
 
-    pub(super) async fn add_gateway(&self, release: FakeRelease) -> GatewayUid {
+    pub(crate) async fn add_gateway(&self, release: FakeRelease) -> GatewayUid {
         let id = GatewayUid::from_bytes(self.id());
         let record = Gateway {
             id,
@@ -150,7 +150,7 @@ impl Bench {
         id
     }
 
-    pub(super) async fn add_board(&self, name: &str) -> BoardId {
+    pub(crate) async fn add_board(&self, name: &str) -> BoardId {
         let id = BoardId::from_bytes(self.id());
         let mut board = Board::new(id, self.organization, Some(self.gateway), name, self.now());
         board.max_agents = 100;
@@ -160,7 +160,7 @@ impl Bench {
         id
     }
 
-    pub(super) async fn add_worker(&self, board: BoardId, name: &str) -> AgentUid {
+    pub(crate) async fn add_worker(&self, board: BoardId, name: &str) -> AgentUid {
         self.insert(Agent::new_worker(
             AgentUid::from_bytes(self.id()),
             self.gateway,
@@ -171,59 +171,59 @@ impl Bench {
         .await
     }
 
-    pub(super) async fn add_lead(&self, board: BoardId) -> AgentUid {
+    pub(crate) async fn add_lead(&self, board: BoardId) -> AgentUid {
         let id = AgentUid::from_bytes(self.id());
         self.insert(Agent::new_lead(id, self.gateway, board, "Lead Agent", self.now()))
             .await
     }
 
-    pub(super) async fn add_main(&self) -> AgentUid {
+    pub(crate) async fn add_main(&self) -> AgentUid {
         let id = AgentUid::from_bytes(self.id());
         self.insert(Agent::new_main(id, self.gateway, "Gateway Agent", self.now()))
             .await
     }
 
-    pub(super) async fn insert(&self, agent: Agent) -> AgentUid {
+    pub(crate) async fn insert(&self, agent: Agent) -> AgentUid {
         let made = windlass_store::Agents::insert_agent(&*self.store, &agent, Creator::Operator).await;
         made.unwrap().id
     }
 
     /// A board with a worker, not provisioned yet.
-    pub(super) async fn worker(&self) -> AgentUid {
+    pub(crate) async fn worker(&self) -> AgentUid {
         let board = self.add_board("Engine room").await;
         self.add_worker(board, "Stoker").await
     }
 
-    pub(super) async fn agent(&self, id: AgentUid) -> Agent {
+    pub(crate) async fn agent(&self, id: AgentUid) -> Agent {
         windlass_store::Agents::agent(&*self.store, id)
             .await
             .unwrap()
             .expect("the record is there")
     }
 
-    pub(super) async fn agent_id(&self, id: AgentUid) -> AgentId {
+    pub(crate) async fn agent_id(&self, id: AgentUid) -> AgentId {
         self.agent(id).await.agent_id()
     }
 
-    pub(super) fn fake(&self) -> FakeControlPlane {
+    pub(crate) fn fake(&self) -> FakeControlPlane {
         self.fake_of(self.gateway)
     }
 
-    pub(super) fn fake_of(&self, gateway: GatewayUid) -> FakeControlPlane {
+    pub(crate) fn fake_of(&self, gateway: GatewayUid) -> FakeControlPlane {
         self.fakes.planes.lock().unwrap()[&gateway].clone()
     }
 
     /// How often the gateway was changed in any way.
-    pub(super) fn effects(&self) -> usize {
+    pub(crate) fn effects(&self) -> usize {
         self.fake().effects().len()
     }
 
-    pub(super) fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) -> usize {
         self.fake().count(|effect| matches!(effect, FakeEffect::Sent(..)))
     }
 
     /// Shows an event to whoever watches the gateway.
-    pub(super) fn publish(&self, name: &str, payload: &serde_json::Value) {
+    pub(crate) fn publish(&self, name: &str, payload: &serde_json::Value) {
         let router = Arc::clone(self.fakes.routers.lock().unwrap().entry(self.gateway).or_default());
         let payload = windlass_protocol::RawJson::from_value(payload).unwrap();
         let text = payload.as_str().to_owned();
@@ -236,17 +236,20 @@ impl Bench {
     }
 
     /// Starts a provisioner that only does what it is told.
-    pub(super) fn start(&self) -> Life {
+    pub(crate) fn start(&self) -> Life {
         self.start_with(false)
     }
 
     /// Starts a provisioner that looks after the agents by itself.
-    pub(super) fn supervise(&self) -> Life {
+    pub(crate) fn supervise(&self) -> Life {
         self.start_with(true)
     }
 
-    fn start_with(&self, supervise: bool) -> Life {
-        let parts = ProvisionerParts {
+    /// What an actor on this store and these gateways is made of.
+    pub(crate) fn parts(&self, supervise: bool) -> ProvisionerParts {
+        // Each draws other tokens and keys.
+        self.id();
+        ProvisionerParts {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             templates: self.templates.clone(),
             fleet: Arc::clone(&self.fakes) as Arc<dyn Fleet>,
@@ -256,10 +259,11 @@ impl Bench {
                 base_url: "https://board.example/api".into(),
                 supervise,
             },
-        };
-        // Another life draws other tokens and keys.
-        self.id();
-        let (provisioner, handle) = Provisioner::new(parts, None);
+        }
+    }
+
+    fn start_with(&self, supervise: bool) -> Life {
+        let (provisioner, handle) = Provisioner::new(self.parts(supervise), None);
         Life {
             handle,
             task: spawn_local(provisioner.run()),
@@ -267,7 +271,7 @@ impl Bench {
     }
 
     /// Waits (in virtual time) until the record is as wanted.
-    pub(super) async fn wait_agent(&self, id: AgentUid, wanted: impl Fn(&Agent) -> bool) -> Agent {
+    pub(crate) async fn wait_agent(&self, id: AgentUid, wanted: impl Fn(&Agent) -> bool) -> Agent {
         let looking = async {
             loop {
                 let agent = self.agent(id).await;

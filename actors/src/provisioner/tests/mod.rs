@@ -1,6 +1,6 @@
 //! The provisioner on a store and gateways in memory, in virtual time.
 
-mod bench;
+pub(crate) mod bench;
 mod crash;
 mod fleet;
 mod provision;

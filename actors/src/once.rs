@@ -4,32 +4,36 @@ use std::time::Duration;
 
 use windlass_protocol::{RetryPolicy, SessionKey};
 
-use super::context::{Context, sleep};
+use crate::clock::Clock;
 use crate::control_plane::{ControlError, ControlPlane, Outgoing};
 
 /// What marks a message in a history that keeps no keys (before 2026.6.11).
-pub(super) fn reference(key: &str) -> &str {
+pub(crate) fn reference(key: &str) -> &str {
     key
 }
 
 /// A message that is sent once.
-pub(super) struct Once<'a> {
-    pub(super) key: &'a SessionKey,
-    pub(super) text: &'a str,
-    pub(super) deliver: bool,
+pub(crate) struct Once<'a> {
+    pub(crate) key: &'a SessionKey,
+    pub(crate) text: &'a str,
+    pub(crate) deliver: bool,
     /// On record since before the first attempt.
-    pub(super) idempotency_key: &'a str,
+    pub(crate) idempotency_key: &'a str,
     /// Whether there was an attempt before, whose end nobody knows.
-    pub(super) tried_before: bool,
+    pub(crate) tried_before: bool,
 }
 
 /// Sends it, unless it was; decides by the session's history whenever an attempt ends without an answer.
 ///
 /// # Errors
 /// The last one, when the budget is used up or trying again makes no sense.
-pub(super) async fn send_once(ctx: &Context, plane: &dyn ControlPlane, message: Once<'_>) -> Result<(), ControlError> {
-    let start = ctx.clock.now();
-    let policy = RetryPolicy::PROVISIONING;
+pub(crate) async fn send_once(
+    clock: &dyn Clock,
+    policy: RetryPolicy,
+    plane: &dyn ControlPlane,
+    message: Once<'_>,
+) -> Result<(), ControlError> {
+    let start = clock.now();
     let mut in_doubt = message.tried_before;
     let mut wait = policy.base;
     loop {
@@ -40,11 +44,11 @@ pub(super) async fn send_once(ctx: &Context, plane: &dyn ControlPlane, message: 
             return Ok(());
         };
         in_doubt |= error.is_outcome_unknown();
-        let elapsed = ctx.clock.now().saturating_duration_since(start);
+        let elapsed = clock.now().saturating_duration_since(start);
         if !error.is_transient() || elapsed + wait >= policy.budget {
             return Err(error);
         }
-        sleep(error.retry_after().map_or(wait, |asked| asked.max(wait))).await;
+        tokio::time::sleep(error.retry_after().map_or(wait, |asked| asked.max(wait))).await;
         wait = next(wait, policy.cap);
     }
 }

@@ -1,0 +1,135 @@
+//! What is said within a board, and by a board to its user.
+
+use windlass_store::Agent;
+use windlass_templates::{MessageKind, MessageVariables};
+
+use super::desk::{Desk, sender, tags};
+use super::dispatch::Dispatch;
+use super::error::CoordinationError;
+use super::operation::{AskUser, Nudge, Onboarding, Said};
+use super::policy;
+
+/// Whom a user's answer is from, unless said otherwise.
+const USER_SOURCE: &str = "gateway-main";
+
+impl Desk {
+    /// Says something to an agent of a board.
+    pub(super) async fn nudge(&self, nudge: Nudge) -> Result<Said, CoordinationError> {
+        let correlation_id = self.correlation(nudge.correlation_id.as_ref());
+        let target = self.agent(nudge.agent).await?;
+        let end = self.in_time(self.try_nudge(&nudge, &target, &correlation_id)).await;
+        self.note("board.nudge", nudge.board, Some(&target), &end, &correlation_id)
+            .await;
+        end.map(|()| said(&target, correlation_id))
+    }
+
+    async fn try_nudge(&self, nudge: &Nudge, target: &Agent, correlation_id: &str) -> Result<(), CoordinationError> {
+        let caller = self.caller(nudge.caller).await?;
+        policy::may_nudge(caller.as_ref(), target, nudge.board)?;
+        let (board, gateway) = self.board(nudge.board).await?;
+        let text = self.text(
+            MessageKind::Nudge,
+            MessageVariables {
+                sender: sender(caller.as_ref()),
+                board_id: board.id.to_string(),
+                board_name: board.name,
+                message: nudge.message.clone(),
+                correlation_id: correlation_id.to_owned(),
+                ..MessageVariables::default()
+            },
+        )?;
+        self.dispatch(&Dispatch {
+            gateway: &gateway,
+            agent: target,
+            text: &text,
+            deliver: true,
+            correlation_id,
+        })
+        .await
+    }
+
+    /// Asks the user, through the gateway's own agent.
+    pub(super) async fn ask_user(&self, ask: AskUser) -> Result<Said, CoordinationError> {
+        let correlation_id = self.correlation(ask.correlation_id.as_ref());
+        let end = self.in_time(self.try_ask(&ask, &correlation_id)).await;
+        let main = end.as_ref().ok();
+        self.note("gateway.ask", ask.board, main, &end, &correlation_id).await;
+        end.map(|main| said(&main, correlation_id))
+    }
+
+    async fn try_ask(&self, ask: &AskUser, correlation_id: &str) -> Result<Agent, CoordinationError> {
+        let caller = self.caller(ask.caller).await?;
+        policy::may_ask_user(caller.as_ref(), ask.board)?;
+        let words = MessageVariables {
+            sender: sender(caller.as_ref()),
+            message: ask.question.clone(),
+            channel: ask.channel.clone().unwrap_or_default(),
+            correlation_id: correlation_id.to_owned(),
+            tags: tags(&ask.tags, correlation_id),
+            source: ask.source.clone().unwrap_or_else(|| USER_SOURCE.to_owned()),
+            ..MessageVariables::default()
+        };
+        self.tell_main(ask.board, MessageKind::AskUser, words, true).await
+    }
+
+    /// Has the gateway's own agent ask its user what a new board is for.
+    pub(super) async fn onboard(&self, onboarding: Onboarding) -> Result<Said, CoordinationError> {
+        let correlation_id = self.correlation(onboarding.correlation_id.as_ref());
+        let end = self.in_time(self.try_onboard(&onboarding, &correlation_id)).await;
+        let main = end.as_ref().ok();
+        self.note("board.onboarding", onboarding.board, main, &end, &correlation_id)
+            .await;
+        end.map(|main| said(&main, correlation_id))
+    }
+
+    async fn try_onboard(&self, onboarding: &Onboarding, correlation_id: &str) -> Result<Agent, CoordinationError> {
+        let caller = self.caller(onboarding.caller).await?;
+        policy::may_ask_user(caller.as_ref(), onboarding.board)?;
+        let words = MessageVariables {
+            sender: sender(caller.as_ref()),
+            message: onboarding.known.clone(),
+            correlation_id: correlation_id.to_owned(),
+            tags: vec!["onboarding".to_owned(), correlation_id.to_owned()],
+            source: USER_SOURCE.to_owned(),
+            ..MessageVariables::default()
+        };
+        self.tell_main(onboarding.board, MessageKind::Onboarding, words, true)
+            .await
+    }
+
+    /// Says something about a board to the own agent of its gateway.
+    async fn tell_main(
+        &self,
+        board: windlass_store::BoardId,
+        kind: MessageKind,
+        words: MessageVariables,
+        deliver: bool,
+    ) -> Result<Agent, CoordinationError> {
+        let (board, gateway) = self.board(board).await?;
+        let main = self.main_agent(gateway.id).await?;
+        let correlation_id = words.correlation_id.clone();
+        let words = MessageVariables {
+            board_id: board.id.to_string(),
+            board_name: board.name,
+            ..words
+        };
+        let text = self.text(kind, words)?;
+        self.dispatch(&Dispatch {
+            gateway: &gateway,
+            agent: &main,
+            text: &text,
+            deliver,
+            correlation_id: &correlation_id,
+        })
+        .await?;
+        Ok(main)
+    }
+}
+
+fn said(agent: &Agent, correlation_id: String) -> Said {
+    Said {
+        agent: agent.id,
+        correlation_id,
+        created: false,
+    }
+}

@@ -1,0 +1,96 @@
+//! Reading and writing who an agent is.
+
+use windlass_store::Agent;
+use windlass_templates::Content;
+
+use super::desk::{Desk, check_message};
+use super::error::CoordinationError;
+use super::operation::Soul;
+use super::policy;
+use crate::control_plane::FileWrite;
+
+impl Desk {
+    /// An agent's `SOUL.md`, as it stands on its gateway.
+    pub(super) async fn read_soul(&self, soul: Soul) -> Result<String, CoordinationError> {
+        self.in_time(async {
+            let target = self.agent(soul.agent).await?;
+            let caller = self.caller(soul.caller).await?;
+            policy::may_read_soul(caller.as_ref(), &target, soul.board)?;
+            let (_, gateway) = self.board(soul.board).await?;
+            let plane = self.plane(&gateway).await?;
+            let text = plane.get_file(&target.agent_id(), Content::Soul.file_name()).await?;
+            text.ok_or(CoordinationError::NoSoul)
+        })
+        .await
+    }
+
+    /// Gives an agent another `SOUL.md`. It is on record before it is written: whatever becomes of the gateway, the next
+    /// provisioning writes the same.
+    pub(super) async fn write_soul(&self, soul: Soul, content: String) -> Result<(), CoordinationError> {
+        let correlation_id = self.correlation(None);
+        let target = self.agent(soul.agent).await?;
+        let end = self.in_time(self.try_write_soul(&soul, &target, &content)).await;
+        self.note("agent.soul", soul.board, Some(&target), &end, &correlation_id)
+            .await;
+        end
+    }
+
+    async fn try_write_soul(&self, soul: &Soul, target: &Agent, content: &str) -> Result<(), CoordinationError> {
+        check_message("content", content, false)?;
+        let caller = self.caller(soul.caller).await?;
+        policy::may_write_soul(caller.as_ref(), target, soul.board)?;
+        let (_, gateway) = self.board(soul.board).await?;
+        // The record is a template: text that only looks like one must not be taken for one.
+        let template = as_template(content);
+        let kept = windlass_store::amend(&*self.store, target.id, |agent| {
+            agent.soul_template = Some(template.clone());
+        });
+        kept.await?.ok_or(CoordinationError::NoAgent(target.id))?;
+        let plane = self.plane(&gateway).await?;
+        let name = Content::Soul.file_name();
+        match plane.set_file(&target.agent_id(), name, content).await? {
+            FileWrite::Written => Ok(()),
+            FileWrite::Unsupported => Err(CoordinationError::Invalid {
+                field: "SOUL.md",
+                why: "is not taken by this gateway".into(),
+            }),
+        }
+    }
+}
+
+/// A template that renders to exactly this text.
+fn as_template(content: &str) -> String {
+    const SIGNS: [&str; 3] = ["{{", "{%", "{#"];
+    if SIGNS.iter().any(|sign| content.contains(sign)) {
+        // A text that ends the block itself is taken apart at that place.
+        let inner = content.replace("{% endraw %}", "{% endraw %}{{ '{% endraw %}' }}{% raw %}");
+        format!("{{% raw %}}{inner}{{% endraw %}}")
+    } else {
+        content.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_templates::{Overrides, Role, Templates, Variables};
+
+    use super::*;
+
+    #[test]
+    fn a_text_that_looks_like_a_template_is_rendered_as_it_is() {
+        for text in [
+            "plain",
+            "{{ auth_token }} and {% if x %}",
+            "{% raw %}a{% endraw %}b {# c #}",
+        ] {
+            let overrides = Overrides {
+                soul: Some(as_template(text)),
+                ..Overrides::default()
+            };
+            let rendered = Templates::shipped()
+                .render(Role::Worker, &Variables::default(), &overrides)
+                .unwrap();
+            assert_eq!(rendered.get(Content::Soul).map(str::trim_end), Some(text));
+        }
+    }
+}
