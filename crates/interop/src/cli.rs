@@ -60,7 +60,7 @@ pub struct RunArgs {
     /// Run on all nine pinned releases
     #[arg(long, conflicts_with = "releases")]
     all: bool,
-    /// Scenarios to run [default: all]
+    /// Scenarios to run [default: all with --all, else all that take less than a minute]
     #[arg(long = "scenario", value_name = "SCENARIO", num_args = 1.., value_parser = parse_scenario)]
     scenarios: Vec<Scenario>,
     /// Write one JSON object for each result to standard output
@@ -83,10 +83,10 @@ impl RunArgs {
 
     /// The scenarios to run.
     pub fn scenarios(&self) -> Vec<Scenario> {
-        if self.scenarios.is_empty() {
-            scenarios::ALL.to_vec()
-        } else {
-            self.scenarios.clone()
+        match (self.scenarios.is_empty(), self.all) {
+            (true, true) => scenarios::ALL.to_vec(),
+            (true, false) => scenarios::usual(),
+            (false, _) => self.scenarios.clone(),
         }
     }
 }
@@ -172,10 +172,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_choice_everything_runs_on_the_newest_release() {
+    fn without_a_choice_the_usual_ones_run_on_the_newest_release_and_all_on_all() {
         let args = run_args(&[]).expect("it parses");
         assert_eq!(args.releases(), [Release::newest()]);
-        assert_eq!(args.scenarios().len(), scenarios::ALL.len());
+        assert_eq!(args.scenarios().len(), scenarios::usual().len());
+        let all = run_args(&["--all"]).expect("it parses");
+        assert_eq!(all.scenarios().len(), scenarios::ALL.len());
     }
 
     #[test]

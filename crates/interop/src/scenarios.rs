@@ -1,5 +1,6 @@
 //! All scenarios. A new one is a file here, a `mod` line and a line in [`ALL`].
 
+mod activity;
 mod big;
 mod config_change;
 mod connect;
@@ -13,6 +14,11 @@ mod lifecycle;
 mod missing_scope;
 mod pairing;
 mod pipeline;
+mod provision;
+mod provision_again;
+mod provision_delete;
+mod provision_restart;
+mod provision_update;
 mod restart_signal;
 mod schema;
 mod secrets;
@@ -42,7 +48,22 @@ pub const ALL: &[Scenario] = &[
     dedupe::SCENARIO,
     secrets::SCENARIO,
     schema::SCENARIO,
+    provision::SCENARIO,
+    provision_again::SCENARIO,
+    provision_update::SCENARIO,
+    provision_delete::SCENARIO,
+    provision_restart::SCENARIO,
+    activity::SCENARIO,
 ];
+
+/// Those that run only for the table of all releases, or when they are named: each takes a minute or more.
+const LONG: &[&str] = &["provision-update", "provision-delete", "provision-restart", "activity"];
+
+/// Every scenario that runs unless others are asked for.
+pub fn usual() -> Vec<Scenario> {
+    let is_long = |scenario: &&Scenario| LONG.contains(&scenario.name);
+    ALL.iter().filter(|scenario| !is_long(scenario)).copied().collect()
+}
 
 /// The scenario of this name.
 pub fn by_name(name: &str) -> Option<Scenario> {
@@ -71,5 +92,10 @@ mod tests {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         assert!(names.iter().all(|name| name.chars().all(fits)), "{names:?}");
         assert!(names.iter().all(|name| by_name(name).is_some()));
+    }
+
+    #[test]
+    fn the_long_ones_are_left_out_by_default_and_have_no_other_names() {
+        assert_eq!(usual().len() + LONG.len(), ALL.len());
     }
 }

@@ -4,11 +4,18 @@
 //! from what the gateway says of itself, as the product does it.
 
 mod events;
+mod fleet;
+mod helm;
 mod measure;
 mod patch;
+mod requests;
+mod roster;
 mod tap;
+mod team;
+mod texts;
 mod tokens;
 mod turn;
+mod wake;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,11 +29,18 @@ use windlass::{
 
 pub(super) use self::{
     events::{Item, Stream},
+    fleet::Fleet,
+    helm::{Helm, all_done},
     measure::Restart,
     patch::{Patched, patch_config},
+    requests::Requests,
+    roster::Roster,
     tap::{Verdict, Way, tapped},
+    team::{Team, has_files, offers, record},
+    texts::{Workspace, write},
     tokens::SharedTokens,
     turn::{run_turn, turn_of},
+    wake::{answers_of, references},
 };
 use crate::{
     process::RealGateway,

@@ -1,0 +1,99 @@
+//! An agent is taken off its gateway, with its session and its record; the gateway's own agent cleans up.
+
+use serde_json::json;
+use windlass::{
+    agents::{Job, RunOptions},
+    store::{Agent, AgentStatus},
+};
+
+use super::kit::{Fleet, Roster, TURN, all_done, answers_of, offers};
+use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "provision-delete",
+    what: "Deleting takes an agent off the gateway, with its session and its record, and its main agent is told",
+    deadline: USUAL_DEADLINE,
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
+    let mut fleet = Fleet::up(ctx, false).await?;
+    let [gone, stays] = fleet.team.workers;
+    let (main, helm) = (fleet.team.main, &fleet.helm);
+    helm.provision(vec![main, gone, stays], RunOptions::default()).await?;
+    let worker = fleet.record(gone).await?;
+    let awake = [fleet.record(main).await?, worker.clone(), fleet.record(stays).await?];
+    answers_of(&mut fleet.stream, &awake, TURN).await?;
+    let delete = || Job::Delete {
+        agents: vec![gone],
+        delete_files: true,
+    };
+    let report = fleet.helm.work(delete()).await?;
+    if !offers(&fleet.bench, "agents.delete")? {
+        return refused(fleet, &worker).await;
+    }
+    all_done(&report)?;
+    check_eq(
+        "the record",
+        &fleet.store.agent(gone).await?.map(|agent| agent.name),
+        &None,
+    )?;
+    let roster = Roster::read(&fleet.bench).await?;
+    check_eq("its entries", &roster.entries(worker.agent_id().as_str()).len(), &0)?;
+    roster.check(&fleet.team, &awake[2])?;
+    let notes = vec![session_is_gone(&fleet, &worker).await?];
+    let told = format!("The agent {} was deleted", worker.name);
+    let told = ctx.model().log().wait_for(TURN, |run| run.words.contains(&told)).await;
+    check(told.is_some(), || "the main agent was not told".to_owned())?;
+    // Nothing is left to be done, and nobody is told twice.
+    let mark = fleet.helm.requests.mark();
+    let again = fleet.helm.work(delete()).await?;
+    check_eq("agents that a second run deletes", &again.failed().count(), &1)?;
+    check_eq(
+        "writes of the second run",
+        &fleet.helm.requests.writes_since(mark),
+        &Vec::new(),
+    )?;
+    fleet.finish().await?;
+    Ok(Outcome::Passed { notes })
+}
+
+/// Fails when the agent's session is still listed.
+async fn session_is_gone(fleet: &Fleet, agent: &Agent) -> Result<String, Failure> {
+    let list = fleet.ask_patiently("sessions.list", json!({"limit": 100})).await?;
+    let rows = list
+        .as_array()
+        .or_else(|| list["sessions"].as_array())
+        .cloned()
+        .unwrap_or_default();
+    let key = agent.session_key.to_string();
+    check(!rows.iter().any(|row| row["key"] == key.as_str()), || {
+        format!("the session {key} is still there")
+    })?;
+    Ok(format!(
+        "{} of 3 sessions are left",
+        rows.iter().filter(|row| is_ours(row)).count()
+    ))
+}
+
+fn is_ours(row: &serde_json::Value) -> bool {
+    row["key"].as_str().is_some_and(|key| key.starts_with("agent:mc-"))
+}
+
+/// Where agents can't be deleted: the record stays, with the reason.
+async fn refused(fleet: Fleet, worker: &Agent) -> Result<Outcome, Failure> {
+    let there = fleet.record(worker.id).await?;
+    let why = there.last_provision_error.unwrap_or_default();
+    check(why.contains("agents.delete"), || {
+        format!("the record tells another reason: {why}")
+    })?;
+    check_eq(
+        "status of an agent that can't be deleted",
+        &there.status,
+        &AgentStatus::Online,
+    )?;
+    fleet.finish().await?;
+    Ok(Outcome::not_possible(
+        "no agents.delete; the record stays, with the reason",
+    ))
+}
