@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::connection::Continuity;
 use crate::{HelloOk, SessionKey};
 
 /// One logical send.
@@ -16,8 +17,8 @@ pub struct RunConfig {
     pub text: String,
     /// What is known of the gateway.
     pub facts: GatewayFacts,
-    /// Whether the key was sent before, by an earlier life of this process: then history is asked before anything is sent.
-    pub sent_before: bool,
+    /// The key was sent before, by an earlier life of this process: then the gateway is asked before anything is sent.
+    pub sent_before: Option<SentBefore>,
     /// Rows stamped earlier by the gateway's clock, in ms since 1970, are not this send's. It tells a text from the same
     /// text said before, on releases that do not note keys; take it from the last row known, or from a `tick`. Without it a
     /// text that stands in the history twice is not recognised.
@@ -36,7 +37,7 @@ impl RunConfig {
             key: key.into(),
             text: text.into(),
             facts,
-            sent_before: false,
+            sent_before: None,
             since_ms: None,
             resend: ResendAfterLoss::default(),
             limits: RunLimits::default(),
@@ -58,6 +59,17 @@ impl fmt::Debug for RunConfig {
             .field("limits", &self.limits)
             .finish()
     }
+}
+
+/// What an earlier life of this process knew of the send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentBefore {
+    /// How long ago it was sent first; gateways remember keys for [`KEY_MEMORY_SECONDS`](crate::KEY_MEMORY_SECONDS).
+    pub ago: Duration,
+    /// Whether something showed that the gateway had taken it.
+    pub accepted: bool,
+    /// The gateway process, compared with the one that it was sent to.
+    pub life: Continuity,
 }
 
 /// What this gateway shows. Starts as a guess by protocol generation and is corrected by what comes.

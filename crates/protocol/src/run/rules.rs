@@ -2,13 +2,156 @@
 
 use std::time::Duration;
 
-/// Most text kept of one run, in bytes: more than the largest frame of ordinary use, and a bound for a model gone wild. Text
-/// past it is cut and the answer says so.
+use serde_json::Value;
+
+use crate::ChatEvent;
+use crate::request::{AgentWaitReply, AgentWaitStatus, ChatMessage, ChatSendReply, ChatSendStatus};
+
+/// Most text kept of one run, in bytes: more than any answer of ordinary use, and a bound for a model gone wild. Text past
+/// it is cut, and the answer says so.
 pub const TEXT_LIMIT: usize = 8 * 1024 * 1024;
 
+/// Rows of history that are looked at: the default of both generations, many turns more than an outage hides.
+pub const HISTORY_ROWS: u32 = 200;
+
 /// After a lifecycle error a retry of the same run starts within 2, 4 or 8 s (2026.4.15 and 2026.5.12); when none did for so
-/// long the run has failed, and no other event says so.
+/// long, the run has failed, and no other event says so. An error in the history counts after the same time.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(15);
 
 /// How soon after a bare final the run that goes on with the text begins: 0.05 to 0.2 s seen, 25 s for a first turn.
 pub const RUN_ADOPTED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a message that joined another run (2026.9.6) may look as if it were only put back: those begin again within
+/// 0.2 s.
+pub const JOIN_GRACE: Duration = Duration::from_secs(2);
+
+/// When to send again what was taken for a repetition: 2026.6.11 runs the same text 2 s after the run that it resembles.
+pub const REPETITION_PAUSE: Duration = Duration::from_millis(2100);
+
+/// How often a text may be taken for a repetition before it is given up.
+pub const REPETITIONS: u32 = 5;
+
+/// Whether an event says that the answer comes with another run (a second send joins the first run on 2026.9.6, waits for it
+/// on 2026.3.13; a send right after a final is put back on 2026.4.15, 2026.5.12 and 2026.7.1), or that the run failed
+/// (2026.1.30). History tells which.
+pub fn is_handed_on(event: &ChatEvent) -> bool {
+    event.is_bare_final()
+}
+
+/// The run that a user's row joined (2026.9.6, some 40 ms after the bare final).
+pub fn steered_to(row: &ChatMessage) -> Option<&str> {
+    row.meta.as_ref()?.extra.get("steerTargetRunId")?.as_str()
+}
+
+/// The run whose input a user's row is (2026.6 on).
+pub fn row_key(row: &ChatMessage) -> Option<&str> {
+    row.idempotency_key.as_deref()?.strip_suffix(":user")
+}
+
+/// Why a row's run was stopped. On 2026.9.6 an aborted run leaves an assistant's row with `stopReason: "stop"` like any other,
+/// and only this tells.
+pub fn abort_in_row(row: &ChatMessage) -> Option<String> {
+    let abort = row.extra.get("openclawAbort")?;
+    let aborted = abort.get("aborted").and_then(Value::as_bool) == Some(true);
+    aborted.then(|| {
+        abort
+            .get("origin")
+            .and_then(Value::as_str)
+            .unwrap_or("aborted")
+            .to_owned()
+    })
+}
+
+/// Whether a user's row is the gateway's own, before it goes on with a turn that a restart interrupted (2026.9.6). Its key is
+/// the new run's.
+pub fn is_interruption_notice(row: &ChatMessage) -> bool {
+    /// Seen on 2026.9.6.
+    const TOOL: &str = "main_session_restart_recovery";
+    /// For a release that does not say where the row is from.
+    const TEXT: &str = "[System] Your previous turn was interrupted";
+    let origin = row.extra.get("provenance").and_then(|from| from.get("sourceTool"));
+    match origin.and_then(Value::as_str) {
+        Some(tool) => tool == TOOL,
+        None => row.text().is_some_and(|text| text.starts_with(TEXT)),
+    }
+}
+
+/// Whether a failure means that the session can't go on: one that was made before its first message breaks at the second
+/// (2026.6.11; the gateway gives nothing but the text).
+pub fn is_broken_session(message: &str) -> bool {
+    message.contains("reply session initialization conflicted")
+}
+
+/// Whether the gateway took a new message for an older one with the same text and did not run it: it answers with the older
+/// run (2026.6.11).
+pub fn is_taken_for_repetition(key: &str, reply: &ChatSendReply) -> bool {
+    reply.run_id != key && reply.status != ChatSendStatus::Started
+}
+
+/// Whether a final is no answer but an error: a message taken while the gateway drains is `started` and then answered so, and
+/// nothing runs (2026.3.13; there is no lifecycle, no delta, and no other sign).
+pub fn is_failure_told_as_answer(text: &str, anything_heard: bool) -> bool {
+    !anything_heard && text.starts_with("⚠️ Agent failed before reply:")
+}
+
+/// A text so far without half a character at its end, which is what a cut between two halves of one comes out as.
+pub fn without_half_character(text: &str) -> &str {
+    text.trim_end_matches('\u{fffd}')
+}
+
+/// What `agent.wait` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitVerdict {
+    /// The run is over. How is another question: up to 2026.5 failed and aborted runs say so too, and runs that handed on
+    /// their text say so on all.
+    Over {
+        /// What it said last (generation 4).
+        text: Option<String>,
+    },
+    /// It failed.
+    Failed {
+        /// Why, for people.
+        message: String,
+    },
+    /// It was stopped.
+    Aborted {
+        /// `rpc`, `restart`...
+        reason: Option<String>,
+    },
+    /// It goes on, or the gateway does not know it.
+    RunningOrUnknown,
+}
+
+/// Reads the answer to `agent.wait`.
+pub fn wait_verdict(reply: &AgentWaitReply) -> WaitVerdict {
+    match reply.status {
+        AgentWaitStatus::Ok => WaitVerdict::Over {
+            text: reply.terminal_reply.as_ref().and_then(|reply| reply.text.clone()),
+        },
+        AgentWaitStatus::Error => {
+            let message = reply.error.clone().unwrap_or_default();
+            let stopped = matches!(
+                reply.stop_reason.as_deref(),
+                Some("rpc" | "restart" | "aborted" | "stop-command")
+            );
+            if stopped || message == "aborted" {
+                WaitVerdict::Aborted {
+                    reason: reply.stop_reason.clone(),
+                }
+            } else {
+                WaitVerdict::Failed { message }
+            }
+        }
+        AgentWaitStatus::Timeout | AgentWaitStatus::Other(_) => WaitVerdict::RunningOrUnknown,
+    }
+}
+
+/// Whether a session key of the gateway's is ours: it makes `agent:<default agent>:weird` of `weird` (all nine releases of
+/// 2026).
+pub fn same_session(ours: &str, theirs: &str) -> bool {
+    if ours == theirs {
+        return true;
+    }
+    let rest = theirs.strip_prefix("agent:").and_then(|rest| rest.split_once(':'));
+    !ours.starts_with("agent:") && rest.is_some_and(|(_, rest)| rest == ours)
+}

@@ -1,27 +1,124 @@
-//! The state machine.
+//! The state machine: what it knows, and what it gives.
 
-use std::time::Instant;
+mod events;
+mod history;
+mod sending;
+mod stage;
 
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use self::stage::{Ended, Stage, Wants};
 use super::config::{GatewayFacts, RunConfig};
-use super::end::{Asked, Output};
+use super::end::{Action, Answer, Asked, Doubt, Evidence, Failure, FailureSign, Output, Progress, Repair, RunEnd};
+use super::others::Others;
+use super::rules;
+use super::spoken::Spoken;
 use crate::connection::Continuity;
 use crate::request::{AgentWaitReply, ChatHistoryReply, ChatSendReply};
-use crate::{AgentEvent, CallError, ChatEvent, SessionMessageEvent, SessionsChangedEvent};
+use crate::{AgentEvent, CallError, ChatEvent, NotSent, SessionMessageEvent, SessionsChangedEvent};
 
 /// Follows one logical send to its end.
 ///
 /// Feed it everything that concerns the session (events of other sessions are ignored), and after each input drain
-/// [`poll`](Self::poll); set one timer to [`next_deadline`](Self::next_deadline) and call [`poll`](Self::poll) when it is
-/// due. It never fails and never loops: each input does a bounded amount of work.
+/// [`poll`](Self::poll); set one timer to [`next_deadline`](Self::next_deadline) and drain again when it is due. It never
+/// fails, and each input costs a bounded amount of work and memory.
+///
+/// Every tracker comes to its end, at the latest after [`RunLimits::give_up`](super::RunLimits::give_up).
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one send, not a state"
+)]
 pub struct RunTracker {
     config: RunConfig,
+    began: Instant,
+    stage: Stage,
+    wants: Wants,
+    spoken: Spoken,
+    others: Others,
+    /// The run that answers, where it is not the key's.
+    adopted: Option<Adopted>,
+    /// A sign that the run is over, without saying how.
+    ended: Option<Ended>,
+    line_up: bool,
+    line_up_at: Instant,
+    /// The gateway process, compared with the one that may have taken the message.
+    life: Continuity,
+    /// How often it was sent.
+    sends: u32,
+    first_sent: Option<Instant>,
+    /// An attempt was written and its answer is not known.
+    written: bool,
+    /// Something showed that the gateway took the message, and when.
+    accepted: Option<Instant>,
+    /// The gateway knew the key at the very first attempt.
+    known_at_first: bool,
+    repetitions: u32,
+    /// Questions asked since the stage began.
+    tries: u32,
+    /// `agent.wait` was asked in this doubt.
+    waited: bool,
+    heard_at: Instant,
+    /// Anything came of the run itself.
+    heard_run: bool,
+    started_told: bool,
+    /// Our run's lifecycle began then, by the gateway's clock.
+    begun_ms: Option<u64>,
+    session_id: Option<String>,
+    session_replaced: bool,
+    progress: VecDeque<Progress>,
+    end: Option<RunEnd>,
+    over: bool,
+}
+
+/// Another run that goes on with our message.
+#[derive(Debug, Clone, PartialEq)]
+struct Adopted {
+    id: String,
+    /// The gateway itself linked it; otherwise history has to agree before its end is ours.
+    firm: bool,
 }
 
 impl RunTracker {
-    /// Begins at `now`, with the line up. The first [`poll`](Self::poll) gives the send.
-    pub fn new(config: RunConfig, _now: Instant) -> Self {
-        Self { config }
+    /// Begins at `now`, with the line up. The first [`poll`](Self::poll) gives the send, or the history where the key was sent
+    /// by an earlier process.
+    pub fn new(config: RunConfig, now: Instant) -> Self {
+        let mut tracker = Self {
+            began: now,
+            stage: Stage::Sending,
+            wants: Wants::default(),
+            spoken: Spoken::default(),
+            others: Others::default(),
+            adopted: None,
+            ended: None,
+            line_up: true,
+            line_up_at: now,
+            life: Continuity::Same,
+            sends: 0,
+            first_sent: None,
+            written: false,
+            accepted: None,
+            known_at_first: false,
+            repetitions: 0,
+            tries: 0,
+            waited: false,
+            heard_at: now,
+            heard_run: false,
+            started_told: false,
+            begun_ms: None,
+            session_id: None,
+            session_replaced: false,
+            progress: VecDeque::new(),
+            end: None,
+            over: false,
+            config,
+        };
+        match tracker.config.sent_before {
+            Some(before) => tracker.resume(before, now),
+            None => tracker.wants.send(now),
+        }
+        tracker
     }
 
     /// What is known of the gateway by now; worth keeping for the next send.
@@ -29,63 +126,266 @@ impl RunTracker {
         self.config.facts
     }
 
-    /// The next thing to do or to tell; nothing when all is said for now, and for ever after the end.
-    pub fn poll(&mut self, _now: Instant) -> Option<Output> {
-        None
-    }
-
-    /// When to call [`poll`](Self::poll) even if nothing comes in.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        None
-    }
-
     /// Whether the end was reached, be it taken from [`poll`](Self::poll) or not.
-    pub fn is_over(&self) -> bool {
-        false
+    pub const fn is_over(&self) -> bool {
+        self.over
     }
 
     /// The run that answers, as far as it is known: what `chat.abort` needs.
     pub fn run_id(&self) -> &str {
-        &self.config.key
+        self.adopted.as_ref().map_or(&self.config.key, |run| &run.id)
     }
 
-    /// The answer to [`Action::Send`](super::Action::Send).
-    pub fn on_sent(&mut self, _reply: &ChatSendReply, _now: Instant) {}
+    /// The text so far.
+    pub fn text(&self) -> &str {
+        self.spoken.text()
+    }
 
-    /// [`Action::Send`](super::Action::Send) ended without an answer.
-    pub fn on_send_failed(&mut self, _error: &CallError, _now: Instant) {}
+    /// The next thing to do or to tell; nothing when all is said for now, and for ever after the end.
+    pub fn poll(&mut self, now: Instant) -> Option<Output> {
+        if !self.over {
+            self.on_time(now);
+        }
+        if let Some(progress) = self.progress.pop_front() {
+            return Some(Output::Tell(progress));
+        }
+        if self.over {
+            return self.end.take().map(Output::End);
+        }
+        let action = self.wants.due(now, self.line_up, self.sends == 0)?;
+        Some(Output::Do(self.begin(action, now)))
+    }
 
-    /// The answer to [`Action::AskHistory`](super::Action::AskHistory).
-    pub fn on_history(&mut self, _reply: &ChatHistoryReply, _now: Instant) {}
+    /// When to call [`poll`](Self::poll) even if nothing comes in; nothing after the end.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        if self.over {
+            return None;
+        }
+        let wanted = self.wants.next(self.line_up, self.sends == 0);
+        let staged = match &self.stage {
+            Stage::Erring { since, .. } => Some(*since + rules::RETRY_WINDOW),
+            Stage::Running if self.line_up && !self.wants.any() => Some(self.heard_at + self.config.limits.quiet),
+            _ => None,
+        };
+        let deadlines = [wanted, staged, Some(self.give_up_at())];
+        deadlines.into_iter().flatten().min()
+    }
 
-    /// The answer to [`Action::AskWait`](super::Action::AskWait).
-    pub fn on_wait(&mut self, _reply: &AgentWaitReply, _now: Instant) {}
+    /// The answer to [`Action::Send`].
+    pub fn on_sent(&mut self, reply: &ChatSendReply, now: Instant) {
+        self.wants.send_answered();
+        if !self.over {
+            self.take_reply(reply, now);
+        }
+    }
+
+    /// [`Action::Send`] ended without an answer.
+    pub fn on_send_failed(&mut self, error: &CallError, now: Instant) {
+        // What was taken for unanswered when the line broke is told a second time here.
+        let expected = self.wants.send_answered();
+        if !self.over && expected {
+            self.take_send_error(error, now);
+        }
+    }
+
+    /// The answer to [`Action::AskHistory`].
+    pub fn on_history(&mut self, reply: &ChatHistoryReply, now: Instant) {
+        self.wants.history_answered();
+        if !self.over {
+            self.take_history(reply, now);
+        }
+    }
+
+    /// The answer to [`Action::AskWait`].
+    pub fn on_wait(&mut self, reply: &AgentWaitReply, now: Instant) {
+        self.wants.wait_answered();
+        if !self.over && (self.is_ours(&reply.run_id)) {
+            self.take_wait(reply, now);
+        }
+    }
 
     /// A question ended without an answer. It is asked again while there is time.
-    pub fn on_ask_failed(&mut self, _asked: Asked, _error: &CallError, _now: Instant) {}
+    pub fn on_ask_failed(&mut self, asked: Asked, error: &CallError, now: Instant) {
+        /// Until the next try: a gateway that is busy has other things to do.
+        const PAUSE: Duration = Duration::from_secs(2);
+        let expected = match asked {
+            Asked::History => self.wants.history_answered(),
+            Asked::Wait => self.wants.wait_answered(),
+        };
+        if self.over || !expected {
+            return;
+        }
+        // A gateway without the method, or a caller without the scope: history says as much.
+        let refused = matches!(error, CallError::Rejected(_)) && asked == Asked::Wait;
+        self.waited |= refused;
+        self.wants
+            .history(now + error.retry_after().unwrap_or(PAUSE).min(PAUSE * 15));
+    }
 
     /// A `chat` event of any session.
-    pub fn on_chat(&mut self, _event: &ChatEvent, _now: Instant) {}
+    pub fn on_chat(&mut self, event: &ChatEvent, now: Instant) {
+        if !self.over && self.is_here(&event.session_key) {
+            self.take_chat(event, now);
+        }
+    }
 
     /// An `agent` event of any session.
-    pub fn on_agent(&mut self, _event: &AgentEvent, _now: Instant) {}
+    pub fn on_agent(&mut self, event: &AgentEvent, now: Instant) {
+        let here = event.session_key.as_deref().is_none_or(|key| self.is_here(key));
+        if !self.over && here {
+            self.take_agent(event, now);
+        }
+    }
 
     /// A `session.message` event of any session (from 2026.4 on, to subscribers).
-    pub fn on_session_message(&mut self, _event: &SessionMessageEvent, _now: Instant) {}
+    pub fn on_session_message(&mut self, event: &SessionMessageEvent, now: Instant) {
+        if !self.over && self.is_here(&event.session_key) {
+            self.take_session_message(event, now);
+        }
+    }
 
     /// A `sessions.changed` event (from 2026.4 on, to subscribers).
-    pub fn on_session_changed(&mut self, _event: &SessionsChangedEvent, _now: Instant) {}
+    pub fn on_session_changed(&mut self, event: &SessionsChangedEvent, now: Instant) {
+        let here = event.session_key.as_deref().is_some_and(|key| self.is_here(key));
+        if !self.over && here {
+            self.take_session_changed(event, now);
+        }
+    }
 
-    /// Another run of this session belongs to somebody else: another send of the same caller. It is never taken for the run
-    /// that goes on with this message.
-    pub fn on_foreign_run(&mut self, _run_id: &str) {}
+    /// The session was reset or deleted by this caller: 2026.3.13 ends the run and tells nobody.
+    pub fn on_session_replaced(&mut self, now: Instant) {
+        if !self.over && self.accepted.is_some() {
+            self.session_replaced = true;
+            self.wants.wait(now);
+        }
+    }
+
+    /// Another run of this session belongs to somebody else, such as another send of the same caller: it is never taken for
+    /// the run that goes on with this message.
+    pub fn on_foreign_run(&mut self, run_id: &str) {
+        self.others.foreign(run_id);
+    }
 
     /// Events were lost: a gap in the sequence, or a queue that ran over.
-    pub fn on_gap(&mut self, _now: Instant) {}
+    pub fn on_gap(&mut self, now: Instant) {
+        if !self.over {
+            self.take_gap(now);
+        }
+    }
 
-    /// The line broke. Calls under way are taken for unanswered; what they bring later is still welcome.
-    pub fn on_line_down(&mut self, _now: Instant) {}
+    /// The line broke. Calls under way are taken for unanswered; an answer that comes all the same is welcome.
+    pub fn on_line_down(&mut self, now: Instant) {
+        if !self.over {
+            self.take_line_down(now);
+        }
+    }
 
     /// The line is up again. `life` compares the gateway process with the one before the line broke.
-    pub fn on_line_up(&mut self, _life: Continuity, _now: Instant) {}
+    pub fn on_line_up(&mut self, life: Continuity, now: Instant) {
+        if !self.over {
+            self.take_line_up(life, now);
+        }
+    }
+
+    fn is_here(&self, session: &str) -> bool {
+        rules::same_session(self.config.session.as_str(), session)
+    }
+
+    fn is_ours(&self, run_id: &str) -> bool {
+        run_id == self.config.key || run_id == self.run_id()
+    }
+
+    /// Whether the end of this run is the end of the send, without a look into the history.
+    fn is_firm(&self, run_id: &str) -> bool {
+        match &self.adopted {
+            Some(run) => run.firm && run.id == run_id,
+            None => run_id == self.config.key,
+        }
+    }
+
+    fn give_up_at(&self) -> Instant {
+        self.began + self.config.limits.give_up
+    }
+
+    fn begin(&mut self, action: stage::Due, now: Instant) -> Action {
+        match action {
+            stage::Due::Send => {
+                self.sends += 1;
+                self.first_sent.get_or_insert(now);
+                self.spoken.renumber();
+                Action::Send
+            }
+            stage::Due::History => Action::AskHistory {
+                limit: rules::HISTORY_ROWS,
+            },
+            stage::Due::Wait => Action::AskWait {
+                run_id: self.run_id().to_owned(),
+                timeout: stage::PROBE,
+            },
+        }
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        if now >= self.give_up_at() {
+            return self.give_up(now);
+        }
+        match &self.stage {
+            Stage::Erring { since, message } if now >= *since + rules::RETRY_WINDOW => {
+                self.ended = Some(Ended::Erred(message.clone()));
+                self.ask_how_it_ended(now);
+            }
+            Stage::Running if self.line_up && !self.wants.any() && now >= self.heard_at + self.config.limits.quiet => {
+                self.heard_at = now;
+                self.wants.wait(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn give_up(&mut self, now: Instant) {
+        let unsent = !self.written && self.accepted.is_none() && !self.wants.is_sending();
+        let end = if unsent {
+            let waited = now.saturating_duration_since(self.began);
+            RunEnd::NotSent(NotSent::NotReady { waited })
+        } else if let Stage::HandedOn { .. } = self.stage {
+            RunEnd::Unknown(Doubt::EndUnseen)
+        } else {
+            RunEnd::Unknown(Doubt::TimedOut)
+        };
+        self.finish(end);
+    }
+
+    fn tell(&mut self, progress: Option<Progress>) {
+        self.progress.extend(progress);
+    }
+
+    fn finish(&mut self, end: RunEnd) {
+        if !self.over {
+            self.over = true;
+            self.wants = Wants::default();
+            self.end = Some(end);
+        }
+    }
+
+    fn finish_final(&mut self, text: &str, run_id: String, joined: bool, by: Evidence) {
+        let (text, cut, progress) = self.spoken.finish(text);
+        self.tell(progress);
+        self.finish(RunEnd::Final(Answer {
+            text,
+            run_id,
+            joined,
+            cut,
+            by,
+        }));
+    }
+
+    fn finish_failed(&mut self, message: String, run_id: String, sign: FailureSign) {
+        let repair = rules::is_broken_session(&message).then_some(Repair::DeleteSession);
+        self.finish(RunEnd::Failed(Failure {
+            message,
+            run_id,
+            sign,
+            repair,
+        }));
+    }
 }

@@ -1,0 +1,117 @@
+//! Other runs in the same session: one of them may bring our answer.
+
+use std::time::Instant;
+
+/// Most other runs noted; a session runs one at a time.
+pub(super) const OTHERS_KEPT: usize = 8;
+/// Most runs noted as somebody else's.
+pub(super) const FOREIGN_KEPT: usize = 64;
+
+/// One other run.
+#[derive(Debug)]
+pub(super) struct Other {
+    pub(super) id: String,
+    /// Its first event came then.
+    pub(super) seen: Instant,
+    /// Something of it came, no end, and no event may have been lost since.
+    pub(super) active: bool,
+    /// When it ended, and with which text.
+    pub(super) ended: Option<(Instant, Option<String>)>,
+}
+
+/// The other runs of the session, those seen last at the end.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    runs: Vec<Other>,
+    foreign: Vec<String>,
+}
+
+impl Others {
+    /// Something of a run came.
+    pub(super) fn heard(&mut self, id: &str, now: Instant) {
+        let run = self.entry(id, now);
+        run.active = run.ended.is_none();
+    }
+
+    /// A run ended. One that only hands on has no text.
+    pub(super) fn ended(&mut self, id: &str, text: Option<String>, now: Instant) {
+        // One text is enough: a session runs one at a time.
+        for run in &mut self.runs {
+            if let Some((_, text)) = &mut run.ended {
+                *text = None;
+            }
+        }
+        let run = self.entry(id, now);
+        run.active = false;
+        run.ended = Some((now, text));
+    }
+
+    /// Ends may have been lost: nothing is known to be active until it is heard again.
+    pub(super) fn forget_activity(&mut self) {
+        for run in &mut self.runs {
+            run.active = false;
+        }
+    }
+
+    /// Belongs to somebody else, or turned out not to be ours.
+    pub(super) fn foreign(&mut self, id: &str) {
+        if self.is_foreign(id) {
+            return;
+        }
+        if self.foreign.len() == FOREIGN_KEPT {
+            self.foreign.remove(0);
+        }
+        self.foreign.push(id.to_owned());
+    }
+
+    pub(super) fn is_foreign(&self, id: &str) -> bool {
+        self.foreign.iter().any(|known| known == id)
+    }
+
+    pub(super) fn foreign_ids(&self) -> &[String] {
+        &self.foreign
+    }
+
+    pub(super) fn any_active(&self) -> bool {
+        self.runs.iter().any(|run| run.active)
+    }
+
+    /// The text with which a run ended, once it has.
+    pub(super) fn text_of(&self, id: &str) -> Option<&str> {
+        let run = self.runs.iter().find(|run| run.id == id)?;
+        run.ended.as_ref()?.1.as_deref()
+    }
+
+    /// The run that ended with a text last, if that was at or after `from`.
+    pub(super) fn answered_since(&self, from: Instant) -> Option<(&str, &str)> {
+        let run = self.runs.iter().rev().find(|run| {
+            run.ended
+                .as_ref()
+                .is_some_and(|(at, text)| *at >= from && text.is_some())
+        })?;
+        Some((&run.id, run.ended.as_ref()?.1.as_deref()?))
+    }
+
+    /// A run that began at or after `from`, goes on, and is nobody else's.
+    pub(super) fn begun_since(&self, from: Instant) -> Option<&str> {
+        let fits = |run: &&Other| run.active && run.seen >= from && !self.is_foreign(&run.id);
+        self.runs.iter().find(fits).map(|run| run.id.as_str())
+    }
+
+    fn entry(&mut self, id: &str, now: Instant) -> &mut Other {
+        let at = self.runs.iter().position(|run| run.id == id).unwrap_or_else(|| {
+            if self.runs.len() == OTHERS_KEPT {
+                let idle = self.runs.iter().position(|run| !run.active).unwrap_or_default();
+                self.runs.remove(idle);
+            }
+            self.runs.push(Other {
+                id: id.to_owned(),
+                seen: now,
+                active: true,
+                ended: None,
+            });
+            self.runs.len() - 1
+        });
+        &mut self.runs[at]
+    }
+}

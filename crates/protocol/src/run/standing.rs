@@ -1,0 +1,214 @@
+//! What a history says of one logical send.
+
+use serde_json::Value;
+
+use super::rules;
+use crate::request::{ChatHistoryReply, ChatMessage};
+
+/// A user's row may be stamped so long before its run begins, in ms: the time from the request to the run, up to 25 s for a
+/// first turn.
+const ROW_BEFORE_RUN: u64 = 30_000;
+
+/// What to look for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look<'a> {
+    /// The idempotency key.
+    pub(super) key: &'a str,
+    /// What was said.
+    pub(super) text: &'a str,
+    /// Older rows are not meant.
+    pub(super) since_ms: Option<u64>,
+    /// Our run began then, by the gateway's clock.
+    pub(super) begun_ms: Option<u64>,
+    /// Whether a row with our text may carry another key: the run was handed on.
+    pub(super) handed_on: bool,
+    /// Whether rows of users carry keys.
+    pub(super) keys: Option<bool>,
+    /// The run that goes on with it, if there is one.
+    pub(super) adopted: Option<&'a str>,
+    /// Runs of somebody else.
+    pub(super) foreign: &'a [String],
+}
+
+/// What was found.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Standing {
+    /// Our row is there.
+    pub(super) row: bool,
+    /// The run that our row joined.
+    pub(super) steered_to: Option<String>,
+    /// The run that goes on with our turn after a restart.
+    pub(super) resumed_as: Option<String>,
+    /// How the turn ended, if it did.
+    pub(super) outcome: Option<Outcome>,
+    /// The run that goes on in the session, and what it said so far.
+    pub(super) running: Option<(String, String)>,
+    /// The gateway has our message and has not begun with it.
+    pub(super) queued: bool,
+    /// The gateway has our message and will not begin with it.
+    pub(super) cancelled: bool,
+}
+
+/// How a turn ended.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outcome {
+    Final {
+        text: String,
+        run_id: Option<String>,
+    },
+    Failed {
+        message: String,
+        run_id: Option<String>,
+    },
+    Aborted {
+        reason: String,
+        text: Option<String>,
+        run_id: Option<String>,
+    },
+}
+
+impl Standing {
+    pub(super) fn read(reply: &ChatHistoryReply, look: &Look<'_>) -> Self {
+        let mut standing = Self {
+            running: running(reply),
+            ..Self::default()
+        };
+        standing.read_pending(reply, look);
+        let Some(at) = our_row(&reply.messages, look) else {
+            return standing;
+        };
+        standing.row = true;
+        standing.steered_to = rules::steered_to(&reply.messages[at]).map(str::to_owned);
+        let turn = turn_of(&reply.messages[at + 1..], look);
+        standing.resumed_as = turn
+            .iter()
+            .rfind(|row| is_user(row))
+            .and_then(|row| rules::row_key(row))
+            .map(str::to_owned);
+        standing.outcome = outcome(&turn);
+        if standing.turn_goes_on(look, &turn) {
+            standing.outcome = None;
+        }
+        standing
+    }
+
+    /// A run that still goes on has no end, whatever rows it has written by now.
+    fn turn_goes_on(&self, look: &Look<'_>, turn: &[&ChatMessage]) -> bool {
+        let Some((running, _)) = &self.running else {
+            return false;
+        };
+        let wrote = turn.iter().rev().find_map(|row| row.meta.as_ref()?.run_id.as_deref());
+        running == look.key
+            || look.adopted == Some(running)
+            || self.resumed_as.as_ref() == Some(running)
+            || wrote == Some(running)
+    }
+
+    fn read_pending(&mut self, reply: &ChatHistoryReply, look: &Look<'_>) {
+        let items = reply
+            .pending_inputs
+            .as_ref()
+            .and_then(|inputs| inputs.get("items")?.as_array());
+        for item in items.into_iter().flatten() {
+            if item.get("runId").and_then(Value::as_str) != Some(look.key) {
+                continue;
+            }
+            let cancelled = item.get("state").and_then(Value::as_str) == Some("cancelled");
+            self.cancelled |= cancelled;
+            self.queued |= !cancelled;
+        }
+    }
+}
+
+fn running(reply: &ChatHistoryReply) -> Option<(String, String)> {
+    let run = reply.in_flight_run.as_ref()?;
+    Some((run.run_id.clone()?, run.text.clone().unwrap_or_default()))
+}
+
+fn is_user(row: &ChatMessage) -> bool {
+    row.role.as_deref() == Some("user")
+}
+
+/// By the key where rows have keys, else by the text; a text that may be an older one's is not taken.
+fn our_row(rows: &[ChatMessage], look: &Look<'_>) -> Option<usize> {
+    let by_key = rows
+        .iter()
+        .rposition(|row| is_user(row) && rules::row_key(row) == Some(look.key));
+    if by_key.is_some() || (look.keys == Some(true) && !look.handed_on) {
+        return by_key;
+    }
+    let mut fits = (0..rows.len()).filter(|at| fits_by_text(&rows[*at], look));
+    if look.since_ms.is_some() {
+        return fits.next();
+    }
+    let last = fits.next_back()?;
+    // What ran is what was said last, unless it is not known to have run.
+    (look.begun_ms.is_some() || fits.next().is_none()).then_some(last)
+}
+
+fn fits_by_text(row: &ChatMessage, look: &Look<'_>) -> bool {
+    let strange = rules::row_key(row).is_some_and(|key| look.foreign.iter().any(|id| id == key));
+    let begun = look.begun_ms.map(|at| at.saturating_sub(ROW_BEFORE_RUN));
+    let since = look.since_ms.max(begun);
+    let old = matches!((row.timestamp, since), (Some(at), Some(since)) if at < since);
+    if !is_user(row) || strange || old || rules::is_interruption_notice(row) {
+        return false;
+    }
+    let (said, ours) = (row.text().unwrap_or_default(), look.text.trim());
+    // What was put back may stand under a header of the gateway's.
+    said.trim() == ours || (look.handed_on && !ours.is_empty() && said.trim_end().ends_with(ours))
+}
+
+/// The rows after ours that belong to its turn: up to what somebody says next, but for what joined this turn.
+fn turn_of<'a>(rows: &'a [ChatMessage], look: &Look<'_>) -> Vec<&'a ChatMessage> {
+    let joined =
+        |row: &ChatMessage| rules::steered_to(row).is_some_and(|run| run == look.key || look.adopted == Some(run));
+    let mut turn = Vec::new();
+    for row in rows {
+        if is_user(row) {
+            if rules::is_interruption_notice(row) {
+                turn.push(row);
+                continue;
+            }
+            if joined(row) {
+                continue;
+            }
+            break;
+        }
+        turn.push(row);
+    }
+    turn
+}
+
+/// The last row decides: a turn that ends with a tool's row or a call of one goes on.
+fn outcome(turn: &[&ChatMessage]) -> Option<Outcome> {
+    let last = turn.iter().rev().find(|row| row.role.as_deref() != Some("system"))?;
+    if last.role.as_deref() != Some("assistant") || last.stop_reason.as_deref() == Some("toolUse") {
+        return None;
+    }
+    let run_id = last.meta.as_ref().and_then(|meta| meta.run_id.clone());
+    if let Some(reason) = rules::abort_in_row(last) {
+        let text = last.text();
+        return Some(Outcome::Aborted { reason, text, run_id });
+    }
+    if last.is_failure() {
+        let message = last.error_message.clone().or_else(|| last.text()).unwrap_or_default();
+        return Some(Outcome::Failed { message, run_id });
+    }
+    let text = said(turn);
+    Some(Outcome::Final { text, run_id })
+}
+
+/// All steps of the last attempt. 2026.9.6 puts an empty line between two steps, and its finals and those of 2026.3.13 end
+/// without the blank lines that rows end in.
+fn said(turn: &[&ChatMessage]) -> String {
+    let begun = turn.iter().rposition(|row| is_user(row) || row.is_failure());
+    let steps = turn.iter().skip(begun.map_or(0, |at| at + 1));
+    let texts: Vec<String> = steps
+        .filter(|row| row.role.as_deref() == Some("assistant"))
+        .filter_map(|row| row.text())
+        .filter(|text| !text.trim().is_empty())
+        .map(|text| text.trim_end().to_owned())
+        .collect();
+    texts.join("\n\n")
+}

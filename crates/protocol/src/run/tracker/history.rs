@@ -1,0 +1,334 @@
+//! What the answers to questions mean.
+
+use std::time::{Duration, Instant};
+
+use super::stage::{Ended, Stage};
+use super::{Evidence, FailureSign, RunTracker};
+use crate::KEY_MEMORY_SECONDS;
+use crate::connection::Continuity;
+use crate::request::{AgentWaitReply, ChatHistoryReply};
+use crate::run::config::ResendAfterLoss;
+use crate::run::end::{Doubt, Loss, RunEnd};
+use crate::run::rules::{self, WaitVerdict};
+use crate::run::standing::{Look, Outcome, Standing};
+
+/// How often history is asked for the rows of a run that is known to be over: they are written within ms of its end.
+const SETTLE_TRIES: u32 = 5;
+/// How often a run's end is looked for in our turn before the run counts as somebody else's.
+const CONFIRM_TRIES: u32 = 3;
+/// Longest pause between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+impl RunTracker {
+    pub(super) fn ask_history(&mut self, now: Instant) {
+        self.wants.history(now);
+    }
+
+    /// The run is over; only how is open.
+    pub(super) fn ask_how_it_ended(&mut self, now: Instant) {
+        self.stage = Stage::Asking;
+        self.tries = 0;
+        self.waited = true;
+        self.wants.nothing();
+        self.ask_history(now);
+    }
+
+    /// Looks again after a pause that doubles.
+    fn look_again(&mut self, now: Instant) {
+        let pause = Duration::from_millis(250).saturating_mul(1 << self.tries.min(6));
+        self.wants.history(now + pause.min(LONGEST_PAUSE));
+    }
+
+    pub(super) fn take_wait(&mut self, reply: &AgentWaitReply, now: Instant) {
+        self.waited = true;
+        let firm = self.is_firm(&reply.run_id);
+        match rules::wait_verdict(reply) {
+            WaitVerdict::Failed { message } if firm => {
+                self.finish_failed(message, reply.run_id.clone(), FailureSign::Wait);
+            }
+            WaitVerdict::Aborted { reason } if firm => self.finish(RunEnd::Aborted {
+                run_id: reply.run_id.clone(),
+                reason,
+                text: None,
+                by: Evidence::Wait,
+            }),
+            WaitVerdict::Failed { .. } | WaitVerdict::Aborted { .. } => self.confirm(&reply.run_id, None, now),
+            WaitVerdict::Over { text } => {
+                // Only a process that has the run in memory says so.
+                self.life = Continuity::Same;
+                if firm {
+                    self.ended = Some(Ended::Over(text));
+                    self.ask_how_it_ended(now);
+                } else {
+                    self.confirm(&reply.run_id, text, now);
+                }
+            }
+            WaitVerdict::RunningOrUnknown => self.running_or_unknown(now),
+        }
+    }
+
+    fn running_or_unknown(&mut self, now: Instant) {
+        if self.life == Continuity::Same && self.accepted.is_some() && !self.session_replaced {
+            if let Stage::Asking = self.stage
+                && self.ended.is_none()
+            {
+                self.run(now);
+            }
+            self.heard_at = now;
+        } else {
+            self.ask_history(now);
+        }
+    }
+
+    pub(super) fn take_history(&mut self, reply: &ChatHistoryReply, now: Instant) {
+        self.learn(reply);
+        let standing = Standing::read(reply, &self.look());
+        self.tries += 1;
+        if standing.row || standing.queued {
+            self.accept(now);
+        }
+        let replaced = self.is_replaced(reply, &standing);
+        match standing.outcome {
+            Some(Outcome::Final { text, run_id }) => {
+                let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
+                self.finish_final(&text, run_id, false, Evidence::History);
+            }
+            Some(Outcome::Failed { message, run_id }) => {
+                let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
+                self.failed_in_history(message, run_id, now);
+            }
+            Some(Outcome::Aborted { reason, text, run_id }) => {
+                let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
+                let (reason, by) = (Some(reason), Evidence::History);
+                self.finish(RunEnd::Aborted {
+                    run_id,
+                    reason,
+                    text,
+                    by,
+                });
+            }
+            None if replaced => self.finish(RunEnd::Lost(Loss::SessionReplaced)),
+            None => self.unanswered(&standing, now),
+        }
+    }
+
+    fn look(&self) -> Look<'_> {
+        Look {
+            key: &self.config.key,
+            text: &self.config.text,
+            since_ms: self.config.since_ms,
+            begun_ms: self.begun_ms,
+            handed_on: self.adopted.is_some() || matches!(self.stage, Stage::HandedOn { .. }),
+            keys: self.config.facts.keys_in_history,
+            adopted: self.adopted.as_ref().map(|run| run.id.as_str()),
+            foreign: self.others.foreign_ids(),
+        }
+    }
+
+    fn learn(&mut self, reply: &ChatHistoryReply) {
+        let facts = &mut self.config.facts;
+        let users = reply.messages.iter().filter(|row| row.role.as_deref() == Some("user"));
+        for row in users {
+            let keyed = rules::row_key(row).is_some();
+            facts.keys_in_history = Some(keyed || facts.keys_in_history == Some(true));
+        }
+        facts.names_running |= reply.in_flight_run.is_some();
+    }
+
+    /// Whether the transcript that the run wrote to is gone.
+    fn is_replaced(&mut self, reply: &ChatHistoryReply, standing: &Standing) -> bool {
+        let changed = self.session_id.is_some() && self.session_id != reply.session_id;
+        let gone = !standing.row && standing.running.is_none() && self.accepted.is_some();
+        if self.session_id.is_none() && standing.row {
+            self.session_id.clone_from(&reply.session_id);
+        }
+        gone && self.ended.is_some() && (changed || self.session_replaced)
+    }
+
+    /// A retry may follow where nothing says that the run is over: 2026.4.15 and 2026.5.12 write a row for each attempt.
+    fn failed_in_history(&mut self, message: String, run_id: String, now: Instant) {
+        if self.ended.is_some() {
+            self.finish_failed(message, run_id, FailureSign::History);
+        } else if !matches!(self.stage, Stage::Erring { .. }) {
+            self.wants.nothing();
+            self.stage = Stage::Erring { since: now, message };
+        }
+    }
+
+    /// There is no answer yet.
+    fn unanswered(&mut self, standing: &Standing, now: Instant) {
+        if let Some(run) = &standing.steered_to {
+            return self.join(run, now);
+        }
+        if standing.cancelled {
+            return self.finish(RunEnd::Aborted {
+                run_id: self.run_id().to_owned(),
+                reason: Some("cancelled".to_owned()),
+                text: None,
+                by: Evidence::History,
+            });
+        }
+        if let Some((run, text)) = &standing.running
+            && self.goes_on(run, text, standing, now)
+        {
+            return;
+        }
+        match (&self.stage, &self.ended) {
+            (Stage::Erring { .. }, None) => {}
+            (Stage::HandedOn { since }, _) => self.wait_for_handover(*since, standing, now),
+            (_, Some(_)) => self.settle(now),
+            (Stage::Running, None) => self.heard_at = now,
+            (_, None) => self.by_life(standing, now),
+        }
+    }
+
+    /// Whether the run that goes on in the session is ours; then it is followed from here.
+    fn goes_on(&mut self, run: &str, text: &str, standing: &Standing, now: Instant) -> bool {
+        let resumed = standing.resumed_as.as_deref() == Some(run);
+        let after_restart = standing.row && self.life != Continuity::Same && !self.others.is_foreign(run);
+        if !self.is_ours(run) {
+            if !resumed && !after_restart {
+                self.others.heard(run, now);
+                return false;
+            }
+            self.adopt(run, true);
+        }
+        self.life = Continuity::Same;
+        self.ended = None;
+        self.stage = Stage::Running;
+        self.wants.nothing();
+        self.heard_at = now;
+        if run == self.run_id() && !text.is_empty() {
+            let progress = self.spoken.whole(text, None, false);
+            self.tell(progress);
+        }
+        true
+    }
+
+    /// Our message joined a run: its answer is ours.
+    pub(super) fn join(&mut self, run: &str, now: Instant) {
+        if let Some(text) = self.others.text_of(run).map(str::to_owned) {
+            return self.finish_final(&text, run.to_owned(), true, Evidence::Event);
+        }
+        self.adopt(run, true);
+        self.ended = None;
+        self.stage = Stage::Running;
+        self.wants.nothing();
+        self.heard_at = now;
+    }
+
+    fn by_life(&mut self, standing: &Standing, now: Instant) {
+        let there = standing.row || standing.queued;
+        match self.life {
+            Continuity::Same if self.accepted.is_some() && there => self.run(now),
+            // The same key in the same process is run once, however often it is sent.
+            Continuity::Same => self.send_if_remembered(now),
+            Continuity::Restarted | Continuity::Unknown if there => self.wait_for_resumption(now),
+            Continuity::Restarted if self.config.facts.rows_at_once => self.send_again(now),
+            Continuity::Restarted => self.lost_with_process(now),
+            Continuity::Unknown if self.waited || self.accepted.is_none() => self.send_if_remembered(now),
+            Continuity::Unknown => self.wants.wait(now),
+        }
+    }
+
+    /// Within its memory the gateway answers a known key instead of running it again. Later only the history can show that it
+    /// was never run, where that has rows from the beginning.
+    fn send_if_remembered(&mut self, now: Instant) {
+        let memory = Duration::from_secs(KEY_MEMORY_SECONDS);
+        let remembered = self.first_sent.is_some_and(|at| now < at + memory);
+        if remembered || self.config.facts.rows_at_once {
+            self.send_again(now);
+        } else {
+            self.finish(RunEnd::Unknown(Doubt::KeyForgotten));
+        }
+    }
+
+    /// The gateway writes a row only after the run, and the process that may have run it is gone.
+    fn lost_with_process(&mut self, now: Instant) {
+        if self.tries < 2 {
+            return self.look_again(now);
+        }
+        let again = match self.config.resend {
+            ResendAfterLoss::Never => false,
+            ResendAfterLoss::IfUnanswered => self.accepted.is_none(),
+            ResendAfterLoss::Always => true,
+        };
+        if again {
+            self.accepted = None;
+            self.send_again(now);
+        } else {
+            self.finish(RunEnd::Lost(Loss::WithProcess));
+        }
+    }
+
+    /// The message is there, nothing goes on with it yet.
+    fn wait_for_resumption(&mut self, now: Instant) {
+        let since = match self.stage {
+            Stage::Resuming { since } => since,
+            _ => now,
+        };
+        self.stage = Stage::Resuming { since };
+        self.adopt_begun(now);
+        if !matches!(self.stage, Stage::Resuming { .. }) {
+            return;
+        }
+        // Without a proof of the restart, silence may be a long thought; only a history that names what runs excludes it.
+        let certain = self.life == Continuity::Restarted || self.config.facts.names_running;
+        if certain && now >= since + self.config.limits.resume {
+            return self.finish(RunEnd::Lost(Loss::NotResumed));
+        }
+        self.look_again(now);
+    }
+
+    /// The run is known to be over, and the history does not show how.
+    fn settle(&mut self, now: Instant) {
+        if self.tries < SETTLE_TRIES {
+            return self.look_again(now);
+        }
+        let run_id = self.run_id().to_owned();
+        match self.ended.take() {
+            Some(Ended::Erred(message)) => self.finish_failed(message, run_id, FailureSign::Lifecycle),
+            Some(Ended::Over(Some(text))) => self.finish_final(&text, run_id, false, Evidence::Wait),
+            _ if self.spoken.text().is_empty() => {
+                // `ok` is also what `agent.wait` says of a text that was handed on.
+                self.ended = Some(Ended::Over(None));
+                self.stage = Stage::HandedOn { since: now };
+                self.tries = 0;
+                self.look_again(now);
+            }
+            _ => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
+        }
+    }
+
+    fn wait_for_handover(&mut self, since: Instant, standing: &Standing, now: Instant) {
+        if let Some(run) = self.adopted.clone() {
+            if self.tries < CONFIRM_TRIES {
+                return self.look_again(now);
+            }
+            // It was not our answer.
+            self.others.foreign(&run.id);
+            self.adopted = None;
+        }
+        let busy = self.others.any_active() || standing.running.is_some();
+        if !busy && standing.row && now >= since + rules::JOIN_GRACE && self.joined_quietly() {
+            return;
+        }
+        if !busy && now >= since + self.config.limits.handover {
+            let used = self.known_at_first && !self.heard_run;
+            let why = if used { Doubt::KeyUsedBefore } else { Doubt::EndUnseen };
+            return self.finish(RunEnd::Unknown(why));
+        }
+        self.look_again(now);
+    }
+
+    /// The run that was under way when our message was taken ended with an answer, and nothing runs after it: our message
+    /// joined it.
+    fn joined_quietly(&mut self) -> bool {
+        let found = self.accepted.and_then(|at| self.others.answered_since(at));
+        let Some((run, text)) = found.map(|(run, text)| (run.to_owned(), text.to_owned())) else {
+            return false;
+        };
+        self.finish_final(&text, run, true, Evidence::Event);
+        true
+    }
+}
