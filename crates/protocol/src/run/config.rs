@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::connection::Continuity;
-use crate::{HelloOk, SessionKey};
+use crate::{HelloOk, KEY_MEMORY_SECONDS, SessionKey};
 
 /// One logical send.
 #[derive(Clone)]
@@ -18,7 +18,9 @@ pub struct RunConfig {
     /// What is known of the gateway.
     pub facts: GatewayFacts,
     /// The key was sent before, by an earlier life of this process: then the gateway is asked before anything is sent.
-    pub sent_before: Option<SentBefore>,
+    pub sent_before: bool,
+    /// What is still known of that; looked at only with [`sent_before`](Self::sent_before).
+    pub earlier: SentBefore,
     /// Rows stamped earlier by the gateway's clock, in ms since 1970, are not this send's. It tells a text from the same
     /// text said before, on releases that do not note keys; take it from the last row known, or from a `tick`. Without it a
     /// text that stands in the history twice is not recognised.
@@ -37,7 +39,8 @@ impl RunConfig {
             key: key.into(),
             text: text.into(),
             facts,
-            sent_before: None,
+            sent_before: false,
+            earlier: SentBefore::default(),
             since_ms: None,
             resend: ResendAfterLoss::default(),
             limits: RunLimits::default(),
@@ -54,6 +57,7 @@ impl fmt::Debug for RunConfig {
             .field("text_bytes", &self.text.len())
             .field("facts", &self.facts)
             .field("sent_before", &self.sent_before)
+            .field("earlier", &self.earlier)
             .field("since_ms", &self.since_ms)
             .field("resend", &self.resend)
             .field("limits", &self.limits)
@@ -70,6 +74,17 @@ pub struct SentBefore {
     pub accepted: bool,
     /// The gateway process, compared with the one that it was sent to.
     pub life: Continuity,
+}
+
+impl Default for SentBefore {
+    /// Nothing is known: the keys of then may be forgotten, and the process another one.
+    fn default() -> Self {
+        Self {
+            ago: Duration::from_secs(KEY_MEMORY_SECONDS),
+            accepted: false,
+            life: Continuity::Unknown,
+        }
+    }
 }
 
 /// What this gateway shows. Starts as a guess by protocol generation and is corrected by what comes.

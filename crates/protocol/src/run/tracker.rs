@@ -114,9 +114,10 @@ impl RunTracker {
             over: false,
             config,
         };
-        match tracker.config.sent_before {
-            Some(before) => tracker.resume(before, now),
-            None => tracker.wants.send(now),
+        if tracker.config.sent_before {
+            tracker.resume(tracker.config.earlier, now);
+        } else {
+            tracker.wants.send(now);
         }
         tracker
     }

@@ -194,10 +194,7 @@ impl RunTracker {
                 self.ended = None;
                 if event.run_id == self.config.key {
                     let started = data("startedAt").and_then(Value::as_u64).or(event.ts);
-                    self.config.since_ms = self
-                        .config
-                        .since_ms
-                        .or(started.map(|at| at.saturating_sub(ROW_BEFORE_START)));
+                    self.begun_ms = self.begun_ms.or(started);
                 }
                 self.stage = Stage::Running;
                 self.wants.nothing();

@@ -27,7 +27,7 @@ impl RunTracker {
         if rules::is_taken_for_repetition(&self.config.key, reply) && !self.is_ours(&reply.run_id) {
             return self.not_run(&reply.run_id, now);
         }
-        let first = self.sends == 1 && self.config.sent_before.is_none() && !self.written;
+        let first = self.sends == 1 && !self.config.sent_before && !self.written;
         self.known_at_first |= first && !self.heard_run && reply.status != ChatSendStatus::Started;
         self.life = Continuity::Same;
         self.accept(now);
