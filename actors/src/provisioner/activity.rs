@@ -1,13 +1,14 @@
 //! Agents at work, as a gateway's own events show them: they count as seen.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
 use windlass_protocol::{ChatEvent, ChatState, SessionKey};
 use windlass_store::Gateway;
 
-use super::context::Context;
+use super::context::{Context, sleep};
 use crate::routing::{Event, LineEvent};
 
 /// Increments of one session are looked at this often at most: they come by the hundred.
@@ -16,8 +17,36 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Sessions whose last look is remembered; over it all are forgotten, which costs a look each.
 const REMEMBERED: usize = 10_000;
 
+/// How long to wait when the store fails.
+const STORE_REST: Duration = Duration::from_secs(10);
+
+/// Watches all gateways, those too that are added later: from the moment at which they are first worked with.
+pub(crate) async fn watch_all(ctx: Rc<Context>) {
+    let mut met = ctx.met.subscribe();
+    let (mut known, mut watches) = (BTreeSet::new(), JoinSet::new());
+    loop {
+        met.mark_unchanged();
+        let gateways = match ctx.store.gateways(None).await {
+            Ok(gateways) => gateways,
+            Err(error) => {
+                tracing::error!("gateways can't be read, so their events are not watched: {error}");
+                sleep(STORE_REST).await;
+                continue;
+            }
+        };
+        for gateway in gateways {
+            if known.insert(gateway.id) {
+                watches.spawn_local(watch(Rc::clone(&ctx), gateway));
+            }
+        }
+        if met.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Watches a gateway for as long as its events come.
-pub(crate) async fn watch(ctx: Rc<Context>, gateway: Gateway) {
+async fn watch(ctx: Rc<Context>, gateway: Gateway) {
     let Some(mut events) = ctx.fleet.activity(&gateway).await else {
         return;
     };

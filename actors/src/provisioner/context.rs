@@ -1,6 +1,7 @@
 //! What every part of the provisioner works with.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use windlass_store::{Agent, AgentUid, Gateway, Store, StoreError, Timestamp};
+use windlass_store::{Agent, AgentUid, Gateway, GatewayUid, Store, StoreError, Timestamp};
 use windlass_templates::Templates;
 
 use super::lifecycle::{self, Transition};
@@ -78,6 +79,8 @@ pub(crate) struct Context {
     pub(crate) locks: Locks,
     /// Moves on whenever a deadline may have come nearer.
     pub(crate) deadlines: watch::Sender<u64>,
+    /// The gateways that were worked with.
+    pub(crate) met: watch::Sender<BTreeSet<GatewayUid>>,
     rng: RefCell<StdRng>,
 }
 
@@ -91,6 +94,7 @@ impl Context {
             settings: parts.settings,
             locks: Locks::default(),
             deadlines: watch::Sender::new(0),
+            met: watch::Sender::default(),
             rng: RefCell::new(rng),
         }
     }

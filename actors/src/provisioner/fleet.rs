@@ -92,6 +92,7 @@ struct GatewayWork {
 /// Works on agents of one gateway.
 pub(crate) async fn work(ctx: Rc<Context>, gateway: &Gateway, tickets: Vec<Ticket>, teller: Teller) -> Worked {
     let _held = ctx.locks.hold(tickets.iter().map(Ticket::agent)).await;
+    ctx.met.send_if_modified(|met| met.insert(gateway.id));
     let plane = match ctx.fleet.control_plane(gateway).await {
         Ok(plane) => plane,
         Err(error) => return unreachable(&ctx, tickets, &error, &teller).await,

@@ -54,20 +54,16 @@ fn start(ctx: &Rc<Context>) -> (Addr<Worker>, JoinHandle<()>) {
 
 /// What the one process that runs the agents does without being asked.
 async fn look_after(ctx: Rc<Context>) {
-    while let Err(error) = take_up(&ctx).await {
-        tracing::error!("runs that were cut off can't be read: {error}");
-        sleep(STORE_REST).await;
-    }
-    let mut watches = JoinSet::new();
-    match ctx.store.gateways(None).await {
-        Ok(gateways) => {
-            for gateway in gateways {
-                watches.spawn_local(activity::watch(Rc::clone(&ctx), gateway));
-            }
+    let watched = activity::watch_all(Rc::clone(&ctx));
+    let kept = async {
+        while let Err(error) = take_up(&ctx).await {
+            tracing::error!("runs that were cut off can't be read: {error}");
+            sleep(STORE_REST).await;
         }
-        Err(error) => tracing::error!("gateways can't be read, so their events are not watched: {error}"),
-    }
-    reconcile::run(ctx).await;
+        reconcile::run(Rc::clone(&ctx)).await;
+    };
+    // From the start: an agent may answer its wake before the last run is taken up.
+    tokio::join!(watched, kept);
 }
 
 /// Goes on with all runs that were cut off, each once: one whose gateway can't be worked with stays for the next start.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use windlass_protocol::config::HeartbeatEntry;
-use windlass_store::{AgentRole, NewActivity, Run, RunId, RunKind, RunState, Step, StepName, StepState};
+use windlass_store::{AgentRole, NewActivity, Run, RunId, RunKind, RunState, Step, StepName, StepState, Timestamp};
 
 use super::content::Desired;
 use super::context::Context;
@@ -73,6 +73,8 @@ pub(crate) struct Saga {
     pub(super) changes: Changes,
     pub(super) warnings: Vec<String>,
     pub(super) teller: Teller,
+    /// When this process began to send the wake.
+    woken_at: Option<Timestamp>,
 }
 
 impl Saga {
@@ -116,6 +118,7 @@ impl Saga {
             changes: Changes::default(),
             warnings: Vec::new(),
             teller,
+            woken_at: None,
         })
     }
 
@@ -146,6 +149,7 @@ impl Saga {
             changes,
             warnings: Vec::new(),
             teller,
+            woken_at: None,
         })
     }
 

@@ -58,6 +58,7 @@ impl Saga {
             ..Changes::default()
         };
         self.begun(STEP, &woken).await?;
+        self.woken_at = self.steps.get(&STEP).map(|step| step.at);
         let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
         let text = self.desired().wake_message(once::reference(&idempotency_key));
         let text = text.map_err(|error| Failed::at(STEP, error))?;
@@ -85,9 +86,10 @@ impl Saga {
         }
     }
 
-    /// When the wake was sent, if it was.
+    /// When the wake began to be sent, if it was sent: what the agent says from then on is an answer.
     pub(super) fn woken_at(&self) -> Option<Timestamp> {
         let step = self.steps.get(&StepName::Wake)?;
-        self.is_done(StepName::Wake).then_some(step.at)
+        let sent = self.woken_at.unwrap_or(step.at);
+        self.is_done(StepName::Wake).then_some(sent)
     }
 }

@@ -1,14 +1,17 @@
 //! Deadlines, wakes, and signs of life.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::Notify;
+use windlass_protocol::SessionKey;
 use windlass_store::{AgentStatus, CheckIn};
 use windlass_templates::tool_values;
 
 use super::bench::{Bench, play};
-use crate::control_plane::{FakeEffect, FakeRelease};
-use crate::provisioner::WAKES;
+use crate::control_plane::{FakeEffect, FakeRelease, Fault, Operation};
+use crate::provisioner::{Job, RunOptions, WAKES};
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_never_checks_in_is_woken_three_times_and_then_called_offline() {
@@ -95,6 +98,89 @@ async fn an_agent_that_is_seen_at_work_on_the_gateways_events_counts_as_checked_
             (bench.agent(agent).await.status, bench.sent()),
             (AgentStatus::Online, 1)
         );
+        life.kill().await;
+    })
+    .await;
+}
+
+/// An event of an agent that says something.
+fn words(bench: &Bench, key: &SessionKey) {
+    let message = json!({"role": "assistant", "content": [{"type": "text", "text": "awake"}]});
+    bench.publish(
+        "chat",
+        &json!({"runId": "r", "sessionKey": key, "seq": 2, "state": "final", "message": message}),
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_answers_before_its_run_is_over_is_not_woken_again() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        let go_on = Arc::new(Notify::new());
+        let labelled = Fault::Wait(Arc::clone(&go_on));
+        bench.fake().fault(Operation::EnsureSession, labelled);
+        let key = bench.agent(agent).await.session_key;
+        let answer = async {
+            while bench.sent() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            words(&bench, &key);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            go_on.notify_one();
+        };
+        let agents = [agent];
+        tokio::join!(life.provision(&agents), answer);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let record = bench.agent(agent).await;
+        assert_eq!((record.checkin_deadline_at, bench.sent()), (None, 1));
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_are_seen_at_work_while_runs_are_still_taken_up() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let board = bench.add_board("Engine room").await;
+        let cut_off = bench.add_worker(board, "Stoker").await;
+        let other = bench.add_worker(board, "Oiler").await;
+        let life = bench.start();
+        for _ in 0..2 {
+            // In the first life, and when it is taken up.
+            bench.fake().fault(Operation::ListFiles, Fault::HangBefore);
+        }
+        let agents = vec![cut_off];
+        let options = RunOptions::default();
+        let begun = life.handle.work(Job::Provision { agents, options }).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        life.kill().await;
+        drop(begun);
+        let life = bench.supervise();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        life.provision(&[other]).await;
+        words(&bench, &bench.agent(other).await.session_key);
+        let record = bench.wait_agent(other, |agent| agent.last_seen_at.is_some()).await;
+        assert_eq!(record.checkin_deadline_at, None);
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_added_later_is_watched_when_it_is_worked_with() {
+    play(async {
+        let mut bench = Bench::new(FakeRelease::Current).await;
+        let life = bench.supervise();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        bench.gateway = bench.add_gateway(FakeRelease::Current).await;
+        let agent = bench.worker().await;
+        life.provision(&[agent]).await;
+        words(&bench, &bench.agent(agent).await.session_key);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(bench.sent(), 1);
         life.kill().await;
     })
     .await;
