@@ -119,6 +119,7 @@ async fn once_each(fleet: &mut Fleet, agents: &[Agent]) -> Result<(), Failure> {
             &agent.status,
             &AgentStatus::Online,
         )?;
+        check_eq(&format!("runs of {}", agent.name), &agent.lifecycle_generation, &1)?;
         roster.check(&fleet.team, agent)?;
         let told = told(fleet, agent).await?;
         let different: BTreeSet<_> = told.iter().collect();
