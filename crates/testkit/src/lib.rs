@@ -37,7 +37,7 @@
 //!
 //! # What can be made to happen
 //!
-//! | on one request | [`Script`]: reply, fail, delay, hold, never answer, cut before or after execution, wrong ids |
+//! | on one request | [`Script`]: reply, fail, delay, hold, never answer, cut before or after execution, wrong ids; stop at the n-th |
 //! |---|---|
 //! | on the process | [`kill`](SimGateway::kill), [`stop`](SimGateway::stop), [`start_again`](SimGateway::start_again), [`restart`](SimGateway::restart), [`go_starting`](SimGateway::go_starting), [`go_unavailable`](SimGateway::go_unavailable), [`drain`](SimGateway::drain) |
 //! | on the sockets | [`close_all`](SimGateway::close_all), [`cut_all`](SimGateway::cut_all), [`deaf`](SimGateway::deaf), [`silent`](SimGateway::silent), [`half_open`](SimGateway::half_open), [`slow_writes`](SimGateway::slow_writes) |
@@ -81,6 +81,7 @@ mod net;
 pub mod schema;
 
 pub use chaos::ChaosProxy;
+pub use gateway::freeze::{Frozen, Stop};
 pub use gateway::journal::{Entry, Frame, JOURNAL_LIMIT, Journal, Record, SideEffect};
 pub use gateway::profile::{FailedRun, Generation, HelloAuth, MismatchDetails, PatchEffect, Profile, RELEASES};
 pub use gateway::script::Script;

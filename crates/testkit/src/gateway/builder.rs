@@ -21,6 +21,7 @@ pub(crate) struct Options {
     pub(crate) trusted_proxy: bool,
     pub(crate) insecure_control_ui: bool,
     pub(crate) create_settles_after: Duration,
+    pub(crate) restart_delay: Option<Duration>,
     pub(crate) extra_methods: Vec<String>,
     pub(crate) hidden_methods: Vec<String>,
     pub(crate) chat: ChatPlan,
@@ -51,6 +52,7 @@ impl Default for SimGatewayBuilder {
                 trusted_proxy: false,
                 insecure_control_ui: false,
                 create_settles_after: Duration::ZERO,
+                restart_delay: None,
                 extra_methods: Vec::new(),
                 hidden_methods: Vec::new(),
                 chat: ChatPlan::default(),
@@ -142,6 +144,13 @@ impl SimGatewayBuilder {
     /// on 2.26, 0.3 s on 9.6; none seen on the releases between).
     pub fn create_settles_after(mut self, time: Duration) -> Self {
         self.options.create_settles_after = time;
+        self
+    }
+
+    /// How long after a `config.patch` the releases that restart for it do so, whatever the caller asks for; what the caller asks
+    /// for, or 2 s, unless set. For tests in real time.
+    pub fn restart_delay(mut self, delay: Duration) -> Self {
+        self.options.restart_delay = Some(delay);
         self
     }
 

@@ -8,6 +8,7 @@ mod connection;
 mod control;
 mod device;
 mod events;
+pub(crate) mod freeze;
 mod handshake;
 mod hello;
 pub(crate) mod journal;

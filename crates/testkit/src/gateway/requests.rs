@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::freeze::Fate;
 use super::journal::Entry;
 use super::script::Rule;
 use super::server::{Answer, Effect, Later, Server};
@@ -28,6 +29,15 @@ pub(crate) async fn handle(
     method: &str,
     params: &Value,
 ) {
+    match server.rules.freezer.fate(no, method) {
+        Fate::Pass => {}
+        Fate::Ignore => return,
+        Fate::ExecuteOnly(reached) => {
+            let answer = execute(server, no, method, params);
+            server.perform(answer.effects);
+            return reached.tell(method);
+        }
+    }
     let id = json!(id);
     let Some(rule) = server.rules.take(method) else {
         let answer = execute(server, no, method, params);

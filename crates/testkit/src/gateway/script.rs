@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::freeze::{Freezer, Frozen, Stop};
 use super::wire::WireError;
 
 /// What happens to a request instead of, or on top of, the ordinary handling.
@@ -43,6 +44,7 @@ pub(crate) struct Rules {
     by_method: Mutex<HashMap<String, VecDeque<Entry>>>,
     /// Bumped by [`Script::release`]; held answers wait for the number they saw to change.
     releases: Mutex<HashMap<String, Arc<watch::Sender<u64>>>>,
+    pub(crate) freezer: Freezer,
 }
 
 impl Rules {
@@ -188,6 +190,18 @@ impl Script {
     /// Sends this text instead of an answer: not JSON, or JSON that is no frame.
     pub fn answer_with_text(&self, method: &str, text: &str) {
         self.add(method, Rule::RawText(text.to_owned()));
+    }
+
+    /// Stops at the `nth` request from now on (the first is 1), of whatever method and connection, `connect` not counted. From then
+    /// on nothing more is executed or answered on its connection; others, and later ones, go on as ever. One stop at a time: a new
+    /// order takes the place of one that was not reached.
+    pub fn freeze_at(&self, nth: u64, stop: Stop) -> Frozen {
+        self.rules.freezer.order(nth, stop)
+    }
+
+    /// Takes back a stop that was not reached. What is frozen stays so.
+    pub fn never_freeze(&self) {
+        self.rules.freezer.forget();
     }
 
     /// Removes all rules of `method`; held answers stay held.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use windlass_testkit::{SimGateway, WireError};
+use windlass_testkit::{SimGateway, Stop, WireError};
 
 use crate::client::{Client, Connect};
 use crate::leaves_nothing;
@@ -147,4 +147,36 @@ async fn a_request_can_be_carried_out_and_refused_all_the_same() {
     assert_eq!(sim.journal().executions("agents.create"), 1);
     let again = client.error("agents.create", json!({"name": "a"})).await;
     assert_eq!(again["message"], "agent \"a\" already exists");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_comes_at_the_chosen_request_and_nothing_more_happens_on_its_connection() {
+    for (stop, done) in [(Stop::BeforeExecution, 1), (Stop::BeforeAnswer, 2)] {
+        let sim = SimGateway::builder().start_pipe();
+        let mut client = Client::hello(&sim).await;
+        let mut frozen = sim.script().freeze_at(3, stop);
+        client.ok("health", json!({})).await;
+        client.ok("chat.send", text("a")).await;
+        client.send("chat.send", text("b")).await;
+        assert_eq!(frozen.reached().await.as_deref(), Some("chat.send"));
+        client.send("chat.send", text("c")).await;
+        sim.wait_for(|journal| journal.requests("chat.send").len() == 3)
+            .await
+            .unwrap();
+        let mut other = Client::hello(&sim).await;
+        other.ok("health", json!({})).await;
+        assert_eq!(sim.journal().executions("chat.send"), done, "{stop:?}");
+        drop((client, other));
+        leaves_nothing(&sim).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_taken_back_never_comes() {
+    let sim = SimGateway::builder().start_pipe();
+    let mut client = Client::hello(&sim).await;
+    let mut frozen = sim.script().freeze_at(1, Stop::BeforeExecution);
+    sim.script().never_freeze();
+    assert_eq!(frozen.reached().await, None);
+    client.ok("health", json!({})).await;
 }

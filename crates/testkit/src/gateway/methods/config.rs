@@ -164,6 +164,9 @@ fn needs_restart(changed: &[String]) -> bool {
 fn restart_delay(call: &Call<'_>) -> Duration {
     /// Unless the caller asks for something else.
     const DEFAULT_MS: u64 = 2000;
+    if let Some(delay) = call.server.options.restart_delay {
+        return delay;
+    }
     Duration::from_millis(call.params["restartDelayMs"].as_u64().unwrap_or(DEFAULT_MS))
 }
 
