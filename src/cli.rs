@@ -7,19 +7,27 @@
 //! | `status` | the state of every line |
 //! | `doctor` | one connection, step by step |
 //! | `demo` | simulated gateways, cut and killed under load |
+//! | `gateways`, `boards`, `owner` | records of the store |
+//! | `agents` | from records to woken agents, and back |
 //!
 //! Results go to stdout, everything else to stderr; secrets to neither.
 
+mod agents;
 mod args;
+mod boards;
 mod call;
 mod columns;
 mod config;
 mod demo;
 mod doctor;
 mod exit;
+mod fleet;
+mod gateways;
 mod output;
+mod owner;
 mod session;
 mod status;
+mod store;
 mod text;
 mod watch;
 
@@ -33,7 +41,7 @@ use windlass_protocol::Advice;
 
 use self::args::{Cli, Command};
 use self::exit::{Exit, Failure};
-use self::output::Output;
+use self::output::{BAD, DIM, Output};
 
 /// Threads of the program itself; the lines have their own.
 const WORKERS: usize = 2;
@@ -83,7 +91,12 @@ fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
             "Raise this user's limit of processes.",
         )
     })?;
+    // A service ends in its own way.
+    let ends_itself = matches!(&cli.command, Command::Agents(agents) if agents.ends_itself());
     let ended = runtime.block_on(async {
+        if ends_itself {
+            return run(cli, output).await;
+        }
         tokio::select! {
             ended = run(cli, output) => ended,
             interrupt = tokio::signal::ctrl_c() => {
@@ -104,6 +117,10 @@ async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Status(status) => status::run(&cli.global, status, output).await,
         Command::Doctor(doctor) => doctor::run(&cli.global, doctor, output).await,
         Command::Demo(demo) => demo::run(&cli.global, demo, output).await,
+        Command::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
+        Command::Boards(boards) => boards::run(&cli.global, boards, output).await,
+        Command::Agents(agents) => agents::run(&cli.global, agents, output).await,
+        Command::Owner(owner) => owner::run(&cli.global, owner, output).await,
     }
 }
 
@@ -114,4 +131,13 @@ fn advice_line(advice: &Advice) -> String {
         advice.summary.trim_end_matches('.').to_owned() + ".",
         advice.next_step
     )
+}
+
+/// What is wrong and what to do, as two lines below what it is about.
+fn told(advice: &Advice) -> Vec<String> {
+    let mut lines = vec![format!("  {BAD}why:{BAD:#}  {}", advice.summary)];
+    if !advice.next_step.is_empty() {
+        lines.push(format!("  {DIM}next:{DIM:#} {}", advice.next_step));
+    }
+    lines
 }

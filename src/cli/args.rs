@@ -4,10 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::agents::AgentsArgs;
+use super::boards::BoardsArgs;
 use super::call::CallArgs;
 use super::demo::DemoArgs;
 use super::doctor::DoctorArgs;
 use super::exit::EXIT_CODES;
+use super::gateways::GatewaysArgs;
+use super::owner::OwnerArgs;
 use super::status::StatusArgs;
 use super::watch::WatchArgs;
 
@@ -22,7 +26,7 @@ pub(super) struct Cli {
 }
 
 /// Flags of every subcommand.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Which gateways, and how to show it")]
 pub(super) struct Global {
     /// The gateway's address, ws://HOST:PORT or wss://HOST [env: WINDLASS_URL, OPENCLAW_GATEWAY_URL]
@@ -38,6 +42,15 @@ pub(super) struct Global {
     /// the file that windlass.toml names
     #[arg(long, global = true)]
     pub(super) ask_token: bool,
+    /// The store of gateways, boards and agents [default: windlass/windlass.db in $XDG_DATA_HOME or ~/.local/share]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "WINDLASS_STORE",
+        hide_env_values = true
+    )]
+    pub(super) store: Option<PathBuf>,
     /// Print JSON for programs
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -60,5 +73,9 @@ pub(super) enum Command {
     Watch(WatchArgs),
     Status(StatusArgs),
     Doctor(DoctorArgs),
+    Gateways(GatewaysArgs),
+    Boards(BoardsArgs),
+    Agents(AgentsArgs),
+    Owner(OwnerArgs),
     Demo(DemoArgs),
 }

@@ -84,7 +84,7 @@ async fn make(
     } else {
         Patience::All
     };
-    let status = session::settle(gateway, patience, timeout, output).await;
+    let status = session::settle(gateway, gateway.id().as_str(), patience, timeout, output).await;
     let waited = clock.now().saturating_duration_since(begun);
     if !status.is_up() {
         let not_sent = if args.no_wait {

@@ -16,6 +16,7 @@ mod span;
 
 pub(super) use file::Timeouts;
 pub(super) use gateway::{DeviceChoice, GatewayConfig};
+pub(super) use secret::SecretSource;
 pub(super) use sources::{Choice, Environment, select};
 pub(super) use span::parse_span;
 

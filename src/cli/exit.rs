@@ -1,5 +1,6 @@
 //! How the program ends.
 
+use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -8,7 +9,9 @@ use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
 
 use super::config::ConfigError;
 use super::output::Output;
+use crate::agents::{AgentsError, Interrupted, TemplateError};
 use crate::identity::{DevicePathError, IdentityError, TokenFileError};
+use crate::store::{OpenError, OwnError, StoreError};
 use crate::{RegistryError, StartError};
 
 /// What an exit code means. Scripts rely on the numbers.
@@ -20,6 +23,9 @@ pub(super) enum Exit {
     Unreachable = 3,
     Refused = 4,
     Unknown = 5,
+    Agents = 6,
+    Drift = 7,
+    Owned = 8,
     Interrupted = 130,
 }
 
@@ -30,8 +36,12 @@ Exit codes:
   1    the gateway rejected the call, or the demo lost or duplicated one
   2    wrong usage or configuration; nothing was sent
   3    a gateway can't be reached, or its line is down
-  4    a gateway refused us: token, password, pairing, scope or protocol
+  4    a gateway refused us: token, password, pairing, scope or protocol; its release is not
+       supported; or the token of an agent that checks in is wrong
   5    the outcome is unknown, or no answer came in time: the gateway may have done it
+  6    some agents failed; the report says which and why
+  7    drift: a gateway has something else than it should have
+  8    another process runs the agents of this store
   130  interrupted";
 
 impl From<Exit> for ExitCode {
@@ -93,6 +103,57 @@ macro_rules! usage_from {
 }
 
 usage_from!(ConfigError, IdentityError, DevicePathError, TokenFileError);
+
+/// Errors whose causes stand in their sources, and whose texts say what to do.
+macro_rules! usage_with_causes_from {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::usage(with_causes(&error), "")
+            }
+        })+
+    };
+}
+
+usage_with_causes_from!(OpenError, StoreError, TemplateError);
+
+/// An error and what it comes from.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl From<AgentsError> for Failure {
+    fn from(error: AgentsError) -> Self {
+        match error {
+            AgentsError::Own(OwnError::Owned { .. }) => Self::Told(
+                Exit::Owned,
+                Advice::new(
+                    error.to_string(),
+                    "Let that process do it, or end it and run this again.",
+                ),
+            ),
+            other => Self::usage(with_causes(&other), ""),
+        }
+    }
+}
+
+impl From<Interrupted> for Failure {
+    fn from(error: Interrupted) -> Self {
+        Self::Told(
+            Exit::Agents,
+            Advice::new(
+                error.to_string(),
+                "Run the same command again: it goes on where it was.",
+            ),
+        )
+    }
+}
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
@@ -167,11 +228,15 @@ mod tests {
             Exit::Unreachable,
             Exit::Refused,
             Exit::Unknown,
+            Exit::Agents,
+            Exit::Drift,
+            Exit::Owned,
             Exit::Interrupted,
         ];
         let listed: Vec<u8> = EXIT_CODES
             .lines()
             .skip(1)
+            .filter(|line| !line.starts_with("   "))
             .map(|line| {
                 line.split_whitespace()
                     .next()

@@ -77,6 +77,11 @@ impl Output {
         self.aside(&format!("{WARN}note:{WARN:#} {text}"));
     }
 
+    /// How far something is, on stderr.
+    pub(super) fn progress(&self, text: &str) {
+        self.aside(text);
+    }
+
     fn aside(&self, text: &str) {
         // Without a stderr there is nobody to tell.
         let _ = writeln!(AutoStream::new(io::stderr().lock(), self.stderr), "{text}");

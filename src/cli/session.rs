@@ -159,18 +159,35 @@ impl Identities {
         if let Some(known) = self.known.get(path) {
             return Ok(Arc::clone(known));
         }
-        let mut seed = [0; 32];
-        SysRng.try_fill_bytes(&mut seed).map_err(|error| {
-            Failure::usage(
-                format!("The system's random numbers can't be read: {error}"),
-                "Check /dev/urandom.",
-            )
-        })?;
-        let identity = Arc::new(load_or_create(path, text::millis(TokioClock::start().wall()), seed)?);
+        let identity = Arc::new(load_or_create(
+            path,
+            text::millis(TokioClock::start().wall()),
+            random()?,
+        )?);
         self.first.get_or_insert_with(|| path.to_owned());
         self.known.insert(path.to_owned(), Arc::clone(&identity));
         Ok(identity)
     }
+}
+
+/// This machine's device identity, made where there is none, and the tokens that belong to it.
+pub(super) fn default_device() -> Result<(Arc<DeviceIdentity>, FileTokens), Failure> {
+    let path = default_identity_path(|name| std::env::var_os(name))?;
+    let path = std::env::current_dir().unwrap_or_default().join(path);
+    let device = Identities::default().read(&path)?;
+    Ok((device, FileTokens::beside(&path)?))
+}
+
+/// Bytes of the system's randomness.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| {
+        Failure::usage(
+            format!("The system's random numbers can't be read: {error}"),
+            "Check /dev/urandom.",
+        )
+    })?;
+    Ok(bytes)
 }
 
 /// Windlass with a line to every target, in their order.
@@ -198,18 +215,20 @@ pub(super) enum Patience {
 }
 
 /// Waits until a line is up, until somebody has to act, until patience ends, or until `limit`.
-pub(super) async fn settle(gateway: &Gateway, patience: Patience, limit: Duration, output: &Output) -> LineStatus {
+pub(super) async fn settle(
+    gateway: &Gateway,
+    name: &str,
+    patience: Patience,
+    limit: Duration,
+    output: &Output,
+) -> LineStatus {
     let mut status = gateway.status();
     let over = async {
         let _ = status.wait_for(|now| ended(now) || now.last_error.is_some()).await;
         if tokio::time::timeout(GRACE, status.wait_for(ended)).await.is_err() && patience == Patience::All {
             let now = status.borrow_and_update().clone();
             if let Some(error) = &now.last_error {
-                output.note(&format!(
-                    "{}: {} Trying again.",
-                    now.id,
-                    super::advice_line(&error.advice)
-                ));
+                output.note(&format!("{name}: {} Trying again.", super::advice_line(&error.advice)));
             }
             let _ = status.wait_for(ended).await;
         }

@@ -64,7 +64,7 @@ async fn once(
     let settled = join_all(
         gateways
             .iter()
-            .map(|gateway| session::settle(gateway, Patience::FirstAttempt, limit, output)),
+            .map(|gateway| session::settle(gateway, gateway.id().as_str(), Patience::FirstAttempt, limit, output)),
     );
     let statuses = settled.await;
     if output.json() {

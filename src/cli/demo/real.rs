@@ -28,7 +28,14 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, Failur
         return Ok(Exit::Usage);
     };
     let mut events = gateway.events(EventFilter::all());
-    let status = session::settle(gateway, Patience::FirstAttempt, timeouts.connect, output).await;
+    let status = session::settle(
+        gateway,
+        gateway.id().as_str(),
+        Patience::FirstAttempt,
+        timeouts.connect,
+        output,
+    )
+    .await;
     if !status.is_up() {
         return Err(session::why_down(&target, &status));
     }

@@ -113,8 +113,13 @@ pub(super) fn timed_change(status: &LineStatus) -> String {
 
 /// One change: the gateway, its line's state, and why.
 pub(in crate::cli) fn change(status: &LineStatus) -> String {
+    change_of(status.id.as_str(), status)
+}
+
+/// The same, of a gateway that goes by another name than its line.
+pub(in crate::cli) fn change_of(name: &str, status: &LineStatus) -> String {
     let style = style_of(&status.state);
-    let mut line = format!("{} {style}{}{style:#}", status.id, status.state);
+    let mut line = format!("{name} {style}{}{style:#}", status.state);
     match (&status.state, &status.last_error) {
         (LineState::Up { hello }, _) => {
             let version = escaped(&hello.server.version, RELEASE_LIMIT);

@@ -1,0 +1,48 @@
+//! `windlass agents drift`.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::plan::{self, Looked};
+use super::which::Which;
+use super::workshop::FileArgs;
+use crate::agents::{AgentPlan, RunOptions};
+use crate::cli::args::Global;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::store::{Missing, Records};
+
+/// Compare what gateways have with what they should have
+///
+/// Ends with 0 when all is as it should be, with 7 when something is not. What agents have made their own (USER.md, MEMORY.md) is no
+/// drift. Give the same --base-url and --templates as at provisioning.
+#[derive(Debug, Args)]
+pub(super) struct DriftArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agents = args.which.of(&records)?;
+    let looked = plan::look(&records, &agents, RunOptions::quiet(), &args.files, output).await?;
+    let drifted = looked.iter().filter(|looked| is_drifted(looked)).count();
+    if output.json() {
+        let rows: Vec<Value> = looked.iter().map(plan::as_json).collect();
+        output.value(&json!({"drifted": drifted, "agents": rows}))?;
+    } else {
+        let mut lines = plan::lines(&looked, plan::differences);
+        lines.push(format!("{} agents: {drifted} drifted", looked.len()));
+        output.line(&lines.join("\n"))?;
+    }
+    Ok(match plan::exit_of(&looked) {
+        Exit::Ok if drifted > 0 => Exit::Drift,
+        other => other,
+    })
+}
+
+fn is_drifted(looked: &Looked<'_>) -> bool {
+    looked.end.as_ref().is_ok_and(AgentPlan::drifted)
+}

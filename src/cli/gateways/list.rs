@@ -1,0 +1,233 @@
+//! `windlass gateways list`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use windlass_protocol::{Advice, Advise as _, Verdict};
+
+use crate::cli::args::Global;
+use crate::cli::columns::{Cell, columns};
+use crate::cli::config::parse_span;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::fleet::{CONNECT, Host};
+use crate::cli::output::{BAD, GOOD, Output, WARN};
+use crate::cli::store::{Missing, Records, short, shown};
+use crate::cli::told;
+use crate::store::{Gateway, Store};
+
+/// Show gateways, and with --check what release they are and whether it is supported
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// These only, by name or id
+    gateways: Vec<String>,
+    /// Connect to them and tell their releases
+    #[arg(long)]
+    check: bool,
+    /// Wait so long for gateways that do not answer [default: 15s]
+    #[arg(long, value_name = "TIME", value_parser = parse_span, requires = "check")]
+    timeout: Option<Duration>,
+}
+
+/// What a gateway says of itself.
+enum Checked {
+    Verdict(Verdict),
+    Down(Exit, Advice),
+}
+
+pub(super) async fn run(global: &Global, args: ListArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let chosen: Vec<Gateway> = if args.gateways.is_empty() {
+        records.gateways.clone()
+    } else {
+        let named: Result<Vec<_>, _> = args
+            .gateways
+            .iter()
+            .map(|name| records.gateway(name).cloned())
+            .collect();
+        named?
+    };
+    if !args.check {
+        return show(&records, &chosen, output);
+    }
+    let checked = check(&records, &chosen, args.timeout.unwrap_or(CONNECT), output).await?;
+    show_checked(&records, &chosen, &checked, output)?;
+    Ok(checked.iter().map(Checked::exit).max().unwrap_or(Exit::Ok))
+}
+
+async fn check(
+    records: &Records,
+    gateways: &[Gateway],
+    limit: Duration,
+    output: &Output,
+) -> Result<Vec<Checked>, Failure> {
+    let host = Host::start(gateways)?;
+    let store = Arc::clone(&records.store) as Arc<dyn Store>;
+    let mut builder = host.windlass.agents(store);
+    if let Some(device) = &host.device {
+        builder = builder.device(Arc::clone(device));
+    }
+    let agents = builder.preview().await?;
+    let checked = join_all(gateways.iter().map(|gateway| async {
+        let plane = agents.control_plane(gateway).await;
+        let plane = match host.settle(gateway, plane, limit, output).await {
+            Ok(plane) => plane,
+            Err(down) => return Checked::Down(down.exit, down.advice),
+        };
+        match tokio::time::timeout(limit, plane.verdict()).await {
+            Ok(Ok(verdict)) => Checked::Verdict(verdict),
+            Ok(Err(error)) => Checked::Down(Exit::Rejected, error.advice()),
+            Err(_) => Checked::Down(
+                Exit::Unknown,
+                Advice::new(
+                    "The gateway does not tell its release in time.",
+                    "Give a longer --timeout.",
+                ),
+            ),
+        }
+    }))
+    .await;
+    drop(agents);
+    host.close().await;
+    Ok(checked)
+}
+
+impl Checked {
+    const fn exit(&self) -> Exit {
+        match self {
+            Self::Verdict(Verdict::Supported { .. }) => Exit::Ok,
+            Self::Verdict(_) => Exit::Refused,
+            Self::Down(exit, _) => *exit,
+        }
+    }
+
+    fn cell(&self) -> Cell {
+        match self {
+            Self::Verdict(verdict @ Verdict::Supported { .. }) => Cell::styled(verdict, GOOD),
+            Self::Verdict(verdict @ Verdict::TooOld { .. }) => Cell::styled(verdict, BAD),
+            Self::Verdict(verdict) => Cell::styled(verdict, WARN),
+            Self::Down(Exit::Refused, _) => Cell::styled("refuses us", BAD),
+            Self::Down(..) => Cell::styled("not reached", BAD),
+        }
+    }
+
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::Verdict(Verdict::Supported { .. }) => None,
+            Self::Verdict(verdict) => Some(verdict.advice()),
+            Self::Down(_, advice) => Some(advice.clone()),
+        }
+    }
+
+    fn as_json(&self) -> Value {
+        let (name, version) = match self {
+            Self::Verdict(Verdict::Supported { version }) => ("supported", Some(version.to_string())),
+            Self::Verdict(Verdict::TooOld { version, .. }) => ("tooOld", Some(version.to_string())),
+            Self::Verdict(_) => ("unknown", None),
+            Self::Down(..) => ("notReached", None),
+        };
+        let advice = self.advice();
+        json!({
+            "verdict": name,
+            "version": version,
+            "summary": advice.as_ref().map(|advice| &advice.summary),
+            "nextStep": advice.as_ref().map(|advice| &advice.next_step),
+        })
+    }
+}
+
+fn show(records: &Records, gateways: &[Gateway], output: &Output) -> Result<Exit, Failure> {
+    if output.json() {
+        let rows: Vec<_> = gateways.iter().map(|gateway| as_json(records, gateway)).collect();
+        output.value(&json!({"gateways": rows}))?;
+        return Ok(Exit::Ok);
+    }
+    let rows: Vec<Vec<Cell>> = gateways
+        .iter()
+        .map(|gateway| {
+            let dash = || "-".to_owned();
+            let token = gateway.token.as_ref().map_or_else(dash, ToString::to_string);
+            vec![
+                Cell::plain(shown(&gateway.name)),
+                Cell::plain(shown(&gateway.url)),
+                Cell::plain(shown(&token)),
+                Cell::plain(gateway.workspace_root.as_deref().map_or_else(dash, shown)),
+                Cell::plain(tls(gateway)),
+                Cell::plain(counts(records, gateway).0),
+                Cell::plain(counts(records, gateway).1),
+                Cell::plain(short(gateway.id)),
+            ]
+        })
+        .collect();
+    let headings = ["GATEWAY", "URL", "TOKEN", "WORKSPACES", "TLS", "BOARDS", "AGENTS", "ID"];
+    output.line(&columns(&headings, &rows).join("\n"))?;
+    Ok(Exit::Ok)
+}
+
+fn show_checked(records: &Records, gateways: &[Gateway], checked: &[Checked], output: &Output) -> Result<(), Failure> {
+    let both = || gateways.iter().zip(checked);
+    if output.json() {
+        let rows: Vec<_> = both()
+            .map(|(gateway, checked)| {
+                let mut row = as_json(records, gateway);
+                row["check"] = checked.as_json();
+                row
+            })
+            .collect();
+        output.value(&json!({"gateways": rows}))?;
+        return Ok(());
+    }
+    let rows: Vec<Vec<Cell>> = both()
+        .map(|(gateway, checked)| {
+            vec![
+                Cell::plain(shown(&gateway.name)),
+                Cell::plain(shown(&gateway.url)),
+                checked.cell(),
+                Cell::plain(short(gateway.id)),
+            ]
+        })
+        .collect();
+    let mut lines = columns(&["GATEWAY", "URL", "RELEASE", "ID"], &rows);
+    for advice in checked.iter().filter_map(Checked::advice) {
+        lines.extend(told(&advice));
+    }
+    output.line(&lines.join("\n"))?;
+    Ok(())
+}
+
+const fn tls(gateway: &Gateway) -> &'static str {
+    match (&gateway.tls_fingerprint, gateway.allow_insecure_tls) {
+        (Some(_), _) => "pinned",
+        (None, true) => "insecure",
+        (None, false) => "-",
+    }
+}
+
+/// Boards and agents on it.
+fn counts(records: &Records, gateway: &Gateway) -> (usize, usize) {
+    let boards = records
+        .boards
+        .iter()
+        .filter(|board| board.gateway_id == Some(gateway.id));
+    let agents = records.agents.iter().filter(|agent| agent.gateway_id == gateway.id);
+    (boards.count(), agents.count())
+}
+
+pub(super) fn as_json(records: &Records, gateway: &Gateway) -> Value {
+    let (boards, agents) = counts(records, gateway);
+    json!({
+        "id": gateway.id,
+        "name": gateway.name,
+        "url": gateway.url,
+        "token": gateway.token,
+        "workspaceRoot": gateway.workspace_root,
+        "tlsFingerprint": gateway.tls_fingerprint,
+        "insecureTls": gateway.allow_insecure_tls,
+        "controlUi": gateway.disable_device_pairing,
+        "boards": boards,
+        "agents": agents,
+        "createdAt": gateway.created_at,
+    })
+}
