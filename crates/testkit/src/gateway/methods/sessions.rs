@@ -267,11 +267,19 @@ pub(super) fn describe(call: &Call<'_>) -> Answer {
     Answer::ok(json!({ "session": session }))
 }
 
+/// With parameters of `sessions.list` (9.6) the answer has the list too.
 pub(super) fn subscribe(call: &mut Call<'_>, on: bool) -> Answer {
     if let Some(conn) = call.state.conns.get_mut(&call.conn) {
         conn.sessions = on;
     }
-    Answer::ok(json!({"subscribed": on}))
+    let mut payload = json!({"subscribed": on});
+    if on
+        && call.params.as_object().is_some_and(|params| !params.is_empty())
+        && let Ok(list) = list(call).result
+    {
+        payload["list"] = list;
+    }
+    Answer::ok(payload)
 }
 
 pub(super) fn subscribe_messages(call: &mut Call<'_>, on: bool) -> Answer {

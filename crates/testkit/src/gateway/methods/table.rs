@@ -222,7 +222,18 @@ pub(crate) const METHODS: &[Spec] = &[
     ),
     method("sessions.describe", Read, R5_12, &[need("key", Name)]),
     unlisted(method("sessions.resolve", Read, R1_30, &[need("key", Name)])),
-    method("sessions.subscribe", Read, R4_15, &[]),
+    method(
+        "sessions.subscribe",
+        Read,
+        R4_15,
+        &[
+            since(R9_6, "limit", Whole),
+            since(R9_6, "offset", Whole),
+            since(R9_6, "activeMinutes", Whole),
+            since(R9_6, "agentId", Name),
+            since(R9_6, "label", Name),
+        ],
+    ),
     until(R7_1, method("sessions.unsubscribe", Read, R4_15, &[])),
     method(
         "sessions.messages.subscribe",
