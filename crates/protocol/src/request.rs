@@ -35,8 +35,8 @@ pub use devices::{
 pub use gateway::{GatewayIdentityGet, GatewayIdentityGetReply, Health};
 pub use sessions::{
     Change, ResolvedModel, SessionEntry, SessionRow, SessionsDelete, SessionsDeleteReply, SessionsDescribe,
-    SessionsDescribeReply, SessionsList, SessionsListReply, SessionsPatch, SessionsPatchReply, SessionsReset,
-    SessionsResetReply,
+    SessionsDescribeReply, SessionsList, SessionsListReply, SessionsMessagesSubscribe, SessionsMessagesSubscribeReply,
+    SessionsPatch, SessionsPatchReply, SessionsReset, SessionsResetReply, SessionsSubscribe, SessionsSubscribeReply,
 };
 
 /// The params of a method, and what it answers.

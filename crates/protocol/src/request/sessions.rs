@@ -90,6 +90,65 @@ open_object! {
     }
 }
 
+request! {
+    /// has the gateway send `sessions.changed` over this connection (from 2026.4.15 on; seen to 2026.9.6).
+    ///
+    /// Lasts as long as the connection. With a parameter of `sessions.list` the answer also carries the list, by the documentation of 2026.9.6; older releases may refuse
+    /// parameters. `sessions.unsubscribe` takes it back from 2026.4.15 to 2026.7 only.
+    SessionsSubscribe: Default = "sessions.subscribe" => SessionsSubscribeReply {
+        optional {
+            /// List at most so many.
+            limit: u32,
+            /// List only those that changed within so many minutes.
+            active_minutes: u32,
+            /// List only those of this agent.
+            agent_id: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `sessions.subscribe` answers.
+    pub struct SessionsSubscribeReply {
+        optional {
+            /// Always true so far.
+            subscribed: bool = "subscribed",
+            /// The sessions, where parameters asked for them and the release gives them.
+            list: SessionsListReply = "list",
+        }
+    }
+}
+
+request! {
+    /// has the gateway send `session.message` and `session.tool` of one session over this connection (from 2026.4.15 on).
+    ///
+    /// Lasts as long as the connection, or until `sessions.messages.unsubscribe` with the same key.
+    SessionsMessagesSubscribe = "sessions.messages.subscribe" => SessionsMessagesSubscribeReply {
+        required {
+            /// Which session.
+            key: String,
+        }
+        optional {
+            /// Its agent (from 2026.5 on; refused by older releases).
+            agent_id: String,
+        }
+    }
+}
+
+open_object! {
+    /// What `sessions.messages.subscribe` and `sessions.messages.unsubscribe` answer.
+    pub struct SessionsMessagesSubscribeReply {
+        required {
+            /// The session's full key.
+            key: String = "key",
+        }
+        optional {
+            /// Whether its messages are sent now.
+            subscribed: bool = "subscribed",
+        }
+    }
+}
+
 /// What [`SessionsPatch`] does to one property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]

@@ -52,6 +52,8 @@ fn every_typed_method_stands_in_the_method_table() {
     known::<AgentsFilesSet>();
     known::<SessionsList>();
     known::<SessionsPatch>();
+    known::<SessionsSubscribe>();
+    known::<SessionsMessagesSubscribe>();
     known::<ChatSend>();
     known::<ChatHistory>();
     known::<ChatAbort>();
