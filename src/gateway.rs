@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
-use windlass_actors::{EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription};
+use windlass_actors::{
+    Backlog, Declared, EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription, TooManyTopics, Topic,
+};
 use windlass_protocol::GatewayId;
 
 use crate::call::Call;
 use crate::request::{Request, TypedCall};
 use crate::runtime::Inner;
 
-/// Events that wait for a slow subscriber before some are dropped (and the subscriber is told). A chat run of 400
+/// Events that wait for a slow subscriber before the oldest are dropped (and the subscriber is told). A chat run of 400
 /// increments sends about 1,000 events; this takes a burst of one from a gateway while its subscriber writes to a disk.
 pub const EVENT_QUEUE: usize = 1024;
 
@@ -90,9 +92,49 @@ impl Gateway {
         self.events_bounded(filter, EVENT_QUEUE)
     }
 
-    /// The events that match, from now on, with `queue` of them waiting at most.
-    pub fn events_bounded(&self, filter: EventFilter, queue: usize) -> Subscription {
-        self.line.subscribe(filter, queue)
+    /// The events that match, from now on. `backlog` says how many wait for a slow subscriber, and what follows when more
+    /// would: a number is [`Backlog::items`], which drops the oldest.
+    ///
+    /// ```no_run
+    /// # fn example(gateway: &windlass::Gateway) {
+    /// use windlass::{Backlog, EventFilter, SlowPolicy};
+    ///
+    /// let dashboard = gateway.events(EventFilter::all().name("chat"));
+    /// let audit = gateway.events_bounded(EventFilter::all(), Backlog::items(1024).slow(SlowPolicy::Disconnect));
+    /// # let _ = (dashboard, audit);
+    /// # }
+    /// ```
+    pub fn events_bounded(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
+        self.line.subscribe(filter, backlog)
+    }
+
+    /// Keeps a topic subscribed at the gateway, over all reconnects, for as long as the answer is held.
+    ///
+    /// The topic is loaded now, at every connection to come, and whenever the gateway dropped events. Each time its state
+    /// comes as [`Marker::Resynced`](crate::Marker::Resynced) in its place between the events, so subscribe first, with
+    /// [`EventFilter::snapshots`], and declare then.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::TooManyTopics> {
+    /// use windlass::{EventFilter, LineEvent, Marker, Topic};
+    ///
+    /// let mut events = gateway.events(EventFilter::all().name("sessions.changed").snapshots());
+    /// let _sessions = gateway.declare(Topic::Sessions)?;
+    /// while let Some(item) = events.next().await {
+    ///     match item {
+    ///         LineEvent::Marker(Marker::Resynced { snapshot, .. }) => println!("begin again from {snapshot:?}"),
+    ///         LineEvent::Event(event) => println!("apply {}", event.payload.as_str()),
+    ///         LineEvent::Marker(marker) => println!("{marker:?}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When [`MAX_TOPICS`](crate::MAX_TOPICS) are kept already.
+    pub fn declare(&self, topic: Topic) -> Result<Declared, TooManyTopics> {
+        self.line.declare(topic)
     }
 
     /// The line's state, to look at and to watch.

@@ -15,8 +15,12 @@ pub use gateway::{EVENT_QUEUE, Gateway, NotUp};
 pub use request::TypedCall;
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
-pub use windlass_actors::line::{LineError, LineErrorKind, LineState, LineStatus};
-pub use windlass_actors::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
+pub use windlass_actors::line::{
+    Declared, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, ResyncCounters, TooManyTopics,
+};
+pub use windlass_actors::routing::{
+    Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
+};
 pub use windlass_actors::transport;
 pub use windlass_actors::{
     Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,

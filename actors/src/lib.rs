@@ -31,10 +31,15 @@ pub mod transport;
 
 pub use clock::{Clock, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
-pub use line::{Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, OutgoingCall};
+pub use line::{
+    Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall, ResyncCounters,
+    TooManyTopics,
+};
 pub use machine::{Machine, MachineConfig, MachineHandle};
 pub use registry::{Inspection, RegistryError};
-pub use routing::{Event, EventFilter, LineEvent, Marker, Subscription};
+pub use routing::{
+    Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
+};
 pub use spec::GatewaySpec;
 pub use supervision::IntensityPolicy;
 pub use tokens::{DeviceTokenStore, MemoryTokens, TokenStoreError};

@@ -1,11 +1,12 @@
 //! Events arrive in order, and whatever is lost is told by a marker.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::json;
 use windlass::protocol::connection::Gap;
 use windlass::protocol::{ChatEvent, ChatState, message_text};
-use windlass::{EventFilter, Generation, LineEvent, Marker};
+use windlass::{Backlog, EventFilter, Generation, LineEvent, Marker, Overflow, SlowPolicy, Subscription, WhenFull};
 use windlass_testkit::{ChatPlan, Generation as Protocol, RestartKind};
 
 use crate::bench::{Bench, chat, next, next_marker, play, sim};
@@ -155,6 +156,15 @@ async fn an_hour_on_a_gateway_with_one_counter_for_all_raises_no_false_alarm() {
     .await;
 }
 
+async fn expect_numbers(events: &mut Subscription, numbers: Range<u64>) {
+    for n in numbers {
+        let LineEvent::Event(event) = next(events).await else {
+            panic!("something was lost before {n}")
+        };
+        assert_eq!(event.payload.decode::<serde_json::Value>().unwrap()["n"], n);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stuck_subscriber_loses_its_own_events_only_and_learns_how_many() {
     play(async {
@@ -165,17 +175,69 @@ async fn a_stuck_subscriber_loses_its_own_events_only_and_learns_how_many() {
         for n in 0..100 {
             bench.sim.emit("custom", json!({ "n": n }));
         }
-        for n in 0..100 {
-            let LineEvent::Event(event) = next(&mut quick).await else {
-                panic!("the quick one lost something")
-            };
-            assert_eq!(event.payload.decode::<serde_json::Value>().unwrap()["n"], n);
-        }
-        for _ in 0..10 {
-            assert!(matches!(next(&mut stuck).await, LineEvent::Event(_)));
-        }
+        expect_numbers(&mut quick, 0..100).await;
         assert_eq!(next_marker(&mut stuck).await, Marker::Lagged(90));
+        expect_numbers(&mut stuck, 90..100).await;
         drop((stuck, quick));
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_may_rather_be_disconnected_or_wait_in_an_overflow() {
+    play(async {
+        let bench = Bench::up(Protocol::V4).await;
+        let filter = EventFilter::all().name("custom");
+        let policy = |slow| Backlog::items(10).slow(slow);
+        let mut leaves = bench
+            .gateway
+            .events_bounded(filter.clone(), policy(SlowPolicy::Disconnect));
+        let block = SlowPolicy::Block {
+            overflow: Overflow::default(),
+            then: WhenFull::Disconnect,
+        };
+        let mut waits = bench.gateway.events_bounded(filter.clone(), policy(block));
+        let mut quick = bench.gateway.events(filter);
+        for n in 0..1000 {
+            bench.sim.emit("custom", json!({ "n": n }));
+        }
+        expect_numbers(&mut quick, 0..1000).await;
+        assert_eq!(bench.gateway.inspect().await.unwrap().subscribers, 2);
+        expect_numbers(&mut leaves, 0..10).await;
+        assert_eq!(next_marker(&mut leaves).await, Marker::TooSlow);
+        assert!(leaves.next().await.is_none());
+        expect_numbers(&mut waits, 0..1000).await;
+        drop((leaves, waits, quick));
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_subscribers_cost_one_look_into_each_event_and_none_delays_another() {
+    play(async {
+        const EVENTS: u64 = 500;
+        let bench = Bench::up(Protocol::V4).await;
+        let filter = |n: u64| EventFilter::all().name("custom").session(format!("agent:a{n}:main"));
+        // Half of them never read.
+        let mut all: Vec<_> = (0..1000)
+            .map(|n| bench.gateway.events_bounded(filter(n / 2), 4))
+            .collect();
+        let mut quick = bench.gateway.events(EventFilter::all().name("custom"));
+        for n in 0..EVENTS {
+            let key = format!("agent:a{n}:main");
+            bench.sim.emit("custom", json!({ "n": n, "sessionKey": key }));
+        }
+        expect_numbers(&mut quick, 0..EVENTS).await;
+        for (n, events) in all.iter_mut().enumerate().filter(|(n, _)| n % 2 == 0) {
+            let own = n as u64 / 2;
+            expect_numbers(events, own..own + 1).await;
+        }
+        let counted = bench.gateway.inspect().await.unwrap();
+        assert_eq!((counted.parses, counted.subscribers), (EVENTS, 1001));
+        drop((all, quick));
+        assert_eq!(bench.gateway.inspect().await.unwrap().subscribers, 0);
         bench.finish().await;
     })
     .await;

@@ -15,6 +15,7 @@ mod refusals;
 mod secrets;
 mod shutdown;
 mod storm;
+mod subscriptions;
 mod supervision;
 mod threads;
 mod tls;

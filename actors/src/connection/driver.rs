@@ -22,7 +22,7 @@ use windlass_protocol::{CloseReason, EventFrame};
 use super::establish::{Established, broken, close_reason};
 use super::{Exit, Order};
 use crate::line::LineState;
-use crate::routing::{Event, Marker};
+use crate::routing::{Event, Incoming, Marker};
 use crate::supervision::LineContext;
 use crate::transport::{Pulse, Socket};
 
@@ -47,6 +47,8 @@ struct Driver {
     /// Something was written, or is to be written by the WebSocket itself (a pong).
     unflushed: bool,
     draining: Option<Instant>,
+    /// When to ask again for what is declared.
+    ask_again: Option<Instant>,
 }
 
 /// Drives a socket until it breaks, or until it is told to stop.
@@ -64,6 +66,7 @@ pub(super) async fn drive(line: Rc<LineContext>, established: Established, order
         timer_at,
         unflushed: false,
         draining: None,
+        ask_again: None,
     };
     let exit = poll_fn(|cx| driver.poll_turn(cx)).await;
     driver.finish(exit).await
@@ -88,9 +91,11 @@ impl Driver {
         if self.pulse.take() {
             self.session.watchdog.heard(now);
         }
+        self.ask_what_is_declared(now);
         self.write(cx, now)?;
         self.look_at_the_clock(cx)?;
-        Ok(turn)
+        let asked = self.draining.is_some() || !self.line.declarations.is_due();
+        Ok(if asked { turn } else { Turn::Again })
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
@@ -161,6 +166,22 @@ impl Driver {
         }
     }
 
+    /// Puts the questions about declared topics that are due among the calls. Nothing new is asked while draining.
+    fn ask_what_is_declared(&mut self, now: Instant) -> bool {
+        let declarations = &self.line.declarations;
+        let due = declarations.is_due() || self.ask_again.is_some_and(|at| at <= now);
+        if !due || self.draining.is_some() {
+            return false;
+        }
+        let (calls, again) = declarations.next(now, &mut self.line.memory.borrow_mut().rng);
+        self.ask_again = again;
+        let mut desk = self.line.desk.borrow_mut();
+        for call in calls {
+            desk.calls.admit(call, now);
+        }
+        true
+    }
+
     /// Writes all that waits, as far as the socket takes it, and flushes once.
     ///
     /// While a flush is under way nothing more is written: that bounds the WebSocket's buffer by one turn's frames.
@@ -227,6 +248,10 @@ impl Driver {
             {
                 self.line.desk.borrow_mut().calls.expire(now);
             }
+            if self.ask_what_is_declared(now) {
+                // To be written in a turn of its own.
+                cx.waker().wake_by_ref();
+            }
             if self.poll_timer(cx, now).is_pending() {
                 return Ok(());
             }
@@ -259,6 +284,7 @@ impl Driver {
             Some(self.session.watchdog.next_check()),
             self.line.desk.borrow().calls.next_deadline(),
             self.draining,
+            self.ask_again.filter(|_| self.draining.is_none()),
         ]
         .into_iter()
         .flatten()
@@ -314,8 +340,11 @@ fn publish(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: O
     if let Some(gap) = gap {
         tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "the gateway dropped events");
         line.router.mark(&Marker::Gap(gap));
+        line.declarations.gap();
     }
-    line.router.publish(&event.name, event.payload.as_str(), || Event {
+    let incoming = Incoming::new(&event.name, event.payload.as_str());
+    line.declarations.observe(&incoming);
+    line.router.hand_out(&incoming, || Event {
         name: event.name.as_ref().into(),
         payload: event.payload.to_owned_in(text),
         seq: event.seq,

@@ -107,7 +107,11 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
     // Nothing reads these two again, and they are most of a hello-ok.
     hello.snapshot.presence = None;
     hello.snapshot.health = None;
-    line.status.transition(LineState::Up { hello: Arc::new(hello) }, None);
+    let hello = Arc::new(hello);
+    let up = LineState::Up {
+        hello: Arc::clone(&hello),
+    };
+    line.status.transition(up, None);
     let gateway_restarted = match continuity {
         Some(Continuity::Same) => Some(false),
         Some(Continuity::Restarted) => Some(true),
@@ -117,6 +121,7 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
         generation,
         gateway_restarted,
     });
+    line.declarations.begin(generation, &hello);
     line.desk
         .borrow_mut()
         .calls

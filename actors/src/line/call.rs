@@ -1,10 +1,13 @@
 //! One call on its way from a caller to the wire.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 use windlass_protocol::connection::{AnswerMode, CallRequest, ReplySlot, Resend};
 use windlass_protocol::{CallError, MethodName, RawJson};
+
+use super::declared::{Ask, Declarations};
 
 /// A call as a line takes it: everything decided.
 #[derive(Debug, Clone)]
@@ -37,23 +40,28 @@ impl OutgoingCall {
     }
 }
 
-/// Where a caller waits for the end of its call.
+/// Who is told the end of a call.
 #[derive(Debug)]
-pub(crate) struct Reply(oneshot::Sender<Result<RawJson, CallError>>);
-
-impl Reply {
-    pub(crate) const fn new(sender: oneshot::Sender<Result<RawJson, CallError>>) -> Self {
-        Self(sender)
-    }
+pub(crate) enum Reply {
+    /// A caller, who waits for it.
+    Caller(oneshot::Sender<Result<RawJson, CallError>>),
+    /// The line's own declarations, which take it up at once: before the next frame is read.
+    Declared(Arc<Declarations>, Ask),
 }
 
 impl ReplySlot for Reply {
     fn is_abandoned(&self) -> bool {
-        self.0.is_closed()
+        match self {
+            Self::Caller(sender) => sender.is_closed(),
+            Self::Declared(..) => false,
+        }
     }
 
     fn reply(self, end: Result<RawJson, CallError>) {
-        // Nobody waits any more: the caller was cancelled in this very moment.
-        let _ = self.0.send(end);
+        match self {
+            // Nobody waits any more: the caller was cancelled in this very moment.
+            Self::Caller(sender) => drop(sender.send(end)),
+            Self::Declared(declarations, ask) => declarations.answered(&ask, end),
+        }
     }
 }

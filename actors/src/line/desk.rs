@@ -35,6 +35,8 @@ impl Desk {
             match self.inbox.poll_recv(cx) {
                 Poll::Ready(Some(LineMessage::Call(call, reply))) => self.calls.admit(call.into_request(reply), now),
                 Poll::Ready(Some(LineMessage::Cancelled)) => cancelled = true,
+                // It is enough that this woke the driver.
+                Poll::Ready(Some(LineMessage::Declared)) => {}
                 Poll::Ready(None) | Poll::Pending => break,
             }
         }

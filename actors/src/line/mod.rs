@@ -10,6 +10,7 @@
 //! ```
 
 mod call;
+mod declared;
 mod desk;
 mod memory;
 mod status;
@@ -23,13 +24,15 @@ use windlass_protocol::{CallError, GatewayId, NotSent, RawJson};
 
 pub use call::OutgoingCall;
 pub(crate) use call::Reply;
+pub(crate) use declared::Declarations;
+pub use declared::{Declared, MAX_TOPICS, ResyncCounters, TooManyTopics};
 pub(crate) use desk::{Desk, hold};
 pub(crate) use memory::Memory;
 pub(crate) use status::StatusCell;
 pub use status::{LineError, LineErrorKind, LineState, LineStatus};
 
 use crate::clock::Clock;
-use crate::routing::{EventFilter, Router, Subscription};
+use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
 
 /// What callers put into a line's inbox.
 pub(crate) enum LineMessage {
@@ -37,6 +40,8 @@ pub(crate) enum LineMessage {
     Call(Box<OutgoingCall>, Reply),
     /// A caller went away: its place can be freed.
     Cancelled,
+    /// What is declared changed: there may be something to ask.
+    Declared,
 }
 
 /// How many messages an inbox holds. It is emptied at each turn of the line, so this only has to take what arrives
@@ -50,6 +55,7 @@ pub struct Line {
     inbox: mpsc::Sender<LineMessage>,
     status: watch::Receiver<LineStatus>,
     router: Arc<Router>,
+    declarations: Arc<Declarations>,
 }
 
 /// The machine's half of a line.
@@ -57,6 +63,7 @@ pub struct LineEnds {
     pub(crate) inbox: mpsc::Receiver<LineMessage>,
     pub(crate) status: StatusCell,
     pub(crate) router: Arc<Router>,
+    pub(crate) declarations: Arc<Declarations>,
     pub(crate) limits: CallLimits,
 }
 
@@ -78,10 +85,12 @@ impl Line {
         let (sender, inbox) = mpsc::channel(INBOX);
         let (cell, status) = StatusCell::new(id.clone(), Arc::clone(&clock));
         let router = Arc::new(Router::default());
+        let declarations = Arc::new(Declarations::new(id.clone(), Arc::clone(&router)));
         let ends = LineEnds {
             inbox,
             status: cell,
             router: Arc::clone(&router),
+            declarations: Arc::clone(&declarations),
             limits,
         };
         (
@@ -91,6 +100,7 @@ impl Line {
                 inbox: sender,
                 status,
                 router,
+                declarations,
             },
             ends,
         )
@@ -111,10 +121,18 @@ impl Line {
         self.status.clone()
     }
 
-    /// Receives events from now on. `capacity` is how many wait for a slow subscriber before some are lost, which is
-    /// told by a marker.
-    pub fn subscribe(&self, filter: EventFilter, capacity: usize) -> Subscription {
-        self.router.subscribe(filter, capacity)
+    /// Receives events from now on. `backlog` says how many wait for a slow subscriber, and what follows when more would:
+    /// a number is [`Backlog::items`].
+    pub fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
+        self.router.subscribe(filter, backlog)
+    }
+
+    /// Keeps a topic subscribed, over all reconnects, for as long as the answer is held; loads it now.
+    ///
+    /// # Errors
+    /// When [`MAX_TOPICS`] are kept already.
+    pub fn declare(&self, topic: Topic) -> Result<Declared, TooManyTopics> {
+        self.declarations.declare(topic, &self.inbox)
     }
 
     /// Calls the gateway.
@@ -127,7 +145,7 @@ impl Line {
     pub async fn call(&self, call: OutgoingCall) -> Result<RawJson, CallError> {
         let (reply, mut end) = oneshot::channel();
         let deadline = call.deadline;
-        let message = LineMessage::Call(Box::new(call), Reply::new(reply));
+        let message = LineMessage::Call(Box::new(call), Reply::Caller(reply));
         match self.inbox.try_send(message) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(NotSent::Closed.into()),

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 use windlass_protocol::{Advice, GatewayId, Generation, HelloOk};
 
@@ -80,7 +82,8 @@ impl fmt::Display for LineState {
 }
 
 /// What kind of thing went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum LineErrorKind {
     /// The gateway could not be reached, or the connection to it broke.
@@ -148,6 +151,50 @@ impl LineStatus {
     }
 }
 
+/// `{gateway, state, sinceMs, generation, protocol, version, nextAttemptAtMs, attempt, failures, lastError}`: `state` is one
+/// word, times are ms since 1970, what is not known is `null`; `lastError` is `{atMs, kind, summary, nextStep}`. The shape is
+/// stable: members are added, none is renamed or taken away.
+impl Serialize for LineStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let attempt = match self.state {
+            LineState::Connecting { attempt } => Some(attempt),
+            _ => None,
+        };
+        let failures = match self.state {
+            LineState::Degraded { failures, .. } => Some(failures),
+            _ => None,
+        };
+        let mut object = serializer.serialize_struct("LineStatus", 10)?;
+        object.serialize_field("gateway", &self.id)?;
+        object.serialize_field("state", self.state.name())?;
+        object.serialize_field("sinceMs", &millis(self.since))?;
+        object.serialize_field("generation", &self.generation)?;
+        object.serialize_field("protocol", &self.protocol())?;
+        object.serialize_field("version", &self.server_version())?;
+        object.serialize_field("nextAttemptAtMs", &self.state.next_attempt_at().map(millis))?;
+        object.serialize_field("attempt", &attempt)?;
+        object.serialize_field("failures", &failures)?;
+        object.serialize_field("lastError", &self.last_error)?;
+        object.end()
+    }
+}
+
+impl Serialize for LineError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("LineError", 4)?;
+        object.serialize_field("atMs", &millis(self.at))?;
+        object.serialize_field("kind", &self.kind)?;
+        object.serialize_field("summary", &self.advice.summary)?;
+        object.serialize_field("nextStep", &self.advice.next_step)?;
+        object.end()
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The writing end of a status. All changes go through [`transition`](Self::transition).
 pub(crate) struct StatusCell {
     sender: watch::Sender<LineStatus>,
@@ -208,5 +255,39 @@ fn log(from: &LineState, status: &LineStatus) {
             tracing::warn!(gateway = %id, %from, to = %state, %generation, %why, %next, "line down");
         }
         _ => tracing::debug!(gateway = %id, %from, to = %state, %generation, "line changed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_status_has_its_documented_shape() {
+        let at = UNIX_EPOCH + Duration::from_secs(1);
+        let status = LineStatus {
+            id: GatewayId::new("gw").unwrap(),
+            state: LineState::Paused { until: at },
+            since: at,
+            generation: Generation::new(2),
+            hello: None,
+            last_error: Some(LineError {
+                at,
+                kind: LineErrorKind::WrongAddress,
+                advice: Advice::new("What.", "Do."),
+            }),
+        };
+        assert_eq!(
+            serde_json::to_value(&status).unwrap(),
+            json!({
+                "gateway": "gw", "state": "paused", "sinceMs": 1000, "generation": 2, "protocol": null, "version": null,
+                "nextAttemptAtMs": 1000, "attempt": null, "failures": null,
+                "lastError": {"atMs": 1000, "kind": "wrongAddress", "summary": "What.", "nextStep": "Do."},
+            })
+        );
     }
 }

@@ -7,7 +7,7 @@ use windlass_protocol::GatewayId;
 use windlass_protocol::connection::CallCounters;
 
 use crate::GatewaySpec;
-use crate::line::LineEnds;
+use crate::line::{LineEnds, ResyncCounters};
 
 /// Why the registry did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +75,12 @@ pub struct Inspection {
     pub waiting: usize,
     /// Event streams that are open.
     pub subscribers: usize,
+    /// Event payloads that were looked into to filter them: one look for each event at most, however many subscribers.
+    pub parses: u64,
+    /// Topics that are kept subscribed.
+    pub topics: usize,
+    /// How often those were loaded.
+    pub resyncs: ResyncCounters,
 }
 
 /// Stops a line; answered when it is closed.

@@ -59,6 +59,9 @@ impl Roster {
             in_flight: calls.in_flight(),
             waiting: calls.waiting(),
             subscribers: line.router.len(),
+            parses: line.router.parses(),
+            topics: line.declarations.len(),
+            resyncs: line.declarations.counters(),
         })
     }
 

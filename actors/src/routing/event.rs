@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 use windlass_protocol::connection::Gap;
 use windlass_protocol::{Generation, RawJson};
 
+use super::Topic;
+
 /// One event of a gateway, shared by all its subscribers.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -30,12 +32,17 @@ impl Event {
 }
 
 /// What happened to the stream itself, in its place between the events.
+///
+/// A stream is whole from a [`Reconnected`](Self::Reconnected) on until the next `Gap`, `Lagged`, `Disconnected` or
+/// `TooSlow`. What a topic was declared for is whole from its `Resynced` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Marker {
-    /// The gateway dropped events before this point (generation 4, whose numbering shows it): load the state again.
+    /// The gateway dropped events before this point (generation 4, whose numbering shows it). What is declared is loaded
+    /// again by itself: [`Resynced`](Self::Resynced) follows.
     Gap(Gap),
-    /// This subscriber was too slow: so many events and markers were dropped before this point.
+    /// This subscriber was too slow: so many events and markers were dropped at this point. Nothing is loaded again by
+    /// itself, since it is this subscriber's loss alone.
     Lagged(u64),
     /// The line is down from here on; what the gateway sends meanwhile is lost.
     Disconnected {
@@ -50,6 +57,45 @@ pub enum Marker {
         /// the gateway does not tell (only from 2026.8.2 on does it tell that it was not).
         gateway_restarted: Option<bool>,
     },
+    /// What was declared is subscribed, and this is its state. It stands exactly where the gateway's answer was read: what
+    /// comes before it is in the snapshot or older than it, what comes after it is to be applied to it.
+    Resynced {
+        /// The connection that it was loaded over.
+        generation: Generation,
+        /// What was declared. A [`Topic::Everything`] says that every session of the list is subscribed from here on.
+        what: Topic,
+        /// The answer of `sessions.list` or `chat.history`, to those who asked for it by
+        /// [`EventFilter::snapshots`](super::EventFilter::snapshots). Nothing for [`Topic::Everything`], whose state comes as
+        /// [`Topic::Sessions`], and nothing where the gateway has a subscription and refuses the state.
+        snapshot: Option<RawJson>,
+    },
+    /// The gateway does not let us have what was declared: it is not asked again before the next connection, unless it is
+    /// declared once more.
+    Unsynced {
+        /// The connection that it was asked for over.
+        generation: Generation,
+        /// What was declared.
+        what: Topic,
+        /// What the gateway answered, for people.
+        why: Box<str>,
+    },
+    /// This subscriber was too slow, and wanted to be disconnected then: the last item of its stream.
+    TooSlow,
+}
+
+impl Marker {
+    /// One lower-case word, as it stands in JSON.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Gap(_) => "gap",
+            Self::Lagged(_) => "lagged",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Reconnected { .. } => "reconnected",
+            Self::Resynced { .. } => "resynced",
+            Self::Unsynced { .. } => "unsynced",
+            Self::TooSlow => "tooSlow",
+        }
+    }
 }
 
 /// An event, or a word about the stream.
@@ -59,4 +105,20 @@ pub enum LineEvent {
     Event(Arc<Event>),
     /// A word about the stream.
     Marker(Marker),
+}
+
+impl LineEvent {
+    /// What it counts against a queue's bound, in bytes. The payload is shared by all queues that it waits in, and counted
+    /// in each.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Event(event) => size_of::<Event>() + event.name.len() + event.payload.as_str().len(),
+                Self::Marker(Marker::Resynced {
+                    snapshot: Some(snapshot),
+                    ..
+                }) => snapshot.as_str().len(),
+                Self::Marker(_) => 0,
+            }
+    }
 }

@@ -1,13 +1,20 @@
-//! Which events a subscriber wants.
+//! Which events a subscriber wants: as it says so, and as it is asked for each event.
+
+use std::collections::HashSet;
 
 use windlass_protocol::EventKeys;
 
+use super::Topic;
+
 /// A choice of events. Empty choices leave everything through; several choices must all hold.
+///
+/// Markers pass every filter, but for those about the messages of a session that the filter leaves out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     names: Vec<Box<str>>,
     sessions: Vec<Box<str>>,
     agents: Vec<Box<str>>,
+    snapshots: bool,
 }
 
 impl EventFilter {
@@ -34,17 +41,80 @@ impl EventFilter {
         self
     }
 
-    /// Whether the payload has to be looked into.
-    pub(crate) const fn needs_keys(&self) -> bool {
-        !(self.sessions.is_empty() && self.agents.is_empty())
+    /// With the snapshots of what is declared, in [`Marker::Resynced`](super::Marker::Resynced). Without this a
+    /// subscriber is told that there was one, at no cost.
+    pub const fn snapshots(mut self) -> Self {
+        self.snapshots = true;
+        self
+    }
+}
+
+/// A filter made ready for being asked often.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    names: Choice,
+    sessions: Choice,
+    agents: Choice,
+    pub(super) snapshots: bool,
+}
+
+impl Sieve {
+    pub(super) fn new(filter: EventFilter) -> Self {
+        Self {
+            names: Choice::new(filter.names),
+            sessions: Choice::new(filter.sessions),
+            agents: Choice::new(filter.agents),
+            snapshots: filter.snapshots,
+        }
     }
 
-    pub(crate) fn wants(&self, name: &str, keys: &EventKeys<'_>) -> bool {
-        let among = |choice: &[Box<str>], value: Option<&str>| {
-            choice.is_empty() || value.is_some_and(|value| choice.iter().any(|wanted| **wanted == *value))
-        };
-        among(&self.names, Some(name))
-            && among(&self.sessions, keys.session_key.as_deref())
-            && among(&self.agents, keys.agent_id.as_deref())
+    /// Whether the payload has to be looked into.
+    pub(super) const fn needs_keys(&self) -> bool {
+        !matches!((&self.sessions, &self.agents), (Choice::Any, Choice::Any))
+    }
+
+    /// Whether an event of this name may pass, whatever it carries.
+    pub(super) fn wants_name(&self, name: &str) -> bool {
+        self.names.has(Some(name))
+    }
+
+    pub(super) fn wants_keys(&self, keys: &EventKeys<'_>) -> bool {
+        self.sessions.has(keys.session_key.as_deref()) && self.agents.has(keys.agent_id.as_deref())
+    }
+
+    /// Whether a word about this topic concerns the subscriber.
+    pub(super) fn wants_topic(&self, topic: &Topic) -> bool {
+        topic.session().is_none_or(|session| self.sessions.has(Some(session)))
+    }
+}
+
+/// Names of which one has to fit.
+#[derive(Debug)]
+enum Choice {
+    Any,
+    /// So few that comparing beats hashing.
+    Few(Box<[Box<str>]>),
+    Many(HashSet<Box<str>>),
+}
+
+impl Choice {
+    /// Up to so many names are compared one by one.
+    const FEW: usize = 8;
+
+    fn new(names: Vec<Box<str>>) -> Self {
+        match names.len() {
+            0 => Self::Any,
+            1..=Self::FEW => Self::Few(names.into()),
+            _ => Self::Many(names.into_iter().collect()),
+        }
+    }
+
+    fn has(&self, value: Option<&str>) -> bool {
+        match (self, value) {
+            (Self::Any, _) => true,
+            (_, None) => false,
+            (Self::Few(names), Some(value)) => names.iter().any(|name| **name == *value),
+            (Self::Many(names), Some(value)) => names.contains(value),
+        }
     }
 }

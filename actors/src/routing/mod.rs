@@ -2,59 +2,109 @@
 
 mod event;
 mod filter;
+mod json;
+mod queue;
 mod subscription;
+mod topic;
 
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use event::{Event, LineEvent, Marker};
 pub use filter::EventFilter;
+pub use queue::{Backlog, Overflow, SlowPolicy, WhenFull};
 use subscription::Subscriber;
 pub use subscription::Subscription;
+pub use topic::Topic;
 use windlass_protocol::EventKeys;
 
 /// The subscribers of one line. Outlives its connections.
 ///
-/// Subscribers come from any thread, so they stand behind a lock; it is held for the few hundred nanoseconds of one
-/// fan-out and never across an await.
+/// Subscribers come from any thread, so they stand behind a lock; it is held for one fan-out (some ten nanoseconds for
+/// each subscriber) and never across an await. Each has a queue of its own, and the router never waits for one.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     subscribers: Mutex<Vec<Subscriber>>,
+    /// Payloads that were looked into.
+    parses: AtomicU64,
+}
+
+/// An event as it came in. Whoever wants its keys gets those that were read first.
+pub(crate) struct Incoming<'a> {
+    pub(crate) name: &'a str,
+    payload: &'a str,
+    keys: OnceCell<EventKeys<'a>>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(crate) const fn new(name: &'a str, payload: &'a str) -> Self {
+        Self {
+            name,
+            payload,
+            keys: OnceCell::new(),
+        }
+    }
 }
 
 impl Router {
-    pub(crate) fn subscribe(&self, filter: EventFilter, capacity: usize) -> Subscription {
-        let (subscriber, subscription) = subscription::channel(filter, capacity);
+    pub(crate) fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
+        let (subscriber, subscription) = subscription::channel(filter, backlog.into());
         self.lock().push(subscriber);
         subscription
     }
 
-    /// Hands out one event. `make` builds the shared form and is called only if somebody wants it; `keys` are read from
-    /// the payload only if some filter asks for them.
+    /// As [`hand_out`](Self::hand_out), for an event that nobody else looks at.
+    #[cfg(test)]
     pub(crate) fn publish(&self, name: &str, payload: &str, make: impl FnOnce() -> Event) {
+        self.hand_out(&Incoming::new(name, payload), make);
+    }
+
+    /// Hands out one event. `make` builds the shared form and is called only if somebody wants it.
+    pub(crate) fn hand_out(&self, incoming: &Incoming<'_>, make: impl FnOnce() -> Event) {
         let mut subscribers = self.lock();
-        if subscribers.is_empty() {
-            return;
-        }
-        let by_keys = subscribers.iter().any(|subscriber| subscriber.filter.needs_keys());
-        let keys = if by_keys {
-            EventKeys::parse(payload)
-        } else {
-            EventKeys::default()
-        };
         let (mut make, mut shared) = (Some(make), None);
-        subscribers.retain_mut(|subscriber| {
-            if !subscriber.filter.wants(name, &keys) {
+        subscribers.retain(|subscriber| {
+            let Subscriber { sieve, queue } = subscriber;
+            if !sieve.wants_name(incoming.name) || (sieve.needs_keys() && !sieve.wants_keys(self.keys(incoming))) {
                 return subscriber.is_open();
             }
             let event = shared.get_or_insert_with(|| Arc::new(make.take().expect("made once")()));
-            subscriber.deliver(LineEvent::Event(Arc::clone(event)))
+            queue.push(LineEvent::Event(Arc::clone(event)))
         });
     }
 
-    /// Tells every subscriber what happened to the line, whatever its filter.
+    /// The keys of an event, read from its payload when somebody asks for the first time.
+    pub(crate) fn keys<'a, 'e>(&self, incoming: &'e Incoming<'a>) -> &'e EventKeys<'a> {
+        incoming.keys.get_or_init(|| {
+            self.parses.fetch_add(1, Ordering::Relaxed);
+            EventKeys::parse(incoming.payload)
+        })
+    }
+
+    /// Tells every subscriber whom it concerns what happened to the line.
     pub(crate) fn mark(&self, marker: &Marker) {
-        self.lock()
-            .retain_mut(|subscriber| subscriber.deliver(LineEvent::Marker(marker.clone())));
+        let topic = match marker {
+            Marker::Resynced { what, .. } | Marker::Unsynced { what, .. } => Some(what),
+            _ => None,
+        };
+        // A snapshot may be large, and holding it holds the frame that it came in.
+        let bare = match marker {
+            Marker::Resynced { generation, what, .. } => Marker::Resynced {
+                generation: *generation,
+                what: what.clone(),
+                snapshot: None,
+            },
+            other => other.clone(),
+        };
+        self.lock().retain(|subscriber| {
+            let Subscriber { sieve, queue } = subscriber;
+            if !topic.is_none_or(|topic| sieve.wants_topic(topic)) {
+                return subscriber.is_open();
+            }
+            let marker = if sieve.snapshots { marker } else { &bare };
+            queue.push(LineEvent::Marker(marker.clone()))
+        });
     }
 
     /// Subscriptions that are open.
@@ -62,14 +112,28 @@ impl Router {
         self.lock().iter().filter(|subscriber| subscriber.is_open()).count()
     }
 
+    /// Payloads that were looked into since the line was made: one for each event at most, however many subscribers
+    /// filter by what it carries.
+    pub(crate) fn parses(&self) -> u64 {
+        self.parses.load(Ordering::Relaxed)
+    }
+
     /// Ends every subscription: the line is closed for good.
     pub(crate) fn close(&self) {
-        self.lock().clear();
+        for subscriber in self.lock().drain(..) {
+            subscriber.queue.close();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Subscriber>> {
         // A list of subscribers is whole after any panic: nothing is changed in two steps.
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -1,84 +1,47 @@
-//! The queue between the router and one subscriber: bounded, and honest about what it drops.
-//!
-//! When the queue is full, new items are dropped and counted. The count travels with the next item that fits, or is
-//! found by the subscriber when it has read everything, so that a loss is always told at its place.
+//! A subscriber's end of its queue.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use tokio::sync::mpsc;
 
-use super::{EventFilter, LineEvent, Marker};
-
-/// An item, and how many were dropped just before it.
-struct Queued {
-    dropped_before: u64,
-    item: LineEvent,
-}
+use super::queue::{Backlog, Queue};
+use super::{EventFilter, LineEvent, filter::Sieve};
 
 /// The router's end.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) filter: EventFilter,
-    queue: mpsc::Sender<Queued>,
-    dropped: Arc<AtomicU64>,
+    pub(super) sieve: Sieve,
+    pub(super) queue: Arc<Queue>,
+}
+
+impl Subscriber {
+    /// Whether the subscription is still held. One that was too slow is dropped by the router when it finds out.
+    pub(super) fn is_open(&self) -> bool {
+        Arc::strong_count(&self.queue) > 1
+    }
 }
 
 /// A subscriber's end: a stream of a line's events and markers, in order.
 ///
-/// Ends when the line is closed for good. Dropping it unsubscribes.
+/// Ends when the line is closed for good, or when the subscriber was too slow and wanted that. Dropping it unsubscribes.
 #[derive(Debug)]
 pub struct Subscription {
-    queue: mpsc::Receiver<Queued>,
-    dropped: Arc<AtomicU64>,
-    /// The item that a `Lagged` marker was put in front of.
-    after_lag: Option<LineEvent>,
+    queue: Arc<Queue>,
 }
 
-pub(super) fn channel(filter: EventFilter, capacity: usize) -> (Subscriber, Subscription) {
-    let (sender, receiver) = mpsc::channel(capacity.max(1));
-    let dropped = Arc::new(AtomicU64::new(0));
+pub(super) fn channel(filter: EventFilter, backlog: Backlog) -> (Subscriber, Subscription) {
+    let queue = Arc::new(Queue::new(backlog));
     let subscriber = Subscriber {
-        filter,
-        queue: sender,
-        dropped: Arc::clone(&dropped),
+        sieve: Sieve::new(filter),
+        queue: Arc::clone(&queue),
     };
-    (
-        subscriber,
-        Subscription {
-            queue: receiver,
-            dropped,
-            after_lag: None,
-        },
-    )
-}
-
-impl Subscriber {
-    /// Puts an item into the queue or counts it as dropped; `false` when nobody listens any more.
-    pub(super) fn deliver(&mut self, item: LineEvent) -> bool {
-        let permit = match self.queue.try_reserve() {
-            Ok(permit) => permit,
-            Err(mpsc::error::TrySendError::Full(())) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                return true;
-            }
-            Err(mpsc::error::TrySendError::Closed(())) => return false,
-        };
-        let dropped_before = self.dropped.swap(0, Ordering::Relaxed);
-        permit.send(Queued { dropped_before, item });
-        true
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        !self.queue.is_closed()
-    }
+    (subscriber, Subscription { queue })
 }
 
 impl Subscription {
-    /// The next event or marker; `None` when the line is closed for good.
+    /// The next event or marker; `None` when none comes any more.
     ///
     /// ## Cancel safety
     /// Nothing is lost when the future is dropped.
@@ -86,36 +49,27 @@ impl Subscription {
         std::future::poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<LineEvent>> {
-        if let Some(item) = self.after_lag.take() {
-            return Poll::Ready(Some(item));
+    fn poll_item(&self, cx: &mut Context<'_>) -> Poll<Option<LineEvent>> {
+        // A queue that never runs dry must not keep a thread from its other tasks.
+        let turn = ready!(tokio::task::coop::poll_proceed(cx));
+        let item = self.queue.poll_next(cx);
+        if item.is_ready() {
+            turn.made_progress();
         }
-        match self.queue.poll_recv(cx) {
-            Poll::Ready(Some(Queued {
-                dropped_before: 0,
-                item,
-            })) => Poll::Ready(Some(item)),
-            Poll::Ready(Some(Queued { dropped_before, item })) => {
-                self.after_lag = Some(item);
-                Poll::Ready(Some(lagged(dropped_before)))
-            }
-            // Everything is read: what was dropped since belongs here.
-            end => match self.dropped.swap(0, Ordering::Relaxed) {
-                0 => end.map(|_| None),
-                dropped => Poll::Ready(Some(lagged(dropped))),
-            },
-        }
+        item
     }
 }
 
-const fn lagged(dropped: u64) -> LineEvent {
-    LineEvent::Marker(Marker::Lagged(dropped))
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.queue.abandon();
+    }
 }
 
 impl Stream for Subscription {
     type Item = LineEvent;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_item(cx)
     }
 }

@@ -48,20 +48,23 @@ fn a_slow_subscriber_is_told_what_it_lost_at_the_place_where_it_was_lost() {
     for n in 1..=5 {
         publish(&router, "e", &n.to_string());
     }
-    assert_eq!(slow.next().now_or_never().flatten().map(|_| ()), Some(()));
     publish(&router, "e", "6");
-    assert_eq!(drain(&mut slow), ["2", "lagged 3", "6"]);
-    assert_eq!(drain(&mut quick), ["1", "2", "3", "4", "5", "6"]);
+    assert_eq!(drain(&mut slow), ["lagged 4", "5", "6"]);
+    for n in 7..=8 {
+        publish(&router, "e", &n.to_string());
+    }
+    assert_eq!(drain(&mut slow), ["7", "8"]);
+    assert_eq!(drain(&mut quick), ["1", "2", "3", "4", "5", "6", "7", "8"]);
 }
 
 #[test]
-fn a_loss_with_nothing_after_it_is_told_too() {
+fn what_waits_when_the_line_closes_is_still_read() {
     let router = Router::default();
     let mut slow = router.subscribe(EventFilter::all(), 1);
     publish(&router, "e", "1");
     publish(&router, "e", "2");
     router.close();
-    assert_eq!(drain(&mut slow), ["1", "lagged 1"]);
+    assert_eq!(drain(&mut slow), ["lagged 1", "2"]);
     assert!(matches!(slow.next().now_or_never(), Some(None)));
 }
 
@@ -101,4 +104,144 @@ fn an_event_is_made_once_for_all_and_not_at_all_for_nobody() {
     });
     assert_eq!(made, 1);
     drop(subscriptions);
+}
+
+fn event(name: &str, payload: &str) -> Event {
+    Event {
+        name: name.into(),
+        payload: RawJson::parse(payload).unwrap(),
+        seq: None,
+        generation: Generation::new(1),
+    }
+}
+
+#[test]
+fn a_thousand_filters_cost_one_look_into_each_payload() {
+    const EVENTS: u64 = 50;
+    let router = Router::default();
+    let mut subscriptions: Vec<_> = (0..1000)
+        .map(|n| {
+            let filter = match n % 3 {
+                0 => EventFilter::all().session(format!("agent:a{n}:main")),
+                1 => EventFilter::all().agent(format!("a{n}")).name("chat"),
+                _ => EventFilter::all().name(format!("other{n}")),
+            };
+            router.subscribe(filter, 64)
+        })
+        .collect();
+    for n in 0..EVENTS {
+        let payload = format!(r#"{{"sessionKey":"agent:a{}:main"}}"#, n % 3);
+        router.publish("chat", &payload, || event("chat", &payload));
+    }
+    assert_eq!(router.parses(), EVENTS);
+    let got: usize = subscriptions
+        .iter_mut()
+        .map(|subscription| drain(subscription).len())
+        .sum();
+    assert_eq!(got, 17 + 17, "two of three agents have a subscriber each");
+}
+
+#[test]
+fn nothing_is_looked_into_where_names_decide() {
+    let router = Router::default();
+    let _by_name = router.subscribe(EventFilter::all().name("tick"), 8);
+    let _by_session = router.subscribe(EventFilter::all().name("chat").session("s"), 8);
+    router.publish("tick", "{}", || event("tick", "{}"));
+    assert_eq!(router.parses(), 0);
+}
+
+#[test]
+fn many_names_are_found_as_few_are() {
+    let router = Router::default();
+    let filter = (0..100).fold(EventFilter::all(), |filter, n| filter.session(format!("s{n}")));
+    let mut subscription = router.subscribe(filter, 8);
+    for key in ["s0", "s99", "s100"] {
+        publish(&router, "chat", &format!(r#"{{"sessionKey":"{key}"}}"#));
+    }
+    assert_eq!(drain(&mut subscription).len(), 2);
+}
+
+#[test]
+fn one_that_wants_to_be_disconnected_reads_what_waits_and_then_the_end() {
+    let router = Router::default();
+    let mut slow = router.subscribe(EventFilter::all(), Backlog::items(2).slow(SlowPolicy::Disconnect));
+    let mut quick = router.subscribe(EventFilter::all(), 8);
+    for n in 1..=4 {
+        publish(&router, "e", &n.to_string());
+    }
+    assert_eq!(router.len(), 1, "it is forgotten at once");
+    assert_eq!(drain(&mut slow), ["1", "2", "TooSlow"]);
+    assert!(matches!(slow.next().now_or_never(), Some(None)));
+    assert_eq!(drain(&mut quick).len(), 4);
+}
+
+#[test]
+fn one_that_blocks_loses_nothing_until_its_overflow_is_full() {
+    let router = Router::default();
+    let overflow = Overflow {
+        items: 3,
+        bytes: 1 << 20,
+    };
+    let policy = |then| Backlog::items(2).slow(SlowPolicy::Block { overflow, then });
+    let mut lags = router.subscribe(EventFilter::all(), policy(WhenFull::DropOldest));
+    let mut leaves = router.subscribe(EventFilter::all(), policy(WhenFull::Disconnect));
+    for n in 1..=5 {
+        publish(&router, "e", &n.to_string());
+    }
+    assert_eq!(drain(&mut lags), ["1", "2", "3", "4", "5"]);
+    publish(&router, "e", "6");
+    assert_eq!(drain(&mut leaves), ["1", "2", "3", "4", "5", "TooSlow"]);
+    for n in 7..=12 {
+        publish(&router, "e", &n.to_string());
+    }
+    assert_eq!(drain(&mut lags), ["lagged 2", "8", "9", "10", "11", "12"]);
+}
+
+#[test]
+fn bytes_are_bounded_too_and_one_large_item_may_wait_alone() {
+    let router = Router::default();
+    let backlog = Backlog {
+        items: 100,
+        bytes: 2000,
+        slow: SlowPolicy::DropOldest,
+    };
+    let mut slow = router.subscribe(EventFilter::all(), backlog);
+    let large = format!("\"{}\"", "x".repeat(5000));
+    publish(&router, "e", "1");
+    publish(&router, "e", &large);
+    assert_eq!(drain(&mut slow), ["lagged 1", &large]);
+    publish(&router, "e", &large);
+    publish(&router, "e", "2");
+    assert_eq!(drain(&mut slow), ["lagged 1", "2"]);
+}
+
+#[test]
+fn a_snapshot_goes_to_those_who_asked_and_the_marker_to_all_it_concerns() {
+    let router = Router::default();
+    let mut asked = router.subscribe(EventFilter::all().snapshots(), 8);
+    let mut other = router.subscribe(EventFilter::all().session("agent:b:main").snapshots(), 8);
+    let mut plain = router.subscribe(EventFilter::all().name("nothing"), 8);
+    let snapshot = RawJson::parse("[]").unwrap();
+    router.mark(&Marker::Resynced {
+        generation: Generation::new(1),
+        what: Topic::messages("agent:a:main"),
+        snapshot: Some(snapshot.clone()),
+    });
+    let got = |subscription: &mut Subscription| match subscription.next().now_or_never().flatten() {
+        Some(LineEvent::Marker(Marker::Resynced { snapshot, .. })) => Some(snapshot),
+        _ => None,
+    };
+    assert_eq!(got(&mut asked), Some(Some(snapshot)));
+    assert_eq!(got(&mut plain), Some(None));
+    assert_eq!(got(&mut other), None);
+}
+
+#[tokio::test]
+async fn a_reader_that_waits_is_woken_by_an_event_and_by_the_end() {
+    let router = Router::default();
+    let mut subscription = router.subscribe(EventFilter::all(), 8);
+    let (first, ()) = tokio::join!(subscription.next(), async { publish(&router, "e", "1") });
+    assert!(matches!(first, Some(LineEvent::Event(_))));
+    let (end, ()) = tokio::join!(subscription.next(), async { router.close() });
+    assert!(end.is_none());
 }

@@ -11,7 +11,7 @@ use windlass_protocol::connection::Calls;
 
 use crate::GatewaySpec;
 use crate::clock::Clock;
-use crate::line::{Desk, LineEnds, Memory, StatusCell};
+use crate::line::{Declarations, Desk, LineEnds, Memory, StatusCell};
 use crate::routing::Router;
 use crate::tokens::DeviceTokenStore;
 use crate::transport::Connector;
@@ -38,6 +38,7 @@ pub(crate) struct LineContext {
     pub(crate) machine: Rc<MachineContext>,
     pub(crate) desk: Rc<RefCell<Desk>>,
     pub(crate) router: Arc<Router>,
+    pub(crate) declarations: Arc<Declarations>,
     pub(crate) status: StatusCell,
     pub(crate) memory: RefCell<Memory>,
     spec: RefCell<Rc<GatewaySpec>>,
@@ -51,6 +52,7 @@ impl LineContext {
             machine,
             desk: Rc::new(RefCell::new(Desk::new(ends.inbox, Calls::new(ends.limits)))),
             router: ends.router,
+            declarations: ends.declarations,
             status: ends.status,
             memory: RefCell::new(Memory::new(&spec, tokens, seed)),
             spec: RefCell::new(Rc::new(spec)),

@@ -117,6 +117,8 @@ impl Supervisor {
     fn after_end(&self, exit: &Exit) -> bool {
         let line = &self.line;
         let was_up = line.memory.borrow().is_up();
+        // First, so that what its calls end with is not taken for the gateway's answer.
+        line.declarations.end();
         line.desk.borrow_mut().calls.lost();
         line.memory.borrow_mut().ended(exit, line.machine.clock.now());
         was_up

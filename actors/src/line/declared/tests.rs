@@ -1,0 +1,348 @@
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::json;
+use windlass_protocol::{GatewayError, MethodName, OutcomeUnknown, Rejected, TimedOut, UnknownReason};
+
+use super::*;
+use crate::routing::Marker;
+use asking::Step;
+use std::time::Duration;
+
+const GENERATION: Generation = Generation::new(1);
+const LISTING: Step = Step::Subscribe { listing: true };
+const BARE: Step = Step::Subscribe { listing: false };
+
+struct Bench {
+    table: Table,
+    rng: StdRng,
+    now: Instant,
+    markers: Vec<String>,
+}
+
+fn hello(version: &str, methods: &[&str]) -> HelloOk {
+    serde_json::from_value(json!({
+        "type": "hello-ok", "protocol": 4, "server": {"version": version, "connId": "c"},
+        "features": {"methods": methods}, "snapshot": {}, "policy": {},
+    }))
+    .unwrap()
+}
+
+fn rejected(error: serde_json::Value) -> CallError {
+    let error: GatewayError = serde_json::from_value(error).unwrap();
+    CallError::Rejected(Box::new(Rejected {
+        method: MethodName::new("m").unwrap(),
+        error,
+    }))
+}
+
+fn not_known() -> CallError {
+    rejected(json!({"code": "INVALID_REQUEST", "message": "unknown method: m"}))
+}
+
+fn busy() -> CallError {
+    rejected(json!({"code": "UNAVAILABLE", "message": "", "retryable": true, "retryAfterMs": 2000}))
+}
+
+fn list(keys: &[&str]) -> RawJson {
+    let rows: Vec<_> = keys.iter().map(|key| json!({"key": key})).collect();
+    RawJson::from_value(&json!({"sessions": rows, "hasMore": false})).unwrap()
+}
+
+fn ok() -> RawJson {
+    RawJson::parse(r#"{"subscribed":true}"#).unwrap()
+}
+
+impl Bench {
+    /// A release that knows all the methods, and can't take the sessions back (as 2026.8 and later).
+    fn up() -> Self {
+        let mut bench = Self {
+            table: Table::default(),
+            rng: StdRng::seed_from_u64(1),
+            #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
+            now: Instant::now(),
+            markers: Vec::new(),
+        };
+        bench.begin(
+            1,
+            &[
+                "sessions.subscribe",
+                "sessions.messages.subscribe",
+                "sessions.messages.unsubscribe",
+            ],
+        );
+        bench
+    }
+
+    fn begin(&mut self, generation: u64, methods: &[&str]) {
+        self.table.begin(Generation::new(generation), &hello("v", methods));
+    }
+
+    fn asks(&mut self) -> Vec<Ask> {
+        let (asks, outcome) = self.table.next(self.now, &mut self.rng);
+        self.note(outcome);
+        asks
+    }
+
+    /// The one question that is due.
+    fn ask(&mut self) -> Ask {
+        let mut asks = self.asks();
+        assert_eq!(asks.len(), 1, "{asks:?}");
+        asks.remove(0)
+    }
+
+    fn answer(&mut self, ask: &Ask, end: Result<RawJson, CallError>) {
+        let outcome = self.table.answered(ask, end);
+        self.note(outcome);
+    }
+
+    /// Asks, expects this step, and answers.
+    fn step(&mut self, step: Step, end: Result<RawJson, CallError>) {
+        let ask = self.ask();
+        assert_eq!(ask.step, step);
+        self.answer(&ask, end);
+    }
+
+    fn note(&mut self, outcome: Outcome) {
+        for marker in outcome.markers {
+            self.markers.push(match marker {
+                Marker::Resynced { what, snapshot, .. } => format!("{what} {}", snapshot.is_some()),
+                Marker::Unsynced { what, .. } => format!("{what} refused"),
+                other => panic!("{other:?}"),
+            });
+        }
+    }
+
+    fn idle(&mut self) {
+        let asks = self.asks();
+        assert!(asks.is_empty(), "{asks:?}");
+        assert_eq!(self.table.next_at(), None);
+    }
+}
+
+#[test]
+fn the_state_comes_with_the_subscription_where_the_release_gives_it() {
+    let mut bench = Bench::up();
+    bench.table.declare(&Topic::Sessions).unwrap();
+    let answer = RawJson::parse(r#"{"subscribed":true,"list":{"sessions":[]}}"#).unwrap();
+    bench.step(LISTING, Ok(answer));
+    assert_eq!(bench.markers, ["sessions true"]);
+    bench.idle();
+}
+
+#[test]
+fn a_release_that_refuses_parameters_is_asked_in_two_steps_and_not_tried_again() {
+    let mut bench = Bench::up();
+    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.step(LISTING, Err(not_known()));
+    bench.step(BARE, Ok(ok()));
+    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.table.gap();
+    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.begin(2, &["sessions.subscribe"]);
+    let ask = bench.ask();
+    assert_eq!((ask.step, ask.generation), (BARE, Generation::new(2)));
+    assert_eq!(bench.markers, ["sessions true", "sessions true"]);
+}
+
+#[test]
+fn a_release_without_subscriptions_gives_its_state_only() {
+    let mut bench = Bench::up();
+    bench.begin(1, &[]);
+    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.declare(&Topic::messages("k")).unwrap();
+    let asks = bench.asks();
+    assert_eq!(asks.iter().map(|ask| ask.step).collect::<Vec<_>>(), [LISTING, BARE]);
+    bench.answer(&asks[0], Err(not_known()));
+    // What generation 3 says to those without admin.
+    let no_admin = rejected(json!({"code": "INVALID_REQUEST", "message": "missing scope: operator.admin"}));
+    bench.answer(&asks[1], Err(no_admin));
+    let asks = bench.asks();
+    assert_eq!(
+        asks.iter().map(|ask| ask.step).collect::<Vec<_>>(),
+        [BARE, Step::Snapshot]
+    );
+    bench.answer(&asks[0], Err(not_known()));
+    bench.answer(&asks[1], Ok(list(&[])));
+    bench.step(Step::Snapshot, Ok(list(&[])));
+    assert_eq!(bench.markers, ["messages of k true", "sessions true"]);
+    bench.idle();
+}
+
+#[test]
+fn an_advertised_subscription_that_is_refused_is_told_and_left_alone() {
+    let mut bench = Bench::up();
+    bench.table.declare(&Topic::Sessions).unwrap();
+    let scope = rejected(json!({"code": "FORBIDDEN", "message": "missing scope: operator.read",
+        "details": {"code": "MISSING_SCOPE", "missingScope": "operator.read"}}));
+    bench.step(LISTING, Err(scope));
+    bench.table.gap();
+    bench.idle();
+    assert_eq!(bench.markers, ["sessions refused"]);
+    assert_eq!(bench.table.counters().refused, 1);
+    bench.table.again(&Topic::Sessions);
+    assert_eq!(bench.ask().step, LISTING);
+}
+
+#[test]
+fn gaps_while_it_is_loaded_cost_one_more_load() {
+    let mut bench = Bench::up();
+    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.step(LISTING, Ok(ok()));
+    let snapshot = bench.ask();
+    for _ in 0..10 {
+        bench.table.gap();
+        assert!(bench.asks().is_empty());
+    }
+    bench.answer(&snapshot, Ok(list(&[])));
+    bench.step(LISTING, Ok(ok()));
+    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.idle();
+    assert_eq!(bench.markers.len(), 2);
+}
+
+#[test]
+fn a_failure_is_tried_again_after_a_growing_rest() {
+    let mut bench = Bench::up();
+    bench.table.declare(&Topic::Sessions).unwrap();
+    let mut rests = Vec::new();
+    for _ in 0..9 {
+        bench.step(LISTING, Err(busy()));
+        assert!(bench.asks().is_empty());
+        let at = bench.table.next_at().unwrap();
+        rests.push(at - bench.now);
+        bench.now = at;
+    }
+    assert!(rests[0] == Duration::from_secs(2), "as the gateway asked: {rests:?}");
+    assert!(
+        rests[8] >= Duration::from_secs(15) && rests[8] <= Duration::from_secs(30),
+        "{rests:?}"
+    );
+    let late = TimedOut {
+        method: MethodName::new("m").unwrap(),
+        after: Duration::from_secs(30),
+    };
+    bench.step(LISTING, Err(late.into()));
+    assert!(bench.asks().is_empty());
+    bench.now += Duration::from_secs(30);
+    bench.step(LISTING, Ok(RawJson::parse(r#"{"list":{}}"#).unwrap()));
+    bench.idle();
+    assert_eq!((bench.table.counters().failed, bench.table.counters().done), (10, 1));
+}
+
+#[test]
+fn the_last_holder_takes_a_subscription_back_where_that_can_be() {
+    let mut bench = Bench::up();
+    let topic = Topic::messages("k");
+    bench.table.declare(&topic).unwrap();
+    bench.table.declare(&topic).unwrap();
+    bench.step(BARE, Ok(ok()));
+    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.table.release(&topic);
+    bench.idle();
+    bench.table.release(&topic);
+    let leave = bench.ask();
+    assert_eq!(leave.step, Step::Unsubscribe);
+    // Declared again before the answer is in: only then is it subscribed again, for answers may cross.
+    bench.table.declare(&topic).unwrap();
+    assert!(bench.asks().is_empty());
+    bench.answer(&leave, Ok(ok()));
+    bench.step(BARE, Ok(ok()));
+    bench.table.release(&topic);
+    bench.step(Step::Unsubscribe, Ok(ok()));
+    bench.idle();
+    assert_eq!(bench.table.len(), 0);
+    // The sessions can't be taken back here: the line just forgets them.
+    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.step(LISTING, Ok(ok()));
+    bench.table.release(&Topic::Sessions);
+    bench.idle();
+    assert_eq!(bench.table.len(), 0);
+}
+
+#[test]
+fn everything_follows_the_list_and_tells_when_all_of_it_is_subscribed() {
+    let mut bench = Bench::up();
+    bench.table.declare(&Topic::Everything).unwrap();
+    bench.step(LISTING, Ok(ok()));
+    bench.step(Step::Snapshot, Ok(list(&["a", "b"])));
+    let asks = bench.asks();
+    assert_eq!(asks.iter().map(|ask| ask.step).collect::<Vec<_>>(), [BARE, BARE]);
+    bench.answer(&asks[0], Ok(ok()));
+    assert_eq!(bench.markers, ["sessions true"]);
+    bench.answer(&asks[1], Ok(ok()));
+    assert_eq!(bench.markers, ["sessions true", "everything false"]);
+    bench.table.saw("a");
+    bench.idle();
+    bench.table.saw("c");
+    bench.step(BARE, Ok(ok()));
+    assert_eq!(bench.markers.len(), 3);
+    // `a` is gone from the next list, and is taken back.
+    bench.table.again(&Topic::Sessions);
+    bench.step(LISTING, Ok(ok()));
+    bench.step(Step::Snapshot, Ok(list(&["b", "c"])));
+    bench.step(Step::Unsubscribe, Ok(ok()));
+    assert_eq!(bench.table.len(), 3);
+    bench.table.release(&Topic::Everything);
+    assert_eq!(bench.asks().len(), 2);
+    assert_eq!(bench.table.len(), 0);
+}
+
+#[test]
+fn everything_is_settled_at_once_where_there_are_no_subscriptions() {
+    let mut bench = Bench::up();
+    bench.begin(1, &[]);
+    bench.table.declare(&Topic::Everything).unwrap();
+    bench.step(LISTING, Err(not_known()));
+    bench.step(BARE, Err(not_known()));
+    bench.step(Step::Snapshot, Ok(list(&["a", "b"])));
+    let asks = bench.asks();
+    for ask in &asks {
+        bench.answer(ask, Err(not_known()));
+    }
+    bench.idle();
+    assert_eq!(
+        (asks.len(), bench.markers.join(", ")),
+        (2, "sessions true, everything false".into())
+    );
+}
+
+#[test]
+fn an_answer_of_an_earlier_connection_means_nothing() {
+    let mut bench = Bench::up();
+    bench.table.declare(&Topic::Sessions).unwrap();
+    let old = bench.ask();
+    bench.table.end();
+    bench.begin(2, &[]);
+    let lost = OutcomeUnknown {
+        method: MethodName::new("m").unwrap(),
+        generation: GENERATION,
+        why: UnknownReason::LineLost,
+    };
+    bench.answer(&old, Err(lost.into()));
+    assert_eq!(bench.ask().generation, Generation::new(2));
+    assert_eq!((bench.markers.len(), bench.table.counters().failed), (0, 0));
+}
+
+#[test]
+fn a_line_keeps_so_many_topics_and_asks_a_few_at_a_time() {
+    let mut bench = Bench::up();
+    for n in 0..MAX_TOPICS {
+        bench.table.declare(&Topic::messages(n.to_string())).unwrap();
+    }
+    assert_eq!(bench.table.declare(&Topic::messages("one more")), Err(TooManyTopics));
+    bench.table.declare(&Topic::messages("0")).unwrap();
+    let mut asked = 0;
+    loop {
+        let asks = bench.asks();
+        if asks.is_empty() {
+            break;
+        }
+        assert!(asks.len() <= 8);
+        for ask in asks {
+            asked += 1;
+            bench.answer(&ask, Ok(ok()));
+        }
+    }
+    assert_eq!(asked, 2 * MAX_TOPICS);
+    bench.idle();
+}

@@ -1,0 +1,178 @@
+//! Events and markers as JSON, for logs, command lines and journals.
+//!
+//! The shapes are stable: members are added, none is renamed or taken away.
+//!
+//! ```text
+//! {"type":"event","event":"chat","seq":7,"generation":1,"payload":{…}}            seq: null where the event has none
+//! {"type":"marker","marker":"gap","detail":{"expected":4,"received":6}}
+//! {"type":"marker","marker":"lagged","detail":{"dropped":3}}
+//! {"type":"marker","marker":"disconnected","detail":{"generation":1}}
+//! {"type":"marker","marker":"reconnected","detail":{"generation":2,"gatewayRestarted":true}}      or false, or null
+//! {"type":"marker","marker":"resynced","detail":{"generation":2,"what":"sessions","session":null,"snapshot":{…}}}
+//! {"type":"marker","marker":"unsynced","detail":{"generation":2,"what":"messages","session":"agent:main:main","why":"…"}}
+//! {"type":"marker","marker":"tooSlow","detail":{}}
+//! ```
+
+use serde::ser::{SerializeMap as _, SerializeStruct as _};
+use serde::{Serialize, Serializer};
+
+use super::{Event, LineEvent, Marker};
+
+impl Serialize for LineEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Event(event) => event.serialize(serializer),
+            Self::Marker(marker) => marker.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Event", 5)?;
+        object.serialize_field("type", "event")?;
+        object.serialize_field("event", &self.name)?;
+        object.serialize_field("seq", &self.seq)?;
+        object.serialize_field("generation", &self.generation)?;
+        object.serialize_field("payload", &self.payload)?;
+        object.end()
+    }
+}
+
+impl Serialize for Marker {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Marker", 3)?;
+        object.serialize_field("type", "marker")?;
+        object.serialize_field("marker", self.name())?;
+        object.serialize_field("detail", &Detail(self))?;
+        object.end()
+    }
+}
+
+struct Detail<'a>(&'a Marker);
+
+impl Serialize for Detail<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.0 {
+            Marker::Gap(gap) => {
+                map.serialize_entry("expected", &gap.expected)?;
+                map.serialize_entry("received", &gap.received)?;
+            }
+            Marker::Lagged(dropped) => map.serialize_entry("dropped", dropped)?,
+            Marker::Disconnected { generation } => map.serialize_entry("generation", generation)?,
+            Marker::Reconnected {
+                generation,
+                gateway_restarted,
+            } => {
+                map.serialize_entry("generation", generation)?;
+                map.serialize_entry("gatewayRestarted", gateway_restarted)?;
+            }
+            Marker::Resynced {
+                generation,
+                what,
+                snapshot,
+            } => {
+                map.serialize_entry("generation", generation)?;
+                map.serialize_entry("what", what.name())?;
+                map.serialize_entry("session", &what.session())?;
+                map.serialize_entry("snapshot", snapshot)?;
+            }
+            Marker::Unsynced { generation, what, why } => {
+                map.serialize_entry("generation", generation)?;
+                map.serialize_entry("what", what.name())?;
+                map.serialize_entry("session", &what.session())?;
+                map.serialize_entry("why", why)?;
+            }
+            Marker::TooSlow => {}
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use windlass_protocol::connection::Gap;
+    use windlass_protocol::{Generation, RawJson};
+
+    use super::*;
+    use crate::routing::Topic;
+
+    fn shape(item: &LineEvent) -> Value {
+        serde_json::to_value(item).unwrap()
+    }
+
+    fn marker(marker: Marker) -> Value {
+        let mut value = shape(&LineEvent::Marker(marker));
+        assert_eq!(value["type"], "marker");
+        value.as_object_mut().unwrap().remove("type");
+        value
+    }
+
+    #[test]
+    fn an_event_keeps_its_payload_as_it_came() {
+        let event = Event {
+            name: "chat".into(),
+            payload: RawJson::parse(r#"{"a":[1]}"#).unwrap(),
+            seq: None,
+            generation: Generation::new(3),
+        };
+        assert_eq!(
+            shape(&LineEvent::Event(Arc::new(event))),
+            json!({"type": "event", "event": "chat", "seq": null, "generation": 3, "payload": {"a": [1]}})
+        );
+    }
+
+    #[test]
+    fn every_marker_has_its_documented_shape() {
+        let generation = Generation::new(2);
+        let gap = Gap {
+            expected: 4,
+            received: 6,
+        };
+        assert_eq!(
+            marker(Marker::Gap(gap)),
+            json!({"marker": "gap", "detail": {"expected": 4, "received": 6}})
+        );
+        assert_eq!(
+            marker(Marker::Lagged(3)),
+            json!({"marker": "lagged", "detail": {"dropped": 3}})
+        );
+        assert_eq!(
+            marker(Marker::Disconnected { generation }),
+            json!({"marker": "disconnected", "detail": {"generation": 2}})
+        );
+        let up = Marker::Reconnected {
+            generation,
+            gateway_restarted: None,
+        };
+        assert_eq!(
+            marker(up),
+            json!({"marker": "reconnected", "detail": {"generation": 2, "gatewayRestarted": null}})
+        );
+        let resynced = Marker::Resynced {
+            generation,
+            what: Topic::Sessions,
+            snapshot: Some(RawJson::parse(r#"{"sessions":[]}"#).unwrap()),
+        };
+        assert_eq!(
+            marker(resynced),
+            json!({"marker": "resynced", "detail":
+                {"generation": 2, "what": "sessions", "session": null, "snapshot": {"sessions": []}}})
+        );
+        let unsynced = Marker::Unsynced {
+            generation,
+            what: Topic::messages("agent:a:main"),
+            why: "no".into(),
+        };
+        assert_eq!(
+            marker(unsynced),
+            json!({"marker": "unsynced", "detail":
+                {"generation": 2, "what": "messages", "session": "agent:a:main", "why": "no"}})
+        );
+        assert_eq!(marker(Marker::TooSlow), json!({"marker": "tooSlow", "detail": {}}));
+    }
+}
