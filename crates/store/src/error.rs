@@ -82,6 +82,12 @@ pub enum StoreError {
         /// That run.
         run: RunId,
     },
+    /// The send has ended: it is neither tried nor ended again.
+    #[error("the send {key} has ended: it is not tried again")]
+    SendEnded {
+        /// Its key.
+        key: String,
+    },
     /// There is a record with this id already.
     #[error("there is a {what} {id} already")]
     Exists {
@@ -121,6 +127,9 @@ pub enum StoreError {
     /// The store has been closed.
     #[error("the store is closed: open it again")]
     Closed,
+    /// The journal, which is opened when it is first needed, can't be opened. The records are not touched by that.
+    #[error("the journal can't be opened")]
+    Journal(#[source] Box<OpenError>),
     /// Anything else that the database says.
     #[error("the database failed")]
     Backend(#[source] BackendError),

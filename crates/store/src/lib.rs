@@ -1,12 +1,14 @@
-//! Records of organizations, gateways, boards, agents and their runs, behind traits; memory and SQLite.
+//! Records of gateways, boards, agents, their runs and sends, and a journal of events, behind traits; memory and SQLite.
 //!
 //! * [`Store`] is all a caller needs to know; it is one trait a noun: [`Organizations`], [`Gateways`], [`Boards`], [`Agents`],
-//!   [`Runs`], [`Activities`]. [`MemoryStore`] and [`SqliteStore`] pass the same contract tests.
+//!   [`Runs`], [`Activities`], [`Sends`], [`Journal`]. [`MemoryStore`] and [`SqliteStore`] pass the same contract tests.
 //! * What does not exist is `Ok(None)` or `Ok(false)`, never an error. A reference to what does not exist is
 //!   [`StoreError::Unknown`].
 //! * Each call is one transaction: it happens whole or not at all, and when it has returned it outlives a kill and a power cut.
 //! * An agent has one writer at a time: its [`revision`](Agent::revision) is the fence ([`StoreError::Conflict`]), and
 //!   [`amend`] is the loop that reads again.
+//! * The [`Journal`] is a log of what gateways sent: appended in batches, read by cursor, pruned by age and size. In SQLite it is a
+//!   file of its own, so that neither its size nor its damage is the records'.
 //! * Of a gateway's token only a reference is kept ([`SecretSource`]), of an agent's token only a salted hash ([`TokenHash`]):
 //!   a copy of the database gives no access to anything, and there is no key to look after.
 //! * Times and randomness are arguments.
@@ -31,12 +33,13 @@ pub use id::{AgentUid, BoardId, GatewayUid, InvalidId, OrganizationId, RunId};
 pub use memory::MemoryStore;
 pub use ownership::Ownership;
 pub use record::{
-    Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Board, BoardFilter, BoardRules, CheckIn,
-    Creator, Gateway, InvalidName, NewActivity, OFFLINE_AFTER, Organization, Owner, Run, RunKind, RunState, Step,
-    StepName, StepState, TOUCH_INTERVAL,
+    Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board, BoardFilter,
+    BoardRules, ChatSend, CheckIn, Consumer, Creator, Cursor, Ended, Entry, EntryKind, EntryType, Extent, Gateway,
+    InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER, Organization, Owner, Page, Pruned,
+    Retention, Run, RunKind, RunState, SendEnd, SendFilter, SendState, Step, StepName, StepState, TOUCH_INTERVAL,
 };
 pub use secret_source::{InvalidSecretSource, SecretError, SecretSource};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use time::Timestamp;
 pub use token::{AgentToken, InvalidTokenHash, TokenHash};
-pub use traits::{Activities, Agents, Boards, Gateways, Organizations, Runs, Store};
+pub use traits::{Activities, Agents, Boards, Gateways, Journal, Organizations, Runs, Sends, Store};

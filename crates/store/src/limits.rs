@@ -31,6 +31,24 @@ pub const KEY_CHARS: usize = 200;
 pub const MAX_AGENTS: u32 = 10_000;
 /// Most records that one list gives; more are an error ([`StoreError::TooMany`]), never a silent end.
 pub const LIST_LIMIT: usize = 10_000;
+/// Largest body of a journal's entry, in bytes: the largest message that is taken from a gateway.
+pub const JOURNAL_BODY_BYTES: usize = 50 * 1024 * 1024;
+/// Most entries that are appended to the journal at once: one transaction, some tens of milliseconds.
+pub const JOURNAL_BATCH: usize = 1_000;
+/// Most bytes of bodies that are appended at once: a largest one and many small ones.
+pub const JOURNAL_BATCH_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes after which a page of the journal ends, unless its first entry is larger: what a reader holds in memory.
+pub const JOURNAL_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Most entries that one read of the journal looks at, whatever the filter takes of them: some tens of milliseconds.
+pub const JOURNAL_SCAN: usize = 10_000;
+/// Most names in a journal's filter: more than gateways have events.
+pub const FILTER_NAMES: usize = 100;
+/// Longest text of a chat message that is kept until it is sent, in bytes. Gateways take messages of 512 KiB to 25 MiB.
+pub const SEND_TEXT_BYTES: usize = 1024 * 1024;
+/// Bytes of texts and options after which a list of sends ends, unless its first one is larger: what a reader holds in memory.
+pub const SENDS_PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// How many attempts of a send are kept, the latest ones: a send has a few, and its last ones say where it may have arrived.
+pub const ATTEMPTS_KEPT: u32 = 32;
 /// Most records that one page (runs, activities, due agents) gives, whatever is asked for.
 pub const PAGE_LIMIT: usize = 1_000;
 
@@ -53,6 +71,14 @@ pub(crate) fn chars(field: &'static str, text: &str, limit: usize) -> Result<(),
     Ok(())
 }
 
+/// A text within `limit` bytes.
+pub(crate) fn bytes(field: &'static str, text: &str, limit: usize) -> Result<(), StoreError> {
+    if text.len() > limit {
+        return Err(StoreError::invalid(field, format!("is longer than {limit} bytes")));
+    }
+    Ok(())
+}
+
 /// A text that may be absent, within `limit` characters.
 pub(crate) fn optional(field: &'static str, text: Option<&String>, limit: usize) -> Result<(), StoreError> {
     text.map_or(Ok(()), |text| chars(field, text, limit))
@@ -61,11 +87,8 @@ pub(crate) fn optional(field: &'static str, text: Option<&String>, limit: usize)
 /// A template that may be absent.
 pub(crate) fn template(field: &'static str, text: Option<&String>) -> Result<(), StoreError> {
     match text {
-        Some(text) if text.len() > TEMPLATE_BYTES => Err(StoreError::invalid(
-            field,
-            format!("is longer than {TEMPLATE_BYTES} bytes"),
-        )),
-        _ => Ok(()),
+        Some(text) => bytes(field, text, TEMPLATE_BYTES),
+        None => Ok(()),
     }
 }
 

@@ -4,8 +4,10 @@ mod activities;
 mod agents;
 mod boards;
 mod gateways;
+mod journal;
 mod organizations;
 mod runs;
+mod sends;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,11 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use self::journal::Entries;
 use crate::error::{OwnError, StoreError};
 use crate::id::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
 use crate::limits::LIST_LIMIT;
 use crate::ownership::Ownership;
-use crate::record::{Activity, Agent, Board, Gateway, Organization, Run, Step};
+use crate::record::{Activity, Agent, Attempt, Board, ChatSend, Gateway, Organization, Run, Step};
 use crate::traits::Store;
 
 /// A store in memory, gone with its last clone. Clones share what is in it.
@@ -41,6 +44,12 @@ struct Tables {
     steps: BTreeMap<RunId, Vec<Step>>,
     activities: BTreeMap<i64, Activity>,
     last_activity: i64,
+    // By position, by key, and each key's attempts.
+    sends: BTreeMap<i64, ChatSend>,
+    send_keys: BTreeMap<String, i64>,
+    attempts: BTreeMap<String, Vec<Attempt>>,
+    last_send: i64,
+    journal: Entries,
 }
 
 impl MemoryStore {

@@ -3,18 +3,30 @@
 mod activity;
 mod agent;
 mod board;
+mod cursor;
 mod gateway;
+mod journal;
 mod organization;
+mod reach;
+mod retention;
 mod run;
+mod send;
 
 use std::fmt;
 
 pub use activity::{Activity, ActivityFilter, NewActivity};
 pub use agent::{Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, OFFLINE_AFTER, TOUCH_INTERVAL};
 pub use board::{Board, BoardFilter, BoardRules};
+pub use cursor::Cursor;
 pub use gateway::Gateway;
+pub(crate) use journal::check_batch;
+pub use journal::{Appended, Consumer, Entry, EntryKind, EntryType, Extent, JournalFilter, Lost, NewEntry, Page};
 pub use organization::{Organization, Owner};
+pub(crate) use reach::{Reach, Window, fitting};
+pub(crate) use retention::Aged;
+pub use retention::{Pruned, Retention};
 pub use run::{Run, RunKind, RunState, Step, StepName, StepState};
+pub use send::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, SendState};
 
 /// A text that is none of the names of an enum.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

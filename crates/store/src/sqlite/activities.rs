@@ -39,11 +39,7 @@ impl Record for Activity {
 
 /// The number after the last one ever used, also of what was pruned since.
 async fn record(connection: &mut SqliteConnection, activity: &NewActivity) -> Result<Activity, StoreError> {
-    let last: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'activities'")
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(|error| failure::of_call(&error))?;
-    let stored = activity.numbered(last.unwrap_or(0) + 1);
+    let stored = activity.numbered(rows::last_number(connection, "activities").await? + 1);
     rows::put(connection, &stored).await?;
     Ok(stored)
 }

@@ -47,7 +47,11 @@ impl Connections {
         &self.path
     }
 
-    fn check_open(&self) -> Result<(), StoreError> {
+    pub(super) fn options(&self) -> &SqliteOptions {
+        &self.options
+    }
+
+    pub(super) fn check_open(&self) -> Result<(), StoreError> {
         if self.is_closed.load(Ordering::Acquire) {
             Err(StoreError::Closed)
         } else {
@@ -57,15 +61,28 @@ impl Connections {
 
     /// A transaction that writes. It has the database's write lock from its beginning, so that what it reads is still so when it
     /// writes, whoever else has the file open.
-    pub(super) async fn write(&self) -> Result<Write<'_>, StoreError> {
-        let mut slot = self.writer.lock().await;
+    pub(super) async fn write(&self) -> Result<Transaction<'_>, StoreError> {
+        self.begin(self.writer.lock().await, false).await
+    }
+
+    /// A transaction that only reads: all that it reads is of one moment.
+    pub(super) async fn snapshot(&self) -> Result<Transaction<'_>, StoreError> {
+        self.begin(self.free_reader().await, true).await
+    }
+
+    async fn begin<'a>(
+        &'a self,
+        mut slot: MutexGuard<'a, Option<SqliteConnection>>,
+        only_reads: bool,
+    ) -> Result<Transaction<'a>, StoreError> {
         self.check_open()?;
         let mut connection = match slot.take() {
             Some(connection) => connection,
-            None => self.connect(false).await?,
+            None => self.connect(only_reads).await?,
         };
-        match connection.execute("BEGIN IMMEDIATE").await {
-            Ok(_) => Ok(Write { slot, connection }),
+        let begin = if only_reads { "BEGIN" } else { "BEGIN IMMEDIATE" };
+        match connection.execute(begin).await {
+            Ok(_) => Ok(Transaction { slot, connection }),
             Err(error) => {
                 // Nothing was begun, unless the file itself fails; then the next call tries with a new connection.
                 let error = failure::of_call(&error);
@@ -79,19 +96,20 @@ impl Connections {
 
     /// A connection to ask one question.
     pub(super) async fn read(&self) -> Result<Read<'_>, StoreError> {
-        let mut slot = match self.readers.iter().find_map(|reader| reader.try_lock().ok()) {
-            Some(slot) => slot,
-            None => {
-                self.readers[self.next_reader.fetch_add(1, Ordering::Relaxed) % READERS]
-                    .lock()
-                    .await
-            }
-        };
+        let mut slot = self.free_reader().await;
         self.check_open()?;
         if slot.is_none() {
             *slot = Some(self.connect(true).await?);
         }
         Ok(Read { slot })
+    }
+
+    async fn free_reader(&self) -> MutexGuard<'_, Option<SqliteConnection>> {
+        if let Some(slot) = self.readers.iter().find_map(|reader| reader.try_lock().ok()) {
+            return slot;
+        }
+        let next = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        self.readers[next % READERS].lock().await
     }
 
     async fn connect(&self, only_reads: bool) -> Result<SqliteConnection, StoreError> {
@@ -114,13 +132,13 @@ impl Connections {
     }
 }
 
-/// A transaction. Dropped before [`Write::finish`] (its caller was cancelled), its connection goes with it, and SQLite undoes it.
-pub(super) struct Write<'a> {
+/// A transaction. Dropped before [`Transaction::finish`] (its caller was cancelled), its connection goes with it, and SQLite undoes it.
+pub(super) struct Transaction<'a> {
     slot: MutexGuard<'a, Option<SqliteConnection>>,
     connection: SqliteConnection,
 }
 
-impl Write<'_> {
+impl Transaction<'_> {
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }

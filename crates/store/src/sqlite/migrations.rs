@@ -5,41 +5,62 @@ use std::borrow::Cow;
 use sqlx::SqliteConnection;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
-/// All migrations, oldest first. One that was released is never edited: a database remembers what it has been through, and is
-/// refused when that was something else.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "records", include_str!("../../migrations/0001_records.sql")),
-    (
-        2,
-        "token rotation",
-        include_str!("../../migrations/0002_token_rotation.sql"),
-    ),
-    (3, "lookups", include_str!("../../migrations/0003_lookups.sql")),
-];
+/// A kind of database, by the steps that led to its schema.
+#[derive(Debug)]
+pub(super) struct Schema {
+    /// What the first migration writes into the file's header, so that no other file is taken for one of these.
+    pub(super) application_id: i64,
+    /// All migrations, oldest first. One that was released is never edited: a database remembers what it has been through, and is
+    /// refused when that was something else.
+    migrations: &'static [(i64, &'static str, &'static str)],
+}
 
-/// What the first migration writes into the file's header: "WIND".
-pub(super) const APPLICATION_ID: i64 = 0x5749_4e44;
+/// The records: "WIND".
+pub(super) const RECORDS: Schema = Schema {
+    application_id: 0x5749_4e44,
+    migrations: &[
+        (1, "records", include_str!("../../migrations/0001_records.sql")),
+        (
+            2,
+            "token rotation",
+            include_str!("../../migrations/0002_token_rotation.sql"),
+        ),
+        (3, "lookups", include_str!("../../migrations/0003_lookups.sql")),
+        (4, "sends", include_str!("../../migrations/0004_sends.sql")),
+    ],
+};
 
-/// The newest migration that this version knows.
-pub(super) const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+/// The journal: "WINJ".
+pub(super) const JOURNAL: Schema = Schema {
+    application_id: 0x5749_4e4a,
+    migrations: &[(1, "entries", include_str!("../../migrations/journal/0001_entries.sql"))],
+};
 
-/// The migrations up to and with `last`.
-pub(super) fn migrator(last: i64) -> Migrator {
-    let known = MIGRATIONS
-        .iter()
-        .filter(|(version, ..)| *version <= last)
-        .map(|(version, name, sql)| {
-            Migration::new(
-                *version,
-                Cow::Borrowed(*name),
-                MigrationType::Simple,
-                Cow::Borrowed(*sql),
-                false,
-            )
-        });
-    Migrator {
-        migrations: Cow::Owned(known.collect()),
-        ..Migrator::DEFAULT
+impl Schema {
+    /// The newest migration that this version knows.
+    pub(super) const fn known(&self) -> i64 {
+        self.migrations[self.migrations.len() - 1].0
+    }
+
+    /// The migrations up to and with `last`.
+    pub(super) fn migrator(&self, last: i64) -> Migrator {
+        let known = self
+            .migrations
+            .iter()
+            .filter(|(version, ..)| *version <= last)
+            .map(|(version, name, sql)| {
+                Migration::new(
+                    *version,
+                    Cow::Borrowed(*name),
+                    MigrationType::Simple,
+                    Cow::Borrowed(*sql),
+                    false,
+                )
+            });
+        Migrator {
+            migrations: Cow::Owned(known.collect()),
+            ..Migrator::DEFAULT
+        }
     }
 }
 
@@ -48,11 +69,11 @@ pub(super) fn migrator(last: i64) -> Migrator {
 ///
 /// Foreign keys can't be switched off inside a transaction: a migration that rebuilds a table that others refer to has to defer
 /// them (`PRAGMA defer_foreign_keys`).
-pub(super) async fn migrate(connection: &mut SqliteConnection, last: i64) -> Result<(), MigrateError> {
+pub(super) async fn migrate(connection: &mut SqliteConnection, schema: &Schema, last: i64) -> Result<(), MigrateError> {
     use sqlx::Connection as _;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     // Not `run`, whose future can't be shown to be `Send`.
-    migrator(last).run_direct(&mut *transaction).await?;
+    schema.migrator(last).run_direct(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(())
 }

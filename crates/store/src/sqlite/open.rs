@@ -8,6 +8,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
+use super::migrations::Schema;
 use super::{failure, migrations};
 use crate::error::OpenError;
 
@@ -25,6 +26,8 @@ pub struct SqliteOptions {
     /// The most that the database may grow to, in bytes; beyond it writes end as [`Full`](crate::StoreError::Full). Counted in
     /// pages of 4 KiB, without the log that is written first. No limit unless said otherwise.
     pub max_bytes: Option<u64>,
+    /// The same for the journal, which is a file of its own.
+    pub journal_max_bytes: Option<u64>,
     /// Whether the whole file is checked when it is opened. It is, unless said otherwise: two seconds for a gigabyte.
     pub check: bool,
 }
@@ -34,7 +37,18 @@ impl Default for SqliteOptions {
         Self {
             busy_timeout: Duration::from_secs(5),
             max_bytes: None,
+            journal_max_bytes: None,
             check: true,
+        }
+    }
+}
+
+impl SqliteOptions {
+    /// How the journal's file is opened.
+    pub(super) fn for_journal(&self) -> Self {
+        Self {
+            max_bytes: self.journal_max_bytes,
+            ..self.clone()
         }
     }
 }
@@ -76,10 +90,14 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// The first connection: looks before it touches, then migrates.
-pub(super) async fn prepare(path: &Path, options: &SqliteOptions) -> Result<SqliteConnection, OpenError> {
+pub(super) async fn prepare(
+    path: &Path,
+    options: &SqliteOptions,
+    schema: &Schema,
+) -> Result<SqliteConnection, OpenError> {
     let failed = |error: sqlx::Error| failure::of_open(&error, path);
     let mut connection = connect_options(path, options).connect().await.map_err(failed)?;
-    match look_and_migrate(&mut connection, path, options).await {
+    match look_and_migrate(&mut connection, path, options, schema).await {
         Ok(()) => Ok(connection),
         Err(error) => {
             // The reason is known; how the connection ends changes nothing about it.
@@ -93,14 +111,15 @@ async fn look_and_migrate(
     connection: &mut SqliteConnection,
     path: &Path,
     options: &SqliteOptions,
+    schema: &Schema,
 ) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| failure::of_open(&error, path);
-    let found = version(connection, path).await?;
-    if found > migrations::KNOWN {
+    let found = version(connection, path, schema).await?;
+    if found > schema.known() {
         return Err(OpenError::TooNew {
             path: path.to_owned(),
             found,
-            known: migrations::KNOWN,
+            known: schema.known(),
         });
     }
     if options.check {
@@ -112,13 +131,13 @@ async fn look_and_migrate(
         .execute(&mut *connection)
         .await
         .map_err(failed)?;
-    migrations::migrate(connection, migrations::KNOWN)
+    migrations::migrate(connection, schema, schema.known())
         .await
         .map_err(|error| failure::of_migration(&error, path))
 }
 
 /// The newest migration that the database has been through; 0 for an empty one.
-async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, OpenError> {
+async fn version(connection: &mut SqliteConnection, path: &Path, schema: &Schema) -> Result<i64, OpenError> {
     let failed = |error: sqlx::Error| failure::of_open(&error, path);
     // Tables first: another process may be migrating a new file, which gets both at once.
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
@@ -132,7 +151,7 @@ async fn version(connection: &mut SqliteConnection, path: &Path) -> Result<i64, 
     if tables == 0 && application == 0 {
         return Ok(0);
     }
-    if application != migrations::APPLICATION_ID {
+    if application != schema.application_id {
         return Err(OpenError::OtherProgram { path: path.to_owned() });
     }
     let newest = format!("SELECT coalesce(max(version), 0) FROM {BOOK}");

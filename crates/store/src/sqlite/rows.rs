@@ -23,7 +23,7 @@ pub(super) trait Record: Sized {
     /// All columns that are written, the key first, in the order in which [`Record::bind`] binds them.
     const COLUMNS: &'static [&'static str];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError>;
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError>;
     fn read(row: &Fields<'_>) -> Result<Self, StoreError>;
 }
 
@@ -80,6 +80,14 @@ impl Which {
     pub(super) fn text(mut self, condition: &str, value: impl Display) -> Self {
         self.arguments.push(Argument::Text(value.to_string()));
         self.conditions.push(format!("{condition} ?{}", self.arguments.len()));
+        self
+    }
+
+    /// `condition` has `{}` where the value belongs.
+    pub(super) fn with(mut self, condition: &str, value: impl Display) -> Self {
+        self.arguments.push(Argument::Text(value.to_string()));
+        self.conditions
+            .push(condition.replace("{}", &format!("?{}", self.arguments.len())));
         self
     }
 
@@ -211,6 +219,36 @@ pub(super) async fn count(
     Fields { row: &row, table }.number("found")
 }
 
+/// The last number that a table with counted keys has ever used, also of what was deleted since.
+pub(super) async fn last_number(connection: &mut SqliteConnection, table: &'static str) -> Result<i64, StoreError> {
+    let last: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = ?1")
+        .bind(table)
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| failure::of_call(&error))?;
+    Ok(last.unwrap_or(0))
+}
+
+/// What the rows of a table with a `size` count, by their keys.
+pub(super) async fn sizes(
+    connection: &mut SqliteConnection,
+    table: &'static str,
+    key: &str,
+    which: Which,
+) -> Result<Vec<(i64, u64)>, StoreError> {
+    let sql = which.sql(&format!("SELECT {key}, size FROM {table}"));
+    let rows = which
+        .bind(sqlx::query(&sql))
+        .fetch_all(connection)
+        .await
+        .map_err(|error| failure::of_call(&error))?;
+    let read = |row| {
+        let row = Fields { row, table };
+        Ok((row.get(key)?, row.number("size")?))
+    };
+    rows.iter().map(read).collect()
+}
+
 /// A row that is read. What can't be read is named by table and column, never by its value.
 pub(super) struct Fields<'r> {
     row: &'r SqliteRow,
@@ -218,7 +256,11 @@ pub(super) struct Fields<'r> {
 }
 
 impl<'r> Fields<'r> {
-    fn damaged(&self, column: &str) -> StoreError {
+    pub(super) fn new(row: &'r SqliteRow, table: &'static str) -> Self {
+        Self { row, table }
+    }
+
+    pub(super) fn damaged(&self, column: &str) -> StoreError {
         StoreError::Damaged {
             what: format!("{}.{column}", self.table),
         }
@@ -240,6 +282,13 @@ impl<'r> Fields<'r> {
 
     pub(super) fn number<T: TryFrom<i64>>(&self, column: &str) -> Result<T, StoreError> {
         T::try_from(self.get::<i64>(column)?).map_err(|_| self.damaged(column))
+    }
+
+    pub(super) fn optional_number<T: TryFrom<i64>>(&self, column: &str) -> Result<Option<T>, StoreError> {
+        let number: Option<i64> = self.get(column)?;
+        number
+            .map(|number| T::try_from(number).map_err(|_| self.damaged(column)))
+            .transpose()
     }
 
     pub(super) fn at(&self, column: &str) -> Result<Timestamp, StoreError> {

@@ -5,11 +5,14 @@
 mod activities;
 mod agents;
 mod check_in;
+mod journal;
 mod limits;
 mod records;
 mod resolving;
+mod retention;
 mod runs;
 mod secrets;
+mod sends;
 mod world;
 
 use std::sync::Arc;
@@ -107,9 +110,38 @@ contract! {
         activities_are_filtered_by_agent_and_board
         a_number_is_never_used_again
         many_recorders_lose_nothing;
+    journal:
+        an_empty_journal_reaches_nowhere
+        entries_read_back_as_they_were_appended
+        a_journal_is_read_on_from_a_cursor_to_its_end
+        batches_of_every_length_are_whole_and_in_order
+        a_batch_that_is_not_acceptable_is_refused_whole
+        a_filter_takes_what_it_names_and_all_markers
+        a_read_looks_at_so_many_entries_and_no_more
+        a_page_holds_so_many_bytes_and_at_least_one_entry;
+    retention:
+        a_reader_is_told_of_a_hole
+        a_cursor_is_never_used_again
+        a_journal_is_pruned_by_age_in_steps
+        a_journal_is_pruned_by_size_and_the_count_is_exact
+        a_clock_that_was_wrong_neither_keeps_all_nor_loses_what_is_young
+        an_acknowledged_cursor_never_goes_back
+        of_many_that_acknowledge_the_furthest_stays
+        many_appenders_readers_and_a_pruner_lose_nothing;
+    sends:
+        a_send_reads_back_as_it_was_begun
+        a_key_is_begun_once
+        of_many_that_begin_one_key_one_does
+        attempts_are_counted_and_the_latest_kept
+        a_send_ends_once
+        pending_sends_come_in_the_order_of_their_beginning
+        a_list_of_sends_holds_so_many_bytes
+        old_sends_are_pruned_and_pending_ones_stay
+        a_send_that_makes_no_sense_is_refused;
     resolving:
         a_board_is_resolved_to_its_gateway
         each_reason_why_there_is_no_gateway_is_told;
     secrets:
-        no_record_and_no_error_shows_a_hash_or_a_secret;
+        no_record_and_no_error_shows_a_hash_or_a_secret
+        neither_entries_nor_sends_show_what_they_carry;
 }

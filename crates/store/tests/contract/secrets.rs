@@ -1,8 +1,12 @@
 //! Nothing that is shown shows a secret.
 
-use windlass_store::{AgentStatus, AgentToken, CheckIn, Creator, Run, RunKind, StoreError, TokenHash};
+use windlass_protocol::{RawJson, SessionKey};
+use windlass_store::{
+    AgentStatus, AgentToken, CheckIn, Creator, EntryKind, JournalFilter, NewEntry, NewSend, Run, RunKind, SendFilter,
+    StoreError, TokenHash,
+};
 
-use crate::world::{Shared, agent_id, at, furnish, run_id, worker};
+use crate::world::{Shared, agent_id, at, furnish, gateway_id, run_id, worker};
 
 pub(crate) async fn no_record_and_no_error_shows_a_hash_or_a_secret(store: &Shared) {
     furnish(store).await;
@@ -56,4 +60,44 @@ pub(crate) async fn no_record_and_no_error_shows_a_hash_or_a_secret(store: &Shar
         shown.contains("TokenHash(***)") && shown.contains("AgentToken(***)"),
         "there was something to hide"
     );
+}
+
+pub(crate) async fn neither_entries_nor_sends_show_what_they_carry(store: &Shared) {
+    let entry = NewEntry {
+        gateway: gateway_id(1),
+        generation: 1,
+        kind: EntryKind::event("chat"),
+        seq: Some(1),
+        session_key: None,
+        body: RawJson::parse("{\"token\":\"hunter2\"}").unwrap(),
+        at: at(1),
+    };
+    let send = NewSend {
+        key: "key-1".into(),
+        gateway_id: gateway_id(1),
+        session_key: SessionKey::parse("agent:main:main").unwrap(),
+        text: "my password is hunter2".into(),
+        deliver: None,
+        options: serde_json::json!({"note": "hunter2"}),
+        created_at: at(1),
+        deadline: None,
+    };
+    store.append(std::slice::from_ref(&entry)).await.unwrap();
+    let begun = store.begin_send(&send).await.unwrap();
+    let page = store.read_journal(None, &JournalFilter::default(), 1).await.unwrap();
+    let pending = store.pending_sends(&SendFilter::default(), None, 1).await.unwrap();
+    let error = store.begin_send(&send).await.unwrap_err();
+    let shown = format!("{entry:?} {send:#?} {begun:?} {page:#?} {pending:?} {error} {error:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("RawJson(19 bytes)") && shown.contains("22 bytes"),
+        "{shown}"
+    );
+    // Whoever writes them out on purpose gets all of it.
+    let written = serde_json::to_value(&page.entries[0]).unwrap();
+    assert_eq!(
+        (&written["kind"], &written["name"], &written["body"]["token"]),
+        (&"event".into(), &"chat".into(), &"hunter2".into())
+    );
+    assert_eq!(serde_json::to_value(&begun).unwrap()["text"], "my password is hunter2");
 }

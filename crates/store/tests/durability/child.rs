@@ -6,8 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use windlass_store::{Agents as _, Run, RunId, RunKind, Runs as _, SqliteStore, Step, StepName, StepState, Store as _};
+use windlass_store::{
+    Agents as _, Journal as _, Retention, Run, RunId, RunKind, Runs as _, SendEnd, Sends as _, SqliteStore, Step,
+    StepName, StepState, Store as _,
+};
 
+use crate::journal;
+use crate::sends;
 use crate::world::{at, the_agent};
 
 const MARK: &str = "acknowledged ";
@@ -160,6 +165,48 @@ async fn works_until_it_is_killed() {
     let store = SqliteStore::open(database()).await.unwrap();
     for number in operations_done(&store).await.. {
         operate(&store, number).await;
+        acknowledge(number);
+    }
+}
+
+/// Appends batches of all lengths, acknowledges and prunes until it is killed, and says before it begins and after each batch how
+/// far it is.
+#[tokio::test]
+#[ignore = "the other process of a test"]
+async fn appends_until_it_is_killed() {
+    let store = SqliteStore::open(database()).await.unwrap();
+    acknowledge(0);
+    let keep = Retention {
+        max_age: None,
+        max_bytes: Some(20_000),
+    };
+    for number in 1.. {
+        let entries = journal::batch(number, 1 + number * 37 % 50, 100);
+        let last = store.append(&entries).await.unwrap().last;
+        store.acknowledge("test", last, at(0)).await.unwrap();
+        acknowledge(u64::try_from(last.number()).unwrap());
+        store.prune_journal(&keep, at(0), 100).await.unwrap();
+    }
+}
+
+/// Begins, tries and ends sends until it is killed, and says after each of it that it is done.
+#[tokio::test]
+#[ignore = "the other process of a test"]
+async fn sends_until_it_is_killed() {
+    let store = SqliteStore::open(database()).await.unwrap();
+    for number in sends::operations_done(&store).await.. {
+        let send = sends::send(number / sends::OPERATIONS);
+        match number % sends::OPERATIONS {
+            0 => store.begin_send(&send).await.map(drop).unwrap(),
+            1 => {
+                let facts = serde_json::json!({ "bootId": "b" });
+                store.note_attempt(&send.key, at(0), &facts).await.map(drop).unwrap();
+            }
+            _ => {
+                let end = SendEnd::Done { run_id: "run".into() };
+                store.end_send(&send.key, &end, at(0)).await.map(drop).unwrap();
+            }
+        }
         acknowledge(number);
     }
 }

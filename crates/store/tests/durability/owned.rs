@@ -1,8 +1,9 @@
 //! One process at a time runs a store's agents.
 
-use windlass_store::{OwnError, SqliteStore, Store as _};
+use windlass_store::{Journal as _, OwnError, SqliteStore, Store as _};
 
 use crate::child::OtherProcess;
+use crate::journal::batch;
 use crate::world::{folder, furnished};
 
 #[tokio::test]
@@ -69,6 +70,7 @@ async fn a_link_to_the_file_meets_the_same_lock_and_only_the_owner_reads_the_fil
     assert!(matches!(linked.own().await, Err(OwnError::Owned { .. })));
     drop(ownership);
 
+    store.append(&batch(1, 1, 1)).await.unwrap();
     let mut seen = 0;
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let (path, mode) = entry
@@ -79,5 +81,8 @@ async fn a_link_to_the_file_meets_the_same_lock_and_only_the_owner_reads_the_fil
             seen += 1;
         }
     }
-    assert_eq!(seen, 4, "the database, its log, the log's index, the lock");
+    assert_eq!(
+        seen, 7,
+        "the database, its log, the log's index, the lock; the journal, its log, that one's index"
+    );
 }

@@ -1,0 +1,62 @@
+//! Places in the journal.
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// A place in the journal: an entry, and what comes after it.
+///
+/// Cursors are counted up by one and never used again, whatever is pruned. A new journal begins to count at the microseconds of
+/// its first entry's time, so that one that is made where another was lost, unless the clock went back, goes on above it: who
+/// comes with a cursor of the lost one is told of the hole. (A journal restored from a backup uses numbers again.) Below 2^53, so
+/// that JSON readers of all kinds read it right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(i64);
+
+impl Cursor {
+    /// A cursor by its number.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// The one that is `count` further on.
+    pub(crate) fn advanced(self, count: usize) -> Self {
+        Self(self.0.saturating_add(i64::try_from(count).unwrap_or(i64::MAX)))
+    }
+
+    /// How many there are from `earlier`, which is not counted, to this.
+    pub(crate) fn since(self, earlier: Self) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
+    /// What counts as the last one used by a journal that has none yet.
+    pub(crate) fn before_first(at: Timestamp) -> Self {
+        // 2^52: leaves as many numbers again; some year after 2100.
+        const LATEST: i64 = 1 << 52;
+        Self(at.as_millis().saturating_mul(1000).clamp(0, LATEST))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
+    }
+}

@@ -1,0 +1,123 @@
+//! How far a journal reaches, and what follows from it: the same arithmetic for every backend.
+//!
+//! Cursors are counted up by one, batches are whole, and only the oldest entries are pruned: what is there is every cursor above
+//! the last pruned one, up to the newest.
+
+use super::cursor::Cursor;
+use super::journal::{Appended, Extent, Lost, NewEntry, Page};
+use super::retention::Pruned;
+use crate::error::StoreError;
+use crate::limits;
+use crate::time::Timestamp;
+
+/// What a journal keeps beside its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// The last cursor used.
+    pub(crate) newest: Cursor,
+    /// The last cursor up to which nothing is there any more.
+    pub(crate) pruned: Cursor,
+    /// What the entries that are there count.
+    pub(crate) bytes: u64,
+}
+
+/// A range of cursors, `above` not in it, `to` in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) above: Cursor,
+    pub(crate) to: Cursor,
+}
+
+impl Reach {
+    /// That of a journal which is about to get its first entry.
+    pub(crate) fn new(at: Timestamp) -> Self {
+        let before = Cursor::before_first(at);
+        Self {
+            newest: before,
+            pruned: before,
+            bytes: 0,
+        }
+    }
+
+    /// Entries are appended: where.
+    pub(crate) fn append(&mut self, entries: &[NewEntry]) -> Appended {
+        let first = self.newest.advanced(1);
+        self.newest = self.newest.advanced(entries.len());
+        self.bytes += entries.iter().map(NewEntry::size).sum::<u64>();
+        Appended {
+            first,
+            last: self.newest,
+        }
+    }
+
+    /// Entries are pruned, up to `cut`.
+    pub(crate) fn prune(&mut self, cut: Cursor, pruned: Pruned) {
+        self.pruned = cut;
+        self.bytes = self.bytes.saturating_sub(pruned.bytes);
+    }
+
+    fn count(self) -> u64 {
+        self.newest.since(self.pruned)
+    }
+
+    pub(crate) fn extent(self) -> Extent {
+        Extent {
+            oldest: (self.count() > 0).then(|| self.pruned.advanced(1)),
+            newest: Some(self.newest),
+            entries: self.count(),
+            bytes: self.bytes,
+        }
+    }
+
+    /// Which entries a reader is to look at that has read up to `after`, and what it has missed.
+    pub(crate) fn window(self, after: Option<Cursor>) -> (Window, Option<Lost>) {
+        let (above, lost) = match after {
+            None => (self.pruned, None),
+            Some(after) if after > self.newest => (self.pruned, Some(Lost::OtherJournal)),
+            Some(after) if after < self.pruned => {
+                let (first, last) = (after.advanced(1), self.pruned);
+                (last, Some(Lost::Pruned { first, last }))
+            }
+            Some(after) => (after, None),
+        };
+        let to = above.advanced(limits::JOURNAL_SCAN).min(self.newest);
+        (Window { above, to }, lost)
+    }
+
+    /// Whether there can be such a cursor: one above the newest is none of this journal's.
+    pub(crate) fn check(reach: Option<Self>, cursor: Cursor) -> Result<(), StoreError> {
+        if reach.is_none_or(|reach| cursor > reach.newest) {
+            return Err(StoreError::unknown("cursor", cursor));
+        }
+        Ok(())
+    }
+}
+
+impl Page {
+    /// What is read of a journal that has no entry yet.
+    pub(crate) fn of_nothing(after: Option<Cursor>) -> Self {
+        Self {
+            lost: after.map(|_| Lost::OtherJournal),
+            entries: Vec::new(),
+            next: None,
+            is_end: true,
+        }
+    }
+}
+
+/// Where a page ends: `sizes` of what the filter takes, in order. The last one that fits, and whether another was left.
+pub(crate) fn fitting<T: Copy>(
+    sizes: impl Iterator<Item = (T, u64)>,
+    limit: usize,
+    budget: usize,
+) -> (Option<T>, bool) {
+    let (mut last, mut total) = (None, 0_u64);
+    for (count, (place, size)) in sizes.enumerate() {
+        total = total.saturating_add(size);
+        if count >= limit || (last.is_some() && total > budget as u64) {
+            return (last, true);
+        }
+        last = Some(place);
+    }
+    (last, false)
+}

@@ -1,0 +1,212 @@
+//! Logical sends: chat messages that must happen once, however often they are tried.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+use windlass_protocol::SessionKey;
+
+use super::named;
+use crate::error::StoreError;
+use crate::id::GatewayUid;
+use crate::limits;
+use crate::time::Timestamp;
+
+named! {
+    /// How far a send is.
+    SendState, "send state" {
+        /// Under way, or cut off and to be continued.
+        Pending = "pending",
+        /// The gateway has taken it.
+        Done = "done",
+        /// It did not happen.
+        Failed = "failed",
+        /// Whether it happened can't be known any more, or what came of it is gone.
+        Lost = "lost",
+    }
+}
+
+/// How a send ended. Texts are cut to [`limits::MESSAGE_CHARS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum SendEnd {
+    /// The gateway has taken it.
+    Done {
+        /// The run that came of it, which is not always the key.
+        run_id: String,
+    },
+    /// It did not happen.
+    Failed {
+        /// Why.
+        error: String,
+    },
+    /// Whether it happened can't be known any more, or what came of it is gone.
+    Lost {
+        /// Why.
+        why: String,
+    },
+}
+
+/// The end of a send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// How.
+    #[serde(flatten)]
+    pub end: SendEnd,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A send that is to begin. `Debug` shows neither its text nor its options.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct NewSend {
+    /// Its idempotency key, one for all its attempts.
+    pub key: String,
+    /// The gateway, which needs no record.
+    pub gateway_id: GatewayUid,
+    /// The session.
+    pub session_key: SessionKey,
+    /// The message, of at most [`limits::SEND_TEXT_BYTES`].
+    pub text: String,
+    /// Whether the answer is to be delivered to the session's channel; the gateway's own rule where not said.
+    pub deliver: Option<bool>,
+    /// With which options, as the one who sends wrote them down; at most [`limits::JSON_BYTES`].
+    pub options: Value,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Until when it may be tried.
+    pub deadline: Option<Timestamp>,
+}
+
+/// A send as it stands. `Debug` shows neither its text nor its options.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ChatSend {
+    /// Counted up and never used again: the order in which the messages of a session go out.
+    pub position: i64,
+    /// What is sent.
+    #[serde(flatten)]
+    pub send: NewSend,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// How it ended; none while it is pending.
+    pub ended: Option<Ended>,
+}
+
+/// A try to send.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attempt {
+    /// Which one, from 1.
+    pub number: u32,
+    /// When it was about to happen.
+    pub at: Timestamp,
+    /// On which life of the gateway and which connection, as the one who sends wrote it down; at most [`limits::JSON_BYTES`].
+    pub facts: Value,
+}
+
+/// Which sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SendFilter {
+    /// Those to this gateway only.
+    pub gateway: Option<GatewayUid>,
+    /// Those to this session only.
+    pub session_key: Option<SessionKey>,
+}
+
+impl fmt::Debug for NewSend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSend")
+            .field("key", &self.key)
+            .field("gateway_id", &self.gateway_id)
+            .field("session_key", &self.session_key.as_str())
+            .field("text", &format_args!("{} bytes", self.text.len()))
+            .field("deliver", &self.deliver)
+            .field("created_at", &self.created_at)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SendEnd {
+    /// The state that it leaves the send in.
+    pub fn state(&self) -> SendState {
+        match self {
+            Self::Done { .. } => SendState::Done,
+            Self::Failed { .. } => SendState::Failed,
+            Self::Lost { .. } => SendState::Lost,
+        }
+    }
+
+    /// The run's id, or what is said of it.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Done { run_id: text } | Self::Failed { error: text } | Self::Lost { why: text } => text,
+        }
+    }
+
+    /// The end with this state; none for one that is no end.
+    pub(crate) fn of(state: SendState, text: String) -> Option<Self> {
+        match state {
+            SendState::Pending => None,
+            SendState::Done => Some(Self::Done { run_id: text }),
+            SendState::Failed => Some(Self::Failed { error: text }),
+            SendState::Lost => Some(Self::Lost { why: text }),
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Done { run_id } => limits::name("send.run_id", run_id, limits::KEY_CHARS),
+            Self::Failed { .. } | Self::Lost { .. } => Ok(()),
+        }
+    }
+
+    /// As it is stored.
+    pub(crate) fn kept(&self) -> Self {
+        match self {
+            Self::Done { .. } => self.clone(),
+            Self::Failed { error } => Self::Failed {
+                error: limits::cut(error),
+            },
+            Self::Lost { why } => Self::Lost { why: limits::cut(why) },
+        }
+    }
+}
+
+impl NewSend {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        limits::name("send.key", &self.key, limits::KEY_CHARS)?;
+        limits::bytes("send.text", &self.text, limits::SEND_TEXT_BYTES)?;
+        limits::json("send.options", &self.options)
+    }
+
+    /// How much it counts in a page, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        let options = serde_json::to_vec(&self.options).map_or(0, |bytes| bytes.len());
+        (self.text.len() + options) as u64
+    }
+}
+
+impl ChatSend {
+    /// How far it is.
+    pub fn state(&self) -> SendState {
+        self.ended
+            .as_ref()
+            .map_or(SendState::Pending, |ended| ended.end.state())
+    }
+
+    pub(crate) fn begun(position: i64, send: NewSend) -> Self {
+        Self {
+            position,
+            send,
+            attempts: 0,
+            ended: None,
+        }
+    }
+}
+
+impl SendFilter {
+    pub(crate) fn takes(&self, send: &NewSend) -> bool {
+        self.gateway.is_none_or(|id| send.gateway_id == id)
+            && self.session_key.as_ref().is_none_or(|key| send.session_key == *key)
+    }
+}

@@ -1,0 +1,53 @@
+//! The journal.
+
+use async_trait::async_trait;
+
+use crate::error::StoreError;
+use crate::record::{Appended, Consumer, Cursor, Extent, JournalFilter, NewEntry, Page, Pruned, Retention};
+use crate::time::Timestamp;
+
+/// The journal: events and markers of all gateways, in the order in which they were appended, for readers that come later.
+///
+/// What was appended outlives a kill and a power cut, with its cursor.
+#[async_trait]
+pub trait Journal {
+    /// Appends entries, all or none; at least one, at most [`JOURNAL_BATCH`](crate::limits::JOURNAL_BATCH) and
+    /// [`JOURNAL_BATCH_BYTES`](crate::limits::JOURNAL_BATCH_BYTES). A batch costs one wait for the disk, however long it is.
+    async fn append(&self, entries: &[NewEntry]) -> Result<Appended, StoreError>;
+
+    /// The entries after a cursor that the filter takes, in order; with none, from the oldest that is there. A page ends after
+    /// `limit` or [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT) entries, [`JOURNAL_PAGE_BYTES`](crate::limits::JOURNAL_PAGE_BYTES), or
+    /// [`JOURNAL_SCAN`](crate::limits::JOURNAL_SCAN) entries looked at, whichever comes first: read on after [`Page::next`] until
+    /// [`Page::is_end`].
+    ///
+    /// Whatever became of the cursor's entry, this goes on with what is there, and says so in [`Page::lost`].
+    async fn read_journal(
+        &self,
+        after: Option<Cursor>,
+        filter: &JournalFilter,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// How far the journal reaches.
+    async fn journal_extent(&self) -> Result<Extent, StoreError>;
+
+    /// Deletes the oldest entries as far as the retention asks for it; at most `limit` and
+    /// [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT) in one step, so that appending is not kept waiting: again while
+    /// [`Pruned::more`]. What was deleted leaves its room to what is appended; the database's file does not shrink.
+    async fn prune_journal(&self, retention: &Retention, now: Timestamp, limit: usize) -> Result<Pruned, StoreError>;
+
+    /// A consumer has done with all entries up to this one. Gives back how far it is, which never goes back, whatever is
+    /// acknowledged later.
+    ///
+    /// [`StoreError::Unknown`] for a cursor above the newest entry.
+    async fn acknowledge(&self, consumer: &str, cursor: Cursor, at: Timestamp) -> Result<Cursor, StoreError>;
+
+    /// How far a consumer is.
+    async fn acknowledged(&self, consumer: &str) -> Result<Option<Cursor>, StoreError>;
+
+    /// All consumers, by name; at most [`LIST_LIMIT`](crate::limits::LIST_LIMIT).
+    async fn consumers(&self) -> Result<Vec<Consumer>, StoreError>;
+
+    /// Forgets a consumer; `false` when it was not there.
+    async fn delete_consumer(&self, consumer: &str) -> Result<bool, StoreError>;
+}

@@ -1,0 +1,229 @@
+//! The journal's file: full, damaged, or another's. The records go on.
+
+use std::path::Path;
+
+use windlass_store::{
+    Activities as _, Agents as _, Cursor, Journal as _, JournalFilter, Lost, OpenError, Sends as _, SqliteOptions,
+    SqliteStore, Store as _, StoreError,
+};
+
+use crate::journal::{ALL, append, batch, journal_of, whole};
+use crate::sends::send;
+use crate::world::{at, folder, furnished, long_activity, run_sql, the_agent};
+
+#[tokio::test]
+async fn a_full_journal_refuses_and_the_records_go_on() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let small = SqliteOptions {
+        journal_max_bytes: Some(512 * 1024),
+        ..SqliteOptions::default()
+    };
+    let store = SqliteStore::open_with(&path, small).await.unwrap();
+    let mut last = Cursor::new(0);
+    let error = loop {
+        match append(&store, 1, 12, 3_000).await {
+            Ok(cursor) => last = cursor,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, StoreError::Full), "{error:?}");
+    assert!(last.number() > 60, "{last}");
+    assert_eq!(whole(&store).await.len(), usize::try_from(last.number()).unwrap());
+    store.record(&long_activity(1)).await.unwrap();
+    store.begin_send(&send(1)).await.unwrap();
+
+    // Room made is room.
+    assert_eq!(store.prune_journal(&ALL, at(0), 30).await.unwrap().entries, 30);
+    assert_eq!(append(&store, 2, 12, 3_000).await.unwrap().number(), last.number() + 12);
+    store.close().await.unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(
+        whole(&store).await.len(),
+        usize::try_from(last.number()).unwrap() - 30 + 12
+    );
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_made_for_lack_of_room_can_be_made_later() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let none = SqliteOptions {
+        journal_max_bytes: Some(1),
+        ..SqliteOptions::default()
+    };
+    let store = SqliteStore::open_with(&path, none).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(append(&store, 1, 1, 1).await, Err(StoreError::Full)));
+    }
+    store.close().await.unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(append(&store, 1, 1, 1).await.unwrap(), Cursor::new(1));
+}
+
+/// What the journal's calls say; the records must be as they were, and the file too.
+async fn refused(path: &Path, content: &[u8]) -> OpenError {
+    let journal = journal_of(path);
+    std::fs::write(&journal, content).unwrap();
+    let store = SqliteStore::open(path).await.unwrap();
+    let mut error = None;
+    for _ in 0..2 {
+        error = Some(store.journal_extent().await.unwrap_err());
+        assert!(append(&store, 1, 1, 1).await.is_err());
+        assert!(
+            store.agent(the_agent()).await.unwrap().is_some(),
+            "the records are not touched"
+        );
+    }
+    store.close().await.unwrap();
+    assert!(
+        std::fs::read(&journal).unwrap() == content,
+        "the file was changed: {error:?}"
+    );
+    let Some(StoreError::Journal(error)) = error else {
+        panic!("{error:?}")
+    };
+    assert!(error.to_string().contains("store.db.journal"), "{error}");
+    *error
+}
+
+#[tokio::test]
+async fn a_journal_that_is_none_is_refused_and_the_records_go_on() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let error = refused(&path, "Dear diary,\n".repeat(1000).as_bytes()).await;
+    assert!(matches!(error, OpenError::NotADatabase { .. }), "{error:?}");
+    let records = std::fs::read(&path).unwrap();
+    let error = refused(&path, &records).await;
+    assert!(
+        matches!(error, OpenError::OtherProgram { .. }),
+        "a store is no journal: {error:?}"
+    );
+
+    std::fs::remove_file(journal_of(&path)).unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    for number in 0..10 {
+        append(&store, number, 10, 1_000).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let good = std::fs::read(journal_of(&path)).unwrap();
+    let mut damaged = good.clone();
+    let middle = good.len() / 2 / 4096 * 4096;
+    damaged[middle..middle + 4096].fill(0xa5);
+    for content in [damaged, good[..middle].to_vec()] {
+        let error = refused(&path, &content).await;
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
+    }
+    std::fs::write(journal_of(&path), good).unwrap();
+    run_sql(
+        &journal_of(&path),
+        "INSERT INTO _sqlx_migrations VALUES (99, 'later', '', TRUE, x'00', 0)",
+    )
+    .await;
+    let newer = std::fs::read(journal_of(&path)).unwrap();
+    let error = refused(&path, &newer).await;
+    assert!(matches!(error, OpenError::TooNew { found: 99, .. }), "{error:?}");
+
+    // And a journal is no store.
+    let error = SqliteStore::open(journal_of(&path)).await.unwrap_err();
+    assert!(matches!(error, OpenError::OtherProgram { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_has_read_a_journal_that_was_lost_is_told_by_the_next_one() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let lived = async |seconds: i64| {
+        let store = SqliteStore::open(&path).await.unwrap();
+        let mut entries = batch(1, 500, 1);
+        entries[0].at = at(seconds);
+        let last = store.append(&entries).await.unwrap().last;
+        store.close().await.unwrap();
+        last
+    };
+    let last = lived(1_000).await;
+    std::fs::remove_file(journal_of(&path)).unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    let all = JournalFilter::default();
+    let page = store.read_journal(Some(last), &all, 10).await.unwrap();
+    assert_eq!(page.lost, Some(Lost::OtherJournal), "before its first entry");
+    store.close().await.unwrap();
+    assert!(lived(1_001).await > last);
+    let store = SqliteStore::open(&path).await.unwrap();
+    let page = store.read_journal(Some(last), &all, 10).await.unwrap();
+    assert!(matches!(page.lost, Some(Lost::Pruned { .. })), "{:?}", page.lost);
+    assert_eq!(page.entries.len(), 10);
+}
+
+#[tokio::test]
+async fn damage_that_was_not_looked_for_is_told_when_it_is_met() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    append(&store, 1, 200, 1_000).await.unwrap();
+    store.close().await.unwrap();
+    let mut damaged = std::fs::read(journal_of(&path)).unwrap();
+    let (from, to) = (damaged.len() - 20 * 4096, damaged.len() - 4096);
+    damaged[from..to].fill(0xa5);
+    std::fs::write(journal_of(&path), damaged).unwrap();
+    let unchecked = SqliteOptions {
+        check: false,
+        ..SqliteOptions::default()
+    };
+    let store = SqliteStore::open_with(&path, unchecked).await.unwrap();
+    let error = store
+        .read_journal(None, &JournalFilter::default(), 1_000)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
+    assert!(store.agent(the_agent()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_value_that_makes_no_sense_is_named_by_its_column_only() {
+    for (column, value) in [
+        ("body", "'{\"password\": hunter2'"),
+        ("gateway", "'hunter2'"),
+        ("kind", "'hunter2'"),
+        ("session_key", "''"),
+        ("seq", "-1"),
+        ("generation", "-1"),
+    ] {
+        let (_folder, path) = folder();
+        furnished(&path).await;
+        let store = SqliteStore::open(&path).await.unwrap();
+        append(&store, 1, 1, 1).await.unwrap();
+        run_sql(&journal_of(&path), &format!("UPDATE entries SET {column} = {value}")).await;
+        let error = store
+            .read_journal(None, &JournalFilter::default(), 10)
+            .await
+            .unwrap_err();
+        assert_names(&error, &format!("entries.{column}"));
+    }
+    for (column, value) in [
+        ("state", "'hunter2'"),
+        ("state", "'done'"),
+        ("options", "'{\"password\": hunter2'"),
+        ("session_key", "''"),
+        ("attempts", "-1"),
+    ] {
+        let (_folder, path) = folder();
+        furnished(&path).await;
+        let store = SqliteStore::open(&path).await.unwrap();
+        store.begin_send(&send(1)).await.unwrap();
+        run_sql(&path, &format!("UPDATE sends SET {column} = {value}")).await;
+        let error = store.chat_send("key-1").await.unwrap_err();
+        // An end without its outcome.
+        let column = if value == "'done'" { "outcome" } else { column };
+        assert_names(&error, &format!("sends.{column}"));
+    }
+}
+
+fn assert_names(error: &StoreError, column: &str) {
+    let shown = format!("{error} {error:?}");
+    assert!(
+        matches!(error, StoreError::Damaged { what } if what == column),
+        "{shown}"
+    );
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
