@@ -26,6 +26,31 @@ async fn the_help_of_every_subcommand_is_as_written() {
     for name in ["call", "watch", "status", "doctor", "demo"] {
         is_as_written(name, &[name, "--help"]).await;
     }
+    for (name, commands) in [
+        ("gateways", &["add", "list", "remove"][..]),
+        ("boards", &["add", "list"]),
+        ("owner", &["show", "set"]),
+        (
+            "agents",
+            &[
+                "add",
+                "list",
+                "plan",
+                "provision",
+                "sync",
+                "drift",
+                "checkin",
+                "rotate-token",
+                "delete",
+                "run",
+            ],
+        ),
+    ] {
+        is_as_written(name, &[name, "--help"]).await;
+        for command in commands {
+            is_as_written(&format!("{name}-{command}"), &[name, command, "--help"]).await;
+        }
+    }
 }
 
 #[tokio::test]

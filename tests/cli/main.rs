@@ -3,19 +3,25 @@
 //! | module | what |
 //! |---|---|
 //! | `bench` | runs the program against simulated gateways, in a home of its own |
+//! | `shop` | the same, with records of gateways, boards and agents |
 //! | `tls` | a TLS front for a gateway |
 //! | the others | one subject each |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agents;
 mod bench;
 mod calls;
 mod config;
+mod crash;
 mod demo;
 mod doctor;
+mod getting_started;
 mod help;
 mod interrupt;
+mod records;
 mod secrets;
+mod shop;
 mod status;
 mod tls;
 mod watch;

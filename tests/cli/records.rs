@@ -1,0 +1,312 @@
+//! `windlass gateways`, `boards`, `owner`, and the records of `agents`.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, gateway};
+use crate::shop::Shop;
+
+#[tokio::test]
+async fn the_store_is_made_at_the_first_gateway_for_its_owner_only() {
+    let bench = Bench::new();
+    let missing = bench.run(&["agents", "list"]).await.ends_with(2);
+    missing.tells(&[".local/share/windlass/windlass.db", "gateways add"]);
+    let add = [
+        "gateways",
+        "add",
+        "lab",
+        "--url",
+        "ws://127.0.0.1:1",
+        "--workspace-root",
+        "/srv",
+    ];
+    let ran = bench.run(&add).await.ends_with(0);
+    assert!(ran.stdout.starts_with("gateway lab added ("), "{ran:?}");
+    let mode = |path: &str| std::fs::metadata(bench.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(".local/share/windlass"), 0o700);
+    assert_eq!(mode(".local/share/windlass/windlass.db"), 0o600);
+
+    let elsewhere = bench.path("other.db");
+    let elsewhere = elsewhere.to_str().unwrap();
+    bench
+        .run(&["gateways", "list", "--store", elsewhere])
+        .await
+        .ends_with(2)
+        .tells(&["other.db"]);
+    bench
+        .run(&[&add[..], &["--store", elsewhere]].concat())
+        .await
+        .ends_with(0);
+    let by_variable = bench
+        .command(["gateways", "list", "--json"])
+        .env("WINDLASS_STORE", elsewhere)
+        .output()
+        .unwrap();
+    assert!(by_variable.status.success());
+}
+
+#[tokio::test]
+async fn a_gateway_is_listed_with_where_its_token_is_and_removed_when_nothing_is_on_it() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let shop = Shop::of(&sim).await;
+    let listed = shop.run(&["gateways", "list", "--json"]).await.json();
+    let lab = &listed["gateways"][0];
+    assert_eq!(
+        (&lab["name"], &lab["url"], &lab["token"], &lab["boards"], &lab["agents"]),
+        (&json!("lab"), &json!(sim.url()), &json!("env:T"), &json!(0), &json!(0))
+    );
+    assert_eq!(lab["workspaceRoot"], "/srv/agents");
+    let shown = shop.run(&["gateways", "list"]).await.stdout;
+    assert!(shown.contains("env:T") && shown.contains("/srv/agents"), "{shown}");
+
+    shop.board("Docs", "lab").await;
+    let refused = shop.bench.run(&["gateways", "remove", "lab"]).await.ends_with(2);
+    refused.tells(&["boards"]);
+    let id = lab["id"].as_str().unwrap();
+    shop.bench
+        .run(&["gateways", "remove", "nobody"])
+        .await
+        .ends_with(2)
+        .tells(&["nobody"]);
+    let twice = shop
+        .bench
+        .run(&["gateways", "add", "LAB", "--url", "ws://h", "--workspace-root", "/"])
+        .await;
+    twice.ends_with(2).tells(&["LAB", &id[..8]]);
+    assert_eq!(sim.journal().connect_attempts(), 0, "nobody was asked");
+}
+
+#[tokio::test]
+async fn what_makes_no_gateway_is_refused_by_its_flag() {
+    let bench = Bench::new();
+    let add = |more: &[&str]| {
+        let mut args = vec!["gateways", "add", "lab", "--workspace-root", "/srv"];
+        args.extend(more);
+        args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>()
+    };
+    for (more, told) in [
+        (&[][..], "--url"),
+        (&["--url", "http://h"], "--url"),
+        (&["--url", "ws://user:pw@h"], "--url"),
+        (&["--url", "ws://h", "--token-env", "s3cret value"], "--token-env"),
+        (&["--url", "ws://h", "--token-file", "nowhere"], "nowhere"),
+        (&["--url", "wss://h", "--tls-fingerprint", "xyz"], "--tls-fingerprint"),
+        (&["--url", "ws://h", "--insecure-tls"], "--insecure-tls"),
+        (&["--url", "ws://h", "--gateway", "x"], "--gateway"),
+    ] {
+        let args = add(more);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let ran = bench.run(&args).await.ends_with(2).tells(&[told]);
+        assert!(!ran.stderr.contains("s3cret") && !ran.stderr.contains("pw@"), "{ran:?}");
+    }
+    bench.run(&["gateways", "list"]).await.ends_with(2);
+}
+
+#[tokio::test]
+async fn a_board_keeps_its_goal_and_its_rules() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let shop = Shop::of(&sim).await;
+    let made = shop
+        .run(&[
+            "boards",
+            "add",
+            "Docs",
+            "--on",
+            "lab",
+            "--objective",
+            "Write them",
+            "--target-date",
+            "2026-12-01",
+            "--max-agents",
+            "5",
+            "--success-metrics",
+            "{\"pages\": 40}",
+            "--review-before-done",
+            "--json",
+        ])
+        .await
+        .json();
+    assert_eq!(made["maxAgents"], 5);
+    let listed = shop.run(&["boards", "list", "--json"]).await.json();
+    assert_eq!(listed["boards"][0], made);
+    assert_eq!(made["successMetrics"], json!({"pages": 40}));
+    assert_eq!(made["rules"]["requireReviewBeforeDone"], true);
+    assert_eq!(made["rules"]["requireApprovalForDone"], true);
+    assert!(shop.run(&["boards", "list"]).await.stdout.contains("Docs"));
+
+    let add = |more: &'static [&'static str]| [&["boards", "add"][..], more].concat();
+    for (more, told) in [
+        (&["Docs", "--on", "lab"][..], "Docs"),
+        (&["Ops", "--on", "nowhere"], "nowhere"),
+        (&["Ops", "--on", "lab", "--success-metrics", "[1]"], "--success-metrics"),
+        (&["Ops", "--on", "lab", "--max-agents", "10001"], "max_agents"),
+    ] {
+        shop.bench.run(&add(more)).await.ends_with(2).tells(&[told]);
+    }
+}
+
+#[tokio::test]
+async fn the_owner_is_set_field_by_field() {
+    let bench = Bench::new();
+    bench.run(&["owner", "set"]).await.ends_with(2).tells(&["--name"]);
+    bench
+        .run(&["owner", "set", "--name", "Ada Lovelace", "--timezone", "Europe/London"])
+        .await
+        .ends_with(0);
+    bench
+        .run(&["owner", "set", "--preferred-name", "Ada", "--timezone", ""])
+        .await
+        .ends_with(0);
+    let shown = bench.run(&["owner", "show", "--json"]).await.ends_with(0).json();
+    assert_eq!(shown["organization"], "default");
+    assert_eq!(
+        (
+            &shown["owner"]["name"],
+            &shown["owner"]["preferredName"],
+            &shown["owner"]["timezone"]
+        ),
+        (&json!("Ada Lovelace"), &json!("Ada"), &Value::Null)
+    );
+    assert!(
+        bench
+            .run(&["owner", "show"])
+            .await
+            .ends_with(0)
+            .stdout
+            .contains("Ada Lovelace")
+    );
+}
+
+#[tokio::test]
+async fn an_agent_has_its_place_its_identity_and_its_templates() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let mut shop = Shop::of(&sim).await;
+    shop.board("Docs", "lab").await;
+    shop.bench = shop.bench.file("soul.md", "I am {{ agent_name }}.");
+    let made = shop
+        .run(&[
+            "agents",
+            "add",
+            "Scribe",
+            "--board",
+            "docs",
+            "--role",
+            "Writer",
+            "--emoji",
+            ":pen:",
+            "--heartbeat-every",
+            "15m",
+            "--soul-template",
+            "soul.md",
+            "--json",
+        ])
+        .await
+        .json();
+    assert_eq!(
+        (&made["role"], &made["status"]),
+        (&json!("worker"), &json!("provisioning"))
+    );
+    assert_eq!(made["identity"], json!({"role": "Writer", "emoji": ":pen:"}));
+    assert_eq!(made["heartbeat"], json!({"every": "15m"}));
+    let lead = shop
+        .run(&["agents", "add", "--board", "Docs", "--lead", "--json"])
+        .await
+        .json();
+    assert_eq!(
+        (&lead["name"], &lead["identity"]["role"]),
+        (&json!("Lead Agent"), &json!("Board Lead"))
+    );
+    let main = shop.run(&["agents", "add", "--main", "lab", "--json"]).await.json();
+    assert_eq!(main["name"], "lab Gateway Agent");
+    assert_eq!(main["identity"], json!({"role": "Gateway Agent", "emoji": ":compass:"}));
+
+    let listed = shop.run(&["agents", "list", "--json"]).await.json();
+    assert_eq!(listed["agents"].as_array().unwrap().len(), 3);
+    let of_board = shop
+        .run(&["agents", "list", "--board", "Docs", "--on", "lab", "--json"])
+        .await
+        .json();
+    assert_eq!(of_board["agents"].as_array().unwrap().len(), 2);
+    let shown = shop.run(&["agents", "list"]).await.stdout;
+    assert!(shown.contains("Scribe") && shown.contains("DEADLINE"), "{shown}");
+    assert_eq!(sim.journal().connect_attempts(), 0, "records only");
+}
+
+#[tokio::test]
+async fn what_makes_no_agent_is_refused_by_its_reason() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let shop = Shop::with_agents(&sim).await;
+    let big = "x".repeat(65 * 1024);
+    let shop = Shop {
+        bench: shop.bench.file("big.md", &big),
+    };
+    for (more, told) in [
+        (&["Scribe"][..], "--board"),
+        (&["Scribe", "--board", "Docs"], "taken"),
+        (&["--board", "Docs"], "NAME"),
+        (&["--board", "Docs", "--lead", "Second"], "lead already"),
+        (&["X", "--board", "nowhere"], "nowhere"),
+        (&["X", "--main", "nowhere"], "nowhere"),
+        (&["X", "--main", "lab", "--lead"], "--lead"),
+        (
+            &["X", "--board", "Docs", "--heartbeat-every", "often"],
+            "--heartbeat-every",
+        ),
+        (&["X", "--board", "Docs", "--soul-template", "none.md"], "none.md"),
+        (
+            &["X", "--board", "Docs", "--identity-template", "big.md"],
+            "--identity-template",
+        ),
+    ] {
+        let args = [&["agents", "add"][..], more].concat();
+        shop.bench.run(&args).await.ends_with(2).tells(&[told]);
+    }
+}
+
+#[tokio::test]
+async fn an_agent_is_named_by_id_prefix_or_name_and_an_ambiguous_name_lists_the_candidates() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let shop = Shop::with_agents(&sim).await;
+    shop.board("Ops", "lab").await;
+    shop.run(&["agents", "add", "--board", "Ops", "--lead"]).await;
+    let listed = shop.run(&["agents", "list", "--json"]).await.json();
+    let ids: Vec<&str> = listed["agents"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|agent| agent["name"] == "Lead Agent")
+        .map(|agent| agent["id"].as_str().unwrap())
+        .collect();
+    let ran = shop.bench.run(&["agents", "plan", "lead agent"]).await.ends_with(2);
+    ran.tells(&[&ids[0][..8], &ids[1][..8], "Docs", "Ops", "by its id"]);
+    for name in [ids[0], &ids[0][..8], "scribe"] {
+        shop.run(&["agents", "plan", name]).await;
+    }
+    shop.bench
+        .run(&["agents", "plan", "nobody"])
+        .await
+        .ends_with(2)
+        .tells(&["nobody"]);
+    shop.bench.run(&["agents", "plan"]).await.ends_with(2).tells(&["--all"]);
+    shop.bench
+        .run(&["agents", "plan", "Scribe", "--all"])
+        .await
+        .ends_with(2)
+        .tells(&["--all"]);
+}
+
+#[tokio::test]
+async fn names_that_steer_a_terminal_are_refused_or_written_out() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let shop = Shop::of(&sim).await;
+    shop.board("Docs\u{202e}", "lab").await;
+    let shown = shop.run(&["boards", "list"]).await.stdout;
+    assert!(shown.contains("\\u{202e}") && !shown.contains('\u{202e}'), "{shown}");
+    let refused = shop
+        .bench
+        .run(&["boards", "add", "a\u{1b}[31m", "--on", "lab"])
+        .await
+        .ends_with(2);
+    assert!(!refused.stderr.contains("\u{1b}[31m"), "{refused:?}");
+}
