@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::failure;
+use super::migrations::Schema;
 use super::open::{SqliteOptions, connect_options};
 use crate::error::StoreError;
 
@@ -25,6 +26,7 @@ type Slot = Mutex<Option<SqliteConnection>>;
 pub(super) struct Connections {
     path: PathBuf,
     options: SqliteOptions,
+    schema: &'static Schema,
     writer: Slot,
     readers: [Slot; READERS],
     next_reader: AtomicUsize,
@@ -32,10 +34,16 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(path: PathBuf, options: SqliteOptions, writer: SqliteConnection) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        options: SqliteOptions,
+        schema: &'static Schema,
+        writer: SqliteConnection,
+    ) -> Self {
         Self {
             path,
             options,
+            schema,
             writer: Mutex::new(Some(writer)),
             readers: Default::default(),
             next_reader: AtomicUsize::new(0),
@@ -113,7 +121,7 @@ impl Connections {
     }
 
     async fn connect(&self, only_reads: bool) -> Result<SqliteConnection, StoreError> {
-        let mut options = connect_options(&self.path, &self.options);
+        let mut options = connect_options(&self.path, &self.options, self.schema);
         if only_reads {
             options = options.pragma("query_only", "ON");
         }

@@ -13,6 +13,9 @@ pub(super) struct Schema {
     /// All migrations, oldest first. One that was released is never edited: a database remembers what it has been through, and is
     /// refused when that was something else.
     migrations: &'static [(i64, &'static str, &'static str)],
+    /// After how many pages of 4 KiB in the log they are put into the file: what is written again and again in between is written
+    /// to the file once.
+    pub(super) checkpoint_pages: u32,
 }
 
 /// The records: "WIND".
@@ -28,12 +31,17 @@ pub(super) const RECORDS: Schema = Schema {
         (3, "lookups", include_str!("../../migrations/0003_lookups.sql")),
         (4, "sends", include_str!("../../migrations/0004_sends.sql")),
     ],
+    // As SQLite has it.
+    checkpoint_pages: 1_000,
 };
 
 /// The journal: "WINJ".
 pub(super) const JOURNAL: Schema = Schema {
     application_id: 0x5749_4e4a,
     migrations: &[(1, "entries", include_str!("../../migrations/journal/0001_entries.sql"))],
+    // A log of 16 MiB: entries come in order, so that the last page and the inner ones are in every commit. Measured against
+    // 1,000: a third less written in small batches, and larger pages write more.
+    checkpoint_pages: 4_000,
 };
 
 impl Schema {

@@ -53,7 +53,7 @@ impl SqliteStore {
         let path = open::create(path.as_ref())?;
         let writer = open::prepare(&path, &options, &migrations::RECORDS).await?;
         Ok(Self {
-            connections: Connections::new(path, options, writer),
+            connections: Connections::new(path, options, &migrations::RECORDS, writer),
             journal: OnceCell::new(),
         })
     }

@@ -55,13 +55,14 @@ impl SqliteOptions {
 
 /// What each connection is set to. `synchronous = FULL` syncs the log at every commit: a step that was reported done outlives a
 /// power cut.
-pub(super) fn connect_options(path: &Path, options: &SqliteOptions) -> SqliteConnectOptions {
+pub(super) fn connect_options(path: &Path, options: &SqliteOptions, schema: &Schema) -> SqliteConnectOptions {
     let mut connect = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(options.busy_timeout)
+        .pragma("wal_autocheckpoint", schema.checkpoint_pages.to_string())
         .disable_statement_logging();
     if let Some(bytes) = options.max_bytes {
         connect = connect.pragma("max_page_count", (bytes / PAGE_BYTES).max(1).to_string());
@@ -96,7 +97,7 @@ pub(super) async fn prepare(
     schema: &Schema,
 ) -> Result<SqliteConnection, OpenError> {
     let failed = |error: sqlx::Error| failure::of_open(&error, path);
-    let mut connection = connect_options(path, options).connect().await.map_err(failed)?;
+    let mut connection = connect_options(path, options, schema).connect().await.map_err(failed)?;
     match look_and_migrate(&mut connection, path, options, schema).await {
         Ok(()) => Ok(connection),
         Err(error) => {

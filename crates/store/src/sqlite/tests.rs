@@ -2,13 +2,15 @@
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
+use windlass_protocol::SessionKey;
 
 use super::{SqliteOptions, SqliteStore, migrations, open};
-use crate::record::{ActivityFilter, AgentFilter, AgentRole, RunState, StepState};
+use crate::id::GatewayUid;
+use crate::record::{ActivityFilter, AgentFilter, AgentRole, NewSend, RunState, StepState};
 use crate::time::Timestamp;
 use crate::token::{AgentToken, TokenHash};
 use crate::traits::{
-    Activities as _, Agents as _, Boards as _, Gateways as _, Organizations as _, Runs as _, Store as _,
+    Activities as _, Agents as _, Boards as _, Gateways as _, Organizations as _, Runs as _, Sends as _, Store as _,
 };
 
 /// The migrations that were released, and how their checksums begin. An entry is added with each, and never changed.
@@ -18,6 +20,7 @@ const RELEASED: &[(i64, &str)] = &[
     (3, "e762a75615660db3"),
     (4, "155edb5df173975b"),
 ];
+const RELEASED_OF_JOURNAL: &[(i64, &str)] = &[(1, "b678706615712a5e")];
 
 async fn connect(path: &std::path::Path) -> SqliteConnection {
     SqliteConnectOptions::new()
@@ -35,20 +38,25 @@ async fn schema(connection: &mut SqliteConnection) -> Vec<String> {
 
 #[test]
 fn migrations_that_were_released_are_as_they_were() {
-    let now: Vec<(i64, String)> = migrations::RECORDS
-        .migrator(migrations::RECORDS.known())
-        .iter()
-        .map(|migration| {
-            let first = migration.checksum.first_chunk().unwrap();
-            let checksum = format!("{:016x}", u64::from_be_bytes(*first));
-            (migration.version, checksum)
-        })
-        .collect();
-    let released: Vec<(i64, String)> = RELEASED
-        .iter()
-        .map(|(version, sum)| (*version, (*sum).to_owned()))
-        .collect();
-    assert_eq!(now, released);
+    for (schema, released) in [
+        (&migrations::RECORDS, RELEASED),
+        (&migrations::JOURNAL, RELEASED_OF_JOURNAL),
+    ] {
+        let now: Vec<(i64, String)> = schema
+            .migrator(schema.known())
+            .iter()
+            .map(|migration| {
+                let first = migration.checksum.first_chunk().unwrap();
+                let checksum = format!("{:016x}", u64::from_be_bytes(*first));
+                (migration.version, checksum)
+            })
+            .collect();
+        let released: Vec<(i64, String)> = released
+            .iter()
+            .map(|(version, sum)| (*version, (*sum).to_owned()))
+            .collect();
+        assert_eq!(now, released);
+    }
 }
 
 #[tokio::test]
@@ -138,28 +146,81 @@ async fn a_database_of_the_first_version_opens_with_all_that_is_in_it() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_third_version_opens_with_all_that_is_in_it_and_takes_sends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let mut connection = connect(&path).await;
+    connection
+        .execute(include_str!("../../tests/fixtures/third_version.sql"))
+        .await
+        .unwrap();
+    let tables = schema(&mut connection).await;
+    assert!(!tables.iter().any(|sql| sql.contains("TABLE sends")), "it is old");
+    connection.close().await.unwrap();
+
+    let send = NewSend {
+        key: "key-1".into(),
+        gateway_id: GatewayUid::from_bytes([1; 16]),
+        session_key: SessionKey::parse("agent:main:main").unwrap(),
+        text: "Hello".into(),
+        deliver: None,
+        options: serde_json::Value::Null,
+        created_at: Timestamp::from_millis(1),
+        deadline: None,
+    };
+    let store = SqliteStore::open(&path).await.unwrap();
+    let agents = store.agents(&AgentFilter::default()).await.unwrap();
+    assert!(agents.iter().any(|agent| agent.next_token_hash.is_some()));
+    assert_eq!(store.active_runs(10).await.unwrap().len(), 1);
+    assert_eq!(store.begin_send(&send).await.unwrap().position, 1);
+    assert_eq!(
+        store
+            .note_attempt("key-1", Timestamp::from_millis(2), &send.options)
+            .await
+            .unwrap(),
+        1
+    );
+    store.close().await.unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    assert_eq!(store.chat_send("key-1").await.unwrap().unwrap().attempts, 1);
+    assert_eq!(store.agents(&AgentFilter::default()).await.unwrap(), agents);
+}
+
+#[tokio::test]
 async fn a_commit_is_on_the_disk_and_the_settings_are_those_of_every_connection() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path).await.unwrap();
-    let ask = |sql: &'static str| sqlx::query_scalar::<_, String>(sql);
+    let journal = store.journal().await.unwrap();
     let settings =
         "SELECT (SELECT synchronous FROM pragma_synchronous) || ',' || (SELECT foreign_keys FROM pragma_foreign_keys)
         || ',' || (SELECT journal_mode FROM pragma_journal_mode) || ',' || (SELECT timeout FROM pragma_busy_timeout)";
-    let mut write = store.connections.write().await.unwrap();
-    // 2 is FULL: the log is synced at every commit.
-    assert_eq!(
-        ask(settings).fetch_one(write.connection()).await.unwrap(),
-        "2,1,wal,5000"
-    );
-    write.finish(Ok(())).await.unwrap();
-    let mut read = store.connections.read().await.unwrap();
-    assert_eq!(
-        ask(settings).fetch_one(read.connection()).await.unwrap(),
-        "2,1,wal,5000"
-    );
-    let error = read.connection().execute("DELETE FROM agents").await.unwrap_err();
-    assert!(error.to_string().contains("readonly"), "a reader only reads: {error}");
+    for (connections, checkpoint) in [(&store.connections, 1_000), (journal, 4_000)] {
+        let ask = |sql: &'static str| sqlx::query_scalar::<_, String>(sql);
+        let mut write = connections.write().await.unwrap();
+        // 2 is FULL: the log is synced at every commit.
+        assert_eq!(
+            ask(settings).fetch_one(write.connection()).await.unwrap(),
+            "2,1,wal,5000"
+        );
+        let pages: i64 = sqlx::query_scalar("PRAGMA wal_autocheckpoint")
+            .fetch_one(write.connection())
+            .await
+            .unwrap();
+        assert_eq!(pages, checkpoint);
+        write.finish(Ok(())).await.unwrap();
+        let mut read = connections.read().await.unwrap();
+        assert_eq!(
+            ask(settings).fetch_one(read.connection()).await.unwrap(),
+            "2,1,wal,5000"
+        );
+        let error = read
+            .connection()
+            .execute("DELETE FROM _sqlx_migrations")
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("readonly"), "a reader only reads: {error}");
+    }
 }
 
 #[tokio::test]

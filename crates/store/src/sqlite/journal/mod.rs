@@ -44,7 +44,7 @@ fn unopened(error: OpenError) -> StoreError {
 impl SqliteStore {
     /// The journal, opened when it is first needed: who keeps none has no file for it, and one that is damaged does not keep the
     /// agents from running.
-    async fn journal(&self) -> Result<&Connections, StoreError> {
+    pub(super) async fn journal(&self) -> Result<&Connections, StoreError> {
         self.connections.check_open()?;
         self.journal.get_or_try_init(|| self.open_journal()).await
     }
@@ -53,7 +53,7 @@ impl SqliteStore {
         let options = self.connections.options().for_journal();
         let path = open::create(&path_of(self.path())).map_err(unopened)?;
         let writer = open::prepare(&path, &options, &JOURNAL).await.map_err(unopened)?;
-        Ok(Connections::new(path, options, writer))
+        Ok(Connections::new(path, options, &JOURNAL, writer))
     }
 }
 
