@@ -23,5 +23,7 @@ mod records;
 mod secrets;
 mod shop;
 mod status;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tls;
 mod watch;
