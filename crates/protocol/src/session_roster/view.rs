@@ -1,0 +1,394 @@
+//! The materialised view.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::runs::{self, Said};
+use crate::request::{SessionRow, SessionsListReply};
+use crate::{AgentEvent, AgentPhase, AgentStream, ChatEvent, ChatState, SessionsChangedEvent};
+
+/// Most sessions kept: past it those that changed longest ago are left out and [`SessionRoster::is_cut`] says so.
+pub const SESSIONS_KEPT: usize = 10_000;
+
+/// Most sessions whose runs are noted before their row is known: they wait for the list that [`SessionRoster::stale`] asks for.
+const UNLISTED_KEPT: usize = 256;
+
+/// Why the roster may differ from what the gateway would say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stale {
+    /// No list was taken yet.
+    Empty,
+    /// The line is, or was, down.
+    LineDown,
+    /// Events were lost.
+    Gap,
+    /// An event said that something changed, and not what: releases before 2026.9 name the session without its row, and some
+    /// events name no session.
+    Unnamed,
+    /// A list has more pages.
+    Paging,
+}
+
+/// What to ask next, after a page of a list was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RosterPage {
+    /// The list was complete.
+    Complete,
+    /// Ask again with this offset (from 2026.6 on; older releases give everything at once).
+    Next(u32),
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RosterEntry {
+    /// Its row, as the gateway last said.
+    pub row: SessionRow,
+    /// Its active runs, those begun last at the end.
+    pub runs: Vec<String>,
+    /// Whether something runs in it; true with no run named where the gateway names none.
+    pub active: bool,
+}
+
+/// The sessions of one gateway.
+#[derive(Debug, Clone, Default)]
+pub struct SessionRoster {
+    entries: BTreeMap<String, RosterEntry>,
+    /// When events since the last list was asked for told of a session, in ms since 1970: a list made earlier has older news.
+    said_at: BTreeMap<String, u64>,
+    /// When the last list was made: events made earlier have older news.
+    listed_ms: Option<u64>,
+    /// Runs of sessions without a row.
+    unlisted: BTreeMap<String, Vec<String>>,
+    stale: Staleness,
+    paging: Option<Paging>,
+    /// What made it stale after a list was asked for, where only the order tells.
+    gap_since_asked: Option<Stale>,
+    /// Events of this gateway carry rows.
+    rows_come: bool,
+    cut: bool,
+    version: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Staleness {
+    why: Option<Stale>,
+    /// When the event came that made it so, by the gateway's clock.
+    since_ms: Option<u64>,
+}
+
+impl Default for Staleness {
+    fn default() -> Self {
+        Self {
+            why: Some(Stale::Empty),
+            since_ms: None,
+        }
+    }
+}
+
+/// A list that comes in pages.
+#[derive(Debug, Clone)]
+struct Paging {
+    keys: BTreeSet<String>,
+    /// When its first page was made: what changed since is known by events only.
+    ts: Option<u64>,
+    next: u32,
+}
+
+impl SessionRoster {
+    /// The first page of a list is asked for now: what becomes known only vaguely after this is not covered by it. Without
+    /// this call a second list may be asked for in vain.
+    pub fn on_asked(&mut self) {
+        self.gap_since_asked = None;
+        self.said_at.clear();
+    }
+
+    /// Takes one page of `sessions.list` that was asked for with `offset`; 0 begins anew. The list has to be asked for without
+    /// filters.
+    pub fn on_list(&mut self, reply: &SessionsListReply, offset: u32) -> RosterPage {
+        let mut paging = match self.paging.take().filter(|paging| offset == paging.next && offset > 0) {
+            Some(paging) => paging,
+            None if offset == 0 => Paging {
+                keys: BTreeSet::new(),
+                ts: reply.ts,
+                next: 0,
+            },
+            // A page of a list that was given up.
+            None => return RosterPage::Next(0),
+        };
+        for row in &reply.sessions {
+            paging.keys.insert(row.key.clone());
+            self.take_listed(row, reply.ts);
+        }
+        let next = reply.next_offset.and_then(|next| u32::try_from(next).ok());
+        if reply.has_more == Some(true)
+            && let Some(next) = next.filter(|next| *next > offset)
+        {
+            paging.next = next;
+            self.paging = Some(paging);
+            self.stale.why = Some(Stale::Paging);
+            return RosterPage::Next(next);
+        }
+        self.complete(&paging);
+        RosterPage::Complete
+    }
+
+    fn take_listed(&mut self, row: &SessionRow, ts: Option<u64>) {
+        if !self.told_since(&row.key, ts) {
+            self.put(row.clone());
+        }
+    }
+
+    /// Whether an event that came before the list has newer news than it. What was made in the same ms came first, so the
+    /// list can't have less.
+    fn told_since(&self, key: &str, ts: Option<u64>) -> bool {
+        matches!((self.said_at.get(key), ts), (Some(said), Some(ts)) if *said >= ts)
+    }
+
+    /// What the whole list does not have is gone, unless an event told of it later.
+    fn complete(&mut self, paging: &Paging) {
+        let mut entries = std::mem::take(&mut self.entries);
+        let before = entries.len();
+        entries.retain(|key, _| paging.keys.contains(key) || self.told_since(key, paging.ts));
+        self.version += u64::from(entries.len() != before);
+        self.entries = entries;
+        self.unlisted.clear();
+        self.listed_ms = paging.ts;
+        let covered = match (self.stale.since_ms, paging.ts) {
+            (Some(since), Some(ts)) => since < ts,
+            _ => true,
+        };
+        if let Some(gap) = self.gap_since_asked.take() {
+            self.mark(gap, None);
+        } else if covered {
+            self.stale = Staleness {
+                why: None,
+                since_ms: None,
+            };
+        } else {
+            self.stale.why = Some(Stale::Unnamed);
+        }
+        self.shrink();
+    }
+
+    /// Takes a `sessions.changed` event.
+    pub fn on_changed(&mut self, event: &SessionsChangedEvent) {
+        let Some(key) = event.session_key.as_deref() else {
+            return self.mark(Stale::Unnamed, event.ts);
+        };
+        let said = said_ms(event);
+        if matches!((self.listed_ms, said), (Some(listed), Some(said)) if said < listed) {
+            return;
+        }
+        if event.reason.as_deref() == Some("delete") {
+            self.unlisted.remove(key);
+            let gone = self.entries.remove(key).is_some();
+            self.note(key, said);
+            self.version += u64::from(gone);
+            return;
+        }
+        let row = event.session.clone();
+        match row.and_then(|row| serde_json::from_value::<SessionRow>(row).ok()) {
+            Some(row) if row.key == key => {
+                self.rows_come = true;
+                self.put(row);
+                self.note(key, said);
+            }
+            _ => self.mark(Stale::Unnamed, event.ts),
+        }
+        self.take_phase(key, event);
+        self.shrink();
+    }
+
+    fn take_phase(&mut self, key: &str, event: &SessionsChangedEvent) {
+        let Some(run) = event.run_id.as_deref() else { return };
+        match event.phase.as_deref() {
+            Some("start") => self.begin(key, run),
+            Some("end" | "error") => self.end(key, run),
+            _ => {}
+        }
+    }
+
+    /// Takes a `chat` event: it begins and ends runs on releases without `sessions.changed`.
+    pub fn on_chat(&mut self, event: &ChatEvent) {
+        match event.state {
+            ChatState::Delta | ChatState::Status => self.begin(&event.session_key, &event.run_id),
+            _ if event.is_terminal() => {
+                self.end(&event.session_key, &event.run_id);
+                if !self.rows_come {
+                    self.mark(Stale::Unnamed, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes an `agent` event.
+    pub fn on_agent(&mut self, event: &AgentEvent) {
+        let Some(key) = event
+            .session_key
+            .as_deref()
+            .filter(|_| event.stream == AgentStream::Lifecycle)
+        else {
+            return;
+        };
+        match event.phase() {
+            Some(AgentPhase::Start) => self.begin(key, &event.run_id),
+            // After an error a retry may follow, with a start of its own (2026.4, 2026.5).
+            Some(AgentPhase::End | AgentPhase::Error) => self.end(key, &event.run_id),
+            _ => {}
+        }
+    }
+
+    /// Events were lost.
+    pub fn on_gap(&mut self) {
+        self.mark(Stale::Gap, None);
+    }
+
+    /// The line broke.
+    pub fn on_line_down(&mut self) {
+        self.paging = None;
+        self.mark(Stale::LineDown, None);
+    }
+
+    /// The line is up again, to another process than before: no run of the old one goes on under its id, and its clock may
+    /// be another.
+    pub fn on_restarted(&mut self) {
+        self.said_at.clear();
+        self.listed_ms = None;
+        self.unlisted.clear();
+        for entry in self.entries.values_mut() {
+            entry.runs.clear();
+            entry.active = false;
+        }
+        self.version += 1;
+    }
+
+    /// Why a fresh list is needed; nothing when none is.
+    pub const fn stale(&self) -> Option<Stale> {
+        self.stale.why
+    }
+
+    /// Counts up with each change, for a watchable value.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// One session, by its full key.
+    pub fn get(&self, key: &str) -> Option<&RosterEntry> {
+        self.entries.get(key)
+    }
+
+    /// All sessions, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RosterEntry)> {
+        self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
+    }
+
+    /// Sessions in which something runs.
+    pub fn active(&self) -> impl Iterator<Item = (&str, &RosterEntry)> {
+        self.iter().filter(|(_, entry)| entry.active)
+    }
+
+    /// How many sessions are known.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether there are more sessions than are kept.
+    pub const fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    fn put(&mut self, row: SessionRow) {
+        let said = runs::said(&row.extra);
+        let known = self.entries.get(&row.key);
+        let runs = known.map(|entry| entry.runs.clone());
+        let runs = runs.or_else(|| self.unlisted.remove(&row.key)).unwrap_or_default();
+        let (runs, active) = match said {
+            Said::These(ids) => (ids.clone(), !ids.is_empty()),
+            Said::Something => (runs, true),
+            Said::Nothing => (runs.clone(), !runs.is_empty()),
+        };
+        let entry = RosterEntry { row, runs, active };
+        if known != Some(&entry) {
+            self.version += 1;
+            self.entries.insert(entry.row.key.clone(), entry);
+        }
+    }
+
+    fn note(&mut self, key: &str, ts: Option<u64>) {
+        if let Some(ts) = ts {
+            self.said_at.insert(key.to_owned(), ts);
+        }
+        // Without lists these would pile up; the next list is then taken as it is.
+        if self.said_at.len() > 2 * SESSIONS_KEPT {
+            self.said_at.clear();
+        }
+    }
+
+    fn mark(&mut self, why: Stale, ts: Option<u64>) {
+        if ts.is_none() {
+            // Nothing but the order tells whether a list covers it.
+            self.gap_since_asked = Some(why);
+        }
+        self.stale.since_ms = self.stale.since_ms.max(ts);
+        if self.stale.why.is_none() || matches!(why, Stale::Gap | Stale::LineDown) {
+            self.stale.why = Some(why);
+        }
+    }
+
+    fn begin(&mut self, key: &str, run: &str) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            let changed = runs::begin(&mut entry.runs, run) || !entry.active;
+            entry.active = true;
+            self.version += u64::from(changed);
+            return;
+        }
+        self.mark(Stale::Unnamed, None);
+        if self.unlisted.len() < UNLISTED_KEPT || self.unlisted.contains_key(key) {
+            runs::begin(self.unlisted.entry(key.to_owned()).or_default(), run);
+        }
+    }
+
+    fn end(&mut self, key: &str, run: &str) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            let changed = runs::end(&mut entry.runs, run);
+            let active = !entry.runs.is_empty();
+            self.version += u64::from(changed || active != entry.active);
+            entry.active = active;
+        } else if let Some(runs) = self.unlisted.get_mut(key) {
+            runs::end(runs, run);
+        } else {
+            self.mark(Stale::Unnamed, None);
+        }
+    }
+
+    /// Leaves out the sessions that changed longest ago.
+    fn shrink(&mut self) {
+        let over = self.entries.len().saturating_sub(SESSIONS_KEPT);
+        self.cut = over > 0 || (self.cut && self.entries.len() == SESSIONS_KEPT);
+        if over == 0 {
+            return;
+        }
+        let mut ages: Vec<(u64, String)> = self
+            .entries
+            .iter()
+            .map(|(key, entry)| (entry.row.updated_at.unwrap_or_default(), key.clone()))
+            .collect();
+        ages.select_nth_unstable(over - 1);
+        for (_, key) in ages.drain(..over) {
+            self.entries.remove(&key);
+            self.said_at.remove(&key);
+        }
+    }
+}
+
+/// When the news of an event were made: its row is made after the step that it tells of (2026.9.6: up to 0.1 s).
+fn said_ms(event: &SessionsChangedEvent) -> Option<u64> {
+    let row = event.session.as_ref().and_then(|row| row.get("snapshotAt")?.as_u64());
+    event.ts.max(row)
+}
