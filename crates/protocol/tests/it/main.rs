@@ -10,3 +10,5 @@ mod corpus;
 mod errors;
 mod frames;
 mod requests;
+mod roster;
+mod runs;

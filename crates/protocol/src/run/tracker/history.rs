@@ -157,7 +157,9 @@ impl RunTracker {
 
     /// There is no answer yet.
     fn unanswered(&mut self, standing: &Standing, now: Instant) {
-        if let Some(run) = &standing.steered_to {
+        if let Some(run) = &standing.steered_to
+            && self.life != Continuity::Restarted
+        {
             return self.join(run, now);
         }
         if standing.cancelled {
