@@ -30,8 +30,8 @@ async fn an_agent_that_its_gateway_does_not_know_yet_is_waited_for() {
                 plane.set_file(&id("a"), "SOUL.md", "x").await.unwrap(),
                 FileWrite::Written
             );
-            plane.create_agent(&card("b")).await.unwrap();
             let watch = Stopwatch::start();
+            plane.create_agent(&card("b")).await.unwrap();
             plane.update_agent(&card("b"), true).await.unwrap();
             assert!(
                 watch.elapsed() >= settles && watch.elapsed() < Duration::from_secs(3),
@@ -70,6 +70,37 @@ async fn changes_of_a_gateways_configuration_go_one_after_another() {
         assert_eq!(made.unwrap(), (Created::Fresh, Created::Fresh));
         others.unwrap();
         assert!(watch.elapsed() >= 4 * answer, "{:?}", watch.elapsed());
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_is_made_only_when_the_gateway_works_with_the_one_before() {
+    play(async {
+        let settles = Duration::from_millis(600);
+        let sim = SimGateway::builder().release("2026.2.26").create_settles_after(settles);
+        let bench = Bench::with(sim).await;
+        bench.plane.health().await.unwrap();
+        let watch = Stopwatch::start();
+        let (a, b) = (card("a"), card("b"));
+        tokio::try_join!(bench.plane.create_agent(&a), bench.plane.create_agent(&b)).unwrap();
+        assert!(watch.elapsed() >= 2 * settles, "{:?}", watch.elapsed());
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_never_shows_a_change_keeps_nobody_waiting_for_long() {
+    play(async {
+        let bench = Bench::of("2026.9.6").await;
+        bench.plane.create_agent(&card("a")).await.unwrap();
+        let old = json!({"defaultId": "main", "agents": [{"id": "a", "name": "another"}]});
+        bench.sim.script().reply("agents.list", old);
+        let watch = Stopwatch::start();
+        bench.plane.update_agent(&card("a"), false).await.unwrap();
+        assert_eq!(watch.elapsed().as_millis() / 100, 25);
         bench.finish().await;
     })
     .await;

@@ -6,6 +6,7 @@ use windlass_protocol::request::{AgentsCreate, AgentsDelete, AgentsUpdate};
 use windlass_protocol::{AgentId, CallError, slug};
 
 use super::ask::{SETTLE_TRIES, settle_delay, shape};
+use super::turn::Wanted;
 use super::{OpenClaw, rules};
 use crate::control_plane::{AgentCard, ControlError, ControlResult, Created, Thing};
 
@@ -32,8 +33,10 @@ impl OpenClaw {
         let start = self.line.now();
         let (mut attempt, mut lost) = (0, false);
         loop {
+            let turn = self.config_turn().await;
             let error = match self.once(&request, None, Resend::Never).await {
                 Ok(raw) => {
+                    self.end_turn(turn, &card.id, Wanted::Made).await;
                     let reply: windlass_protocol::request::AgentsCreateReply =
                         raw.decode().map_err(|error| shape::<AgentsCreate>(&error))?;
                     return created(&reply.agent_id, &card.id);
@@ -44,6 +47,7 @@ impl OpenClaw {
                 }
                 Err(error) => error,
             };
+            drop(turn);
             if matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_)) {
                 lost = true;
                 if self.is_configured(&card.id).await? {
@@ -67,8 +71,10 @@ impl OpenClaw {
         let request = AgentsUpdate::new(card.id.as_str())
             .name(card.name.as_str())
             .workspace(card.workspace.as_str());
-        let updated = self.ask_about(&card.id, fresh, &request, None, Resend::Always);
-        updated.await.map(drop)
+        let turn = self.config_turn().await;
+        self.ask_about(&card.id, fresh, &request, None, Resend::Always).await?;
+        self.end_turn(turn, &card.id, Wanted::Named(&card.name)).await;
+        Ok(())
     }
 
     pub(super) async fn remove_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool> {
@@ -82,9 +88,14 @@ impl OpenClaw {
         let start = self.line.now();
         let (mut attempt, mut unknown, mut lost) = (0, 0, false);
         loop {
+            let turn = self.config_turn().await;
             let error = match self.once(&request, None, Resend::Never).await {
-                Ok(_) => return Ok(true),
+                Ok(_) => {
+                    self.end_turn(turn, id, Wanted::Gone).await;
+                    return Ok(true);
+                }
                 Err(CallError::Rejected(rejected)) if rules::agent_unknown(&rejected.error) => {
+                    drop(turn);
                     unknown += 1;
                     // One that was made a moment ago is "not found" too (2026.2.26): it must not be left behind.
                     if !self.is_configured(id).await? {
@@ -98,6 +109,7 @@ impl OpenClaw {
                 }
                 Err(error) => error,
             };
+            drop(turn);
             lost |= matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
             attempt += 1;
             let Some(delay) = self.retry_delay(&error, Resend::Always, attempt, start) else {

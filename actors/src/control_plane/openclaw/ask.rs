@@ -18,10 +18,6 @@ const SETTLE_CAP: Duration = Duration::from_secs(4);
 /// Tries after the first one: 11.5 s in all.
 pub(super) const SETTLE_TRIES: u32 = 5;
 
-/// Requests for which a gateway reads its configuration, changes it and writes it back. Of two at the same time one is lost,
-/// though both are answered with ok: of four `agents.create` one was left on 2026.3.13.
-const CHANGE_CONFIG: [&str; 4] = ["agents.create", "agents.update", "agents.delete", "config.patch"];
-
 /// Shortest line of a sent text that is looked for in the answer: shorter ones would be found by chance.
 const ECHO_LINE: usize = 12;
 
@@ -54,11 +50,6 @@ impl OpenClaw {
         resend: Resend,
     ) -> Result<RawJson, CallError> {
         let method = MethodName::new(R::METHOD).map_err(|error| NotSent::Invalid { why: error.to_string() })?;
-        let _turn = if CHANGE_CONFIG.contains(&R::METHOD) {
-            Some(self.config_turn.lock().await)
-        } else {
-            None
-        };
         let call = OutgoingCall {
             method,
             params: Some(params(request, key)?),

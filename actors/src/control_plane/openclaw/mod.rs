@@ -9,6 +9,7 @@ mod files;
 mod rules;
 mod scratch;
 mod sessions;
+mod turn;
 mod writer;
 
 use std::collections::HashMap;

@@ -229,7 +229,9 @@ impl OpenClaw {
                 return Step::End(Err(CallError::from(NotSent::Invalid { why }).into()));
             }
         };
+        let config_turn = self.config_turn().await;
         let sent = self.once(&request, None, Resend::Never).await;
+        drop(config_turn);
         match sent {
             Ok(raw) => Step::End(Ok(self.written(raw.decode().ok()).await)),
             Err(CallError::Rejected(rejected)) => self.refused(turn, start, *rejected, plan).await,
