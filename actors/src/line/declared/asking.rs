@@ -79,36 +79,35 @@ fn parts<R: Request>(request: &R) -> (&'static str, Option<RawJson>) {
 /// Which of the methods a gateway lists. One that is not listed may be there all the same.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Offers {
-    sessions: bool,
-    messages: bool,
-    leave_sessions: bool,
-    leave_messages: bool,
+    sessions: Offer,
+    messages: Offer,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Offer {
+    pub(super) subscribe: bool,
+    /// `sessions.unsubscribe` is there from 2026.4.15 to 2026.7 only.
+    pub(super) unsubscribe: bool,
 }
 
 impl Offers {
     pub(super) fn new(hello: &HelloOk) -> Self {
         let methods = hello.features.methods.as_deref().unwrap_or_default();
         let lists = |method: &str| methods.iter().any(|listed| listed == method);
+        let offer = |subscribe, unsubscribe| Offer {
+            subscribe: lists(subscribe),
+            unsubscribe: lists(unsubscribe),
+        };
         Self {
-            sessions: lists(SessionsSubscribe::METHOD),
-            messages: lists(SessionsMessagesSubscribe::METHOD),
-            leave_sessions: lists(UNSUBSCRIBE_SESSIONS),
-            leave_messages: lists(UNSUBSCRIBE_MESSAGES),
+            sessions: offer(SessionsSubscribe::METHOD, UNSUBSCRIBE_SESSIONS),
+            messages: offer(SessionsMessagesSubscribe::METHOD, UNSUBSCRIBE_MESSAGES),
         }
     }
 
-    pub(super) const fn subscribe(self, topic: &Topic) -> bool {
+    pub(super) const fn of(self, topic: &Topic) -> Offer {
         match topic {
             Topic::Messages(_) => self.messages,
             Topic::Sessions | Topic::Everything => self.sessions,
-        }
-    }
-
-    /// Whether a subscription can be taken back: `sessions.unsubscribe` is there from 2026.4.15 to 2026.7 only.
-    pub(super) const fn unsubscribe(self, topic: &Topic) -> bool {
-        match topic {
-            Topic::Messages(_) => self.leave_messages,
-            Topic::Sessions | Topic::Everything => self.leave_sessions,
         }
     }
 }

@@ -5,6 +5,8 @@
 //! before it and the event after it. So a snapshot stands in the stream where the gateway put it.
 
 mod asking;
+mod entry;
+mod outcome;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,8 +22,9 @@ use windlass_protocol::connection::CallRequest;
 use windlass_protocol::{CallError, GatewayId, Generation, HelloOk, RawJson};
 
 pub(crate) use asking::Ask;
+use outcome::{Outcome, Trouble};
+use table::Table;
 pub use table::{MAX_TOPICS, ResyncCounters};
-use table::{Outcome, Table, Trouble};
 
 use super::{LineMessage, Reply};
 use crate::routing::{Incoming, Router, Topic};

@@ -9,16 +9,19 @@
 //!                                └── refused: told, and left alone until the next connection
 //! ```
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+mod everything;
 
-use rand::{Rng, RngExt as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use rand::Rng;
 use serde::Deserialize;
 use windlass_protocol::{CallError, Generation, HelloOk, RawJson};
 
 use super::TooManyTopics;
 use super::asking::{Ask, Fate, Offers, Step};
+use super::entry::{Entry, Manner, Phase, Speech, rest};
+use super::outcome::{Outcome, Trouble, words};
 use crate::routing::{Marker, Topic};
 
 /// Topics of one line. Each costs a gateway one or two calls at each connection, and a gateway with more sessions than
@@ -26,11 +29,6 @@ use crate::routing::{Marker, Topic};
 pub const MAX_TOPICS: usize = 1024;
 /// Questions under way at a time. Few, so that a fresh connection serves callers while a thousand topics are renewed.
 const ASKED_AT_A_TIME: usize = 8;
-/// First wait after a question that failed.
-const REST_BASE: Duration = Duration::from_millis(500);
-/// Longest wait: a gateway that is busy for minutes is asked twice a minute.
-const REST_CAP: Duration = Duration::from_secs(30);
-
 /// How often what was declared was loaded, since the line was made. Only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -45,65 +43,10 @@ pub struct ResyncCounters {
     pub left_out: u64,
 }
 
-/// How the gateway of a release is to be asked, as it has answered before.
-#[derive(Debug, Clone, Default)]
-struct Speech {
-    /// The release that it was learnt from.
-    version: String,
-    sessions: Manner,
-    messages: Manner,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Manner {
-    /// Subscribe with the parameters of a list. (One session's messages are always subscribed without any.)
-    #[default]
-    Listing,
-    /// Subscribe, then ask for the state.
-    Bare,
-    /// There is no subscription: ask for the state.
-    Without,
-}
-
 #[derive(Debug)]
 struct Up {
     generation: Generation,
     offers: Offers,
-}
-
-#[derive(Debug, Default)]
-struct Entry {
-    /// Guards that hold it.
-    holders: usize,
-    /// Held by [`Topic::Everything`] as well.
-    grown: bool,
-    phase: Phase,
-    /// Something may have been missed since it was loaded last.
-    stale: bool,
-    subscribed: bool,
-    refused: bool,
-    /// Failures in a row.
-    failures: u32,
-    /// The refusal that was logged last, so that it is not logged at every connection.
-    told: Option<Box<str>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Phase {
-    #[default]
-    Idle,
-    /// To be asked as soon as there is room; `None` is the first question, whichever that is.
-    Ready(Option<Step>),
-    Asked(Step),
-    /// Failed just now; may be asked again not before so long.
-    Failed(Option<Duration>),
-    Resting(Instant),
-}
-
-impl Entry {
-    const fn needed(&self) -> bool {
-        self.holders > 0 || self.grown
-    }
 }
 
 /// See the module.
@@ -121,25 +64,6 @@ pub(super) struct Table {
     resting: BTreeSet<(Instant, Topic)>,
     asked: usize,
     counters: ResyncCounters,
-}
-
-/// What came of an answer.
-#[derive(Debug, Default)]
-pub(super) struct Outcome {
-    /// To be told to subscribers, here and now.
-    pub(super) markers: Vec<Marker>,
-    /// To be logged.
-    pub(super) trouble: Option<Trouble>,
-}
-
-/// A question that failed.
-#[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) topic: Topic,
-    pub(super) why: Box<str>,
-    pub(super) refused: bool,
-    /// It was logged before.
-    pub(super) known: bool,
 }
 
 impl Table {
@@ -191,7 +115,9 @@ impl Table {
         self.unsettled |= *topic == Topic::Everything;
         if let Some(entry) = self.entries.get_mut(entry_of(topic)) {
             entry.stale = true;
-            entry.refused = false;
+            if entry.phase == Phase::Refused {
+                entry.phase = Phase::Idle;
+            }
             self.review(entry_of(topic));
         }
     }
@@ -223,7 +149,6 @@ impl Table {
         self.unsettled = self.everything > 0;
         for entry in self.entries.values_mut() {
             entry.stale = true;
-            entry.refused = false;
             entry.failures = 0;
             entry.phase = Phase::Ready(None);
         }
@@ -240,13 +165,6 @@ impl Table {
         for entry in self.entries.values_mut() {
             entry.phase = Phase::Idle;
             entry.subscribed = false;
-        }
-    }
-
-    /// A session was seen, and `Everything` may be declared.
-    pub(super) fn saw(&mut self, session: &str) {
-        if self.everything > 0 {
-            self.grow(session);
         }
     }
 
@@ -303,7 +221,7 @@ impl Table {
                     generation,
                 })
             }
-            Phase::Idle | Phase::Asked(_) | Phase::Resting(_) => None,
+            Phase::Idle | Phase::Asked(_) | Phase::Resting(_) | Phase::Refused => None,
         }
     }
 
@@ -374,7 +292,7 @@ impl Table {
     }
 
     fn failed(&mut self, ask: &Ask, error: &CallError, outcome: &mut Outcome) {
-        let offered = self.up.as_ref().is_some_and(|up| up.offers.subscribe(&ask.topic));
+        let offered = self.up.as_ref().is_some_and(|up| up.offers.of(&ask.topic).subscribe);
         let Some(entry) = self.entries.get_mut(&ask.topic) else {
             return;
         };
@@ -397,7 +315,7 @@ impl Table {
                 entry.stale = true;
                 self.counters.failed += 1;
                 let known = entry.failures > 0;
-                outcome.trouble = Some(trouble(ask, error, false, known));
+                outcome.trouble = Some(Trouble::new(ask, error, false, known));
             }
             (Fate::NotKnown | Fate::Refused, _) => self.refuse(ask, error, outcome),
         }
@@ -407,11 +325,11 @@ impl Table {
         let Some(entry) = self.entries.get_mut(&ask.topic) else {
             return;
         };
-        entry.refused = true;
+        entry.phase = Phase::Refused;
         self.counters.refused += 1;
         let why = words(error);
         let known = entry.told.replace(why.clone()).is_some_and(|before| before == why);
-        outcome.trouble = Some(trouble(ask, error, true, known));
+        outcome.trouble = Some(Trouble::new(ask, error, true, known));
         self.unsettled &= ask.topic != Topic::Sessions;
         if entry.holders > 0 {
             outcome.markers.push(Marker::Unsynced {
@@ -419,84 +337,6 @@ impl Table {
                 what: ask.topic.clone(),
                 why,
             });
-        }
-    }
-
-    /// Tells once that everything is subscribed, when nothing is to be asked any more.
-    fn tell_settled(&mut self, outcome: &mut Outcome) {
-        let Some(Up { generation, .. }) = self.up else {
-            return;
-        };
-        if self.unsettled && self.asked == 0 && self.due.is_empty() && self.resting.is_empty() {
-            self.unsettled = false;
-            self.counters.done += 1;
-            outcome.markers.push(Marker::Resynced {
-                generation,
-                what: Topic::Everything,
-                snapshot: None,
-            });
-        }
-    }
-
-    /// Brings the sessions of `Everything` in line with a list of sessions.
-    fn follow(&mut self, list: Option<&RawJson>) {
-        #[derive(Deserialize)]
-        struct List<'a> {
-            #[serde(borrow)]
-            sessions: Vec<Row<'a>>,
-            #[serde(rename = "hasMore", default)]
-            has_more: Option<bool>,
-        }
-        #[derive(Deserialize)]
-        struct Row<'a> {
-            #[serde(borrow)]
-            key: Cow<'a, str>,
-        }
-        // A list of another shape has nothing to follow; whoever asked for it gets it as it is.
-        let Some(list) = list.and_then(|list| serde_json::from_str::<List<'_>>(list.as_str()).ok()) else {
-            return;
-        };
-        let whole = list.has_more != Some(true) && list.sessions.len() < super::asking::SNAPSHOT_SESSIONS as usize;
-        if whole {
-            let keys: BTreeSet<&str> = list.sessions.iter().map(|row| &*row.key).collect();
-            self.shrink(|key| keys.contains(key));
-        }
-        for row in &list.sessions {
-            self.grow(&row.key);
-        }
-    }
-
-    fn grow(&mut self, session: &str) {
-        let topic = Topic::messages(session);
-        if let Some(entry) = self.entries.get_mut(&topic) {
-            entry.grown = true;
-            return;
-        }
-        if self.entries.len() >= MAX_TOPICS {
-            self.counters.left_out += 1;
-            return;
-        }
-        let entry = Entry {
-            grown: true,
-            stale: true,
-            ..Entry::default()
-        };
-        self.entries.insert(topic.clone(), entry);
-        self.unsettled = true;
-        self.review(&topic);
-    }
-
-    /// Takes `Everything` off the sessions that are not to be kept.
-    fn shrink(&mut self, keep: impl Fn(&str) -> bool) {
-        let mut gone = Vec::new();
-        for (topic, entry) in &mut self.entries {
-            if entry.grown && !topic.session().is_some_and(&keep) {
-                entry.grown = false;
-                gone.push(topic.clone());
-            }
-        }
-        for topic in gone {
-            self.review(&topic);
         }
     }
 
@@ -514,7 +354,7 @@ impl Table {
             }
             self.resting.remove(&(at, topic.clone()));
         }
-        let leave = self.up.as_ref().is_some_and(|up| up.offers.unsubscribe(topic));
+        let leave = self.up.as_ref().is_some_and(|up| up.offers.of(topic).unsubscribe);
         entry.phase = match (entry.needed(), entry.phase) {
             (false, _) if entry.subscribed && leave => Phase::Ready(Some(Step::Unsubscribe)),
             (false, _) => {
@@ -522,11 +362,11 @@ impl Table {
                 self.due.remove(topic);
                 return;
             }
-            (true, phase @ (Phase::Failed(_) | Phase::Ready(None | Some(Step::Snapshot)))) => phase,
-            (true, _) if entry.stale && !entry.refused => Phase::Ready(None),
+            (true, phase @ (Phase::Failed(_) | Phase::Refused | Phase::Ready(None | Some(Step::Snapshot)))) => phase,
+            (true, _) if entry.stale => Phase::Ready(None),
             (true, _) => Phase::Idle,
         };
-        if entry.phase == Phase::Idle || self.up.is_none() {
+        if matches!(entry.phase, Phase::Idle | Phase::Refused) || self.up.is_none() {
             self.due.remove(topic);
         } else {
             self.due.insert(topic.clone());
@@ -542,24 +382,6 @@ const fn entry_of(topic: &Topic) -> &Topic {
     }
 }
 
-fn trouble(ask: &Ask, error: &CallError, refused: bool, known: bool) -> Trouble {
-    Trouble {
-        topic: ask.topic.clone(),
-        why: words(error),
-        refused,
-        known,
-    }
-}
-
-/// What went wrong, for people: what the gateway said, where it said something.
-fn words(error: &CallError) -> Box<str> {
-    match error {
-        CallError::Rejected(rejected) => rejected.error.to_string(),
-        other => other.to_string(),
-    }
-    .into()
-}
-
 /// The state inside an answer to a subscription, where the release puts it there.
 fn listed(payload: &RawJson) -> Option<RawJson> {
     #[derive(Deserialize)]
@@ -572,13 +394,4 @@ fn listed(payload: &RawJson) -> Option<RawJson> {
         .ok()?
         .list
         .filter(|list| list.as_str() != "null")
-}
-
-/// How long to wait after so many failures in a row: doubled each time, half of it by chance.
-fn rest(failures: u32, asked_for: Option<Duration>, rng: &mut impl Rng) -> Duration {
-    let doubled = REST_BASE
-        .saturating_mul(1 << failures.saturating_sub(1).min(16))
-        .min(REST_CAP);
-    let own = doubled.mul_f64(rng.random_range(0.5..=1.0));
-    asked_for.map_or(own, |asked| asked.min(REST_CAP).max(own))
 }

@@ -1,0 +1,100 @@
+//! The topic that grows: the sessions, and the messages of each.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use windlass_protocol::RawJson;
+
+use super::{MAX_TOPICS, Table, Up};
+use crate::line::declared::asking::SNAPSHOT_SESSIONS;
+use crate::line::declared::entry::Entry;
+use crate::line::declared::outcome::Outcome;
+use crate::routing::{Marker, Topic};
+
+impl Table {
+    /// A session was seen, and `Everything` may be declared.
+    pub(in super::super) fn saw(&mut self, session: &str) {
+        if self.everything > 0 {
+            self.grow(session);
+        }
+    }
+
+    /// Tells once that everything is subscribed, when nothing is to be asked any more.
+    pub(super) fn tell_settled(&mut self, outcome: &mut Outcome) {
+        let Some(Up { generation, .. }) = self.up else {
+            return;
+        };
+        if self.unsettled && self.asked == 0 && self.due.is_empty() && self.resting.is_empty() {
+            self.unsettled = false;
+            self.counters.done += 1;
+            outcome.markers.push(Marker::Resynced {
+                generation,
+                what: Topic::Everything,
+                snapshot: None,
+            });
+        }
+    }
+
+    /// Brings the sessions of `Everything` in line with a list of sessions.
+    pub(super) fn follow(&mut self, list: Option<&RawJson>) {
+        #[derive(Deserialize)]
+        struct List<'a> {
+            #[serde(borrow)]
+            sessions: Vec<Row<'a>>,
+            #[serde(rename = "hasMore", default)]
+            has_more: Option<bool>,
+        }
+        #[derive(Deserialize)]
+        struct Row<'a> {
+            #[serde(borrow)]
+            key: Cow<'a, str>,
+        }
+        // A list of another shape has nothing to follow; whoever asked for it gets it as it is.
+        let Some(list) = list.and_then(|list| serde_json::from_str::<List<'_>>(list.as_str()).ok()) else {
+            return;
+        };
+        let whole = list.has_more != Some(true) && list.sessions.len() < SNAPSHOT_SESSIONS as usize;
+        if whole {
+            let keys: BTreeSet<&str> = list.sessions.iter().map(|row| &*row.key).collect();
+            self.shrink(|key| keys.contains(key));
+        }
+        for row in &list.sessions {
+            self.grow(&row.key);
+        }
+    }
+
+    fn grow(&mut self, session: &str) {
+        let topic = Topic::messages(session);
+        if let Some(entry) = self.entries.get_mut(&topic) {
+            entry.grown = true;
+            return;
+        }
+        if self.entries.len() >= MAX_TOPICS {
+            self.counters.left_out += 1;
+            return;
+        }
+        let entry = Entry {
+            grown: true,
+            stale: true,
+            ..Entry::default()
+        };
+        self.entries.insert(topic.clone(), entry);
+        self.unsettled = true;
+        self.review(&topic);
+    }
+
+    /// Takes `Everything` off the sessions that are not to be kept.
+    pub(super) fn shrink(&mut self, keep: impl Fn(&str) -> bool) {
+        let mut gone = Vec::new();
+        for (topic, entry) in &mut self.entries {
+            if entry.grown && !topic.session().is_some_and(&keep) {
+                entry.grown = false;
+                gone.push(topic.clone());
+            }
+        }
+        for topic in gone {
+            self.review(&topic);
+        }
+    }
+}
