@@ -19,6 +19,9 @@ pub enum Output {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// `chat.send` with the config's text under the config's key; answer with `on_sent` or `on_send_failed`.
+    ///
+    /// When the line breaks, drop a call that still waits to be written: the tracker takes it for unanswered and sends again
+    /// itself where that is right.
     Send,
     /// `chat.history` of the session, its last rows; answer with `on_history` or `on_ask_failed`.
     AskHistory {

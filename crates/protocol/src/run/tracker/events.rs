@@ -252,12 +252,21 @@ impl RunTracker {
                     self.ask_how_it_ended(now);
                 }
             }
-            (_, Some("delete" | "reset")) if self.accepted.is_some() => {
+            (_, Some("delete" | "reset")) if self.accepted.is_some() && !self.runs_in(event) => {
                 self.session_replaced = true;
                 self.wants.wait(now + Duration::from_secs(1));
             }
             _ => {}
         }
+    }
+
+    /// Whether the event's row says that our run goes on: a reset before the send may be told after it (2026.9.6).
+    fn runs_in(&self, event: &SessionsChangedEvent) -> bool {
+        let ids = event
+            .session
+            .as_ref()
+            .and_then(|row| row.get("activeRunIds")?.as_array());
+        ids.into_iter().flatten().any(|id| id == self.run_id())
     }
 
     pub(super) fn take_gap(&mut self, now: Instant) {
