@@ -167,7 +167,7 @@ async fn a_stop_comes_at_the_chosen_request_and_nothing_more_happens_on_its_conn
         other.ok("health", json!({})).await;
         assert_eq!(sim.journal().executions("chat.send"), done, "{stop:?}");
         drop((client, other));
-        leaves_nothing(&sim).await;
+        leaves_nothing(sim).await;
     }
 }
 
