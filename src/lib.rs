@@ -6,6 +6,7 @@ mod gateway;
 pub mod identity;
 pub mod request;
 mod runtime;
+pub mod sessions;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -12,8 +12,10 @@ use dashmap::mapref::entry::Entry;
 use futures_util::future::join_all;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, SeedableRng as _, TryRng as _};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use windlass_actors::machine::CONNECT_CONCURRENCY;
+use windlass_actors::provisioner::Interrupted;
+use windlass_actors::sessions::{SessionManager, SessionManagerHandle};
 use windlass_actors::{
     Clock, Connector, DeviceTokenStore, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens,
     RegistryError, TcpConnector, TokioClock,
@@ -42,6 +44,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     rng: Mutex<StdRng>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    sessions: OnceCell<SessionManagerHandle>,
 }
 
 /// Where a gateway's line is.
@@ -171,6 +174,7 @@ impl WindlassBuilder {
             clock,
             rng: Mutex::new(rng),
             threads: Mutex::default(),
+            sessions: OnceCell::new(),
         };
         Ok((Windlass { inner: Arc::new(inner) }, machines))
     }
@@ -297,6 +301,16 @@ impl Inner {
     /// The machine that everything runs on which is not a line.
     pub(crate) fn first_shard(&self) -> &MachineHandle {
         &self.shards[0]
+    }
+
+    /// The session manager, which is started when it is first asked for.
+    pub(crate) async fn sessions(&self) -> Result<&SessionManagerHandle, Interrupted> {
+        let start = || async {
+            let (manager, handle) = SessionManager::new(self.with_rng(rand::RngExt::random));
+            let hosted = self.first_shard().host(|| manager.run()).await;
+            hosted.map(|()| handle).map_err(|_| Interrupted)
+        };
+        self.sessions.get_or_try_init(start).await
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

@@ -24,6 +24,7 @@ mod once;
 pub mod provisioner;
 mod registry;
 pub mod routing;
+pub mod sessions;
 mod spec;
 mod supervision;
 mod tokens;

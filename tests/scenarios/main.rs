@@ -13,6 +13,7 @@ mod events;
 mod reconnect;
 mod refusals;
 mod secrets;
+mod sends;
 mod shutdown;
 mod storm;
 mod subscriptions;
