@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use super::migrations::Schema;
 use super::{failure, migrations};
 use crate::error::OpenError;
+use crate::limits::PAGE_LIMIT;
 
 /// The page size of every database that SQLite creates unless told otherwise.
 const PAGE_BYTES: u64 = 4096;
@@ -54,7 +55,8 @@ impl SqliteOptions {
 }
 
 /// What each connection is set to. `synchronous = FULL` syncs the log at every commit: a step that was reported done outlives a
-/// power cut.
+/// power cut. Rows are handed over a page at a time and not fifty: all are collected anyway, and each hand-over wakes a task (a third
+/// faster, measured with small entries of the journal).
 pub(super) fn connect_options(path: &Path, options: &SqliteOptions, schema: &Schema) -> SqliteConnectOptions {
     let mut connect = SqliteConnectOptions::new()
         .filename(path)
@@ -62,6 +64,7 @@ pub(super) fn connect_options(path: &Path, options: &SqliteOptions, schema: &Sch
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(options.busy_timeout)
+        .row_buffer_size(PAGE_LIMIT)
         .pragma("wal_autocheckpoint", schema.checkpoint_pages.to_string())
         .disable_statement_logging();
     if let Some(bytes) = options.max_bytes {
