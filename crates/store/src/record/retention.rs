@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct Retention {
     /// Entries that are older than this go.
     pub max_age: Option<Duration>,
-    /// The oldest go until the rest counts at most so many bytes ([`Extent::bytes`]).
+    /// The oldest go until the rest counts at most so many bytes ([`Extent::bytes`](crate::Extent::bytes)).
     pub max_bytes: Option<u64>,
 }
 
