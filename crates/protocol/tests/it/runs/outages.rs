@@ -127,6 +127,25 @@ fn a_turn_resumed_before_history_was_asked_is_found_by_its_events() {
 }
 
 #[test]
+fn a_run_that_was_joined_and_died_with_its_process_is_not_waited_for() {
+    let mut bench = Bench::started(4);
+    bench.bare(KEY);
+    let row = with(
+        user(TEXT, Some(KEY)),
+        json!({"__openclaw": {"steerTargetRunId": "first"}}),
+    );
+    bench.answer_history(std::slice::from_ref(&row));
+    assert_eq!(bench.tracker.run_id(), "first");
+    bench.cut(Continuity::Restarted);
+    let since = bench.now;
+    while bench.ends.is_empty() {
+        bench.answer_history(std::slice::from_ref(&row));
+    }
+    assert_eq!(bench.end(), &RunEnd::Lost(Loss::NotResumed));
+    assert!((bench.now - since).as_secs() < 60);
+}
+
+#[test]
 fn a_turn_that_nothing_goes_on_with_is_lost_after_the_grace() {
     let mut bench = Bench::started(4);
     bench.cut(Continuity::Restarted);

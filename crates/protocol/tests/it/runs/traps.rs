@@ -261,6 +261,27 @@ fn a_message_that_joined_without_a_word_gets_the_answer_of_the_run_under_way() {
 }
 
 #[test]
+fn a_message_that_waits_for_a_run_is_answered_by_the_run_after_it() {
+    // In the order seen on 2026.3.13.
+    let mut bench = Bench::new(3);
+    bench.actions.clear();
+    bench.delta("first", "part 1");
+    bench.sent("started");
+    bench.bare(KEY);
+    bench.delta("first", "part 1, part 2");
+    bench.answer_history(&[]);
+    bench.done("first", "part 1, part 2");
+    bench.pass(0.1);
+    bench.lifecycle("uuid", json!({"phase": "start"}));
+    bench.delta("uuid", "echo:");
+    assert_eq!((bench.tracker.run_id(), bench.told.as_str()), ("uuid", "echo:"));
+    bench.done("uuid", "echo: good morning");
+    let first = [user("go", None), assistant("part 1, part 2")];
+    bench.answer_history(&[&first[..], &[user(TEXT, None), assistant("echo: good morning")]].concat());
+    assert_eq!((bench.answer().run_id.as_str(), bench.answer().joined), ("uuid", false));
+}
+
+#[test]
 fn a_session_made_before_its_first_turn_breaks_and_the_failure_says_how_to_repair_it() {
     let mut bench = Bench::started(4);
     let text = format!("Error: reply session initialization conflicted for {SESSION}");
