@@ -7,7 +7,7 @@ use windlass::{
     store::{Agent, AgentStatus, SqliteStore, Store},
 };
 
-use super::kit::{ANSWER, Bench, Fleet, Helm, LOOK, Roster, TURN, UP, answers_of, has_files, references};
+use super::kit::{Bench, Fleet, Helm, LOOK, Roster, TURN, UP, answers_of, has_files, references};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -130,12 +130,12 @@ async fn once_each(fleet: &mut Fleet, agents: &[Agent]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The messages of an agent's session. Before 2026.6 they stand there only when the run is over.
+/// The messages to an agent. Before 2026.6 they stand in its history only when the run is over.
 async fn told(fleet: &mut Fleet, agent: &Agent) -> Result<Vec<String>, Failure> {
     let told = references(&fleet.bench, agent).await?;
     if !told.is_empty() {
         return Ok(told);
     }
-    answers_of(&mut fleet.stream, std::slice::from_ref(agent), ANSWER).await?;
+    answers_of(&mut fleet.stream, std::slice::from_ref(agent), TURN).await?;
     references(&fleet.bench, agent).await
 }

@@ -65,7 +65,8 @@ fn text(row: &Value) -> String {
     }
 }
 
+/// The reference at a message's end. Up to 2026.2 a history has all of a message in one line.
 fn reference(text: &str) -> Option<String> {
-    let line = text.lines().rev().find_map(|line| line.trim().strip_prefix(MARK))?;
-    line.split_whitespace().next().map(str::to_owned)
+    let (_, end) = text.rsplit_once(MARK)?;
+    end.split_whitespace().next().map(str::to_owned)
 }
