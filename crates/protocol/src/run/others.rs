@@ -11,8 +11,8 @@ pub(super) const FOREIGN_KEPT: usize = 64;
 #[derive(Debug)]
 pub(super) struct Other {
     pub(super) id: String,
-    /// Its first event came then.
-    pub(super) seen: Instant,
+    /// It was there before we began to look for the run that goes on with our message.
+    pub(super) old: bool,
     /// Something of it came, no end, and no event may have been lost since.
     pub(super) active: bool,
     /// When it ended, and with which text.
@@ -28,8 +28,8 @@ pub(super) struct Others {
 
 impl Others {
     /// Something of a run came.
-    pub(super) fn heard(&mut self, id: &str, now: Instant) {
-        let run = self.entry(id, now);
+    pub(super) fn heard(&mut self, id: &str) {
+        let run = self.entry(id);
         run.active = run.ended.is_none();
     }
 
@@ -41,7 +41,7 @@ impl Others {
                 *text = None;
             }
         }
-        let run = self.entry(id, now);
+        let run = self.entry(id);
         run.active = false;
         run.ended = Some((now, text));
     }
@@ -92,13 +92,21 @@ impl Others {
         Some((&run.id, run.ended.as_ref()?.1.as_deref()?))
     }
 
-    /// A run that began at or after `from`, goes on, and is nobody else's.
-    pub(super) fn begun_since(&self, from: Instant) -> Option<&str> {
-        let fits = |run: &&Other| run.active && run.seen >= from && !self.is_foreign(&run.id);
+    /// From here on we look for a run that goes on with our message: one that is there already is none. By order and not by
+    /// time, since many events may be read at once.
+    pub(super) fn look_from_here(&mut self) {
+        for run in &mut self.runs {
+            run.old = true;
+        }
+    }
+
+    /// A run that began since, goes on, and is nobody else's.
+    pub(super) fn begun(&self) -> Option<&str> {
+        let fits = |run: &&Other| run.active && !run.old && !self.is_foreign(&run.id);
         self.runs.iter().find(fits).map(|run| run.id.as_str())
     }
 
-    fn entry(&mut self, id: &str, now: Instant) -> &mut Other {
+    fn entry(&mut self, id: &str) -> &mut Other {
         let at = self.runs.iter().position(|run| run.id == id).unwrap_or_else(|| {
             if self.runs.len() == OTHERS_KEPT {
                 let idle = self.runs.iter().position(|run| !run.active).unwrap_or_default();
@@ -106,7 +114,7 @@ impl Others {
             }
             self.runs.push(Other {
                 id: id.to_owned(),
-                seen: now,
+                old: false,
                 active: true,
                 ended: None,
             });

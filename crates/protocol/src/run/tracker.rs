@@ -42,7 +42,6 @@ pub struct RunTracker {
     /// A sign that the run is over, without saying how.
     ended: Option<Ended>,
     line_up: bool,
-    line_up_at: Instant,
     /// The gateway process, compared with the one that may have taken the message.
     life: Continuity,
     /// How often it was sent.
@@ -93,7 +92,6 @@ impl RunTracker {
             adopted: None,
             ended: None,
             line_up: true,
-            line_up_at: now,
             life: Continuity::Same,
             sends: 0,
             first_sent: None,

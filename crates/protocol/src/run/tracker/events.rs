@@ -78,6 +78,7 @@ impl RunTracker {
         if self.adopted.is_none() {
             self.ended = Some(Ended::Over(None));
             self.stage = Stage::HandedOn { since: now };
+            self.others.look_from_here();
             self.tries = 0;
             self.wants.nothing();
             self.ask_history(now);
@@ -112,6 +113,7 @@ impl RunTracker {
         if self.adopted.as_ref().is_some_and(|run| run.id == run_id) {
             self.ended = Some(Ended::Over(None));
             self.stage = Stage::HandedOn { since: now };
+            self.others.look_from_here();
             self.tries = 0;
             self.ask_history(now);
         }
@@ -132,7 +134,7 @@ impl RunTracker {
             }
             return;
         }
-        self.others.heard(&event.run_id, now);
+        self.others.heard(&event.run_id);
         self.adopt_begun(now);
         if self.run_id() == event.run_id {
             self.take_chat(event, now);
@@ -141,15 +143,15 @@ impl RunTracker {
 
     /// A run that begins while we wait for one is taken for it, until history says otherwise.
     pub(super) fn adopt_begun(&mut self, now: Instant) {
-        let from = match self.stage {
-            Stage::HandedOn { since } if now < since + rules::RUN_ADOPTED_WITHIN => since,
-            Stage::Resuming { .. } => self.line_up_at,
-            _ => return,
+        let looks = match self.stage {
+            Stage::HandedOn { since } => now < since + rules::RUN_ADOPTED_WITHIN,
+            Stage::Resuming { .. } => true,
+            _ => false,
         };
-        if self.adopted.is_some() {
+        if !looks || self.adopted.is_some() {
             return;
         }
-        if let Some(id) = self.others.begun_since(from).map(str::to_owned) {
+        if let Some(id) = self.others.begun().map(str::to_owned) {
             self.adopt(&id, false);
             self.ended = None;
             self.wants.nothing();
@@ -219,7 +221,7 @@ impl RunTracker {
         let over = event.stream == AgentStream::Lifecycle && event.phase() == Some(AgentPhase::End);
         // The end is told by `chat`; a lifecycle's end only means that nothing more is heard of it.
         if !over {
-            self.others.heard(&event.run_id, now);
+            self.others.heard(&event.run_id);
         }
         self.adopt_begun(now);
         if self.run_id() == event.run_id {

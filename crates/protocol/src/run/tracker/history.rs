@@ -190,7 +190,7 @@ impl RunTracker {
         let after_restart = standing.row && self.life != Continuity::Same && !self.others.is_foreign(run);
         if !self.is_ours(run) {
             if !resumed && !after_restart {
-                self.others.heard(run, now);
+                self.others.heard(run);
                 return false;
             }
             self.adopt(run, true);
@@ -295,6 +295,7 @@ impl RunTracker {
                 // `ok` is also what `agent.wait` says of a text that was handed on.
                 self.ended = Some(Ended::Over(None));
                 self.stage = Stage::HandedOn { since: now };
+                self.others.look_from_here();
                 self.tries = 0;
                 self.look_again(now);
             }

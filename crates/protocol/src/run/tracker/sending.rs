@@ -153,7 +153,7 @@ impl RunTracker {
 
     pub(super) fn take_line_up(&mut self, life: Continuity, now: Instant) {
         self.line_up = true;
-        self.line_up_at = now;
+        self.others.look_from_here();
         self.life = worse(self.life, life);
         self.spoken.renumber();
         if life == Continuity::Restarted {
