@@ -1,5 +1,5 @@
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 use windlass_protocol::{GatewayError, MethodName, OutcomeUnknown, Rejected, TimedOut, UnknownReason};
 
@@ -345,4 +345,91 @@ fn a_line_keeps_so_many_topics_and_asks_a_few_at_a_time() {
     }
     assert_eq!(asked, 2 * MAX_TOPICS);
     bench.idle();
+}
+
+/// Anything, in any order: nothing is asked twice at a time, no more than a few are under way, and in the end every topic
+/// that is held is loaded and nothing else is known.
+#[test]
+fn whatever_happens_in_whatever_order_what_is_held_ends_up_loaded() {
+    for seed in 0..300 {
+        let mut bench = Bench::up();
+        bench.rng = StdRng::seed_from_u64(seed);
+        let mut chance = StdRng::seed_from_u64(seed);
+        let topics = [
+            Topic::Sessions,
+            Topic::Everything,
+            Topic::messages("a"),
+            Topic::messages("b"),
+        ];
+        let (mut held, mut open, mut generation) = (Vec::new(), Vec::<Ask>::new(), 1);
+        for _ in 0..200 {
+            match chance.random_range(0..12) {
+                0..2 => {
+                    let topic = topics[chance.random_range(0..topics.len())].clone();
+                    bench.table.declare(&topic).unwrap();
+                    held.push(topic);
+                }
+                2..4 if !held.is_empty() => bench
+                    .table
+                    .release(&held.swap_remove(chance.random_range(0..held.len()))),
+                4 => bench.table.gap(),
+                5 => {
+                    generation += 1;
+                    bench.table.end();
+                    bench.begin(generation, &["sessions.subscribe", "sessions.messages.unsubscribe"]);
+                }
+                6 => bench.table.saw(["a", "c", "d"][chance.random_range(0..3)]),
+                7 => bench.now += Duration::from_secs(chance.random_range(0..40)),
+                _ if !open.is_empty() => {
+                    let ask = open.swap_remove(chance.random_range(0..open.len()));
+                    let end = match chance.random_range(0..6) {
+                        0 => Err(busy()),
+                        1 if ask.step != LISTING => Err(not_known()),
+                        _ => Ok(list(&["a", "b", "c"])),
+                    };
+                    bench.answer(&ask, end);
+                }
+                _ => {}
+            }
+            open.extend(bench.asks());
+            let present: Vec<_> = open
+                .iter()
+                .filter(|ask| ask.generation.number() == generation)
+                .collect();
+            let mut names: Vec<_> = present.iter().map(|ask| ask.topic.to_string()).collect();
+            names.sort_unstable();
+            names.dedup();
+            assert!(
+                names.len() == present.len() && names.len() <= 8,
+                "seed {seed}: {present:?}"
+            );
+        }
+        for topic in &held {
+            bench.table.again(topic);
+        }
+        bench.markers.clear();
+        let quiet = |bench: &mut Bench, open: &mut Vec<Ask>| {
+            for _ in 0..100 {
+                for ask in std::mem::take(open) {
+                    bench.answer(&ask, Ok(list(&["a", "b", "c"])));
+                }
+                bench.now += Duration::from_secs(60);
+                open.extend(bench.asks());
+            }
+            assert!(open.is_empty(), "seed {seed}: {open:?}");
+        };
+        quiet(&mut bench, &mut open);
+        for topic in &held {
+            let loaded = bench
+                .markers
+                .iter()
+                .any(|marker| marker.starts_with(&topic.to_string()));
+            assert!(loaded, "seed {seed}: {topic} is not among {:?}", bench.markers);
+        }
+        for topic in held {
+            bench.table.release(&topic);
+        }
+        quiet(&mut bench, &mut open);
+        assert_eq!((bench.table.len(), bench.table.has_work()), (0, false), "seed {seed}");
+    }
 }
