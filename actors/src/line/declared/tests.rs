@@ -112,6 +112,18 @@ impl Bench {
         }
     }
 
+    /// Answers well whatever is asked, until nothing is.
+    fn answer_all(&mut self, open: &mut Vec<Ask>, seed: u64) {
+        for _ in 0..100 {
+            for ask in std::mem::take(open) {
+                self.answer(&ask, Ok(list(&["a", "b", "c"])));
+            }
+            self.now += Duration::from_secs(60);
+            open.extend(self.asks());
+        }
+        assert!(open.is_empty(), "seed {seed}: {open:?}");
+    }
+
     fn idle(&mut self) {
         let asks = self.asks();
         assert!(asks.is_empty(), "{asks:?}");
@@ -408,17 +420,7 @@ fn whatever_happens_in_whatever_order_what_is_held_ends_up_loaded() {
             bench.table.again(topic);
         }
         bench.markers.clear();
-        let quiet = |bench: &mut Bench, open: &mut Vec<Ask>| {
-            for _ in 0..100 {
-                for ask in std::mem::take(open) {
-                    bench.answer(&ask, Ok(list(&["a", "b", "c"])));
-                }
-                bench.now += Duration::from_secs(60);
-                open.extend(bench.asks());
-            }
-            assert!(open.is_empty(), "seed {seed}: {open:?}");
-        };
-        quiet(&mut bench, &mut open);
+        bench.answer_all(&mut open, seed);
         for topic in &held {
             let loaded = bench
                 .markers
@@ -429,7 +431,7 @@ fn whatever_happens_in_whatever_order_what_is_held_ends_up_loaded() {
         for topic in held {
             bench.table.release(&topic);
         }
-        quiet(&mut bench, &mut open);
+        bench.answer_all(&mut open, seed);
         assert_eq!((bench.table.len(), bench.table.has_work()), (0, false), "seed {seed}");
     }
 }
