@@ -28,9 +28,9 @@ pub use windlass_actors::{
     InvalidEndpoint, MemoryTokens, RegistryError, TcpConnector, TlsPolicy, TokenStoreError, TokioClock,
 };
 pub use windlass_protocol as protocol;
-pub use windlass_store as store;
 pub use windlass_protocol::connection::Resend;
 pub use windlass_protocol::{
     CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, RetryPolicy, Secret,
     TimedOut,
 };
+pub use windlass_store as store;

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream;
 use windlass_protocol::config::Roster;
-use windlass_store::{AgentStatus, AgentUid, Gateway, Run, RunKind, RunState, StepName};
+use windlass_store::{AgentStatus, AgentUid, Gateway, Run, RunKind, RunState, StepName, Timestamp};
 
 use super::content::Desired;
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
@@ -168,6 +168,7 @@ impl GatewayWork {
                 let brief = Brief {
                     options,
                     was_online: dossier.agent.status == AgentStatus::Online,
+                    pending_deadline: dossier.agent.checkin_deadline_at.map(Timestamp::as_millis),
                     delete_files,
                 };
                 Saga::begin(ctx, plane, dossier, kind, brief, teller).await

@@ -30,6 +30,8 @@ pub(crate) enum Transition {
     Succeed {
         /// When the wake was sent.
         woken: Option<Timestamp>,
+        /// Until when an earlier wake was to be answered, when the run began.
+        pending: Option<Timestamp>,
         /// When the run ended.
         at: Timestamp,
     },
@@ -49,7 +51,7 @@ pub(crate) fn apply(agent: &mut Agent, transition: Transition) {
     let from = agent.status;
     match transition {
         Transition::Begin { kind, at } => begin(agent, kind, at),
-        Transition::Succeed { woken, at } => succeed(agent, woken, at),
+        Transition::Succeed { woken, pending, at } => succeed(agent, woken, pending, at),
         Transition::Fail { error, was_online } => {
             // Nothing stays in between: what was online before is so still.
             agent.status = if was_online {
@@ -88,18 +90,29 @@ fn begin(agent: &mut Agent, kind: RunKind, at: Timestamp) {
     agent.checkin_deadline_at = None;
 }
 
-fn succeed(agent: &mut Agent, woken: Option<Timestamp>, at: Timestamp) {
+fn succeed(agent: &mut Agent, woken: Option<Timestamp>, pending: Option<Timestamp>, at: Timestamp) {
     agent.status = AgentStatus::Online;
     agent.provision_action = None;
     agent.last_provision_error = None;
-    let Some(woken) = woken else { return };
-    agent.last_wake_sent_at = Some(woken);
-    // It may have checked in before the run was written down as done.
-    let answered = agent.last_seen_at.is_some_and(|seen| seen >= woken);
-    if !answered {
-        agent.wake_attempts = agent.wake_attempts.saturating_add(1);
+    if let Some(woken) = woken {
+        agent.last_wake_sent_at = Some(woken);
+        // It may have checked in before the run was written down as done.
+        if has_answered(agent) {
+            agent.checkin_deadline_at = None;
+        } else {
+            agent.wake_attempts = agent.wake_attempts.saturating_add(1);
+            agent.checkin_deadline_at = Some(at + CHECK_IN_WINDOW);
+        }
+    } else {
+        // A run that wakes nobody lets nobody off.
+        agent.checkin_deadline_at = pending.filter(|_| !has_answered(agent));
     }
-    agent.checkin_deadline_at = (!answered).then(|| at + CHECK_IN_WINDOW);
+}
+
+/// Whether it was seen since it was woken last.
+fn has_answered(agent: &Agent) -> bool {
+    let seen_since = |sent| agent.last_seen_at.is_some_and(|seen| seen >= sent);
+    agent.last_wake_sent_at.is_some_and(seen_since)
 }
 
 /// What is to be done about an agent whose deadline is over.
@@ -116,10 +129,7 @@ pub(crate) enum Reconcile {
 /// Decides about an agent at its deadline.
 pub(crate) fn reconcile(agent: &Agent, now: Timestamp) -> Reconcile {
     let due = agent.checkin_deadline_at.is_some_and(|deadline| deadline <= now);
-    let answered = agent
-        .last_seen_at
-        .is_some_and(|seen| agent.last_wake_sent_at.is_some_and(|sent| seen >= sent));
-    if !due || answered || agent.status == AgentStatus::Deleting {
+    if !due || has_answered(agent) || agent.status == AgentStatus::Deleting {
         Reconcile::Skip
     } else if agent.wake_attempts >= WAKES {
         Reconcile::GiveUp

@@ -36,6 +36,9 @@ pub(crate) struct Brief {
     /// Whether the agent was online before the run.
     #[serde(default)]
     pub(crate) was_online: bool,
+    /// Until when an earlier wake was to be answered, in ms since 1970.
+    #[serde(default)]
+    pub(crate) pending_deadline: Option<i64>,
     /// For a run that deletes: the workspace too.
     #[serde(default)]
     pub(crate) delete_files: bool,
@@ -58,6 +61,7 @@ impl Brief {
         serde_json::from_value(run.options.clone()).unwrap_or(Self {
             options: RunOptions::default(),
             was_online: false,
+            pending_deadline: None,
             delete_files: false,
         })
     }
@@ -265,6 +269,7 @@ impl Saga {
         let transition = match &failure {
             None => Transition::Succeed {
                 woken: self.woken_at(),
+                pending: self.brief.pending_deadline.map(Timestamp::from_millis),
                 at: now,
             },
             Some(failure) => Transition::Fail {

@@ -187,6 +187,21 @@ async fn a_gateway_that_is_added_later_is_watched_when_it_is_worked_with() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_wakes_nobody_lets_nobody_off() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(!life.provision(&[agent]).await.agents[0].changes.any());
+        bench.wait_agent(agent, |agent| agent.wake_attempts == 2).await;
+        assert_eq!(bench.sent(), 2);
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deadline_outlives_the_process() {
     play(async {
         let bench = Bench::new(FakeRelease::Current).await;
