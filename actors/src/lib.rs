@@ -33,8 +33,8 @@ pub mod transport;
 pub use clock::{Clock, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use line::{
-    Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall, ResyncCounters,
-    TooManyTopics,
+    Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall,
+    ResyncCounters, TooManyTopics,
 };
 pub use machine::{Machine, MachineConfig, MachineHandle};
 pub use registry::{Inspection, RegistryError};

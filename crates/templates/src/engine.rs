@@ -210,7 +210,15 @@ mod tests {
             engine.add(name, name, source.to_owned()).unwrap();
         }
         let mut context = Context::of(Role::Lead, &Variables::default()).unwrap();
-        for name in ["reference", "sender", "message", "channel", "correlation_id", "tags", "source"] {
+        for name in [
+            "reference",
+            "sender",
+            "message",
+            "channel",
+            "correlation_id",
+            "tags",
+            "source",
+        ] {
             context.line(name, "words").unwrap();
         }
         context.flag("has_bootstrap", true);
