@@ -7,7 +7,7 @@
 //!
 //! # async fn example(agent: windlass::store::AgentUid) -> Result<(), Box<dyn std::error::Error>> {
 //! let windlass = windlass::Windlass::start()?;
-//! let store = Arc::new(SqliteStore::open("windlass.db".as_ref()).await?);
+//! let store = Arc::new(SqliteStore::open("windlass.db").await?);
 //! let agents = windlass.agents(store).base_url("https://board.example/api").start().await?;
 //! let mut operation = agents
 //!     .work(Job::Provision { agents: vec![agent], options: RunOptions::default() })
