@@ -55,7 +55,7 @@ pub enum FakeEffect {
     Sent(SessionKey, String),
 }
 
-/// The operations of a [`ControlPlane`], by name.
+/// The operations of a [`ControlPlane`](super::ControlPlane), by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the method of the same name")]
 pub enum Operation {
