@@ -115,6 +115,13 @@ fn has_answered(agent: &Agent) -> bool {
     agent.last_wake_sent_at.is_some_and(seen_since)
 }
 
+/// Whether an agent was seen since it was woken last.
+pub(crate) fn has_answered(agent: &Agent) -> bool {
+    agent
+        .last_seen_at
+        .is_some_and(|seen| agent.last_wake_sent_at.is_some_and(|sent| seen >= sent))
+}
+
 /// What is to be done about an agent whose deadline is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconcile {

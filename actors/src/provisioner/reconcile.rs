@@ -122,7 +122,8 @@ async fn note(ctx: &Context, agent: &Agent) {
 /// Updates them, with a fresh session, and wakes them.
 async fn wake(ctx: Rc<Context>, agents: Vec<Agent>) {
     let options = RunOptions {
-        wake: Wake::Always,
+        // Writing takes its time on a busy gateway, and so does an agent's first answer.
+        wake: Wake::UnlessSeen,
         reset_session: true,
         ..RunOptions::default()
     };

@@ -32,6 +32,9 @@ pub enum Wake {
     IfChanged,
     /// In any case.
     Always,
+    /// Unless it was seen since it was woken last, up to the very moment: for an agent whose time to answer is over. It is left
+    /// with the session that it has, too.
+    UnlessSeen,
 }
 
 impl Wake {
@@ -39,7 +42,7 @@ impl Wake {
         match self {
             Self::Never => false,
             Self::IfChanged => changed,
-            Self::Always => true,
+            Self::Always | Self::UnlessSeen => true,
         }
     }
 }

@@ -56,8 +56,15 @@ pub const ALL: &[Scenario] = &[
     activity::SCENARIO,
 ];
 
-/// Those that run only for the table of all releases, or when they are named: each takes a minute or more.
-const LONG: &[&str] = &["provision-update", "provision-delete", "provision-restart", "activity"];
+/// Those that run only for the table of all releases, or when they are named: each starts agents of its own, which takes
+/// half a minute or more.
+const LONG: &[&str] = &[
+    "provision-again",
+    "provision-update",
+    "provision-delete",
+    "provision-restart",
+    "activity",
+];
 
 /// Every scenario that runs unless others are asked for.
 pub fn usual() -> Vec<Scenario> {

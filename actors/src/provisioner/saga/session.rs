@@ -4,7 +4,9 @@ use windlass_protocol::RetryPolicy;
 use windlass_store::{StepName, Timestamp};
 
 use super::super::failure::Failed;
+use super::super::lifecycle;
 use super::super::report::Changes;
+use super::super::request::Wake;
 use super::{Entry, Saga};
 use crate::once::{self, Once};
 
@@ -12,7 +14,7 @@ impl Saga {
     /// Begins a fresh session where that was asked for.
     pub(in super::super) async fn reset(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::Reset;
-        if !self.brief.options.reset_session || self.enter(STEP) == Entry::Done {
+        if !self.brief.options.reset_session || self.is_awake().await? || self.enter(STEP) == Entry::Done {
             return Ok(());
         }
         let planned = Changes {
@@ -39,7 +41,7 @@ impl Saga {
     pub(in super::super) async fn wake(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::Wake;
         let changed = self.is_first() || self.changes.any();
-        if !self.brief.options.wake.wanted(changed) {
+        if !self.brief.options.wake.wanted(changed) || self.is_awake().await? {
             return Ok(());
         }
         let entry = self.enter(STEP);
@@ -76,6 +78,20 @@ impl Saga {
             self.label().await;
         }
         self.done(STEP, &woken).await
+    }
+
+    /// Whether the agent needs no wake any more, where that counts: it may have answered the last one since this run began.
+    async fn is_awake(&self) -> Result<bool, Failed> {
+        // What was begun is brought to its end.
+        let begun = [StepName::Reset, StepName::Wake]
+            .iter()
+            .any(|step| self.steps.contains_key(step));
+        if self.brief.options.wake != Wake::UnlessSeen || begun {
+            return Ok(false);
+        }
+        let record = self.ctx.store.agent(self.dossier.agent.id).await;
+        let record = record.map_err(|error| Failed::at(StepName::Wake, error))?;
+        Ok(record.is_some_and(|agent| lifecycle::has_answered(&agent)))
     }
 
     /// A label only helps people to find the session: that it can't be set is no failure.

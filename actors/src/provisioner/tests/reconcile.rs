@@ -141,6 +141,31 @@ async fn an_agent_that_answers_before_its_run_is_over_is_not_woken_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_answers_late_is_not_woken_again_while_that_is_prepared() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        let go_on = Arc::new(Notify::new());
+        bench
+            .fake()
+            .fault(Operation::ListFiles, Fault::Wait(Arc::clone(&go_on)));
+        bench.wait_agent(agent, |agent| agent.lifecycle_generation == 2).await;
+        words(&bench, &bench.agent(agent).await.session_key);
+        bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
+        go_on.notify_one();
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let resets = bench
+            .fake()
+            .count(|effect| matches!(effect, FakeEffect::SessionReset(_)));
+        assert_eq!((bench.sent(), resets), (1, 0));
+        assert_eq!(bench.agent(agent).await.status, AgentStatus::Online);
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn agents_are_seen_at_work_while_runs_are_still_taken_up() {
     play(async {
         let bench = Bench::new(FakeRelease::Current).await;
