@@ -110,16 +110,9 @@ fn succeed(agent: &mut Agent, woken: Option<Timestamp>, pending: Option<Timestam
 }
 
 /// Whether it was seen since it was woken last.
-fn has_answered(agent: &Agent) -> bool {
+pub(crate) fn has_answered(agent: &Agent) -> bool {
     let seen_since = |sent| agent.last_seen_at.is_some_and(|seen| seen >= sent);
     agent.last_wake_sent_at.is_some_and(seen_since)
-}
-
-/// Whether an agent was seen since it was woken last.
-pub(crate) fn has_answered(agent: &Agent) -> bool {
-    agent
-        .last_seen_at
-        .is_some_and(|seen| agent.last_wake_sent_at.is_some_and(|sent| seen >= sent))
 }
 
 /// What is to be done about an agent whose deadline is over.
