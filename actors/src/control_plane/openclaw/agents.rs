@@ -86,7 +86,7 @@ impl OpenClaw {
         let _own = self.only_writer(id).await;
         let request = AgentsDelete::new(id.as_str()).delete_files(delete_files);
         let start = self.line.now();
-        let (mut attempt, mut unknown, mut lost) = (0, 0, false);
+        let (mut attempt, mut unknown, mut busy, mut lost) = (0, 0, 0, false);
         loop {
             let turn = self.config_turn().await;
             let error = match self.once(&request, None, Resend::Never).await {
@@ -105,6 +105,14 @@ impl OpenClaw {
                         return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
                     }
                     tokio::time::sleep(settle_delay(unknown)).await;
+                    continue;
+                }
+                Err(CallError::Rejected(rejected))
+                    if busy < SETTLE_TRIES && rules::bare_unavailable(&rejected.error) =>
+                {
+                    drop(turn);
+                    busy += 1;
+                    tokio::time::sleep(settle_delay(busy)).await;
                     continue;
                 }
                 Err(error) => error,

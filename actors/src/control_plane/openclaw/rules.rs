@@ -74,6 +74,12 @@ pub(super) fn session_active(error: &GatewayError) -> bool {
         && error.message.contains("is still active")
 }
 
+/// An `UNAVAILABLE` that says neither whether nor when to ask again: 2026.9.6 to `agents.delete` while its workers still hold
+/// another agent's database. Some of these pass in seconds and some never do, so they are tried again a few times only.
+pub(super) fn bare_unavailable(error: &GatewayError) -> bool {
+    error.code == ErrorCode::Unavailable && error.details.is_none() && error.retryable.is_none()
+}
+
 /// `unknown method: x`: all nine releases.
 pub(super) fn unknown_method(error: &GatewayError) -> bool {
     says(error, |text| text.starts_with("unknown method"))
