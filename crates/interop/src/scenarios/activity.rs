@@ -7,7 +7,7 @@ use windlass::{
     store::{Agent, AgentStatus},
 };
 
-use super::kit::{Fleet, LOOK, TURN, answers_of, run_turn};
+use super::kit::{Fleet, LOOK, TURN, answers_of};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -24,8 +24,6 @@ const NOTED: Duration = Duration::from_secs(10);
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let mut fleet = Fleet::up(ctx, true).await?;
-    // The first turn after a start alone can take longer than an agent has for its answer (25 s on 2026.4.15).
-    run_turn(&fleet.bench, &mut fleet.stream, "agent:main:started", "started", TURN).await?;
     fleet.provision(RunOptions::default()).await?;
     let agents = fleet.records().await?;
     answers_of(&mut fleet.stream, &agents, TURN).await?;

@@ -20,7 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 /// Gateways take it for done where the other files are no longer as they wrote them, and delete it when the first turn begins
-/// (from 2026.5.12 on).
+/// (2026.8.2, 2026.9.6).
 const BOOTSTRAP: &str = "BOOTSTRAP.md";
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {

@@ -1,12 +1,14 @@
 //! An agent is taken off its gateway, with its session and its record; the gateway's own agent cleans up.
 
+use std::time::Duration;
+
 use serde_json::json;
 use windlass::{
     agents::{Job, RunOptions},
     store::{Agent, AgentStatus},
 };
 
-use super::kit::{Fleet, Roster, TURN, all_done, answers_of, offers};
+use super::kit::{ANSWER, Fleet, LOOK, Roster, TURN, all_done, answers_of, offers, refusal};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -58,26 +60,40 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     Ok(Outcome::Passed { notes })
 }
 
-/// Fails when the agent's session is still listed.
+/// How long a deleted agent's session may still be listed.
+const LISTED: Duration = Duration::from_secs(15);
+
+/// Waits until the agent's session is no longer listed. Fails when it stays, unless the gateway deletes no such session.
 async fn session_is_gone(fleet: &Fleet, agent: &Agent) -> Result<String, Failure> {
-    let list = fleet.ask_patiently("sessions.list", json!({"limit": 100})).await?;
-    let rows = list
-        .as_array()
-        .or_else(|| list["sessions"].as_array())
-        .cloned()
-        .unwrap_or_default();
-    let key = agent.session_key.to_string();
-    check(!rows.iter().any(|row| row["key"] == key.as_str()), || {
-        format!("the session {key} is still there")
-    })?;
-    Ok(format!(
-        "{} of 3 sessions are left",
-        rows.iter().filter(|row| is_ours(row)).count()
-    ))
+    let look = async {
+        loop {
+            let rows = sessions(fleet).await?;
+            if !rows.contains(&agent.session_key.to_string()) {
+                return Ok::<_, Failure>(format!("{} of 3 sessions are left", rows.len()));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    if let Ok(gone) = tokio::time::timeout(LISTED, look).await {
+        return gone;
+    }
+    let delete = fleet
+        .bench
+        .gateway
+        .call("sessions.delete", json!({"key": agent.session_key}));
+    let end = delete.timeout(ANSWER).await;
+    let kept = refusal(&end).is_some_and(|refused| refused.error.message.starts_with("Cannot delete the main session"));
+    check(kept, || format!("the session {} is still there", agent.session_key))?;
+    Ok("the agent's session stays listed: the gateway deletes no main session".to_owned())
 }
 
-fn is_ours(row: &serde_json::Value) -> bool {
-    row["key"].as_str().is_some_and(|key| key.starts_with("agent:mc-"))
+/// The keys of the fleet's sessions.
+async fn sessions(fleet: &Fleet) -> Result<Vec<String>, Failure> {
+    let list = fleet.ask_patiently("sessions.list", json!({"limit": 100})).await?;
+    let rows = list.as_array().or_else(|| list["sessions"].as_array());
+    let keys = rows.into_iter().flatten().filter_map(|row| row["key"].as_str());
+    let ours = keys.filter(|key| key.starts_with("agent:mc-"));
+    Ok(ours.map(str::to_owned).collect())
 }
 
 /// Where agents can't be deleted: the record stays, with the reason.

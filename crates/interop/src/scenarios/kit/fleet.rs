@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use windlass::{
     Windlass,
     agents::{FleetReport, RunOptions},
-    protocol::ErrorClass,
+    protocol::ErrorCode,
     store::{Agent, AgentUid, SqliteStore, Store},
 };
 
-use super::{ANSWER, Bench, Helm, LOOK, Stream, Team, record, refusal};
+use super::{ANSWER, Bench, Helm, LOOK, Stream, TURN, Team, record, refusal, run_turn};
 use crate::scenario::{Ctx, Failure};
 
 /// A real gateway, records of a small fleet, and the side that provisions them. What is on the gateway is looked at over
@@ -32,7 +32,11 @@ impl Fleet {
         let real = ctx.gateway_config(own_files).await?;
         let bench = Bench::with(real, Windlass::start()?, |_| {}).await?;
         bench.wait_up().await?;
-        let stream = Stream::of(&bench.gateway);
+        let mut stream = Stream::of(&bench.gateway);
+        if supervise {
+            // An agent has 30 s for its first word. The first turn after a start alone can take longer (2026.4.15).
+            run_turn(&bench, &mut stream, "agent:main:started", "started", TURN).await?;
+        }
         let path = bench.real.state_dir().join("windlass.db");
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
         let team = Team::enter(&*store, &bench.real).await?;
@@ -65,14 +69,14 @@ impl Fleet {
         Ok(records)
     }
 
-    /// The answer to a question over the other line, asked again while it is refused for a passing reason: for some seconds
-    /// after an agent was deleted 2026.9.6 can't read its sessions.
+    /// The answer to a question over the other line, asked again while the gateway is not able to answer: for some seconds
+    /// after an agent was deleted 2026.9.6 can't read its sessions, and does not say that this passes.
     pub(in super::super) async fn ask_patiently(&self, method: &'static str, params: Value) -> Result<Value, Failure> {
         let ask = async {
             loop {
                 let end = self.bench.gateway.call(method, params.clone()).timeout(ANSWER).await;
-                match refusal(&end).map(|refused| refused.error.class()) {
-                    Some(ErrorClass::Transient) => tokio::time::sleep(LOOK).await,
+                match refusal(&end).map(|refused| &refused.error.code) {
+                    Some(ErrorCode::Unavailable) => tokio::time::sleep(LOOK).await,
                     _ => return Ok(end?.decode()?),
                 }
             }
