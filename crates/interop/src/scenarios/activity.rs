@@ -38,7 +38,6 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
             &agent.status,
             &AgentStatus::Online,
         )?;
-        check_eq("runs", &agent.lifecycle_generation, &1)?;
     }
     fleet.finish().await?;
     Ok(Outcome::passed_with(format!(

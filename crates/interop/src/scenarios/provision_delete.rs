@@ -26,6 +26,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let worker = fleet.record(gone).await?;
     let awake = [fleet.record(main).await?, worker.clone(), fleet.record(stays).await?];
     answers_of(&mut fleet.stream, &awake, TURN).await?;
+    fleet.quiet(QUIET).await?;
     let delete = || Job::Delete {
         agents: vec![gone],
         delete_files: true,
@@ -43,7 +44,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let roster = Roster::read(&fleet.bench).await?;
     check_eq("its entries", &roster.entries(worker.agent_id().as_str()).len(), &0)?;
     roster.check(&fleet.team, &awake[2])?;
-    let notes = vec![session_is_gone(&fleet, &worker).await?];
+    let left = sessions_left(&fleet, &worker).await?;
     let told = format!("The agent {} was deleted", worker.name);
     let told = ctx.model().log().wait_for(TURN, |run| run.words.contains(&told)).await;
     check(told.is_some(), || "the main agent was not told".to_owned())?;
@@ -57,25 +58,34 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         &Vec::new(),
     )?;
     fleet.finish().await?;
-    Ok(Outcome::Passed { notes })
+    Ok(match left {
+        Some(left) => Outcome::passed_with(format!("{left} of 3 sessions are left")),
+        None => Outcome::not_possible(
+            "agent and record are gone, but the session stays listed: the gateway deletes no main session",
+        ),
+    })
 }
 
+/// A restart for what provisioning wrote comes at the latest so long after the last run (2026.8.2, which puts it off while there
+/// are any, and does not come up again from it when an agent was deleted before).
+const QUIET: Duration = Duration::from_secs(5);
 /// How long a deleted agent's session may still be listed.
 const LISTED: Duration = Duration::from_secs(15);
 
-/// Waits until the agent's session is no longer listed. Fails when it stays, unless the gateway deletes no such session.
-async fn session_is_gone(fleet: &Fleet, agent: &Agent) -> Result<String, Failure> {
+/// Waits until the agent's session is no longer listed, and tells how many are. Nothing when it stays because the gateway
+/// deletes no such session, not even that of an agent that is gone (2026.8.2).
+async fn sessions_left(fleet: &Fleet, agent: &Agent) -> Result<Option<usize>, Failure> {
     let look = async {
         loop {
-            let rows = sessions(fleet).await?;
-            if !rows.contains(&agent.session_key.to_string()) {
-                return Ok::<_, Failure>(format!("{} of 3 sessions are left", rows.len()));
+            let keys = sessions(fleet).await?;
+            if !keys.contains(&agent.session_key.to_string()) {
+                return Ok::<_, Failure>(Some(keys.len()));
             }
             tokio::time::sleep(LOOK).await;
         }
     };
-    if let Ok(gone) = tokio::time::timeout(LISTED, look).await {
-        return gone;
+    if let Ok(left) = tokio::time::timeout(LISTED, look).await {
+        return left;
     }
     let delete = fleet
         .bench
@@ -84,7 +94,7 @@ async fn session_is_gone(fleet: &Fleet, agent: &Agent) -> Result<String, Failure
     let end = delete.timeout(ANSWER).await;
     let kept = refusal(&end).is_some_and(|refused| refused.error.message.starts_with("Cannot delete the main session"));
     check(kept, || format!("the session {} is still there", agent.session_key))?;
-    Ok("the agent's session stays listed: the gateway deletes no main session".to_owned())
+    Ok(None)
 }
 
 /// The keys of the fleet's sessions.

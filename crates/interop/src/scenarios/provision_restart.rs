@@ -113,13 +113,18 @@ async fn settled(fleet: &Fleet) -> Result<Vec<Agent>, Failure> {
 async fn once_each(fleet: &mut Fleet, agents: &[Agent]) -> Result<(), Failure> {
     fleet.bench.wait_up().await?;
     let roster = Roster::read(&fleet.bench).await?;
+    // A second wake would hide its first one: it begins a fresh session.
+    check_eq(
+        "sessions that were reset",
+        &fleet.helm.requests.count("sessions.reset"),
+        &0,
+    )?;
     for agent in agents {
         check_eq(
             &format!("status of {}", agent.name),
             &agent.status,
             &AgentStatus::Online,
         )?;
-        check_eq(&format!("runs of {}", agent.name), &agent.lifecycle_generation, &1)?;
         roster.check(&fleet.team, agent)?;
         let told = told(fleet, agent).await?;
         let different: BTreeSet<_> = told.iter().collect();
