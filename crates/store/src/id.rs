@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
+use windlass_protocol::GatewayId;
 
 /// A text that is no UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -86,9 +88,31 @@ id_type!(
     "run"
 );
 
+impl GatewayUid {
+    /// Under which id what belongs to a line is kept: the record's, for a line that is named after its record, and one made of
+    /// the name (version 8, the beginning of its SHA-256) for any other, so that every process finds the same.
+    pub fn of_line(line: &GatewayId) -> Self {
+        let named = || {
+            let digest = Sha256::digest(line.as_str());
+            let (head, _) = digest.split_first_chunk().expect("a digest of 32 bytes has 16");
+            Builder::from_custom_bytes(*head).into_uuid()
+        };
+        Self(Uuid::try_parse(line.as_str()).unwrap_or_else(|_| named()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_kept_under_its_records_id_or_under_one_of_its_name() {
+        let line = |name: &str| GatewayUid::of_line(&GatewayId::new(name).unwrap());
+        let record = GatewayUid::from_bytes([7; 16]);
+        assert_eq!(line(&record.to_string()), record);
+        assert_eq!(line("lab").to_string(), "a51146d3-8077-8f99-aeba-84cf1d5e9b24");
+        assert_ne!(line("lab"), line("Lab"));
+    }
 
     #[test]
     fn random_bytes_become_a_version_4_uuid_and_its_text_reads_back() {
