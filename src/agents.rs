@@ -32,8 +32,8 @@ pub use windlass_actors::control_plane::{self, ControlError, ControlPlane, FakeC
 pub use windlass_actors::coordinator::{self, CoordinationError, CoordinatorHandle};
 pub use windlass_actors::provisioner::{
     AgentPlan, AgentReport, CHECK_IN_WINDOW, Changes, Ensure, EnsureError, Ensured, Failure, FileAction, FilePlan,
-    Fleet, FleetReport, GatewayFailure, Interrupted, Job, Operation, PlanError, Progress, RunOptions, SyncOptions,
-    TokenRule, WAKES, Wake,
+    Fleet, FleetReport, GatewayFailure, Interrupted, Job, Keep, Operation, PlanError, Progress, RunOptions,
+    SyncOptions, TokenRule, WAKES, Wake,
 };
 pub use windlass_templates::{TemplateError, Templates};
 

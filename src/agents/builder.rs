@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_actors::RegistryError;
 use windlass_actors::coordinator::Coordinator;
-use windlass_actors::provisioner::{Fleet, Provisioner, ProvisionerParts, ProvisionerSettings};
+use windlass_actors::provisioner::{Fleet, Keep, Provisioner, ProvisionerParts, ProvisionerSettings};
 use windlass_protocol::{DeviceIdentity, Secret};
 use windlass_store::{OwnError, Ownership, Store};
 use windlass_templates::Templates;
@@ -50,6 +50,7 @@ impl AgentsBuilder {
             settings: ProvisionerSettings {
                 base_url: String::new(),
                 supervise: true,
+                keep: Keep::default(),
             },
             secrets: Arc::new(|_| None),
             device: None,
@@ -73,6 +74,13 @@ impl AgentsBuilder {
     /// said otherwise; off for a command that ends when its work is done.
     pub fn supervise(mut self, supervise: bool) -> Self {
         self.settings.supervise = supervise;
+        self
+    }
+
+    /// How long ended runs and activities are kept, where agents are [supervised](Self::supervise); unless said otherwise,
+    /// 30 days and a year.
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.settings.keep = keep;
         self
     }
 

@@ -6,16 +6,20 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use windlass_protocol::{ChatEvent, ChatState, SessionKey};
-use windlass_store::Gateway;
+use windlass_store::{Gateway, GatewayUid};
 
 use super::context::{Context, sleep};
-use crate::routing::{Event, LineEvent};
+use crate::routing::{Event, LineEvent, Subscription};
 
 /// Increments of one session are looked at this often at most: they come by the hundred.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Sessions whose last look is remembered; over it all are forgotten, which costs a look each.
 const REMEMBERED: usize = 10_000;
+
+/// When a gateway's events are asked for again that could not be had: its token may be put where it is looked for, and a line
+/// may be opened again.
+const WATCH_AGAIN: Duration = Duration::from_secs(60);
 
 /// How long to wait when the store fails.
 const STORE_REST: Duration = Duration::from_secs(10);
@@ -36,7 +40,7 @@ pub(crate) async fn watch_all(ctx: Rc<Context>) {
         };
         for gateway in gateways {
             if known.insert(gateway.id) {
-                watches.spawn_local(watch(Rc::clone(&ctx), gateway));
+                watches.spawn_local(watch(Rc::clone(&ctx), gateway.id));
             }
         }
         if met.changed().await.is_err() {
@@ -45,17 +49,29 @@ pub(crate) async fn watch_all(ctx: Rc<Context>) {
     }
 }
 
-/// Watches a gateway for as long as its events come.
-async fn watch(ctx: Rc<Context>, gateway: Gateway) {
-    let Some(mut events) = ctx.fleet.activity(&gateway).await else {
-        return;
-    };
+/// Watches a gateway for as long as it is on record.
+async fn watch(ctx: Rc<Context>, gateway: GatewayUid) {
+    loop {
+        match ctx.store.gateway(gateway).await {
+            Ok(Some(gateway)) => match ctx.fleet.activity(&gateway).await {
+                Some(events) => follow(&ctx, &gateway, events).await,
+                None => tracing::debug!(gateway = %gateway.id, "its events can't be watched yet"),
+            },
+            Ok(None) => return,
+            Err(error) => tracing::warn!(%gateway, "its record can't be read: {error}"),
+        }
+        sleep(WATCH_AGAIN).await;
+    }
+}
+
+/// Follows events for as long as they come.
+async fn follow(ctx: &Context, gateway: &Gateway, mut events: Subscription) {
     let mut looked = HashMap::new();
     while let Some(item) = events.next().await {
         let LineEvent::Event(event) = item else { continue };
         let Some((key, is_end)) = working(&event) else { continue };
         if is_due(&mut looked, &key, is_end, ctx.clock.now()) {
-            seen(&ctx, &gateway, &key).await;
+            seen(ctx, gateway, &key).await;
         }
     }
 }

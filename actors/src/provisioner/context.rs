@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use windlass_store::{Agent, AgentUid, Gateway, GatewayUid, Store, StoreError, Timestamp};
 use windlass_templates::Templates;
 
+use super::housekeeping::Keep;
 use super::lifecycle::{self, Transition};
 use super::locks::Locks;
 use crate::clock::Clock;
@@ -43,6 +44,8 @@ pub struct ProvisionerSettings {
     /// Take up broken-off runs, wake agents that did not check in, and watch gateways' events: for the one service that
     /// runs the agents of a store, not for a command that ends when its work is done.
     pub supervise: bool,
+    /// How long records are kept, by the service that supervises.
+    pub keep: Keep,
 }
 
 /// What the provisioner is made of.

@@ -15,7 +15,7 @@ use super::context::{Context, ProvisionerParts, sleep};
 use super::messages::Order;
 use super::progress::Teller;
 use super::worker::Worker;
-use super::{activity, job, reconcile};
+use super::{activity, housekeeping, job, reconcile};
 
 /// Runs taken up in one go: a page of the store.
 const RUNS: usize = 100;
@@ -55,6 +55,7 @@ fn start(ctx: &Rc<Context>) -> (Addr<Worker>, JoinHandle<()>) {
 /// What the one process that runs the agents does without being asked.
 async fn look_after(ctx: Rc<Context>) {
     let watched = activity::watch_all(Rc::clone(&ctx));
+    let cleaned = housekeeping::run(Rc::clone(&ctx));
     let kept = async {
         while let Err(error) = take_up(&ctx).await {
             tracing::error!("runs that were cut off can't be read: {error}");
@@ -63,7 +64,7 @@ async fn look_after(ctx: Rc<Context>) {
         reconcile::run(Rc::clone(&ctx)).await;
     };
     // From the start: an agent may answer its wake before the last run is taken up.
-    tokio::join!(watched, kept);
+    tokio::join!(watched, kept, cleaned);
 }
 
 /// Goes on with all runs that were cut off, each once: one whose gateway can't be worked with stays for the next start.

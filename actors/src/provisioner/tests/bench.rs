@@ -1,6 +1,7 @@
 //! A store, a gateway in memory, and a provisioner that can be killed and started again.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use windlass_templates::Templates;
 
 use crate::control_plane::{ControlError, ControlPlane, FakeControlPlane, FakeEffect, FakeRelease};
 use crate::provisioner::{
-    Fleet, FleetReport, Job, Provisioner, ProvisionerHandle, ProvisionerParts, ProvisionerSettings, RunOptions,
+    Fleet, FleetReport, Job, Keep, Provisioner, ProvisionerHandle, ProvisionerParts, ProvisionerSettings, RunOptions,
 };
 use crate::routing::{Event, EventFilter, Router, Subscription};
 use crate::{Clock as _, TokioClock};
@@ -30,6 +31,8 @@ pub(crate) async fn play<F: Future>(test: F) -> F::Output {
 pub(crate) struct Fakes {
     planes: Mutex<HashMap<GatewayUid, FakeControlPlane>>,
     routers: Mutex<HashMap<GatewayUid, Arc<Router>>>,
+    /// Their events can't be had.
+    pub(crate) hidden: AtomicBool,
 }
 
 #[async_trait]
@@ -40,6 +43,9 @@ impl Fleet for Fakes {
     }
 
     async fn activity(&self, gateway: &Gateway) -> Option<Subscription> {
+        if self.hidden.load(Ordering::Relaxed) {
+            return None;
+        }
         let mut routers = self.routers.lock().unwrap();
         let router = routers.entry(gateway.id).or_default();
         Some(router.subscribe(EventFilter::all(), 64))
@@ -258,6 +264,7 @@ impl Bench {
             settings: ProvisionerSettings {
                 base_url: "https://board.example/api".into(),
                 supervise,
+                keep: Keep::default(),
             },
         }
     }

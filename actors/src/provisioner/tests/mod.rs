@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod crash;
 mod fleet;
+mod housekeeping;
 mod provision;
 mod reconcile;
 mod records;

@@ -1,6 +1,7 @@
 //! Deadlines, wakes, and signs of life.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -11,7 +12,7 @@ use windlass_templates::tool_values;
 
 use super::bench::{Bench, play};
 use crate::control_plane::{FakeEffect, FakeRelease, Fault, Operation};
-use crate::provisioner::{Job, RunOptions, WAKES};
+use crate::provisioner::{Job, RunOptions, WAKES, Wake};
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_never_checks_in_is_woken_three_times_and_then_called_offline() {
@@ -135,6 +136,55 @@ async fn an_agent_that_answers_before_its_run_is_over_is_not_woken_again() {
         tokio::time::sleep(Duration::from_secs(300)).await;
         let record = bench.agent(agent).await;
         assert_eq!((record.checkin_deadline_at, bench.sent()), (None, 1));
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_counts_however_lately_the_agent_was_seen_before() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        let key = bench.agent(agent).await.session_key;
+        words(&bench, &key);
+        bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
+        // Woken again, and what it says is seen before the gateway's answer to that.
+        let go_on = Arc::new(Notify::new());
+        bench.fake().fault(Operation::Send, Fault::Wait(Arc::clone(&go_on)));
+        let answer = async {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            assert_eq!(bench.sent(), 1, "the wake is under way");
+            words(&bench, &key);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            go_on.notify_one();
+        };
+        let options = RunOptions {
+            wake: Wake::Always,
+            ..RunOptions::default()
+        };
+        let agents = [agent];
+        tokio::join!(life.provision_with(&agents, options), answer);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!((bench.agent(agent).await.checkin_deadline_at, bench.sent()), (None, 2));
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_whose_events_could_not_be_had_at_first_is_watched_later() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        bench.fakes.hidden.store(true, Ordering::Relaxed);
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        bench.fakes.hidden.store(false, Ordering::Relaxed);
+        // Its deadline is over by then, and it is woken again.
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        words(&bench, &bench.agent(agent).await.session_key);
+        bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
         life.kill().await;
     })
     .await;

@@ -289,7 +289,9 @@ impl Agent {
             .last_seen_at
             .is_none_or(|seen| at.saturating_duration_since(seen) >= TOUCH_INTERVAL);
         let is_back = is_new && self.status == AgentStatus::Offline;
-        if answers || is_back || (is_late && self.checkin_deadline_at.is_none()) {
+        // An answer may come before the run that woke it is written down as done, and the deadline with it.
+        let may_answer = is_new && self.provision_action.is_some();
+        if answers || is_back || ((is_late || may_answer) && self.checkin_deadline_at.is_none()) {
             return self.checked_in(&CheckIn { at, status: None });
         }
         false

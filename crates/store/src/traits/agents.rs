@@ -43,8 +43,9 @@ pub trait Agents {
     async fn check_in(&self, id: AgentUid, check_in: CheckIn) -> Result<Option<Agent>, StoreError>;
 
     /// Activity of the agent was seen on the gateway's events. Counts as a check-in when a deadline is pending and it is not from
-    /// before the wake, when the agent is offline, or when it was not seen for [`TOUCH_INTERVAL`](crate::TOUCH_INTERVAL); otherwise
-    /// nothing is written, so this may be called for every event. Whether something was written.
+    /// before the wake, when the agent is offline or a run is under way (which may just have woken it), or when it was not seen
+    /// for [`TOUCH_INTERVAL`](crate::TOUCH_INTERVAL); otherwise nothing is written, so this may be called for every event. Whether
+    /// something was written.
     async fn touch(&self, id: AgentUid, at: Timestamp) -> Result<bool, StoreError>;
 
     /// The agent with the earliest deadline. Those being deleted have none.

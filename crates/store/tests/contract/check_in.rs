@@ -1,6 +1,6 @@
 //! Check-ins, activity, deadlines.
 
-use windlass_store::{Agent, AgentStatus, AgentUid, CheckIn, Creator, StoreError, Timestamp};
+use windlass_store::{Agent, AgentStatus, AgentUid, CheckIn, Creator, RunKind, StoreError, Timestamp};
 
 use crate::world::{Shared, agent_id, at, furnish, worker};
 
@@ -143,6 +143,18 @@ pub(crate) async fn activity_before_the_wake_is_no_answer_to_it(store: &Shared) 
         (after.checkin_deadline_at, after.wake_attempts, after.status),
         (None, 0, AgentStatus::Online)
     );
+}
+
+pub(crate) async fn activity_during_a_run_counts_however_lately_the_agent_was_seen(store: &Shared) {
+    furnish(store).await;
+    let mut agent = worker(1, 1, "Ada");
+    agent.status = AgentStatus::Updating;
+    agent.provision_action = Some(RunKind::Update);
+    agent.last_seen_at = Some(at(100));
+    store.insert_agent(&agent, Creator::Operator).await.unwrap();
+    assert!(!store.touch(agent.id, at(100)).await.unwrap(), "nothing new");
+    assert!(store.touch(agent.id, at(101)).await.unwrap());
+    assert_eq!(read(store, agent.id).await.last_seen_at, Some(at(101)));
 }
 
 pub(crate) async fn activity_brings_an_offline_agent_back(store: &Shared) {

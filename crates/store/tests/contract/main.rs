@@ -91,6 +91,7 @@ contract! {
         a_check_in_fences_who_read_before
         activity_is_written_down_once_a_minute
         activity_before_the_wake_is_no_answer_to_it
+        activity_during_a_run_counts_however_lately_the_agent_was_seen
         activity_brings_an_offline_agent_back
         the_earliest_deadline_comes_first
         deadlines_are_due_when_they_are_reached;
