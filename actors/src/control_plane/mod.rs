@@ -63,7 +63,8 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// Does nothing where there is no `agents.update` (2026.1.30).
     async fn update_agent(&self, card: &AgentCard, fresh: bool) -> ControlResult<()>;
 
-    /// Deletes an agent; `false` if there was none.
+    /// Deletes an agent; `false` if there was none. Where there is no `agents.delete` (2026.1.30) it is taken out of the
+    /// configuration, and its files stay.
     async fn delete_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool>;
 
     /// Sets workspace and heartbeat of any number of agents, in as few writes as there can be: what several callers want

@@ -127,9 +127,6 @@ async fn sessions(plane: &dyn ControlPlane) {
 }
 
 async fn deletion(plane: &dyn ControlPlane) {
-    if !plane.offers().await.unwrap().agents {
-        return;
-    }
     assert!(plane.delete_agent(&id("a"), true).await.unwrap());
     assert!(!plane.delete_agent(&id("a"), true).await.unwrap());
     // Whether the session went with its agent or goes now: that its name is one of a main session is no error any more.

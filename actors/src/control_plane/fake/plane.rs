@@ -80,14 +80,13 @@ impl ControlPlane for FakeControlPlane {
         let course = self.enter(Operation::DeleteAgent).await?;
         let deleted = {
             let mut state = self.lock();
-            if !state.offers().agents {
-                return Err(ControlError::NotOffered {
-                    method: "agents.delete",
-                });
-            }
             let there = state.agents.remove(id).is_some();
-            state.sessions.retain(|key, _| key.agent_id().as_ref() != Some(id));
-            if there {
+            if there && state.release == FakeRelease::ByConfig {
+                // Its sessions stay.
+                state.writes += 1;
+                state.effect(FakeEffect::ConfigWritten(vec![id.clone()]));
+            } else if there {
+                state.sessions.retain(|key, _| key.agent_id().as_ref() != Some(id));
                 state.effect(FakeEffect::AgentDeleted(id.clone()));
             }
             there

@@ -78,12 +78,10 @@ impl OpenClaw {
     }
 
     pub(super) async fn remove_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool> {
-        if !self.has_method("agents.delete").await? {
-            return Err(ControlError::NotOffered {
-                method: "agents.delete",
-            });
-        }
         let _own = self.only_writer(id).await;
+        if !self.has_method("agents.delete").await? {
+            return self.take_out(id).await;
+        }
         let request = AgentsDelete::new(id.as_str()).delete_files(delete_files);
         let start = self.line.now();
         let (mut attempt, mut unknown, mut busy, mut lost) = (0, 0, 0, false);

@@ -6,6 +6,7 @@
 mod agents;
 mod ask;
 mod files;
+mod removal;
 mod rules;
 mod scratch;
 mod sessions;

@@ -53,7 +53,7 @@ struct Shared {
 /// The configuration writes of one gateway.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
-    turn: tokio::sync::Mutex<()>,
+    pub(super) turn: tokio::sync::Mutex<()>,
     shared: Mutex<Shared>,
 }
 
@@ -71,7 +71,7 @@ impl Drop for Place<'_> {
 
 /// What one turn has been through so far.
 #[derive(Default)]
-struct Turn {
+pub(super) struct Turn {
     attempt: u32,
     conflicts: u32,
     /// A write went out whose outcome is not known.
@@ -81,7 +81,7 @@ struct Turn {
 }
 
 /// How one attempt at a write went.
-enum Step {
+pub(super) enum Step {
     /// What was read is out of date, or a failure is a passing one.
     Again,
     /// For everybody who waited.
@@ -172,11 +172,7 @@ impl OpenClaw {
         let start = self.line.now();
         let mut turn = Turn::default();
         loop {
-            let wait = lock(&self.writer.shared).budget.wait(self.line.now());
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-                continue;
-            }
+            self.wait_for_budget().await;
             let reply = self.config().await;
             // Taken after the reading, so that what came meanwhile goes along.
             let (batch, entries) = self.writer.batch();
@@ -198,6 +194,17 @@ impl OpenClaw {
         }
     }
 
+    /// Waits until the gateway takes a write.
+    pub(super) async fn wait_for_budget(&self) {
+        loop {
+            let wait = lock(&self.writer.shared).budget.wait(self.line.now());
+            if wait.is_zero() {
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     async fn step(
         &self,
         turn: &mut Turn,
@@ -205,10 +212,20 @@ impl OpenClaw {
         snapshot: &ConfigSnapshot,
         entries: &[HeartbeatEntry],
     ) -> Step {
-        let planned = match self.planned(snapshot, entries).await {
-            Ok(planned) => planned,
-            Err(error) => return Step::End(Err(error)),
-        };
+        match self.planned(snapshot, entries).await {
+            Ok(planned) => self.carry_out(turn, start, snapshot, planned).await,
+            Err(error) => Step::End(Err(error)),
+        }
+    }
+
+    /// Writes what was planned, once; without a plan all is as it should be.
+    pub(super) async fn carry_out(
+        &self,
+        turn: &mut Turn,
+        start: Instant,
+        snapshot: &ConfigSnapshot,
+        planned: Option<ConfigPlan>,
+    ) -> Step {
         let refused = turn.refused.take();
         let Some(plan) = planned else {
             return Step::End(Ok(self.found_written(turn.lost, refused.is_some())));
@@ -331,12 +348,7 @@ impl OpenClaw {
         entries: &[HeartbeatEntry],
     ) -> ControlResult<Option<ConfigPlan>> {
         let form = Some(self.usual_form().await?);
-        let make = |schema| {
-            plan(snapshot, entries, PlanOptions { schema, form }).map_err(|error| match error {
-                PlanError::Unreadable(place) => ConfigFault::Unreadable { place: place.into() },
-                PlanError::NoRoster => ConfigFault::NoRoster,
-            })
-        };
+        let make = |schema| plan(snapshot, entries, PlanOptions { schema, form }).map_err(no_plan);
         // Schemas are large: read only where there is something to write at all.
         if make(None)?.is_none() {
             return Ok(None);
@@ -367,6 +379,13 @@ impl OpenClaw {
         };
         lock(&self.writer.shared).schema = Some((generation, schema.clone()));
         Ok(schema)
+    }
+}
+
+pub(super) fn no_plan(error: PlanError) -> ConfigFault {
+    match error {
+        PlanError::Unreadable(place) => ConfigFault::Unreadable { place: place.into() },
+        PlanError::NoRoster => ConfigFault::NoRoster,
     }
 }
 

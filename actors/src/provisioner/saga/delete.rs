@@ -32,6 +32,11 @@ impl Saga {
         let delete_files = self.brief.delete_files;
         let removed = self.plane.delete_agent(&id, delete_files).await;
         let removed = removed.map_err(|error| Failed::at(STEP, error))?;
+        let offers = self.plane.offers().await.map_err(|error| Failed::at(STEP, error))?;
+        if delete_files && !offers.agents {
+            self.warnings
+                .push("its files stay on the gateway's host: this release has no method to delete them".into());
+        }
         self.done(
             STEP,
             &Changes {

@@ -16,7 +16,7 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 pub use budget::{LONGEST_WAIT, WriteBudget, WriteLimit};
-pub use plan::{ConfigPlan, ConfigSnapshot, PlanError, PlanOptions, plan};
+pub use plan::{ConfigPlan, ConfigSnapshot, PlanError, PlanOptions, plan, plan_removal};
 pub use roster::{HeartbeatEntry, Roster, RosterAgent, RosterForm};
 pub use schema::{Acceptance, ConfigSchema};
 

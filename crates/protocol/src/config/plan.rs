@@ -127,6 +127,27 @@ pub fn plan(
     }))
 }
 
+/// Plans the patch that takes an agent out of a roster that is a list: the whole list without it, because the one release that
+/// has no other way (2026.1.30) replaces arrays. Nothing where the agent is not in it.
+///
+/// # Errors
+/// [`PlanError::NoRoster`] for a roster that is a map: those releases have `agents.delete`.
+pub fn plan_removal(snapshot: &ConfigSnapshot, id: &AgentId) -> Result<Option<ConfigPlan>, PlanError> {
+    let list = match RosterForm::of(&snapshot.roster) {
+        None => return Ok(None),
+        Some(RosterForm::Entries) => return Err(PlanError::NoRoster),
+        Some(RosterForm::List) => snapshot.roster.pointer("/agents/list").and_then(Value::as_array),
+    };
+    let list = list.ok_or(PlanError::Unreadable("agents.list"))?;
+    let is_other = |entry: &&Value| entry["id"] != id.as_str();
+    let kept: Vec<&Value> = list.iter().filter(is_other).collect();
+    Ok((kept.len() < list.len()).then(|| ConfigPlan {
+        patch: json!({"agents": {"list": kept}}),
+        agents: BTreeSet::from([id.clone()]),
+        refused: Vec::new(),
+    }))
+}
+
 struct Planner<'a> {
     options: PlanOptions<'a>,
     refused: Vec<String>,

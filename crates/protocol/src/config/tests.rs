@@ -187,6 +187,28 @@ fn a_list_roster_is_sent_whole_and_keeps_the_agent_that_it_implies() {
 }
 
 #[test]
+fn an_agent_is_taken_out_of_a_list_roster_and_the_others_stay_as_they_are() {
+    let config = json!({"agents": {"list": [
+        {"id": "main"}, {"id": "a", "heartbeat": {"every": "1m"}}, {"id": "b", "workspace": "/srv/b", "odd": 1},
+    ]}});
+    let removal = |config: &Value, id: &str| {
+        let snapshot = ConfigSnapshot::plain("h", config.clone());
+        plan_removal(&snapshot, &AgentId::parse(id).unwrap())
+    };
+    let plan = removal(&config, "a").unwrap().unwrap();
+    let mut applied = config.clone();
+    apply(&mut applied, &plan.patch, false);
+    assert_eq!(
+        applied["agents"]["list"],
+        json!([{"id": "main"}, {"id": "b", "workspace": "/srv/b", "odd": 1}])
+    );
+    assert_eq!(removal(&applied, "a"), Ok(None));
+    assert_eq!(removal(&json!({}), "a"), Ok(None));
+    let map = json!({"agents": {"entries": {"a": {}}}});
+    assert_eq!(removal(&map, "a"), Err(PlanError::NoRoster));
+}
+
+#[test]
 fn settings_are_filled_where_they_are_missing_and_never_changed() {
     let schema = map_schema();
     let config = json!({
