@@ -5,6 +5,7 @@ use windlass_store::{Agent, AgentRole, StepName};
 
 use super::super::content;
 use super::super::failure::{Failed, Why};
+use super::super::lifecycle;
 use super::super::report::Changes;
 use super::{Entry, Saga};
 use crate::control_plane::{ControlError, Thing};
@@ -99,6 +100,6 @@ impl Saga {
         let agents = agents.map_err(|error| Failed::at(StepName::Cleanup, error))?;
         Ok(agents
             .into_iter()
-            .find(|main| main.id != self.dossier.agent.id && main.token_hash.is_some()))
+            .find(|main| main.id != self.dossier.agent.id && !lifecycle::is_new(main)))
     }
 }
