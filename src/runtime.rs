@@ -11,10 +11,9 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use futures_util::future::join_all;
 use rand::rngs::{StdRng, SysRng};
-use rand::{Rng as _, SeedableRng as _, TryRng as _};
-use tokio::sync::{OnceCell, Semaphore};
+use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
+use tokio::sync::Semaphore;
 use windlass_actors::machine::CONNECT_CONCURRENCY;
-use windlass_actors::provisioner::Interrupted;
 use windlass_actors::sessions::{SessionManager, SessionManagerHandle};
 use windlass_actors::{
     Clock, Connector, DeviceTokenStore, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens,
@@ -44,7 +43,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     rng: Mutex<StdRng>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    sessions: OnceCell<SessionManagerHandle>,
+    sessions: SessionManagerHandle,
 }
 
 /// Where a gateway's line is.
@@ -156,7 +155,7 @@ impl WindlassBuilder {
         let mut rng = StdRng::seed_from_u64(seed);
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
         let gate = Arc::new(Semaphore::new(self.connects));
-        let (machines, shards) = (0..self.shards)
+        let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards)
             .map(|_| {
                 Machine::new(MachineConfig {
                     clock: Arc::clone(&clock),
@@ -167,6 +166,10 @@ impl WindlassBuilder {
                 })
             })
             .unzip();
+        let (manager, sessions) = SessionManager::new(rng.random());
+        // What is not a line runs on the first machine.
+        let first = machines.remove(0).hosting(|| manager.run());
+        machines.insert(0, first);
         let inner = Inner {
             shards,
             next_shard: AtomicUsize::new(0),
@@ -174,7 +177,7 @@ impl WindlassBuilder {
             clock,
             rng: Mutex::new(rng),
             threads: Mutex::default(),
-            sessions: OnceCell::new(),
+            sessions,
         };
         Ok((Windlass { inner: Arc::new(inner) }, machines))
     }
@@ -303,14 +306,8 @@ impl Inner {
         &self.shards[0]
     }
 
-    /// The session manager, which is started when it is first asked for.
-    pub(crate) async fn sessions(&self) -> Result<&SessionManagerHandle, Interrupted> {
-        let start = || async {
-            let (manager, handle) = SessionManager::new(self.with_rng(rand::RngExt::random));
-            let hosted = self.first_shard().host(|| manager.run()).await;
-            hosted.map(|()| handle).map_err(|_| Interrupted)
-        };
-        self.sessions.get_or_try_init(start).await
+    pub(crate) const fn sessions(&self) -> &SessionManagerHandle {
+        &self.sessions
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

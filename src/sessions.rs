@@ -22,30 +22,52 @@
 //! tell what became of it, the gateway's own history does, by the rules of [`protocol::run`](windlass_protocol::run).
 
 pub use windlass_actors::provisioner::Interrupted;
-pub use windlass_actors::sessions::{Following, Message, ResendAfterLoss, RunEnd, RunProgress};
+pub use windlass_actors::sessions::{
+    AskError, DeleteError, DeleteOutcome, EnsureError, Ensured, Following, HISTORY_PAGE, HistoryCursor, HistoryDelta,
+    HistoryError, HistoryPage, HistoryQuery, ListError, Message, PatchError, ResendAfterLoss, ResetOutcome, RunEnd,
+    RunProgress, SESSIONS_LIMIT, SendError, SessionQuery, Sessions, SessionsStatus,
+};
 pub use windlass_protocol::SessionKey;
 
 use crate::Gateway;
 
 impl Gateway {
+    /// The gateway's sessions: to list, read, change, and talk in.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) -> Result<(), Box<dyn std::error::Error>> {
+    /// use windlass::sessions::{HistoryQuery, SessionQuery};
+    ///
+    /// let sessions = gateway.sessions();
+    /// for row in sessions.list(&SessionQuery::all()).await? {
+    ///     let page = sessions.history(&row.key.parse()?, &HistoryQuery::last().limit(20)).await?;
+    ///     println!("{}: {} rows", row.key, page.rows.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.shared_line(), self.inner().sessions().clone())
+    }
+
     /// Prepares a message to a session, which the gateway makes if there is none.
     pub fn message(&self, session: SessionKey, text: impl Into<String>) -> Message {
         Message::new(self.shared_line(), session, text)
     }
 
-    /// Sends a message, when the messages before it in its session are over, and follows it.
+    /// See [`Sessions::send`].
     ///
     /// # Errors
-    /// [`Interrupted`], when Windlass was shut down.
-    pub async fn send(&self, message: Message) -> Result<Following, Interrupted> {
-        self.inner().sessions().await?.send(message).await
+    /// [`SendError`].
+    pub async fn send(&self, message: Message) -> Result<Following, SendError> {
+        self.inner().sessions().send(message).await
     }
 
-    /// Sends a message and waits for its one end.
+    /// See [`Sessions::send_and_wait`].
     ///
     /// # Errors
-    /// [`Interrupted`], when Windlass was shut down.
-    pub async fn send_and_wait(&self, message: Message) -> Result<RunEnd, Interrupted> {
-        self.inner().sessions().await?.send_and_wait(message).await
+    /// [`SendError`].
+    pub async fn send_and_wait(&self, message: Message) -> Result<RunEnd, SendError> {
+        self.inner().sessions().send_and_wait(message).await
     }
 }

@@ -70,6 +70,7 @@ pub struct MachineHandle {
 pub struct Machine {
     config: MachineConfig,
     requests: mpsc::Receiver<Request>,
+    guests: Vec<Guest>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -170,7 +171,21 @@ impl Machine {
     /// A machine and its handle.
     pub fn new(config: MachineConfig) -> (Self, MachineHandle) {
         let (sender, requests) = mpsc::channel(REQUESTS);
-        (Self { config, requests }, MachineHandle { requests: sender })
+        let machine = Self {
+            config,
+            requests,
+            guests: Vec::new(),
+        };
+        (machine, MachineHandle { requests: sender })
+    }
+
+    /// Has something else run on the machine's thread from the beginning: see [`MachineHandle::host`].
+    pub fn hosting<F>(mut self, guest: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        self.guests.push(Box::new(move || guest().boxed_local()));
+        self
     }
 
     /// Runs until it is stopped. Must be polled within a `LocalSet` (or an actix system) with tokio's time and IO.
@@ -179,6 +194,9 @@ impl Machine {
         let mut registry = Registry::start(&self.config);
         // Dropped, and with it all that runs there, when the machine stops.
         let mut guests = JoinSet::new();
+        for guest in std::mem::take(&mut self.guests) {
+            guests.spawn_local(guest());
+        }
         while let Some(request) = self.requests.recv().await {
             registry.restart_if_dead().await;
             match request {

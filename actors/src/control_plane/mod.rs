@@ -25,6 +25,7 @@ use windlass_protocol::{AgentId, SessionKey, Verdict};
 pub use error::{ConfigFault, ControlError, Thing};
 pub use fake::{FakeControlPlane, FakeEffect, FakeRelease, Fault, Operation};
 pub use openclaw::OpenClaw;
+pub(crate) use openclaw::rules;
 pub use types::{
     AgentCard, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Scratch, Sent, SessionInfo, WriteQueue,
 };

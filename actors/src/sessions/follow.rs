@@ -5,17 +5,19 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
-use windlass_protocol::connection::{AnswerMode, Continuity, Resend};
+use windlass_protocol::connection::Continuity;
 use windlass_protocol::request::{
     AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSend, ChatSendReply, Request,
 };
 use windlass_protocol::run::{Action, Asked, GatewayFacts, Output, RunConfig, RunEnd, RunTracker};
-use windlass_protocol::{CallError, MethodName, NotSent, RawJson};
+use windlass_protocol::{CallError, MethodName, NotSent, TimedOut};
 
+use super::ask::{Manner, ask};
+use super::error::AskError;
 use super::message::{Follower, Message};
+use crate::Line;
 use crate::clock::sleep_until;
 use crate::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
-use crate::{Line, OutgoingCall};
 
 /// Events of one session that may wait: those of a run of 400 increments.
 const EVENTS: usize = 2048;
@@ -183,54 +185,39 @@ impl Follow<'_> {
                     request = request.deliver(true);
                 }
                 // The tracker sends again, when it knows that it may.
-                let sent = call(line, request, Some(self.key.to_owned()), ANSWER, Resend::Never);
-                self.asked.push(sent.map(Reply::Sent).boxed());
+                let manner = Manner {
+                    key: Some(self.key),
+                    ..Manner::once(ANSWER)
+                };
+                let sent = async move { Reply::Sent(asked(line, request, manner).await) };
+                self.asked.push(sent.boxed());
             }
             Action::AskHistory { limit } => {
-                let asked = call(
-                    line,
-                    ChatHistory::new(session).limit(limit),
-                    None,
-                    ANSWER,
-                    Resend::Always,
-                );
+                let request = ChatHistory::new(session).limit(limit);
+                let answer = asked(line, request, Manner::repeatable(ANSWER));
                 self.asked
-                    .push(asked.map(|reply| Reply::History(Box::new(reply))).boxed());
+                    .push(answer.map(|reply| Reply::History(Box::new(reply))).boxed());
             }
             Action::AskWait { run_id, timeout } => {
                 let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let request = AgentWait::new(run_id).timeout_ms(ms);
-                let asked = call(line, request, None, timeout + WAIT_MARGIN, Resend::Never);
-                self.asked.push(asked.map(Reply::Waited).boxed());
+                let answer = asked(line, request, Manner::once(timeout + WAIT_MARGIN));
+                self.asked.push(answer.map(Reply::Waited).boxed());
             }
         }
     }
 }
 
-/// Makes a typed call.
-pub(super) async fn call<R: Request>(
-    line: &Line,
-    request: R,
-    key: Option<String>,
-    within: Duration,
-    resend: Resend,
-) -> Result<R::Reply, CallError> {
-    let invalid = |why: String| CallError::from(NotSent::Invalid { why });
-    let mut params = serde_json::to_value(&request).map_err(|error| invalid(error.to_string()))?;
-    if let (Some(key), Some(members)) = (key, params.as_object_mut()) {
-        members.insert("idempotencyKey".into(), key.into());
+/// Makes a typed call. An answer that is not understood is as good as none: the gateway may have done it.
+async fn asked<R: Request>(line: &Line, request: R, manner: Manner<'_>) -> Result<R::Reply, CallError> {
+    match ask(line, &request, manner).await {
+        Ok(reply) => Ok(reply),
+        Err(AskError::Call(error)) => Err(error),
+        Err(error @ AskError::Shape { .. }) => {
+            tracing::warn!(gateway = %line.id(), "{error}");
+            let method = MethodName::new(R::METHOD).map_err(|error| NotSent::Invalid { why: error.to_string() })?;
+            let after = manner.within;
+            Err(TimedOut { method, after }.into())
+        }
     }
-    let params = RawJson::from_value(&params).map_err(|error| invalid(error.to_string()))?;
-    let call = OutgoingCall {
-        method: MethodName::new(R::METHOD).map_err(|error| invalid(error.to_string()))?,
-        params: Some(params),
-        deadline: line.now() + within,
-        resend,
-        answers: AnswerMode::First,
-        wait_for_line: true,
-    };
-    let answer = line.call(call).await?;
-    answer
-        .decode()
-        .map_err(|error| invalid(format!("the answer to {} is not understood: {error}", R::METHOD)))
 }

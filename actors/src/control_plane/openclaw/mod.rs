@@ -7,7 +7,7 @@ mod agents;
 mod ask;
 mod files;
 mod removal;
-mod rules;
+pub(crate) mod rules;
 mod scratch;
 mod sessions;
 mod turn;

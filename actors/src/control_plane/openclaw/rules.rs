@@ -26,7 +26,7 @@ pub(super) fn agent_exists(error: &GatewayError) -> bool {
 /// `agent "x" not found`: to `agents.update` and `agents.delete` 2026.2.26 to 2026.9.6, to `agents.files.*` from
 /// 2026.8.2 on. `unknown agent id`: to `agents.files.*` up to 2026.7.1. `Agent "x" no longer exists in configuration`:
 /// to `chat.send` from 2026.5.12 on.
-pub(super) fn agent_unknown(error: &GatewayError) -> bool {
+pub(crate) fn agent_unknown(error: &GatewayError) -> bool {
     error.detail_code() == Some(DetailCode::UnknownAgent)
         || says(error, |text| {
             let named = text.starts_with("agent \"") || text.starts_with("Agent \"");
@@ -47,7 +47,7 @@ pub(super) fn file_busy(error: &GatewayError) -> bool {
 }
 
 /// `label already in use: x`, to `sessions.patch`: 2026.3.13 and 2026.9.6.
-pub(super) fn label_taken(error: &GatewayError) -> bool {
+pub(crate) fn label_taken(error: &GatewayError) -> bool {
     says(error, |text| text.starts_with("label already in use"))
 }
 
@@ -61,13 +61,13 @@ pub(super) fn config_stale(error: &GatewayError) -> bool {
 
 /// `Cannot delete the main session (agent:x:main).`, to `sessions.delete`: for every agent from 2026.8.2 on, before for
 /// the default one.
-pub(super) fn main_session_kept(error: &GatewayError) -> bool {
+pub(crate) fn main_session_kept(error: &GatewayError) -> bool {
     says(error, |text| text.starts_with("Cannot delete the main session"))
 }
 
 /// `Session agent:x:main is still active; try again in a moment.`, to `sessions.delete` while a run goes on: 2026.4.15, as a
 /// bare `UNAVAILABLE`. Releases before and after end the run instead.
-pub(super) fn session_active(error: &GatewayError) -> bool {
+pub(crate) fn session_active(error: &GatewayError) -> bool {
     error.code == ErrorCode::Unavailable
         && error.detail_code().is_none()
         && error.message.starts_with("Session ")
@@ -87,7 +87,7 @@ pub(super) fn unknown_method(error: &GatewayError) -> bool {
 
 /// Whether a session that is made before its first turn breaks at the second: seen on 2026.6.11, not on 2026.5.12 and
 /// 2026.7.1. Nothing that the gateway shows tells, and nobody looked at the releases between.
-pub(super) fn breaks_early_sessions(server_version: &str) -> bool {
+pub(crate) fn breaks_early_sessions(server_version: &str) -> bool {
     const FINE_BEFORE: Release = Release::new(2026, 5, 12);
     const FINE_AGAIN: Release = Release::new(2026, 7, 1);
     match Verdict::of(Some(server_version), None) {

@@ -80,6 +80,11 @@ request! {
             limit: u32,
             /// Leaves out so many at the end (from 2026.7 on; refused by older releases).
             offset: u32,
+            /// The rows around the one with this [id](MessageMeta::id), also from before a reset, instead of the last ones. Needs
+            /// [`session_id`](Self::session_id) (2026.9, by its documentation; refused by older releases).
+            message_id: String,
+            /// The transcript in which the row is.
+            session_id: String,
         }
     }
 }
@@ -110,6 +115,53 @@ open_object! {
             next_offset: u64 = "nextOffset",
             /// How many rows there are (generation 4).
             total_messages: u64 = "totalMessages",
+            /// Where [`ChatHistoryDelta`] goes on from here (2026.9, with the last rows).
+            delta_cursor: String = "deltaCursor",
+        }
+    }
+}
+
+request! {
+    /// what was added to a session since a cursor (2026.9; older releases refuse it).
+    ChatHistoryDelta = "chat.history" => ChatHistoryDeltaReply {
+        required {
+            /// Which session.
+            session_key: String,
+            /// The [cursor](ChatHistoryReply::delta_cursor) of the answer before.
+            cursor: String,
+        }
+    }
+}
+
+wire_names! {
+    /// What a cursor was good for.
+    pub enum HistoryDeltaKind {
+        /// It holds: this is what was added since.
+        Delta = "delta",
+        /// It does not hold any more (a reset, a compaction, another branch, over 200 rows or 1 MB behind): ask for the last
+        /// rows again.
+        Reset = "reset",
+    }
+}
+
+open_object! {
+    /// What `chat.history` answers to a cursor.
+    pub struct ChatHistoryDeltaReply {
+        required {
+            /// Whether the cursor holds.
+            kind: HistoryDeltaKind = "kind",
+        }
+        optional {
+            /// What was added, each as a `session.message` event carries it.
+            messages: Vec<crate::SessionMessageEvent> = "messages",
+            /// Where to go on.
+            delta_cursor: String = "deltaCursor",
+            /// The session's row, as in `sessions.list`.
+            session_info: super::SessionRow = "sessionInfo",
+            /// The run that goes on just now.
+            in_flight_run: InFlightRun = "inFlightRun",
+            /// What was said and not yet taken up.
+            pending_inputs: Value = "pendingInputs",
         }
     }
 }

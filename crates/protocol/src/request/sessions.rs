@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::request;
-use crate::open::open_object;
+use crate::RawJson;
+use crate::open::{Extra, open_object};
 
 request! {
     /// the sessions that the gateway knows, those changed last first.
@@ -54,6 +55,35 @@ open_object! {
             has_more: bool = "hasMore",
             /// The offset at which they do (generation 4; `null`, and so nothing here, when none follow).
             next_offset: u64 = "nextOffset",
+        }
+    }
+}
+
+impl SessionsListReply {
+    /// Reads the answer of `sessions.list`; one that is nothing but a list of sessions is taken, too.
+    ///
+    /// # Errors
+    /// When it has neither shape.
+    pub fn read(answer: &RawJson) -> Result<Self, serde_json::Error> {
+        if answer.as_str().trim_start().starts_with('[') {
+            let rows: Vec<SessionRow> = answer.decode()?;
+            return Ok(Self::of_rows(rows));
+        }
+        answer.decode()
+    }
+
+    fn of_rows(sessions: Vec<SessionRow>) -> Self {
+        Self {
+            sessions,
+            ts: None,
+            path: None,
+            count: None,
+            defaults: None,
+            total_count: None,
+            limit_applied: None,
+            has_more: None,
+            next_offset: None,
+            extra: Extra::default(),
         }
     }
 }

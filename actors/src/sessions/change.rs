@@ -1,0 +1,263 @@
+//! What changes a session: ensure, patch, reset, delete, abort.
+
+use std::time::Duration;
+
+use windlass_protocol::connection::Resend;
+use windlass_protocol::request::{
+    AgentsList, ChatAbort, ChatHistory, SessionEntry, SessionRow, SessionsDelete, SessionsPatch, SessionsReset,
+};
+use windlass_protocol::{CallError, HelloOk, SessionKey};
+
+use super::Sessions;
+use super::ask::{Manner, ask};
+use super::error::{AskError, DeleteError, EnsureError, PatchError};
+use super::rules;
+
+/// How long a session may be active before its deletion is given up: 2026.4.15 asks to try again in a moment.
+const ACTIVE_TRIES: u32 = 5;
+/// The pause before the first of these; the next are twice as long each.
+const ACTIVE_PAUSE: Duration = Duration::from_millis(500);
+/// How often a reset is tried whose outcome is not known, and that did not happen.
+const RESET_TRIES: u32 = 3;
+
+/// What was found, or done, so that a session is there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ensured {
+    /// It was there. Its label was set if one was given.
+    There(Box<SessionRow>),
+    /// It was made.
+    Made(Box<SessionEntry>),
+    /// It is not there, and its first message will make it: on 2026.6 one that is made before that breaks at its second
+    /// message. Its label is not set.
+    LeftToFirstMessage,
+}
+
+/// What a reset did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ResetOutcome {
+    /// The session is empty, and this is its entry; what ran in it was ended.
+    Emptied(Box<SessionEntry>),
+    /// The session was deleted, and its next message makes it anew: on 2026.6 one that was reset breaks at its second
+    /// message.
+    Deleted,
+    /// There was no such session, and none was made.
+    NotThere,
+}
+
+/// What a deletion did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// It is gone, and what ran in it was ended.
+    Deleted {
+        /// Where its transcript was put on the gateway's host.
+        archived: Vec<String>,
+    },
+    /// There was no such session.
+    NotThere,
+}
+
+impl Sessions {
+    /// Sees to it that a session is there, with this label if one is given.
+    ///
+    /// # Errors
+    /// [`EnsureError`].
+    pub async fn ensure(&self, key: &SessionKey, label: Option<&str>) -> Result<Ensured, EnsureError> {
+        let hello = self.hello().await?;
+        let found = self.find(&hello, key).await?;
+        if found.is_none() {
+            if rules::breaks_early_sessions(&hello.server.version) {
+                return Ok(Ensured::LeftToFirstMessage);
+            }
+            self.refuse_unknown_agent(key).await?;
+        }
+        let labelled = found.as_ref().is_some_and(|row| row.label.as_deref() == label);
+        if let Some(row) = found.clone()
+            && (labelled || label.is_none())
+        {
+            return Ok(Ensured::There(Box::new(row)));
+        }
+        let mut request = SessionsPatch::new(key.as_str());
+        request.label = label.map(Into::into);
+        match (self.ask_patch(&request).await?, found) {
+            (Some(_), Some(row)) => Ok(Ensured::There(Box::new(SessionRow {
+                label: label.map(str::to_owned),
+                ..row
+            }))),
+            (Some(entry), None) => Ok(Ensured::Made(Box::new(entry))),
+            (None, found) => {
+                if found.is_none() {
+                    request.label = None;
+                    self.ask_patch(&request).await?;
+                }
+                Err(EnsureError::LabelTaken)
+            }
+        }
+    }
+
+    /// Gateways make sessions for agents that do not exist, too: all nine releases of 2026.
+    async fn refuse_unknown_agent(&self, key: &SessionKey) -> Result<(), EnsureError> {
+        let Some(agent) = key.agent_id() else {
+            return Ok(());
+        };
+        match ask(&self.line, &AgentsList::new(), Manner::repeatable(self.within)).await {
+            Ok(roster) if roster.agents.iter().any(|row| row.id == agent.as_str()) => Ok(()),
+            Ok(_) => Err(EnsureError::UnknownAgent(agent)),
+            // Whoever may not look makes it as the gateway does.
+            Err(error) if error.refusal().is_some() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sets properties of a session. It is made if there is none, except where that would break it.
+    ///
+    /// # Errors
+    /// [`PatchError`].
+    pub async fn patch(&self, request: &SessionsPatch) -> Result<SessionEntry, PatchError> {
+        let hello = self.hello().await?;
+        if rules::breaks_early_sessions(&hello.server.version)
+            && let Ok(key) = SessionKey::parse(&request.key)
+            && self.find(&hello, &key).await?.is_none()
+        {
+            return Err(PatchError::BeforeFirstMessage);
+        }
+        self.ask_patch(request).await?.ok_or(PatchError::LabelTaken)
+    }
+
+    /// Nothing when another session has the label.
+    async fn ask_patch(&self, request: &SessionsPatch) -> Result<Option<SessionEntry>, AskError> {
+        match ask(&self.line, request, Manner::repeatable(self.within)).await {
+            Ok(reply) => Ok(Some(reply.entry)),
+            Err(error) if error.refusal().is_some_and(rules::label_taken) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Empties a session, and ends what runs in it. One that is not there is not made.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn reset(&self, key: &SessionKey) -> Result<ResetOutcome, AskError> {
+        let hello = self.hello().await?;
+        let Some(before) = self.find(&hello, key).await? else {
+            return Ok(ResetOutcome::NotThere);
+        };
+        if rules::breaks_early_sessions(&hello.server.version) {
+            match self.delete(key).await {
+                Ok(DeleteOutcome::Deleted { .. }) => return Ok(ResetOutcome::Deleted),
+                Ok(DeleteOutcome::NotThere) => return Ok(ResetOutcome::NotThere),
+                // Nothing else is left than what the release has for it.
+                Err(DeleteError::MainSession(_) | DeleteError::StillActive) => {}
+                Err(DeleteError::Ask(error)) => return Err(error),
+            }
+        }
+        let entry = self.reset_once(&hello, key, &before).await?;
+        Ok(ResetOutcome::Emptied(Box::new(entry)))
+    }
+
+    /// A reset whose outcome is not known is looked at before it is tried again.
+    async fn reset_once(
+        &self,
+        hello: &HelloOk,
+        key: &SessionKey,
+        before: &SessionRow,
+    ) -> Result<SessionEntry, AskError> {
+        let request = SessionsReset::new(key.as_str());
+        let mut tries = 0;
+        loop {
+            let error = match ask(&self.line, &request, Manner::once(self.within)).await {
+                Ok(reply) => return Ok(reply.entry),
+                Err(error) => error,
+            };
+            tries += 1;
+            let unknown = matches!(
+                error,
+                AskError::Call(CallError::OutcomeUnknown(_) | CallError::TimedOut(_))
+            );
+            if !unknown || tries == RESET_TRIES {
+                return Err(error);
+            }
+            if let Some(entry) = self.emptied(hello, key, before).await? {
+                return Ok(entry);
+            }
+        }
+    }
+
+    /// The entry of a session that has been reset: generation 3 gives it another transcript, and on all it has no rows.
+    async fn emptied(
+        &self,
+        hello: &HelloOk,
+        key: &SessionKey,
+        before: &SessionRow,
+    ) -> Result<Option<SessionEntry>, AskError> {
+        let Some(after) = self.find(hello, key).await? else {
+            return Ok(None);
+        };
+        let request = ChatHistory::new(key.as_str()).limit(1_u32);
+        let moved = before.session_id != after.session_id;
+        let rows = ask(&self.line, &request, Manner::repeatable(self.within))
+            .await?
+            .messages;
+        Ok((moved || rows.is_empty()).then(|| entry_of(after)).flatten())
+    }
+
+    /// Deletes a session, and ends what runs in it.
+    ///
+    /// # Errors
+    /// [`DeleteError`].
+    pub async fn delete(&self, key: &SessionKey) -> Result<DeleteOutcome, DeleteError> {
+        let request = SessionsDelete::new(key.as_str());
+        let mut tries = 0;
+        let error = loop {
+            let manner = Manner {
+                resend: Resend::Always,
+                ..Manner::once(self.within)
+            };
+            let error = match ask(&self.line, &request, manner).await {
+                Ok(reply) if reply.deleted == Some(false) => return Ok(DeleteOutcome::NotThere),
+                Ok(reply) => {
+                    let archived = reply.archived.unwrap_or_default();
+                    return Ok(DeleteOutcome::Deleted { archived });
+                }
+                Err(error) => error,
+            };
+            if !error.refusal().is_some_and(rules::session_active) {
+                break error;
+            }
+            if tries == ACTIVE_TRIES {
+                return Err(DeleteError::StillActive);
+            }
+            tokio::time::sleep(ACTIVE_PAUSE * 2_u32.pow(tries)).await;
+            tries += 1;
+        };
+        if !error.refusal().is_some_and(rules::main_session_kept) {
+            return Err(error.into());
+        }
+        // Refused for the name alone: whether there is one is not looked at.
+        let hello = self.hello().await?;
+        match self.find(&hello, key).await? {
+            Some(_) => Err(DeleteError::MainSession(key.clone())),
+            None => Ok(DeleteOutcome::NotThere),
+        }
+    }
+
+    /// Stops a run of a session, or whatever runs in it. Which runs were stopped: none is no error.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn abort(&self, key: &SessionKey, run_id: Option<&str>) -> Result<Vec<String>, AskError> {
+        let mut request = ChatAbort::new(key.as_str());
+        request.run_id = run_id.map(str::to_owned);
+        // A run that is stopped twice is stopped; "whatever runs" may be another run by then.
+        let manner = match run_id {
+            Some(_) => Manner::repeatable(self.within),
+            None => Manner::once(self.within),
+        };
+        Ok(ask(&self.line, &request, manner).await?.run_ids)
+    }
+}
+
+/// What a row says of its session's entry.
+fn entry_of(row: SessionRow) -> Option<SessionEntry> {
+    let entry = serde_json::json!({ "sessionId": row.session_id?, "updatedAt": row.updated_at, "label": row.label });
+    serde_json::from_value(entry).ok()
+}

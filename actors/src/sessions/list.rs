@@ -1,0 +1,210 @@
+//! The sessions of a gateway.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use windlass_protocol::AgentId;
+use windlass_protocol::connection::Resend;
+use windlass_protocol::request::{SessionRow, SessionsList, SessionsListReply};
+
+use super::Sessions;
+use super::ask::{Manner, call};
+use super::error::{AskError, ListError};
+use super::rules;
+
+/// Most sessions of a list: what is held in memory of it, some 200 MB of the largest rows of 2026.9.
+pub const SESSIONS_LIMIT: usize = 100_000;
+/// What a gateway gives at once when it is not asked for more or less (generation 4; generation 3 gives all).
+const FIRST_PAGE: usize = 100;
+/// What is asked for at once after that: 1 MB of rows of 2026.9.
+const PAGE: u32 = 500;
+/// How often the first page is read again for what changed, and so moved there, while the others were read.
+const LOOKS_BACK: u32 = 3;
+
+/// Which sessions, and what of them. Without more, all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionQuery {
+    agent: Option<AgentId>,
+    active_within: Option<Duration>,
+    label: Option<String>,
+    search: Option<String>,
+    limit: Option<usize>,
+    titles: bool,
+    last_messages: bool,
+}
+
+impl SessionQuery {
+    /// All.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only those of this agent.
+    pub fn agent(mut self, agent: AgentId) -> Self {
+        self.agent = Some(agent);
+        self
+    }
+
+    /// Only those that changed within this time; counted in whole minutes, 1 at least.
+    pub const fn active_within(mut self, time: Duration) -> Self {
+        self.active_within = Some(time);
+        self
+    }
+
+    /// Only the one with this label.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Only those in which this text is found.
+    pub fn search(mut self, text: impl Into<String>) -> Self {
+        self.search = Some(text.into());
+        self
+    }
+
+    /// At most so many, those changed last.
+    pub const fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// With a title made of the first message (`derivedTitle`).
+    pub const fn titles(mut self) -> Self {
+        self.titles = true;
+        self
+    }
+
+    /// With the beginning of the last message (`lastMessagePreview`).
+    pub const fn last_messages(mut self) -> Self {
+        self.last_messages = true;
+        self
+    }
+
+    pub(super) fn request(&self) -> SessionsList {
+        let mut request = SessionsList::new();
+        request.agent_id = self.agent.as_ref().map(ToString::to_string);
+        request.active_minutes = self.active_within.map(|time| {
+            let minutes = time.as_secs().div_ceil(60).max(1);
+            u32::try_from(minutes).unwrap_or(u32::MAX)
+        });
+        request.label.clone_from(&self.label);
+        request.search.clone_from(&self.search);
+        request.include_derived_titles = self.titles.then_some(true);
+        request.include_last_message = self.last_messages.then_some(true);
+        request
+    }
+
+    fn most(&self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+}
+
+/// Rows, each key once, in the order in which they came.
+#[derive(Default)]
+struct Listed {
+    rows: Vec<SessionRow>,
+    keys: HashSet<String>,
+}
+
+impl Listed {
+    /// How many of them were new.
+    fn add(&mut self, page: Vec<SessionRow>) -> usize {
+        let before = self.rows.len();
+        for row in page {
+            if self.keys.insert(row.key.clone()) {
+                self.rows.push(row);
+            }
+        }
+        self.rows.len() - before
+    }
+}
+
+impl Sessions {
+    /// The gateway's sessions, those changed last first, from all pages. A session that changes while they are read is not
+    /// lost by it.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    pub async fn list(&self, query: &SessionQuery) -> Result<Vec<SessionRow>, ListError> {
+        let most = query.most();
+        let mut request = query.request();
+        // Asked for nothing, each generation says how much it has; a number would hide that on generation 3.
+        request.limit = u32::try_from(most)
+            .ok()
+            .filter(|_| most <= FIRST_PAGE)
+            .map(|most| most.max(1));
+        let mut listed = Listed::default();
+        let mut page = self.sessions_page(&request).await?;
+        let mut pages = 1;
+        loop {
+            let (more, next) = (page.has_more == Some(true), page.next_offset);
+            let new = listed.add(page.sessions);
+            if listed.rows.len() >= most.min(SESSIONS_LIMIT) || !more || new == 0 {
+                break;
+            }
+            let offset = next.unwrap_or(listed.rows.len() as u64);
+            page = self.page_from(query, offset, page.total_count).await?;
+            pages += 1;
+        }
+        if listed.rows.len() >= SESSIONS_LIMIT && most > SESSIONS_LIMIT {
+            return Err(ListError::TooMany { limit: SESSIONS_LIMIT });
+        }
+        if pages > 1 && listed.rows.len() < most {
+            self.look_back(query, &mut listed).await?;
+        }
+        listed.rows.truncate(most);
+        Ok(listed.rows)
+    }
+
+    async fn page_from(
+        &self,
+        query: &SessionQuery,
+        offset: u64,
+        total: Option<u64>,
+    ) -> Result<SessionsListReply, AskError> {
+        let mut request = query.request().limit(PAGE);
+        request.offset = Some(u32::try_from(offset).unwrap_or(u32::MAX));
+        match self.sessions_page(&request).await {
+            // Releases that say that there is more, and have no offset: all at once.
+            Err(error)
+                if error
+                    .refusal()
+                    .is_some_and(|error| rules::param_unknown(error, "offset")) =>
+            {
+                let all = total.and_then(|total| u32::try_from(total).ok());
+                let request = query.request().limit(all.unwrap_or(u32::MAX).max(PAGE));
+                self.sessions_page(&request).await
+            }
+            other => other,
+        }
+    }
+
+    /// A session that changed meanwhile moved to the front, where it had been passed by.
+    async fn look_back(&self, query: &SessionQuery, listed: &mut Listed) -> Result<(), AskError> {
+        for _ in 0..LOOKS_BACK {
+            let page = self.sessions_page(&query.request().limit(PAGE)).await?;
+            let mut front = Listed::default();
+            front.add(page.sessions);
+            let known = front.rows.len() - front.keys.difference(&listed.keys).count();
+            let moved = known < front.rows.len();
+            let rest = std::mem::replace(listed, front);
+            listed.add(rest.rows);
+            if !moved {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One page; a bare list is taken, too.
+    pub(super) async fn sessions_page(&self, request: &SessionsList) -> Result<SessionsListReply, AskError> {
+        let manner = Manner {
+            within: self.within,
+            resend: Resend::Always,
+            key: None,
+        };
+        let answer = call(&self.line, request, manner).await?;
+        SessionsListReply::read(&answer).map_err(|error| AskError::shape::<SessionsList>(&error))
+    }
+}

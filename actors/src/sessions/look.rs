@@ -1,0 +1,143 @@
+//! One session, and how it stands with all of them.
+
+use std::sync::Arc;
+
+use windlass_protocol::request::{ConfigGet, SessionRow, SessionsDescribe, SessionsList, SessionsPatch};
+use windlass_protocol::run::rules::same_session;
+use windlass_protocol::{HelloOk, NotSent, SessionKey, Verdict};
+
+use super::Sessions;
+use super::ask::{Manner, ask};
+use super::error::AskError;
+use super::rules;
+use crate::LineStatus;
+
+/// How it stands with a gateway's sessions.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SessionsStatus {
+    /// The line. While it is not up, what follows is what was known last.
+    pub line: LineStatus,
+    /// Whether the release is supported; nothing for a gateway that was never met.
+    pub verdict: Option<Verdict>,
+    /// How many sessions there are; nothing while the line is not up.
+    pub sessions: Option<u64>,
+    /// The key of the main session; nothing for a gateway that was never met.
+    pub main_key: Option<SessionKey>,
+    /// The main session, if it was made by now; nothing while the line is not up.
+    pub main: Option<SessionRow>,
+}
+
+impl SessionsStatus {
+    /// Whether calls go through.
+    pub const fn is_connected(&self) -> bool {
+        self.line.is_up()
+    }
+}
+
+impl Sessions {
+    /// One session; nothing where there is none. The main session is made if it is asked for and not there, except where that
+    /// would break it: on 2026.6 its first message makes it.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn get(&self, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
+        let hello = self.hello().await?;
+        let found = self.find(&hello, key).await?;
+        if found.is_some() || !rules::is_main(&hello, key) || rules::breaks_early_sessions(&hello.server.version) {
+            return Ok(found);
+        }
+        let request = SessionsPatch::new(key.as_str());
+        ask(&self.line, &request, Manner::repeatable(self.within)).await?;
+        self.find(&hello, key).await
+    }
+
+    /// How it stands: the connection, whether the release is supported, how many sessions there are, and the main one. A line
+    /// that is down is no error and is not waited for.
+    ///
+    /// # Errors
+    /// [`AskError`], when the line is up and the gateway does not answer.
+    pub async fn status(&self) -> Result<SessionsStatus, AskError> {
+        let line = self.line.status().borrow().clone();
+        let Some(hello) = line.hello.clone() else {
+            return Ok(SessionsStatus {
+                line,
+                verdict: None,
+                sessions: None,
+                main_key: None,
+                main: None,
+            });
+        };
+        let main_key = rules::main_session(&hello);
+        if !line.is_up() {
+            let verdict = Verdict::of(Some(&hello.server.version), None);
+            return Ok(SessionsStatus {
+                line,
+                verdict: Some(verdict),
+                sessions: None,
+                main_key: Some(main_key),
+                main: None,
+            });
+        }
+        Ok(SessionsStatus {
+            line,
+            verdict: Some(self.verdict(&hello).await?),
+            sessions: Some(self.count().await?),
+            main: self.find(&hello, &main_key).await?,
+            main_key: Some(main_key),
+        })
+    }
+
+    async fn verdict(&self, hello: &HelloOk) -> Result<Verdict, AskError> {
+        let version = Some(hello.server.version.as_str());
+        if !Verdict::needs_config(version) {
+            return Ok(Verdict::of(version, None));
+        }
+        let reply = match ask(&self.line, &ConfigGet::new(), Manner::repeatable(self.within)).await {
+            Ok(reply) => reply,
+            // Without the right to read the configuration it stays unknown.
+            Err(error) if error.refusal().is_some() => return Ok(Verdict::of(version, None)),
+            Err(error) => return Err(error),
+        };
+        let touched = [&reply.config, &reply.resolved, &reply.parsed]
+            .into_iter()
+            .flatten()
+            .find_map(|config| config.pointer("/meta/lastTouchedVersion")?.as_str());
+        Ok(Verdict::of(version, touched))
+    }
+
+    /// Generation 4 counts all of them; generation 3 gives all of them.
+    async fn count(&self) -> Result<u64, AskError> {
+        let page = self.sessions_page(&SessionsList::new()).await?;
+        let shown = page.sessions.len() as u64;
+        Ok(page.total_count.unwrap_or(shown))
+    }
+
+    /// A session, without making one.
+    pub(super) async fn find(&self, hello: &HelloOk, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
+        let manner = Manner::repeatable(self.within);
+        if rules::offers(hello, "sessions.describe") {
+            let request = SessionsDescribe::new(key.as_str());
+            return Ok(ask(&self.line, &request, manner).await?.session);
+        }
+        // Releases without it (up to 2026.4) list all sessions unless told otherwise.
+        let mut request = SessionsList::new();
+        request.agent_id = key.agent_id().map(|agent| agent.to_string());
+        let rows = self.sessions_page(&request).await?.sessions;
+        Ok(rows.into_iter().find(|row| same_session(key.as_str(), &row.key)))
+    }
+
+    /// How the gateway introduced itself last; one that was never met is waited for.
+    pub(super) async fn hello(&self) -> Result<Arc<HelloOk>, AskError> {
+        let mut status = self.line.status();
+        let met = async {
+            let met = status.wait_for(|status| status.hello.is_some()).await.ok()?;
+            met.hello.clone()
+        };
+        match tokio::time::timeout(self.within, met).await {
+            Ok(Some(hello)) => Ok(hello),
+            Ok(None) => Err(AskError::Call(NotSent::Closed.into())),
+            Err(_) => Err(AskError::Call(NotSent::NotReady { waited: self.within }.into())),
+        }
+    }
+}
