@@ -6,6 +6,7 @@ use std::{fmt, io};
 use windlass_protocol::SessionKey;
 
 use crate::id::{AgentUid, BoardId, GatewayUid, RunId};
+use crate::ownership::Right;
 
 /// Why a call to a store did not do what it was asked. Nothing of it was done then.
 #[derive(Debug, thiserror::Error)]
@@ -252,15 +253,17 @@ pub enum OpenError {
     },
 }
 
-/// Why this process can't have the right to run a store's agents.
+/// Why this process can't have a right over a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnError {
     /// Another has it.
     #[error(
-        "another process{} runs the agents of this database (it holds {}): end that first",
+        "another process{} {right} of this database (it holds {}): end that first",
         pid.map(|pid| format!(" ({pid})")).unwrap_or_default(), lock.display()
     )]
     Owned {
+        /// Which right.
+        right: Right,
         /// The lock; for a store in memory, an empty path.
         lock: PathBuf,
         /// The process, as it wrote it into the lock.

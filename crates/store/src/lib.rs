@@ -31,7 +31,7 @@ pub use amend::{AMEND_TRIES, amend};
 pub use error::{BackendError, OpenError, OwnError, StoreError};
 pub use id::{AgentUid, BoardId, GatewayUid, InvalidId, OrganizationId, RunId};
 pub use memory::MemoryStore;
-pub use ownership::Ownership;
+pub use ownership::{Ownership, Right};
 pub use record::{
     Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board, BoardFilter,
     BoardRules, ChatSend, CheckIn, Consumer, Creator, Cursor, Ended, Entry, EntryKind, EntryType, Extent, Gateway,

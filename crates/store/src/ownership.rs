@@ -1,6 +1,7 @@
-//! The right to run a store's agents, which one process has at a time.
+//! Rights over a store that one process has at a time: to run its agents, and to send its messages.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::OwnError;
 
-/// Holds the right to run a store's agents until it is dropped, or the process ends, however it ends.
+/// What one process at a time may do with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Run its agents.
+    Agents,
+    /// Send the messages that it keeps.
+    Sends,
+}
+
+impl Right {
+    /// What is put behind the database's name; neither is a name that SQLite uses.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Agents => ".lock",
+            Self::Sends => ".sends.lock",
+        }
+    }
+}
+
+impl fmt::Display for Right {
+    /// What whoever has it does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Agents => "runs the agents",
+            Self::Sends => "sends the messages",
+        })
+    }
+}
+
+/// Holds a right over a store until it is dropped, or the process ends, however it ends.
 #[derive(Debug)]
 #[must_use = "the right is given back when this is dropped"]
 pub struct Ownership {
@@ -32,10 +62,10 @@ impl Drop for Held {
 }
 
 impl Ownership {
-    /// A lock of the operating system on `<database>.lock`. It is on a file of its own, which is never deleted: who deletes a lock
+    /// A lock of the operating system on `<database>.lock`, or `<database>.sends.lock`. It is on a file of its own, which is never deleted: who deletes a lock
     /// file lets two processes lock two files of the same name. And never on the database itself, where SQLite has its own locks.
-    pub(crate) fn of_file(database: &Path) -> Result<Self, OwnError> {
-        let lock = lock_path(database);
+    pub(crate) fn of_file(database: &Path, right: Right) -> Result<Self, OwnError> {
+        let lock = lock_path(database, right);
         let failed = |source| OwnError::Io {
             lock: lock.clone(),
             source,
@@ -49,6 +79,7 @@ impl Ownership {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(OwnError::Owned {
+                    right,
                     pid: pid_in(&mut file),
                     lock,
                 });
@@ -61,9 +92,10 @@ impl Ownership {
         })
     }
 
-    pub(crate) fn of_flag(taken: &Arc<AtomicBool>) -> Result<Self, OwnError> {
+    pub(crate) fn of_flag(taken: &Arc<AtomicBool>, right: Right) -> Result<Self, OwnError> {
         if taken.swap(true, Ordering::AcqRel) {
             return Err(OwnError::Owned {
+                right,
                 lock: PathBuf::new(),
                 pid: Some(std::process::id()),
             });
@@ -76,9 +108,9 @@ impl Ownership {
     }
 }
 
-pub(crate) fn lock_path(database: &Path) -> PathBuf {
+pub(crate) fn lock_path(database: &Path, right: Right) -> PathBuf {
     let mut path = OsString::from(database);
-    path.push(".lock");
+    path.push(right.suffix());
     PathBuf::from(path)
 }
 

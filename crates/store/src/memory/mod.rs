@@ -20,7 +20,7 @@ use self::journal::Entries;
 use crate::error::{OwnError, StoreError};
 use crate::id::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
 use crate::limits::LIST_LIMIT;
-use crate::ownership::Ownership;
+use crate::ownership::{Ownership, Right};
 use crate::record::{Activity, Agent, Attempt, Board, ChatSend, Gateway, Organization, Run, Step};
 use crate::traits::Store;
 
@@ -29,6 +29,7 @@ use crate::traits::Store;
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
     owned: Arc<AtomicBool>,
+    sends_owned: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
 }
 
@@ -93,7 +94,7 @@ fn listed<T, K: Ord>(
 #[async_trait]
 impl Store for MemoryStore {
     async fn own(&self) -> Result<Ownership, OwnError> {
-        Ownership::of_flag(&self.owned)
+        Ownership::of_flag(&self.owned, Right::Agents)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

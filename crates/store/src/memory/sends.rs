@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{MemoryStore, Tables};
-use crate::error::StoreError;
+use crate::error::{OwnError, StoreError};
 use crate::limits;
+use crate::ownership::{Ownership, Right};
 use crate::record::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, fitting};
 use crate::time::Timestamp;
 use crate::traits::Sends;
@@ -31,6 +32,10 @@ impl Tables {
 
 #[async_trait]
 impl Sends for MemoryStore {
+    async fn own_sends(&self) -> Result<Ownership, OwnError> {
+        Ownership::of_flag(&self.sends_owned, Right::Sends)
+    }
+
     async fn begin_send(&self, send: &NewSend) -> Result<ChatSend, StoreError> {
         send.check()?;
         let mut tables = self.tables()?;
@@ -58,6 +63,17 @@ impl Sends for MemoryStore {
         });
         attempts.retain(|known| known.number + limits::ATTEMPTS_KEPT > number);
         Ok(number)
+    }
+
+    async fn amend_attempt(&self, key: &str, number: u32, facts: &Value) -> Result<(), StoreError> {
+        limits::json("attempt.facts", facts)?;
+        let mut tables = self.tables()?;
+        tables.pending(key)?;
+        let attempts = tables.attempts.get_mut(key).into_iter().flatten();
+        let attempt = attempts.into_iter().find(|known| known.number == number);
+        let attempt = attempt.ok_or_else(|| StoreError::unknown("attempt", number))?;
+        attempt.facts = facts.clone();
+        Ok(())
     }
 
     async fn attempts(&self, key: &str) -> Result<Vec<Attempt>, StoreError> {

@@ -26,7 +26,7 @@ pub use self::open::SqliteOptions;
 
 use self::connections::Connections;
 use crate::error::{OpenError, OwnError, StoreError};
-use crate::ownership::Ownership;
+use crate::ownership::{Ownership, Right};
 use crate::traits::Store;
 
 /// A store in a SQLite database: one file, and beside it, while it is open, its log (`-wal`, `-shm`) and its lock (`.lock`).
@@ -75,7 +75,7 @@ impl fmt::Debug for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn own(&self) -> Result<Ownership, OwnError> {
-        Ownership::of_file(self.path())
+        Ownership::of_file(self.path(), Right::Agents)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -6,8 +6,9 @@ use sqlx::SqliteConnection;
 
 use super::rows::{self, Fields, Record, Statement, Which};
 use super::{SqliteStore, failure};
-use crate::error::StoreError;
+use crate::error::{OwnError, StoreError};
 use crate::limits;
+use crate::ownership::{Ownership, Right};
 use crate::record::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, SendState, fitting};
 use crate::time::Timestamp;
 use crate::traits::Sends;
@@ -186,6 +187,18 @@ async fn note(connection: &mut SqliteConnection, key: &str, at: Timestamp, facts
     Ok(number)
 }
 
+async fn amend(connection: &mut SqliteConnection, key: &str, number: u32, facts: &Value) -> Result<(), StoreError> {
+    let send = pending(connection, key).await?;
+    let statement = sqlx::query("UPDATE attempts SET facts = ?3 WHERE position = ?1 AND number = ?2")
+        .bind(send.position)
+        .bind(i64::from(number))
+        .bind(rows::json("attempt.facts", facts)?);
+    match execute(connection, statement).await? {
+        0 => Err(StoreError::unknown("attempt", number)),
+        _ => Ok(()),
+    }
+}
+
 async fn attempts(connection: &mut SqliteConnection, key: &str) -> Result<Vec<Attempt>, StoreError> {
     let which = Which::all().with("position = (SELECT position FROM sends WHERE key = {})", key);
     let noted: Vec<Noted> = rows::select(connection, which.then("ORDER BY number")).await?;
@@ -244,6 +257,10 @@ async fn prune(connection: &mut SqliteConnection, before: Timestamp, limit: usiz
 
 #[async_trait]
 impl Sends for SqliteStore {
+    async fn own_sends(&self) -> Result<Ownership, OwnError> {
+        Ownership::of_file(self.path(), Right::Sends)
+    }
+
     async fn begin_send(&self, send: &NewSend) -> Result<ChatSend, StoreError> {
         send.check()?;
         let mut write = self.connections.write().await?;
@@ -255,6 +272,13 @@ impl Sends for SqliteStore {
         limits::json("attempt.facts", facts)?;
         let mut write = self.connections.write().await?;
         let result = note(write.connection(), key, at, facts).await;
+        write.finish(result).await
+    }
+
+    async fn amend_attempt(&self, key: &str, number: u32, facts: &Value) -> Result<(), StoreError> {
+        limits::json("attempt.facts", facts)?;
+        let mut write = self.connections.write().await?;
+        let result = amend(write.connection(), key, number, facts).await;
         write.finish(result).await
     }
 

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::error::StoreError;
+use crate::error::{OwnError, StoreError};
+use crate::ownership::Ownership;
 use crate::record::{Attempt, ChatSend, NewSend, SendEnd, SendFilter};
 use crate::time::Timestamp;
 
@@ -13,6 +14,10 @@ use crate::time::Timestamp;
 /// may have arrived, where, and what never left.
 #[async_trait]
 pub trait Sends {
+    /// Takes the right to send what is kept here, which one process has at a time, whoever runs the agents. Others may still
+    /// look.
+    async fn own_sends(&self) -> Result<Ownership, OwnError>;
+
     /// Adds a pending send, behind all that were begun before it, and gives it back with its position.
     ///
     /// [`StoreError::Exists`] when there is one with this key, ended or not; keys of pruned ones are not known any more.
@@ -23,6 +28,11 @@ pub trait Sends {
     ///
     /// [`StoreError::Unknown`] for the key, [`StoreError::SendEnded`].
     async fn note_attempt(&self, key: &str, at: Timestamp, facts: &Value) -> Result<u32, StoreError>;
+
+    /// Notes what was learned of an attempt since, in place of its facts.
+    ///
+    /// [`StoreError::Unknown`] for the key or an attempt that is not kept (any more), [`StoreError::SendEnded`].
+    async fn amend_attempt(&self, key: &str, number: u32, facts: &Value) -> Result<(), StoreError>;
 
     /// Its attempts, in order; empty also when there is no such send.
     async fn attempts(&self, key: &str) -> Result<Vec<Attempt>, StoreError>;

@@ -134,6 +134,8 @@ contract! {
         a_key_is_begun_once
         of_many_that_begin_one_key_one_does
         attempts_are_counted_and_the_latest_kept
+        what_was_learned_of_an_attempt_stands_in_its_facts
+        the_messages_are_owned_apart_from_the_agents
         a_send_ends_once
         pending_sends_come_in_the_order_of_their_beginning
         a_list_of_sends_holds_so_many_bytes

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use windlass_protocol::SessionKey;
 use windlass_store::limits::{ATTEMPTS_KEPT, JSON_BYTES, KEY_CHARS, MESSAGE_CHARS, SEND_TEXT_BYTES, SENDS_PAGE_BYTES};
-use windlass_store::{ChatSend, Ended, NewSend, SendEnd, SendFilter, SendState, StoreError};
+use windlass_store::{ChatSend, Ended, NewSend, OwnError, Right, SendEnd, SendFilter, SendState, StoreError};
 
 use crate::world::{Shared, at, gateway_id};
 
@@ -32,6 +32,52 @@ async fn begin(store: &Shared, numbers: std::ops::RangeInclusive<u16>) -> Vec<Ch
         begun.push(store.begin_send(&new(number)).await.unwrap());
     }
     begun
+}
+
+pub(crate) async fn what_was_learned_of_an_attempt_stands_in_its_facts(store: &Shared) {
+    begin(store, 1..=1).await;
+    let amend = async |number, facts: &str| store.amend_attempt("key-1", number, &json!(facts)).await;
+    assert!(matches!(
+        amend(1, "x").await,
+        Err(StoreError::Unknown { what: "attempt", .. })
+    ));
+    for number in 1..=2 {
+        store.note_attempt("key-1", at(number), &json!(number)).await.unwrap();
+    }
+    amend(1, "accepted").await.unwrap();
+    let attempts = store.attempts("key-1").await.unwrap();
+    let known: Vec<_> = attempts
+        .into_iter()
+        .map(|attempt| (attempt.at, attempt.facts))
+        .collect();
+    assert_eq!(known, [(at(1), json!("accepted")), (at(2), json!(2))]);
+    store.end_send("key-1", &done(), at(3)).await.unwrap();
+    assert!(matches!(amend(1, "x").await, Err(StoreError::SendEnded { .. })));
+    let unknown = store.amend_attempt("key-9", 1, &json!(null)).await;
+    assert!(matches!(unknown, Err(StoreError::Unknown { what: "send", .. })));
+}
+
+pub(crate) async fn the_messages_are_owned_apart_from_the_agents(store: &Shared) {
+    let (sends, agents) = (store.own_sends().await.unwrap(), store.own().await.unwrap());
+    let error = store.own_sends().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OwnError::Owned {
+                right: Right::Sends,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(
+        error.to_string().contains("sends the messages of this database"),
+        "{error}"
+    );
+    drop(agents);
+    assert!(store.own_sends().await.is_err());
+    drop(sends);
+    drop(store.own_sends().await.unwrap());
 }
 
 const NONE: [i64; 0] = [];

@@ -16,7 +16,7 @@ async fn a_store_that_another_process_owns_is_not_given_until_that_is_gone() {
     let store = SqliteStore::open(&path).await.unwrap();
     let error = store.own().await.unwrap_err();
     let shown = error.to_string();
-    let OwnError::Owned { lock, pid } = error else {
+    let OwnError::Owned { lock, pid, .. } = error else {
         panic!("{error:?}")
     };
     assert_eq!(pid, Some(process.id()));
