@@ -14,7 +14,7 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
 use tokio::sync::Semaphore;
 use windlass_actors::machine::CONNECT_CONCURRENCY;
-use windlass_actors::sessions::{SessionManager, SessionManagerHandle};
+use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerHandle, SessionManagerParts};
 use windlass_actors::{
     Clock, Connector, DeviceTokenStore, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens,
     RegistryError, TcpConnector, TokioClock,
@@ -60,6 +60,7 @@ pub struct WindlassBuilder {
     tokens: Arc<dyn DeviceTokenStore>,
     connects: usize,
     seed: Option<u64>,
+    outbox: Option<Outbox>,
 }
 
 /// Why Windlass could not start.
@@ -82,6 +83,7 @@ impl Default for WindlassBuilder {
             tokens: Arc::new(MemoryTokens::default()),
             connects: CONNECT_CONCURRENCY,
             seed: None,
+            outbox: None,
         }
     }
 }
@@ -108,6 +110,13 @@ impl WindlassBuilder {
     /// Attempts to connect that may be under way at a time; 64 unless given.
     pub fn connect_concurrency(mut self, connects: usize) -> Self {
         self.connects = connects.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Keeps messages in there until their end, so that they outlive this process: what is pending is taken up again when its
+    /// gateway is added. Without it messages are gone with the process.
+    pub fn outbox(mut self, outbox: Outbox) -> Self {
+        self.outbox = Some(outbox);
         self
     }
 
@@ -166,7 +175,11 @@ impl WindlassBuilder {
                 })
             })
             .unzip();
-        let (manager, sessions) = SessionManager::new(rng.random());
+        let (manager, sessions) = SessionManager::new(SessionManagerParts {
+            seed: rng.random(),
+            clock: Arc::clone(&clock),
+            outbox: self.outbox,
+        });
         // What is not a line runs on the first machine.
         let first = machines.remove(0).hosting(|| manager.run());
         machines.insert(0, first);
@@ -218,6 +231,7 @@ impl Windlass {
             inner.directory.remove(&id);
             return Err(error);
         }
+        inner.sessions.take_up(Arc::clone(&place.line)).await;
         Ok(self.gateway_at(&place))
     }
 

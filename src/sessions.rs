@@ -21,11 +21,11 @@
 //! A message has one idempotency key for all attempts at it. Cuts and restarts in the middle are bridged: where the events can't
 //! tell what became of it, the gateway's own history does, by the rules of [`protocol::run`](windlass_protocol::run).
 
-pub use windlass_actors::provisioner::Interrupted;
 pub use windlass_actors::sessions::{
-    AskError, DeleteError, DeleteOutcome, EnsureError, Ensured, Following, HISTORY_PAGE, HistoryCursor, HistoryDelta,
-    HistoryError, HistoryPage, HistoryQuery, ListError, Message, PatchError, ResendAfterLoss, ResetOutcome, RunEnd,
-    RunProgress, SESSIONS_LIMIT, SendError, SessionQuery, Sessions, SessionsStatus,
+    AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureError, Ensured, Following, HISTORY_PAGE,
+    HistoryCursor, HistoryDelta, HistoryError, HistoryPage, HistoryQuery, Interrupted, ListError, Message, Outbox,
+    PatchError, PendingMessage, ResendAfterLoss, ResetOutcome, RunEnd, RunProgress, SESSIONS_LIMIT, SendError,
+    SessionQuery, Sessions, SessionsStatus, UNDER_WAY_LIMIT,
 };
 pub use windlass_protocol::SessionKey;
 

@@ -16,7 +16,7 @@ mod memory;
 mod status;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use windlass_protocol::connection::CallLimits;
@@ -114,6 +114,11 @@ impl Line {
     /// The time by which deadlines are given.
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// The time of day, for records.
+    pub fn wall(&self) -> SystemTime {
+        self.clock.wall()
     }
 
     /// The line's state, watchable.

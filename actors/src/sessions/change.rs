@@ -151,6 +151,7 @@ impl Sessions {
             }
         }
         let entry = self.reset_once(&hello, key, &before).await?;
+        self.manager.replaced(self.line.id(), key).await;
         Ok(ResetOutcome::Emptied(Box::new(entry)))
     }
 
@@ -215,6 +216,7 @@ impl Sessions {
             let error = match ask(&self.line, &request, manner).await {
                 Ok(reply) if reply.deleted == Some(false) => return Ok(DeleteOutcome::NotThere),
                 Ok(reply) => {
+                    self.manager.replaced(self.line.id(), key).await;
                     let archived = reply.archived.unwrap_or_default();
                     return Ok(DeleteOutcome::Deleted { archived });
                 }

@@ -2,8 +2,7 @@
 
 use windlass_protocol::request::Request;
 use windlass_protocol::{AgentId, CallError, GatewayError, SessionKey};
-
-use crate::provisioner::Interrupted;
+use windlass_store::StoreError;
 
 /// Why a question to the gateway has no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -22,13 +21,30 @@ pub enum AskError {
     },
 }
 
-/// Why a message is not sent.
+/// The session manager stopped, or let go of the message's gateway, before the message's end was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the message's end was known; one that is on record is taken up again at the next start")]
+pub struct Interrupted;
+
+/// Why a message is not sent. Nothing of it was written to a gateway then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// Windlass was shut down.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// Too many messages are under way.
+    #[error("{limit} messages are under way already: wait for some of them to end")]
+    TooMany {
+        /// The bound that was met.
+        limit: usize,
+    },
+    /// Its idempotency key is that of another message, under way or on record.
+    #[error("the idempotency key is taken by another message: follow that one, or leave the key to us")]
+    KeyTaken,
+    /// It could not be put on record, and what is not on record is not sent.
+    #[error("the message could not be put on record, so it was not sent")]
+    NotKept(#[source] StoreError),
 }
 
 /// Why sessions can't be listed.

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use windlass_protocol::{GatewayId, SessionKey};
 
@@ -24,9 +26,14 @@ impl Lanes {
     /// Lanes at which those that nobody uses any more are looked for.
     const SWEEP_AT: usize = 256;
 
-    /// Waits for the turn, in order of asking.
-    pub(super) async fn turn(&self, gateway: &GatewayId, session: &SessionKey) -> Turn {
-        self.lane(gateway, session).lock_owned().await
+    /// A place in the line for the next turn, taken now, to be waited for.
+    pub(super) fn queue(&self, gateway: &GatewayId, session: &SessionKey) -> LocalBoxFuture<'static, Turn> {
+        let mut turn = self.lane(gateway, session).lock_owned().boxed_local();
+        // A lock queues whoever asks for it when it is polled first.
+        match (&mut turn).now_or_never() {
+            Some(turn) => std::future::ready(turn).boxed_local(),
+            None => turn,
+        }
     }
 
     fn lane(&self, gateway: &GatewayId, session: &SessionKey) -> Arc<Mutex<()>> {

@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 use windlass_protocol::SessionKey;
 use windlass_protocol::run::{Progress, ResendAfterLoss, RunEnd};
 
+use super::error::Interrupted;
 use crate::Line;
-use crate::provisioner::Interrupted;
 
 /// Increments that may wait for whoever follows a run: more than the 400 of a long answer. They are dropped beyond that; the end
 /// has the whole text.
@@ -26,6 +26,7 @@ pub struct Message {
     pub(super) sent_before: bool,
     pub(super) resend: ResendAfterLoss,
     pub(super) give_up: Option<Duration>,
+    pub(super) expires_after: Option<Duration>,
 }
 
 impl Message {
@@ -40,6 +41,7 @@ impl Message {
             sent_before: false,
             resend: ResendAfterLoss::default(),
             give_up: None,
+            expires_after: None,
         }
     }
 
@@ -69,9 +71,16 @@ impl Message {
         self
     }
 
-    /// Gives up after this long, retries, outages and the run included.
-    pub fn give_up_after(mut self, after: Duration) -> Self {
+    /// Gives up after this long from its turn on, retries, outages and the run included; 15 min unless given.
+    pub const fn give_up_after(mut self, after: Duration) -> Self {
         self.give_up = Some(after);
+        self
+    }
+
+    /// Lets a message that is [on record](super::Outbox) and was never tried go this long after it was asked for: a process that
+    /// takes it up later does not send it. A day unless given.
+    pub const fn expires_after(mut self, after: Duration) -> Self {
+        self.expires_after = Some(after);
         self
     }
 }
@@ -127,7 +136,8 @@ impl Following {
     /// Waits for the end.
     ///
     /// # Errors
-    /// [`Interrupted`], when the session manager stopped first.
+    /// [`Interrupted`], when Windlass was shut down, or the gateway removed, before the end of a message that is kept was known: it
+    /// is still [on record](super::Outbox).
     pub async fn end(mut self) -> Result<RunEnd, Interrupted> {
         self.progress.close();
         self.end.await.map_err(|_| Interrupted)
@@ -138,6 +148,11 @@ impl Follower {
     pub(super) fn tell(&self, progress: Progress) {
         // Full or closed: nobody looks, and the end has the whole text.
         let _ = self.progress.try_send(progress);
+    }
+
+    /// Whether nobody waits for anything any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.progress.is_closed() && self.end.is_closed()
     }
 
     pub(super) fn end(self, end: RunEnd) {

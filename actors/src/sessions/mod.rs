@@ -8,11 +8,15 @@ mod change;
 mod error;
 mod follow;
 mod history;
+mod job;
 mod lanes;
+mod life;
 mod list;
 mod look;
 mod message;
+mod outbox;
 mod rules;
+mod under_way;
 mod worker;
 
 use std::sync::Arc;
@@ -23,26 +27,48 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 
 pub use change::{DeleteOutcome, Ensured, ResetOutcome};
-pub use error::{AskError, DeleteError, EnsureError, HistoryError, ListError, PatchError, SendError};
+pub use error::{AskError, DeleteError, EnsureError, HistoryError, Interrupted, ListError, PatchError, SendError};
 pub use history::{HISTORY_PAGE, HistoryCursor, HistoryDelta, HistoryPage, HistoryQuery};
 pub use list::{SESSIONS_LIMIT, SessionQuery};
 pub use look::SessionsStatus;
 pub use message::{Following, Message};
+pub use outbox::{ENDS_KEPT, EXPIRES_AFTER, Outbox, PendingMessage};
+pub use under_way::UNDER_WAY_LIMIT;
 pub use windlass_protocol::run::{Progress as RunProgress, ResendAfterLoss, RunEnd};
 
-use windlass_protocol::SessionKey;
+use windlass_protocol::{GatewayId, SessionKey};
+use windlass_store::{ChatSend, Store, StoreError};
 
 use crate::Line;
-use crate::provisioner::Interrupted;
-use worker::Order;
+use crate::clock::Clock;
+use worker::{Order, Shared};
 
 /// Orders that may wait for the session manager; it only starts tasks for them.
 const ORDERS: usize = 256;
 
+/// What a session manager is made of.
+#[derive(Clone)]
+pub struct SessionManagerParts {
+    /// What keys are drawn from: the system's randomness, outside of tests.
+    pub seed: [u8; 32],
+    /// Where time is read.
+    pub clock: Arc<dyn Clock>,
+    /// Where messages are kept until their end; without one they are gone with the process.
+    pub outbox: Option<Outbox>,
+}
+
+impl std::fmt::Debug for SessionManagerParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionManagerParts")
+            .field("outbox", &self.outbox)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The session manager, before it runs.
 #[derive(Debug)]
 pub struct SessionManager {
-    seed: [u8; 32],
+    parts: SessionManagerParts,
     orders: mpsc::Receiver<Order>,
 }
 
@@ -50,34 +76,36 @@ pub struct SessionManager {
 #[derive(Debug, Clone)]
 pub struct SessionManagerHandle {
     orders: mpsc::Sender<Order>,
+    /// To look into; the right to send what is in it is the manager's.
+    store: Option<Arc<dyn Store>>,
 }
 
 impl SessionManager {
-    /// A session manager and its handle. `seed` is what keys are drawn from: the system's randomness, outside of tests.
-    pub fn new(seed: [u8; 32]) -> (Self, SessionManagerHandle) {
+    /// A session manager and its handle.
+    pub fn new(parts: SessionManagerParts) -> (Self, SessionManagerHandle) {
         let (sender, orders) = mpsc::channel(ORDERS);
-        (Self { seed, orders }, SessionManagerHandle { orders: sender })
+        let handle = SessionManagerHandle {
+            orders: sender,
+            store: parts.outbox.as_ref().map(|outbox| Arc::clone(outbox.store())),
+        };
+        (Self { parts, orders }, handle)
     }
 
     /// Runs until the last handle is dropped. Must be polled within a `LocalSet` (or an actix system) with tokio's time.
     pub async fn run(self) {
-        worker::run(StdRng::from_seed(self.seed), self.orders).await;
+        let SessionManagerParts { seed, clock, outbox } = self.parts;
+        worker::run(Shared::new(outbox, clock), StdRng::from_seed(seed), self.orders).await;
     }
 }
 
 impl SessionManagerHandle {
-    /// Sends a message, once it is its session's turn, and follows it.
+    /// Sends a message, once it is its session's turn, and follows it. With an [`Outbox`] it is on record when this returns, and
+    /// whatever happens to this process it has one end.
     ///
     /// # Errors
     /// [`SendError`].
     pub async fn send(&self, message: Message) -> Result<Following, SendError> {
-        let (answer, following) = oneshot::channel();
-        let order = Order {
-            message: Box::new(message),
-            answer,
-        };
-        self.orders.send(order).await.map_err(|_| Interrupted)?;
-        Ok(following.await.map_err(|_| Interrupted)?)
+        self.ask(|answer| Order::Send(Box::new(message), answer)).await?
     }
 
     /// Sends a message and waits for its one end.
@@ -86,6 +114,31 @@ impl SessionManagerHandle {
     /// [`SendError`].
     pub async fn send_and_wait(&self, message: Message) -> Result<RunEnd, SendError> {
         Ok(self.send(message).await?.end().await?)
+    }
+
+    /// Takes up what is on record for a gateway that was added, each message in its session's turn. When this returns, they have
+    /// their places before all that is sent later, unless the store can't be read: then they have them as soon as it can.
+    pub async fn take_up(&self, line: Arc<Line>) {
+        if self.store.is_some() {
+            // A manager that stopped takes up nothing.
+            let _ = self.ask(|answer| Order::TakeUp(line, answer)).await;
+        }
+    }
+
+    async fn follow(&self, key: String) -> Result<Option<Following>, Interrupted> {
+        self.ask(|answer| Order::Follow(key, answer)).await
+    }
+
+    async fn replaced(&self, gateway: &GatewayId, session: &SessionKey) {
+        let order = Order::Replaced(gateway.clone(), session.clone());
+        // A manager that stopped follows nothing.
+        let _ = self.orders.send(order).await;
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Interrupted> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(order(answer)).await.map_err(|_| Interrupted)?;
+        answered.await.map_err(|_| Interrupted)
     }
 }
 
@@ -140,5 +193,37 @@ impl Sessions {
     /// [`SendError`].
     pub async fn send_and_wait(&self, message: Message) -> Result<RunEnd, SendError> {
         self.manager.send_and_wait(message).await
+    }
+
+    /// Follows a message that is under way, from its text so far on: one that an earlier process began, for example. Nothing when
+    /// there is none with this key; [`on_record`](Self::on_record) tells how one ended.
+    ///
+    /// # Errors
+    /// [`Interrupted`], when Windlass was shut down.
+    pub async fn following(&self, key: impl Into<String>) -> Result<Option<Following>, Interrupted> {
+        self.manager.follow(key.into()).await
+    }
+
+    /// The messages to this gateway that are on record and have no end yet, in the order in which they were asked for. Without an
+    /// [`Outbox`] there are none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn pending(&self) -> Result<Vec<PendingMessage>, StoreError> {
+        let Some(store) = &self.manager.store else {
+            return Ok(Vec::new());
+        };
+        outbox::pending(&**store, self.line.id()).await
+    }
+
+    /// A message on record, to whichever gateway; ended ones stay for [`ENDS_KEPT`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn on_record(&self, key: &str) -> Result<Option<ChatSend>, StoreError> {
+        match &self.manager.store {
+            Some(store) => store.chat_send(key).await,
+            None => Ok(None),
+        }
     }
 }

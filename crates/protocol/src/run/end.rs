@@ -215,6 +215,9 @@ pub enum Doubt {
     /// The outage outlasted the gateway's memory for keys, so that sending again could run it twice.
     #[error("the outage was longer than the gateway remembers keys, and the history does not tell")]
     KeyForgotten,
+    /// The line was closed for good, by whoever made it.
+    #[error("the line was closed before an end was seen; the run may go on")]
+    Closed,
     /// [`RunLimits::sends`](super::RunLimits::sends) was met.
     #[error("the message was sent as often as is allowed and no answer came")]
     TooManySends,

@@ -286,6 +286,18 @@ impl RunTracker {
         }
     }
 
+    /// The line is closed for good: nothing more comes, and nothing more can be asked.
+    pub fn on_closed(&mut self) {
+        if !self.over {
+            let unsent = !self.written && self.accepted.is_none() && !self.wants.is_sending();
+            self.finish(if unsent {
+                RunEnd::NotSent(NotSent::Closed)
+            } else {
+                RunEnd::Unknown(Doubt::Closed)
+            });
+        }
+    }
+
     fn is_here(&self, session: &str) -> bool {
         rules::same_session(self.config.session.as_str(), session)
     }

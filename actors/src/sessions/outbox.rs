@@ -1,0 +1,316 @@
+//! Messages on record, from before their first attempt to their end.
+//!
+//! A message is begun in the store before anything of it is written to a gateway, and each attempt is noted before it is made: a
+//! process that takes it up after another one knows what may have arrived, and where.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use windlass_protocol::run::{ResendAfterLoss, RunEnd};
+use windlass_protocol::{GatewayId, SessionKey};
+use windlass_store::{
+    Attempt, ChatSend, GatewayUid, NewSend, OwnError, Ownership, SendEnd, SendFilter, Store, StoreError, Timestamp,
+    limits,
+};
+
+use super::life::Life;
+use super::message::Message;
+
+/// How long a message that was never tried is kept to be sent, unless it says otherwise: a day is long enough for any outage
+/// that somebody looks into, and what is older is rarely still meant.
+pub const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the end of a message stays on record, for whoever asks after a restart.
+pub const ENDS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often ended messages are pruned.
+pub(super) const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often a write is tried that the store is too busy for.
+const BUSY_TRIES: u32 = 5;
+/// The pause before the second of these; the next are twice as long each.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where messages are kept until their end, and the right to send what is kept there. Cheap to clone.
+///
+/// One process at a time has it. The right is given back when the last clone is dropped and the Windlass that uses it has
+/// stopped, or the process has ended, however it did.
+#[derive(Clone)]
+pub struct Outbox {
+    store: Arc<dyn Store>,
+    _ownership: Arc<Ownership>,
+}
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    /// Takes the right to send what this store keeps. Whoever runs its agents may be another.
+    ///
+    /// # Errors
+    /// When another process has it.
+    pub async fn open(store: Arc<dyn Store>) -> Result<Self, OwnError> {
+        let ownership = store.own_sends().await?;
+        Ok(Self {
+            store,
+            _ownership: Arc::new(ownership),
+        })
+    }
+
+    /// What is in it: ended messages stay for [`ENDS_KEPT`].
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(super) async fn begin(&self, message: &Message, key: &str, now: Timestamp) -> Result<(), StoreError> {
+        let send = NewSend {
+            key: key.to_owned(),
+            gateway_id: GatewayUid::of_line(message.line.id()),
+            session_key: message.session.clone(),
+            text: message.text.clone(),
+            deliver: Some(message.deliver),
+            options: serde_json::to_value(Options::of(message)).unwrap_or_default(),
+            created_at: now,
+            deadline: Some(now + message.expires_after.unwrap_or(EXPIRES_AFTER)),
+        };
+        patiently(|| self.store.begin_send(&send)).await.map(drop)
+    }
+
+    pub(super) async fn load(&self, key: &str) -> Result<Option<(ChatSend, Vec<Attempt>)>, StoreError> {
+        let Some(send) = patiently(|| self.store.chat_send(key)).await? else {
+            return Ok(None);
+        };
+        let attempts = patiently(|| self.store.attempts(key)).await?;
+        Ok(Some((send, attempts)))
+    }
+
+    pub(super) async fn note_attempt(&self, key: &str, at: Timestamp, facts: &Facts) -> Result<u32, StoreError> {
+        let facts = serde_json::to_value(facts).unwrap_or_default();
+        patiently(|| self.store.note_attempt(key, at, &facts)).await
+    }
+
+    pub(super) async fn amend_attempt(&self, key: &str, number: u32, facts: &Facts) -> Result<(), StoreError> {
+        let facts = serde_json::to_value(facts).unwrap_or_default();
+        patiently(|| self.store.amend_attempt(key, number, &facts)).await
+    }
+
+    pub(super) async fn end(&self, key: &str, end: &RunEnd, at: Timestamp) -> Result<(), StoreError> {
+        let end = recorded(key, end);
+        patiently(|| self.store.end_send(key, &end, at)).await.map(drop)
+    }
+
+    /// A page of what is pending for a gateway.
+    pub(super) async fn pending(&self, gateway: &GatewayId, after: Option<i64>) -> Result<Vec<ChatSend>, StoreError> {
+        page(&*self.store, gateway, after).await
+    }
+
+    /// Forgets the messages that ended long ago.
+    pub(super) async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let before = now.saturating_sub(ENDS_KEPT);
+        let mut pruned = 0;
+        loop {
+            let some = patiently(|| self.store.prune_sends(before, limits::PAGE_LIMIT)).await?;
+            pruned += some;
+            if some == 0 {
+                return Ok(pruned);
+            }
+        }
+    }
+}
+
+/// A message on record that has no end yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PendingMessage {
+    /// Its idempotency key, by which it can be [followed](super::Sessions::following).
+    pub key: String,
+    /// Its session.
+    pub session: SessionKey,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The length of its text, in bytes.
+    pub text_bytes: usize,
+}
+
+/// All that is pending for a gateway, in the order in which it was begun, without the texts.
+pub(super) async fn pending(store: &dyn Store, gateway: &GatewayId) -> Result<Vec<PendingMessage>, StoreError> {
+    let mut pending: Vec<PendingMessage> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = page(store, gateway, after).await?;
+        let Some(last) = page.last() else {
+            return Ok(pending);
+        };
+        after = Some(last.position);
+        pending.extend(page.into_iter().map(|found| PendingMessage {
+            key: found.send.key,
+            session: found.send.session_key,
+            created_at: found.send.created_at,
+            attempts: found.attempts,
+            text_bytes: found.send.text.len(),
+        }));
+    }
+}
+
+async fn page(store: &dyn Store, gateway: &GatewayId, after: Option<i64>) -> Result<Vec<ChatSend>, StoreError> {
+    let filter = SendFilter {
+        gateway: Some(GatewayUid::of_line(gateway)),
+        session_key: None,
+    };
+    patiently(|| store.pending_sends(&filter, after, limits::PAGE_LIMIT)).await
+}
+
+/// Calls the store again while it is busy with somebody else's writes.
+async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut tries = 1;
+    loop {
+        match call().await {
+            Err(error) if error.is_transient() && tries < BUSY_TRIES => {
+                tokio::time::sleep(BUSY_PAUSE * 2_u32.pow(tries - 1)).await;
+                tries += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// What the store's three kinds of ends make of a run's: whether the gateway took the message.
+fn recorded(key: &str, end: &RunEnd) -> SendEnd {
+    match end {
+        RunEnd::Final(answer) => SendEnd::Done {
+            run_id: answer.run_id.clone(),
+        },
+        RunEnd::Failed(failure) => SendEnd::Done {
+            run_id: failure.run_id.clone(),
+        },
+        RunEnd::Aborted { run_id, .. } => SendEnd::Done { run_id: run_id.clone() },
+        // Of a refusal the code only: its text may repeat what was sent.
+        RunEnd::Refused(error) => SendEnd::Failed {
+            error: format!("the gateway refused it: {}", error.code),
+        },
+        RunEnd::NotSent(why) => SendEnd::Failed { error: why.to_string() },
+        RunEnd::Lost(loss) => SendEnd::Lost { why: loss.to_string() },
+        RunEnd::Unknown(doubt) => SendEnd::Lost { why: doubt.to_string() },
+        _ => SendEnd::Done { run_id: key.to_owned() },
+    }
+}
+
+/// What of a message's options has no column of its own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Options {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    give_up_ms: Option<u64>,
+    resend: Resend,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Resend {
+    Never,
+    #[default]
+    IfUnanswered,
+    Always,
+}
+
+impl Options {
+    fn of(message: &Message) -> Self {
+        Self {
+            give_up_ms: message
+                .give_up
+                .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            resend: match message.resend {
+                ResendAfterLoss::Never => Resend::Never,
+                ResendAfterLoss::IfUnanswered => Resend::IfUnanswered,
+                ResendAfterLoss::Always => Resend::Always,
+            },
+        }
+    }
+
+    /// Those on record; those of another version that are not understood are the usual ones.
+    pub(super) fn read(value: &Value) -> Self {
+        Self::deserialize(value).unwrap_or_default()
+    }
+
+    pub(super) fn give_up(&self) -> Option<Duration> {
+        self.give_up_ms.map(Duration::from_millis)
+    }
+
+    pub(super) const fn resend(&self) -> ResendAfterLoss {
+        match self.resend {
+            Resend::Never => ResendAfterLoss::Never,
+            Resend::IfUnanswered => ResendAfterLoss::IfUnanswered,
+            Resend::Always => ResendAfterLoss::Always,
+        }
+    }
+}
+
+/// What is noted of an attempt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Facts {
+    /// The gateway process that it goes to.
+    pub(super) life: Life,
+    /// Rows of users that the gateway stamped earlier are not this message's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) since_ms: Option<u64>,
+    /// Something showed that the gateway had taken the message.
+    pub(super) accepted: bool,
+}
+
+impl Facts {
+    pub(super) fn read(value: &Value) -> Self {
+        Self::deserialize(value).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use windlass_protocol::run::{Doubt, Loss};
+    use windlass_protocol::{ErrorCode, GatewayError, NotSent};
+
+    use super::*;
+
+    #[test]
+    fn what_is_noted_reads_back_and_what_is_not_understood_is_the_usual() {
+        let facts = Facts {
+            life: Life::new(Some("boot"), Some(5)),
+            since_ms: Some(7),
+            accepted: true,
+        };
+        assert_eq!(Facts::read(&serde_json::to_value(&facts).expect("JSON")), facts);
+        assert_eq!(Facts::read(&json!("odd")), Facts::default());
+        let options = Options::read(&json!({ "giveUpMs": 5, "resend": "never", "newer": 1 }));
+        assert_eq!(options.give_up(), Some(Duration::from_millis(5)));
+        assert_eq!(options.resend(), ResendAfterLoss::Never);
+        assert_eq!(Options::read(&json!(null)).resend(), ResendAfterLoss::IfUnanswered);
+    }
+
+    #[test]
+    fn an_end_on_record_says_whether_the_gateway_took_the_message_and_nothing_of_its_text() {
+        let refused = RunEnd::Refused(GatewayError::new(ErrorCode::InvalidRequest, "no: the secret text"));
+        let SendEnd::Failed { error } = recorded("key", &refused) else {
+            panic!("a refusal did not happen")
+        };
+        assert!(
+            error.contains("INVALID_REQUEST") && !error.contains("secret"),
+            "{error}"
+        );
+        let not_sent = RunEnd::NotSent(NotSent::Closed);
+        assert!(matches!(recorded("key", &not_sent), SendEnd::Failed { .. }));
+        for end in [RunEnd::Lost(Loss::WithProcess), RunEnd::Unknown(Doubt::TimedOut)] {
+            assert!(matches!(recorded("key", &end), SendEnd::Lost { .. }));
+        }
+    }
+}
