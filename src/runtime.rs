@@ -61,6 +61,7 @@ pub struct WindlassBuilder {
     connects: usize,
     seed: Option<u64>,
     outbox: Option<Outbox>,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 /// Why Windlass could not start.
@@ -84,6 +85,7 @@ impl Default for WindlassBuilder {
             connects: CONNECT_CONCURRENCY,
             seed: None,
             outbox: None,
+            clock: None,
         }
     }
 }
@@ -117,6 +119,13 @@ impl WindlassBuilder {
     /// gateway is added. Without it messages are gone with the process.
     pub fn outbox(mut self, outbox: Outbox) -> Self {
         self.outbox = Some(outbox);
+        self
+    }
+
+    /// Reads the time there; that of the tokio runtime unless given. One of several lives under virtual time needs that of the
+    /// others.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
         self
     }
 
@@ -162,7 +171,7 @@ impl WindlassBuilder {
                 .map_err(|error| StartError::Random(error.to_string()))?,
         };
         let mut rng = StdRng::seed_from_u64(seed);
-        let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
+        let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));
         let gate = Arc::new(Semaphore::new(self.connects));
         let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards)
             .map(|_| {

@@ -14,7 +14,8 @@ use crate::bench::{Bench, TOKEN, chat, device, play, sim, spec};
 
 const WRONG: &str = "wrong-token-51d07e";
 const HEADER: &str = "header-secret-88aa";
-const MESSAGE: &str = "message-text-c0ffee";
+/// What is said where it must not be found.
+pub(crate) const MESSAGE: &str = "message-text-c0ffee";
 
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let file = windlass::protocol::DeviceFile {

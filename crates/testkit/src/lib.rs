@@ -83,7 +83,9 @@ pub mod schema;
 pub use chaos::ChaosProxy;
 pub use gateway::freeze::{Frozen, Stop};
 pub use gateway::journal::{Entry, Frame, JOURNAL_LIMIT, Journal, Record, SideEffect};
-pub use gateway::profile::{FailedRun, Generation, HelloAuth, MismatchDetails, PatchEffect, Profile, RELEASES};
+pub use gateway::profile::{
+    FailedRun, Generation, HelloAuth, MismatchDetails, PatchEffect, Profile, RELEASES, SecondSend,
+};
 pub use gateway::script::Script;
 pub use gateway::wire::WireError;
 pub use gateway::{ChatPlan, NotSeen, Outcome, PendingPairing, RestartKind, SimGateway, SimGatewayBuilder, WAIT_LIMIT};

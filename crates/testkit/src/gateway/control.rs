@@ -73,7 +73,8 @@ fn interrupt(server: &Server, state: &mut State, keep_memory: bool) {
         let Some(run) = state.runs.get(&id) else { continue };
         // Those who wait are on sockets that are gone; dropping the run ends its task and their wait.
         if run.active() {
-            if server.profile.resumes_runs {
+            // What is not in the transcript yet is not found there.
+            if server.profile.resumes_runs && run.entered {
                 let run = run.clone();
                 state.interrupted.push(run);
             }

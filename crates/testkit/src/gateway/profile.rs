@@ -77,6 +77,18 @@ pub enum FailedRun {
     ErrorTwice,
 }
 
+/// What becomes of a text that comes while a run goes on in its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecondSend {
+    /// It joins that run, and its own ends with a bare `final`.
+    Joins,
+    /// ... and its row names the run that it joined.
+    JoinsByName,
+    /// Its own run ends with a bare `final` at once, and after the run under way it runs under an id that its sender never saw.
+    RunsAfter,
+}
+
 /// Everything that differs between releases. All fields are open: start from [`Profile::of`] and change what the
 /// test is about.
 ///
@@ -167,6 +179,18 @@ pub struct Profile {
     pub full_last_delta: bool,
     /// Shape of a failed run.
     pub failed_run: FailedRun,
+    /// `agent.wait` says of failed and stopped runs that they are; up to 5.12 it says `ok`.
+    pub honest_wait: bool,
+    /// What becomes of a text that comes while a run goes on in its session.
+    pub second_send: SecondSend,
+    /// A key that is known with another text or session is refused; generation 3 answers as if it were the same.
+    pub key_conflicts_refused: bool,
+    /// What a user said stands in the history when its run begins; in generation 3 only when it has ended.
+    pub rows_at_once: bool,
+    /// A run that is ended by `sessions.reset` or `sessions.delete` has no terminal event (generation 3).
+    pub replaced_runs_end_silently: bool,
+    /// `sessions.delete` is refused while a run goes on in the session (4.15); others end the run.
+    pub active_sessions_kept: bool,
     /// `chat.send` to an unknown agent runs.
     pub runs_unknown_agents: bool,
     /// A send within half a second of a final is answered with a bare final and run later under another id.
@@ -183,6 +207,8 @@ pub struct Profile {
     pub session_subscriptions: bool,
     /// History rows of the user carry `idempotencyKey`.
     pub history_keys: bool,
+    /// `chat.history` takes a `cursor`, or the `messageId` of a row (9.6).
+    pub history_cursors: bool,
     /// History rows carry `__openclaw`.
     pub history_meta: bool,
     /// `config.changed` events and `hmac-sha256:v1:` hashes.
@@ -281,6 +307,13 @@ impl Profile {
             stop_reason: r >= R6_11,
             full_last_delta: r >= R3_13,
             failed_run: failed_run(r),
+            honest_wait: r >= R6_11,
+            second_send: second_send(r),
+            key_conflicts_refused: v4,
+            rows_at_once: v4,
+            replaced_runs_end_silently: !v4,
+            active_sessions_kept: r == R4_15,
+            history_cursors: r >= R9_6,
             runs_unknown_agents: !v4,
             requeues_early_sends: matches!(r, R4_15 | R5_12 | R7_1),
             precreated_sessions_break: r == R6_11,
@@ -353,6 +386,15 @@ fn failed_run(r: usize) -> FailedRun {
         R2_26 | R3_13 => FailedRun::Error,
         R4_15 | R5_12 => FailedRun::NoTerminal,
         _ => FailedRun::ErrorTwice,
+    }
+}
+
+/// Seen on 3.13 and 9.6 only.
+fn second_send(r: usize) -> SecondSend {
+    match r {
+        R3_13 => SecondSend::RunsAfter,
+        R9_6.. => SecondSend::JoinsByName,
+        _ => SecondSend::Joins,
     }
 }
 

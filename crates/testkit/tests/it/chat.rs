@@ -139,8 +139,8 @@ async fn a_restart_forgets_keys_unless_told_to_keep_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_text_sent_into_a_run_joins_it_and_ends_bare() {
-    for generation in [Generation::V3, Generation::V4] {
-        let sim = SimGateway::builder().generation(generation).chat(slow()).start_pipe();
+    for (release, named) in [("2026.8.2", json!(null)), ("2026.9.6", json!("k1"))] {
+        let sim = SimGateway::builder().release(release).chat(slow()).start_pipe();
         let mut client = Client::hello(&sim).await;
         client.ok("chat.send", text("k1", "one")).await;
         assert_eq!(client.ok("chat.send", text("k2", "two")).await["status"], "started");
@@ -151,7 +151,90 @@ async fn a_text_sent_into_a_run_joins_it_and_ends_bare() {
             (&second["runId"], second.get("message").is_some()),
             (&json!("k2"), false)
         );
+        let history = client.ok("chat.history", json!({"sessionKey": "main"})).await;
+        assert_eq!(
+            history["messages"][2]["__openclaw"]["steerTargetRunId"], named,
+            "{release}"
+        );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_3_13_ends_a_text_sent_into_a_run_bare_and_runs_it_after_that_run() {
+    let sim = SimGateway::builder().release("2026.3.13").chat(slow()).start_pipe();
+    let mut client = Client::hello(&sim).await;
+    for (key, said) in [("k1", "one"), ("k2", "two"), ("k3", "three")] {
+        assert_eq!(client.ok("chat.send", text(key, said)).await["status"], "started");
+    }
+    let mut ends = Vec::new();
+    for _ in 0..5 {
+        let end = client.chat("final").await;
+        let said = end["message"]["content"][0]["text"].as_str().unwrap_or("bare");
+        ends.push((end["runId"].as_str().unwrap_or_default().to_owned(), said.to_owned()));
+    }
+    let said: Vec<&str> = ends.iter().map(|(_, said)| said.as_str()).collect();
+    assert_eq!(said, ["bare", "bare", "echo: one", "echo: two", "echo: three"]);
+    assert!(ends[3].0 != "k2" && ends[4].0 != "k3", "{ends:?}");
+    assert_eq!(
+        ["one", "two", "three"].map(|said| sim.journal().runs_of(said)),
+        [1, 1, 1]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_9_6_shows_what_was_added_since_a_cursor_and_the_rows_around_one() {
+    let sim = SimGateway::builder().start_pipe();
+    let mut client = Client::hello(&sim).await;
+    let history = async |client: &mut Client, more: Value| {
+        let mut params = json!({"sessionKey": "main"});
+        params
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().cloned().expect("an object"));
+        client.ok("chat.history", params).await
+    };
+    for key in ["k1", "k2"] {
+        client.ok("chat.send", text(key, key)).await;
+        client.chat("final").await;
+    }
+    let all = history(&mut client, json!({})).await;
+    let cursor = all["deltaCursor"].clone();
+    client.ok("chat.send", text("k3", "k3")).await;
+    client.chat("final").await;
+    let delta = history(&mut client, json!({"cursor": cursor})).await;
+    assert_eq!(
+        (&delta["kind"], delta["messages"].as_array().map(Vec::len)),
+        (&json!("delta"), Some(2))
+    );
+    assert_eq!(delta["messages"][0]["message"]["content"], "k3");
+    let id = all["messages"][1]["__openclaw"]["id"].clone();
+    let around = history(
+        &mut client,
+        json!({"messageId": id, "sessionId": all["sessionId"], "limit": 2}),
+    )
+    .await;
+    assert_eq!(
+        (&around["messages"][1]["__openclaw"]["id"], around.get("hasMore")),
+        (&id, None)
+    );
+    client.ok("sessions.reset", json!({"key": "agent:main:main"})).await;
+    assert_eq!(history(&mut client, json!({"cursor": cursor})).await["kind"], "reset");
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_4_15_does_not_delete_a_session_in_which_a_run_goes_on() {
+    let sim = SimGateway::builder().release("2026.4.15").chat(slow()).start_pipe();
+    let mut client = Client::hello(&sim).await;
+    let session = "agent:main:work";
+    let said = json!({"sessionKey": session, "message": "one", "idempotencyKey": "k1"});
+    client.ok("chat.send", said).await;
+    let refused = client.request("sessions.delete", json!({"key": session})).await;
+    assert_eq!(refused["error"]["code"], "UNAVAILABLE");
+    client.chat("final").await;
+    assert_eq!(
+        client.ok("sessions.delete", json!({"key": session})).await["deleted"],
+        true
+    );
 }
 
 #[tokio::test(start_paused = true)]

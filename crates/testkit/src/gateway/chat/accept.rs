@@ -12,6 +12,7 @@ use crate::gateway::events::Event;
 use crate::gateway::journal::SideEffect;
 use crate::gateway::methods::Call;
 use crate::gateway::methods::sessions::{agent_of, ensure, full_key};
+use crate::gateway::profile::SecondSend;
 use crate::gateway::roster;
 use crate::gateway::server::{Answer, Effect, Later};
 use crate::gateway::wire::WireError;
@@ -60,7 +61,7 @@ fn refuse_agent(call: &Call<'_>, key: &str) -> Option<Answer> {
 fn repeated(call: &Call<'_>, id: &str, key: &str) -> Option<Answer> {
     let run = call.state.runs.get(id)?;
     let v4 = call.server.profile.v4();
-    if v4 && (run.message != call.required("message") || run.session != key) {
+    if call.server.profile.key_conflicts_refused && (run.message != call.required("message") || run.session != key) {
         let message = "This message ID was already used for different input. Check the conversation history and use \
                        a new message ID to send again.";
         return Some(
@@ -117,6 +118,11 @@ fn accept(call: &mut Call<'_>, id: String, key: &str, answer: Answer) -> Answer 
         return put_back(call, run, answer);
     }
     let lane = holder(call.state, key).map(|run| run.id.clone());
+    if let Some(lane) = &lane
+        && profile.second_send == SecondSend::RunsAfter
+    {
+        return run_after(call, run, lane, answer);
+    }
     remember(call, run);
     call.server.effect(effect);
     if let Some(lane) = lane {
@@ -148,6 +154,8 @@ fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
         text: String::new(),
         seq: 0,
         joined: Vec::new(),
+        waiting: Vec::new(),
+        entered: false,
         ended: None,
         over: Arc::new(watch::Sender::new(false)),
     }
@@ -197,6 +205,23 @@ fn put_back(call: &mut Call<'_>, mut run: Run, answer: Answer) -> Answer {
     answer
         .then(Effect::EmitAfter(PUT_BACK, Event::new("chat", bare)))
         .then(Effect::StartRun(later))
+}
+
+/// 3.13: a bare final for this id, and the text runs under another one when the run under way is over.
+fn run_after(call: &mut Call<'_>, mut run: Run, first: &str, answer: Answer) -> Answer {
+    let other = Run {
+        id: call.state.random.uuid(),
+        over: Arc::new(watch::Sender::new(false)),
+        ..run.clone()
+    };
+    let bare = frames::bare_final(&call.server.profile, &mut run);
+    run.end(Status::HandedOn, call.server.clock.wall_ms());
+    remember(call, run);
+    if let Some(first) = call.state.runs.get_mut(first) {
+        first.waiting.push(other.id.clone());
+    }
+    remember(call, other);
+    answer.then(Effect::EmitAfter(PUT_BACK, Event::new("chat", bare)))
 }
 
 pub(crate) fn agent(call: &mut Call<'_>) -> Answer {
@@ -256,7 +281,7 @@ pub(crate) fn abort_session(call: &mut Call<'_>, key: &str, stop: &'static str) 
         .iter()
         .flat_map(|id| abort_run(call, id, stop))
         .collect::<Vec<Value>>();
-    if !call.server.profile.v4() {
+    if call.server.profile.replaced_runs_end_silently {
         return Vec::new();
     }
     events
@@ -275,7 +300,9 @@ fn abort_run(call: &mut Call<'_>, id: &str, stop: &'static str) -> Vec<Value> {
     let mut sent = vec![frames::aborted(profile, run, stop, now_ms)];
     run.end(Status::Aborted(stop), now_ms);
     call.server.effect(SideEffect::RunEnded { key: id.to_owned() });
-    for joined in std::mem::take(&mut run.joined) {
+    let mut with_it = std::mem::take(&mut run.joined);
+    with_it.append(&mut run.waiting);
+    for joined in with_it {
         let Some(run) = call.state.runs.get_mut(&joined).filter(|run| run.active()) else {
             continue;
         };

@@ -22,7 +22,9 @@ pub(crate) fn start(server: &Arc<Server>, id: String) {
     };
     server.spawn(async move {
         // `None` means that the run was ended from outside: aborted, or its gateway restarted.
-        let _ = task.run().await;
+        if task.run().await.is_some() {
+            task.start_waiting();
+        }
     });
 }
 
@@ -49,6 +51,8 @@ fn revive(server: &Server, state: &mut State, run: Run) -> String {
         text: String::new(),
         seq: 0,
         joined: Vec::new(),
+        waiting: Vec::new(),
+        entered: false,
         ended: None,
         over: Arc::new(watch::Sender::new(false)),
         message: format!("[System] Your previous turn was interrupted. {}", run.message),
@@ -132,6 +136,28 @@ impl Drive {
                 Some(())
             }
         }
+    }
+
+    /// Texts that waited for this run go on now, under ids that nobody saw.
+    fn start_waiting(&self) {
+        let mut state = self.server.state();
+        let run = state.runs.get_mut(&self.id);
+        let mut waiting = run.map(|run| std::mem::take(&mut run.waiting)).unwrap_or_default();
+        if waiting.is_empty() {
+            return;
+        }
+        let next = waiting.remove(0);
+        // One at a time: the others wait for that one.
+        let Some(run) = state.runs.get_mut(&next) else { return };
+        run.waiting = waiting;
+        let effect = SideEffect::ChatRun {
+            key: next.clone(),
+            session: run.session.clone(),
+            message: run.message.clone(),
+        };
+        drop(state);
+        self.server.effect(effect);
+        start(&self.server, next);
     }
 
     fn reply(&self) -> Option<String> {

@@ -8,10 +8,13 @@ use crate::gateway::methods::sessions::full_key;
 use crate::gateway::profile::Profile;
 use crate::gateway::random::Random;
 use crate::gateway::server::Answer;
+use crate::gateway::state::Session;
 use crate::gateway::wire::WireError;
 
 /// Most rows of one answer, in both generations.
 const MAX_LIMIT: u64 = 1000;
+/// Most rows that a cursor may be behind (9.6, by its documentation).
+const MOST_ADDED: usize = 200;
 /// Rows when no limit is asked for.
 const DEFAULT_LIMIT: u64 = 200;
 
@@ -64,19 +67,18 @@ pub(crate) fn history(call: &Call<'_>) -> Answer {
     let (limit, offset) = (size(limit), size(call.params["offset"].as_u64().unwrap_or(0)));
     let session = call.state.sessions.get(&key);
     let rows = session.map_or(&[] as &[Value], |session| &session.rows);
-    let end = rows.len().saturating_sub(offset);
+    if let Some(cursor) = call.text("cursor") {
+        return since(&key, session, cursor);
+    }
+    let anchor = call.text("messageId");
+    let at = anchor.map(|id| rows.iter().position(|row| row["__openclaw"]["id"] == *id));
+    let end = match at {
+        None => rows.len().saturating_sub(offset),
+        Some(Some(at)) => rows.len().min(at + limit.div_ceil(2)),
+        Some(None) => return WireError::invalid("history anchor not found").into(),
+    };
     let begin = end.saturating_sub(limit);
-    let messages: Vec<Value> = rows[begin..end]
-        .iter()
-        .enumerate()
-        .map(|(at, row)| {
-            let mut row = row.clone();
-            if row.get("__openclaw").is_some() {
-                row["__openclaw"]["seq"] = json!(begin + at + 1);
-            }
-            row
-        })
-        .collect();
+    let messages: Vec<Value> = (begin..end).map(|at| numbered(&rows[at], at)).collect();
     let mut payload = json!({"sessionKey": key, "messages": messages});
     if let Some(session) = session {
         payload["sessionId"] = json!(session.id);
@@ -86,17 +88,59 @@ pub(crate) fn history(call: &Call<'_>) -> Answer {
         return Answer::ok(payload);
     }
     payload["pendingInputs"] = json!({"items": [], "total": 0});
-    payload["hasMore"] = json!(begin > 0);
-    payload["totalMessages"] = json!(rows.len());
+    if anchor.is_none() {
+        payload["hasMore"] = json!(begin > 0);
+        payload["totalMessages"] = json!(rows.len());
+    }
+    if let Some(session) = session.filter(|_| profile.history_cursors && offset == 0 && anchor.is_none()) {
+        payload["deltaCursor"] = json!(cursor(session));
+    }
     payload["defaults"] = json!({"modelProvider": "fake", "model": "fake-1"});
     payload["sessionInfo"] = json!({"key": key, "kind": "direct"});
-    if begin > 0 {
+    if begin > 0 && anchor.is_none() {
         payload["nextOffset"] = json!(offset + end - begin);
     }
     if let Some(run) = holder(call.state, &key) {
         payload["inFlightRun"] = json!({"runId": run.id, "text": run.text});
     }
     Answer::ok(payload)
+}
+
+fn numbered(row: &Value, at: usize) -> Value {
+    let mut row = row.clone();
+    if row.get("__openclaw").is_some() {
+        row["__openclaw"]["seq"] = json!(at + 1);
+    }
+    row
+}
+
+/// Holds until the session is reset.
+fn cursor(session: &Session) -> String {
+    format!("{}.{}", session.revision, session.rows.len())
+}
+
+/// What was added since a cursor; nothing but a reset where it does not hold.
+fn since(key: &str, session: Option<&Session>, cursor: &str) -> Answer {
+    let held = session
+        .zip(cursor.split_once('.'))
+        .and_then(|(session, (revision, from))| {
+            let from: usize = from.parse().ok()?;
+            let added = session.rows.len().checked_sub(from)?;
+            (revision == session.revision && added <= MOST_ADDED).then_some((session, from))
+        });
+    let Some((session, from)) = held else {
+        return Answer::ok(json!({"kind": "reset"}));
+    };
+    let added = session.rows.iter().enumerate().skip(from).map(|(at, row)| {
+        json!({
+            "sessionKey": key, "sessionId": session.id, "message": numbered(row, at),
+            "messageId": row["__openclaw"]["id"], "messageSeq": at + 1,
+        })
+    });
+    Answer::ok(json!({
+        "kind": "delta", "messages": added.collect::<Vec<_>>(), "deltaCursor": self::cursor(session),
+        "sessionInfo": {"key": key, "kind": "direct", "sessionId": session.id},
+    }))
 }
 
 fn size(number: u64) -> usize {

@@ -105,6 +105,10 @@ pub(crate) struct Run {
     pub(crate) text: String,
     pub(crate) seq: u64,
     pub(crate) joined: Vec<String>,
+    /// Texts that run after this one.
+    pub(crate) waiting: Vec<String>,
+    /// The run has begun, which a restart finds in the transcript.
+    pub(crate) entered: bool,
     pub(crate) ended: Option<(Instant, u64)>,
     pub(crate) over: Arc<watch::Sender<bool>>,
 }
@@ -158,9 +162,12 @@ fn holder<'a>(state: &'a State, session: &str) -> Option<&'a Run> {
         .find(|run| run.active() && run.session == session && !is_joined(state, &run.id))
 }
 
+/// Whether a run goes on in a session.
+pub(crate) fn is_active(state: &State, session: &str) -> bool {
+    holder(state, session).is_some()
+}
+
 fn is_joined(state: &State, id: &str) -> bool {
-    state
-        .runs
-        .values()
-        .any(|run| run.joined.iter().any(|joined| joined == id))
+    let has = |ids: &[String]| ids.iter().any(|known| known == id);
+    state.runs.values().any(|run| has(&run.joined) || has(&run.waiting))
 }

@@ -8,7 +8,7 @@ use crate::gateway::events::{Audience, Event};
 use crate::gateway::journal::SideEffect;
 use crate::gateway::methods::sessions::agent_of;
 use crate::gateway::profile::at::{R6_11, R8_2, R9_6};
-use crate::gateway::profile::{FailedRun, Profile};
+use crate::gateway::profile::{FailedRun, Profile, SecondSend};
 use crate::gateway::server::Server;
 use crate::gateway::state::State;
 
@@ -43,7 +43,8 @@ fn status(profile: &Profile, run: &mut Run, phase: &str, now_ms: u64) -> Vec<Eve
 pub(super) fn enter(profile: &Profile, state: &mut State, run: &mut Run, now_ms: u64) -> Vec<Event> {
     let mut sent = status(profile, run, "preparing_workspace", now_ms);
     sent.extend(status(profile, run, "preparing_context", now_ms));
-    if profile.v4() {
+    run.entered = true;
+    if profile.rows_at_once {
         let row = history::user_row(profile, &mut state.random, run, now_ms);
         sent.extend(push_row(profile, state, run, &row));
     }
@@ -187,7 +188,7 @@ pub(super) fn complete(
 
 fn rows_at_end(profile: &Profile, state: &mut State, run: &Run, error: Option<&str>, now_ms: u64) -> Vec<Event> {
     let mut sent = Vec::new();
-    if !profile.v4() {
+    if !profile.rows_at_once {
         // Protocol 3 shows the user's row only after the run.
         let row = history::user_row(profile, &mut state.random, run, now_ms);
         sent.extend(push_row(profile, state, run, &row));
@@ -274,7 +275,10 @@ fn settle(
         };
         if joined.active() {
             sent.push(Event::new("chat", frames::bare_final(profile, &mut joined)));
-            let row = history::user_row(profile, &mut state.random, &joined, now_ms);
+            let mut row = history::user_row(profile, &mut state.random, &joined, now_ms);
+            if profile.second_send == SecondSend::JoinsByName {
+                row["__openclaw"]["steerTargetRunId"] = json!(run.id);
+            }
             sent.extend(push_row(profile, state, &joined, &row));
             joined.end(Status::HandedOn, now_ms);
             server.effect(SideEffect::RunEnded { key: id.clone() });

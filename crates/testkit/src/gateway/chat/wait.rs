@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Run, Status};
 use crate::gateway::methods::Call;
-use crate::gateway::profile::{FailedRun, Profile};
+use crate::gateway::profile::Profile;
 use crate::gateway::server::{Answer, Later, Server};
 use crate::gateway::wire::{self, WireError};
 
@@ -45,7 +45,7 @@ pub(crate) async fn wait(server: &Server, run: &str, timeout: Duration) -> Value
 /// Up to 5.12 failed and aborted runs report `ok`.
 fn report(profile: &Profile, run: &Run) -> Value {
     let ended = run.ended.map(|(_, ms)| ms);
-    let honest = profile.failed_run == FailedRun::ErrorTwice;
+    let honest = profile.honest_wait;
     match &run.status {
         Status::Failed(error) if honest => {
             json!({"runId": run.id, "status": "error", "endedAt": ended, "error": error})

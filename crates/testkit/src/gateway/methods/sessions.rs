@@ -230,6 +230,10 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     {
         return WireError::invalid(format!("Cannot delete the main session ({key}).")).into();
     }
+    if profile.active_sessions_kept && chat::is_active(call.state, &key) {
+        let message = format!("Session {key} is still active; try again in a moment.");
+        return WireError::new("UNAVAILABLE", message).into();
+    }
     let aborted = chat::abort_session(call, &key, "aborted");
     let gone = call.state.sessions.remove(&key);
     let archive = call.params["deleteTranscript"].as_bool().unwrap_or(true);

@@ -273,6 +273,9 @@ pub(crate) const METHODS: &[Spec] = &[
             may("limit", Whole),
             since(R5_12, "agentId", Name),
             since(R7_1, "offset", Whole),
+            since(R9_6, "cursor", Name),
+            since(R9_6, "messageId", Name),
+            since(R9_6, "sessionId", Name),
         ],
     ),
     method(
