@@ -1,4 +1,4 @@
-//! Messages to agents' sessions: sent once, followed to their one end.
+//! Agents' sessions: listed, read, changed; and messages to them, sent once and followed to their one end.
 //!
 //! ```no_run
 //! use windlass::sessions::{RunEnd, RunProgress};
@@ -20,6 +20,28 @@
 //!
 //! A message has one idempotency key for all attempts at it. Cuts and restarts in the middle are bridged: where the events can't
 //! tell what became of it, the gateway's own history does, by the rules of [`protocol::run`](windlass_protocol::run).
+//!
+//! With an [`Outbox`] a message outlives this process, too: it is on record before it is sent, and taken up again when its
+//! gateway is added by the next one, in its session's turn, under its key. [`Sessions::pending`] lists them,
+//! [`Sessions::following`] follows one, [`Sessions::on_record`] tells how one ended.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use windlass::sessions::Outbox;
+//! use windlass::store::SqliteStore;
+//!
+//! # async fn example(spec: windlass::GatewaySpec) -> Result<(), Box<dyn std::error::Error>> {
+//! let store = Arc::new(SqliteStore::open("windlass.db").await?);
+//! let windlass = windlass::Windlass::builder().outbox(Outbox::open(store).await?).start()?;
+//! let sessions = windlass.add(spec).await?.sessions();
+//! for message in sessions.pending().await? {
+//!     if let Some(following) = sessions.following(message.key).await? {
+//!         println!("{:?}", following.end().await?);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 pub use windlass_actors::sessions::{
     AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureError, Ensured, Following, HISTORY_PAGE,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use windlass_protocol::connection::Continuity;
@@ -33,6 +33,8 @@ const EVENTS: usize = 2048;
 const ANSWER: Duration = Duration::from_secs(30);
 /// What a wait for a run's end is given beyond its own limit.
 const WAIT_MARGIN: Duration = Duration::from_secs(10);
+/// The pause before they are asked for again.
+const BASELINE_PAUSE: Duration = Duration::from_secs(1);
 /// Rows in which the last one of a user is looked for before a message is sent: more than the steps of most turns.
 const BASELINE_ROWS: u32 = 50;
 
@@ -66,8 +68,8 @@ enum Reply {
     Sent(Result<ChatSendReply, CallError>),
     History(Box<Result<ChatHistoryReply, CallError>>),
     Waited(Result<AgentWaitReply, CallError>),
-    /// Something was put on record.
-    Noted,
+    /// Nothing that the tracker waits for: something was put on record, or a send was called off with its line.
+    Nothing,
 }
 
 /// The latest attempt on record.
@@ -92,6 +94,8 @@ struct Run<'a> {
     generation: Generation,
     since_ms: Option<u64>,
     noted: Noted,
+    /// Calls off the send that is under way.
+    sending: Option<AbortHandle>,
     asked: FuturesUnordered<LocalBoxFuture<'a, Reply>>,
 }
 
@@ -124,17 +128,10 @@ impl<'a> Follow<'a> {
         let give_up = self.message.give_up.unwrap_or(RunLimits::default().give_up);
         // Before anything is sent, so that nothing of the run is missed.
         let events = line.subscribe(filter(self.message), EVENTS);
-        let mut status = line.status();
-        let up = tokio::time::timeout(give_up, status.wait_for(LineStatus::is_up)).await;
-        let up = up.map(|up| up.map(|status| self.ready(&status)));
-        let mut ready = match up {
-            Ok(Ok(ready)) => ready,
-            Ok(Err(_)) => return self.closed(RunEnd::NotSent(NotSent::Closed)),
+        let (ready, since_ms) = match tokio::time::timeout(give_up, self.prepare(prior.as_ref())).await {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => return self.closed(RunEnd::NotSent(NotSent::Closed)),
             Err(_) => return Some(unreached(prior.as_ref(), give_up)),
-        };
-        let since_ms = match &prior {
-            Some(prior) => prior.since_ms,
-            None => self.baseline(&mut ready.facts).await,
         };
         let config = self.config(&ready, prior, since_ms, give_up);
         let mut run = Run {
@@ -146,6 +143,7 @@ impl<'a> Follow<'a> {
             generation: ready.generation,
             since_ms,
             noted: Noted::default(),
+            sending: None,
             asked: FuturesUnordered::new(),
         };
         let end = run.to_end(&mut self.followers, &mut self.place.notes).await;
@@ -160,6 +158,28 @@ impl<'a> Follow<'a> {
                     _ => RunEnd::NotSent(NotSent::Closed),
                 };
                 self.closed(end)
+            }
+        }
+    }
+
+    /// Waits for the line, and learns what has to be known before a message goes out. What is told of the line is true when
+    /// this returns. Nothing when the line was closed.
+    async fn prepare(&self, prior: Option<&Prior>) -> Option<(Ready, Option<u64>)> {
+        let mut status = self.message.line.status();
+        let mut baseline = prior.map(|prior| prior.since_ms);
+        loop {
+            let mut ready = self.ready(&*status.wait_for(LineStatus::is_up).await.ok()?);
+            if let Some(since_ms) = baseline {
+                return Some((ready, since_ms));
+            }
+            match self.baseline(&mut ready.facts).await {
+                Ok(since_ms) => {
+                    baseline = Some(since_ms);
+                    self.shared.learned(self.message.line.id(), ready.facts);
+                }
+                // Without the right to read the history, the gateway's events have to do.
+                Err(error) if error.refusal().is_some() => baseline = Some(None),
+                Err(_) => tokio::time::sleep(BASELINE_PAUSE).await,
             }
         }
     }
@@ -193,6 +213,7 @@ impl<'a> Follow<'a> {
         let mut config = RunConfig::new(session, key, &message.text, ready.facts);
         config.resend = message.resend;
         config.limits.give_up = give_up;
+        config.limits.sends = message.sends.unwrap_or(config.limits.sends);
         config.since_ms = since_ms;
         config.sent_before = prior.is_some();
         if let Some(prior) = prior {
@@ -207,21 +228,22 @@ impl<'a> Follow<'a> {
 
     /// The stamp that a row of this message must have at least, by the gateway's clock: one more than that of the last row of a
     /// user. Only where rows of users carry no keys, and a text may be there twice.
-    async fn baseline(&self, facts: &mut GatewayFacts) -> Option<u64> {
+    async fn baseline(&self, facts: &mut GatewayFacts) -> Result<Option<u64>, AskError> {
         if facts.keys_in_history == Some(true) {
-            return None;
+            return Ok(None);
         }
         let line = &*self.message.line;
         let request = ChatHistory::new(self.message.session.as_str()).limit(BASELINE_ROWS);
-        let rows = ask(line, &request, Manner::repeatable(ANSWER)).await.ok()?.messages;
+        let rows = ask(line, &request, Manner::repeatable(ANSWER)).await?.messages;
         let users = || rows.iter().filter(|row| row.role.as_deref() == Some("user"));
         if users().any(|row| rules::row_key(row).is_some()) {
             facts.keys_in_history = Some(true);
-            return None;
+            return Ok(None);
         }
         let last = |rows: &mut dyn Iterator<Item = Option<u64>>| rows.flatten().max();
         let of_users = last(&mut users().map(|row| row.timestamp)).map(|at| at + 1);
-        of_users.or_else(|| Some(last(&mut rows.iter().map(|row| row.timestamp)).unwrap_or(0)))
+        let of_all = || last(&mut rows.iter().map(|row| row.timestamp)).unwrap_or(0);
+        Ok(Some(of_users.unwrap_or_else(of_all)))
     }
 }
 
@@ -355,7 +377,13 @@ impl<'a> Run<'a> {
     fn marker(&mut self, marker: &Marker, now: Instant) {
         match marker {
             Marker::Gap(_) | Marker::Lagged(_) => self.tracker.on_gap(now),
-            Marker::Disconnected { generation } if *generation >= self.generation => self.tracker.on_line_down(now),
+            Marker::Disconnected { generation } if *generation >= self.generation => {
+                // One that still waits to be written must not go out later, when the tracker has decided otherwise.
+                if let Some(sending) = self.sending.take() {
+                    sending.abort();
+                }
+                self.tracker.on_line_down(now);
+            }
             // One that was up when this began may be told only now.
             Marker::Reconnected {
                 generation,
@@ -384,14 +412,14 @@ impl<'a> Run<'a> {
             },
             Reply::Waited(Ok(reply)) => self.tracker.on_wait(&reply, now),
             Reply::Waited(Err(error)) => self.tracker.on_ask_failed(Asked::Wait, &error, now),
-            Reply::Noted => {}
+            Reply::Nothing => {}
         }
     }
 
     fn ask(&mut self, action: Action) {
         let line = &*self.message.line;
         let session = self.message.session.to_string();
-        self.asked.push(match action {
+        let question = match action {
             Action::Send => self.send(),
             Action::AskHistory { limit } => {
                 let request = ChatHistory::new(session).limit(limit);
@@ -404,15 +432,16 @@ impl<'a> Run<'a> {
                 let answer = asked(line, request, Manner::once(timeout + WAIT_MARGIN));
                 answer.map(Reply::Waited).boxed_local()
             }
-        });
+        };
+        self.asked.push(question);
     }
 
     /// One attempt, on record before it is made. The tracker sends again, when it knows that it may.
-    fn send(&self) -> LocalBoxFuture<'a, Reply> {
+    fn send(&mut self) -> LocalBoxFuture<'a, Reply> {
         let (message, key, outbox) = (self.message, self.key, self.outbox);
         let (since_ms, noted) = (self.since_ms, Rc::clone(&self.noted));
         let line = &*message.line;
-        async move {
+        let sent = async move {
             if let Some(outbox) = outbox
                 && let Err(why) = note(outbox, line, key, since_ms, &noted).await
             {
@@ -427,16 +456,21 @@ impl<'a> Run<'a> {
                 ..Manner::once(ANSWER)
             };
             Reply::Sent(asked(line, request, manner).await)
-        }
-        .boxed_local()
+        };
+        let (sent, sending) = abortable(sent);
+        self.sending = Some(sending);
+        sent.map(|sent| sent.unwrap_or(Reply::Nothing)).boxed_local()
     }
 
     fn note_accepted(&self) {
         let (Some(outbox), Some((number, facts))) = (self.outbox, self.noted.borrow().clone()) else {
             return;
         };
-        let (key, gateway) = (self.key, self.message.line.id());
+        let (key, line) = (self.key, &*self.message.line);
+        let gateway = line.id();
+        // The line may have been another when the attempt was noted.
         let facts = Facts {
+            life: Life::of(&line.status().borrow()),
             accepted: true,
             ..facts
         };
@@ -444,7 +478,7 @@ impl<'a> Run<'a> {
             if let Err(error) = outbox.amend_attempt(key, number, &facts).await {
                 tracing::warn!(%gateway, "that a message was taken can't be put on record: {error}");
             }
-            Reply::Noted
+            Reply::Nothing
         };
         self.asked.push(noting.boxed_local());
     }

@@ -35,7 +35,7 @@ pub(super) struct Job {
 struct Resumed {
     message: Message,
     prior: Option<Prior>,
-    /// It is over: sending it again is too late.
+    /// The time that it was given is over: what became of it is looked up, and it is not sent again.
     late: bool,
 }
 
@@ -100,6 +100,7 @@ impl Job {
         } = resumed;
         if late {
             message.resend = ResendAfterLoss::Never;
+            message.sends = Some(0);
         }
         see_to_its_end(&shared, place, turn, &message, prior, Vec::new()).await;
     }
@@ -108,8 +109,9 @@ impl Job {
 fn resume(line: Arc<Line>, send: ChatSend, attempts: &[Attempt], now: Timestamp) -> Resumed {
     let options = Options::read(&send.send.options);
     let give_up = options.give_up().unwrap_or(RunLimits::default().give_up);
-    let prior = Prior::of(attempts, now);
-    let ago = prior.as_ref().map_or(Duration::ZERO, |prior| prior.ago);
+    let prior = Prior::of(attempts, now).or_else(|| options.sent_before.then(Prior::default));
+    let first = attempts.first().map(|first| now.saturating_duration_since(first.at));
+    let ago = first.unwrap_or_default();
     let mut message = Message::new(line, send.send.session_key, send.send.text)
         .deliver(send.send.deliver.unwrap_or(false))
         .resend_after_loss(options.resend())

@@ -140,15 +140,15 @@ impl Sessions {
         loop {
             let (more, next) = (page.has_more == Some(true), page.next_offset);
             let new = listed.add(page.sessions);
-            if listed.rows.len() >= most.min(SESSIONS_LIMIT) || !more || new == 0 {
+            if listed.rows.len() >= most || !more || new == 0 {
                 break;
+            }
+            if listed.rows.len() >= SESSIONS_LIMIT {
+                return Err(ListError::TooMany { limit: SESSIONS_LIMIT });
             }
             let offset = next.unwrap_or(listed.rows.len() as u64);
             page = self.page_from(query, offset, page.total_count).await?;
             pages += 1;
-        }
-        if listed.rows.len() >= SESSIONS_LIMIT && most > SESSIONS_LIMIT {
-            return Err(ListError::TooMany { limit: SESSIONS_LIMIT });
         }
         if pages > 1 && listed.rows.len() < most {
             self.look_back(query, &mut listed).await?;

@@ -27,6 +27,8 @@ pub struct Message {
     pub(super) resend: ResendAfterLoss,
     pub(super) give_up: Option<Duration>,
     pub(super) expires_after: Option<Duration>,
+    /// How often it may still be written.
+    pub(super) sends: Option<u32>,
 }
 
 impl Message {
@@ -42,6 +44,7 @@ impl Message {
             resend: ResendAfterLoss::default(),
             give_up: None,
             expires_after: None,
+            sends: None,
         }
     }
 

@@ -212,6 +212,8 @@ pub(super) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     give_up_ms: Option<u64>,
     resend: Resend,
+    /// Somebody else sent it before.
+    pub(super) sent_before: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -229,6 +231,7 @@ impl Options {
             give_up_ms: message
                 .give_up
                 .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            sent_before: message.sent_before,
             resend: match message.resend {
                 ResendAfterLoss::Never => Resend::Never,
                 ResendAfterLoss::IfUnanswered => Resend::IfUnanswered,

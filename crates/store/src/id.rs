@@ -94,8 +94,9 @@ impl GatewayUid {
     pub fn of_line(line: &GatewayId) -> Self {
         let named = || {
             let digest = Sha256::digest(line.as_str());
-            let (head, _) = digest.split_first_chunk().expect("a digest of 32 bytes has 16");
-            Builder::from_custom_bytes(*head).into_uuid()
+            let mut head = [0; 16];
+            head.copy_from_slice(&digest[..16]);
+            Builder::from_custom_bytes(head).into_uuid()
         };
         Self(Uuid::try_parse(line.as_str()).unwrap_or_else(|_| named()))
     }
