@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use tokio::task::LocalSet;
 use windlass::sessions::{Following, Interrupted, Message, Outbox, RunEnd, RunProgress, SendError, SessionKey};
 use windlass::store::{MemoryStore, NewSend, OwnError, Right, SendState, Store, Timestamp};
@@ -25,7 +27,11 @@ struct Life {
 
 impl Life {
     /// Starts, and takes up what the store has.
-    async fn begin(sim: &SimGateway, world: &World) -> Self {
+    fn begin<'a>(sim: &'a SimGateway, world: &'a World) -> LocalBoxFuture<'a, Self> {
+        Self::begun(sim, world).boxed_local()
+    }
+
+    async fn begun(sim: &SimGateway, world: &World) -> Self {
         let local = LocalSet::new();
         // Each life draws its own keys.
         let seed = seed() + sim.journal().hellos() as u64;
@@ -51,7 +57,7 @@ impl Life {
     }
 
     async fn run<F: Future>(&self, act: F) -> F::Output {
-        self.local.run_until(act).await
+        Box::pin(self.local.run_until(act)).await
     }
 
     async fn send(&self, message: Message) -> Following {
@@ -120,8 +126,8 @@ async fn a_message_is_on_record_before_it_is_sent_and_its_end_before_it_is_told(
         sim.script().hold("chat.send");
         let following = life.send(life.gateway.message(session("main"), MESSAGE)).await;
         let key = following.key().to_owned();
-        let sent = sim.wait_for(|journal| journal.executions("chat.send") == 1);
-        life.run(sent).await.unwrap();
+        let executed = sim.wait_for(|journal| journal.executions("chat.send") == 1);
+        life.run(executed).await.unwrap();
         let pending = life.run(life.gateway.sessions().pending()).await.unwrap();
         assert_eq!(
             (

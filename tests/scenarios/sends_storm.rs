@@ -1,6 +1,6 @@
 //! Messages over a line that is cut at random points: executed once, with one end, and the right one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ fn messages() -> usize {
 }
 
 /// One message, when it was over.
+#[derive(Debug)]
 struct Ended {
     key: String,
     text: String,
@@ -33,7 +34,8 @@ struct Ended {
 }
 
 /// Says one thing after the other in a session. Some say what was said before, as people do.
-async fn speaker(gateway: Gateway, number: usize, count: usize, ended: Rc<RefCell<Vec<Ended>>>) {
+async fn speaker(gateway: Gateway, number: usize, count: usize) -> Vec<Ended> {
+    let mut ended = Vec::new();
     let session: SessionKey = format!("agent:main:speaker-{number}").parse().unwrap();
     for turn in 0..count {
         let text = match turn % 5 {
@@ -44,8 +46,9 @@ async fn speaker(gateway: Gateway, number: usize, count: usize, ended: Rc<RefCel
         let following = gateway.send(message).await.unwrap();
         let key = following.key().to_owned();
         let end = following.end().await.unwrap();
-        ended.borrow_mut().push(Ended { key, text, end });
+        ended.push(Ended { key, text, end });
     }
+    ended
 }
 
 /// Breaks the line somewhere between two steps of what goes on, or right before or after something is done.
@@ -100,37 +103,26 @@ fn unhurried() -> ChatPlan {
 async fn storm(generation: Protocol, messages: usize) {
     let bench = Bench::new(sim(generation).chat(unhurried()).start_pipe()).await;
     let mut rng = StdRng::seed_from_u64(seed());
-    let (ended, over) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(false)));
+    let over = Rc::new(Cell::new(false));
     let speaking = {
-        let speakers: Vec<_> = (0..SESSIONS)
-            .map(|number| speaker(bench.gateway.clone(), number, messages / SESSIONS, Rc::clone(&ended)))
-            .collect();
-        let over = Rc::clone(&over);
+        let (gateway, over) = (bench.gateway.clone(), Rc::clone(&over));
         tokio::task::spawn_local(async move {
-            futures_util::future::join_all(speakers).await;
+            let speakers = (0..SESSIONS).map(|number| speaker(gateway.clone(), number, messages / SESSIONS));
+            let ended = futures_util::future::join_all(speakers).await;
             over.set(true);
+            ended.into_iter().flatten().collect::<Vec<_>>()
         })
     };
     let cuts = cutter(&bench, &mut rng, messages / MESSAGES_A_CUT, &over).await;
-    speaking.await.unwrap();
+    let ended = speaking.await.unwrap();
     let executed = executions(&bench.sim);
-    let ended = ended.borrow();
-    let twice = ended
-        .iter()
-        .filter(|ended| executed.get(&ended.key).copied() > Some(1))
-        .count();
-    let never = ended.iter().filter(|ended| !executed.contains_key(&ended.key)).count();
-    let wrong: Vec<_> = ended
-        .iter()
-        .filter(|ended| !is_right(ended))
-        .map(|ended| (&ended.text, &ended.end))
-        .collect();
-    eprintln!(
-        "{generation:?}: {} messages, {cuts} cuts: executed twice {twice}, never {never}, without the right end {}",
-        ended.len(),
-        wrong.len()
-    );
-    assert_eq!((ended.len(), twice, never), (messages / SESSIONS * SESSIONS, 0, 0));
+    let of = |ended: &Ended| executed.get(&ended.key).copied().unwrap_or_default();
+    let twice = ended.iter().filter(|ended| of(ended) > 1).count();
+    let never = ended.iter().filter(|ended| of(ended) == 0).count();
+    let wrong: Vec<_> = ended.iter().filter(|ended| !is_right(ended)).collect();
+    let (told, wrongly) = (ended.len(), wrong.len());
+    eprintln!("{generation:?}: {told} ends, {cuts} cuts: executed twice {twice}, never {never}, wrong end {wrongly}");
+    assert_eq!((told, twice, never), (messages / SESSIONS * SESSIONS, 0, 0));
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(cuts >= messages / MESSAGES_A_CUT, "{cuts} cuts");
     bench.finish().await;

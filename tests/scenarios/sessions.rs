@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use windlass::request::SessionsPatch;
+use windlass::request::{ChatMessage, SessionsPatch};
 use windlass::sessions::{
     AskError, DeleteError, DeleteOutcome, EnsureError, Ensured, HistoryDelta, HistoryError, HistoryPage, HistoryQuery,
     PatchError, ResetOutcome, RunEnd, SessionKey, SessionQuery, Sessions,
@@ -45,7 +45,7 @@ async fn say(sessions: &Sessions, session: &SessionKey, text: &str) -> String {
 }
 
 fn texts(page: &HistoryPage) -> Vec<String> {
-    page.rows.iter().filter_map(|row| row.text()).collect()
+    page.rows.iter().filter_map(ChatMessage::text).collect()
 }
 
 /// Makes sessions as somebody else would, oldest first.

@@ -1,31 +1,30 @@
 //! Follows one message to its end: asks the gateway what the tracker wants to know, and tells it all that comes.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+mod attempt;
+mod prepare;
+
 use std::time::{Duration, Instant};
 
-use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
+use futures_util::future::{AbortHandle, LocalBoxFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::mpsc;
 use windlass_protocol::connection::Continuity;
-use windlass_protocol::request::{
-    AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSend, ChatSendReply, Request,
-};
-use windlass_protocol::run::{
-    Action, Asked, GatewayFacts, Output, Progress, RunConfig, RunEnd, RunLimits, RunTracker, SentBefore, rules,
-};
-use windlass_protocol::{CallError, Generation, KEY_MEMORY_SECONDS, MethodName, NotSent, TimedOut};
+use windlass_protocol::request::{AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSendReply, Request};
+use windlass_protocol::run::{Action, Asked, Doubt, Output, Progress, RunEnd, RunLimits, RunTracker};
+use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
 
+use self::attempt::Noted;
+pub(super) use self::prepare::Prior;
 use super::ask::{Manner, ask};
 use super::error::AskError;
-use super::life::Life;
 use super::message::{Follower, Message};
-use super::outbox::{Facts, Outbox};
+use super::outbox::Outbox;
 use super::under_way::{Note, Place};
 use super::worker::Shared;
+use crate::Line;
 use crate::clock::sleep_until;
 use crate::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
-use crate::{Line, LineStatus};
 
 /// Events of one session that may wait: those of a run of 400 increments.
 const EVENTS: usize = 2048;
@@ -33,35 +32,6 @@ const EVENTS: usize = 2048;
 const ANSWER: Duration = Duration::from_secs(30);
 /// What a wait for a run's end is given beyond its own limit.
 const WAIT_MARGIN: Duration = Duration::from_secs(10);
-/// The pause before they are asked for again.
-const BASELINE_PAUSE: Duration = Duration::from_secs(1);
-/// Rows in which the last one of a user is looked for before a message is sent: more than the steps of most turns.
-const BASELINE_ROWS: u32 = 50;
-
-/// What is known of attempts that were made before.
-#[derive(Debug)]
-pub(super) struct Prior {
-    /// How long ago the first one was.
-    pub(super) ago: Duration,
-    /// Whether something showed that the gateway had taken the message.
-    pub(super) accepted: bool,
-    /// Rows of users that were stamped earlier are not this message's.
-    pub(super) since_ms: Option<u64>,
-    /// The gateway processes that may have it.
-    pub(super) lives: Vec<Life>,
-}
-
-impl Default for Prior {
-    /// Nothing but that there were some.
-    fn default() -> Self {
-        Self {
-            ago: Duration::from_secs(KEY_MEMORY_SECONDS),
-            accepted: false,
-            since_ms: None,
-            lives: vec![Life::default()],
-        }
-    }
-}
 
 /// What a question came back with.
 enum Reply {
@@ -71,9 +41,6 @@ enum Reply {
     /// Nothing that the tracker waits for: something was put on record, or a send was called off with its line.
     Nothing,
 }
-
-/// The latest attempt on record.
-type Noted = Rc<RefCell<Option<(u32, Facts)>>>;
 
 /// One message that is being followed.
 pub(super) struct Follow<'a> {
@@ -97,13 +64,6 @@ struct Run<'a> {
     /// Calls off the send that is under way.
     sending: Option<AbortHandle>,
     asked: FuturesUnordered<LocalBoxFuture<'a, Reply>>,
-}
-
-/// A line that is up.
-struct Ready {
-    generation: Generation,
-    facts: GatewayFacts,
-    life: Life,
 }
 
 impl<'a> Follow<'a> {
@@ -146,7 +106,7 @@ impl<'a> Follow<'a> {
             sending: None,
             asked: FuturesUnordered::new(),
         };
-        let end = run.to_end(&mut self.followers, &mut self.place.notes).await;
+        let end = run.until_over(&mut self.followers, &mut self.place.notes).await;
         let facts = run.tracker.facts();
         self.shared.learned(line.id(), facts);
         match end {
@@ -158,28 +118,6 @@ impl<'a> Follow<'a> {
                     _ => RunEnd::NotSent(NotSent::Closed),
                 };
                 self.closed(end)
-            }
-        }
-    }
-
-    /// Waits for the line, and learns what has to be known before a message goes out. What is told of the line is true when
-    /// this returns. Nothing when the line was closed.
-    async fn prepare(&self, prior: Option<&Prior>) -> Option<(Ready, Option<u64>)> {
-        let mut status = self.message.line.status();
-        let mut baseline = prior.map(|prior| prior.since_ms);
-        loop {
-            let mut ready = self.ready(&*status.wait_for(LineStatus::is_up).await.ok()?);
-            if let Some(since_ms) = baseline {
-                return Some((ready, since_ms));
-            }
-            match self.baseline(&mut ready.facts).await {
-                Ok(since_ms) => {
-                    baseline = Some(since_ms);
-                    self.shared.learned(self.message.line.id(), ready.facts);
-                }
-                // Without the right to read the history, the gateway's events have to do.
-                Err(error) if error.refusal().is_some() => baseline = Some(None),
-                Err(_) => tokio::time::sleep(BASELINE_PAUSE).await,
             }
         }
     }
@@ -197,75 +135,14 @@ impl<'a> Follow<'a> {
     fn closed(&self, end: RunEnd) -> Option<RunEnd> {
         self.shared.outbox.is_none().then_some(end)
     }
-
-    fn ready(&self, status: &LineStatus) -> Ready {
-        let protocol = status.protocol().unwrap_or(3);
-        Ready {
-            generation: status.generation,
-            facts: self.shared.facts(&status.id, protocol),
-            life: Life::of(status),
-        }
-    }
-
-    fn config(&self, ready: &Ready, prior: Option<Prior>, since_ms: Option<u64>, give_up: Duration) -> RunConfig {
-        let message = self.message;
-        let (session, key) = (message.session.clone(), self.place.key.as_str());
-        let mut config = RunConfig::new(session, key, &message.text, ready.facts);
-        config.resend = message.resend;
-        config.limits.give_up = give_up;
-        config.limits.sends = message.sends.unwrap_or(config.limits.sends);
-        config.since_ms = since_ms;
-        config.sent_before = prior.is_some();
-        if let Some(prior) = prior {
-            config.earlier = SentBefore {
-                ago: prior.ago,
-                accepted: prior.accepted,
-                life: compare(&ready.life, &prior.lives),
-            };
-        }
-        config
-    }
-
-    /// The stamp that a row of this message must have at least, by the gateway's clock: one more than that of the last row of a
-    /// user. Only where rows of users carry no keys, and a text may be there twice.
-    async fn baseline(&self, facts: &mut GatewayFacts) -> Result<Option<u64>, AskError> {
-        if facts.keys_in_history == Some(true) {
-            return Ok(None);
-        }
-        let line = &*self.message.line;
-        let request = ChatHistory::new(self.message.session.as_str()).limit(BASELINE_ROWS);
-        let rows = ask(line, &request, Manner::repeatable(ANSWER)).await?.messages;
-        let users = || rows.iter().filter(|row| row.role.as_deref() == Some("user"));
-        if users().any(|row| rules::row_key(row).is_some()) {
-            facts.keys_in_history = Some(true);
-            return Ok(None);
-        }
-        let last = |rows: &mut dyn Iterator<Item = Option<u64>>| rows.flatten().max();
-        let of_users = last(&mut users().map(|row| row.timestamp)).map(|at| at + 1);
-        let of_all = || last(&mut rows.iter().map(|row| row.timestamp)).unwrap_or(0);
-        Ok(Some(of_users.unwrap_or_else(of_all)))
-    }
 }
 
 /// The line was not up in all the time given.
 fn unreached(prior: Option<&Prior>, waited: Duration) -> RunEnd {
     match prior {
         None => RunEnd::NotSent(NotSent::NotReady { waited }),
-        Some(_) => RunEnd::Unknown(windlass_protocol::run::Doubt::TimedOut),
+        Some(_) => RunEnd::Unknown(Doubt::TimedOut),
     }
-}
-
-/// The worst that is known of the processes that may have the message.
-fn compare(now: &Life, lives: &[Life]) -> Continuity {
-    let mut worst = Continuity::Same;
-    for life in lives {
-        match now.since(life) {
-            Continuity::Restarted => return Continuity::Restarted,
-            Continuity::Unknown => worst = Continuity::Unknown,
-            Continuity::Same => {}
-        }
-    }
-    worst
 }
 
 fn filter(message: &Message) -> EventFilter {
@@ -275,13 +152,9 @@ fn filter(message: &Message) -> EventFilter {
         .session(message.session.as_str())
 }
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     /// Nothing when the line was closed first.
-    async fn to_end(
-        &mut self,
-        followers: &mut Vec<Follower>,
-        notes: &mut tokio::sync::mpsc::Receiver<Note>,
-    ) -> Option<RunEnd> {
+    async fn until_over(&mut self, followers: &mut Vec<Follower>, notes: &mut mpsc::Receiver<Note>) -> Option<RunEnd> {
         loop {
             let now = self.now();
             while let Some(output) = self.tracker.poll(now) {
@@ -302,7 +175,7 @@ impl<'a> Run<'a> {
     }
 
     /// Waits for whatever comes next. `false` when the line was closed for good.
-    async fn step(&mut self, followers: &mut Vec<Follower>, notes: &mut tokio::sync::mpsc::Receiver<Note>) -> bool {
+    async fn step(&mut self, followers: &mut Vec<Follower>, notes: &mut mpsc::Receiver<Note>) -> bool {
         let deadline = self.tracker.next_deadline();
         let timer = async {
             match deadline {
@@ -434,72 +307,6 @@ impl<'a> Run<'a> {
             }
         };
         self.asked.push(question);
-    }
-
-    /// One attempt, on record before it is made. The tracker sends again, when it knows that it may.
-    fn send(&mut self) -> LocalBoxFuture<'a, Reply> {
-        let (message, key, outbox) = (self.message, self.key, self.outbox);
-        let (since_ms, noted) = (self.since_ms, Rc::clone(&self.noted));
-        let line = &*message.line;
-        let sent = async move {
-            if let Some(outbox) = outbox
-                && let Err(why) = note(outbox, line, key, since_ms, &noted).await
-            {
-                return Reply::Sent(Err(why.into()));
-            }
-            let mut request = ChatSend::new(message.session.as_str(), message.text.clone());
-            if message.deliver {
-                request = request.deliver(true);
-            }
-            let manner = Manner {
-                key: Some(key),
-                ..Manner::once(ANSWER)
-            };
-            Reply::Sent(asked(line, request, manner).await)
-        };
-        let (sent, sending) = abortable(sent);
-        self.sending = Some(sending);
-        sent.map(|sent| sent.unwrap_or(Reply::Nothing)).boxed_local()
-    }
-
-    fn note_accepted(&self) {
-        let (Some(outbox), Some((number, facts))) = (self.outbox, self.noted.borrow().clone()) else {
-            return;
-        };
-        let (key, line) = (self.key, &*self.message.line);
-        let gateway = line.id();
-        // The line may have been another when the attempt was noted.
-        let facts = Facts {
-            life: Life::of(&line.status().borrow()),
-            accepted: true,
-            ..facts
-        };
-        let noting = async move {
-            if let Err(error) = outbox.amend_attempt(key, number, &facts).await {
-                tracing::warn!(%gateway, "that a message was taken can't be put on record: {error}");
-            }
-            Reply::Nothing
-        };
-        self.asked.push(noting.boxed_local());
-    }
-}
-
-async fn note(outbox: &Outbox, line: &Line, key: &str, since_ms: Option<u64>, noted: &Noted) -> Result<(), NotSent> {
-    let facts = Facts {
-        life: Life::of(&line.status().borrow()),
-        since_ms,
-        accepted: false,
-    };
-    match outbox.note_attempt(key, line.wall().into(), &facts).await {
-        Ok(number) => {
-            *noted.borrow_mut() = Some((number, facts));
-            Ok(())
-        }
-        Err(error) => {
-            tracing::warn!(gateway = %line.id(), "an attempt can't be put on record: {error}");
-            let why = format!("the attempt could not be put on record: {error}");
-            Err(NotSent::Invalid { why })
-        }
     }
 }
 
