@@ -37,6 +37,7 @@ pub use windlass_actors::provisioner::{
 };
 pub use windlass_templates::{TemplateError, Templates};
 
+use windlass_actors::coordinator::{AskUser, Nudge, Onboarding, Said, Soul};
 use windlass_actors::provisioner::ProvisionerHandle;
 use windlass_store::{AgentUid, CheckIn, Gateway, Store, StoreError};
 
@@ -52,7 +53,7 @@ pub struct Agents {
     store: Arc<dyn Store>,
 }
 
-/// Looks at the agents of a store, beside the process that runs them.
+/// Looks at the agents of a store and speaks to them, beside the process that runs them. Nothing here makes or changes an agent.
 #[derive(Clone, Debug)]
 pub struct AgentsPreview(Agents);
 
@@ -128,6 +129,38 @@ impl AgentsPreview {
     /// See [`Agents::control_plane`].
     pub async fn control_plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, ControlError> {
         self.0.control_plane(gateway).await
+    }
+
+    /// See [`CoordinatorHandle::nudge`].
+    ///
+    /// # Errors
+    /// [`CoordinationError`].
+    pub async fn nudge(&self, nudge: Nudge) -> Result<Said, CoordinationError> {
+        self.0.coordination.nudge(nudge).await
+    }
+
+    /// See [`CoordinatorHandle::ask_user`].
+    ///
+    /// # Errors
+    /// [`CoordinationError`].
+    pub async fn ask_user(&self, ask: AskUser) -> Result<Said, CoordinationError> {
+        self.0.coordination.ask_user(ask).await
+    }
+
+    /// See [`CoordinatorHandle::onboard`].
+    ///
+    /// # Errors
+    /// [`CoordinationError`].
+    pub async fn onboard(&self, onboarding: Onboarding) -> Result<Said, CoordinationError> {
+        self.0.coordination.onboard(onboarding).await
+    }
+
+    /// See [`CoordinatorHandle::read_soul`].
+    ///
+    /// # Errors
+    /// [`CoordinationError`].
+    pub async fn read_soul(&self, soul: Soul) -> Result<String, CoordinationError> {
+        self.0.coordination.read_soul(soul).await
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `demo` | simulated gateways, cut and killed under load |
 //! | `gateways`, `boards`, `owner` | records of the store |
 //! | `agents` | from records to woken agents, and back |
+//! | `coordinate` | people and agents speaking to each other |
 //!
 //! Results go to stdout, everything else to stderr; secrets to neither.
 
@@ -18,17 +19,20 @@ mod boards;
 mod call;
 mod columns;
 mod config;
+mod coordinate;
 mod demo;
 mod doctor;
 mod exit;
 mod fleet;
 mod gateways;
+mod input;
 mod output;
 mod owner;
 mod session;
 mod status;
 mod store;
 mod text;
+mod waiting;
 mod watch;
 
 use std::process::ExitCode;
@@ -120,6 +124,7 @@ async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
         Command::Boards(boards) => boards::run(&cli.global, boards, output).await,
         Command::Agents(agents) => agents::run(&cli.global, agents, output).await,
+        Command::Coordinate(coordinate) => coordinate::run(&cli.global, coordinate, output).await,
         Command::Owner(owner) => owner::run(&cli.global, owner, output).await,
     }
 }

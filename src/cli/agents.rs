@@ -23,7 +23,7 @@ mod report;
 mod service;
 mod sync;
 mod which;
-mod workshop;
+pub(super) mod workshop;
 
 use clap::{Args, Subcommand};
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::agents::AgentsArgs;
 use super::boards::BoardsArgs;
 use super::call::CallArgs;
+use super::coordinate::CoordinateArgs;
 use super::demo::DemoArgs;
 use super::doctor::DoctorArgs;
 use super::exit::EXIT_CODES;
@@ -76,6 +77,7 @@ pub(super) enum Command {
     Gateways(GatewaysArgs),
     Boards(BoardsArgs),
     Agents(AgentsArgs),
+    Coordinate(CoordinateArgs),
     Owner(OwnerArgs),
     Demo(DemoArgs),
 }

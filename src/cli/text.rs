@@ -27,6 +27,19 @@ pub(super) fn escaped(text: &str, limit: usize) -> String {
     shown
 }
 
+/// Shows `text` with its lines and tabs, and with everything else that could steer a terminal written out as `\u{..}`.
+pub(super) fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if steers(character) && !matches!(character, '\n' | '\t') {
+            let _ = write!(shown, "\\u{{{:x}}}", u32::from(character));
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 /// Control characters move the cursor or start escapes; the others reorder or hide what follows them.
 fn steers(c: char) -> bool {
     c.is_control()

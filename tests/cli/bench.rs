@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -85,8 +85,23 @@ impl Bench {
 
     /// Runs the program to its end.
     pub(crate) async fn run(&self, args: &[&str]) -> Ran {
-        let mut command = self.command(args);
-        let output = timeout(LIMIT, spawn_blocking(move || command.output())).await;
+        self.run_with(args, "").await
+    }
+
+    /// Runs the program to its end, with this on its stdin.
+    pub(crate) async fn run_with(&self, args: &[&str], stdin: &str) -> Ran {
+        let (mut command, stdin) = (self.command(args), stdin.to_owned());
+        let running = spawn_blocking(move || {
+            let mut child = command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()?;
+            // A program that ends without reading has said why on its stderr.
+            let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+            child.wait_with_output()
+        });
+        let output = timeout(LIMIT, running).await;
         let output = output
             .unwrap_or_else(|_| panic!("{args:?} did not end"))
             .unwrap()

@@ -13,6 +13,7 @@ mod agents;
 mod bench;
 mod calls;
 mod config;
+mod coordinate;
 mod crash;
 mod demo;
 mod doctor;

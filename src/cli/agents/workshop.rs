@@ -18,7 +18,7 @@ use crate::store::{Gateway, GatewayUid, Store};
 
 /// What agents' files are made from, and how long to wait for gateways.
 #[derive(Debug, Args)]
-pub(super) struct FileArgs {
+pub(in crate::cli) struct FileArgs {
     /// Where agents reach your service; it goes into their files
     #[arg(long, value_name = "URL", env = "WINDLASS_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
@@ -31,12 +31,12 @@ pub(super) struct FileArgs {
 }
 
 impl FileArgs {
-    pub(super) fn limit(&self) -> Duration {
+    pub(in crate::cli) fn limit(&self) -> Duration {
         self.timeout.unwrap_or(CONNECT)
     }
 
     /// The provisioner's settings, for this host and store.
-    pub(super) fn builder(&self, host: &Host, records: &Records) -> Result<AgentsBuilder, Failure> {
+    pub(in crate::cli) fn builder(&self, host: &Host, records: &Records) -> Result<AgentsBuilder, Failure> {
         let store = Arc::clone(&records.store) as Arc<dyn Store>;
         let mut builder = host.windlass.agents(store);
         if let Some(device) = &host.device {
@@ -53,26 +53,26 @@ impl FileArgs {
 }
 
 /// The gateways that can't be worked with now.
-pub(super) type AllDown = BTreeMap<GatewayUid, Down>;
+pub(in crate::cli) type AllDown = BTreeMap<GatewayUid, Down>;
 
 /// Ready to work.
-pub(super) struct Workshop {
-    pub(super) host: Host,
-    pub(super) agents: Agents,
-    pub(super) gateways: Vec<Gateway>,
-    pub(super) down: AllDown,
+pub(in crate::cli) struct Workshop {
+    pub(in crate::cli) host: Host,
+    pub(in crate::cli) agents: Agents,
+    pub(in crate::cli) gateways: Vec<Gateway>,
+    pub(in crate::cli) down: AllDown,
 }
 
 /// Ready to look.
-pub(super) struct Lookout {
-    pub(super) host: Host,
-    pub(super) agents: AgentsPreview,
-    pub(super) down: AllDown,
+pub(in crate::cli) struct Lookout {
+    pub(in crate::cli) host: Host,
+    pub(in crate::cli) agents: AgentsPreview,
+    pub(in crate::cli) down: AllDown,
 }
 
 impl Workshop {
     /// Takes the right to run the store's agents, and connects.
-    pub(super) async fn open(
+    pub(in crate::cli) async fn open(
         records: &Records,
         gateways: Vec<Gateway>,
         files: &FileArgs,
@@ -93,7 +93,7 @@ impl Workshop {
     }
 
     /// Gives everything back.
-    pub(super) async fn close(self) {
+    pub(in crate::cli) async fn close(self) {
         drop(self.agents);
         self.host.close().await;
     }
@@ -101,7 +101,7 @@ impl Workshop {
 
 impl Lookout {
     /// Connects.
-    pub(super) async fn open(
+    pub(in crate::cli) async fn open(
         records: &Records,
         gateways: &[Gateway],
         files: &FileArgs,
@@ -117,7 +117,7 @@ impl Lookout {
     }
 
     /// Gives everything back.
-    pub(super) async fn close(self) {
+    pub(in crate::cli) async fn close(self) {
         drop(self.agents);
         self.host.close().await;
     }
