@@ -6,6 +6,8 @@
 //! | `watch` | events and markers as they come |
 //! | `status` | the state of every line |
 //! | `doctor` | one connection, step by step |
+//! | `sessions`, `chat` | conversations: looked at, and held |
+//! | `turn` | one message and what becomes of it |
 //! | `demo` | simulated gateways, cut and killed under load |
 //! | `gateways`, `boards`, `owner` | records of the store |
 //! | `agents` | from records to woken agents, and back |
@@ -17,6 +19,7 @@ mod agents;
 mod args;
 mod boards;
 mod call;
+mod chat;
 mod columns;
 mod config;
 mod coordinate;
@@ -29,9 +32,11 @@ mod input;
 mod output;
 mod owner;
 mod session;
+mod sessions;
 mod status;
 mod store;
 mod text;
+mod turn;
 mod waiting;
 mod watch;
 
@@ -95,8 +100,13 @@ fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
             "Raise this user's limit of processes.",
         )
     })?;
-    // A service ends in its own way.
-    let ends_itself = matches!(&cli.command, Command::Agents(agents) if agents.ends_itself());
+    // A service ends in its own way, and so does who waits for an answer.
+    let ends_itself = match &cli.command {
+        Command::Agents(agents) => agents.ends_itself(),
+        Command::Sessions(sessions) => sessions.ends_itself(),
+        Command::Chat(_) => true,
+        _ => false,
+    };
     let ended = runtime.block_on(async {
         if ends_itself {
             return run(cli, output).await;
@@ -120,6 +130,8 @@ async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Watch(watch) => watch::run(&cli.global, watch, output).await,
         Command::Status(status) => status::run(&cli.global, status, output).await,
         Command::Doctor(doctor) => doctor::run(&cli.global, doctor, output).await,
+        Command::Sessions(sessions) => sessions::run(&cli.global, sessions, output).await,
+        Command::Chat(chat) => chat::run(&cli.global, chat, output).await,
         Command::Demo(demo) => demo::run(&cli.global, demo, output).await,
         Command::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
         Command::Boards(boards) => boards::run(&cli.global, boards, output).await,

@@ -7,12 +7,14 @@ use clap::{Args, Parser, Subcommand};
 use super::agents::AgentsArgs;
 use super::boards::BoardsArgs;
 use super::call::CallArgs;
+use super::chat::ChatArgs;
 use super::coordinate::CoordinateArgs;
 use super::demo::DemoArgs;
 use super::doctor::DoctorArgs;
 use super::exit::EXIT_CODES;
 use super::gateways::GatewaysArgs;
 use super::owner::OwnerArgs;
+use super::sessions::SessionsArgs;
 use super::status::StatusArgs;
 use super::watch::WatchArgs;
 
@@ -74,6 +76,8 @@ pub(super) enum Command {
     Watch(WatchArgs),
     Status(StatusArgs),
     Doctor(DoctorArgs),
+    Chat(ChatArgs),
+    Sessions(SessionsArgs),
     Gateways(GatewaysArgs),
     Boards(BoardsArgs),
     Agents(AgentsArgs),

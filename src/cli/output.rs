@@ -59,6 +59,13 @@ impl Output {
         stdout.flush()
     }
 
+    /// Text without a line end.
+    pub(super) fn write(&self, text: &str) -> io::Result<()> {
+        let mut stdout = AutoStream::new(io::stdout().lock(), self.stdout);
+        write!(stdout, "{text}")?;
+        stdout.flush()
+    }
+
     /// One line of JSON.
     pub(super) fn value(&self, value: &impl Serialize) -> io::Result<()> {
         self.line(&super::text::json_line(value)?)

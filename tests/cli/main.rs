@@ -12,6 +12,7 @@
 mod agents;
 mod bench;
 mod calls;
+mod chat;
 mod config;
 mod coordinate;
 mod crash;
@@ -22,6 +23,7 @@ mod help;
 mod interrupt;
 mod records;
 mod secrets;
+mod sessions;
 mod shop;
 mod status;
 #[cfg(target_os = "linux")]

@@ -1,16 +1,22 @@
 //! What people see on a terminal: `script` of util-linux gives the program one.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use windlass_testkit::SideEffect;
 
 use crate::bench::{Bench, gateway};
 use crate::shop::Shop;
 
-/// Runs the program on a terminal of its own, with these lines typed in: its exit code and all that was shown.
-async fn on_a_terminal(bench: &Bench, args: &str, typed: &'static str) -> (i32, String) {
+/// Longer than anything here takes to show up.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The program on a terminal of its own.
+fn terminal(bench: &Bench, args: &str) -> Command {
     let program = bench.command([""; 0]);
     let mut command = Command::new("script");
     command
@@ -26,6 +32,12 @@ async fn on_a_terminal(bench: &Bench, args: &str, typed: &'static str) -> (i32, 
         .current_dir(bench.path(""))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
+    command
+}
+
+/// Runs the program on a terminal of its own, with these lines typed in: its exit code and all that was shown.
+async fn on_a_terminal(bench: &Bench, args: &str, typed: &'static str) -> (i32, String) {
+    let mut command = terminal(bench, args);
     let ran = spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
@@ -33,6 +45,89 @@ async fn on_a_terminal(bench: &Bench, args: &str, typed: &'static str) -> (i32, 
     });
     let ran = ran.await.unwrap();
     (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap())
+}
+
+/// Somebody who types, and waits for what is shown.
+pub(crate) struct Typist {
+    child: Child,
+    keys: Option<ChildStdin>,
+    screen: mpsc::UnboundedReceiver<Vec<u8>>,
+    shown: Vec<u8>,
+    /// Up to here it was looked at.
+    seen: usize,
+}
+
+impl Typist {
+    pub(crate) fn sit_down(bench: &Bench, args: &str) -> Self {
+        let mut child = terminal(bench, args).spawn().unwrap();
+        let keys = child.stdin.take();
+        let mut stdout = child.stdout.take().unwrap();
+        let (sender, screen) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(read @ 1..) = stdout.read(&mut chunk) {
+                if sender.send(chunk[..read].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            child,
+            keys,
+            screen,
+            shown: Vec::new(),
+            seen: 0,
+        }
+    }
+
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.keys.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until this is shown, after what was waited for before.
+    pub(crate) async fn sees(&mut self, text: &str) {
+        let wanted = text.as_bytes();
+        loop {
+            let rest = &self.shown[self.seen..];
+            if let Some(at) = rest.windows(wanted.len()).position(|window| window == wanted) {
+                self.seen += at + wanted.len();
+                return;
+            }
+            match timeout(LIMIT, self.screen.recv()).await {
+                Ok(Some(chunk)) => self.shown.extend(chunk),
+                Ok(None) => panic!("the program ended without {text:?}: {:?}", self.all()),
+                Err(_) => panic!("{text:?} is not shown: {:?}", self.all()),
+            }
+        }
+    }
+
+    pub(crate) fn all(&self) -> String {
+        String::from_utf8_lossy(&self.shown).into_owned()
+    }
+
+    /// Waits for the program's end: its exit code, and all that was shown.
+    pub(crate) async fn gets_up(mut self) -> (i32, String) {
+        let screen = async {
+            while let Some(chunk) = self.screen.recv().await {
+                self.shown.extend(chunk);
+            }
+        };
+        assert!(
+            timeout(LIMIT, screen).await.is_ok(),
+            "it does not end: {:?}",
+            self.all()
+        );
+        self.keys = None;
+        (self.child.wait().unwrap().code().unwrap(), self.all())
+    }
+}
+
+impl Drop for Typist {
+    fn drop(&mut self) {
+        // A test that failed must not leave it behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 #[tokio::test]
