@@ -62,6 +62,15 @@ pub(super) struct ChatArgs {
     connect_timeout: Option<Duration>,
 }
 
+/// What became of something that was said.
+enum Said {
+    Ended(Exit),
+    /// Its answer was stopped.
+    Stopped,
+    /// One is tired of waiting.
+    Left,
+}
+
 /// A conversation under way.
 struct Talk<'a> {
     desk: &'a Desk,
@@ -101,8 +110,8 @@ async fn talk(desk: &Desk, args: &ChatArgs, interrupts: Interrupts, output: &Out
 }
 
 impl Talk<'_> {
-    /// Says something and shows what is answered. What is returned is the exit code, or nothing when the turn was left.
-    async fn say(&mut self, text: String) -> Result<Option<Exit>, Failure> {
+    /// Says something and shows what is answered.
+    async fn say(&mut self, text: String) -> Result<Said, Failure> {
         let message = self.desk.sessions.message(self.session.clone(), text);
         let message = message.give_up_after(self.answer_within);
         let following = self.desk.sessions.send(message).await.map_err(turn::not_sent)?;
@@ -117,8 +126,9 @@ impl Talk<'_> {
         };
         let followed = turn.follow(following, &mut screen, &mut self.notices, &mut self.interrupts);
         match followed.await? {
-            Followed::Ended(end) => turn::ended(&end, &key, self.output).map(Some),
-            Followed::Started { .. } | Followed::Left => Ok(None),
+            Followed::Ended(end) => turn::ended(&end, &key, self.output).map(Said::Ended),
+            Followed::Stopped => Ok(Said::Stopped),
+            Followed::Started { .. } | Followed::Left => Ok(Said::Left),
         }
     }
 }

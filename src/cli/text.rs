@@ -27,11 +27,13 @@ pub(super) fn escaped(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Shows `text` with its lines and tabs, and with everything else that could steer a terminal written out as `\u{..}`.
+/// Shows `text` with its lines and tabs, and with everything else that could steer a terminal written out as `\u{..}`. Joiners stay,
+/// which many scripts and emoji are made with.
 pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if steers(character) && !matches!(character, '\n' | '\t') {
+        let is_prose = matches!(character, '\n' | '\t' | '\u{200c}' | '\u{200d}');
+        if steers(character) && !is_prose {
             let _ = write!(shown, "\\u{{{:x}}}", u32::from(character));
         } else {
             shown.push(character);
@@ -106,6 +108,15 @@ mod tests {
             "a\\u{1b}[31m\\u{d}\\n\\u{9b}b\\u{202e}c\\u{0}é"
         );
         assert_eq!((escaped("éééé", 3), escaped("ééé", 3)), ("ééé…".into(), "ééé".into()));
+    }
+
+    #[test]
+    fn prose_keeps_lines_tabs_and_joiners_and_nothing_that_steers() {
+        assert_eq!(harmless("a\tb\n👩\u{200d}💻"), "a\tb\n👩\u{200d}💻");
+        assert_eq!(
+            harmless("\u{1b}[2J\r\u{202e}\u{200b}"),
+            "\\u{1b}[2J\\u{d}\\u{202e}\\u{200b}"
+        );
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(super) enum Followed {
     Started {
         run_id: String,
     },
+    /// It was stopped, as Ctrl-C asked.
+    Stopped,
     /// It goes on, and nobody waits for it.
     Left,
 }
@@ -107,6 +109,10 @@ impl<'a> Turn<'a> {
         }
         let end = following.end().await?;
         screen.end(&end)?;
+        if asked_to_abort && matches!(end, RunEnd::Aborted { .. }) {
+            screen.notice_last("stopped");
+            return Ok(Followed::Stopped);
+        }
         Ok(Followed::Ended(end))
     }
 

@@ -23,13 +23,15 @@ async fn the_help_of_the_program_is_as_written() {
 
 #[tokio::test]
 async fn the_help_of_every_subcommand_is_as_written() {
-    for name in ["call", "watch", "status", "doctor", "demo"] {
+    for name in ["call", "watch", "chat", "status", "doctor", "demo"] {
         is_as_written(name, &[name, "--help"]).await;
     }
     for (name, commands) in [
         ("gateways", &["add", "list", "remove"][..]),
         ("boards", &["add", "list"]),
         ("owner", &["show", "set"]),
+        ("sessions", &["list", "show", "history", "send", "abort"]),
+        ("coordinate", &["nudge", "soul", "ask", "onboard", "lead", "broadcast"]),
         (
             "agents",
             &[

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use windlass_testkit::Generation;
 
 use crate::bench::{Bench, Ran, TOKEN, gateway};
+use crate::shop::Shop;
 
 /// Everything in the program's home that must not be seen.
 fn secrets(bench: &Bench) -> Vec<String> {
@@ -45,6 +46,12 @@ async fn no_command_shows_a_token_or_the_device_key() {
             &["status"],
             &["doctor", "--json"],
             &["call", "chat.send", "{}"],
+            &["sessions", "list"],
+            &["sessions", "show"],
+            &["sessions", "send", "main", "hello", "--json"],
+            &["sessions", "history"],
+            &["sessions", "abort"],
+            &["chat"],
             &["watch", "--limit", "1"],
             &["demo", "--url", &sim.url()],
         ] {
@@ -65,5 +72,44 @@ async fn no_command_shows_a_token_or_the_device_key() {
         for ran in &runs {
             shows_none(ran, &secrets);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_to_agents_shows_no_token_and_no_log_shows_what_is_said() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let shop = Shop::with_agents(&sim).await;
+    shop.run(&["agents", "add", "--main", "lab"]).await;
+    shop.run(&["agents", "provision", "--all"]).await;
+    let words = "between-you-and-me";
+    let bench = shop
+        .bench
+        .with("WINDLASS_LOG", "trace")
+        .with("WINDLASS_URL", &sim.url())
+        .with("WINDLASS_TOKEN", TOKEN);
+    let mut runs = Vec::new();
+    for args in [
+        &["coordinate", "nudge", "Scribe", words][..],
+        &["coordinate", "ask", "Docs", words],
+        &["coordinate", "onboard", "Docs", words],
+        &["coordinate", "lead", "Docs", words],
+        &["coordinate", "broadcast", "--all", words],
+        &["coordinate", "soul", "Scribe"],
+        &["sessions", "send", "Scribe", words, "--no-wait"],
+    ] {
+        runs.push(bench.run(args).await.ends_with(0));
+    }
+    runs.push(
+        bench
+            .run_with(&["coordinate", "soul", "Scribe", "--set", "-"], words)
+            .await
+            .ends_with(0),
+    );
+    runs.push(bench.run_with(&["chat", "Lead Agent"], words).await.ends_with(0));
+    let secrets = secrets(&bench);
+    for ran in &runs {
+        shows_none(ran, &secrets);
+        assert!(ran.stderr.contains("DEBUG"), "nothing was logged: {ran:#?}");
+        assert!(!ran.stderr.contains(words), "the log shows what was said: {ran:#?}");
     }
 }

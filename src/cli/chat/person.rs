@@ -1,10 +1,10 @@
 //! Somebody at a terminal.
 
-use super::Talk;
 use super::command::{self, Command, HELP};
 use super::editor::{Editor, Typed};
 #[cfg(unix)]
 use super::terminal::Terminal;
+use super::{Said, Talk};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{DIM, GOOD, HEAD};
 use crate::cli::sessions::transcript;
@@ -79,11 +79,9 @@ impl Talk<'_> {
     async fn obey(&mut self, command: Command) -> Result<Next, Failure> {
         match command {
             Command::Say(text) => {
-                let said = self.say(text).await;
-                if matches!(said, Ok(None)) {
+                if matches!(self.say(text).await?, Said::Left) {
                     return Ok(Next::End(Exit::Interrupted));
                 }
-                said?;
                 self.output.line("")?;
             }
             Command::History(count) => self.history(count).await?,

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Read as _};
 
 use tokio::task::spawn_blocking;
 
-use super::Talk;
+use super::{Said, Talk};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::turn::TEXT_BYTES;
 
@@ -22,9 +22,9 @@ pub(super) async fn talk(mut talk: Talk<'_>) -> Result<Exit, Failure> {
             continue;
         }
         match talk.say(line).await? {
-            Some(Exit::Ok) => {}
-            Some(exit) => return Ok(exit),
-            None => return Ok(Exit::Interrupted),
+            Said::Ended(Exit::Ok) => {}
+            Said::Ended(exit) => return Ok(exit),
+            Said::Stopped | Said::Left => return Ok(Exit::Interrupted),
         }
     }
 }

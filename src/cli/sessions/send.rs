@@ -93,6 +93,7 @@ async fn follow(
             turn::started(&session, &key, &run_id, output)?;
             Ok(Exit::Ok)
         }
+        Followed::Stopped => Ok(Exit::Interrupted),
         Followed::Left => {
             output.note(&format!(
                 "left; the agent goes on, and --key {key} with the same words finds its answer"

@@ -77,14 +77,7 @@ pub(super) async fn run(global: &Global, args: &ShowArgs, output: &Output) -> Re
         ("tokens", tokens),
         ("transcript", row.session_id.as_ref().map(|id| escaped(id, VALUE_LIMIT))),
         ("run", Some(run)),
-        (
-            "gateway",
-            Some(format!(
-                "{gateway}, {} ({})",
-                escaped(&found.server, VALUE_LIMIT),
-                found.verdict
-            )),
-        ),
+        ("gateway", Some(format!("{gateway}, {}", found.verdict))),
     ];
     for (name, value) in lines {
         output.line(&format!("{DIM}{name:<10}{DIM:#}  {}", value.as_deref().unwrap_or("-")))?;

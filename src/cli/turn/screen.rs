@@ -65,10 +65,14 @@ impl<'a> Screen<'a> {
 
     /// A word between the text, on stderr.
     pub(in crate::cli) fn notice(&mut self, words: &str) {
-        self.waiting = None;
-        self.end_line();
-        self.output.progress(&format!("{DIM}-- {words}{DIM:#}"));
+        self.notice_last(words);
         self.wait();
+    }
+
+    /// A word after which nothing comes.
+    pub(super) fn notice_last(&mut self, words: &str) {
+        self.break_off();
+        self.output.progress(&format!("{DIM}-- {words}{DIM:#}"));
     }
 
     /// The turn is left.
