@@ -114,7 +114,8 @@ impl Talk<'_> {
     async fn say(&mut self, text: String) -> Result<Said, Failure> {
         let message = self.desk.sessions.message(self.session.clone(), text);
         let message = message.give_up_after(self.answer_within);
-        let following = self.desk.sessions.send(message).await.map_err(turn::not_sent)?;
+        let following = self.desk.sessions.send(message).await;
+        let following = following.map_err(|error| turn::not_sent(&error))?;
         let key = following.key().to_owned();
         let mut screen = Screen::new(self.output);
         screen.sent(&self.session, &key)?;

@@ -33,13 +33,15 @@ pub(super) enum Exit {
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0    ok
-  1    the gateway rejected the call, or the demo lost or duplicated one
+  1    the gateway rejected the call, or has no such session; the agent could not answer, or was
+       stopped; or the demo lost or duplicated a call
   2    wrong usage or configuration; nothing was sent
   3    a gateway can't be reached, or its line is down
   4    a gateway refused us: token, password, pairing, scope or protocol; its release is not
-       supported; or the token of an agent that checks in is wrong
-  5    the outcome is unknown, or no answer came in time: the gateway may have done it
-  6    some agents failed; the report says which and why
+       supported; or an agent may not do this: its token is wrong, or its place is another
+  5    the outcome is unknown, or no answer came in time: the gateway may have done it; or it
+       lost a message, which may have run half-way
+  6    some agents or boards failed; the report says which and why
   7    drift: a gateway has something else than it should have
   8    another process runs the agents of this store
   130  interrupted";

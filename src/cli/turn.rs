@@ -72,7 +72,8 @@ impl<'a> Turn<'a> {
         notices: &mut Notices,
         interrupts: &mut Interrupts,
     ) -> Result<Followed, Failure> {
-        let mut run = following.key().to_owned();
+        let key = following.key().to_owned();
+        let mut run = key.clone();
         let mut aborting: Option<Aborting<'a>> = None;
         let mut asked_to_abort = false;
         screen.wait();
@@ -107,7 +108,7 @@ impl<'a> Turn<'a> {
                 notice = notices.next() => screen.notice(&notice),
             }
         }
-        let end = following.end().await?;
+        let end = following.end().await.map_err(|error| end::interrupted(error, &key))?;
         screen.end(&end)?;
         if asked_to_abort && matches!(end, RunEnd::Aborted { .. }) {
             screen.notice_last("stopped");

@@ -15,6 +15,9 @@ use crate::shop::Shop;
 /// Longer than anything here takes to show up.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Pieces of output that wait to be looked at; a program that shows more waits, too.
+const CHUNKS: usize = 64;
+
 /// The program on a terminal of its own.
 fn terminal(bench: &Bench, args: &str) -> Command {
     let program = bench.command([""; 0]);
@@ -51,7 +54,7 @@ async fn on_a_terminal(bench: &Bench, args: &str, typed: &'static str) -> (i32, 
 pub(crate) struct Typist {
     child: Child,
     keys: Option<ChildStdin>,
-    screen: mpsc::UnboundedReceiver<Vec<u8>>,
+    screen: mpsc::Receiver<Vec<u8>>,
     shown: Vec<u8>,
     /// Up to here it was looked at.
     seen: usize,
@@ -62,11 +65,11 @@ impl Typist {
         let mut child = terminal(bench, args).spawn().unwrap();
         let keys = child.stdin.take();
         let mut stdout = child.stdout.take().unwrap();
-        let (sender, screen) = mpsc::unbounded_channel();
+        let (sender, screen) = mpsc::channel(CHUNKS);
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
             while let Ok(read @ 1..) = stdout.read(&mut chunk) {
-                if sender.send(chunk[..read].to_vec()).is_err() {
+                if sender.blocking_send(chunk[..read].to_vec()).is_err() {
                     break;
                 }
             }
@@ -93,11 +96,13 @@ impl Typist {
                 self.seen += at + wanted.len();
                 return;
             }
-            match timeout(LIMIT, self.screen.recv()).await {
-                Ok(Some(chunk)) => self.shown.extend(chunk),
-                Ok(None) => panic!("the program ended without {text:?}: {:?}", self.all()),
-                Err(_) => panic!("{text:?} is not shown: {:?}", self.all()),
-            }
+            let Ok(chunk) = timeout(LIMIT, self.screen.recv()).await else {
+                panic!("{text:?} is not shown: {:?}", self.all());
+            };
+            let Some(chunk) = chunk else {
+                panic!("the program ended without {text:?}: {:?}", self.all());
+            };
+            self.shown.extend(chunk);
         }
     }
 

@@ -80,6 +80,7 @@ impl Talk<'_> {
         match command {
             Command::Say(text) => {
                 if matches!(self.say(text).await?, Said::Left) {
+                    self.dim("left; the agent goes on, and its answer will be in the history")?;
                     return Ok(Next::End(Exit::Interrupted));
                 }
                 self.output.line("")?;

@@ -113,10 +113,10 @@ pub(super) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -
         .await?;
     let workshop = Workshop::open(&records, gateways, &args.files, output).await?;
     let report = speak(&workshop, &records, &message, &chosen, output).await;
-    // Leads may have been made just now.
-    let records = Records::read(Arc::clone(&records.store)).await?;
     let exit = exit_of(&report, &workshop.down);
     workshop.close().await;
+    // Leads may have been made just now.
+    let records = Records::read(Arc::clone(&records.store)).await?;
     show(&report, &records, output)?;
     Ok(exit)
 }

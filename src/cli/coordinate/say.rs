@@ -1,5 +1,7 @@
 //! One message: `windlass coordinate nudge`, `ask`, `onboard` and `lead`.
 
+use std::sync::Arc;
+
 use clap::Args;
 use serde_json::{Value, json};
 use windlass_protocol::Advice;
@@ -192,17 +194,16 @@ pub(super) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Re
     let message = args.message.message(&args.who, &records, gateway, &correlation_id);
     let message = message.await?;
     let workshop = Workshop::open(&records, vec![gateway.clone()], &args.files, output).await?;
-    let end = match workshop.down.get(&gateway.id) {
-        Some(down) => Err(Trouble::from(down.clone())),
-        None => {
-            let _waiting = Waiting::new(output, "speaking to the lead");
-            let said = workshop.agents.coordinator().message_lead(message, board.id).await;
-            said.map_err(Trouble::from)
-        }
+    let end = if let Some(down) = workshop.down.get(&gateway.id) {
+        Err(Trouble::from(down.clone()))
+    } else {
+        let _waiting = Waiting::new(output, "speaking to the lead");
+        let said = workshop.agents.coordinator().message_lead(message, board.id).await;
+        said.map_err(Trouble::from)
     };
-    // It may have been made just now.
-    let records = Records::read(std::sync::Arc::clone(&records.store)).await?;
     workshop.close().await;
+    // It may have been made just now.
+    let records = Records::read(Arc::clone(&records.store)).await?;
     show("lead", &correlation_id, end, &records, output)
 }
 
@@ -218,12 +219,11 @@ where
     F: Future<Output = Result<T, CoordinationError>>,
 {
     let lookout = Lookout::open(records, std::slice::from_ref(gateway), files, output).await?;
-    let end = match lookout.down.get(&gateway.id) {
-        Some(down) => Err(Trouble::from(down.clone())),
-        None => {
-            let _waiting = Waiting::new(output, "waiting for the gateway");
-            work(lookout.agents.clone()).await.map_err(Trouble::from)
-        }
+    let end = if let Some(down) = lookout.down.get(&gateway.id) {
+        Err(Trouble::from(down.clone()))
+    } else {
+        let _waiting = Waiting::new(output, "waiting for the gateway");
+        work(lookout.agents.clone()).await.map_err(Trouble::from)
     };
     lookout.close().await;
     Ok(end)
@@ -252,17 +252,17 @@ fn show(
             }
             Ok(Exit::Ok)
         }
-        Err(trouble) => Err(repeatable(trouble, correlation_id).into_failure()),
+        Err(trouble) => Err(repeatable(&trouble, correlation_id).into_failure()),
     }
 }
 
 /// With the id under which it may be said again.
-fn repeatable(trouble: Trouble, correlation_id: &str) -> Trouble {
+fn repeatable(trouble: &Trouble, correlation_id: &str) -> Trouble {
     let Advice { summary, next_step } = &trouble.advice;
     let again = format!("To say it again and be heard once: --correlation-id {correlation_id}");
     let next_step = format!("{next_step} {again}").trim_start().to_owned();
     let advice = Advice::new(summary.clone(), next_step);
-    Trouble { advice, ..trouble }
+    Trouble { advice, ..*trouble }
 }
 
 fn as_json(operation: &str, correlation_id: &str, end: &Result<Said, Trouble>, records: &Records) -> Value {

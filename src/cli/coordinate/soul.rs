@@ -88,16 +88,15 @@ async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -
     let content = input::file("--set", path, TEXT_BYTES).await?;
     let bytes = content.len();
     let workshop = Workshop::open(task.records, vec![task.gateway.clone()], files, output).await?;
-    let end = match workshop.down.get(&task.gateway.id) {
-        Some(down) => Err(Trouble::from(down.clone())),
-        None => {
-            let written = workshop
-                .agents
-                .coordinator()
-                .write_soul(task.soul.clone(), content)
-                .await;
-            written.map_err(Trouble::from)
-        }
+    let end = if let Some(down) = workshop.down.get(&task.gateway.id) {
+        Err(Trouble::from(down.clone()))
+    } else {
+        let written = workshop
+            .agents
+            .coordinator()
+            .write_soul(task.soul.clone(), content)
+            .await;
+        written.map_err(Trouble::from)
     };
     workshop.close().await;
     if output.json() {

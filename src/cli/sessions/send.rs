@@ -77,7 +77,8 @@ async fn follow(
         None => message,
     };
     let mut notices = Notices::of(&desk.gateway);
-    let following = desk.sessions.send(message).await.map_err(turn::not_sent)?;
+    let following = desk.sessions.send(message).await;
+    let following = following.map_err(|error| turn::not_sent(&error))?;
     let key = following.key().to_owned();
     let mut screen = Screen::new(output);
     screen.sent(&session, &key)?;

@@ -4,20 +4,31 @@ use serde_json::{Value, json};
 use windlass_protocol::run::Doubt;
 use windlass_protocol::{Advice, Advise as _, CallError, NotSent, SessionKey};
 
-use crate::cli::exit::{Exit, Failure, of_call, of_rejection};
+use crate::cli::exit::{Exit, Failure, of_call, of_rejection, with_causes};
 use crate::cli::output::{DIM, Output};
 use crate::cli::text::escaped;
-use crate::sessions::{RunEnd, SendError};
+use crate::sessions::{Interrupted, RunEnd, SendError};
 
 /// Longest text of a gateway shown, in characters.
 const TEXT_LIMIT: usize = 500;
 
-/// Windlass itself stopped.
-pub(in crate::cli) fn not_sent(error: SendError) -> Failure {
-    match error {
-        SendError::Interrupted(error) => error.into(),
-        other => Failure::Told(Exit::Unreachable, Advice::new(other.to_string(), "Send it again.")),
-    }
+/// Windlass itself stopped, which says nothing of the message.
+pub(super) fn interrupted(error: Interrupted, key: &str) -> Failure {
+    let next = format!("Find its answer with the same words and --key {key}.");
+    Failure::Told(Exit::Unknown, Advice::new(error.to_string(), next))
+}
+
+/// Why a message is not on its way.
+pub(in crate::cli) fn not_sent(error: &SendError) -> Failure {
+    let (exit, next) = match error {
+        SendError::KeyTaken => (
+            Exit::Usage,
+            "Leave --key away, or give the words that it was used with.",
+        ),
+        SendError::NotKept(_) => (Exit::Usage, "Look at the store."),
+        _ => (Exit::Unreachable, "Send it again."),
+    };
+    Failure::Told(exit, Advice::new(with_causes(error), next))
 }
 
 /// The gateway has the message, and nobody waits for more.
