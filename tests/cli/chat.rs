@@ -191,21 +191,27 @@ mod typed {
     }
 
     #[tokio::test]
-    async fn two_of_them_leave_an_answer_that_does_not_stop() {
+    async fn two_of_them_leave_an_answer_that_does_not_stop_and_the_terminal_is_as_it_was() {
         let sim = gateway().start_tcp().await.unwrap();
         sim.next_chat(ChatPlan {
             outcome: Outcome::Hang,
             ..ChatPlan::default()
         });
         sim.script().never_answer("chat.abort");
-        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat");
+        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat; code=$?; stty -a; exit $code");
         prompt(&mut typist).await;
         typist.types("wait\r");
         running(&sim, "wait").await;
         typist.types(CTRL_C);
         typist.sees("again to leave at once").await;
         typist.types(CTRL_C);
-        assert_eq!(typist.gets_up().await.0, 130);
+        typist.sees("the agent goes on").await;
+        let (code, shown) = typist.gets_up().await;
+        assert_eq!(code, 130, "{shown}");
+        let modes = shown.rsplit("the agent goes on").next().unwrap();
+        for mode in [" echo ", " icanon "] {
+            assert!(modes.contains(mode), "{mode} is not in {modes:?}");
+        }
     }
 
     #[tokio::test]

@@ -25,7 +25,8 @@ fn terminal(bench: &Bench, args: &str) -> Command {
     command
         .args([
             "-qec",
-            &format!("{} {args}", program.get_program().display()),
+            // Ctrl-C is for the program, not for the shell around it.
+            &format!("trap : INT; {} {args}", program.get_program().display()),
             "/dev/null",
         ])
         .env_clear()

@@ -1,7 +1,7 @@
 //! `windlass sessions show`.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass_protocol::request::SessionRow;
 use windlass_protocol::{Advice, SessionKey, Verdict};
 
@@ -43,52 +43,58 @@ pub(super) async fn run(global: &Global, args: &ShowArgs, output: &Output) -> Re
     let gateway = desk.gateway.id().clone();
     desk.close().await;
     let found = found?;
-    let running = running(&found);
     if output.json() {
-        let mut value = as_json(&found.row);
-        value["gateway"] = json!({"id": gateway, "release": found.server, "verdict": found.verdict.to_string()});
-        value["runId"] = json!(running.as_ref().and_then(|(run, _)| run.clone()));
-        value["running"] = json!(running.is_some() || is_running(&found.row) == Some(true));
-        value["messages"] = json!(found.last.total);
-        output.value(&value)?;
-        return Ok(Exit::Ok);
-    }
-    let row = &found.row;
-    let now = store::now();
-    let run = match &running {
-        Some((run, text)) => format!(
-            "{} {DIM}{}{DIM:#}",
-            escaped(run.as_deref().unwrap_or("running"), VALUE_LIMIT),
-            escaped(text, VALUE_LIMIT)
-        ),
-        None if is_running(row) == Some(true) => "running".to_owned(),
-        None => "none".to_owned(),
-    };
-    let tokens = row.total_tokens.map(|tokens| match row.context_tokens {
-        Some(most) => format!("{tokens} of {most}"),
-        None => tokens.to_string(),
-    });
-    let lines = [
-        ("session", Some(escaped(&row.key, VALUE_LIMIT))),
-        ("label", row.label.as_ref().map(|label| escaped(label, VALUE_LIMIT))),
-        ("model", model(row).map(|model| escaped(&model, VALUE_LIMIT))),
-        ("changed", row.updated_at.map(|at| ago(at, now))),
-        ("messages", found.last.total.map(|total| total.to_string())),
-        ("tokens", tokens),
-        ("transcript", row.session_id.as_ref().map(|id| escaped(id, VALUE_LIMIT))),
-        ("run", Some(run)),
-        ("gateway", Some(format!("{gateway}, {}", found.verdict))),
-    ];
-    for (name, value) in lines {
-        output.line(&format!("{DIM}{name:<10}{DIM:#}  {}", value.as_deref().unwrap_or("-")))?;
+        output.value(&json_of(&found, gateway.as_str()))?;
+    } else {
+        output.line(&lines(&found, gateway.as_str()).join("\n"))?;
     }
     Ok(Exit::Ok)
 }
 
-/// The run that goes on, with what it said so far, where the release says so.
-fn running(found: &Found) -> Option<(Option<String>, String)> {
-    let run = found.last.running.as_ref()?;
-    Some((run.run_id.clone(), run.text.clone().unwrap_or_default()))
+fn json_of(found: &Found, gateway: &str) -> Value {
+    let running = found.last.running.as_ref();
+    let mut value = as_json(&found.row);
+    value["gateway"] = json!({"id": gateway, "release": found.server, "verdict": found.verdict.to_string()});
+    value["runId"] = json!(running.and_then(|run| run.run_id.as_deref()));
+    value["running"] = json!(running.is_some() || is_running(&found.row) == Some(true));
+    value["messages"] = json!(found.last.total);
+    value
+}
+
+fn lines(found: &Found, gateway: &str) -> Vec<String> {
+    let row = &found.row;
+    let short = |text: &String| escaped(text, VALUE_LIMIT);
+    let tokens = row.total_tokens.map(|tokens| match row.context_tokens {
+        Some(most) => format!("{tokens} of {most}"),
+        None => tokens.to_string(),
+    });
+    let values = [
+        ("session", Some(short(&row.key))),
+        ("label", row.label.as_ref().map(short)),
+        ("model", model(row).as_ref().map(short)),
+        ("changed", row.updated_at.map(|at| ago(at, store::now()))),
+        ("messages", found.last.total.map(|total| total.to_string())),
+        ("tokens", tokens),
+        ("transcript", row.session_id.as_ref().map(short)),
+        ("run", Some(run_of(found))),
+        ("gateway", Some(format!("{gateway}, {}", found.verdict))),
+    ];
+    let line =
+        |(name, value): (&str, Option<String>)| format!("{DIM}{name:<10}{DIM:#}  {}", value.as_deref().unwrap_or("-"));
+    values.map(line).into()
+}
+
+/// What runs, where the release says so.
+fn run_of(found: &Found) -> String {
+    match &found.last.running {
+        Some(run) => {
+            let id = escaped(run.run_id.as_deref().unwrap_or("running"), VALUE_LIMIT);
+            let said = escaped(run.text.as_deref().unwrap_or_default(), VALUE_LIMIT);
+            format!("{id} {DIM}{said}{DIM:#}").trim_end().to_owned()
+        }
+        None if is_running(&found.row) == Some(true) => "running".to_owned(),
+        None => "none".to_owned(),
+    }
 }
 
 async fn look(desk: &Desk, text: Option<&str>) -> Result<Found, Failure> {
