@@ -53,10 +53,11 @@ pub(crate) async fn watch_all(ctx: Rc<Context>) {
 async fn watch(ctx: Rc<Context>, gateway: GatewayUid) {
     loop {
         match ctx.store.gateway(gateway).await {
-            Ok(Some(gateway)) => match ctx.fleet.activity(&gateway).await {
-                Some(events) => follow(&ctx, &gateway, events).await,
-                None => tracing::debug!(gateway = %gateway.id, "its events can't be watched yet"),
-            },
+            Ok(Some(gateway)) => {
+                if let Some(events) = ctx.fleet.activity(&gateway).await {
+                    follow(&ctx, &gateway, events).await;
+                }
+            }
             Ok(None) => return,
             Err(error) => tracing::warn!(%gateway, "its record can't be read: {error}"),
         }
