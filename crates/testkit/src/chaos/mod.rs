@@ -1,36 +1,88 @@
-//! A proxy between a client and any gateway, simulated or real, that breaks the connection on demand.
+//! A proxy between clients and any gateway, simulated or real, that breaks what passes.
 //!
-//! It sits on bytes and knows nothing of frames: [`cut`](ChaosProxy::cut), [`reset`](ChaosProxy::reset),
-//! [`stall`](ChaosProxy::stall), [`delay`](ChaosProxy::delay), [`half_open`](ChaosProxy::half_open),
-//! [`refuse`](ChaosProxy::refuse). A test calls them, or plays a [`Schedule`] that a seed made; either way
-//! [`log`](ChaosProxy::log) says what was done and when.
+//! # Faults
+//!
+//! | | |
+//! |---|---|
+//! | at once | [`Cut`](Fault::Cut), [`Reset`](Fault::Reset), [`HalfOpen`](Fault::HalfOpen), [`Close`](Fault::Close) |
+//! | lasting | [`Stall`](Fault::Stall), [`Latency`](Fault::Latency), [`Bandwidth`](Fault::Bandwidth), [`SlowReader`](Fault::SlowReader), [`Slice`](Fault::Slice), [`SkewClock`](Fault::SkewClock) |
+//! | at the door | [`Door`]: refuse, hang, hang the upgrade, answer it with a status, fail TLS |
+//! | on one frame | [`FrameFault`]: lose, truncate, tear, duplicate, reorder, corrupt, garbage, wrong and repeated ids, oversize, close |
+//!
+//! They are data, and add up: latency while frames are sliced while the third answer is truncated. A test applies them
+//! ([`ChaosProxy::apply`]), plays a [`Schedule`], or lets [`RandomFaults`] come by a seed. Either way
+//! [`log`](ChaosProxy::log) says what was done and seen, and when; two runs in virtual time have equal logs.
+//!
+//! # In virtual time
 //!
 //! ```
+//! use std::time::Duration;
 //! use windlass_testkit::SimGateway;
-//! use windlass_testkit::chaos::{ChaosProxy, Schedule};
+//! use windlass_testkit::chaos::{ChaosProxy, Direction, Fault, FrameFault, LogEvent, Schedule, Which};
 //!
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
-//! let sim = SimGateway::builder().start_tcp().await?;
-//! let proxy = ChaosProxy::tcp(sim.address().expect("TCP")).await?;
-//! // Point the client at `proxy.url()`.
-//! proxy.cut();
-//! println!("{:?}", proxy.log());
-//!
-//! // Over pipes, for virtual time:
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> std::io::Result<()> {
 //! let sim = SimGateway::builder().start_pipe();
 //! let proxy = ChaosProxy::pipe(move || {
 //!     let sim = sim.clone();
 //!     async move { sim.dial().await }
 //! });
-//! let stream = proxy.dial().await?;
-//! # drop(stream);
+//! let client = proxy.dial().await?; // give this to `tokio_tungstenite::client_async`
+//!
+//! proxy.arm(FrameFault::Truncate.next().of(Which::Responses).nth(3));
+//! let schedule = Schedule::default()
+//!     .during(Duration::from_secs(1), Duration::from_secs(5), Fault::Stall(Direction::ToClient))
+//!     .at(Duration::from_secs(9), Fault::Cut);
+//! proxy.play(&schedule).await;
+//! for entry in proxy.log() {
+//!     println!("{entry}");
+//! }
+//! assert!(proxy.log().iter().any(|entry| entry.at == Duration::from_secs(9)));
+//! # drop(client);
 //! # Ok(()) }
 //! ```
+//!
+//! # In front of a real gateway
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use windlass_testkit::chaos::{ChaosProxy, FaultKind, RandomFaults, Schedule};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+//! let proxy = ChaosProxy::tcp("127.0.0.1:18789".parse().expect("an address")).await?;
+//! println!("point your client at {}", proxy.url());
+//! let storm = RandomFaults::new(7).every(Duration::from_secs(2)).of(FaultKind::NETWORK);
+//! proxy.play(&Schedule::by_chance(storm, Duration::from_secs(600))).await;
+//! # Ok(()) }
+//! ```
+//!
+//! `windlass chaos` does this on the command line.
+//!
+//! # Limits
+//!
+//! Frames are read where they are: in a `ws://` stream, after the upgrade, up to 64 MiB each. What is no WebSocket (TLS that
+//! the client speaks itself, for example) passes, and the faults of frames have nothing to hit there. Fragmented messages
+//! and control frames pass as they are. The proxy takes `Sec-WebSocket-Extensions` out of requests, since compressed
+//! frames can't be read.
 
+mod builder;
+mod conn;
+mod core;
+mod door;
+mod fault;
+mod frame;
+mod log;
 mod proxy;
+mod random;
 mod schedule;
 
-pub use proxy::{ChaosProxy, LogEntry};
-pub use schedule::{Fault, Schedule};
+pub use self::builder::ChaosProxyBuilder;
+pub use self::core::Traffic;
+pub use self::door::Door;
+pub use self::fault::Fault;
+pub use self::frame::{FrameFault, FrameRule, Pick, Which};
+pub use self::log::{LOG_LIMIT, LogEntry, LogEvent};
+pub use self::proxy::ChaosProxy;
+pub use self::random::{Chance, FaultKind, RandomFaults, UnknownFault};
+pub use self::schedule::Schedule;
 
 pub use crate::net::link::Direction;

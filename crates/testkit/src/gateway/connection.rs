@@ -18,7 +18,8 @@ use super::reader::{BEFORE_HELLO, Reader};
 use super::server::Server;
 use super::state::{Conn, Out, Outbox};
 use super::upgrade;
-use crate::net::link::{self, Cut, Direction, Link, Raw, Shared};
+use crate::net::link::{self, Cut, Direction, Link, Unchanged};
+use crate::net::stream::{Raw, Shared};
 
 /// Bytes between the socket and the WebSocket; small enough that a stalled client is felt soon.
 const BUFFER: usize = 64 * 1024;
@@ -34,7 +35,7 @@ pub(crate) fn accept(server: &Arc<Server>, raw: Raw) {
     let mut state = server.state();
     let no = state.next_conn;
     state.next_conn += 1;
-    let switches = watch::Sender::new(state.link.clone());
+    let switches = watch::Sender::new(state.link);
     let link = switches.subscribe();
     let conn = Conn {
         outbox: outbox.clone(),
@@ -84,8 +85,8 @@ async fn run(
     let raw = Shared::new(raw);
     let (near, far) = tokio::io::duplex(BUFFER);
     let (near_read, near_write) = tokio::io::split(near);
-    let inbound = link::carry(raw.clone(), near_write, link.clone(), Direction::ToGateway);
-    let outbound = link::carry(near_read, raw.clone(), link.clone(), Direction::ToClient);
+    let inbound = link::carry(raw.clone(), near_write, Unchanged, link.clone(), Direction::ToGateway);
+    let outbound = link::carry(near_read, raw.clone(), Unchanged, link.clone(), Direction::ToClient);
     let session = async {
         let code = serve(&registered.server, registered.no, far, outbox, queue).await;
         registered.code = code;
@@ -93,16 +94,18 @@ async fn run(
     let carried = async {
         // The inbound direction must not end the connection: what is queued outward still has to go.
         let inbound = async {
-            inbound.await;
+            // Nothing in this stream asks for an end of both directions.
+            let _ = inbound.await;
             std::future::pending::<()>().await;
         };
         tokio::select! {
+            biased;
             () = inbound => {}
-            ((), ()) = async { tokio::join!(outbound, session) } => {}
+            _ = async { tokio::join!(outbound, session) } => {}
         }
     };
     let ended = async {
-        carried.await;
+        Box::pin(carried).await;
         // Nothing passes a frozen link, not even the end of the connection.
         if link.borrow().frozen {
             std::future::pending::<()>().await;
@@ -217,7 +220,7 @@ async fn write(
 /// A gateway that was told to hang neither pings nor misses a pong.
 fn hung(server: &Server) -> bool {
     let state = server.state();
-    state.silent || state.link.stalled_in
+    state.silent || state.link.to_gateway.stall.is_on()
 }
 
 /// A close reason may have 123 bytes.

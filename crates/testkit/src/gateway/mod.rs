@@ -45,8 +45,10 @@ use self::profile::Profile;
 use self::script::Script;
 use self::server::Server;
 use self::state::Door;
-use crate::net::link::{Cut, Raw};
+use crate::net::lane::bandwidth::Bandwidth;
+use crate::net::link::{Cut, Direction};
 use crate::net::listener::{Doorkeeper, Port};
+use crate::net::stream::Raw;
 
 /// How long [`SimGateway::wait_for`] waits, in tokio time: longer than any client's backoff.
 pub const WAIT_LIMIT: Duration = Duration::from_secs(120);
@@ -328,13 +330,13 @@ impl SimGateway {
     /// Reads nothing any more, on open and on new connections: an upgrade stays unanswered, the client's buffers
     /// fill. Ticks and events go on.
     pub fn deaf(&self, on: bool) {
-        control::relink(self.server(), true, |link| link.stalled_in = on);
+        control::relink(self.server(), true, |link| link.stall(Direction::ToGateway, on));
     }
 
     /// Reads and forgets: no answers, no events, no ticks, no pongs.
     pub fn silent(&self, on: bool) {
         self.server().state().silent = on;
-        control::relink(self.server(), true, |link| link.stalled_out = on);
+        control::relink(self.server(), true, |link| link.stall(Direction::ToClient, on));
     }
 
     /// All open connections freeze in both directions without ending; new ones work.
@@ -344,7 +346,9 @@ impl SimGateway {
 
     /// Sends at most so many bytes per second on each connection, `None` for no limit.
     pub fn slow_writes(&self, bytes_per_sec: Option<u64>) {
-        control::relink(self.server(), true, |link| link.rate = bytes_per_sec);
+        control::relink(self.server(), true, |link| {
+            link.to_client.bandwidth = Bandwidth(bytes_per_sec);
+        });
     }
 
     // ---- who may come in

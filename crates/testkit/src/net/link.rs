@@ -1,27 +1,23 @@
-//! Carrying bytes between two ends with switches for stalling, delaying, throttling and cutting.
+//! Carrying bytes between two ends with switches for stalling, delaying, throttling, slicing and cutting.
 //!
 //! Both the simulated gateway and the chaos proxy put this between their sockets and the rest, so a fault
 //! means the same in either.
 
 use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
-use tokio::net::TcpStream;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::lane::Lane;
 use super::now;
 
 /// Bytes read at once; also the grain of a stall.
 const CHUNK: usize = 16 * 1024;
 /// Chunks that may wait for their delay: 1 MiB, more than a test's frames need.
 const IN_FLIGHT: usize = 64;
-/// Throttled writing is cut into slices of this length.
-const SLICE: Duration = Duration::from_millis(50);
 
 /// Which way bytes go, as the gateway sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,36 +35,50 @@ pub(crate) enum Cut {
     Drop,
     /// RST on TCP; a pipe has no such thing and is dropped.
     Reset,
+    /// A WebSocket close frame with this code to the client, then as `Drop`.
+    Close(u16),
 }
 
 /// The switches of one connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Link {
-    pub(crate) stalled_in: bool,
-    pub(crate) stalled_out: bool,
+    pub(crate) to_gateway: Lane,
+    pub(crate) to_client: Lane,
     /// Both directions for good, whatever else is switched.
     pub(crate) frozen: bool,
-    /// Bytes per second towards the client.
-    pub(crate) rate: Option<u64>,
-    /// Added to each chunk, both ways.
-    pub(crate) delay: Duration,
     pub(crate) cut: Option<Cut>,
+    /// Where the randomness of its jitter begins.
+    pub(crate) seed: u64,
 }
 
 impl Link {
-    fn open(&self, direction: Direction) -> bool {
-        !self.frozen
-            && !match direction {
-                Direction::ToGateway => self.stalled_in,
-                Direction::ToClient => self.stalled_out,
-            }
+    pub(crate) const fn lane(&self, direction: Direction) -> &Lane {
+        match direction {
+            Direction::ToGateway => &self.to_gateway,
+            Direction::ToClient => &self.to_client,
+        }
     }
 
-    pub(crate) fn stall(&mut self, direction: Direction, on: bool) {
+    pub(crate) const fn lane_mut(&mut self, direction: Direction) -> &mut Lane {
         match direction {
-            Direction::ToGateway => self.stalled_in = on,
-            Direction::ToClient => self.stalled_out = on,
+            Direction::ToGateway => &mut self.to_gateway,
+            Direction::ToClient => &mut self.to_client,
         }
+    }
+
+    /// Stops or starts one direction.
+    pub(crate) const fn stall(&mut self, direction: Direction, on: bool) {
+        self.lane_mut(direction).stall.0 = on;
+    }
+
+    /// Both directions.
+    pub(crate) fn lanes(&mut self, change: impl Fn(&mut Lane)) {
+        change(&mut self.to_gateway);
+        change(&mut self.to_client);
+    }
+
+    const fn open(&self, direction: Direction) -> bool {
+        !self.frozen && !self.lane(direction).stall.is_on()
     }
 }
 
@@ -80,58 +90,113 @@ pub(crate) async fn cut(mut link: watch::Receiver<Link>) -> Cut {
     std::future::pending().await
 }
 
-/// Copies one direction until end of file or an error on either side, then closes the far side.
+/// What stands in a stream and may change what passes.
+pub(crate) trait Stage {
+    /// Takes what was read and gives what is to be written.
+    fn pass(&mut self, chunk: Vec<u8>) -> Passed;
+}
+
+/// What a stage lets through.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    pub(crate) bytes: Vec<u8>,
+    /// After these bytes the connection ends like this.
+    pub(crate) end: Option<Cut>,
+}
+
+/// Nothing is changed.
+pub(crate) struct Unchanged;
+
+impl Stage for Unchanged {
+    fn pass(&mut self, chunk: Vec<u8>) -> Passed {
+        Passed {
+            bytes: chunk,
+            end: None,
+        }
+    }
+}
+
+/// Something on its way, and when it is there.
+struct Travelling {
+    due: Instant,
+    passed: Passed,
+}
+
+/// Copies one direction until end of file or an error on either side, then closes the far side. An error says that the
+/// stage wants both directions to end.
 pub(crate) async fn carry(
     from: impl AsyncRead + Unpin,
     to: impl AsyncWrite + Unpin,
+    stage: impl Stage,
     link: watch::Receiver<Link>,
     direction: Direction,
-) {
+) -> Result<(), Cut> {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
-    tokio::join!(
-        take(from, sender, link.clone(), direction),
-        give(to, receiver, link, direction)
-    );
+    let taken = async {
+        take(from, stage, sender, link.clone(), direction).await;
+        Ok(())
+    };
+    tokio::try_join!(taken, give(to, receiver, link.clone(), direction))?;
+    Ok(())
 }
 
 async fn take(
     mut from: impl AsyncRead + Unpin,
-    sender: mpsc::Sender<(Instant, Vec<u8>)>,
+    mut stage: impl Stage,
+    sender: mpsc::Sender<Travelling>,
     mut link: watch::Receiver<Link>,
     direction: Direction,
 ) {
+    // Each direction has numbers of its own, so that what one does never changes the other's.
+    let mut rng = StdRng::seed_from_u64(link.borrow().seed ^ u64::from(direction == Direction::ToClient));
+    let mut before = now();
     loop {
-        let mut chunk = vec![0; CHUNK];
         opened(&mut link, direction).await;
+        let (most, pause) = link.borrow().lane(direction).reading.slice(CHUNK);
+        let mut chunk = vec![0; most];
         let read = tokio::select! {
+            biased;
             read = from.read(&mut chunk) => read,
             () = sender.closed() => return,
+            // It may be to read less now, or nothing. A read that is given up has taken nothing.
+            () = switched(&mut link) => continue,
         };
         let Ok(read @ 1..) = read else { return };
         chunk.truncate(read);
-        let due = now() + link.borrow().delay;
-        if sender.send((due, chunk)).await.is_err() {
-            return;
+        let passed = stage.pass(chunk);
+        if !passed.bytes.is_empty() || passed.end.is_some() {
+            before = link.borrow().lane(direction).latency.due(now(), before, &mut rng);
+            if sender.send(Travelling { due: before, passed }).await.is_err() {
+                return;
+            }
+        }
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
         }
     }
 }
 
 async fn give(
     mut to: impl AsyncWrite + Unpin,
-    mut receiver: mpsc::Receiver<(Instant, Vec<u8>)>,
+    mut receiver: mpsc::Receiver<Travelling>,
     mut link: watch::Receiver<Link>,
     direction: Direction,
-) {
-    while let Some((due, chunk)) = receiver.recv().await {
+) -> Result<(), Cut> {
+    while let Some(Travelling { due, passed }) = receiver.recv().await {
         tokio::time::sleep_until(due).await;
-        if write(&mut to, &chunk, &mut link, direction).await.is_err() {
-            return;
+        let written = write(&mut to, &passed.bytes, &mut link, direction).await;
+        if let Some(cut) = passed.end {
+            return Err(cut);
+        }
+        if written.is_err() {
+            return Ok(());
         }
     }
     // A stalled direction does not let an end of file through either.
     opened(&mut link, direction).await;
     // An error means the peer is gone already, which is what the shutdown is for.
     let _ = to.shutdown().await;
+    Ok(())
 }
 
 async fn write(
@@ -142,78 +207,29 @@ async fn write(
 ) -> io::Result<()> {
     while !bytes.is_empty() {
         opened(link, direction).await;
-        let rate = link.borrow().rate.filter(|_| direction == Direction::ToClient);
-        let slice = rate.map_or(bytes.len(), |rate| {
-            let slice = rate.saturating_mul(u64::try_from(SLICE.as_millis()).unwrap_or(1)) / 1000;
-            usize::try_from(slice).unwrap_or(usize::MAX).clamp(1, bytes.len())
-        });
-        let (now, rest) = bytes.split_at(slice);
+        let lane = *link.borrow().lane(direction);
+        let (slice, pause) = lane.bandwidth.slice(bytes.len());
+        let (now, rest) = bytes.split_at(lane.slicing.piece(slice));
         to.write_all(now).await?;
         to.flush().await?;
         bytes = rest;
-        if rate.is_some() {
-            tokio::time::sleep(SLICE).await;
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        } else if lane.slicing.is_on() {
+            // The reader gets its turn between two pieces.
+            tokio::task::yield_now().await;
         }
     }
     Ok(())
 }
 
+async fn switched(link: &mut watch::Receiver<Link>) {
+    if link.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 async fn opened(link: &mut watch::Receiver<Link>, direction: Direction) {
     // An error means that nobody can stall the link any more.
     let _ = link.wait_for(|link| link.open(direction)).await;
-}
-
-/// A byte stream of either kind.
-#[derive(Debug)]
-pub(crate) enum Raw {
-    Tcp(TcpStream),
-    Pipe(DuplexStream),
-}
-
-/// A stream that its owner can still reset while halves of it are being read and written.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared(Arc<Mutex<Raw>>);
-
-impl Shared {
-    pub(crate) fn new(raw: Raw) -> Self {
-        Self(Arc::new(Mutex::new(raw)))
-    }
-
-    /// Makes the coming drop a reset instead of an orderly close.
-    pub(crate) fn reset_on_drop(&self) {
-        if let Raw::Tcp(stream) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Fails only on a socket that is gone, and then there is nothing to reset.
-            let _ = stream.set_zero_linger();
-        }
-    }
-
-    fn with<T>(&self, poll: impl FnOnce(Pin<&mut dyn Duplex>) -> T) -> T {
-        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Raw::Tcp(stream) => poll(Pin::new(stream)),
-            Raw::Pipe(stream) => poll(Pin::new(stream)),
-        }
-    }
-}
-
-trait Duplex: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
-
-impl AsyncRead for Shared {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Shared {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write(cx, buf))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.with(|stream| stream.poll_shutdown(cx))
-    }
 }

@@ -23,8 +23,14 @@ pub(crate) struct Port {
 }
 
 impl Port {
+    /// A free port of 127.0.0.1.
     pub(crate) fn bind() -> io::Result<Self> {
-        let socket = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        Self::bind_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// A port of this address; a free one where its number is 0.
+    pub(crate) fn bind_at(address: SocketAddr) -> io::Result<Self> {
+        let socket = socket(address)?;
         let address = socket.local_addr()?;
         // Where two sockets may not share a number, the reservation is given up.
         let reserved = self::socket(address).is_ok().then_some(socket);
@@ -33,7 +39,11 @@ impl Port {
 }
 
 fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)

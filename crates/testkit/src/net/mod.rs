@@ -1,7 +1,9 @@
 //! What the simulated gateway and the chaos proxy share: faulty links, a port that can be shut, owned tasks.
 
+pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod listener;
+pub(crate) mod stream;
 pub(crate) mod tasks;
 
 use tokio::time::Instant;

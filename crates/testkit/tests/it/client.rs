@@ -147,6 +147,14 @@ impl Client {
         id
     }
 
+    /// As [`send`](Self::send), on a socket that may be gone.
+    pub(crate) async fn try_send(&mut self, method: &str, params: Value) -> Result<(), Error> {
+        self.next_id += 1;
+        let id = format!("c-{}", self.next_id);
+        let text = json!({"type": "req", "id": id, "method": method, "params": params}).to_string();
+        self.socket.send(Message::text(text)).await
+    }
+
     pub(crate) async fn text(&mut self, text: &str) {
         self.socket
             .send(Message::text(text))

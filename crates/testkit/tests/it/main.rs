@@ -1,6 +1,7 @@
 //! The simulated gateway and the chaos proxy, seen through a tiny WebSocket client.
 
 mod chaos;
+mod chaos_frames;
 mod chat;
 mod client;
 mod config;

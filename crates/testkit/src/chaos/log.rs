@@ -1,0 +1,140 @@
+//! What the proxy did and saw.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use super::{Direction, Fault, FrameFault};
+
+/// Entries that are kept; beyond it the oldest go. Ten hours of a fault each half second.
+pub const LOG_LIMIT: usize = 100_000;
+
+/// One thing that the proxy did or saw.
+///
+/// In virtual time two runs with the same seed and the same client give equal logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Tokio time since the proxy was made.
+    pub at: Duration,
+    /// What it was.
+    pub what: LogEvent,
+}
+
+/// What the proxy did or saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogEvent {
+    /// A fault began, ended, or was armed.
+    Applied {
+        /// Which.
+        fault: Fault,
+        /// Connections that were open then.
+        connections: usize,
+    },
+    /// A client came in. Connections are counted from 1.
+    Opened {
+        /// Its number.
+        conn: u64,
+    },
+    /// A client met a door that was not open.
+    TurnedAway {
+        /// Its number.
+        conn: u64,
+    },
+    /// The gateway could not be reached for a client.
+    GatewayAway {
+        /// Its number.
+        conn: u64,
+        /// In what way.
+        kind: std::io::ErrorKind,
+    },
+    /// A `hello-ok` passed: the client is let in.
+    LetIn {
+        /// Its number.
+        conn: u64,
+    },
+    /// Something was done to a frame.
+    Tampered {
+        /// The connection's number.
+        conn: u64,
+        /// Which way the frame went.
+        direction: Direction,
+        /// Its number on this connection in this direction, counted from 1.
+        frame: u64,
+        /// What was done.
+        fault: FrameFault,
+    },
+    /// The clock in a challenge was moved.
+    Skewed {
+        /// The connection's number.
+        conn: u64,
+        /// By so many milliseconds.
+        by_ms: i64,
+    },
+    /// A connection is gone, by whomever.
+    Closed {
+        /// Its number.
+        conn: u64,
+    },
+}
+
+impl fmt::Display for LogEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:10.3} s  {}", self.at.as_secs_f64(), self.what)
+    }
+}
+
+impl fmt::Display for LogEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Applied { fault, connections } => write!(f, "{fault} ({connections} open)"),
+            Self::Opened { conn } => write!(f, "connection {conn} came in"),
+            Self::TurnedAway { conn } => write!(f, "connection {conn} was turned away"),
+            Self::GatewayAway { conn, kind } => write!(f, "no gateway for connection {conn}: {kind}"),
+            Self::LetIn { conn } => write!(f, "connection {conn} was let in by the gateway"),
+            Self::Tampered {
+                conn,
+                direction,
+                frame,
+                fault,
+            } => write!(f, "{} frame {frame} {direction} of connection {conn}", fault.name()),
+            Self::Skewed { conn, by_ms } => {
+                write!(f, "the clock that connection {conn} is told was moved by {by_ms} ms")
+            }
+            Self::Closed { conn } => write!(f, "connection {conn} ended"),
+        }
+    }
+}
+
+/// The log as it is kept.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    entries: VecDeque<LogEntry>,
+    /// Entries that are not kept any more.
+    dropped: u64,
+}
+
+impl Log {
+    pub(super) fn push(&mut self, at: Duration, what: LogEvent) {
+        if self.entries.len() == LOG_LIMIT {
+            self.entries.pop_front();
+            self.dropped += 1;
+        }
+        self.entries.push_back(LogEntry { at, what });
+    }
+
+    pub(super) fn all(&self) -> Vec<LogEntry> {
+        self.entries.iter().cloned().collect()
+    }
+
+    /// Entries so far, kept or not.
+    pub(super) fn len(&self) -> u64 {
+        self.dropped + self.entries.len() as u64
+    }
+
+    /// Those after the first `seen`.
+    pub(super) fn since(&self, seen: u64) -> Vec<LogEntry> {
+        let skip = usize::try_from(seen.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
+        self.entries.iter().skip(skip).cloned().collect()
+    }
+}

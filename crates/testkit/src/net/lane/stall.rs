@@ -1,0 +1,11 @@
+//! A direction that stands still.
+
+/// Whether a direction stands still. What waits in it is kept, and goes on in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stall(pub(crate) bool);
+
+impl Stall {
+    pub(crate) const fn is_on(self) -> bool {
+        self.0
+    }
+}
