@@ -165,8 +165,12 @@ fn marker_text(marker: &Marker) -> String {
     match marker {
         Marker::Gap(gap) => {
             let dropped = gap.received.saturating_sub(gap.expected);
+            if dropped == 0 {
+                return "the next event is out of its order: load the state again".to_owned();
+            }
             format!("the gateway dropped {dropped} events before this point: load the state again")
         }
+        Marker::Unreadable => "something came that can't be read, maybe an event: load the state again".to_owned(),
         Marker::Lagged(count) => format!("this reader was too slow: {count} events were dropped before this point"),
         Marker::Disconnected { generation } => {
             format!("connection {generation} broke: events are missing from here until it is up again")
@@ -214,7 +218,7 @@ fn as_json(id: &GatewayId, item: &LineEvent, at: SystemTime) -> Value {
                     "reconnected",
                     json!({"generation": generation, "gatewayRestarted": gateway_restarted}),
                 ),
-                _ => ("other", json!({})),
+                other => (other.name(), json!({})),
             };
             json!({
                 "type": "marker",

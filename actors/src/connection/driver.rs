@@ -139,6 +139,7 @@ impl Driver {
                     self.take_text(text);
                 } else {
                     tracing::warn!(gateway = %self.line.id, "a binary frame that is no text was ignored");
+                    unreadable(&self.line);
                 }
             }
             Message::Close(frame) => return Err(Exit::Closed(close_reason(frame))),
@@ -338,7 +339,7 @@ enum Turn {
 
 fn publish(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: Option<Gap>, text: &ByteString) {
     if let Some(gap) = gap {
-        tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "the gateway dropped events");
+        tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "events are missing or out of order");
         line.router.mark(&Marker::Gap(gap));
         line.declarations.gap();
     }
@@ -358,4 +359,13 @@ fn ignored(line: &LineContext, why: &IgnoredFrame) {
     } else {
         tracing::warn!(gateway = %line.id, "a frame was ignored: {why}");
     }
+    if why.may_hide_an_event() {
+        unreadable(line);
+    }
+}
+
+/// Tells subscribers that they may have missed something here.
+fn unreadable(line: &LineContext) {
+    line.router.mark(&Marker::Unreadable);
+    line.declarations.gap();
 }

@@ -33,14 +33,16 @@ impl Event {
 
 /// What happened to the stream itself, in its place between the events.
 ///
-/// A stream is whole from a [`Reconnected`](Self::Reconnected) on until the next `Gap`, `Lagged`, `Disconnected` or
-/// `TooSlow`. What a topic was declared for is whole from its `Resynced` on.
+/// A stream is whole from a [`Reconnected`](Self::Reconnected) on until the next `Gap`, `Unreadable`, `Lagged`, `Disconnected`
+/// or `TooSlow`. What a topic was declared for is whole from its `Resynced` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Marker {
-    /// The gateway dropped events before this point (generation 4, whose numbering shows it). What is declared is loaded
-    /// again by itself: [`Resynced`](Self::Resynced) follows.
+    /// The gateway dropped events before this point (generation 4, whose numbering shows it), or the next event is out of
+    /// its order. What is declared is loaded again by itself: [`Resynced`](Self::Resynced) follows.
     Gap(Gap),
+    /// Something came that is no frame, and may have been an event. What is declared is loaded again by itself.
+    Unreadable,
     /// This subscriber was too slow: so many events and markers were dropped at this point. Nothing is loaded again by
     /// itself, since it is this subscriber's loss alone.
     Lagged(u64),
@@ -88,6 +90,7 @@ impl Marker {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Gap(_) => "gap",
+            Self::Unreadable => "unreadable",
             Self::Lagged(_) => "lagged",
             Self::Disconnected { .. } => "disconnected",
             Self::Reconnected { .. } => "reconnected",

@@ -59,6 +59,7 @@ impl Serialize for Detail<'_> {
                 map.serialize_entry("expected", &gap.expected)?;
                 map.serialize_entry("received", &gap.received)?;
             }
+            Marker::Unreadable => {}
             Marker::Lagged(dropped) => map.serialize_entry("dropped", dropped)?,
             Marker::Disconnected { generation } => map.serialize_entry("generation", generation)?,
             Marker::Reconnected {
@@ -136,6 +137,10 @@ mod tests {
         assert_eq!(
             marker(Marker::Gap(gap)),
             json!({"marker": "gap", "detail": {"expected": 4, "received": 6}})
+        );
+        assert_eq!(
+            marker(Marker::Unreadable),
+            json!({"marker": "unreadable", "detail": {}})
         );
         assert_eq!(
             marker(Marker::Lagged(3)),

@@ -249,7 +249,7 @@ impl Run<'_> {
 
     fn marker(&mut self, marker: &Marker, now: Instant) {
         match marker {
-            Marker::Gap(_) | Marker::Lagged(_) => self.tracker.on_gap(now),
+            Marker::Gap(_) | Marker::Unreadable | Marker::Lagged(_) => self.tracker.on_gap(now),
             Marker::Disconnected { generation } if *generation >= self.generation => {
                 // One that still waits to be written must not go out later, when the tracker has decided otherwise.
                 if let Some(sending) = self.sending.take() {

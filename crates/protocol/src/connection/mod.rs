@@ -24,6 +24,6 @@ pub use boot::{BootIdentity, Continuity};
 pub use call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
 pub use calls::Calls;
 pub use handshake::{Handshake, HandshakeFault, HandshakeStep};
-pub use sequence::{Gap, Sequence};
+pub use sequence::{Gap, Place, Sequence};
 pub use session::{IgnoredFrame, Received, Session};
 pub use watchdog::{Vigil, Watchdog};

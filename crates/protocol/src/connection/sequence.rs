@@ -1,14 +1,25 @@
-//! Finds holes in a gateway's event sequence, where holes mean something.
+//! Finds holes in a gateway's event sequence, where holes mean something, and events that are out of their order.
 
 use crate::HelloOk;
 
-/// Events that never came.
+/// Events that never came, or that come too late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The number that should have come.
     pub expected: u64,
-    /// The number that came instead.
+    /// The number that came instead; a lower one is that of an event which is out of its order.
     pub received: u64,
+}
+
+/// What an event's number tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// As far as can be told, nothing is missing before it.
+    Next,
+    /// Not what should have come.
+    Gap(Gap),
+    /// It came before: the number is that of the last event.
+    Repeated,
 }
 
 /// How a gateway numbers its events.
@@ -44,12 +55,24 @@ impl Sequence {
 
     /// Notes one event's number; events without a number are not counted.
     ///
-    /// Only a number beyond the next, after a known one, is a gap: that is the rule of the reference clients.
-    pub fn observe(&mut self, seq: Option<u64>) -> Option<Gap> {
-        let received = seq?;
-        let expected = self.last.replace(received)?.saturating_add(1);
+    /// A number beyond the next, after a known one, is a gap where holes mean something: that is the rule of the reference
+    /// clients. A number that does not grow never comes from a gateway (all recordings of 2026.3.13 and 2026.9.6 grow over
+    /// each connection): something in between repeats or reorders frames.
+    pub fn observe(&mut self, seq: Option<u64>) -> Place {
+        let Some(received) = seq else { return Place::Next };
+        let Some(last) = self.last.replace(received) else {
+            return Place::Next;
+        };
+        if received == last {
+            return Place::Repeated;
+        }
+        let expected = last.saturating_add(1);
         let hole = self.numbering == Numbering::PerConnection && received > expected;
-        hole.then_some(Gap { expected, received })
+        if hole || received < last {
+            Place::Gap(Gap { expected, received })
+        } else {
+            Place::Next
+        }
     }
 }
 
@@ -59,7 +82,11 @@ mod tests {
 
     fn gaps(numbering: Numbering, seqs: &[Option<u64>]) -> Vec<Gap> {
         let mut sequence = Sequence { numbering, last: None };
-        seqs.iter().filter_map(|&seq| sequence.observe(seq)).collect()
+        let gap = |&seq| match sequence.observe(seq) {
+            Place::Gap(gap) => Some(gap),
+            Place::Next | Place::Repeated => None,
+        };
+        seqs.iter().filter_map(gap).collect()
     }
 
     #[test]
@@ -81,11 +108,27 @@ mod tests {
 
     #[test]
     fn holes_in_a_global_sequence_are_no_alarm() {
-        assert_eq!(gaps(Numbering::Global, &[Some(149), Some(160), Some(1), Some(900)]), []);
+        assert_eq!(gaps(Numbering::Global, &[Some(149), Some(160), Some(900)]), []);
     }
 
     #[test]
-    fn a_number_that_goes_back_is_no_gap() {
-        assert_eq!(gaps(Numbering::PerConnection, &[Some(9), Some(3), Some(4)]), []);
+    fn a_number_that_goes_back_is_told_on_either_generation() {
+        let back = Gap {
+            expected: 10,
+            received: 3,
+        };
+        for numbering in [Numbering::PerConnection, Numbering::Global] {
+            assert_eq!(gaps(numbering, &[Some(9), Some(3), Some(4)]), [back]);
+        }
+    }
+
+    #[test]
+    fn a_number_that_came_last_is_a_repeated_event() {
+        for numbering in [Numbering::PerConnection, Numbering::Global] {
+            let mut sequence = Sequence { numbering, last: None };
+            let places = [Some(7), Some(7), None, Some(7), Some(8)].map(|seq| sequence.observe(seq));
+            let (next, again) = (Place::Next, Place::Repeated);
+            assert_eq!(places, [next, again, next, again, next]);
+        }
     }
 }

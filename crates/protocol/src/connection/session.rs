@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::sequence::{Gap, Sequence};
+use super::sequence::{Gap, Place, Sequence};
 use super::watchdog::Watchdog;
 use crate::HelloOk;
 use crate::frame::{EventFrame, Payload};
@@ -50,9 +50,23 @@ pub enum IgnoredFrame {
     /// A kind of frame that this client has no use for.
     #[error("a frame of an unknown kind")]
     UnknownKind,
+    /// An event whose number was that of the event before it.
+    #[error("an event that came before")]
+    Repeated,
     /// Not a frame.
     #[error(transparent)]
     Malformed(#[from] crate::FrameError),
+}
+
+impl IgnoredFrame {
+    /// Whether it may have been an event, of which now nothing is known. Generation 3's numbers don't tell it later.
+    pub const fn may_hide_an_event(&self) -> bool {
+        match self {
+            Self::Malformed(crate::FrameError::Incomplete { kind, .. }) => !matches!(kind.as_bytes(), b"res"),
+            Self::Malformed(_) => true,
+            Self::ForeignId(_) | Self::UnknownKind | Self::Repeated => false,
+        }
+    }
 }
 
 impl Session {
@@ -82,8 +96,11 @@ impl Session {
             },
             Ok(Frame::Event(event)) => {
                 self.announced_end |= event.name == "shutdown";
-                let gap = self.sequence.observe(event.seq);
-                Received::Event { event, gap }
+                match self.sequence.observe(event.seq) {
+                    Place::Next => Received::Event { event, gap: None },
+                    Place::Gap(gap) => Received::Event { event, gap: Some(gap) },
+                    Place::Repeated => Received::Ignored(IgnoredFrame::Repeated),
+                }
             }
             Ok(Frame::Other(_)) => Received::Ignored(IgnoredFrame::UnknownKind),
             Err(error) => Received::Ignored(IgnoredFrame::Malformed(error)),

@@ -60,6 +60,39 @@ fn a_hole_is_a_gap_where_numbers_count_per_connection_only() {
 }
 
 #[test]
+fn an_event_is_handed_on_once() {
+    for protocol in [3, 4] {
+        let mut session = session(protocol, 1_000_000);
+        session.receive(&event("tick", 7));
+        let again = event("tick", 7);
+        assert!(matches!(
+            session.receive(&again),
+            Received::Ignored(IgnoredFrame::Repeated)
+        ));
+        let next = event("tick", 8);
+        assert!(matches!(session.receive(&next), Received::Event { gap: None, .. }));
+    }
+}
+
+#[test]
+fn what_can_not_be_read_may_have_been_an_event_unless_it_says_otherwise() {
+    let mut session = session(3, 1_000_000);
+    for (text, may) in [
+        (r#"{"type":"event","event":"chat","payl"#, true),
+        ("", true),
+        (r#"{"type":"event","payload":{}}"#, true),
+        (r#"{"type":"res","id":"1"}"#, false),
+        (r#"{"type":"res","ok":true}"#, false),
+        (r#"{"type":"later"}"#, false),
+    ] {
+        let Received::Ignored(why) = session.receive(text) else {
+            panic!("{text}")
+        };
+        assert_eq!(why.may_hide_an_event(), may, "{text}");
+    }
+}
+
+#[test]
 fn a_shutdown_event_announces_the_end() {
     let mut session = session(3, 1_000_000);
     assert!(!session.announced_end());
