@@ -8,6 +8,7 @@
 //! | `doctor` | one connection, step by step |
 //! | `sessions`, `chat` | conversations: looked at, and held |
 //! | `turn` | one message and what becomes of it |
+//! | `chaos` | a real gateway behind a proxy that breaks what passes |
 //! | `demo` | simulated gateways, cut and killed under load |
 //! | `gateways`, `boards`, `owner` | records of the store |
 //! | `agents` | from records to woken agents, and back |
@@ -19,6 +20,7 @@ mod agents;
 mod args;
 mod boards;
 mod call;
+mod chaos;
 mod chat;
 mod columns;
 mod config;
@@ -100,11 +102,11 @@ fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
             "Raise this user's limit of processes.",
         )
     })?;
-    // A service ends in its own way, and so does who waits for an answer.
+    // A service ends in its own way, and so does who waits for an answer, or has something to tell at its end.
     let ends_itself = match &cli.command {
         Command::Agents(agents) => agents.ends_itself(),
         Command::Sessions(sessions) => sessions.ends_itself(),
-        Command::Chat(_) => true,
+        Command::Chat(_) | Command::Chaos(_) => true,
         _ => false,
     };
     let ended = runtime.block_on(async {
@@ -132,6 +134,7 @@ async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Doctor(doctor) => doctor::run(&cli.global, doctor, output).await,
         Command::Sessions(sessions) => sessions::run(&cli.global, sessions, output).await,
         Command::Chat(chat) => chat::run(&cli.global, chat, output).await,
+        Command::Chaos(chaos) => chaos::run(&cli.global, chaos, output).await,
         Command::Demo(demo) => demo::run(&cli.global, demo, output).await,
         Command::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
         Command::Boards(boards) => boards::run(&cli.global, boards, output).await,

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use super::agents::AgentsArgs;
 use super::boards::BoardsArgs;
 use super::call::CallArgs;
+use super::chaos::ChaosArgs;
 use super::chat::ChatArgs;
 use super::coordinate::CoordinateArgs;
 use super::demo::DemoArgs;
@@ -83,5 +84,6 @@ pub(super) enum Command {
     Agents(AgentsArgs),
     Coordinate(CoordinateArgs),
     Owner(OwnerArgs),
+    Chaos(ChaosArgs),
     Demo(DemoArgs),
 }

@@ -34,7 +34,7 @@ pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0    ok
   1    the gateway rejected the call, or has no such session; the agent could not answer, or was
-       stopped; or the demo lost or duplicated a call
+       stopped; the demo lost or duplicated a call; or chaos broke a promise
   2    wrong usage or configuration; nothing was sent
   3    a gateway can't be reached, or its line is down
   4    a gateway refused us: token, password, pairing, scope or protocol; its release is not

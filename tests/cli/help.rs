@@ -23,7 +23,7 @@ async fn the_help_of_the_program_is_as_written() {
 
 #[tokio::test]
 async fn the_help_of_every_subcommand_is_as_written() {
-    for name in ["call", "watch", "chat", "status", "doctor", "demo"] {
+    for name in ["call", "watch", "chat", "status", "doctor", "chaos", "demo"] {
         is_as_written(name, &[name, "--help"]).await;
     }
     for (name, commands) in [

@@ -12,6 +12,7 @@
 mod agents;
 mod bench;
 mod calls;
+mod chaos;
 mod chat;
 mod config;
 mod coordinate;

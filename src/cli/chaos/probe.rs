@@ -1,0 +1,270 @@
+//! A line of Windlass through the proxy, which makes calls and checks what it is promised.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use windlass_actors::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
+use windlass_protocol::{CallError, Generation};
+
+use crate::sessions::{RunEnd, SessionKey};
+use crate::{Gateway, LineStatus};
+
+/// Deadline of every call. Longer than most faults last, so that most calls live to see their end.
+const DEADLINE: Duration = Duration::from_secs(30);
+/// How late an end may be told: a busy machine's timers.
+const GRACE: Duration = Duration::from_secs(2);
+/// Calls that may be under way; past that none is made until one ends.
+const UNDER_WAY: usize = 1000;
+/// Between two messages of the load that chats.
+const CHAT_EVERY: Duration = Duration::from_secs(5);
+/// How long a message is followed at most.
+const CHAT_LIMIT: Duration = Duration::from_secs(300);
+/// Messages of a history that are looked through: no release gives more at once.
+const HISTORY: u32 = 1000;
+/// Broken promises that are kept in words; the others are counted.
+const KEPT: usize = 20;
+/// Events that may wait for the check.
+const BACKLOG: usize = 100_000;
+
+/// What a probe is to do.
+#[derive(Debug, Clone)]
+pub(super) struct ProbeOptions {
+    pub(super) calls_per_second: u32,
+    pub(super) chat: Option<SessionKey>,
+}
+
+/// How calls ended so far, and what was broken.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts {
+    pub(super) ok: u64,
+    pub(super) rejected: u64,
+    pub(super) not_sent: u64,
+    pub(super) unknown: u64,
+    pub(super) timed_out: u64,
+    pub(super) under_way: u64,
+    pub(super) events: u64,
+    pub(super) markers: u64,
+    /// Messages that were sent, and those that were answered.
+    pub(super) messages: u64,
+    pub(super) answered: u64,
+    pub(super) broken: u64,
+    pub(super) told: Vec<String>,
+}
+
+/// A running probe.
+pub(super) struct Probe {
+    gateway: Gateway,
+    counts: Arc<Mutex<Counts>>,
+    tasks: JoinSet<()>,
+    /// Texts of the messages and whether they were answered.
+    said: Arc<Mutex<Vec<(String, bool)>>>,
+    chat: Option<SessionKey>,
+}
+
+impl Probe {
+    pub(super) fn start(gateway: &Gateway, options: ProbeOptions) -> Self {
+        let mut probe = Self {
+            gateway: gateway.clone(),
+            counts: Arc::default(),
+            tasks: JoinSet::new(),
+            said: Arc::default(),
+            chat: options.chat.clone(),
+        };
+        let events = gateway.events_bounded(EventFilter::all(), BACKLOG);
+        probe
+            .tasks
+            .spawn(watch(gateway.clone(), events, Arc::clone(&probe.counts)));
+        probe.tasks.spawn(call_on(
+            gateway.clone(),
+            options.calls_per_second.max(1),
+            Arc::clone(&probe.counts),
+        ));
+        if let Some(session) = options.chat {
+            let (counts, said) = (Arc::clone(&probe.counts), Arc::clone(&probe.said));
+            probe.tasks.spawn(chat_on(gateway.clone(), session, counts, said));
+        }
+        probe
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        lock(&self.counts).clone()
+    }
+
+    pub(super) fn status(&self) -> LineStatus {
+        self.gateway.status().borrow().clone()
+    }
+
+    /// Stops the load, lets what is under way end, and checks what is left to check.
+    pub(super) async fn conclude(mut self) -> Counts {
+        self.tasks.shutdown().await;
+        let up = self.gateway.wait_until_up(DEADLINE).await;
+        if up.is_err() {
+            broken(
+                &self.counts,
+                "the line did not come up again after the last fault".into(),
+            );
+        }
+        match self.gateway.inspect().await {
+            Ok(left) if (left.in_flight, left.waiting) == (0, 0) => {}
+            Ok(left) => broken(
+                &self.counts,
+                format!("{} calls are left in the line's books", left.in_flight + left.waiting),
+            ),
+            Err(error) => broken(&self.counts, error.to_string()),
+        }
+        if let Some(session) = self.chat.take() {
+            self.look_up(&session).await;
+        }
+        self.counts()
+    }
+
+    /// Each message stands in the history once at most, and once if it was answered.
+    async fn look_up(&self, session: &SessionKey) {
+        let params = json!({"sessionKey": session.to_string(), "limit": HISTORY});
+        let Ok(history) = self.gateway.call("chat.history", params).timeout(DEADLINE).await else {
+            return broken(&self.counts, "the history could not be read".into());
+        };
+        let history: Value = history.decode().unwrap_or_default();
+        let users: Vec<String> = history["messages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|message| message["role"] == "user")
+            .map(ToString::to_string)
+            .collect();
+        for (text, answered) in lock(&self.said).iter() {
+            let times = users.iter().filter(|message| message.contains(text)).count();
+            if times > 1 || (*answered && times == 0 && users.len() < HISTORY as usize / 2) {
+                broken(&self.counts, format!("a message stands in the history {times} times"));
+            }
+        }
+    }
+}
+
+/// Reads, so many a second, whatever becomes of the line.
+async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>) {
+    const METHODS: [&str; 3] = ["health", "status", "agents.list"];
+    let places = Arc::new(Semaphore::new(UNDER_WAY));
+    let mut tick = interval(Duration::from_secs(1) / per_second);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut calls = JoinSet::new();
+    for method in METHODS.into_iter().cycle() {
+        tick.tick().await;
+        while calls.try_join_next().is_some() {}
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        lock(&counts).under_way += 1;
+        let (gateway, counts) = (gateway.clone(), Arc::clone(&counts));
+        calls.spawn(async move {
+            let clock = TokioClock::start();
+            let begun = clock.now();
+            // A call that is not told its end by now never will be.
+            let end = tokio::time::timeout(DEADLINE * 2, gateway.call(method, ()).timeout(DEADLINE)).await;
+            drop(place);
+            let took = clock.now().saturating_duration_since(begun);
+            ended(&counts, method, end.ok().map(|end| end.map(drop)), took);
+        });
+    }
+}
+
+fn ended(counts: &Mutex<Counts>, method: &str, end: Option<Result<(), CallError>>, took: Duration) {
+    if took > DEADLINE + GRACE {
+        broken(
+            counts,
+            format!("{method} ended {took:?} after it began, and had {DEADLINE:?}"),
+        );
+    }
+    let mut counts = lock(counts);
+    counts.under_way -= 1;
+    match end {
+        Some(Ok(())) => counts.ok += 1,
+        Some(Err(CallError::Rejected(_))) => counts.rejected += 1,
+        Some(Err(CallError::NotSent(_))) => counts.not_sent += 1,
+        Some(Err(CallError::OutcomeUnknown(_))) => {
+            counts.unknown += 1;
+            note(
+                &mut counts,
+                format!("{method} only reads, and its outcome was called unknown"),
+            );
+        }
+        Some(Err(_)) => counts.timed_out += 1,
+        None => note(&mut counts, format!("{method} was not told its end")),
+    }
+}
+
+/// Events have no hole without a marker, as far as their numbers tell (generation 4).
+async fn watch(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Counts>>) {
+    let status = gateway.status();
+    let mut last: Option<(Generation, u64)> = None;
+    while let Some(item) = events.next().await {
+        match item {
+            LineEvent::Marker(marker) => {
+                lock(&counts).markers += 1;
+                if !matches!(marker, Marker::Resynced { .. }) {
+                    last = None;
+                }
+            }
+            LineEvent::Event(event) => {
+                lock(&counts).events += 1;
+                let Some(seq) = event.seq else { continue };
+                let numbered = status.borrow().protocol().is_some_and(|protocol| protocol >= 4);
+                let before = last.replace((event.generation, seq));
+                if let Some((generation, before)) = before
+                    && numbered
+                    && generation == event.generation
+                    && seq != before + 1
+                {
+                    broken(&counts, format!("event {seq} came after {before} without a marker"));
+                }
+            }
+        }
+    }
+}
+
+/// Messages, one after the other, each followed to its end.
+async fn chat_on(
+    gateway: Gateway,
+    session: SessionKey,
+    counts: Arc<Mutex<Counts>>,
+    said: Arc<Mutex<Vec<(String, bool)>>>,
+) {
+    let run = crate::cli::text::millis(TokioClock::start().wall());
+    let mut tick = interval(CHAT_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for number in 1_u64.. {
+        tick.tick().await;
+        let text = format!("chaos probe {run}-{number}: answer with one word");
+        let place = {
+            let mut said = lock(&said);
+            said.push((text.clone(), false));
+            said.len() - 1
+        };
+        lock(&counts).messages += 1;
+        let message = gateway.message(session.clone(), text).give_up_after(CHAT_LIMIT);
+        let end = gateway.send_and_wait(message).await;
+        if let Ok(RunEnd::Final(_)) = end {
+            lock(&counts).answered += 1;
+            lock(&said)[place].1 = true;
+        }
+    }
+}
+
+fn broken(counts: &Mutex<Counts>, what: String) {
+    note(&mut lock(counts), what);
+}
+
+fn note(counts: &mut Counts, what: String) {
+    counts.broken += 1;
+    if counts.told.len() < KEPT {
+        counts.told.push(what);
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
