@@ -160,6 +160,16 @@ impl Running {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
+    /// The most memory that it has had so far.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory_mb(&self) -> u64 {
+        let id = self.child.as_ref().unwrap().id();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
+        kib / 1024
+    }
+
     /// Sends the signal of Ctrl-C.
     pub(crate) fn interrupt(&self) {
         self.signal("INT");

@@ -21,6 +21,7 @@ mod demo;
 mod doctor;
 mod getting_started;
 mod help;
+mod hostile;
 mod interrupt;
 mod records;
 mod secrets;

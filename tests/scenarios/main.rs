@@ -10,6 +10,7 @@ mod agents;
 mod bench;
 mod calls;
 mod events;
+mod hostile;
 mod kept_sends;
 mod kept_sends_killed;
 mod reconnect;
