@@ -111,7 +111,7 @@ async fn a_hello_without_end_is_given_up_and_the_line_tries_again() {
                 .unwrap()
                 .clone();
             let advice = told.last_error.unwrap().advice.to_string();
-            assert!(advice.contains("connect was not answered within 15 s"), "{advice}");
+            assert!(advice.contains("was not answered within 15 s"), "{advice}");
             proxy.calm();
             gateway
                 .wait_until_up(Duration::from_secs(60))

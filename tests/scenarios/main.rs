@@ -13,6 +13,7 @@ mod events;
 mod hostile;
 mod kept_sends;
 mod kept_sends_killed;
+mod matrix;
 mod reconnect;
 mod refusals;
 mod secrets;

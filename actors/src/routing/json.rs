@@ -59,7 +59,6 @@ impl Serialize for Detail<'_> {
                 map.serialize_entry("expected", &gap.expected)?;
                 map.serialize_entry("received", &gap.received)?;
             }
-            Marker::Unreadable => {}
             Marker::Lagged(dropped) => map.serialize_entry("dropped", dropped)?,
             Marker::Disconnected { generation } => map.serialize_entry("generation", generation)?,
             Marker::Reconnected {
@@ -85,7 +84,7 @@ impl Serialize for Detail<'_> {
                 map.serialize_entry("session", &what.session())?;
                 map.serialize_entry("why", why)?;
             }
-            Marker::TooSlow => {}
+            Marker::Unreadable | Marker::TooSlow => {}
         }
         map.end()
     }

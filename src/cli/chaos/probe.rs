@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use windlass_actors::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
-use windlass_protocol::{CallError, Generation};
+use windlass_protocol::{CallError, Generation, RawJson};
 
 use crate::sessions::{RunEnd, SessionKey};
 use crate::{Gateway, LineStatus};
@@ -167,12 +167,12 @@ async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>) 
             let end = tokio::time::timeout(DEADLINE * 2, gateway.call(method, ()).timeout(DEADLINE)).await;
             drop(place);
             let took = clock.now().saturating_duration_since(begun);
-            ended(&counts, method, end.ok().map(|end| end.map(drop)), took);
+            ended(&counts, method, end.as_ref().ok(), took);
         });
     }
 }
 
-fn ended(counts: &Mutex<Counts>, method: &str, end: Option<Result<(), CallError>>, took: Duration) {
+fn ended(counts: &Mutex<Counts>, method: &str, end: Option<&Result<RawJson, CallError>>, took: Duration) {
     if took > DEADLINE + GRACE {
         broken(
             counts,
@@ -182,7 +182,7 @@ fn ended(counts: &Mutex<Counts>, method: &str, end: Option<Result<(), CallError>
     let mut counts = lock(counts);
     counts.under_way -= 1;
     match end {
-        Some(Ok(())) => counts.ok += 1,
+        Some(Ok(_)) => counts.ok += 1,
         Some(Err(CallError::Rejected(_))) => counts.rejected += 1,
         Some(Err(CallError::NotSent(_))) => counts.not_sent += 1,
         Some(Err(CallError::OutcomeUnknown(_))) => {

@@ -1,6 +1,6 @@
 //! What the faults were, and how clients took them, from the proxy's log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use windlass_testkit::chaos::{Fault, LogEntry, LogEvent};
@@ -32,7 +32,7 @@ impl Kind {
 pub(super) struct Tally {
     pub(super) kinds: BTreeMap<&'static str, Kind>,
     /// Connections that the gateway has let in.
-    let_in: BTreeMap<u64, ()>,
+    let_in: BTreeSet<u64>,
     /// The fault that came last.
     blamed: Option<&'static str>,
     /// Since when nobody is let in, and which fault is to blame.
@@ -54,7 +54,7 @@ impl Tally {
                 self.blamed = Some(fault.name());
             }
             LogEvent::LetIn { conn } => {
-                self.let_in.insert(*conn, ());
+                self.let_in.insert(*conn);
                 if let Some((since, Some(blamed))) = self.away.take() {
                     let down = entry.at.saturating_sub(since);
                     let kind = self.kind(blamed);
@@ -63,17 +63,20 @@ impl Tally {
                     kind.longest = kind.longest.max(down);
                 }
             }
-            LogEvent::Closed { conn } => {
-                if self.let_in.remove(conn).is_some() {
-                    if let Some(blamed) = self.blamed {
-                        self.kind(blamed).broke += 1;
-                    }
-                    if self.let_in.is_empty() {
-                        self.away = Some((entry.at, self.blamed));
-                    }
-                }
-            }
+            LogEvent::Closed { conn } => self.closed(*conn, entry.at),
             _ => {}
+        }
+    }
+
+    fn closed(&mut self, conn: u64, at: Duration) {
+        if !self.let_in.remove(&conn) {
+            return;
+        }
+        if let Some(blamed) = self.blamed {
+            self.kind(blamed).broke += 1;
+        }
+        if self.let_in.is_empty() {
+            self.away = Some((at, self.blamed));
         }
     }
 
