@@ -7,6 +7,7 @@
 )]
 
 mod corpus;
+mod decoders;
 mod errors;
 mod frames;
 mod requests;
