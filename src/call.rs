@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use uuid::Builder as UuidBuilder;
 use windlass_actors::OutgoingCall;
 use windlass_protocol::connection::{AnswerMode, Resend};
-use windlass_protocol::{CallError, Effect, MethodName, NotSent, RawJson, RetryPolicy, effect};
+use windlass_protocol::{CallError, Effect, MethodName, NotSent, RawJson, RetryPolicy, TraceParent, effect};
 
 use crate::Gateway;
 
@@ -34,6 +34,7 @@ pub struct Call {
     resend: Option<Resend>,
     answers: AnswerMode,
     wait_for_line: bool,
+    trace: Option<TraceParent>,
     retry: Option<RetryPolicy>,
 }
 
@@ -60,6 +61,7 @@ impl Call {
             resend: None,
             answers: AnswerMode::First,
             wait_for_line: true,
+            trace: None,
             retry: None,
         }
     }
@@ -93,6 +95,12 @@ impl Call {
     /// Ends at once as [`NotSent::WouldWait`] when the line is down, instead of waiting for it.
     pub const fn fail_fast(mut self) -> Self {
         self.wait_for_line = false;
+        self
+    }
+
+    /// Tells the gateway where the call belongs in a trace. Gateways before 2026.8.2 have no place for it, and are not told.
+    pub fn trace(mut self, parent: TraceParent) -> Self {
+        self.trace = Some(parent);
         self
     }
 
@@ -157,6 +165,7 @@ impl Call {
             resend: self.resend.unwrap_or(by_method),
             answers: self.answers,
             wait_for_line: self.wait_for_line,
+            trace: self.trace,
         })
     }
 }

@@ -31,6 +31,6 @@ pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;
 pub use windlass_protocol::{
     CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, RetryPolicy, Secret,
-    TimedOut,
+    TimedOut, TraceParent,
 };
 pub use windlass_store as store;

@@ -57,6 +57,11 @@ impl<R: Request> TypedCall<R> {
         Self::new(self.call.resend(resend))
     }
 
+    /// See [`Call::trace`].
+    pub fn trace(self, parent: windlass_protocol::TraceParent) -> Self {
+        Self::new(self.call.trace(parent))
+    }
+
     /// See [`Call::fail_fast`].
     pub fn fail_fast(self) -> Self {
         Self::new(self.call.fail_fast())

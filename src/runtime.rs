@@ -44,6 +44,7 @@ pub(crate) struct Inner {
     rng: Mutex<StdRng>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     sessions: SessionManagerHandle,
+    metered: bool,
 }
 
 /// Where a gateway's line is.
@@ -62,6 +63,7 @@ pub struct WindlassBuilder {
     seed: Option<u64>,
     outbox: Option<Outbox>,
     clock: Option<Arc<dyn Clock>>,
+    metered: bool,
 }
 
 /// Why Windlass could not start.
@@ -86,6 +88,7 @@ impl Default for WindlassBuilder {
             seed: None,
             outbox: None,
             clock: None,
+            metered: true,
         }
     }
 }
@@ -132,6 +135,13 @@ impl WindlassBuilder {
     /// Draws all jitter from this seed, so that a test can be repeated.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Whether the recorder of metrics is told of the lines, which it is unless this says otherwise.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, on: bool) -> Self {
+        self.metered = on;
         self
     }
 
@@ -200,6 +210,7 @@ impl WindlassBuilder {
             rng: Mutex::new(rng),
             threads: Mutex::default(),
             sessions,
+            metered: self.metered,
         };
         Ok((Windlass { inner: Arc::new(inner) }, machines))
     }
@@ -225,7 +236,7 @@ impl Windlass {
     /// [`RegistryError::AlreadyThere`], or [`RegistryError::ShutDown`].
     pub async fn add(&self, spec: GatewaySpec) -> Result<Gateway, RegistryError> {
         let inner = &self.inner;
-        let (line, ends) = Line::new(spec.id.clone(), spec.limits, Arc::clone(&inner.clock));
+        let (line, ends) = Line::new(spec.id.clone(), spec.limits, Arc::clone(&inner.clock), inner.metered);
         let shard = inner.next_shard.fetch_add(1, Ordering::Relaxed) % inner.shards.len();
         let place = Place {
             shard,

@@ -10,6 +10,7 @@
 //! | [`routing`] | events to subscribers |
 //! | [`control_plane`] | what a gateway is told about its agents |
 //! | [`transport`] | TCP, TLS, WebSocket |
+//! | `telemetry` | spans and metrics |
 //!
 //! This is the only crate that names actix.
 
@@ -27,6 +28,7 @@ pub mod routing;
 pub mod sessions;
 mod spec;
 mod supervision;
+mod telemetry;
 mod tokens;
 pub mod transport;
 

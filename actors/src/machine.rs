@@ -278,6 +278,7 @@ impl Registry {
             return;
         }
         let end = (&mut self.task).await;
+        crate::telemetry::restarted("registry");
         tracing::error!(
             lines = self.roster.len(),
             "the registry ended ({end:?}); a new one takes over its lines"

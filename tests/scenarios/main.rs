@@ -27,5 +27,6 @@ mod subscriptions;
 mod supervision;
 mod threads;
 mod tls;
+mod traced;
 mod typed;
 mod wire;

@@ -88,10 +88,14 @@ async fn every_frame_that_is_sent_to_a_gateway_of_today_is_allowed_by_its_schema
             ("device.pair.list", json!({})),
         ];
         let sent = calls.len() + 1;
+        let parent: windlass::TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+            .parse()
+            .unwrap();
         for (method, params) in calls {
             bench
                 .gateway
                 .call(method, params)
+                .trace(parent.clone())
                 .await
                 .unwrap_or_else(|error| panic!("{method}: {error}"));
         }

@@ -94,6 +94,10 @@ impl Driver {
         self.ask_what_is_declared(now);
         self.write(cx, now)?;
         self.look_at_the_clock(cx)?;
+        {
+            let calls = &self.line.desk.borrow().calls;
+            self.line.router.meter().calls(calls.in_flight(), calls.waiting());
+        }
         let asked = self.draining.is_some() || !self.line.declarations.is_due();
         Ok(if asked { turn } else { Turn::Again })
     }
@@ -202,12 +206,12 @@ impl Driver {
 
     /// Whether anything was written.
     fn write_waiting(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Exit> {
-        let (generation, max_payload) = (self.session.generation(), self.session.max_payload());
+        let wire = self.session.wire();
         let mut desk = self.line.desk.borrow_mut();
         let mut wrote = false;
         while let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
             ready.map_err(broken)?;
-            let Some(frame) = desk.calls.next_frame(now, generation, max_payload) else {
+            let Some(frame) = desk.calls.next_frame(now, &wire) else {
                 break;
             };
             Pin::new(&mut self.socket)
@@ -338,7 +342,9 @@ enum Turn {
 }
 
 fn publish(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: Option<Gap>, text: &ByteString) {
+    line.router.meter().event();
     if let Some(gap) = gap {
+        line.router.meter().gap(gap.received.saturating_sub(gap.expected));
         tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "events are missing or out of order");
         line.router.mark(&Marker::Gap(gap));
         line.declarations.gap();

@@ -112,6 +112,7 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
         hello: Arc::clone(&hello),
     };
     line.status.transition(up, None);
+    line.router.meter().up(generation, line.machine.clock.wall());
     let gateway_restarted = match continuity {
         Some(Continuity::Same) => Some(false),
         Some(Continuity::Restarted) => Some(true),

@@ -51,6 +51,21 @@ impl Exit {
         }
     }
 
+    /// What it was, as a label.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Dial(_) => "dial",
+            Self::Upgrade(_) => "upgrade",
+            Self::Handshake(_) => "handshake",
+            Self::Refused(_) => "refused",
+            Self::Closed(_) => "closed",
+            Self::Lost(_) => "lost",
+            Self::Silent(_) => "silent",
+            Self::Stopped => "stopped",
+            Self::Panicked(_) => "panicked",
+        }
+    }
+
     /// Whether the gateway said that it restarts.
     pub(crate) fn announces_restart(&self) -> bool {
         matches!(self, Self::Closed(reason) if reason.class() == CloseClass::ServiceRestart)

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 use windlass_protocol::connection::{AnswerMode, CallRequest, ReplySlot, Resend};
-use windlass_protocol::{CallError, MethodName, RawJson};
+use windlass_protocol::{CallError, Generation, MethodName, RawJson, TraceParent};
 
 use super::declared::{Ask, Declarations};
 
@@ -24,6 +24,8 @@ pub struct OutgoingCall {
     pub answers: AnswerMode,
     /// Whether to wait for a line that is down.
     pub wait_for_line: bool,
+    /// Where it belongs in a trace; told to gateways that can be told.
+    pub trace: Option<TraceParent>,
 }
 
 impl OutgoingCall {
@@ -35,16 +37,20 @@ impl OutgoingCall {
             resend: self.resend,
             answers: self.answers,
             wait_for_line: self.wait_for_line,
+            trace: self.trace,
             slot,
         }
     }
 }
 
+/// The end of a call, and the connection that carried it last.
+pub(crate) type Ended = (Result<RawJson, CallError>, Option<Generation>);
+
 /// Who is told the end of a call.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// A caller, who waits for it.
-    Caller(oneshot::Sender<Result<RawJson, CallError>>),
+    Caller(oneshot::Sender<Ended>),
     /// The line's own declarations, which take it up at once: before the next frame is read.
     Declared(Arc<Declarations>, Ask),
 }
@@ -57,10 +63,10 @@ impl ReplySlot for Reply {
         }
     }
 
-    fn reply(self, end: Result<RawJson, CallError>) {
+    fn reply(self, end: Result<RawJson, CallError>, carried: Option<Generation>) {
         match self {
             // Nobody waits any more: the caller was cancelled in this very moment.
-            Self::Caller(sender) => drop(sender.send(end)),
+            Self::Caller(sender) => drop(sender.send((end, carried))),
             Self::Declared(declarations, ask) => declarations.answered(&ask, end),
         }
     }

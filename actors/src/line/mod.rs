@@ -23,7 +23,7 @@ use windlass_protocol::connection::CallLimits;
 use windlass_protocol::{CallError, GatewayId, NotSent, RawJson};
 
 pub use call::OutgoingCall;
-pub(crate) use call::Reply;
+pub(crate) use call::{Ended, Reply};
 pub(crate) use declared::Declarations;
 pub use declared::{Declared, MAX_TOPICS, ResyncCounters, TooManyTopics};
 pub(crate) use desk::{Desk, hold};
@@ -33,6 +33,7 @@ pub use status::{LineError, LineErrorKind, LineState, LineStatus};
 
 use crate::clock::Clock;
 use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
+use crate::telemetry::{CallMeter, LineMeter, Observed};
 
 /// What callers put into a line's inbox.
 pub(crate) enum LineMessage {
@@ -56,6 +57,7 @@ pub struct Line {
     status: watch::Receiver<LineStatus>,
     router: Arc<Router>,
     declarations: Arc<Declarations>,
+    meter: CallMeter,
 }
 
 /// The machine's half of a line.
@@ -80,11 +82,11 @@ impl std::fmt::Debug for LineEnds {
 }
 
 impl Line {
-    /// Makes both halves of a line.
-    pub fn new(id: GatewayId, limits: CallLimits, clock: Arc<dyn Clock>) -> (Self, LineEnds) {
+    /// Makes both halves of a line. `metered` says whether it is told to the recorder of metrics (feature `metrics`).
+    pub fn new(id: GatewayId, limits: CallLimits, clock: Arc<dyn Clock>, metered: bool) -> (Self, LineEnds) {
         let (sender, inbox) = mpsc::channel(INBOX);
         let (cell, status) = StatusCell::new(id.clone(), Arc::clone(&clock));
-        let router = Arc::new(Router::default());
+        let router = Arc::new(Router::new(LineMeter::new(&id, metered)));
         let declarations = Arc::new(Declarations::new(id.clone(), Arc::clone(&router)));
         let ends = LineEnds {
             inbox,
@@ -101,6 +103,7 @@ impl Line {
                 status,
                 router,
                 declarations,
+                meter: CallMeter::new(metered),
             },
             ends,
         )
@@ -148,19 +151,30 @@ impl Line {
     /// # Errors
     /// [`CallError`]: one of the four ends that are not a payload, by the call's deadline at the latest.
     pub async fn call(&self, call: OutgoingCall) -> Result<RawJson, CallError> {
+        let observed = Observed::begin(&self.id, &call.method, &*self.clock, &self.meter);
+        let (end, carried) = self.make(call).await;
+        observed.end(&end, carried);
+        end
+    }
+
+    async fn make(&self, call: OutgoingCall) -> Ended {
         let (reply, mut end) = oneshot::channel();
         let deadline = call.deadline;
         let message = LineMessage::Call(Box::new(call), Reply::Caller(reply));
         match self.inbox.try_send(message) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(NotSent::Closed.into()),
-            Err(mpsc::error::TrySendError::Full(message)) => self.wait_for_room(message, deadline).await?,
+            Err(mpsc::error::TrySendError::Closed(_)) => return (Err(NotSent::Closed.into()), None),
+            Err(mpsc::error::TrySendError::Full(message)) => {
+                if let Err(error) = self.wait_for_room(message, deadline).await {
+                    return (Err(error), None);
+                }
+            }
         }
         let cancel = CancelOnDrop(&self.inbox);
         let end = (&mut end).await;
         std::mem::forget(cancel);
         // The slot was dropped unused only if the inbox died with the call still in it.
-        end.unwrap_or_else(|_| Err(NotSent::Closed.into()))
+        end.unwrap_or_else(|_| (Err(NotSent::Closed.into()), None))
     }
 
     async fn wait_for_room(&self, message: LineMessage, deadline: Instant) -> Result<(), CallError> {

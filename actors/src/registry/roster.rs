@@ -13,6 +13,7 @@ use windlass_protocol::GatewayId;
 
 use super::{Command, Inspection};
 use crate::supervision::{LineCommand, LineContext, supervise};
+use crate::telemetry;
 
 /// Commands that may wait for one line: an operator's, one at a time, and a stop.
 const COMMANDS: usize = 8;
@@ -106,6 +107,7 @@ async fn keep_supervised(line: Rc<LineContext>, first: Duration, commands: Rc<Re
         if error.is_cancelled() {
             return;
         }
+        telemetry::restarted("supervisor");
         tracing::error!(gateway = %line.id, "a line's supervisor panicked; it is started again: {error}");
         delay = SUPERVISOR_REST;
     }

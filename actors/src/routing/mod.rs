@@ -19,6 +19,8 @@ pub use subscription::Subscription;
 pub use topic::Topic;
 use windlass_protocol::EventKeys;
 
+use crate::telemetry::LineMeter;
+
 /// The subscribers of one line. Outlives its connections.
 ///
 /// Subscribers come from any thread, so they stand behind a lock; it is held for one fan-out (some ten nanoseconds for
@@ -28,6 +30,7 @@ pub(crate) struct Router {
     subscribers: Mutex<Vec<Subscriber>>,
     /// Payloads that were looked into.
     parses: AtomicU64,
+    meter: LineMeter,
 }
 
 /// An event as it came in. Whoever wants its keys gets those that were read first.
@@ -48,6 +51,19 @@ impl<'a> Incoming<'a> {
 }
 
 impl Router {
+    pub(crate) fn new(meter: LineMeter) -> Self {
+        Self {
+            subscribers: Mutex::default(),
+            parses: AtomicU64::default(),
+            meter,
+        }
+    }
+
+    /// What is counted of the line.
+    pub(crate) const fn meter(&self) -> &LineMeter {
+        &self.meter
+    }
+
     pub(crate) fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
         let (subscriber, subscription) = subscription::channel(filter, backlog.into());
         self.lock().push(subscriber);
@@ -70,7 +86,7 @@ impl Router {
                 return subscriber.is_open();
             }
             let event = shared.get_or_insert_with(|| Arc::new(make.take().expect("made once")()));
-            queue.push(LineEvent::Event(Arc::clone(event)))
+            queue.push(LineEvent::Event(Arc::clone(event)), &self.meter)
         });
     }
 
@@ -103,7 +119,7 @@ impl Router {
                 return subscriber.is_open();
             }
             let marker = if sieve.snapshots { marker } else { &bare };
-            queue.push(LineEvent::Marker(marker.clone()))
+            queue.push(LineEvent::Marker(marker.clone()), &self.meter)
         });
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::{LineEvent, Marker};
+use crate::telemetry::LineMeter;
 
 /// What happens when a subscriber is slower than its gateway. The line reads on in any case: a subscriber delays neither
 /// the line nor another subscriber.
@@ -147,7 +148,7 @@ impl Queue {
     }
 
     /// Takes one item; `false` when nobody takes any more.
-    pub(super) fn push(&self, item: LineEvent) -> bool {
+    pub(super) fn push(&self, item: LineEvent, meter: &LineMeter) -> bool {
         let mut waiting = self.lock();
         if waiting.end.is_some() {
             return false;
@@ -163,6 +164,7 @@ impl Queue {
             while !fits(&waiting) {
                 waiting.pop();
                 waiting.dropped += 1;
+                meter.lagged(1);
             }
             waiting.bytes += weight;
             waiting.items.push_back(item);

@@ -51,6 +51,7 @@ pub(super) async fn call<R: Request>(line: &Line, request: &R, manner: Manner<'_
         resend: manner.resend,
         answers: AnswerMode::First,
         wait_for_line: true,
+        trace: None,
     };
     line.call(call).await
 }

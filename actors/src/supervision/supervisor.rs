@@ -17,6 +17,7 @@ use crate::clock::sleep_until;
 use crate::connection::{Exit, ExitSlot, GatewayConnection, Order};
 use crate::line::{LineState, hold};
 use crate::routing::Marker;
+use crate::telemetry;
 
 /// What the registry may ask of a line's supervisor.
 #[derive(Debug)]
@@ -119,6 +120,10 @@ impl Supervisor {
         let was_up = line.memory.borrow().is_up();
         // First, so that what its calls end with is not taken for the gateway's answer.
         line.declarations.end();
+        line.router.meter().ended(exit.name());
+        if matches!(exit, Exit::Panicked(_)) {
+            telemetry::restarted("connection");
+        }
         line.desk.borrow_mut().calls.lost();
         line.memory.borrow_mut().ended(exit, line.machine.clock.now());
         was_up

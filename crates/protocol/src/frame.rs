@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{CallId, ErrorCode, GatewayError, RawJson};
+use crate::{CallId, ErrorCode, GatewayError, RawJson, TraceParent};
 
 /// One inbound frame.
 ///
@@ -172,9 +172,23 @@ fn read_error(error: &RawValue) -> GatewayError {
 /// `params` may be left out (2026.3.13, 2026.9.6). No other top-level field is sent: the object is closed, and an
 /// unknown one is refused.
 pub fn encode_request(id: CallId, method: &MethodName, params: Option<&RawJson>) -> String {
+    encode_traced_request(id, method, params, None)
+}
+
+/// [`encode_request`], with a place in a trace; only for gateways that take one.
+pub(crate) fn encode_traced_request(
+    id: CallId,
+    method: &MethodName,
+    params: Option<&RawJson>,
+    trace: Option<&TraceParent>,
+) -> String {
     const ENVELOPE: usize = r#"{"type":"req","id":"18446744073709551615","method":"","params":}"#.len();
+    const TRACE: &str = r#","traceparent":""#;
     let params = params.map(RawJson::as_str);
-    let capacity = ENVELOPE + method.as_str().len() + params.map_or(0, str::len);
+    let capacity = ENVELOPE
+        + method.as_str().len()
+        + params.map_or(0, str::len)
+        + trace.map_or(0, |trace| TRACE.len() + 1 + trace.as_str().len());
     let mut text = String::with_capacity(capacity);
     text.push_str(r#"{"type":"req","id":""#);
     id.push_onto(&mut text);
@@ -184,6 +198,11 @@ pub fn encode_request(id: CallId, method: &MethodName, params: Option<&RawJson>)
     if let Some(params) = params {
         text.push_str(r#","params":"#);
         text.push_str(params);
+    }
+    if let Some(trace) = trace {
+        text.push_str(TRACE);
+        text.push_str(trace.as_str());
+        text.push('"');
     }
     text.push('}');
     text

@@ -190,6 +190,12 @@ impl HelloOk {
         payload.get("type").and_then(Value::as_str) == Some(TAG)
     }
 
+    /// Whether requests may carry a [`TraceParent`](crate::TraceParent). No gateway says so: it is told by `bootId`, which came
+    /// with the same release (2026.8.2; 2026.5.12 to 2026.7.1 refuse a request with a field that they don't know).
+    pub const fn takes_traceparent(&self) -> bool {
+        self.server.boot_id.is_some()
+    }
+
     /// The hello as a gateway sends it, secrets included. For simulated gateways and lossless copies only.
     pub fn to_wire(&self) -> Result<Value, serde_json::Error> {
         let mut value = serde_json::to_value(self)?;

@@ -30,6 +30,7 @@ mod secret;
 mod session_key;
 pub mod session_roster;
 mod text;
+mod trace;
 mod upgrade;
 
 pub use advice::{Advice, Advise};
@@ -71,4 +72,5 @@ pub use session_key::{
     AGENT_ID_LIMIT, AgentId, AgentIdentity, KeyError, SESSION_KEY_LIMIT, SessionKey, agent_id_of, slug,
 };
 pub use text::{MESSAGE_LIMIT, NAME_LIMIT, Printable, printable};
+pub use trace::{InvalidTraceParent, TraceParent};
 pub use upgrade::{BODY_LIMIT, UpgradeKind, UpgradeRefusal};

@@ -25,6 +25,18 @@ pub enum CallError {
     TimedOut(#[from] TimedOut),
 }
 
+impl CallError {
+    /// One lower-case word for the outcome, as logs and metrics name it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Rejected(_) => "rejected",
+            Self::NotSent(_) => "not_sent",
+            Self::OutcomeUnknown(_) => "unknown",
+            Self::TimedOut(_) => "timed_out",
+        }
+    }
+}
+
 /// The gateway refused a call.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("the gateway rejected {method}")]

@@ -57,6 +57,7 @@ impl OpenClaw {
             resend,
             answers: AnswerMode::First,
             wait_for_line: true,
+            trace: None,
         };
         self.line.call(call).await
     }

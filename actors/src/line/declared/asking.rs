@@ -52,6 +52,7 @@ impl Ask {
             resend: Resend::Never,
             answers: AnswerMode::First,
             wait_for_line: false,
+            trace: None,
         }
     }
 

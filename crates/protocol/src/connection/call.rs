@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use crate::{CallError, MethodName, RawJson};
+use crate::{CallError, Generation, MethodName, RawJson, TraceParent};
 
 /// Where the end of a call is told.
 pub trait ReplySlot {
     /// Whether nobody waits for the reply any more.
     fn is_abandoned(&self) -> bool;
-    /// Tells the end. Never blocks.
-    fn reply(self, end: Result<RawJson, CallError>);
+    /// Tells the end, and the connection that carried the call last, if one did. Never blocks.
+    fn reply(self, end: Result<RawJson, CallError>, carried: Option<Generation>);
 }
 
 /// Whether a call may be written again after its connection broke.
@@ -48,6 +48,8 @@ pub struct CallRequest<S> {
     pub answers: AnswerMode,
     /// Whether to wait for a line that is down.
     pub wait_for_line: bool,
+    /// Where it belongs in a trace; told to gateways that can be told.
+    pub trace: Option<TraceParent>,
     /// Where to tell the end.
     pub slot: S,
 }

@@ -18,7 +18,8 @@ use rustc_hash::FxHashMap;
 
 use super::Continuity;
 use super::call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
-use crate::frame::{Payload, encode_request};
+use super::session::Wire;
+use crate::frame::{Payload, encode_traced_request};
 use crate::{CallError, CallId, GatewayError, Generation, MethodName, NotSent, OutcomeUnknown, RawJson};
 use crate::{KEY_MEMORY_SECONDS, Rejected, TimedOut, UnknownReason};
 
@@ -102,9 +103,8 @@ impl<S: ReplySlot> Calls<S> {
 
     /// The next frame to write, with its call now in flight; `None` when nothing waits or enough is in flight.
     ///
-    /// `max_payload` is the gateway's `policy.maxPayload`. Calls that nobody waits for, that are late or too large end
-    /// here.
-    pub fn next_frame(&mut self, now: Instant, generation: Generation, max_payload: u64) -> Option<String> {
+    /// Calls that nobody waits for, that are late or too large end here.
+    pub fn next_frame(&mut self, now: Instant, wire: &Wire) -> Option<String> {
         while self.in_flight.len() < self.limits.in_flight {
             let mut entry = self.waiting.pop_front()?;
             if entry.request.slot.is_abandoned() {
@@ -115,17 +115,19 @@ impl<S: ReplySlot> Calls<S> {
                 self.end_late(entry);
                 continue;
             }
-            let frame = encode_request(entry.id, &entry.request.method, entry.request.params.as_ref());
-            if frame.len() as u64 > max_payload {
+            let trace = entry.request.trace.as_ref().filter(|_| wire.takes_traceparent);
+            let params = entry.request.params.as_ref();
+            let frame = encode_traced_request(entry.id, &entry.request.method, params, trace);
+            if frame.len() as u64 > wire.max_payload {
                 let error = NotSent::TooLarge {
                     size: frame.len(),
-                    limit: max_payload,
+                    limit: wire.max_payload,
                 };
                 self.end(entry, Err(error.into()));
                 continue;
             }
             self.counters.sent += 1;
-            self.counters.resent += u64::from(entry.sent_in.replace(generation).is_some());
+            self.counters.resent += u64::from(entry.sent_in.replace(wire.generation).is_some());
             entry.first_sent.get_or_insert(now);
             self.in_flight.insert(entry.id.number(), entry);
             return Some(frame);
@@ -286,7 +288,7 @@ impl<S: ReplySlot> Calls<S> {
             Err(CallError::TimedOut(_)) => &mut self.counters.timed_out,
         };
         *counter += 1;
-        entry.request.slot.reply(end);
+        entry.request.slot.reply(end, entry.sent_in);
     }
 }
 

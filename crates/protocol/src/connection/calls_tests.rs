@@ -23,7 +23,7 @@ impl ReplySlot for Slot {
         self.abandoned
     }
 
-    fn reply(self, end: Result<RawJson, CallError>) {
+    fn reply(self, end: Result<RawJson, CallError>, _: Option<Generation>) {
         let end = end.map(|payload| payload.as_str().to_owned());
         let before = self.ends.0.borrow_mut().insert(self.caller, end);
         assert_eq!(before, None, "call {} ended twice", self.caller);
@@ -34,8 +34,12 @@ const LIMITS: CallLimits = CallLimits {
     in_flight: 3,
     waiting: 4,
 };
-const MAX_PAYLOAD: u64 = 1000;
 const GENERATION: Generation = Generation::new(1);
+const WIRE: Wire = Wire {
+    generation: GENERATION,
+    max_payload: 1000,
+    takes_traceparent: false,
+};
 
 struct Bench {
     calls: Calls<Slot>,
@@ -76,6 +80,7 @@ impl Bench {
             resend,
             answers: AnswerMode::First,
             wait_for_line: true,
+            trace: None,
             slot: Slot {
                 caller,
                 ends: self.ends.clone(),
@@ -91,7 +96,7 @@ impl Bench {
     }
 
     fn send(&mut self) -> Option<CallId> {
-        let frame = self.calls.next_frame(self.start, GENERATION, MAX_PAYLOAD)?;
+        let frame = self.calls.next_frame(self.start, &WIRE)?;
         let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
         CallId::parse(frame["id"].as_str().unwrap())
     }
@@ -232,7 +237,7 @@ fn a_deadline_tells_whether_the_request_was_sent() {
 fn a_call_that_is_late_when_its_turn_comes_is_not_sent() {
     let mut bench = Bench::up();
     let late = bench.admit(Resend::Always);
-    assert_eq!(bench.calls.next_frame(bench.at(31), GENERATION, MAX_PAYLOAD), None);
+    assert_eq!(bench.calls.next_frame(bench.at(31), &WIRE), None);
     assert!(matches!(bench.end(late), Some(Err(CallError::NotSent(_)))));
 }
 
@@ -337,7 +342,7 @@ proptest! {
                     if resend == Resend::Never { never.insert(id); }
                 }
                 Step::Send if up => {
-                    let frame = bench.calls.next_frame(bench.at(now), GENERATION, MAX_PAYLOAD);
+                    let frame = bench.calls.next_frame(bench.at(now), &WIRE);
                     if let Some(frame) = frame {
                         let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
                         let id = CallId::parse(frame["id"].as_str().unwrap()).unwrap();

@@ -25,5 +25,5 @@ pub use call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, Repl
 pub use calls::Calls;
 pub use handshake::{Handshake, HandshakeFault, HandshakeStep};
 pub use sequence::{Gap, Place, Sequence};
-pub use session::{IgnoredFrame, Received, Session};
+pub use session::{IgnoredFrame, Received, Session, Wire};
 pub use watchdog::{Vigil, Watchdog};

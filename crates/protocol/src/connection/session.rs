@@ -11,12 +11,22 @@ use crate::{CallId, Frame, GatewayError, Generation};
 /// The state of one connection. Dropped with it: the next generation starts from a fresh one.
 #[derive(Debug)]
 pub struct Session {
-    generation: Generation,
-    max_payload: u64,
+    wire: Wire,
     sequence: Sequence,
     announced_end: bool,
     /// Tells a dead connection from a quiet one.
     pub watchdog: Watchdog,
+}
+
+/// What may be written on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wire {
+    /// Which connection of the line it is.
+    pub generation: Generation,
+    /// Largest frame that the gateway takes, in bytes: `policy.maxPayload`.
+    pub max_payload: u64,
+    /// Whether a request may say where it belongs in a trace.
+    pub takes_traceparent: bool,
 }
 
 /// What a frame turned out to be.
@@ -76,8 +86,11 @@ impl Session {
     /// Begins with the hello-ok that came at `now`.
     pub fn begin(generation: Generation, hello: &HelloOk, now: Instant) -> Self {
         Self {
-            generation,
-            max_payload: hello.policy.max_payload.max(Self::MIN_MAX_PAYLOAD),
+            wire: Wire {
+                generation,
+                max_payload: hello.policy.max_payload.max(Self::MIN_MAX_PAYLOAD),
+                takes_traceparent: hello.takes_traceparent(),
+            },
             sequence: Sequence::new(hello),
             announced_end: false,
             watchdog: Watchdog::new(hello.policy.tick_interval(), now),
@@ -114,12 +127,12 @@ impl Session {
 
     /// Which connection of the line this is.
     pub const fn generation(&self) -> Generation {
-        self.generation
+        self.wire.generation
     }
 
-    /// Largest frame that the gateway takes, in bytes.
-    pub const fn max_payload(&self) -> u64 {
-        self.max_payload
+    /// What may be written on it.
+    pub const fn wire(&self) -> Wire {
+        self.wire
     }
 }
 

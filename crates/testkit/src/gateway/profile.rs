@@ -167,6 +167,8 @@ pub struct Profile {
     pub files_retired: bool,
     /// Concurrent writes of one file fail with `unsafe workspace file`.
     pub file_race: bool,
+    /// Requests may carry `traceparent` (read in the packages' schemas of 5.12 to 8.2 and of 9.1; the older ones are closed too).
+    pub traceparent: bool,
     /// `chat` deltas carry `deltaText`.
     pub delta_text: bool,
     /// `chat` events carry `agentId`.
@@ -301,6 +303,7 @@ impl Profile {
             create_model: r >= R4_15,
             files_retired: r >= R8_2,
             file_race: matches!(r, R3_13 | R4_15),
+            traceparent: r >= R8_2,
             delta_text: v4,
             chat_agent_id: r >= R7_1,
             chat_status: r >= R8_2,

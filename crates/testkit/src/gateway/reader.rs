@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         if text.len() > limit {
             return self.close(1009, "").await;
         }
-        let parsed = wire::parse(text);
+        let parsed = wire::parse(text, self.server.profile.traceparent);
         self.keep(text, &parsed);
         if self.server.state().silent {
             return;

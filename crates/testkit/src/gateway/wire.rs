@@ -124,8 +124,8 @@ pub(crate) enum Inbound {
     },
 }
 
-/// Reads a frame as a gateway does; the object is closed.
-pub(crate) fn parse(text: &str) -> Inbound {
+/// Reads a frame as a gateway does; the object is closed, and has `traceparent` only on some releases.
+pub(crate) fn parse(text: &str, traceparent: bool) -> Inbound {
     let Ok(value) = serde_json::from_str::<Value>(text) else {
         return Inbound::Garbage;
     };
@@ -135,7 +135,7 @@ pub(crate) fn parse(text: &str) -> Inbound {
             message: "invalid request frame: must be object".into(),
         };
     };
-    let complaints = complaints(&object);
+    let complaints = complaints(&object, traceparent);
     // Echoed as it is for a frame with a string or number id, except that an event is answered to `invalid`.
     let id = object.remove("id").unwrap_or_else(|| json!("invalid"));
     if !complaints.is_empty() {
@@ -157,8 +157,8 @@ pub(crate) fn parse(text: &str) -> Inbound {
     }
 }
 
-fn complaints(object: &Map<String, Value>) -> Vec<String> {
-    const KNOWN: [&str; 6] = ["type", "id", "method", "params", "traceparent", "expectedProfileId"];
+fn complaints(object: &Map<String, Value>, traceparent: bool) -> Vec<String> {
+    const KNOWN: [&str; 5] = ["type", "id", "method", "params", "expectedProfileId"];
     let mut found = Vec::new();
     for key in ["type", "id", "method"] {
         if !object.contains_key(key) {
@@ -168,7 +168,7 @@ fn complaints(object: &Map<String, Value>) -> Vec<String> {
     found.extend(
         object
             .keys()
-            .filter(|key| !KNOWN.contains(&key.as_str()))
+            .filter(|key| !KNOWN.contains(&key.as_str()) && !(traceparent && *key == "traceparent"))
             .map(|key| format!("at root: unexpected property '{key}'")),
     );
     if object.get("type").is_some_and(|kind| kind != "req") {

@@ -1,0 +1,161 @@
+//! Metrics, by the `metrics` facade. A recorder has to be installed before Windlass starts: handles are asked for once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use windlass_protocol::{GatewayId, Generation, MethodName};
+
+/// Methods that are counted by name on one line; 2026.9.6 has 466. What comes after them is counted as `other`, so that a
+/// caller with a name of its own for each call does not fill a recorder.
+const MAX_METHODS: usize = 512;
+
+/// The calls of one line, by method and outcome; nothing where they are not to be counted.
+#[derive(Debug)]
+pub(crate) struct CallMeter(Option<Mutex<HashMap<MethodName, MethodMeter>>>);
+
+struct MethodMeter {
+    seconds: Histogram,
+    /// Six at most.
+    outcomes: Vec<(&'static str, Counter)>,
+}
+
+impl std::fmt::Debug for MethodMeter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MethodMeter").finish_non_exhaustive()
+    }
+}
+
+impl CallMeter {
+    pub(crate) fn new(on: bool) -> Self {
+        Self(on.then(Mutex::default))
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn ended(&self, method: &MethodName, outcome: &'static str, took: Duration) {
+        let Some(methods) = &self.0 else { return };
+        let mut methods = methods.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = methods.get_mut(method) {
+            return meter.ended(method.as_str(), outcome, took);
+        }
+        let full = methods.len() >= MAX_METHODS;
+        let name = if full { "other" } else { method.as_str() };
+        let mut meter = MethodMeter {
+            seconds: histogram!("windlass_call_seconds", "method" => name.to_owned()),
+            outcomes: Vec::new(),
+        };
+        meter.ended(name, outcome, took);
+        if !full {
+            methods.insert(method.clone(), meter);
+        }
+    }
+}
+
+impl MethodMeter {
+    fn ended(&mut self, method: &str, outcome: &'static str, took: Duration) {
+        self.seconds.record(took.as_secs_f64());
+        if let Some((_, counter)) = self.outcomes.iter().find(|(known, _)| *known == outcome) {
+            return counter.increment(1);
+        }
+        let counter = counter!("windlass_calls_total", "method" => method.to_owned(), "outcome" => outcome);
+        counter.increment(1);
+        self.outcomes.push((outcome, counter));
+    }
+}
+
+/// One line; nothing where it is not to be counted.
+#[derive(Default)]
+pub(crate) struct LineMeter(Option<Box<LineHandles>>);
+
+struct LineHandles {
+    in_flight: Gauge,
+    waiting: Gauge,
+    events: Counter,
+    gaps: Counter,
+    lagged: Counter,
+    generation: Gauge,
+    up_since: Gauge,
+    gateway: GatewayId,
+}
+
+impl std::fmt::Debug for LineMeter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LineMeter").finish_non_exhaustive()
+    }
+}
+
+impl LineMeter {
+    pub(crate) fn new(gateway: &GatewayId, on: bool) -> Self {
+        let id = || gateway.as_str().to_owned();
+        let handles = || LineHandles {
+            in_flight: gauge!("windlass_calls_in_flight", "gateway" => id()),
+            waiting: gauge!("windlass_calls_waiting", "gateway" => id()),
+            events: counter!("windlass_events_total", "gateway" => id()),
+            gaps: counter!("windlass_events_lost_total", "gateway" => id(), "why" => "gap"),
+            lagged: counter!("windlass_events_lost_total", "gateway" => id(), "why" => "lag"),
+            generation: gauge!("windlass_line_generation", "gateway" => id()),
+            up_since: gauge!("windlass_line_up_since_seconds", "gateway" => id()),
+            gateway: gateway.clone(),
+        };
+        Self(on.then(|| Box::new(handles())))
+    }
+
+    /// The calls that the line holds.
+    #[expect(clippy::cast_precision_loss, reason = "a queue's length")]
+    pub(crate) fn calls(&self, in_flight: usize, waiting: usize) {
+        if let Some(handles) = &self.0 {
+            handles.in_flight.set(in_flight as f64);
+            handles.waiting.set(waiting as f64);
+        }
+    }
+
+    /// An event came.
+    pub(crate) fn event(&self) {
+        if let Some(handles) = &self.0 {
+            handles.events.increment(1);
+        }
+    }
+
+    /// The gateway dropped events.
+    pub(crate) fn gap(&self, lost: u64) {
+        if let Some(handles) = &self.0 {
+            handles.gaps.increment(lost);
+        }
+    }
+
+    /// A subscriber was too slow for so many.
+    pub(crate) fn lagged(&self, dropped: u64) {
+        if let Some(handles) = &self.0 {
+            handles.lagged.increment(dropped);
+        }
+    }
+
+    /// A connection reached hello-ok.
+    #[expect(clippy::cast_precision_loss, reason = "connections are counted, not measured")]
+    pub(crate) fn up(&self, generation: Generation, at: SystemTime) {
+        if let Some(handles) = &self.0 {
+            handles.generation.set(generation.number() as f64);
+            let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+            handles.up_since.set(since.as_secs_f64());
+        }
+    }
+
+    /// A connection, or an attempt at one, ended. The line has none now: 0 stands for that.
+    pub(crate) fn ended(&self, reason: &'static str) {
+        if let Some(handles) = &self.0 {
+            handles.up_since.set(0.0);
+            self.calls(0, 0);
+            let gateway = handles.gateway.as_str().to_owned();
+            counter!("windlass_connections_ended_total", "gateway" => gateway, "reason" => reason).increment(1);
+        }
+    }
+}
+
+/// Something that panicked was started again.
+pub(crate) fn restarted(what: &'static str) {
+    counter!("windlass_restarts_total", "what" => what).increment(1);
+}

@@ -1,0 +1,45 @@
+//! No metrics: the same interface, compiled to nothing.
+
+use std::time::{Duration, SystemTime};
+
+use windlass_protocol::{GatewayId, Generation, MethodName};
+
+#[derive(Debug)]
+pub(crate) struct CallMeter;
+
+#[expect(clippy::unused_self, reason = "the interface of the other one")]
+impl CallMeter {
+    pub(crate) const fn new(_on: bool) -> Self {
+        Self
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        false
+    }
+
+    pub(crate) const fn ended(&self, _method: &MethodName, _outcome: &'static str, _took: Duration) {}
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LineMeter;
+
+#[expect(clippy::unused_self, reason = "the interface of the other one")]
+impl LineMeter {
+    pub(crate) const fn new(_id: &GatewayId, _on: bool) -> Self {
+        Self
+    }
+
+    pub(crate) const fn calls(&self, _in_flight: usize, _waiting: usize) {}
+
+    pub(crate) const fn event(&self) {}
+
+    pub(crate) const fn gap(&self, _lost: u64) {}
+
+    pub(crate) const fn lagged(&self, _dropped: u64) {}
+
+    pub(crate) const fn up(&self, _generation: Generation, _at: SystemTime) {}
+
+    pub(crate) const fn ended(&self, _reason: &'static str) {}
+}
+
+pub(crate) const fn restarted(_what: &'static str) {}
