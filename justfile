@@ -41,6 +41,18 @@ interop *ARGS="--release 2026.9.6 --release 2026.3.13":
 compatibility:
     cargo run --release --locked -p windlass-interop -- run --all --table docs/compatibility.md
 
+# Compares Windlass with its peers and its limits, see docs/performance.md (takes some ten minutes; npm, python3, strace and
+# valgrind are used where they are).
+bench:
+    cargo build --release --locked -p windlass-bench --features full
+    ./target/release/windlass-bench rpc --svg docs/performance.svg
+    ./target/release/windlass-bench events
+    ./target/release/windlass-bench scale
+
+# What a call and an idle line may cost, in counts that no clock has a say in.
+guards:
+    cargo test --locked -p windlass-bench
+
 # Rewrites golden files (CLI help, operator advice) from what the code says now.
 golden:
     BLESS=1 cargo test --locked

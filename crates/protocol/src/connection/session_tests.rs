@@ -102,6 +102,6 @@ fn a_shutdown_event_announces_the_end() {
 
 #[test]
 fn a_stated_limit_of_nothing_is_not_believed() {
-    assert_eq!(session(3, 0).max_payload(), Session::MIN_MAX_PAYLOAD);
-    assert_eq!(session(3, 524_288).max_payload(), 524_288);
+    assert_eq!(session(3, 0).wire().max_payload, Session::MIN_MAX_PAYLOAD);
+    assert_eq!(session(3, 524_288).wire().max_payload, 524_288);
 }

@@ -1,0 +1,138 @@
+//! Guards of what was reached: what a call and an idle line may cost, in counts that no clock has a say in.
+//!
+//! A guard that fails says that something costs more than it did. Find out why; where the cost is worth it, raise the bound
+//! in the same commit and say what for.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde::de::DeserializeOwned;
+use windlass_bench::probe::{CallsTook, LinesTake};
+
+/// The program that counts allocations.
+const COUNTING: &str = env!("CARGO_BIN_EXE_windlass-bench-counting");
+/// The program without, for the instructions.
+const PLAIN: &str = env!("CARGO_BIN_EXE_windlass-bench");
+
+fn probe<T: DeserializeOwned>(args: &[&str]) -> T {
+    let output = Command::new(COUNTING).args(args).output().expect("the probe starts");
+    serde_json::from_slice(&succeeded(output).stdout).expect("the probe prints what it counted")
+}
+
+fn succeeded(output: Output) -> Output {
+    assert!(
+        output.status.success(),
+        "the probe failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+fn calls(depth: &str) -> CallsTook {
+    probe(&["probe-calls", "--depth", depth, "--requests", "16384"])
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a short run")]
+fn each(count: u64, of: u64) -> f64 {
+    count as f64 / of as f64
+}
+
+/// At depth 64 the driver finds 64 calls in its inbox and flushes once. Twice as many would be a second flush in a turn.
+#[test]
+fn sixty_four_calls_at_a_time_share_one_write() {
+    let took = calls("64");
+    let writes = each(took.writes, took.requests);
+    eprintln!("writes per request at depth 64: {writes:.4}");
+    assert!(writes <= 1.2 / 64.0, "{took:?}");
+}
+
+/// Answers of 64 calls are about 13 kB: two reads of 8 KiB, and one that finds nothing more.
+#[test]
+fn the_answers_of_sixty_four_calls_take_a_few_reads() {
+    let took = calls("64");
+    let reads = each(took.reads, took.requests);
+    eprintln!("reads per request at depth 64: {reads:.4}");
+    assert!(reads <= 4.2 / 64.0, "{took:?}");
+}
+
+/// 1,024 calls at a time may need several turns, but no more writes than the bound on a turn's frames asks for.
+#[test]
+fn a_thousand_calls_at_a_time_share_few_writes() {
+    let took = calls("1024");
+    let writes = each(took.writes, took.requests);
+    eprintln!("writes per request at depth 1024: {writes:.4}");
+    assert!(writes <= 0.02, "{took:?}");
+}
+
+/// What the caller asks for by name: the parameters as text, the call, its future, its reply, the frame, the payload.
+#[test]
+fn a_call_allocates_no_more_than_it_did() {
+    let took = calls("64");
+    let allocations = each(took.allocations.expect("allocations are counted"), took.requests);
+    eprintln!("allocations per request at depth 64: {allocations:.2}");
+    assert!(allocations <= 12.0, "{took:?}");
+}
+
+/// The read buffer is most of it.
+#[test]
+fn an_idle_line_stays_small() {
+    let take: LinesTake = probe(&["probe-idle", "--lines", "256"]);
+    let bytes = take.bytes.expect("bytes are counted") / take.lines;
+    eprintln!("bytes on the heap per idle line: {bytes}");
+    assert!(bytes <= 40_000, "{take:?}");
+}
+
+/// What a gateway says of itself is kept once for all lines that hear the same.
+#[test]
+fn a_talkative_gateway_costs_its_lines_little_more() {
+    let take: LinesTake = probe(&["probe-idle", "--lines", "256", "--hello", "full"]);
+    let bytes = take.bytes.expect("bytes are counted") / take.lines;
+    eprintln!("bytes on the heap per idle line to a gateway with 466 methods: {bytes}");
+    assert!(bytes <= 80_000, "{take:?}");
+}
+
+/// Of a build without optimisation, since that is what CI has: not a figure of the product, but one that moves with it.
+#[test]
+fn a_call_takes_no_more_instructions_than_it_did() {
+    let Some(instructions) = instructions_per_call() else {
+        return;
+    };
+    eprintln!("instructions per request at depth 64, without optimisation: {instructions}");
+    assert!(instructions <= 400_000, "{instructions} instructions per call");
+}
+
+/// The difference of two runs, so that the start is not counted; nothing where valgrind is missing.
+fn instructions_per_call() -> Option<u64> {
+    const FEW: u64 = 256;
+    const MANY: u64 = 1024;
+    let (few, many) = (instructions(FEW)?, instructions(MANY)?);
+    Some((many - few) / (MANY - FEW))
+}
+
+fn instructions(requests: u64) -> Option<u64> {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("callgrind.{requests}.{}", std::process::id()));
+    let started = Command::new("valgrind")
+        .args(["--tool=callgrind", "-q"])
+        .arg(format!("--callgrind-out-file={}", file.display()))
+        .args([
+            PLAIN,
+            "probe-calls",
+            "--depth",
+            "64",
+            "--requests",
+            &requests.to_string(),
+        ])
+        .output();
+    let Ok(output) = started else {
+        eprintln!("skipped: instructions are counted by valgrind, which is not installed");
+        return None;
+    };
+    succeeded(output);
+    let text = std::fs::read_to_string(&file).expect("valgrind writes what it counted");
+    let _ = std::fs::remove_file(&file);
+    let line = text
+        .lines()
+        .rfind(|line| line.starts_with("totals:"))
+        .expect("the file has a sum");
+    line.split_whitespace().nth(1)?.parse().ok()
+}
