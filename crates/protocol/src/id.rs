@@ -29,6 +29,11 @@ impl CallId {
         self.0
     }
 
+    /// How many digits it has on the wire.
+    pub(crate) fn digits(self) -> usize {
+        self.0.checked_ilog10().map_or(1, |log| log as usize + 1)
+    }
+
     pub(crate) fn push_onto(self, text: &mut String) {
         use fmt::Write as _;
         let _ = write!(text, "{}", self.0);
