@@ -120,11 +120,23 @@ impl Call {
     }
 
     async fn make(self) -> Result<RawJson, CallError> {
-        let (gateway, timeout, retry) = (self.gateway.clone(), self.timeout, self.retry);
-        let mut call = self.into_outgoing().map_err(|why| NotSent::Invalid { why })?;
-        let Some(policy) = retry else {
-            return gateway.line().call(call).await;
-        };
+        let (timeout, retry) = (self.timeout, self.retry);
+        let (gateway, call) = self.into_outgoing();
+        let call = call.map_err(|why| NotSent::Invalid { why })?;
+        match retry {
+            None => gateway.line().call(call).await,
+            // In a box: few calls have it, and all would carry its state.
+            Some(policy) => Box::pin(Self::make_again(gateway, call, timeout, policy)).await,
+        }
+    }
+
+    /// Makes a call, again and again while the policy allows it.
+    async fn make_again(
+        gateway: Gateway,
+        mut call: OutgoingCall,
+        timeout: Duration,
+        policy: RetryPolicy,
+    ) -> Result<RawJson, CallError> {
         let start = gateway.inner().now();
         let mut attempt = 0;
         loop {
@@ -143,30 +155,38 @@ impl Call {
         }
     }
 
-    fn into_outgoing(self) -> Result<OutgoingCall, String> {
-        let inner = self.gateway.inner();
-        let deadline = inner.now() + self.timeout;
-        let effect = effect(&self.method);
-        let mut params = self
+    /// The gateway, and the call as its line takes it.
+    fn into_outgoing(self) -> (Gateway, Result<OutgoingCall, String>) {
+        let Self { gateway, method, .. } = self;
+        let effect = effect(&method);
+        let keyed = effect == Effect::Keyed || self.key.is_some();
+        let params = self
             .params
-            .map_err(|error| format!("the parameters can't be written as JSON: {error}"))?;
-        if effect == Effect::Keyed || self.key.is_some() {
-            params = with_key(&params, self.key, || fresh_key(inner.with_rng(RngExt::random)))?;
-        }
+            .map_err(|error| format!("the parameters can't be written as JSON: {error}"));
+        let params = if keyed {
+            let fresh = || fresh_key(gateway.inner().with_rng(RngExt::random));
+            params.and_then(|params| with_key(&params, self.key, fresh))
+        } else {
+            params
+        };
         let by_method = match effect {
             Effect::ReadOnly => Resend::Always,
             Effect::Keyed => Resend::SameBoot,
             Effect::Idempotent | Effect::SideEffect => Resend::Never,
         };
-        Ok(OutgoingCall {
-            method: MethodName::new(self.method).map_err(|error| error.to_string())?,
-            params: Some(params).filter(|params| params.as_str() != "null"),
-            deadline,
-            resend: self.resend.unwrap_or(by_method),
-            answers: self.answers,
-            wait_for_line: self.wait_for_line,
-            trace: self.trace,
-        })
+        let deadline = gateway.inner().now() + self.timeout;
+        let call = params.and_then(|params| {
+            Ok(OutgoingCall {
+                method: MethodName::new(method).map_err(|error| error.to_string())?,
+                params: Some(params).filter(|params| params.as_str() != "null"),
+                deadline,
+                resend: self.resend.unwrap_or(by_method),
+                answers: self.answers,
+                wait_for_line: self.wait_for_line,
+                trace: self.trace,
+            })
+        });
+        (gateway, call)
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn drive(line: Rc<LineContext>, established: Established, order
         ask_again: None,
     };
     let exit = poll_fn(|cx| driver.poll_turn(cx)).await;
-    driver.finish(exit).await
+    Box::pin(driver.finish(exit)).await
 }
 
 impl Driver {

@@ -33,7 +33,7 @@ impl Desk {
         let mut cancelled = false;
         while self.calls.has_room() {
             match self.inbox.poll_recv(cx) {
-                Poll::Ready(Some(LineMessage::Call(call, reply))) => self.calls.admit(call.into_request(reply), now),
+                Poll::Ready(Some(LineMessage::Call(request))) => self.calls.admit(request, now),
                 Poll::Ready(Some(LineMessage::Cancelled)) => cancelled = true,
                 // It is enough that this woke the driver.
                 Poll::Ready(Some(LineMessage::Declared)) => {}

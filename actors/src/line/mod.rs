@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use windlass_protocol::connection::CallLimits;
+use windlass_protocol::connection::{CallLimits, CallRequest};
 use windlass_protocol::{CallError, GatewayId, NotSent, RawJson};
 
 pub use call::OutgoingCall;
@@ -38,7 +38,7 @@ use crate::telemetry::{CallMeter, LineMeter, Observed};
 /// What callers put into a line's inbox.
 pub(crate) enum LineMessage {
     /// A call.
-    Call(Box<OutgoingCall>, Reply),
+    Call(Box<CallRequest<Reply>>),
     /// A caller went away: its place can be freed.
     Cancelled,
     /// What is declared changed: there may be something to ask.
@@ -160,7 +160,7 @@ impl Line {
     async fn make(&self, call: OutgoingCall) -> Ended {
         let (reply, mut end) = oneshot::channel();
         let deadline = call.deadline;
-        let message = LineMessage::Call(Box::new(call), Reply::Caller(reply));
+        let message = LineMessage::Call(call.into_request(Reply::Caller(reply)));
         match self.inbox.try_send(message) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Closed(_)) => return (Err(NotSent::Closed.into()), None),

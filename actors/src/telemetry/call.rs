@@ -30,8 +30,8 @@ impl<'a> Observed<'a> {
         let span = tracing::debug_span!(
             target: "windlass::call",
             "call",
-            %gateway,
-            %method,
+            gateway = gateway.as_str(),
+            method = method.as_str(),
             outcome = Empty,
             generation = Empty,
             duration_ms = Empty,

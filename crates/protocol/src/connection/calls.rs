@@ -47,7 +47,8 @@ struct Entry<S> {
     sent_in: Option<Generation>,
     /// When it was written for the first time.
     first_sent: Option<Instant>,
-    request: CallRequest<S>,
+    /// In the box that it came in: entries are moved from queue to table and back.
+    request: Box<CallRequest<S>>,
 }
 
 impl<S: ReplySlot> Calls<S> {
@@ -70,7 +71,7 @@ impl<S: ReplySlot> Calls<S> {
     }
 
     /// Takes a call, or ends it at once: no room, or it does not want to wait for a line that is down.
-    pub fn admit(&mut self, request: CallRequest<S>, now: Instant) {
+    pub fn admit(&mut self, request: Box<CallRequest<S>>, now: Instant) {
         let refusal = if !self.has_room() {
             Some(NotSent::QueueFull {
                 limit: self.limits.waiting,

@@ -70,10 +70,10 @@ impl Bench {
         self.start + Duration::from_secs(seconds)
     }
 
-    fn request(&mut self, resend: Resend) -> CallRequest<Slot> {
+    fn request(&mut self, resend: Resend) -> Box<CallRequest<Slot>> {
         let caller = self.admitted;
         self.admitted += 1;
-        CallRequest {
+        Box::new(CallRequest {
             method: MethodName::new("agents.create").unwrap(),
             params: None,
             deadline: self.at(30),
@@ -86,7 +86,7 @@ impl Bench {
                 ends: self.ends.clone(),
                 abandoned: false,
             },
-        }
+        })
     }
 
     fn admit(&mut self, resend: Resend) -> usize {
