@@ -26,7 +26,7 @@ use crate::line::LineEnds;
 use crate::registry::{
     AddLine, Command, GatewayRegistry, Inspect, Inspection, RegistryError, RemoveLine, Roster, StopAll, Tell,
 };
-use crate::supervision::MachineContext;
+use crate::supervision::{KnownFeatures, MachineContext};
 use crate::tokens::DeviceTokenStore;
 use crate::transport::Connector;
 
@@ -261,6 +261,7 @@ impl Registry {
             connector: Arc::clone(&config.connector),
             tokens: Arc::clone(&config.tokens),
             gate: Arc::clone(&config.gate),
+            known: KnownFeatures::default(),
         });
         let (roster, mut rng) = (Roster::default(), StdRng::seed_from_u64(config.seed));
         let (address, task) = spawn(&machine, &roster, rng.random());

@@ -107,6 +107,7 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
     // Nothing reads these two again, and they are most of a hello-ok.
     hello.snapshot.presence = None;
     hello.snapshot.health = None;
+    hello.features = line.machine.known.share(hello.features);
     let hello = Arc::new(hello);
     let up = LineState::Up {
         hello: Arc::clone(&hello),

@@ -80,14 +80,15 @@ impl Handler<Order> for GatewayConnection {
 
 /// One incarnation from the first packet to the last.
 async fn live(line: Rc<LineContext>, mut orders: mpsc::Receiver<Order>) -> Exit {
-    let attempt = async {
+    // In a box, so that what it takes to get there (4 kB) is given back once the line is up.
+    let attempt = Box::pin(async {
         tokio::select! {
             biased;
             // Before hello-ok nothing is under way on this socket: there is nothing to drain.
             _ = orders.recv() => Err(Exit::Stopped),
             established = establish::establish(&line) => established,
         }
-    };
+    });
     match hold(&line.desk, &*line.machine.clock, attempt).await {
         Ok(established) => driver::drive(line, established, orders).await,
         Err(exit) => exit,

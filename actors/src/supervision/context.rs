@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use windlass_protocol::GatewayId;
 use windlass_protocol::connection::Calls;
 
+use super::KnownFeatures;
 use crate::GatewaySpec;
 use crate::clock::Clock;
 use crate::line::{Declarations, Desk, LineEnds, Memory, StatusCell};
@@ -23,6 +24,7 @@ pub(crate) struct MachineContext {
     pub(crate) tokens: Arc<dyn DeviceTokenStore>,
     /// One permit per attempt to connect that may be under way, over all machines of a process.
     pub(crate) gate: Arc<Semaphore>,
+    pub(crate) known: KnownFeatures,
 }
 
 impl MachineContext {

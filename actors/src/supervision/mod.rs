@@ -7,9 +7,11 @@
 mod context;
 mod decision;
 mod intensity;
+mod known;
 mod supervisor;
 
 pub(crate) use context::{LineContext, MachineContext};
 pub(crate) use intensity::Intensity;
 pub use intensity::IntensityPolicy;
+pub(crate) use known::KnownFeatures;
 pub(crate) use supervisor::{LineCommand, supervise};

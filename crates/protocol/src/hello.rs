@@ -4,6 +4,7 @@ mod auth;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -34,7 +35,7 @@ pub struct HelloOk {
     /// Who answers.
     pub server: ServerInfo,
     /// What it offers.
-    pub features: Features,
+    pub features: Arc<Features>,
     /// Its state at this moment.
     pub snapshot: Snapshot,
     /// What it asks of clients.
@@ -221,7 +222,7 @@ impl<'de> Deserialize<'de> for HelloOk {
         Ok(Self {
             protocol: need(&mut map, "protocol")?,
             server: need(&mut map, "server")?,
-            features: take_or_empty(&mut map, "features"),
+            features: Arc::new(take_or_empty(&mut map, "features")),
             snapshot: take_or_empty(&mut map, "snapshot"),
             policy: take_or_empty(&mut map, "policy"),
             auth: take(&mut map, "auth"),
