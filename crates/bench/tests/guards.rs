@@ -37,68 +37,71 @@ fn each(count: u64, of: u64) -> f64 {
     count as f64 / of as f64
 }
 
-/// At depth 64 the driver finds 64 calls in its inbox and flushes once. Twice as many would be a second flush in a turn.
+/// A turn reads 32 answers, so 32 callers go on, and their calls share a write. Another flush in a turn would be twice as many.
 #[test]
-fn sixty_four_calls_at_a_time_share_one_write() {
+fn calls_that_come_in_one_turn_share_a_write() {
     let took = calls("64");
     let writes = each(took.writes, took.requests);
     eprintln!("writes per request at depth 64: {writes:.4}");
-    assert!(writes <= 1.2 / 64.0, "{took:?}");
+    assert!(writes <= 1.2 / 32.0, "{took:?}");
 }
 
 /// Answers of 64 calls are about 13 kB: two reads of 8 KiB, and one that finds nothing more.
 #[test]
-fn the_answers_of_sixty_four_calls_take_a_few_reads() {
+fn the_answers_of_sixty_four_calls_take_three_reads() {
     let took = calls("64");
     let reads = each(took.reads, took.requests);
     eprintln!("reads per request at depth 64: {reads:.4}");
-    assert!(reads <= 4.2 / 64.0, "{took:?}");
+    assert!(reads <= 3.2 / 64.0, "{took:?}");
 }
 
-/// 1,024 calls at a time may need several turns, but no more writes than the bound on a turn's frames asks for.
+/// With many calls under way a turn reads 128 answers or more (0.0078 when this was written).
 #[test]
 fn a_thousand_calls_at_a_time_share_few_writes() {
     let took = calls("1024");
     let writes = each(took.writes, took.requests);
     eprintln!("writes per request at depth 1024: {writes:.4}");
-    assert!(writes <= 0.02, "{took:?}");
+    assert!(writes <= 1.2 / 128.0, "{took:?}");
 }
 
-/// What the caller asks for by name: the parameters as text, the call, its future, its reply, the frame, the payload.
+/// Six: the parameters as text (and once more to drop the room to spare), the call's future, its reply, the call, its frame.
+/// What is read is shared by many.
 #[test]
 fn a_call_allocates_no_more_than_it_did() {
     let took = calls("64");
     let allocations = each(took.allocations.expect("allocations are counted"), took.requests);
     eprintln!("allocations per request at depth 64: {allocations:.2}");
-    assert!(allocations <= 12.0, "{took:?}");
+    assert!(allocations <= 6.2, "{took:?}");
 }
 
-/// The read buffer is most of it.
+/// The read buffer is 8 KiB of it (20,063 when this was written; a tenth more is somebody's new field in every line).
 #[test]
 fn an_idle_line_stays_small() {
     let take: LinesTake = probe(&["probe-idle", "--lines", "256"]);
     let bytes = take.bytes.expect("bytes are counted") / take.lines;
     eprintln!("bytes on the heap per idle line: {bytes}");
-    assert!(bytes <= 40_000, "{take:?}");
+    assert!(bytes <= 22_000, "{take:?}");
 }
 
-/// What a gateway says of itself is kept once for all lines that hear the same.
+/// What a gateway says of itself is kept once for all lines that hear the same (35,566 when this was written: the read buffer
+/// has grown for it; 71,700 when each line kept its own).
 #[test]
 fn a_talkative_gateway_costs_its_lines_little_more() {
     let take: LinesTake = probe(&["probe-idle", "--lines", "256", "--hello", "full"]);
     let bytes = take.bytes.expect("bytes are counted") / take.lines;
     eprintln!("bytes on the heap per idle line to a gateway with 466 methods: {bytes}");
-    assert!(bytes <= 80_000, "{take:?}");
+    assert!(bytes <= 39_000, "{take:?}");
 }
 
-/// Of a build without optimisation, since that is what CI has: not a figure of the product, but one that moves with it.
+/// Of a build without optimisation, since that is what CI has: not a figure of the product, but one that moves with it (86,858
+/// when this was written; compilers differ by a few percent).
 #[test]
 fn a_call_takes_no_more_instructions_than_it_did() {
     let Some(instructions) = instructions_per_call() else {
         return;
     };
     eprintln!("instructions per request at depth 64, without optimisation: {instructions}");
-    assert!(instructions <= 400_000, "{instructions} instructions per call");
+    assert!(instructions <= 100_000, "{instructions} instructions per call");
 }
 
 /// The difference of two runs, so that the start is not counted; nothing where valgrind is missing.
