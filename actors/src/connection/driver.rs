@@ -182,7 +182,7 @@ impl Driver {
         self.ask_again = again;
         let mut desk = self.line.desk.borrow_mut();
         for call in calls {
-            desk.calls.admit(call, now);
+            desk.calls.admit(Box::new(call), now);
         }
         true
     }

@@ -29,8 +29,8 @@ pub struct OutgoingCall {
 }
 
 impl OutgoingCall {
-    pub(crate) fn into_request(self, slot: Reply) -> Box<CallRequest<Reply>> {
-        Box::new(CallRequest {
+    pub(crate) fn into_request(self, slot: Reply) -> CallRequest<Reply> {
+        CallRequest {
             method: self.method,
             params: self.params,
             deadline: self.deadline,
@@ -39,7 +39,7 @@ impl OutgoingCall {
             wait_for_line: self.wait_for_line,
             trace: self.trace,
             slot,
-        })
+        }
     }
 }
 

@@ -160,7 +160,7 @@ impl Line {
     async fn make(&self, call: OutgoingCall) -> Ended {
         let (reply, mut end) = oneshot::channel();
         let deadline = call.deadline;
-        let message = LineMessage::Call(call.into_request(Reply::Caller(reply)));
+        let message = LineMessage::Call(Box::new(call.into_request(Reply::Caller(reply))));
         match self.inbox.try_send(message) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Closed(_)) => return (Err(NotSent::Closed.into()), None),

@@ -198,7 +198,10 @@ fn run(command: Command, allocations: Allocations) -> Result<(), Failure> {
             if json {
                 print_json(&rows)
             } else {
-                print_text(&events::text(&rows))
+                {
+                    print(events::text(&rows).trim_end());
+                    Ok(())
+                }
             }
         }
         Command::Scale { lines, hello, json } => {
@@ -206,7 +209,10 @@ fn run(command: Command, allocations: Allocations) -> Result<(), Failure> {
             if json {
                 print_json(&fleets)
             } else {
-                print_text(&scale::text(&fleets))
+                {
+                    print(scale::text(&fleets).trim_end());
+                    Ok(())
+                }
             }
         }
         command => serve(command, allocations),
@@ -269,7 +275,10 @@ fn compare(options: Rpc) -> Result<(), Failure> {
     if options.output.json {
         print_json(&table)
     } else {
-        print_text(&report::text(&table))
+        {
+            print(report::text(&table).trim_end());
+            Ok(())
+        }
     }
 }
 
@@ -301,11 +310,6 @@ fn jsonrpsee_server() -> Result<(), Failure> {
 
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&serde_json::to_string(value)?);
-    Ok(())
-}
-
-fn print_text(text: &str) -> Result<(), Failure> {
-    print(text.trim_end());
     Ok(())
 }
 

@@ -148,7 +148,7 @@ impl Declarations {
         self: &Arc<Self>,
         now: Instant,
         rng: &mut impl Rng,
-    ) -> (Vec<Box<CallRequest<Reply>>>, Option<Instant>) {
+    ) -> (Vec<CallRequest<Reply>>, Option<Instant>) {
         let ((asks, outcome), again) = self.with(|table| (table.next(now, rng), table.next_at()));
         self.tell(outcome);
         let calls = asks.into_iter().map(|ask| {

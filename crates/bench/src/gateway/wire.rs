@@ -104,7 +104,7 @@ mod tests {
 
     fn masked(text: &[u8]) -> Vec<u8> {
         let mask = [1, 2, 3, 4];
-        let mut frame = vec![0x81, 0x80 | 126];
+        let mut frame = vec![0x81, 0x80 | 0x7e];
         frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
         frame.extend(mask);
         frame.extend(text.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));

@@ -61,7 +61,9 @@ pub async fn drive_spread<C: Call + Sync>(client: &C, order: Order, meter: Meter
     }
     while let Some(ended) = callers.join_next().await {
         let taken = ended.map_err(|error| CallFailed(error.to_string()))??;
-        taken.into_iter().for_each(|took| meter.note(took));
+        for took in taken {
+            meter.note(took);
+        }
     }
     Ok(meter)
 }

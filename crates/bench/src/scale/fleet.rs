@@ -55,7 +55,7 @@ async fn connect(windlass: &Windlass, port: u16, lines: usize) -> Result<(CameUp
     }
     let (seconds, cpu_seconds) = (
         now().duration_since(start).as_secs_f64(),
-        (cpu_time() - cpu).as_secs_f64(),
+        cpu_time().saturating_sub(cpu).as_secs_f64(),
     );
     let grown = resident()
         .zip(before)

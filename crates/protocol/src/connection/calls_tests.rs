@@ -70,10 +70,10 @@ impl Bench {
         self.start + Duration::from_secs(seconds)
     }
 
-    fn request(&mut self, resend: Resend) -> Box<CallRequest<Slot>> {
+    fn request(&mut self, resend: Resend) -> CallRequest<Slot> {
         let caller = self.admitted;
         self.admitted += 1;
-        Box::new(CallRequest {
+        CallRequest {
             method: MethodName::new("agents.create").unwrap(),
             params: None,
             deadline: self.at(30),
@@ -86,12 +86,12 @@ impl Bench {
                 ends: self.ends.clone(),
                 abandoned: false,
             },
-        })
+        }
     }
 
     fn admit(&mut self, resend: Resend) -> usize {
         let request = self.request(resend);
-        self.calls.admit(request, self.start);
+        self.calls.admit(Box::new(request), self.start);
         self.admitted - 1
     }
 
@@ -154,7 +154,7 @@ fn a_run_may_be_waited_for_to_its_second_answer() {
     let mut bench = Bench::up();
     let mut request = bench.request(Resend::SameBoot);
     request.answers = AnswerMode::Final;
-    bench.calls.admit(request, bench.start);
+    bench.calls.admit(Box::new(request), bench.start);
     let id = bench.send().unwrap();
     assert_eq!(
         bench.answer(id, r#"{"runId":"r","status":"accepted"}"#),
@@ -207,7 +207,7 @@ fn a_key_is_trusted_only_as_long_as_the_gateway_remembers_it() {
         let mut bench = Bench::up();
         let mut request = bench.request(Resend::SameBoot);
         request.deadline = bench.at(3600);
-        bench.calls.admit(request, bench.start);
+        bench.calls.admit(Box::new(request), bench.start);
         bench.send().unwrap();
         bench.calls.lost();
         bench.calls.restored(Continuity::Same, bench.at(seconds));
@@ -246,7 +246,7 @@ fn a_frame_over_the_gateways_limit_ends_its_call_and_no_other() {
     let mut bench = Bench::up();
     let mut large = bench.request(Resend::Always);
     large.params = Some(RawJson::from_value(&"x".repeat(2000)).unwrap());
-    bench.calls.admit(large, bench.start);
+    bench.calls.admit(Box::new(large), bench.start);
     bench.admit(Resend::Always);
     assert!(bench.send().is_some());
     assert!(matches!(
@@ -260,7 +260,7 @@ fn a_cancelled_call_frees_its_place_without_being_sent() {
     let mut bench = Bench::up();
     let mut request = bench.request(Resend::Always);
     request.slot.abandoned = true;
-    bench.calls.admit(request, bench.start);
+    bench.calls.admit(Box::new(request), bench.start);
     assert_eq!(bench.send(), None);
     assert_eq!((bench.calls.is_empty(), bench.calls.counters().abandoned), (true, 1));
 }
@@ -284,7 +284,7 @@ fn a_call_that_does_not_want_to_wait_ends_at_once_when_the_line_is_down() {
     let mut bench = Bench::new();
     let mut request = bench.request(Resend::Always);
     request.wait_for_line = false;
-    bench.calls.admit(request, bench.start);
+    bench.calls.admit(Box::new(request), bench.start);
     assert_eq!(bench.end(0), Some(Err(NotSent::WouldWait.into())));
 }
 
@@ -338,7 +338,7 @@ proptest! {
                     let id = bench.calls.next_id;
                     let mut request = bench.request(resend);
                     request.deadline = bench.at(now + 30);
-                    bench.calls.admit(request, bench.at(now));
+                    bench.calls.admit(Box::new(request), bench.at(now));
                     if resend == Resend::Never { never.insert(id); }
                 }
                 Step::Send if up => {

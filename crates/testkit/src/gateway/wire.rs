@@ -168,7 +168,7 @@ fn complaints(object: &Map<String, Value>, traceparent: bool) -> Vec<String> {
     found.extend(
         object
             .keys()
-            .filter(|key| !KNOWN.contains(&key.as_str()) && !(traceparent && *key == "traceparent"))
+            .filter(|key| !(KNOWN.contains(&key.as_str()) || traceparent && *key == "traceparent"))
             .map(|key| format!("at root: unexpected property '{key}'")),
     );
     if object.get("type").is_some_and(|kind| kind != "req") {
