@@ -95,6 +95,9 @@ impl Meter {
     const LONGEST_NS: u64 = 60_000_000_000;
 
     /// A meter of a window that begins at `start`.
+    ///
+    /// # Panics
+    /// Never: the bounds of what can be told apart are constants in order.
     pub fn new(until: Until, start: Instant) -> Self {
         let taken = Histogram::new_with_bounds(1_000, Self::LONGEST_NS, 3).expect("the bounds are in order");
         Self {
