@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 use windlass_actors::{
-    Backlog, Declared, EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription, TooManyTopics, Topic,
+    Backlog, Declared, EventFilter, Inspection, Line, LineStatus, RegistryError, Roster, Subscription, TooManyTopics,
+    Topic,
 };
 use windlass_protocol::GatewayId;
 
@@ -33,6 +34,18 @@ pub struct Gateway {
 pub struct NotUp {
     /// The line's status at the end of the wait.
     pub status: Box<LineStatus>,
+}
+
+/// Why a gateway's roster can't be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RosterError {
+    /// It needs a topic, and the line keeps as many as it may.
+    #[error(transparent)]
+    TooManyTopics(#[from] TooManyTopics),
+    /// Windlass was shut down.
+    #[error(transparent)]
+    Windlass(#[from] RegistryError),
 }
 
 impl fmt::Display for NotUp {
@@ -135,6 +148,31 @@ impl Gateway {
     /// When [`MAX_TOPICS`](crate::MAX_TOPICS) are kept already.
     pub fn declare(&self, topic: Topic) -> Result<Declared, TooManyTopics> {
         self.line.declare(topic)
+    }
+
+    /// The gateway's sessions and their runs as a value, kept true over reconnects, restarts and lost events: to look at
+    /// ([`Roster::now`]) and to wait for changes of ([`Roster::changed`]). Everybody who holds it shares one feed; it ends with the
+    /// last of them.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut roster = gateway.roster().await?;
+    /// let view = roster.fresh().await?;
+    /// for (key, session) in view.sessions.active() {
+    ///     println!("{key} works on {:?}", session.runs);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RosterError`].
+    pub async fn roster(&self) -> Result<Roster, RosterError> {
+        let (roster, feed) = self.line.roster()?;
+        if let Some(feed) = feed {
+            self.inner.side().host(move || feed.run()).await?;
+        }
+        Ok(roster)
     }
 
     /// The line's state, to look at and to watch.

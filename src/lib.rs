@@ -12,13 +12,14 @@ pub mod sessions;
 pub mod cli;
 
 pub use call::{Call, DEFAULT_TIMEOUT, ReplyError};
-pub use gateway::{EVENT_QUEUE, Gateway, NotUp};
+pub use gateway::{EVENT_QUEUE, Gateway, NotUp, RosterError};
 pub use request::TypedCall;
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
 pub use windlass_actors::line::{
     Declared, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, ResyncCounters, TooManyTopics,
 };
+pub use windlass_actors::roster::{self, Roster, RosterClosed, RosterView};
 pub use windlass_actors::routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };

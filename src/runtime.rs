@@ -38,6 +38,8 @@ pub struct Windlass {
 
 pub(crate) struct Inner {
     shards: Vec<MachineHandle>,
+    /// Where that runs which works on what lines bring: beside them, so that it delays none.
+    side: MachineHandle,
     next_shard: AtomicUsize,
     directory: DashMap<GatewayId, Place>,
     clock: Arc<dyn Clock>,
@@ -150,10 +152,16 @@ impl WindlassBuilder {
     /// # Errors
     /// [`StartError`] when the system has no thread or no randomness to give.
     pub fn start(self) -> Result<Windlass, StartError> {
+        let shards = self.shards;
         let (windlass, machines) = self.build()?;
         for (index, machine) in machines.into_iter().enumerate() {
+            let name = if index < shards {
+                index.to_string()
+            } else {
+                "side".to_owned()
+            };
             let thread = std::thread::Builder::new()
-                .name(format!("windlass-{index}"))
+                .name(format!("windlass-{name}"))
                 .spawn(move || actix_rt::System::new().block_on(machine.run()))
                 .map_err(StartError::Thread)?;
             windlass.inner.lock_threads().push(thread);
@@ -183,17 +191,18 @@ impl WindlassBuilder {
         let mut rng = StdRng::seed_from_u64(seed);
         let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));
         let gate = Arc::new(Semaphore::new(self.connects));
-        let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards)
-            .map(|_| {
-                Machine::new(MachineConfig {
-                    clock: Arc::clone(&clock),
-                    connector: Arc::clone(&self.connector),
-                    tokens: Arc::clone(&self.tokens),
-                    gate: Arc::clone(&gate),
-                    seed: rng.next_u64(),
-                })
+        let mut machine = || {
+            Machine::new(MachineConfig {
+                clock: Arc::clone(&clock),
+                connector: Arc::clone(&self.connector),
+                tokens: Arc::clone(&self.tokens),
+                gate: Arc::clone(&gate),
+                seed: rng.next_u64(),
             })
-            .unzip();
+        };
+        let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards).map(|_| machine()).unzip();
+        let (side_machine, side) = machine();
+        machines.push(side_machine);
         let (manager, sessions) = SessionManager::new(SessionManagerParts {
             seed: rng.random(),
             clock: Arc::clone(&clock),
@@ -204,6 +213,7 @@ impl WindlassBuilder {
         machines.insert(0, first);
         let inner = Inner {
             shards,
+            side,
             next_shard: AtomicUsize::new(0),
             directory: DashMap::new(),
             clock,
@@ -297,6 +307,7 @@ impl Windlass {
     /// ends with a definite outcome. Returns when all is closed. Calling it again does no harm.
     pub async fn shutdown(&self, drain: Duration) {
         join_all(self.inner.shards.iter().map(|shard| shard.stop(drain))).await;
+        self.inner.side.stop(Duration::ZERO).await;
         self.inner.directory.clear();
         let threads = std::mem::take(&mut *self.inner.lock_threads());
         if !threads.is_empty() {
@@ -333,6 +344,11 @@ impl Windlass {
 impl Inner {
     pub(crate) fn shard(&self, index: usize) -> &MachineHandle {
         &self.shards[index]
+    }
+
+    /// The machine without lines, for what works on events.
+    pub(crate) const fn side(&self) -> &MachineHandle {
+        &self.side
     }
 
     /// The machine that everything runs on which is not a line.

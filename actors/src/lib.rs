@@ -8,6 +8,7 @@
 //! | `connection` | the actor of one incarnation: dial, handshake, drive |
 //! | [`mod@line`] | what stays: handle, calls, status, memory |
 //! | [`routing`] | events to subscribers |
+//! | [`roster`] | a gateway's sessions, as a value to watch |
 //! | [`control_plane`] | what a gateway is told about its agents |
 //! | [`transport`] | TCP, TLS, WebSocket |
 //! | `telemetry` | spans and metrics |
@@ -24,6 +25,7 @@ pub mod machine;
 mod once;
 pub mod provisioner;
 mod registry;
+pub mod roster;
 pub mod routing;
 pub mod sessions;
 mod spec;
@@ -40,6 +42,7 @@ pub use line::{
 };
 pub use machine::{Machine, MachineConfig, MachineHandle};
 pub use registry::{Inspection, RegistryError};
+pub use roster::{Roster, RosterClosed, RosterView};
 pub use routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };

@@ -16,6 +16,7 @@ mod kept_sends_killed;
 mod matrix;
 mod reconnect;
 mod refusals;
+mod roster;
 mod secrets;
 mod sends;
 mod sends_storm;

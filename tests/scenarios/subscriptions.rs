@@ -35,6 +35,7 @@ async fn next_snapshot(events: &mut Subscription) -> (Generation, Topic, Option<
             generation,
             what,
             snapshot,
+            ..
         } = next_marker(events).await
         {
             return (generation, what, snapshot.map(|snapshot| snapshot.decode().unwrap()));

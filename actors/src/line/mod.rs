@@ -24,7 +24,7 @@ use windlass_protocol::{CallError, GatewayId, NotSent, RawJson};
 
 pub use call::OutgoingCall;
 pub(crate) use call::{Ended, Reply};
-pub(crate) use declared::Declarations;
+pub(crate) use declared::{Declarations, SNAPSHOT_SESSIONS};
 pub use declared::{Declared, MAX_TOPICS, ResyncCounters, TooManyTopics};
 pub(crate) use desk::{Desk, hold};
 pub(crate) use memory::Memory;
@@ -32,6 +32,7 @@ pub(crate) use status::StatusCell;
 pub use status::{LineError, LineErrorKind, LineState, LineStatus};
 
 use crate::clock::Clock;
+use crate::roster::Slot;
 use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
 use crate::telemetry::{CallMeter, LineMeter, Observed};
 
@@ -58,6 +59,7 @@ pub struct Line {
     router: Arc<Router>,
     declarations: Arc<Declarations>,
     meter: CallMeter,
+    roster: Arc<Slot>,
 }
 
 /// The machine's half of a line.
@@ -104,6 +106,7 @@ impl Line {
                 router,
                 declarations,
                 meter: CallMeter::new(metered),
+                roster: Arc::default(),
             },
             ends,
         )
@@ -141,6 +144,10 @@ impl Line {
     /// When [`MAX_TOPICS`] are kept already.
     pub fn declare(&self, topic: Topic) -> Result<Declared, TooManyTopics> {
         self.declarations.declare(topic, &self.inbox)
+    }
+
+    pub(crate) const fn roster_slot(&self) -> &Arc<Slot> {
+        &self.roster
     }
 
     /// Calls the gateway.

@@ -70,6 +70,9 @@ pub enum Marker {
         /// [`EventFilter::snapshots`](super::EventFilter::snapshots). Nothing for [`Topic::Everything`], whose state comes as
         /// [`Topic::Sessions`], and nothing where the gateway has a subscription and refuses the state.
         snapshot: Option<RawJson>,
+        /// Whether events were dropped while it was loaded, or it was asked for once more: it may miss something already, and
+        /// is loaded again. Another one follows.
+        again: bool,
     },
     /// The gateway does not let us have what was declared: it is not asked again before the next connection, unless it is
     /// declared once more.

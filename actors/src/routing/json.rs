@@ -8,7 +8,7 @@
 //! {"type":"marker","marker":"lagged","detail":{"dropped":3}}
 //! {"type":"marker","marker":"disconnected","detail":{"generation":1}}
 //! {"type":"marker","marker":"reconnected","detail":{"generation":2,"gatewayRestarted":true}}      or false, or null
-//! {"type":"marker","marker":"resynced","detail":{"generation":2,"what":"sessions","session":null,"snapshot":{…}}}
+//! {"type":"marker","marker":"resynced","detail":{"generation":2,"what":"sessions","session":null,"again":false,"snapshot":{…}}}
 //! {"type":"marker","marker":"unsynced","detail":{"generation":2,"what":"messages","session":"agent:main:main","why":"…"}}
 //! {"type":"marker","marker":"tooSlow","detail":{}}
 //! ```
@@ -72,10 +72,12 @@ impl Serialize for Detail<'_> {
                 generation,
                 what,
                 snapshot,
+                again,
             } => {
                 map.serialize_entry("generation", generation)?;
                 map.serialize_entry("what", what.name())?;
                 map.serialize_entry("session", &what.session())?;
+                map.serialize_entry("again", again)?;
                 map.serialize_entry("snapshot", snapshot)?;
             }
             Marker::Unsynced { generation, what, why } => {
@@ -161,11 +163,12 @@ mod tests {
             generation,
             what: Topic::Sessions,
             snapshot: Some(RawJson::parse(r#"{"sessions":[]}"#).unwrap()),
+            again: false,
         };
         assert_eq!(
             marker(resynced),
             json!({"marker": "resynced", "detail":
-                {"generation": 2, "what": "sessions", "session": null, "snapshot": {"sessions": []}}})
+                {"generation": 2, "what": "sessions", "session": null, "again": false, "snapshot": {"sessions": []}}})
         );
         let unsynced = Marker::Unsynced {
             generation,

@@ -106,10 +106,16 @@ impl Router {
         };
         // A snapshot may be large, and holding it holds the frame that it came in.
         let bare = match marker {
-            Marker::Resynced { generation, what, .. } => Marker::Resynced {
+            Marker::Resynced {
+                generation,
+                what,
+                again,
+                ..
+            } => Marker::Resynced {
                 generation: *generation,
                 what: what.clone(),
                 snapshot: None,
+                again: *again,
             },
             other => other.clone(),
         };

@@ -226,6 +226,7 @@ fn a_snapshot_goes_to_those_who_asked_and_the_marker_to_all_it_concerns() {
         generation: Generation::new(1),
         what: Topic::messages("agent:a:main"),
         snapshot: Some(snapshot.clone()),
+        again: false,
     });
     let got = |subscription: &mut Subscription| match subscription.next().now_or_never().flatten() {
         Some(LineEvent::Marker(Marker::Resynced { snapshot, .. })) => Some(snapshot),

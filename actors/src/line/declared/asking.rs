@@ -10,7 +10,7 @@ use crate::line::OutgoingCall;
 use crate::routing::Topic;
 
 /// Sessions in a snapshot: all of a busy gateway, in about a megabyte. A longer list says so by `hasMore`.
-pub(super) const SNAPSHOT_SESSIONS: u32 = 1000;
+pub(crate) const SNAPSHOT_SESSIONS: u32 = 1000;
 /// Rows of a session's history in a snapshot: what a screen shows, and a fifth of what a gateway gives at most.
 const SNAPSHOT_ROWS: u32 = 200;
 /// How long one answer is waited for: as long as the reference client does. (The slowest list seen took 1.5 s.)

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use windlass_protocol::connection::CallRequest;
 use windlass_protocol::{CallError, GatewayId, Generation, HelloOk, RawJson};
 
-pub(crate) use asking::Ask;
+pub(crate) use asking::{Ask, SNAPSHOT_SESSIONS};
 use outcome::{Outcome, Trouble};
 use table::Table;
 pub use table::{MAX_TOPICS, ResyncCounters};

@@ -280,6 +280,7 @@ impl Table {
         if entry.holders == 0 {
             return;
         }
+        let again = entry.stale;
         self.counters.done += 1;
         if ask.topic == Topic::Sessions && self.everything > 0 {
             self.follow(snapshot.as_ref());
@@ -288,6 +289,7 @@ impl Table {
             generation: ask.generation,
             what: ask.topic.clone(),
             snapshot,
+            again,
         });
     }
 

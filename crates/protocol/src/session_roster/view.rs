@@ -1,6 +1,7 @@
 //! The materialised view.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::runs::{self, Said};
 use crate::request::{SessionRow, SessionsListReply};
@@ -49,12 +50,14 @@ pub struct RosterEntry {
     pub active: bool,
 }
 
-/// The sessions of one gateway.
+/// The sessions of one gateway. A clone shares its entries: it costs a list of pointers, not a copy of the sessions.
 #[derive(Debug, Clone, Default)]
 pub struct SessionRoster {
-    entries: BTreeMap<String, RosterEntry>,
+    entries: BTreeMap<Arc<str>, Arc<RosterEntry>>,
     /// When events since the last list was asked for told of a session, in ms since 1970: a list made earlier has older news.
-    said_at: BTreeMap<String, u64>,
+    said_at: BTreeMap<Arc<str>, u64>,
+    /// Sessions with runs whose end may have been lost: where the next list says nothing of runs, they count as over.
+    doubted: BTreeSet<Arc<str>>,
     /// When the last list was made: events made earlier have older news.
     listed_ms: Option<u64>,
     /// Runs of sessions without a row.
@@ -66,6 +69,8 @@ pub struct SessionRoster {
     /// Events of this gateway carry rows.
     rows_come: bool,
     cut: bool,
+    /// The gateway has more sessions than it listed, and no way to list them.
+    listed_in_part: bool,
     version: u64,
 }
 
@@ -88,7 +93,7 @@ impl Default for Staleness {
 /// A list that comes in pages.
 #[derive(Debug, Clone)]
 struct Paging {
-    keys: BTreeSet<String>,
+    keys: BTreeSet<Arc<str>>,
     /// When its first page was made: what changed since is known by events only.
     ts: Option<u64>,
     next: u32,
@@ -116,7 +121,7 @@ impl SessionRoster {
             None => return RosterPage::Next(0),
         };
         for row in &reply.sessions {
-            paging.keys.insert(row.key.clone());
+            paging.keys.insert(row.key.as_str().into());
             self.take_listed(row, reply.ts);
         }
         let next = reply.next_offset.and_then(|next| u32::try_from(next).ok());
@@ -128,14 +133,23 @@ impl SessionRoster {
             self.stale.why = Some(Stale::Paging);
             return RosterPage::Next(next);
         }
+        self.listed_in_part = reply.has_more == Some(true);
         self.complete(&paging);
         RosterPage::Complete
     }
 
     fn take_listed(&mut self, row: &SessionRow, ts: Option<u64>) {
-        if !self.told_since(&row.key, ts) {
-            self.put(row.clone());
+        if self.told_since(&row.key, ts) {
+            return;
         }
+        if self.doubted.remove(row.key.as_str())
+            && let Some(entry) = self.entries.get_mut(row.key.as_str())
+        {
+            let entry = Arc::make_mut(entry);
+            (entry.runs, entry.active) = (Vec::new(), false);
+            self.version += 1;
+        }
+        self.put(row.clone());
     }
 
     /// Whether an event that came before the list has newer news than it. What was made in the same ms came first, so the
@@ -152,6 +166,7 @@ impl SessionRoster {
         self.version += u64::from(entries.len() != before);
         self.entries = entries;
         self.unlisted.clear();
+        self.doubted.clear();
         self.listed_ms = paging.ts;
         let covered = match (self.stale.since_ms, paging.ts) {
             (Some(since), Some(ts)) => since < ts,
@@ -210,10 +225,15 @@ impl SessionRoster {
 
     /// Takes a `chat` event: it begins and ends runs on releases without `sessions.changed`.
     pub fn on_chat(&mut self, event: &ChatEvent) {
-        match event.state {
-            ChatState::Delta | ChatState::Status => self.begin(&event.session_key, &event.run_id),
-            _ if event.is_terminal() => {
-                self.end(&event.session_key, &event.run_id);
+        self.on_chat_state(&event.session_key, &event.run_id, &event.state);
+    }
+
+    /// The same, of what it looks at: who follows many runs need not read their texts.
+    pub fn on_chat_state(&mut self, session_key: &str, run_id: &str, state: &ChatState) {
+        match state {
+            ChatState::Delta | ChatState::Status => self.begin(session_key, run_id),
+            _ if state.is_terminal() => {
+                self.end(session_key, run_id);
                 if !self.rows_come {
                     self.mark(Stale::Unnamed, None);
                 }
@@ -224,30 +244,39 @@ impl SessionRoster {
 
     /// Takes an `agent` event.
     pub fn on_agent(&mut self, event: &AgentEvent) {
-        let Some(key) = event
-            .session_key
-            .as_deref()
-            .filter(|_| event.stream == AgentStream::Lifecycle)
-        else {
-            return;
-        };
-        match event.phase() {
-            Some(AgentPhase::Start) => self.begin(key, &event.run_id),
+        if event.stream == AgentStream::Lifecycle
+            && let (Some(key), Some(phase)) = (event.session_key.as_deref(), event.phase())
+        {
+            self.on_lifecycle(key, &event.run_id, &phase);
+        }
+    }
+
+    /// The same, of what it looks at in the stream `lifecycle`.
+    pub fn on_lifecycle(&mut self, session_key: &str, run_id: &str, phase: &AgentPhase) {
+        match phase {
+            AgentPhase::Start => self.begin(session_key, run_id),
             // After an error a retry may follow, with a start of its own (2026.4, 2026.5).
-            Some(AgentPhase::End | AgentPhase::Error) => self.end(key, &event.run_id),
+            AgentPhase::End | AgentPhase::Error => self.end(session_key, run_id),
             _ => {}
         }
     }
 
     /// Events were lost.
     pub fn on_gap(&mut self) {
+        self.doubt_runs();
         self.mark(Stale::Gap, None);
     }
 
     /// The line broke.
     pub fn on_line_down(&mut self) {
         self.paging = None;
+        self.doubt_runs();
         self.mark(Stale::LineDown, None);
+    }
+
+    fn doubt_runs(&mut self) {
+        let active = self.entries.iter().filter(|(_, entry)| entry.active);
+        self.doubted = active.map(|(key, _)| Arc::clone(key)).collect();
     }
 
     /// The line is up again, to another process than before: no run of the old one goes on under its id, and its clock may
@@ -256,11 +285,12 @@ impl SessionRoster {
         self.said_at.clear();
         self.listed_ms = None;
         self.unlisted.clear();
-        for entry in self.entries.values_mut() {
-            entry.runs.clear();
-            entry.active = false;
+        self.doubted.clear();
+        for entry in self.entries.values_mut().filter(|entry| entry.active) {
+            let entry = Arc::make_mut(entry);
+            (entry.runs, entry.active) = (Vec::new(), false);
+            self.version += 1;
         }
-        self.version += 1;
     }
 
     /// Why a fresh list is needed; nothing when none is.
@@ -275,12 +305,12 @@ impl SessionRoster {
 
     /// One session, by its full key.
     pub fn get(&self, key: &str) -> Option<&RosterEntry> {
-        self.entries.get(key)
+        self.entries.get(key).map(|entry| &**entry)
     }
 
     /// All sessions, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RosterEntry)> {
-        self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
+        self.entries.iter().map(|(key, entry)| (&**key, &**entry))
     }
 
     /// Sessions in which something runs.
@@ -298,14 +328,14 @@ impl SessionRoster {
         self.entries.is_empty()
     }
 
-    /// Whether there are more sessions than are kept.
+    /// Whether there are more sessions than are kept, or than the gateway lists.
     pub const fn is_cut(&self) -> bool {
-        self.cut
+        self.cut || self.listed_in_part
     }
 
     fn put(&mut self, row: SessionRow) {
         let said = runs::said(&row.extra);
-        let known = self.entries.get(&row.key);
+        let known = self.entries.get(row.key.as_str());
         let runs = known.map(|entry| entry.runs.clone());
         let runs = runs.or_else(|| self.unlisted.remove(&row.key)).unwrap_or_default();
         let (runs, active) = match said {
@@ -314,15 +344,15 @@ impl SessionRoster {
             Said::Nothing => (runs.clone(), !runs.is_empty()),
         };
         let entry = RosterEntry { row, runs, active };
-        if known != Some(&entry) {
+        if known.map(|known| &**known) != Some(&entry) {
             self.version += 1;
-            self.entries.insert(entry.row.key.clone(), entry);
+            self.entries.insert(entry.row.key.as_str().into(), Arc::new(entry));
         }
     }
 
     fn note(&mut self, key: &str, ts: Option<u64>) {
         if let Some(ts) = ts {
-            self.said_at.insert(key.to_owned(), ts);
+            self.said_at.insert(key.into(), ts);
         }
         // Without lists these would pile up; the next list is then taken as it is.
         if self.said_at.len() > 2 * SESSIONS_KEPT {
@@ -342,10 +372,15 @@ impl SessionRoster {
     }
 
     fn begin(&mut self, key: &str, run: &str) {
+        self.doubted.remove(key);
         if let Some(entry) = self.entries.get_mut(key) {
-            let changed = runs::begin(&mut entry.runs, run) || !entry.active;
-            entry.active = true;
-            self.version += u64::from(changed);
+            // Each increment of a run says so again: an entry that is shared is copied only where it changes.
+            if !entry.active || !entry.runs.iter().any(|known| known == run) {
+                let entry = Arc::make_mut(entry);
+                runs::begin(&mut entry.runs, run);
+                entry.active = true;
+                self.version += 1;
+            }
             return;
         }
         self.mark(Stale::Unnamed, None);
@@ -356,10 +391,13 @@ impl SessionRoster {
 
     fn end(&mut self, key: &str, run: &str) {
         if let Some(entry) = self.entries.get_mut(key) {
-            let changed = runs::end(&mut entry.runs, run);
-            let active = !entry.runs.is_empty();
-            self.version += u64::from(changed || active != entry.active);
-            entry.active = active;
+            let known = entry.runs.iter().any(|known| known == run);
+            if known || entry.active == entry.runs.is_empty() {
+                let entry = Arc::make_mut(entry);
+                runs::end(&mut entry.runs, run);
+                entry.active = !entry.runs.is_empty();
+                self.version += 1;
+            }
         } else if let Some(runs) = self.unlisted.get_mut(key) {
             runs::end(runs, run);
         } else {
@@ -374,10 +412,10 @@ impl SessionRoster {
         if over == 0 {
             return;
         }
-        let mut ages: Vec<(u64, String)> = self
+        let mut ages: Vec<(u64, Arc<str>)> = self
             .entries
             .iter()
-            .map(|(key, entry)| (entry.row.updated_at.unwrap_or_default(), key.clone()))
+            .map(|(key, entry)| (entry.row.updated_at.unwrap_or_default(), Arc::clone(key)))
             .collect();
         ages.select_nth_unstable(over - 1);
         for (_, key) in ages.drain(..over) {

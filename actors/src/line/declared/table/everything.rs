@@ -32,6 +32,7 @@ impl Table {
                 generation,
                 what: Topic::Everything,
                 snapshot: None,
+                again: false,
             });
         }
     }
