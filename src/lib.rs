@@ -4,6 +4,7 @@ pub mod agents;
 mod call;
 mod gateway;
 pub mod identity;
+pub mod journal;
 pub mod request;
 mod runtime;
 pub mod sessions;

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
 use tokio::sync::Semaphore;
+use windlass_actors::journal::{Recorder, WeakRecorder};
 use windlass_actors::machine::CONNECT_CONCURRENCY;
 use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerHandle, SessionManagerParts};
 use windlass_actors::{
@@ -47,6 +48,14 @@ pub(crate) struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
     sessions: SessionManagerHandle,
     metered: bool,
+    recorders: Mutex<Vec<Remembered>>,
+}
+
+/// A recorder that was started.
+struct Remembered {
+    recorder: WeakRecorder,
+    /// It records every gateway, those that are added later included.
+    all: bool,
 }
 
 /// Where a gateway's line is.
@@ -221,6 +230,7 @@ impl WindlassBuilder {
             threads: Mutex::default(),
             sessions,
             metered: self.metered,
+            recorders: Mutex::default(),
         };
         Ok((Windlass { inner: Arc::new(inner) }, machines))
     }
@@ -257,6 +267,10 @@ impl Windlass {
             Entry::Vacant(vacant) => drop(vacant.insert(place.clone())),
         }
         let id = spec.id.clone();
+        // Before it comes up, so that its first event is recorded too.
+        for recorder in inner.recorders(|remembered| remembered.all) {
+            recorder.record(Arc::clone(&place.line));
+        }
         if let Err(error) = inner.shards[shard].add(spec, ends).await {
             inner.directory.remove(&id);
             return Err(error);
@@ -307,6 +321,9 @@ impl Windlass {
     /// ends with a definite outcome. Returns when all is closed. Calling it again does no harm.
     pub async fn shutdown(&self, drain: Duration) {
         join_all(self.inner.shards.iter().map(|shard| shard.stop(drain))).await;
+        // What the lines brought to their end is recorded; then nothing is left to do.
+        let recorders = self.inner.recorders(|_| true);
+        join_all(recorders.iter().map(Recorder::stop)).await;
         self.inner.side.stop(Duration::ZERO).await;
         self.inner.directory.clear();
         let threads = std::mem::take(&mut *self.inner.lock_threads());
@@ -349,6 +366,24 @@ impl Inner {
     /// The machine without lines, for what works on events.
     pub(crate) const fn side(&self) -> &MachineHandle {
         &self.side
+    }
+
+    /// Has a recorder told of gateways to come, where it records all, and of the end.
+    pub(crate) fn remember(&self, recorder: &Recorder, all: bool) {
+        let recorder = recorder.downgrade();
+        let mut recorders = self.lock_recorders();
+        recorders.retain(|remembered| remembered.recorder.upgrade().is_some());
+        recorders.push(Remembered { recorder, all });
+    }
+
+    fn recorders(&self, wanted: impl Fn(&Remembered) -> bool) -> Vec<Recorder> {
+        let recorders = self.lock_recorders();
+        let wanted = recorders.iter().filter(|remembered| wanted(remembered));
+        wanted.filter_map(|remembered| remembered.recorder.upgrade()).collect()
+    }
+
+    fn lock_recorders(&self) -> std::sync::MutexGuard<'_, Vec<Remembered>> {
+        self.recorders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The machine that everything runs on which is not a line.

@@ -8,6 +8,7 @@
 //! | `connection` | the actor of one incarnation: dial, handshake, drive |
 //! | [`mod@line`] | what stays: handle, calls, status, memory |
 //! | [`routing`] | events to subscribers |
+//! | [`journal`] | events, kept in a store and read from there |
 //! | [`roster`] | a gateway's sessions, as a value to watch |
 //! | [`control_plane`] | what a gateway is told about its agents |
 //! | [`transport`] | TCP, TLS, WebSocket |
@@ -20,6 +21,7 @@ mod connection;
 pub mod control_plane;
 pub mod coordinator;
 mod endpoint;
+pub mod journal;
 pub mod line;
 pub mod machine;
 mod once;

@@ -11,6 +11,7 @@ mod bench;
 mod calls;
 mod events;
 mod hostile;
+mod journal;
 mod kept_sends;
 mod kept_sends_killed;
 mod matrix;

@@ -20,7 +20,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use windlass_protocol::connection::{CallLimits, CallRequest};
-use windlass_protocol::{CallError, GatewayId, NotSent, RawJson};
+use windlass_protocol::{CallError, GatewayId, Generation, NotSent, RawJson};
 
 pub use call::OutgoingCall;
 pub(crate) use call::{Ended, Reply};
@@ -130,6 +130,11 @@ impl Line {
     /// The line's state, watchable.
     pub fn status(&self) -> watch::Receiver<LineStatus> {
         self.status.clone()
+    }
+
+    /// The connection that is up, or was up last.
+    pub fn generation(&self) -> Generation {
+        self.status.borrow().generation
     }
 
     /// Receives events from now on. `backlog` says how many wait for a slow subscriber, and what follows when more would:

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 use windlass_protocol::request::{Request as _, SessionsListReply, SessionsSubscribe};
 use windlass_protocol::session_roster::{RosterPage, SessionRoster};
 
@@ -167,7 +167,7 @@ impl Feeding {
     fn take_marker(&mut self, marker: &Marker) {
         match marker {
             // The line loads it by itself then.
-            Marker::Gap(_) => self.lost(),
+            Marker::Gap(_) | Marker::Unreadable => self.lost(),
             Marker::Lagged(_) => {
                 self.lost();
                 self.source.sessions.resync();
@@ -248,7 +248,7 @@ impl Feeding {
     fn take_page(&mut self, (part, answer): Answer) {
         // What was read before the answer is in the queue: it comes first.
         let cancelled = self.pages.cancelled();
-        while let Some(Some(item)) = self.source.events.next().now_or_never() {
+        while let Some(Some(item)) = unconstrained(self.source.events.next()).now_or_never() {
             self.take(&item);
         }
         if self.pages.cancelled() != cancelled {

@@ -9,7 +9,7 @@ use windlass_protocol::{Generation, RawJson};
 use super::Topic;
 
 /// One event of a gateway, shared by all its subscribers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its name, for example `chat`.
     pub name: Box<str>,

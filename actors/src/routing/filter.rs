@@ -41,6 +41,19 @@ impl EventFilter {
         self
     }
 
+    /// Of the names wanted, all; empty for every one.
+    pub(crate) fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// The only session wanted, where it is one.
+    pub(crate) fn only_session(&self) -> Option<&str> {
+        match &*self.sessions {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     /// With the snapshots of what is declared, in [`Marker::Resynced`](super::Marker::Resynced). Without this a
     /// subscriber is told that there was one, at no cost.
     pub const fn snapshots(mut self) -> Self {
@@ -51,7 +64,7 @@ impl EventFilter {
 
 /// A filter made ready for being asked often.
 #[derive(Debug)]
-pub(super) struct Sieve {
+pub(crate) struct Sieve {
     names: Choice,
     sessions: Choice,
     agents: Choice,
@@ -59,7 +72,7 @@ pub(super) struct Sieve {
 }
 
 impl Sieve {
-    pub(super) fn new(filter: EventFilter) -> Self {
+    pub(crate) fn new(filter: EventFilter) -> Self {
         Self {
             names: Choice::new(filter.names),
             sessions: Choice::new(filter.sessions),
@@ -69,21 +82,21 @@ impl Sieve {
     }
 
     /// Whether the payload has to be looked into.
-    pub(super) const fn needs_keys(&self) -> bool {
+    pub(crate) const fn needs_keys(&self) -> bool {
         !matches!((&self.sessions, &self.agents), (Choice::Any, Choice::Any))
     }
 
     /// Whether an event of this name may pass, whatever it carries.
-    pub(super) fn wants_name(&self, name: &str) -> bool {
+    pub(crate) fn wants_name(&self, name: &str) -> bool {
         self.names.has(Some(name))
     }
 
-    pub(super) fn wants_keys(&self, keys: &EventKeys<'_>) -> bool {
+    pub(crate) fn wants_keys(&self, keys: &EventKeys<'_>) -> bool {
         self.sessions.has(keys.session_key.as_deref()) && self.agents.has(keys.agent_id.as_deref())
     }
 
     /// Whether a word about this topic concerns the subscriber.
-    pub(super) fn wants_topic(&self, topic: &Topic) -> bool {
+    pub(crate) fn wants_topic(&self, topic: &Topic) -> bool {
         topic.session().is_none_or(|session| self.sessions.has(Some(session)))
     }
 }

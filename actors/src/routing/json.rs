@@ -14,9 +14,11 @@
 //! ```
 
 use serde::ser::{SerializeMap as _, SerializeStruct as _};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use windlass_protocol::connection::Gap;
+use windlass_protocol::{Generation, RawJson};
 
-use super::{Event, LineEvent, Marker};
+use super::{Event, LineEvent, Marker, Topic};
 
 impl Serialize for LineEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -92,24 +94,92 @@ impl Serialize for Detail<'_> {
     }
 }
 
+/// A marker's detail, and each word that any has in it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Parts {
+    expected: Option<u64>,
+    received: Option<u64>,
+    dropped: Option<u64>,
+    generation: Option<Generation>,
+    gateway_restarted: Option<bool>,
+    what: Option<String>,
+    session: Option<String>,
+    snapshot: Option<RawJson>,
+    again: Option<bool>,
+    why: Option<Box<str>>,
+}
+
+impl Parts {
+    fn topic(&self) -> Option<Topic> {
+        match (self.what.as_deref()?, &self.session) {
+            ("sessions", _) => Some(Topic::Sessions),
+            ("messages", Some(session)) => Some(Topic::messages(session.as_str())),
+            ("everything", _) => Some(Topic::Everything),
+            _ => None,
+        }
+    }
+}
+
+impl Marker {
+    /// What stands under `detail`.
+    pub(crate) fn detail(&self) -> impl Serialize + '_ {
+        Detail(self)
+    }
+
+    /// The marker of this name and detail; none that this version knows where they are a later version's.
+    pub(crate) fn of_detail(name: &str, detail: &str) -> Option<Self> {
+        let parts: Parts = serde_json::from_str(detail).ok()?;
+        let generation = parts.generation;
+        Some(match name {
+            "gap" => Self::Gap(Gap {
+                expected: parts.expected?,
+                received: parts.received?,
+            }),
+            "unreadable" => Self::Unreadable,
+            "lagged" => Self::Lagged(parts.dropped?),
+            "disconnected" => Self::Disconnected {
+                generation: generation?,
+            },
+            "reconnected" => Self::Reconnected {
+                generation: generation?,
+                gateway_restarted: parts.gateway_restarted,
+            },
+            "resynced" => Self::Resynced {
+                generation: generation?,
+                what: parts.topic()?,
+                snapshot: parts.snapshot.filter(|snapshot| snapshot.as_str() != "null"),
+                again: parts.again.unwrap_or(false),
+            },
+            "unsynced" => Self::Unsynced {
+                generation: generation?,
+                what: parts.topic()?,
+                why: parts.why?,
+            },
+            "tooSlow" => Self::TooSlow,
+            _ => return None,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use serde_json::{Value, json};
-    use windlass_protocol::connection::Gap;
-    use windlass_protocol::{Generation, RawJson};
 
     use super::*;
-    use crate::routing::Topic;
 
     fn shape(item: &LineEvent) -> Value {
         serde_json::to_value(item).unwrap()
     }
 
+    /// How a marker is written; and reads back.
     fn marker(marker: Marker) -> Value {
-        let mut value = shape(&LineEvent::Marker(marker));
+        let mut value = shape(&LineEvent::Marker(marker.clone()));
         assert_eq!(value["type"], "marker");
+        let detail = value["detail"].to_string();
+        assert_eq!(Marker::of_detail(marker.name(), &detail), Some(marker));
         value.as_object_mut().unwrap().remove("type");
         value
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use event::{Event, LineEvent, Marker};
 pub use filter::EventFilter;
+pub(crate) use filter::Sieve;
 pub use queue::{Backlog, Overflow, SlowPolicy, WhenFull};
 use subscription::Subscriber;
 pub use subscription::Subscription;

@@ -1,4 +1,4 @@
-//! Rights over a store that one process has at a time: to run its agents, and to send its messages.
+//! Rights over a store that one process has at a time: to run its agents, to send its messages, to write its journal.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,6 +17,8 @@ pub enum Right {
     Agents,
     /// Send the messages that it keeps.
     Sends,
+    /// Write its journal.
+    Journal,
 }
 
 impl Right {
@@ -25,6 +27,7 @@ impl Right {
         match self {
             Self::Agents => ".lock",
             Self::Sends => ".sends.lock",
+            Self::Journal => ".journal.lock",
         }
     }
 }
@@ -35,6 +38,7 @@ impl fmt::Display for Right {
         f.write_str(match self {
             Self::Agents => "runs the agents",
             Self::Sends => "sends the messages",
+            Self::Journal => "records into the journal",
         })
     }
 }
@@ -62,7 +66,7 @@ impl Drop for Held {
 }
 
 impl Ownership {
-    /// A lock of the operating system on `<database>.lock`, or `<database>.sends.lock`. It is on a file of its own, which is never deleted: who deletes a lock
+    /// A lock of the operating system on `<database>.lock`, or what its right puts there. It is on a file of its own, which is never deleted: who deletes a lock
     /// file lets two processes lock two files of the same name. And never on the database itself, where SQLite has its own locks.
     pub(crate) fn of_file(database: &Path, right: Right) -> Result<Self, OwnError> {
         let lock = lock_path(database, right);

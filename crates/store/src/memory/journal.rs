@@ -6,8 +6,9 @@ use std::ops::Bound;
 use async_trait::async_trait;
 
 use super::{MemoryStore, listed};
-use crate::error::StoreError;
+use crate::error::{OwnError, StoreError};
 use crate::limits;
+use crate::ownership::{Ownership, Right};
 use crate::record::{
     Aged, Appended, Consumer, Cursor, Entry, Extent, JournalFilter, NewEntry, Page, Pruned, Reach, Retention,
     check_batch, fitting,
@@ -90,6 +91,10 @@ impl Entries {
 
 #[async_trait]
 impl Journal for MemoryStore {
+    async fn own_journal(&self) -> Result<Ownership, OwnError> {
+        Ownership::of_flag(&self.journal_owned, Right::Journal)
+    }
+
     async fn append(&self, entries: &[NewEntry]) -> Result<Appended, StoreError> {
         check_batch(entries)?;
         Ok(self.tables()?.journal.append(entries))

@@ -30,6 +30,7 @@ pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
     owned: Arc<AtomicBool>,
     sends_owned: Arc<AtomicBool>,
+    journal_owned: Arc<AtomicBool>,
     closed: Arc<AtomicBool>,
 }
 

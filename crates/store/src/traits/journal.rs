@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use crate::error::StoreError;
+use crate::error::{OwnError, StoreError};
+use crate::ownership::Ownership;
 use crate::record::{Appended, Consumer, Cursor, Extent, JournalFilter, NewEntry, Page, Pruned, Retention};
 use crate::time::Timestamp;
 
@@ -11,6 +12,11 @@ use crate::time::Timestamp;
 /// What was appended outlives a kill and a power cut, with its cursor.
 #[async_trait]
 pub trait Journal {
+    /// Takes the right to write this store's journal, which one process has at a time: two that record the same gateway would
+    /// record everything twice. Others may still read it, and acknowledge. It binds those who ask for it; [`Journal::append`] does
+    /// not.
+    async fn own_journal(&self) -> Result<Ownership, OwnError>;
+
     /// Appends entries, all or none; at least one, at most [`JOURNAL_BATCH`](crate::limits::JOURNAL_BATCH) and
     /// [`JOURNAL_BATCH_BYTES`](crate::limits::JOURNAL_BATCH_BYTES). A batch costs one wait for the disk, however long it is.
     async fn append(&self, entries: &[NewEntry]) -> Result<Appended, StoreError>;

@@ -1,7 +1,7 @@
 //! Organizations, gateways, boards, and the store as a whole.
 
 use serde_json::json;
-use windlass_store::{BoardFilter, BoardRules, Creator, OwnError, Owner, RunId, SecretSource, StoreError};
+use windlass_store::{BoardFilter, BoardRules, Creator, OwnError, Owner, Right, RunId, SecretSource, StoreError};
 
 use crate::world::{
     Shared, agent_id, at, board, board_id, furnish, gateway, gateway_id, organization, organization_id, run_id, worker,
@@ -240,6 +240,22 @@ pub(crate) async fn only_one_can_own_a_store_at_a_time(store: &Shared) {
     store.put_organization(&organization(1, "Acme")).await.unwrap();
     drop(ownership);
     drop(store.own().await.unwrap());
+    // The right to write the journal is another one.
+    let agents = store.own().await.unwrap();
+    let journal = store.own_journal().await.unwrap();
+    let error = store.own_journal().await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            OwnError::Owned {
+                right: Right::Journal,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    drop((agents, journal));
+    drop(store.own_journal().await.unwrap());
 }
 
 pub(crate) async fn a_closed_store_says_so(store: &Shared) {

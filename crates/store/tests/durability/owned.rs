@@ -1,6 +1,6 @@
 //! One process at a time runs a store's agents.
 
-use windlass_store::{Journal as _, OwnError, SqliteStore, Store as _};
+use windlass_store::{Journal as _, OwnError, Right, SqliteStore, Store as _};
 
 use crate::child::OtherProcess;
 use crate::journal::batch;
@@ -16,10 +16,10 @@ async fn a_store_that_another_process_owns_is_not_given_until_that_is_gone() {
     let store = SqliteStore::open(&path).await.unwrap();
     let error = store.own().await.unwrap_err();
     let shown = error.to_string();
-    let OwnError::Owned { lock, pid, .. } = error else {
+    let OwnError::Owned { lock, pid, right } = error else {
         panic!("{error:?}")
     };
-    assert_eq!(pid, Some(process.id()));
+    assert_eq!((pid, right), (Some(process.id()), Right::Agents));
     assert_eq!(lock, folder.path().canonicalize().unwrap().join("store.db.lock"));
     assert!(
         shown.contains(&process.id().to_string()) && shown.contains("store.db.lock"),

@@ -17,8 +17,9 @@ use super::connections::Connections;
 use super::migrations::JOURNAL;
 use super::rows::{self, Fields, Record, Statement, Which};
 use super::{SqliteStore, open};
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, OwnError, StoreError};
 use crate::limits;
+use crate::ownership::{Ownership, Right};
 use crate::record::{
     Appended, Consumer, Cursor, Extent, JournalFilter, NewEntry, Page, Pruned, Reach, Retention, check_batch,
 };
@@ -100,6 +101,10 @@ async fn acknowledge(
 
 #[async_trait]
 impl Journal for SqliteStore {
+    async fn own_journal(&self) -> Result<Ownership, OwnError> {
+        Ownership::of_file(self.path(), Right::Journal)
+    }
+
     async fn append(&self, entries: &[NewEntry]) -> Result<Appended, StoreError> {
         check_batch(entries)?;
         let mut write = self.journal().await?.write().await?;

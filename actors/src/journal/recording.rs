@@ -1,0 +1,346 @@
+//! The task that records: what waits into a batch, the batch into the store, and the old out of it.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, BoxStream, SelectAll};
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::watch;
+use tokio::task::unconstrained;
+use windlass_protocol::Generation;
+use windlass_store::{Cursor, GatewayUid, Retention, StoreError, Timestamp, limits};
+
+use super::batch::Batch;
+use super::entry::{Stamp, of_item, of_marker};
+use super::item::RecordedMarker;
+use super::recorder::{STOP_WITHIN, Shared};
+use super::status::{RecorderState, RecorderStatus, Stall};
+use crate::clock::sleep_until;
+use crate::line::Line;
+use crate::routing::{LineEvent, Marker};
+
+/// How long a first event waits for company: a trickle costs fifty waits for the disk a second at most, and a reader that much delay.
+const LINGER: Duration = Duration::from_millis(20);
+/// First wait after the store refused; doubled each time.
+const RETRY: Duration = Duration::from_millis(50);
+/// Longest wait where it is only locked.
+const RETRY_CAP: Duration = Duration::from_secs(1);
+/// Longest wait where somebody has to act.
+const REPAIR_CAP: Duration = Duration::from_secs(10);
+/// How often there is a look at what is too old.
+const PRUNE_EVERY: Duration = Duration::from_secs(30);
+/// Between two steps where there is more: readers and other writers come between.
+const PRUNE_PAUSE: Duration = Duration::from_millis(10);
+/// Entries of a step: more than a batch, so that pruning keeps up with appending.
+const PRUNE_STEP: usize = limits::PAGE_LIMIT;
+
+/// A line that is recorded.
+type Source = Arc<Line>;
+/// What a line brings; nothing is its end.
+type Brought = (Source, Option<LineEvent>);
+
+pub(super) struct Task {
+    shared: Arc<Shared>,
+    status: Arc<watch::Sender<RecorderStatus>>,
+    stop: watch::Receiver<bool>,
+    lines: SelectAll<BoxStream<'static, Brought>>,
+    batch: Batch,
+    /// The last entry that the journal is known to have.
+    newest: Option<Cursor>,
+    prune_at: Instant,
+}
+
+/// What woke the task.
+enum Woken {
+    Line(Brought),
+    Joined,
+    Prune,
+    Stop,
+}
+
+/// The recorder is to end.
+struct Stopped;
+
+impl Task {
+    pub(super) fn new(shared: Arc<Shared>, status: Arc<watch::Sender<RecorderStatus>>) -> Self {
+        let newest = status.borrow().newest;
+        Self {
+            stop: shared.stop.subscribe(),
+            prune_at: shared.clock.now(),
+            newest,
+            shared,
+            status,
+            lines: SelectAll::new(),
+            batch: Batch::default(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            self.begin_lines();
+            if !self.batch.is_empty() && self.flush(None).await.is_err() {
+                return self.finish().await;
+            }
+            match self.wake().await {
+                Woken::Line(brought) => {
+                    self.take(brought);
+                    self.gather().await;
+                }
+                Woken::Joined => {}
+                Woken::Prune => self.prune().await,
+                Woken::Stop => return self.finish().await,
+            }
+            if self.prune_at <= self.shared.clock.now() {
+                self.prune().await;
+            }
+        }
+    }
+
+    /// Begins with lines that joined.
+    fn begin_lines(&mut self) {
+        for (line, events) in self.shared.to_begin() {
+            // Looked at after it was subscribed: what comes between is recorded behind the word that it begins.
+            let status = line.status().borrow().clone();
+            let began = RecordedMarker::Began {
+                line: line.id().as_str().into(),
+                up: status.is_up(),
+            };
+            self.mark(&line, &began, status.generation);
+            let source = Arc::clone(&line);
+            let items = events.map(Some).chain(stream::once(async { None }));
+            self.lines
+                .push(items.map(move |item| (Arc::clone(&source), item)).boxed());
+        }
+    }
+
+    async fn wake(&mut self) -> Woken {
+        let (lines, stop, shared) = (&mut self.lines, &mut self.stop, &self.shared);
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => Woken::Stop,
+            () = shared.joined.notified() => Woken::Joined,
+            Some(brought) = lines.next(), if !lines.is_empty() => Woken::Line(brought),
+            () = sleep_until(self.prune_at) => Woken::Prune,
+        }
+    }
+
+    /// Waits a little for what else comes, until the batch is full.
+    async fn gather(&mut self) {
+        let mut over = pin!(sleep_until(self.shared.clock.now() + LINGER));
+        while !self.batch.is_full() && !self.lines.is_empty() {
+            tokio::select! {
+                biased;
+                Some(brought) = self.lines.next() => self.take(brought),
+                () = &mut over => return,
+            }
+        }
+    }
+
+    fn take(&mut self, (line, item): Brought) {
+        let generation = line.generation();
+        let Some(item) = item else {
+            self.shared.leave(&line);
+            return self.mark(&line, &RecordedMarker::Ended, generation);
+        };
+        if let LineEvent::Marker(Marker::Lagged(dropped)) = item {
+            self.status.send_modify(|status| status.dropped += dropped);
+        }
+        let stamp = self.stamp(&line, generation);
+        self.batch.push(of_item(&item, stamp));
+    }
+
+    fn mark(&mut self, line: &Line, marker: &RecordedMarker, generation: Generation) {
+        let entry = of_marker(marker, self.stamp(line, generation));
+        self.batch.push(entry);
+    }
+
+    fn stamp(&self, line: &Line, generation: Generation) -> Stamp {
+        Stamp {
+            gateway: GatewayUid::of_line(line.id()),
+            generation,
+            at: self.now(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from(self.shared.clock.wall())
+    }
+
+    /// Stores the batch, however long that takes: until the recorder is to end, or until `deadline`.
+    async fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Stopped> {
+        let mut failures = 0_u32;
+        loop {
+            let error = match self.shared.store.append(self.batch.entries()).await {
+                Ok(appended) => {
+                    self.stored(appended.last);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if self.is_there_all_the_same().await {
+                return Ok(());
+            }
+            failures += 1;
+            let wait = self.refused(&error, failures)?;
+            if matches!(error, StoreError::Full) {
+                // What goes leaves its room to what waits.
+                self.prune().await;
+            }
+            let again = self.shared.clock.now() + wait;
+            if deadline.is_some_and(|deadline| again > deadline) {
+                return Err(Stopped);
+            }
+            tokio::select! {
+                () = sleep_until(again) => {}
+                // With a deadline of its own there is nothing to be told any more.
+                _ = self.stop.wait_for(|stop| *stop), if deadline.is_none() => return Err(Stopped),
+            }
+        }
+    }
+
+    /// A store that fails while it commits may have committed. Nobody else appends, so the next cursors tell.
+    async fn is_there_all_the_same(&mut self) -> bool {
+        let Ok(extent) = self.shared.store.journal_extent().await else {
+            return false;
+        };
+        let count = i64::try_from(self.batch.entries().len()).unwrap_or(i64::MAX);
+        let there = match (self.newest, extent.newest) {
+            (Some(before), Some(now)) => now.number() == before.number().saturating_add(count),
+            (None, now) => now.is_some(),
+            (Some(_), None) => false,
+        };
+        if let (true, Some(newest)) = (there, extent.newest) {
+            self.stored(newest);
+        }
+        there
+    }
+
+    fn stored(&mut self, newest: Cursor) {
+        let count = self.batch.entries().len() as u64;
+        self.batch.clear();
+        self.newest = Some(newest);
+        let stalled = matches!(self.status.borrow().state, RecorderState::Stalled { .. });
+        if stalled {
+            tracing::info!("the journal takes entries again");
+        }
+        self.status.send_modify(|status| {
+            status.state = RecorderState::Recording;
+            status.newest = Some(newest);
+            status.entries += count;
+            status.batches += 1;
+        });
+    }
+
+    /// How long to wait before the store is tried again.
+    fn refused(&mut self, error: &StoreError, failures: u32) -> Result<Duration, Stopped> {
+        let stall = Stall::of(error);
+        match error {
+            StoreError::Closed => return Err(Stopped),
+            StoreError::Invalid { .. } => {
+                self.give_up_batch(error);
+                return Ok(Duration::ZERO);
+            }
+            _ => {}
+        }
+        if failures == 1 {
+            tracing::warn!(why = %stall, "the journal takes no entries; trying again");
+        }
+        let cap = if stall.is_short() { RETRY_CAP } else { REPAIR_CAP };
+        let since = self.shared.clock.wall();
+        self.status.send_modify(|status| {
+            let since = match status.state {
+                RecorderState::Stalled { since, .. } => since,
+                _ => since,
+            };
+            status.state = RecorderState::Stalled { why: stall, since };
+            status.retries += 1;
+        });
+        Ok(RETRY.saturating_mul(1 << failures.min(16)).min(cap))
+    }
+
+    /// The store will never take this batch. It should not come to that: entries are made fit for it. A marked hole takes its place.
+    fn give_up_batch(&mut self, error: &StoreError) {
+        let why: Box<str> = error.to_string().into();
+        tracing::error!(%why, entries = self.batch.entries().len(), "entries can't be recorded");
+        let mut lost = std::collections::BTreeMap::<GatewayUid, (u64, Generation)>::new();
+        for entry in self.batch.entries() {
+            let (events, generation) = lost
+                .entry(entry.gateway)
+                .or_insert((0, Generation::new(entry.generation)));
+            *events += 1;
+            *generation = Generation::new(entry.generation);
+        }
+        self.batch.clear();
+        let at = self.now();
+        for (gateway, (events, generation)) in lost {
+            self.status.send_modify(|status| status.dropped += events);
+            let why = why.clone();
+            let stamp = Stamp {
+                gateway,
+                generation,
+                at,
+            };
+            self.batch
+                .push(of_marker(&RecordedMarker::Unrecorded { events, why }, stamp));
+        }
+    }
+
+    /// Takes a step at what is too old or too much.
+    async fn prune(&mut self) {
+        let (now, retention) = (self.shared.clock.now(), self.shared.settings.retention);
+        self.prune_at = now + PRUNE_EVERY;
+        if retention == Retention::default() {
+            return;
+        }
+        match self
+            .shared
+            .store
+            .prune_journal(&retention, self.now(), PRUNE_STEP)
+            .await
+        {
+            Ok(pruned) => {
+                if pruned.more {
+                    self.prune_at = now + PRUNE_PAUSE;
+                }
+                if pruned.entries > 0 {
+                    self.status.send_modify(|status| status.pruned += pruned.entries);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the journal was not pruned; trying again"),
+        }
+    }
+
+    /// Stores what is there, and the word that this is the end.
+    async fn finish(mut self) {
+        let deadline = self.shared.clock.now() + STOP_WITHIN;
+        loop {
+            while !self.batch.is_full() {
+                // All that is there, however much: past the budget that makes tasks take turns.
+                match unconstrained(self.lines.next()).now_or_never().flatten() {
+                    Some(brought) => self.take(brought),
+                    None => break,
+                }
+            }
+            let last = !self.batch.is_full();
+            if last {
+                self.end_lines();
+            }
+            if !self.batch.is_empty() && self.flush(Some(deadline)).await.is_err() {
+                let lost = self.batch.entries().len();
+                tracing::warn!(lost, "the journal took nothing at the end; what waited is a hole in it");
+                return;
+            }
+            if last {
+                return;
+            }
+        }
+    }
+
+    fn end_lines(&mut self) {
+        self.lines.clear();
+        for line in self.shared.begun() {
+            self.mark(&line, &RecordedMarker::Ended, line.generation());
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Events, kept: recorded into a store, and read from there by whoever was away.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use windlass::journal::{Place, TrailItem};
+//! use windlass::store::SqliteStore;
+//!
+//! # async fn example(windlass: windlass::Windlass) -> Result<(), Box<dyn std::error::Error>> {
+//! let journal = windlass.journal(Arc::new(SqliteStore::open("windlass.db").await?));
+//! let recorder = journal.recorder().start().await?; // every gateway, those to come included
+//!
+//! let mut trail = journal.trail(Place::Consumer("audit".into())).await?.following(&recorder);
+//! while let Some(item) = trail.next().await? {
+//!     if let TrailItem::Recorded(entry) = item {
+//!         println!("{} {:?}", entry.cursor, entry.what);
+//!     }
+//!     trail.acknowledge().await?; // the next start goes on behind this
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What was appended outlives a kill and a power cut. What is missing is marked, in its place: where the line was down, where the
+//! recorder could not keep up, where it did not run, where the old was pruned. One process at a time records into a store; any
+//! number read from it, in this process or another.
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use windlass_actors::journal::{
+    DEFAULT_BACKLOG, FOLLOW_POLL, Place, Recorded, RecordedMarker, Recorder, RecorderError, RecorderState,
+    RecorderStatus, STOP_WITHIN, Stall, Trail, TrailFilter, TrailItem, What,
+};
+pub use windlass_store::{Cursor, GatewayUid, Lost, Retention, Timestamp};
+
+use windlass_actors::journal::RecorderSettings;
+use windlass_actors::{Backlog, EventFilter};
+use windlass_store::{Store, StoreError};
+
+use crate::{Gateway, Windlass};
+
+/// The journal of a store.
+#[derive(Clone)]
+pub struct Journal {
+    windlass: Windlass,
+    store: Arc<dyn Store>,
+}
+
+/// Settings of a [`Recorder`].
+#[must_use = "nothing is recorded before it is started"]
+pub struct RecorderBuilder {
+    journal: Journal,
+    gateways: Option<Vec<Gateway>>,
+    settings: RecorderSettings,
+}
+
+impl Windlass {
+    /// The journal of a store, to record events into and to read them from.
+    pub fn journal(&self, store: Arc<dyn Store>) -> Journal {
+        Journal {
+            windlass: self.clone(),
+            store,
+        }
+    }
+}
+
+impl Journal {
+    /// Prepares to record.
+    pub fn recorder(&self) -> RecorderBuilder {
+        RecorderBuilder {
+            journal: self.clone(),
+            gateways: None,
+            settings: RecorderSettings::default(),
+        }
+    }
+
+    /// Reads all that is recorded, from this place on, and goes on with what comes: within [`FOLLOW_POLL`] of its being
+    /// stored, and at once where it is [`following`](Trail::following) a recorder of this process.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn trail(&self, from: Place) -> Result<Trail, StoreError> {
+        self.trail_of(from, TrailFilter::default()).await
+    }
+
+    /// Reads a part of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn trail_of(&self, from: Place, filter: TrailFilter) -> Result<Trail, StoreError> {
+        let clock = self.windlass.inner().clock();
+        Trail::open(Arc::clone(&self.store), clock, from, filter).await
+    }
+}
+
+impl RecorderBuilder {
+    /// Records these gateways; otherwise all, those that are added later included.
+    pub fn gateways(mut self, gateways: impl IntoIterator<Item = Gateway>) -> Self {
+        self.gateways = Some(gateways.into_iter().collect());
+        self
+    }
+
+    /// Records these events only. Snapshots are recorded with their markers where the filter asks for them. All events and no
+    /// snapshots unless given.
+    pub fn filter(mut self, filter: EventFilter) -> Self {
+        self.settings.filter = filter;
+        self
+    }
+
+    /// Keeps so much, and deletes the oldest of what is more, a little at a time. Everything is kept unless given.
+    pub const fn retention(mut self, retention: Retention) -> Self {
+        self.settings.retention = retention;
+        self
+    }
+
+    /// How much of one gateway may wait while the store is busy; [`DEFAULT_BACKLOG`] unless given. What is more is dropped and
+    /// marked, whichever the policy.
+    pub fn backlog(mut self, backlog: impl Into<Backlog>) -> Self {
+        self.settings.backlog = backlog.into();
+        self
+    }
+
+    /// Takes the right to record into the store, and starts.
+    ///
+    /// # Errors
+    /// [`RecorderError`].
+    pub async fn start(self) -> Result<Recorder, RecorderError> {
+        let Self {
+            journal,
+            gateways,
+            settings,
+        } = self;
+        let inner = journal.windlass.inner();
+        let (recorder, recording) = Recorder::open(journal.store, settings, inner.clock()).await?;
+        let all = gateways.is_none();
+        // Known before anything joins it, so that no gateway that is added just now is left out.
+        inner.remember(&recorder, all);
+        for gateway in gateways.unwrap_or_else(|| journal.windlass.gateways()) {
+            recorder.record(gateway.shared_line());
+        }
+        inner.side().host(move || recording.run()).await?;
+        Ok(recorder)
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RecorderBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecorderBuilder")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
