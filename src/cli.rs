@@ -35,6 +35,7 @@ mod output;
 mod owner;
 mod session;
 mod sessions;
+mod signals;
 mod status;
 mod store;
 mod text;
@@ -102,10 +103,11 @@ fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
             "Raise this user's limit of processes.",
         )
     })?;
-    // A service ends in its own way, and so does who waits for an answer, or has something to tell at its end.
+    // A service ends in its own way, and so does who waits for an answer, records, or has something to tell at its end.
     let ends_itself = match &cli.command {
         Command::Agents(agents) => agents.ends_itself(),
         Command::Sessions(sessions) => sessions.ends_itself(),
+        Command::Watch(watch) => watch.ends_itself(),
         Command::Chat(_) | Command::Chaos(_) => true,
         _ => false,
     };

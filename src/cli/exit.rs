@@ -43,7 +43,7 @@ Exit codes:
        lost a message, which may have run half-way
   6    some agents or boards failed; the report says which and why
   7    drift: a gateway has something else than it should have
-  8    another process runs the agents of this store
+  8    another process runs the agents of this store, or records into its journal
   130  interrupted";
 
 impl From<Exit> for ExitCode {

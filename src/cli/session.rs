@@ -100,6 +100,28 @@ pub(super) fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure
     })
 }
 
+/// The ids of the gateways that are configured, where they are: for those who only want names.
+pub(super) fn known_ids(global: &Global) -> Vec<GatewayId> {
+    let variable = |name: &str| std::env::var_os(name);
+    let folder = std::env::current_dir().unwrap_or_default();
+    let environment = Environment {
+        variable: &variable,
+        folder,
+    };
+    let choice = Choice {
+        url: global.url.clone(),
+        gateways: Vec::new(),
+        config: global.config.clone(),
+        token: None,
+    };
+    // Without a configuration there are no names, and no harm in that.
+    let selected = select(&choice, &environment);
+    selected.map_or_else(
+        |_| Vec::new(),
+        |selected| selected.gateways.into_iter().map(|gateway| gateway.id).collect(),
+    )
+}
+
 /// As [`prepare`], for commands that work with one gateway.
 pub(super) fn prepare_one(global: &Global, output: &Output) -> Result<(GatewaySpec, Timeouts, Tokens), Failure> {
     let Setup {

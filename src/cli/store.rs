@@ -67,6 +67,11 @@ pub(super) fn shown(name: &str) -> String {
 /// Opens the store that the flags name. The lines' own flags mean nothing here and are refused.
 pub(super) async fn open(global: &Global, missing: Missing) -> Result<Arc<SqliteStore>, Failure> {
     refuse_line_flags(global)?;
+    open_any(global, missing).await
+}
+
+/// Opens the store that the flags name, for a command that works with lines too.
+pub(super) async fn open_any(global: &Global, missing: Missing) -> Result<Arc<SqliteStore>, Failure> {
     let path = path(global)?;
     if !path.exists() {
         if missing == Missing::Refuse {

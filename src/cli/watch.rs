@@ -1,35 +1,44 @@
-//! `windlass watch`: events and markers as they come.
+//! `windlass watch`: events and markers as they come, or from the journal of a store.
 
-use std::fmt::Write as _;
-use std::time::SystemTime;
+mod keep;
+mod shown;
+mod trail;
+
+use std::time::Duration;
 
 use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::future::select_all;
 use futures_util::stream;
-use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
-use windlass_actors::{Clock as _, Event, EventFilter, LineEvent, Marker, TokioClock};
-use windlass_protocol::{EventKeys, GatewayId};
+use windlass_actors::{Clock as _, EventFilter, LineEvent, TokioClock};
 
+use self::shown::{InJournal, Line, Shown};
 use super::args::Global;
 use super::exit::{Exit, Failure};
-use super::output::{BAD, DIM, GOOD, Output, WARN};
+use super::output::Output;
 use super::session::{self, Setup};
-use super::text::{escaped, millis, time_of_day};
 use crate::GatewaySpec;
+use crate::journal::Cursor;
 use crate::{Gateway, LineState, LineStatus};
-
-/// Longest payload shown on a line, in characters; `--json` shows all of it.
-const PAYLOAD_LIMIT: usize = 160;
-/// Longest key or name shown, in characters.
-const KEY_LIMIT: usize = 80;
 
 /// Print events as they come, and where the stream has holes
 ///
 /// Goes on until it is interrupted: a line that breaks is connected again, and a marker in the stream says from where to
 /// where events may be missing. Ends when no gateway is left that can come up by itself.
+///
+/// With --journal, --from or --consumer, events come from the journal of the store (--store), each with its cursor: what
+/// is recorded there already, then what comes. This process records all that the gateways send, unless another does so
+/// already; then it follows what that one records. --event, --session, --agent and --limit say what is shown, not what is
+/// recorded.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  windlass watch --event chat --event agent
+  windlass watch --journal                     record, and show what comes from now on
+  windlass watch --from start --no-follow      show what is recorded
+  windlass watch --from 1795438143507123       go on behind the event with this cursor
+  windlass watch --consumer audit --json       go on where 'audit' was left the last time")]
 pub(super) struct WatchArgs {
     /// Only events of this name, for example chat; repeat it for several
     #[arg(long, value_name = "NAME")]
@@ -43,9 +52,71 @@ pub(super) struct WatchArgs {
     /// End after so many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    #[command(flatten)]
+    journal: JournalArgs,
+}
+
+/// About the journal.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "From the journal")]
+struct JournalArgs {
+    /// Record into the journal of the store, and show what comes from there; fails with 8 if another process records there
+    #[arg(long, conflicts_with = "no_follow")]
+    journal: bool,
+    /// Begin behind the entry with this cursor, with the oldest entry (start), or with what comes (now)
+    #[arg(long, value_name = "CURSOR", value_parser = parse_from, group = "place")]
+    from: Option<From>,
+    /// Begin where the reader of this name was left the last time (at the start, the first time); what was shown is
+    /// acknowledged for the next time
+    #[arg(long, value_name = "NAME", group = "place")]
+    consumer: Option<String>,
+    /// End with the journal, instead of going on with what comes; no gateway is needed then
+    #[arg(long, requires = "place")]
+    no_follow: bool,
+    /// When recording, keep entries for so long: 12h, 30d
+    #[arg(long, value_name = "AGE", value_parser = keep::parse_age, default_value = "30d")]
+    keep: Duration,
+    /// When recording, keep entries of so many bytes in all: 512M, 2G; the oldest go first
+    #[arg(long, value_name = "SIZE", value_parser = keep::parse_size, default_value = "1G")]
+    keep_size: u64,
+}
+
+/// Where to begin in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Start,
+    Now,
+    After(Cursor),
+}
+
+fn parse_from(text: &str) -> Result<From, String> {
+    match text.trim() {
+        "start" => Ok(From::Start),
+        "now" => Ok(From::Now),
+        number => {
+            let cursor: Option<Cursor> = number.parse().ok().filter(|cursor: &Cursor| cursor.number() >= 0);
+            cursor
+                .map(From::After)
+                .ok_or_else(|| "a cursor (a number), start or now is wanted".to_owned())
+        }
+    }
+}
+
+impl WatchArgs {
+    /// Whether the command deals with signals in its own way: what was recorded up to then is stored.
+    pub(super) const fn ends_itself(&self) -> bool {
+        self.reads_journal()
+    }
+
+    const fn reads_journal(&self) -> bool {
+        self.journal.journal || self.journal.from.is_some() || self.journal.consumer.is_some()
+    }
 }
 
 pub(super) async fn run(global: &Global, args: WatchArgs, output: &Output) -> Result<Exit, Failure> {
+    if args.reads_journal() {
+        return trail::run(global, &args, output).await;
+    }
     let Setup { targets, tokens, .. } = session::prepare(global, output)?;
     let (windlass, gateways) = session::open(&targets, tokens).await?;
     let ended = tokio::select! {
@@ -65,12 +136,13 @@ async fn print(gateways: &[Gateway], args: &WatchArgs, output: &Output) -> Resul
     let mut events = stream::select_all(streams);
     let mut left = args.limit;
     while let Some((id, item)) = events.next().await {
-        let at = clock.wall();
-        if output.json() {
-            output.value(&as_json(&id, &item, at))?;
-        } else {
-            output.line(&as_line(&id, &item, at))?;
-        }
+        let shown = Shown {
+            at: clock.wall(),
+            gateway: Some(id.as_str()),
+            place: InJournal::Not,
+            what: Line::from(&item),
+        };
+        show(&shown, output)?;
         if matches!(item, LineEvent::Event(_)) {
             left = left.map(|left| left - 1);
         }
@@ -79,6 +151,15 @@ async fn print(gateways: &[Gateway], args: &WatchArgs, output: &Output) -> Resul
         }
     }
     Ok(Exit::Ok)
+}
+
+fn show(shown: &Shown<'_>, output: &Output) -> Result<(), Failure> {
+    if output.json() {
+        output.value(&shown.json())?;
+    } else {
+        output.line(&shown.line())?;
+    }
+    Ok(())
 }
 
 fn filter(args: &WatchArgs) -> EventFilter {
@@ -134,146 +215,17 @@ fn tell(status: &LineStatus, told: &mut Option<String>, output: &Output) {
     }
 }
 
-fn as_line(id: &GatewayId, item: &LineEvent, at: SystemTime) -> String {
-    let head = format!("{DIM}{}{DIM:#} {id}", time_of_day(at));
-    match item {
-        LineEvent::Event(event) => format!("{head} {}", event_text(event)),
-        LineEvent::Marker(marker) => {
-            let (style, text) = match marker {
-                Marker::Reconnected { .. } => (GOOD, marker_text(marker)),
-                Marker::Disconnected { .. } => (BAD, marker_text(marker)),
-                _ => (WARN, marker_text(marker)),
-            };
-            format!("{head} {style}-- {text}{style:#}")
-        }
-    }
-}
-
-fn event_text(event: &Event) -> String {
-    let keys = EventKeys::parse(event.payload.as_str());
-    let mut text = format!("{GOOD}{}{GOOD:#}", escaped(&event.name, KEY_LIMIT));
-    for (name, value) in [("session", &keys.session_key), ("run", &keys.run_id)] {
-        if let Some(value) = value {
-            let _ = write!(text, " {name}={}", escaped(value, KEY_LIMIT));
-        }
-    }
-    let _ = write!(text, " {DIM}{}{DIM:#}", escaped(event.payload.as_str(), PAYLOAD_LIMIT));
-    text
-}
-
-fn marker_text(marker: &Marker) -> String {
-    match marker {
-        Marker::Gap(gap) => {
-            let dropped = gap.received.saturating_sub(gap.expected);
-            if dropped == 0 {
-                return "the next event is out of its order: load the state again".to_owned();
-            }
-            format!("the gateway dropped {dropped} events before this point: load the state again")
-        }
-        Marker::Unreadable => "something came that can't be read, maybe an event: load the state again".to_owned(),
-        Marker::Lagged(count) => format!("this reader was too slow: {count} events were dropped before this point"),
-        Marker::Disconnected { generation } => {
-            format!("connection {generation} broke: events are missing from here until it is up again")
-        }
-        Marker::Reconnected {
-            generation,
-            gateway_restarted: None,
-        } if generation.number() == 1 => "connected: events follow".to_owned(),
-        Marker::Reconnected {
-            generation,
-            gateway_restarted,
-        } => {
-            let restarted = match gateway_restarted {
-                Some(true) => "the gateway was restarted in between",
-                Some(false) => "the gateway was not restarted in between",
-                None => "whether the gateway was restarted in between can't be told",
-            };
-            format!("connection {generation} is up; {restarted}")
-        }
-        _ => format!("{marker:?}"),
-    }
-}
-
-fn as_json(id: &GatewayId, item: &LineEvent, at: SystemTime) -> Value {
-    let at = millis(at);
-    match item {
-        LineEvent::Event(event) => json!({
-            "type": "event",
-            "atMs": at,
-            "gateway": id,
-            "event": event.name,
-            "seq": event.seq,
-            "generation": event.generation,
-            "payload": event.payload,
-        }),
-        LineEvent::Marker(marker) => {
-            let (name, detail) = match marker {
-                Marker::Gap(gap) => ("gap", json!({"expected": gap.expected, "received": gap.received})),
-                Marker::Lagged(count) => ("lagged", json!({"dropped": count})),
-                Marker::Disconnected { generation } => ("disconnected", json!({"generation": generation})),
-                Marker::Reconnected {
-                    generation,
-                    gateway_restarted,
-                } => (
-                    "reconnected",
-                    json!({"generation": generation, "gatewayRestarted": gateway_restarted}),
-                ),
-                other => (other.name(), json!({})),
-            };
-            json!({
-                "type": "marker",
-                "atMs": at,
-                "gateway": id,
-                "marker": name,
-                "detail": detail,
-                "text": marker_text(marker),
-            })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::UNIX_EPOCH;
-
-    use windlass_protocol::{Generation, RawJson};
-
     use super::*;
 
-    fn event(name: &str, payload: &str) -> LineEvent {
-        let payload = RawJson::parse(payload).unwrap();
-        LineEvent::Event(Arc::new(Event {
-            name: name.into(),
-            payload,
-            seq: Some(7),
-            generation: Generation::new(1),
-        }))
-    }
-
     #[test]
-    fn an_event_is_one_line_that_steers_no_terminal() {
-        let id = GatewayId::new("a").unwrap();
-        let item = event("cha\u{1b}[2Jt", "{\"sessionKey\":\"s\u{9b}\\n\",\"runId\":\"r\"}");
-        let line = as_line(&id, &item, UNIX_EPOCH);
-        let plain = anstream::adapter::strip_str(&line).to_string();
-        assert!(
-            plain.starts_with("00:00:00.000Z a cha\\u{1b}[2Jt session=s\\u{9b}\\n run=r {"),
-            "{plain}"
-        );
-        assert!(!plain.chars().any(char::is_control), "{plain:?}");
-    }
-
-    #[test]
-    fn a_first_connection_is_not_called_a_reconnect() {
-        let marker = |number, gateway_restarted| {
-            marker_text(&Marker::Reconnected {
-                generation: Generation::new(number),
-                gateway_restarted,
-            })
-        };
-        assert_eq!(marker(1, None), "connected: events follow");
-        assert!(marker(2, Some(true)).contains("was restarted"));
-        assert!(marker(2, None).contains("can't be told"));
+    fn a_place_in_the_journal_is_a_cursor_or_one_of_two_words() {
+        assert_eq!(parse_from("start"), Ok(From::Start));
+        assert_eq!(parse_from(" now "), Ok(From::Now));
+        assert_eq!(parse_from("17"), Ok(From::After(Cursor::new(17))));
+        for text in ["", "-1", "begin", "1.5", "99999999999999999999"] {
+            assert!(parse_from(text).is_err(), "{text}");
+        }
     }
 }

@@ -23,6 +23,7 @@ mod getting_started;
 mod help;
 mod hostile;
 mod interrupt;
+mod journal;
 mod records;
 mod secrets;
 mod sessions;

@@ -32,12 +32,19 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    pub(super) fn entries(&self) -> &[NewEntry] {
-        &self.entries
+    pub(super) const fn len(&self) -> usize {
+        self.entries.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.entries.clear();
-        self.bytes = 0;
+    /// As many as are appended at once: all, but where thousands of gateways begin or end together.
+    pub(super) fn head(&self) -> &[NewEntry] {
+        &self.entries[..self.entries.len().min(limits::JOURNAL_BATCH)]
+    }
+
+    /// Those of the head are done with.
+    pub(super) fn drop_head(&mut self) {
+        let count = self.head().len();
+        self.entries.drain(..count);
+        self.bytes = self.entries.iter().map(|entry| entry.body.as_str().len()).sum();
     }
 }

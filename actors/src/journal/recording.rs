@@ -79,7 +79,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         loop {
             self.begin_lines();
-            if !self.batch.is_empty() && self.flush(None).await.is_err() {
+            if self.flush(None).await.is_err() {
                 return self.finish().await;
             }
             match self.wake().await {
@@ -170,16 +170,17 @@ impl Task {
     /// Stores the batch, however long that takes: until the recorder is to end, or until `deadline`.
     async fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Stopped> {
         let mut failures = 0_u32;
-        loop {
-            let error = match self.shared.store.append(self.batch.entries()).await {
+        while !self.batch.is_empty() {
+            let error = match self.shared.store.append(self.batch.head()).await {
                 Ok(appended) => {
                     self.stored(appended.last);
-                    return Ok(());
+                    failures = 0;
+                    continue;
                 }
                 Err(error) => error,
             };
             if self.is_there_all_the_same().await {
-                return Ok(());
+                continue;
             }
             failures += 1;
             let wait = self.refused(&error, failures)?;
@@ -197,6 +198,7 @@ impl Task {
                 _ = self.stop.wait_for(|stop| *stop), if deadline.is_none() => return Err(Stopped),
             }
         }
+        Ok(())
     }
 
     /// A store that fails while it commits may have committed. Nobody else appends, so the next cursors tell.
@@ -204,7 +206,7 @@ impl Task {
         let Ok(extent) = self.shared.store.journal_extent().await else {
             return false;
         };
-        let count = i64::try_from(self.batch.entries().len()).unwrap_or(i64::MAX);
+        let count = i64::try_from(self.batch.head().len()).unwrap_or(i64::MAX);
         let there = match (self.newest, extent.newest) {
             (Some(before), Some(now)) => now.number() == before.number().saturating_add(count),
             (None, now) => now.is_some(),
@@ -217,8 +219,8 @@ impl Task {
     }
 
     fn stored(&mut self, newest: Cursor) {
-        let count = self.batch.entries().len() as u64;
-        self.batch.clear();
+        let count = self.batch.head().len() as u64;
+        self.batch.drop_head();
         self.newest = Some(newest);
         let stalled = matches!(self.status.borrow().state, RecorderState::Stalled { .. });
         if stalled {
@@ -262,16 +264,16 @@ impl Task {
     /// The store will never take this batch. It should not come to that: entries are made fit for it. A marked hole takes its place.
     fn give_up_batch(&mut self, error: &StoreError) {
         let why: Box<str> = error.to_string().into();
-        tracing::error!(%why, entries = self.batch.entries().len(), "entries can't be recorded");
+        tracing::error!(%why, entries = self.batch.head().len(), "entries can't be recorded");
         let mut lost = std::collections::BTreeMap::<GatewayUid, (u64, Generation)>::new();
-        for entry in self.batch.entries() {
+        for entry in self.batch.head() {
             let (events, generation) = lost
                 .entry(entry.gateway)
                 .or_insert((0, Generation::new(entry.generation)));
             *events += 1;
             *generation = Generation::new(entry.generation);
         }
-        self.batch.clear();
+        self.batch.drop_head();
         let at = self.now();
         for (gateway, (events, generation)) in lost {
             self.status.send_modify(|status| status.dropped += events);
@@ -293,19 +295,16 @@ impl Task {
         if retention == Retention::default() {
             return;
         }
-        match self
-            .shared
-            .store
-            .prune_journal(&retention, self.now(), PRUNE_STEP)
-            .await
-        {
-            Ok(pruned) => {
-                if pruned.more {
+        let step = self.shared.store.prune_journal(&retention, self.now(), PRUNE_STEP);
+        match step.await {
+            Ok(done) => {
+                if done.more {
                     self.prune_at = now + PRUNE_PAUSE;
                 }
-                if pruned.entries > 0 {
-                    self.status.send_modify(|status| status.pruned += pruned.entries);
-                }
+                self.status.send_if_modified(|status| {
+                    status.pruned += done.entries;
+                    done.entries > 0
+                });
             }
             Err(error) => tracing::debug!(%error, "the journal was not pruned; trying again"),
         }
@@ -322,16 +321,16 @@ impl Task {
                     None => break,
                 }
             }
-            let last = !self.batch.is_full();
-            if last {
+            let is_last = !self.batch.is_full();
+            if is_last {
                 self.end_lines();
             }
-            if !self.batch.is_empty() && self.flush(Some(deadline)).await.is_err() {
-                let lost = self.batch.entries().len();
-                tracing::warn!(lost, "the journal took nothing at the end; what waited is a hole in it");
+            if self.flush(Some(deadline)).await.is_err() {
+                let left = self.batch.len();
+                tracing::warn!(left, "the journal took nothing at the end; what waited is a hole in it");
                 return;
             }
-            if last {
+            if is_last {
                 return;
             }
         }

@@ -223,7 +223,7 @@ fn narrowed(filter: &TrailFilter) -> JournalFilter {
             _ => None,
         },
         names: if names.len() <= limits::FILTER_NAMES {
-            names.iter().map(|name| name.to_string()).collect()
+            names.iter().map(ToString::to_string).collect()
         } else {
             Vec::new()
         },

@@ -120,7 +120,7 @@ impl Feeding {
     }
 
     async fn run(mut self) {
-        self.update(|roster| roster.on_asked());
+        self.update(SessionRoster::on_asked);
         loop {
             let due = self.pace.due();
             tokio::select! {
@@ -227,7 +227,7 @@ impl Feeding {
             return self.ended();
         };
         if let Some(part) = cut_unsaid(&list).filter(|_| !again) {
-            self.update(|roster| roster.on_asked());
+            self.update(SessionRoster::on_asked);
             return self.pages.ask(&self.line, part);
         }
         self.take_list(&list, 0);
@@ -261,7 +261,7 @@ impl Feeding {
                 self.take_list(&list, 0);
             }
             (Part::Page(_), Err(Failed::Refused)) => {
-                self.update(|roster| roster.on_asked());
+                self.update(SessionRoster::on_asked);
                 self.pages.ask(&self.line, Part::AsManyAsKept);
             }
             (_, Err(_)) => self.ended(),
@@ -271,7 +271,7 @@ impl Feeding {
     /// Asks for the list.
     fn load(&mut self) {
         self.pace.begin(self.line.now());
-        self.update(|roster| roster.on_asked());
+        self.update(SessionRoster::on_asked);
         self.source.sessions.resync();
     }
 

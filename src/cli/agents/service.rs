@@ -15,6 +15,7 @@ use crate::cli::args::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fleet::Host;
 use crate::cli::output::{DIM, Output};
+use crate::cli::signals::stop_signal;
 use crate::cli::status::table::change_of;
 use crate::cli::store::{Missing, Records, shown};
 use crate::cli::text::{escaped, millis, time_of_day};
@@ -60,28 +61,6 @@ pub(super) async fn run(global: &Global, args: &ServiceArgs, output: &Output) ->
         "stopped; what was begun is taken up at the next start",
     )?;
     Ok(Exit::Ok)
-}
-
-/// Ends when the process is told to end. The handlers are in place when this returns.
-#[cfg(unix)]
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
-    Ok(async {
-        // Without a handler there is nothing to wait for but the end.
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }
 
 /// Shows what happens, for ever.

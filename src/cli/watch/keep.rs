@@ -1,0 +1,67 @@
+//! How much of a journal is kept, as people write it.
+
+use std::time::Duration;
+
+const AGES: &str = "a number with its unit is wanted: 12h, 30d";
+const SIZES: &str = "a number with its unit is wanted: 512M, 2G";
+
+/// Reads `12h` or `30d`: an hour at least, ten years at most.
+pub(super) fn parse_age(text: &str) -> Result<Duration, String> {
+    let hours = |number: u64, factor: u64| number.checked_mul(factor).map(|hours| hours.saturating_mul(3600));
+    let (number, unit) = split(text).ok_or(AGES)?;
+    let seconds = match unit {
+        "h" => hours(number, 1),
+        "d" => hours(number, 24),
+        _ => return Err(AGES.to_owned()),
+    };
+    let age = seconds.map(Duration::from_secs);
+    age.filter(|age| (Duration::from_secs(3600)..=Duration::from_secs(3650 * 86_400)).contains(age))
+        .ok_or_else(|| "1h to 3650d is taken".to_owned())
+}
+
+/// Reads `512M` or `2G` as bytes: a megabyte at least.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split(text).ok_or(SIZES)?;
+    let factor = match unit {
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        _ => return Err(SIZES.to_owned()),
+    };
+    let bytes = number.checked_mul(factor).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| "at least 1M is taken".to_owned())
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    Some((digits.parse().ok()?, &text[digits.len()..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_sizes_are_read_with_their_unit_and_bounded() {
+        assert_eq!(parse_age("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(parse_age(" 1h "), Ok(Duration::from_secs(3_600)));
+        assert_eq!(parse_size("512M"), Ok(512 << 20));
+        assert_eq!(parse_size("2G"), Ok(2 << 30));
+        for text in [
+            "",
+            "30",
+            "d",
+            "0h",
+            "3651d",
+            "1.5d",
+            "1w",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
+            assert!(parse_age(text).is_err(), "{text}");
+        }
+        for text in ["", "1", "0M", "1K", "1m", "18446744073709551615G"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}

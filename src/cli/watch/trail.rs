@@ -1,0 +1,249 @@
+//! Watching by way of the journal: recording, reading, or both.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use windlass_actors::{Clock, TokioClock};
+use windlass_protocol::{Advice, GatewayId};
+
+use super::shown::{InJournal, Line, Shown};
+use super::{From, WatchArgs, all_lost, filter, show};
+use crate::cli::args::Global;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::Output;
+use crate::cli::session::{self, Setup};
+use crate::cli::signals::stop_signal;
+use crate::cli::store::{self, Missing};
+use crate::journal::{
+    Place, Recorded, RecordedMarker, Recorder, RecorderError, Retention, Timestamp, Trail, TrailFilter, TrailItem, What,
+};
+use crate::store::{GatewayUid, OwnError, Store};
+use crate::{Gateway, GatewaySpec, Windlass};
+
+/// Items after which a consumer's place is stored, if the stream does not come to rest before: so many are shown again after a
+/// kill, at most.
+const ACKNOWLEDGE_EVERY: u32 = 100;
+
+pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
+    let mut stop = pin!(stop_signal()?);
+    let missing = if args.journal.no_follow {
+        Missing::Refuse
+    } else {
+        Missing::Make
+    };
+    let store: Arc<dyn Store> = store::open_any(global, missing).await?;
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
+    // Found before anything is recorded: what this process records is behind it.
+    let place = place(args, &*store).await?;
+    let recording = if args.journal.no_follow {
+        None
+    } else {
+        Recording::start(global, args, &store, output).await?
+    };
+    let mut names = Names::of(global, recording.as_ref());
+    let filter = TrailFilter {
+        events: filter(args),
+        gateways: names.chosen.clone(),
+    };
+    let mut trail = Trail::open(Arc::clone(&store), Arc::clone(&clock), place, filter).await?;
+    if let Some(recording) = &recording {
+        trail = trail.following(&recording.recorder);
+    }
+    if args.journal.no_follow {
+        trail = trail.to_the_end();
+    }
+    let ended = tokio::select! {
+        ended = print(&mut trail, &mut names, &*clock, args.limit, output) => ended,
+        failure = lost(recording.as_ref(), output) => Err(failure),
+        () = &mut stop => Ok(Exit::Interrupted),
+    };
+    if let Some(recording) = recording {
+        // What was recorded up to now is stored.
+        session::close(recording.windlass).await;
+    }
+    store.close().await?;
+    ended
+}
+
+async fn place(args: &WatchArgs, store: &dyn Store) -> Result<Place, Failure> {
+    let journal = &args.journal;
+    Ok(match (&journal.consumer, journal.from) {
+        (Some(name), _) => Place::Consumer(name.clone()),
+        (None, Some(From::Start)) => Place::Start,
+        (None, Some(From::After(cursor))) => Place::After(cursor),
+        (None, Some(From::Now) | None) => match store.journal_extent().await?.newest {
+            Some(newest) => Place::After(newest),
+            None => Place::Start,
+        },
+    })
+}
+
+/// What this process records.
+struct Recording {
+    windlass: Windlass,
+    targets: Vec<GatewaySpec>,
+    gateways: Vec<Gateway>,
+    recorder: Recorder,
+}
+
+impl Recording {
+    /// Begins to record; nothing, where another process does so already and that will do.
+    async fn start(
+        global: &Global,
+        args: &WatchArgs,
+        store: &Arc<dyn Store>,
+        output: &Output,
+    ) -> Result<Option<Self>, Failure> {
+        let may_follow = !args.journal.journal;
+        if may_follow && session::known_ids(global).is_empty() {
+            output.note("no gateway is configured here: what another process records is shown as it comes");
+            return Ok(None);
+        }
+        let Setup { targets, tokens, .. } = session::prepare(global, output)?;
+        let windlass = Windlass::builder().device_tokens(tokens).start()?;
+        let retention = Retention {
+            max_age: Some(args.journal.keep),
+            max_bytes: Some(args.journal.keep_size),
+        };
+        let recorder = windlass.journal(Arc::clone(store)).recorder().retention(retention);
+        let recorder = match recorder.start().await {
+            Ok(recorder) => recorder,
+            Err(RecorderError::Own(owned @ OwnError::Owned { .. })) if may_follow => {
+                follows(&owned, output);
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut gateways = Vec::new();
+        for target in &targets {
+            gateways.push(windlass.add(target.clone()).await?);
+        }
+        Ok(Some(Self {
+            windlass,
+            targets,
+            gateways,
+            recorder,
+        }))
+    }
+}
+
+fn follows(owned: &OwnError, output: &Output) {
+    let OwnError::Owned { pid, .. } = owned else { return };
+    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    output.note(&format!(
+        "{who} records into this journal; its entries are shown as they come"
+    ));
+}
+
+impl std::convert::From<RecorderError> for Failure {
+    fn from(error: RecorderError) -> Self {
+        match error {
+            RecorderError::Own(OwnError::Owned { .. }) => Self::Told(
+                Exit::Owned,
+                Advice::new(
+                    error.to_string(),
+                    "Or leave --journal away, to follow what that process records (--from now).",
+                ),
+            ),
+            RecorderError::Store(error) => error.into(),
+            other => Self::usage(other.to_string(), ""),
+        }
+    }
+}
+
+/// Ends when no gateway that is recorded can come up by itself.
+async fn lost(recording: Option<&Recording>, output: &Output) -> Failure {
+    match recording {
+        Some(recording) => all_lost(&recording.targets, &recording.gateways, output).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What the gateways of a journal are called, as far as is known.
+struct Names {
+    known: BTreeMap<GatewayUid, String>,
+    /// Those to show; none for all.
+    chosen: Vec<GatewayUid>,
+}
+
+impl Names {
+    fn of(global: &Global, recording: Option<&Recording>) -> Self {
+        let asked = global
+            .gateway
+            .iter()
+            .filter_map(|name| GatewayId::new(name.as_str()).ok());
+        let recorded = recording.iter().flat_map(|recording| &recording.targets);
+        let mut ids: Vec<GatewayId> = asked.chain(recorded.map(|target| target.id.clone())).collect();
+        let narrowed = global.url.is_some() || !global.gateway.is_empty();
+        let chosen = ids.iter().filter(|_| narrowed).map(GatewayUid::of_line).collect();
+        ids.extend(session::known_ids(global));
+        let known = ids.iter().map(|id| (GatewayUid::of_line(id), id.to_string())).collect();
+        Self { known, chosen }
+    }
+
+    /// Learns from a marker that names its gateway.
+    fn learn(&mut self, recorded: &Recorded) {
+        if let What::Marker(RecordedMarker::Began { line, .. }) = &recorded.what {
+            self.known.insert(recorded.gateway, line.to_string());
+        }
+    }
+
+    fn name(&mut self, gateway: GatewayUid) -> &str {
+        self.known.entry(gateway).or_insert_with(|| gateway.to_string())
+    }
+}
+
+async fn print(
+    trail: &mut Trail,
+    names: &mut Names,
+    clock: &dyn Clock,
+    mut left: Option<u64>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let mut unacknowledged = 0_u32;
+    while left != Some(0)
+        && let Some(item) = trail.next().await?
+    {
+        let is_event = show_item(&item, names, clock, output)?;
+        left = left.map(|left| left - u64::from(is_event));
+        unacknowledged += 1;
+        if trail.is_dry() || unacknowledged == ACKNOWLEDGE_EVERY {
+            trail.acknowledge().await?;
+            unacknowledged = 0;
+        }
+    }
+    trail.acknowledge().await?;
+    Ok(Exit::Ok)
+}
+
+/// Whether it was an event.
+fn show_item(item: &TrailItem, names: &mut Names, clock: &dyn Clock, output: &Output) -> Result<bool, Failure> {
+    let (mut at, mut gateway, mut place) = (clock.wall(), None, InJournal::Beside);
+    let what = match item {
+        TrailItem::Recorded(recorded) => {
+            names.learn(recorded);
+            at = time_of(recorded.at);
+            gateway = Some(names.name(recorded.gateway));
+            place = InJournal::At(recorded.cursor);
+            Line::from(&**recorded)
+        }
+        TrailItem::Lost(lost) => Line::Lost(lost),
+        TrailItem::Stalled(why) => Line::Stalled(why),
+        TrailItem::Resumed => Line::Resumed,
+        _ => return Ok(false),
+    };
+    let shown = Shown {
+        at,
+        gateway,
+        place,
+        what,
+    };
+    show(&shown, output)?;
+    Ok(shown.is_event())
+}
+
+fn time_of(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0))
+}
