@@ -207,6 +207,8 @@ pub struct Profile {
     pub sessions_go_with_agent: bool,
     /// `sessions.subscribe` and `sessions.messages.subscribe` exist.
     pub session_subscriptions: bool,
+    /// `sessions.changed` carries the session's row, and rows name the active runs (9.6).
+    pub session_rows: bool,
     /// History rows of the user carry `idempotencyKey`.
     pub history_keys: bool,
     /// `chat.history` takes a `cursor`, or the `messageId` of a row (9.6).
@@ -324,6 +326,7 @@ impl Profile {
             main_sessions_kept: r >= R8_2,
             sessions_go_with_agent: r != R8_2,
             session_subscriptions: r >= R4_15,
+            session_rows: r >= R9_6,
             history_keys: r >= R6_11,
             history_meta: r >= R4_15,
             config_events: r >= R8_2,

@@ -154,6 +154,11 @@ fn forget(state: &mut State) {
     }
 }
 
+/// The id of the run that is active in a session.
+pub(crate) fn active_run(state: &State, session: &str) -> Option<String> {
+    holder(state, session).map(|run| run.id.clone())
+}
+
 /// The run that holds a session's lane.
 fn holder<'a>(state: &'a State, session: &str) -> Option<&'a Run> {
     state

@@ -6,7 +6,7 @@ use super::{Run, Status, frames, history};
 use crate::gateway::clock;
 use crate::gateway::events::{Audience, Event};
 use crate::gateway::journal::SideEffect;
-use crate::gateway::methods::sessions::agent_of;
+use crate::gateway::methods::sessions::{agent_of, row_of};
 use crate::gateway::profile::at::{R6_11, R8_2, R9_6};
 use crate::gateway::profile::{FailedRun, Profile, SecondSend};
 use crate::gateway::server::Server;
@@ -71,16 +71,20 @@ fn push_row(profile: &Profile, state: &mut State, run: &Run, row: &Value) -> Opt
         .then(|| Event::new("session.message", payload).to(Audience::MessageSubscribers(run.session.clone())))
 }
 
-fn changed(profile: &Profile, run: &Run, phase: &str, now_ms: u64) -> Option<Event> {
-    let payload = json!({
+fn changed(profile: &Profile, state: &State, run: &Run, phase: &str, now_ms: u64) -> Option<Event> {
+    let mut payload = json!({
         "sessionKey": run.session, "agentId": agent_of(&run.session), "phase": phase, "runId": run.id, "ts": now_ms,
     });
+    if let Some(session) = state.sessions.get(&run.session).filter(|_| profile.session_rows) {
+        let active = run.active().then_some(run.id.as_str());
+        payload["session"] = row_of(profile, state, &run.session, session, active);
+    }
     profile
         .session_subscriptions
         .then(|| Event::new("sessions.changed", payload).to(Audience::SessionSubscribers))
 }
 
-pub(super) fn begin(profile: &Profile, _: &mut State, run: &mut Run, now_ms: u64) -> Vec<Event> {
+pub(super) fn begin(profile: &Profile, state: &mut State, run: &mut Run, now_ms: u64) -> Vec<Event> {
     let mut sent = vec![lifecycle(
         profile,
         run,
@@ -88,7 +92,7 @@ pub(super) fn begin(profile: &Profile, _: &mut State, run: &mut Run, now_ms: u64
         now_ms,
     )];
     sent.extend(status(profile, run, "starting_model", now_ms));
-    sent.extend(changed(profile, run, "start", now_ms));
+    sent.extend(changed(profile, state, run, "start", now_ms));
     if profile.index >= R9_6 {
         let data = json!({"phase": "model", "provider": "fake", "model": "fake-1"});
         sent.push(lifecycle(profile, run, &data, now_ms));
@@ -268,7 +272,7 @@ fn settle(
         session.last_final = Some(clock::now());
         session.last_text = Some((run.message.clone(), run.id.clone()));
     }
-    let mut sent: Vec<Event> = changed(profile, run, phase, now_ms).into_iter().collect();
+    let mut sent: Vec<Event> = changed(profile, state, run, phase, now_ms).into_iter().collect();
     for id in std::mem::take(&mut run.joined) {
         let Some(mut joined) = state.runs.remove(&id) else {
             continue;

@@ -69,8 +69,8 @@ fn entry(profile: &Profile, session: &Session) -> Value {
     entry
 }
 
-fn model(call: &Call<'_>, key: &str, session: &Session) -> (String, String) {
-    let configured = roster::find(&call.server.profile, &call.state.config, agent_of(key));
+fn model(profile: &Profile, state: &State, key: &str, session: &Session) -> (String, String) {
+    let configured = roster::find(profile, &state.config, agent_of(key));
     let model = session
         .model
         .clone()
@@ -82,7 +82,13 @@ fn model(call: &Call<'_>, key: &str, session: &Session) -> (String, String) {
 
 /// A row of `sessions.list`.
 fn row(call: &Call<'_>, key: &str, session: &Session) -> Value {
-    let (provider, model) = model(call, key, session);
+    let active = chat::active_run(call.state, key);
+    row_of(&call.server.profile, call.state, key, session, active.as_deref())
+}
+
+/// The same, for a session in which this run is active.
+pub(crate) fn row_of(profile: &Profile, state: &State, key: &str, session: &Session, active: Option<&str>) -> Value {
+    let (provider, model) = model(profile, state, key, session);
     let mut row = json!({
         "key": key,
         "kind": "direct",
@@ -96,8 +102,12 @@ fn row(call: &Call<'_>, key: &str, session: &Session) -> Value {
         row["label"] = json!(label);
         row["displayName"] = json!(label);
     }
-    if call.server.profile.v4() {
+    if profile.v4() {
         row["agentId"] = json!(agent_of(key));
+    }
+    if profile.session_rows {
+        row["hasActiveRun"] = json!(active.is_some());
+        row["activeRunIds"] = json!(active.into_iter().collect::<Vec<_>>());
     }
     row
 }
@@ -180,7 +190,7 @@ pub(super) fn patch(call: &mut Call<'_>) -> Answer {
     let mut payload =
         json!({"ok": true, "path": "/srv/gateway/sessions", "key": key, "entry": entry(&profile, &session)});
     if profile.index >= R2_26 {
-        let (provider, model) = model(call, &key, &session);
+        let (provider, model) = model(&profile, call.state, &key, &session);
         payload["resolved"] = json!({"modelProvider": provider, "model": model});
     }
     changed(call, &key, "patch", Answer::ok(payload))
@@ -191,9 +201,17 @@ fn changed(call: &Call<'_>, key: &str, reason: &str, answer: Answer) -> Answer {
     if !call.server.profile.session_subscriptions {
         return answer;
     }
-    let payload = json!({
+    let mut payload = json!({
         "sessionKey": key, "agentId": agent_of(key), "reason": reason, "ts": call.server.clock.wall_ms(),
     });
+    if let Some(session) = call
+        .state
+        .sessions
+        .get(key)
+        .filter(|_| call.server.profile.session_rows)
+    {
+        payload["session"] = row(call, key, session);
+    }
     answer.then(Effect::Emit(
         Event::new("sessions.changed", payload).to(Audience::SessionSubscribers),
     ))
