@@ -64,6 +64,13 @@ impl Windlass {
     }
 }
 
+impl Gateway {
+    /// Has a recorder record this gateway too, from now on.
+    pub fn record_into(&self, recorder: &Recorder) {
+        recorder.record(self.shared_line());
+    }
+}
+
 impl Journal {
     /// Prepares to record.
     pub fn recorder(&self) -> RecorderBuilder {
