@@ -12,6 +12,8 @@ mod calls;
 mod events;
 mod hostile;
 mod journal;
+mod journal_disk;
+mod journal_lives;
 mod kept_sends;
 mod kept_sends_killed;
 mod matrix;

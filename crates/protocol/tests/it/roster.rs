@@ -159,6 +159,40 @@ fn a_run_in_a_session_not_listed_yet_is_known_with_its_row() {
 }
 
 #[test]
+fn a_run_whose_end_may_be_lost_is_over_unless_something_says_that_it_goes_on() {
+    type Loss = fn(&mut SessionRoster);
+    for lose in [SessionRoster::on_gap as Loss, SessionRoster::on_line_down] {
+        let mut roster = SessionRoster::default();
+        roster.on_asked();
+        roster.on_list(&list(json!({"ts": 5, "sessions": rows(&["a", "b", "c"])})), 0);
+        for key in ["a", "b", "c"] {
+            roster.on_chat(&chat(key, "r", "delta"));
+        }
+        lose(&mut roster);
+        roster.on_asked();
+        assert_eq!(roster.active().count(), 3, "nothing is known to have ended");
+        roster.on_chat(&chat("b", "r", "delta"));
+        let mut fresh = rows(&["a", "b", "c"]);
+        fresh[2]["hasActiveRun"] = json!(true);
+        roster.on_list(&list(json!({"ts": 6, "sessions": fresh})), 0);
+        let active: Vec<_> = roster.active().map(|(key, _)| key).collect();
+        assert_eq!(active, ["b", "c"], "one went on, and one the list names");
+    }
+}
+
+#[test]
+fn a_clone_is_a_moment_that_stays_as_it_is() {
+    let mut roster = SessionRoster::default();
+    roster.on_asked();
+    roster.on_list(&list(json!({"ts": 5, "sessions": rows(&["a", "b"])})), 0);
+    let before = roster.clone();
+    roster.on_chat(&chat("a", "r", "delta"));
+    roster.on_changed(&changed(&json!({"sessionKey": "b", "reason": "delete", "ts": 7})));
+    assert_eq!((before.len(), before.active().count()), (2, 0));
+    assert_eq!((roster.len(), roster.active().count()), (1, 1));
+}
+
+#[test]
 fn more_sessions_than_are_kept_leave_out_the_oldest() {
     let all: Vec<Value> = (0..SESSIONS_KEPT + 5)
         .map(|at| json!({"key": format!("s{at}"), "updatedAt": at}))
