@@ -82,17 +82,17 @@ impl Task {
             if self.flush(None).await.is_err() {
                 return self.finish().await;
             }
+            if self.prune_at <= self.shared.clock.now() {
+                self.prune().await;
+            }
             match self.wake().await {
                 Woken::Line(brought) => {
                     self.take(brought);
                     self.gather().await;
                 }
-                Woken::Joined => {}
-                Woken::Prune => self.prune().await,
+                // Looked after at the next turn.
+                Woken::Joined | Woken::Prune => {}
                 Woken::Stop => return self.finish().await,
-            }
-            if self.prune_at <= self.shared.clock.now() {
-                self.prune().await;
             }
         }
     }
