@@ -107,7 +107,7 @@ async fn a_second_process_follows_what_the_first_records() {
     let mut first = place.recorder(&sim).start(&["watch", "--journal", "--json"]);
     next(&mut first, &["reconnected"]).await;
     let refused = place.recorder(&sim).run(&["watch", "--journal"]).await.ends_with(8);
-    refused.tells(&["records into this journal", "--from now"]);
+    refused.tells(&["records into the journal", "--from now"]);
 
     let mut second = place
         .reader()
@@ -127,7 +127,7 @@ async fn a_second_process_follows_what_the_first_records() {
         .recorder(&sim)
         .start(&["watch", "--from", "start", "--limit", "1", "--event", "custom"]);
     assert!(third.text().await.contains("recording began"));
-    third.end().await.ends_with(0).tells(&["records into this journal"]);
+    third.end().await.ends_with(0).tells(&["records into the journal"]);
     first.interrupt();
     first.end().await.ends_with(130);
 
@@ -233,7 +233,7 @@ impl Auditor {
             Some("began") => line["detail"]["up"] == true,
             Some("reconnected") => true,
             Some("disconnected" | "ended") => false,
-            Some("gap" | "lagged") => self.open,
+            Some("gap" | "lagged" | "unreadable") => self.open,
             _ => return,
         };
         self.holes += 1;

@@ -8,7 +8,7 @@ use windlass::journal::{
     Cursor, GatewayUid, Lost, Place, Recorded, RecordedMarker, Recorder, RecorderError, RecorderState, Retention,
     Trail, TrailFilter, TrailItem, What,
 };
-use windlass::store::{MemoryStore, OwnError, Store};
+use windlass::store::{Journal as _, MemoryStore, OwnError, Store};
 use windlass::{EventFilter, GatewayId, Marker, Windlass};
 use windlass_testkit::Generation as Protocol;
 
@@ -198,7 +198,7 @@ async fn one_records_into_a_store_at_a_time_and_a_stop_stores_what_waits() {
             matches!(refused, RecorderError::Own(OwnError::Owned { .. })),
             "{refused}"
         );
-        assert!(refused.to_string().contains("records into this journal"), "{refused}");
+        assert!(refused.to_string().contains("records into the journal"), "{refused}");
         for round in 0..3 {
             for n in 0..2_000 {
                 bench.sim.emit("custom", json!({ "n": n }));
@@ -320,12 +320,12 @@ async fn the_old_and_the_too_much_go_in_the_background_and_a_reader_is_told() {
                 bench.sim.emit("custom", json!({ "n": n }));
                 if n % 10 == 0 {
                     tokio::time::sleep(Duration::from_secs(30)).await;
-                    let extent = windlass::store::Journal::journal_extent(&*store).await.unwrap();
+                    let extent = store.journal_extent().await.unwrap();
                     assert!(extent.bytes < 120_000 || retention.max_bytes.is_none(), "{extent:?}");
                     first = first.or(extent.oldest);
                 }
             }
-            let extent = windlass::store::Journal::journal_extent(&*store).await.unwrap();
+            let extent = store.journal_extent().await.unwrap();
             assert!(extent.entries < 1_400, "{extent:?}");
             let mut trail = trail(&bench, &store, Place::After(first.unwrap())).await;
             let lost = item(&mut trail).await;

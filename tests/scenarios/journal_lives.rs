@@ -38,7 +38,9 @@ impl Auditor {
             What::Marker(RecordedMarker::Began { up, .. }) => self.hole(*up),
             What::Marker(RecordedMarker::Line(Marker::Reconnected { .. })) => self.hole(true),
             What::Marker(RecordedMarker::Line(Marker::Disconnected { .. }) | RecordedMarker::Ended) => self.hole(false),
-            What::Marker(RecordedMarker::Line(Marker::Gap(_) | Marker::Lagged(_))) => self.hole(self.open),
+            What::Marker(RecordedMarker::Line(Marker::Gap(_) | Marker::Unreadable | Marker::Lagged(_))) => {
+                self.hole(self.open)
+            }
             What::Event(_) | What::Marker(_) => {}
         }
     }

@@ -133,7 +133,7 @@ fn follows(owned: &OwnError, output: &Output) {
     let OwnError::Owned { pid, .. } = owned else { return };
     let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
     output.note(&format!(
-        "{who} records into this journal; its entries are shown as they come"
+        "{who} records into the journal of this store; its entries are shown as they come"
     ));
 }
 
