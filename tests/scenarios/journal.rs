@@ -8,7 +8,7 @@ use windlass::journal::{
     Cursor, GatewayUid, Lost, Place, Recorded, RecordedMarker, Recorder, RecorderError, RecorderState, Retention,
     Trail, TrailFilter, TrailItem, What,
 };
-use windlass::store::{Journal as _, MemoryStore, OwnError, Store};
+use windlass::store::{Journal as _, MemoryStore, OwnError};
 use windlass::{EventFilter, GatewayId, Marker, Windlass};
 use windlass_testkit::Generation as Protocol;
 

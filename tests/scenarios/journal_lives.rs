@@ -39,7 +39,7 @@ impl Auditor {
             What::Marker(RecordedMarker::Line(Marker::Reconnected { .. })) => self.hole(true),
             What::Marker(RecordedMarker::Line(Marker::Disconnected { .. }) | RecordedMarker::Ended) => self.hole(false),
             What::Marker(RecordedMarker::Line(Marker::Gap(_) | Marker::Unreadable | Marker::Lagged(_))) => {
-                self.hole(self.open)
+                self.hole(self.open);
             }
             What::Event(_) | What::Marker(_) => {}
         }
