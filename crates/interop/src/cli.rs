@@ -66,9 +66,12 @@ pub struct RunArgs {
     /// Write one JSON object for each result to standard output
     #[arg(long)]
     pub json: bool,
-    /// Write the table of results to this Markdown file
+    /// Write the table of results to this Markdown file, and what it is made of beside it (.jsonl)
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
+    /// Keep what the table has from earlier runs where this one tries nothing
+    #[arg(long, requires = "table")]
+    pub merge: bool,
 }
 
 impl RunArgs {
@@ -195,6 +198,7 @@ mod tests {
         assert!(run_args(&["--scenario", "nope"]).is_err());
         assert!(run_args(&["--release", "../x"]).is_err());
         assert!(run_args(&["--all", "--release", "9.6"]).is_err());
+        assert!(run_args(&["--merge"]).is_err(), "into what?");
     }
 
     #[test]

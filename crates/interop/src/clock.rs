@@ -1,7 +1,7 @@
 //! The one place of this crate that reads the machine's clocks.
 //!
 //! A runner that drives foreign processes has real deadlines and real time stamps; everything
-//! else here takes its instants from these two functions, so that the rest stays easy to audit.
+//! else here takes its instants from these functions, so that the rest stays easy to audit.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,4 +21,11 @@ pub fn now() -> Instant {
 )]
 pub fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Today's date in UTC, as `2026-11-25`.
+pub fn today() -> String {
+    let seconds = i64::try_from(since_epoch().as_secs()).unwrap_or_default();
+    let now = time::OffsetDateTime::from_unix_timestamp(seconds);
+    now.unwrap_or(time::OffsetDateTime::UNIX_EPOCH).date().to_string()
 }

@@ -1,9 +1,16 @@
 //! Results as lines, as JSON and as a table.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+mod page;
+mod sheet;
+
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::{Value, json};
 
+pub use self::{
+    page::page,
+    sheet::{Cell, Sheet, SheetError, Verdict, sheet_beside, write_whole},
+};
 use crate::{
     console::{Console, Paint},
     release::Release,
@@ -106,88 +113,6 @@ impl Summary {
     }
 }
 
-/// The table of scenarios and releases as a Markdown page.
-///
-/// Rows are scenarios in the order of their first record, columns are releases in the same way;
-/// what outcomes say stands below the table as numbered notes, equal ones once.
-pub fn table(records: &[Record]) -> String {
-    let mut page = String::from(
-        "# Compatibility with real OpenClaw releases\n\n\
-         Written by `windlass-interop run --table`, from runs of the real releases of npm.\n\
-         `yes`: holds. `no`: does not hold. `-`: the release cannot do it. `?`: not tried.\n\n",
-    );
-    let releases = distinct(records.iter().map(|record| record.release.name()));
-    let scenarios = distinct(records.iter().map(|record| record.scenario.what));
-    let rule = "|---".repeat(releases.len() + 1);
-    let _ = write!(page, "| | {} |\n{rule}|\n", releases.join(" | "));
-    let mut notes = Notes::default();
-    for what in scenarios {
-        let _ = write!(page, "| {} |", escape(what));
-        for &release in &releases {
-            let found = records
-                .iter()
-                .find(|record| record.release.name() == release && record.scenario.what == what);
-            let _ = write!(page, " {} |", notes.cell(found));
-        }
-        page.push('\n');
-    }
-    page.push_str(&notes.list());
-    page
-}
-
-/// Numbered notes below a table.
-#[derive(Debug, Default)]
-struct Notes {
-    numbers: BTreeMap<String, usize>,
-}
-
-impl Notes {
-    fn cell(&mut self, record: Option<&Record>) -> String {
-        let Some(record) = record else {
-            return "?".to_owned();
-        };
-        let word = match record.outcome {
-            Outcome::Passed { .. } => "yes",
-            Outcome::Failed { .. } => "**no**",
-            Outcome::NotPossible { .. } => "-",
-            Outcome::Skipped { .. } => "?",
-        };
-        // A failure's log belongs on the console, not into a page.
-        let text = record.outcome.text();
-        let text = text.lines().next().unwrap_or_default().trim();
-        if text.is_empty() {
-            return word.to_owned();
-        }
-        let next = self.numbers.len() + 1;
-        let number = *self.numbers.entry(text.to_owned()).or_insert(next);
-        format!("{word} [{number}]")
-    }
-
-    fn list(&self) -> String {
-        let mut notes: Vec<_> = self.numbers.iter().collect();
-        notes.sort_by_key(|(_, number)| **number);
-        let mut list = String::new();
-        for (text, number) in notes {
-            let _ = write!(list, "\n[{number}] {}\n", escape(text));
-        }
-        list
-    }
-}
-
-fn escape(text: &str) -> String {
-    text.replace('|', "\\|")
-}
-
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = Vec::new();
-    for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
-        }
-    }
-    seen
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,20 +145,6 @@ mod tests {
             record("2.26", "It echoes", Outcome::not_possible("no agents")),
             record("2.26", "It starts", skipped),
         ]
-    }
-
-    #[test]
-    fn the_table_has_a_row_for_each_scenario_and_a_column_for_each_release() {
-        let page = table(&records());
-        let (_, table) = page.split_once("\n\n").expect("a heading");
-        let (_, table) = table.split_once("\n\n").expect("a legend");
-        let expected = "\
-            | | 2026.1.30 | 2026.9.6 | 2026.2.26 |\n\
-            |---|---|---|---|\n\
-            | It starts | yes [1] | yes [1] | ? [2] |\n\
-            | It echoes | ? | **no** [3] | - [4] |\n\
-            \n[1] slowly\n\n[2] npm is not installed\n\n[3] got 1\\|2\n\n[4] no agents\n";
-        assert_eq!(table, expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod connect;
 mod dedupe;
 mod drain;
 mod echo;
+mod failed_runs;
 mod health;
 mod kill;
 mod kit;
@@ -22,8 +23,11 @@ mod provision_update;
 mod restart_signal;
 mod schema;
 mod secrets;
+mod send_and_wait;
+mod send_restart;
 mod stream;
 mod survive;
+mod ten_turns;
 mod wrong_token;
 
 use crate::scenario::Scenario;
@@ -48,6 +52,10 @@ pub const ALL: &[Scenario] = &[
     dedupe::SCENARIO,
     secrets::SCENARIO,
     schema::SCENARIO,
+    send_and_wait::SCENARIO,
+    ten_turns::SCENARIO,
+    failed_runs::SCENARIO,
+    send_restart::SCENARIO,
     provision::SCENARIO,
     provision_again::SCENARIO,
     provision_update::SCENARIO,
@@ -56,14 +64,16 @@ pub const ALL: &[Scenario] = &[
     activity::SCENARIO,
 ];
 
-/// Those that run only for the table of all releases, or when they are named: each starts agents of its own, which takes
-/// half a minute or more.
+/// Those that run only for the table of all releases, or when they are named: each takes half a minute or more, for agents of
+/// its own, for restarts, or for releases that try a model again that fails.
 const LONG: &[&str] = &[
     "provision-again",
     "provision-update",
     "provision-delete",
     "provision-restart",
     "activity",
+    "send-restart",
+    "failed-runs",
 ];
 
 /// Every scenario that runs unless others are asked for.

@@ -1,19 +1,25 @@
 //! `run`: plays scenarios on releases, one gateway at a time.
 
-use std::{fs, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
     cli::RunArgs,
+    clock,
     console::Console,
     exit::Exit,
     install::{InstallError, Installed, Installer},
     model::FakeModel,
     release::Release,
-    report::{Record, Summary, table},
+    report::{Cell, Record, Sheet, SheetError, Summary, page, sheet_beside, write_whole},
     scenario::{Ctx, Failure, Outcome, Scenario, with_causes},
 };
 
 pub(super) async fn run(args: &RunArgs, installer: &Installer, console: Console) -> Result<Exit, Failure> {
+    let mut table = args
+        .table
+        .clone()
+        .map(|page| Table::open(page, args.merge))
+        .transpose()?;
     let mut records = Vec::new();
     for release in args.releases() {
         let installation = installer.ensure(&release).await;
@@ -23,12 +29,11 @@ pub(super) async fn run(args: &RunArgs, installer: &Installer, console: Console)
                 Err(error) => not_installed(scenario, &release, error),
             };
             tell(&record, args.json, console);
+            if let Some(table) = &mut table {
+                table.put(&record)?;
+            }
             records.push(record);
         }
-    }
-    if let Some(path) = &args.table {
-        fs::write(path, table(&records))
-            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
     }
     let summary = Summary::of(&records);
     if args.json {
@@ -36,6 +41,31 @@ pub(super) async fn run(args: &RunArgs, installer: &Installer, console: Console)
     }
     console.say(&summary.line());
     Ok(summary.into())
+}
+
+/// The table, written after each scenario: an hour's run that is interrupted leaves what it found.
+struct Table {
+    page: PathBuf,
+    sheet: Sheet,
+    run: String,
+}
+
+impl Table {
+    fn open(page: PathBuf, merge: bool) -> Result<Self, SheetError> {
+        let sheet = if merge {
+            Sheet::read(&sheet_beside(&page))?
+        } else {
+            Sheet::default()
+        };
+        let run = clock::today();
+        Ok(Self { page, sheet, run })
+    }
+
+    fn put(&mut self, record: &Record) -> Result<(), SheetError> {
+        self.sheet.put(Cell::of(record, &self.run));
+        self.sheet.write(&sheet_beside(&self.page))?;
+        write_whole(&self.page, &page(&self.sheet))
+    }
 }
 
 async fn play(scenario: Scenario, installation: &Installed, console: Console) -> Result<Record, Failure> {

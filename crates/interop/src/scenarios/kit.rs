@@ -10,6 +10,7 @@ mod measure;
 mod patch;
 mod requests;
 mod roster;
+mod talk;
 mod tap;
 mod team;
 mod texts;
@@ -35,12 +36,13 @@ pub(super) use self::{
     patch::{Patched, patch_config},
     requests::Requests,
     roster::Roster,
+    talk::{Told, answered, end_of, said_in, say},
     tap::{Verdict, Way, tapped},
     team::{Team, has_files, offers, record},
     texts::{Workspace, write},
     tokens::SharedTokens,
     turn::{run_turn, turn_of},
-    wake::{answers_of, references},
+    wake::{answers_of, reference, references},
 };
 use crate::{
     process::RealGateway,
@@ -103,7 +105,8 @@ impl Bench {
         let params = json!({"sessionKey": "agent:main:started", "limit": 1});
         let look = async {
             loop {
-                let end = self.gateway.call("chat.history", params.clone()).await;
+                // On a busy machine 2026.4.15 leaves it unanswered for half a minute before it can refuse it.
+                let end = self.gateway.call("chat.history", params.clone()).timeout(UP).await;
                 match refusal(&end).map(|rejected| rejected.error.class()) {
                     Some(ErrorClass::Transient) => tokio::time::sleep(LOOK).await,
                     _ => return Ok(end.map(drop)?),

@@ -1,13 +1,18 @@
 //! Provisioning outlives the end of either side: the gateway is killed in the middle of it, and another time we are.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use windlass::{
     agents::{Job, RunOptions},
     store::{Agent, AgentStatus, SqliteStore, Store},
 };
 
-use super::kit::{Bench, Fleet, Helm, LOOK, Roster, TURN, UP, answers_of, has_files, references};
+use super::kit::{Bench, Fleet, Helm, LOOK, Requests, Roster, TURN, UP, answers_of, has_files, reference, references};
+use crate::model::ModelRequest;
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -57,7 +62,11 @@ async fn gateway_dies(ctx: &Ctx) -> Result<&'static str, Failure> {
     killed?;
     super::kit::all_done(&report?)?;
     let agents = fleet.records().await?;
+    for agent in &agents {
+        check_eq(&format!("runs of {}", agent.name), &agent.lifecycle_generation, &1)?;
+    }
     once_each(&mut fleet, &agents).await?;
+    woken_once(ctx, &agents, at, &[&requests])?;
     fleet.finish().await?;
     Ok(at)
 }
@@ -70,7 +79,8 @@ async fn we_end(ctx: &Ctx) -> Result<&'static str, Failure> {
         options: RunOptions::default(),
     };
     let operation = fleet.helm.agents.work(job).await?;
-    fleet.helm.requests.wait_for(&[at], 1, UP).await?;
+    let before = fleet.helm.requests.clone();
+    before.wait_for(&[at], 1, UP).await?;
     let path = fleet.bench.real.state_dir().join("windlass.db");
     drop(operation);
     fleet.helm.drop_all().await;
@@ -80,6 +90,7 @@ async fn we_end(ctx: &Ctx) -> Result<&'static str, Failure> {
     fleet.helm = Helm::start(Arc::clone(&fleet.store), &fleet.bench.real, true).await?;
     let agents = settled(&fleet).await?;
     once_each(&mut fleet, &agents).await?;
+    woken_once(ctx, &agents, at, &[&before, &fleet.helm.requests])?;
     fleet.finish().await?;
     Ok(at)
 }
@@ -113,12 +124,6 @@ async fn settled(fleet: &Fleet) -> Result<Vec<Agent>, Failure> {
 async fn once_each(fleet: &mut Fleet, agents: &[Agent]) -> Result<(), Failure> {
     fleet.bench.wait_up().await?;
     let roster = Roster::read(&fleet.bench).await?;
-    // A second wake would hide its first one: it begins a fresh session.
-    check_eq(
-        "sessions that were reset",
-        &fleet.helm.requests.count("sessions.reset"),
-        &0,
-    )?;
     for agent in agents {
         check_eq(
             &format!("status of {}", agent.name),
@@ -133,6 +138,41 @@ async fn once_each(fleet: &mut Fleet, agents: &[Agent]) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// Counts the wakes where they can't hide: on the wire, and at the model.
+///
+/// Each agent has one. Who is silent for 30 s is woken once more, after a reset, in a run of its own: a busy machine may
+/// bring that about. A wake whose answer the kill took is sent once more, under its key.
+fn woken_once(ctx: &Ctx, agents: &[Agent], at: &str, requests: &[&Requests]) -> Result<(), Failure> {
+    let count = |method| requests.iter().map(|requests| requests.count(method)).sum::<usize>();
+    let (sent, resets) = (count("chat.send"), count("sessions.reset"));
+    let late: u64 = agents.iter().map(|agent| agent.lifecycle_generation - 1).sum();
+    check(resets as u64 <= late, || {
+        format!("{resets} sessions were reset in {late} runs after the first one")
+    })?;
+    let again = if at == "chat.send" { agents.len() } else { 0 };
+    let wakes = agents.len() + resets;
+    check((wakes..=wakes + again).contains(&sent), || {
+        format!(
+            "{sent} wakes were sent to {} agents, with {resets} resets",
+            agents.len()
+        )
+    })?;
+    let asked = runs_by_reference(&ctx.model().log().requests());
+    let twice: Vec<_> = asked.iter().filter(|(_, runs)| **runs > 1 && again == 0).collect();
+    check(twice.is_empty(), || format!("wakes ran more than once: {twice:?}"))
+}
+
+/// How often the model was asked for the answer to each wake.
+fn runs_by_reference(requests: &[ModelRequest]) -> BTreeMap<String, usize> {
+    let mut runs = BTreeMap::new();
+    for request in requests.iter().filter(|request| request.tool_result.is_none()) {
+        if let Some(reference) = reference(&request.words) {
+            *runs.entry(reference).or_default() += 1;
+        }
+    }
+    runs
 }
 
 /// The messages to an agent. Before 2026.6 they stand in its history only when the run is over.

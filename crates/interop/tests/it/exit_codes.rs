@@ -45,8 +45,24 @@ fn a_run_writes_its_table() {
     let page_name = page.to_str().expect("a plain name");
     without_npm(&["run", "--all", "--table", page_name]);
     let page = std::fs::read_to_string(page).expect("a table");
-    assert!(page.contains("| | 2026.1.30 | 2026.2.26 |"), "{page}");
+    assert!(page.contains("| | | 2026.1.30 | 2026.2.26 |"), "{page}");
     assert!(page.contains("[1] npm is not installed"), "{page}");
+}
+
+#[test]
+fn a_merged_table_keeps_what_the_run_did_not_try() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("table.md");
+    let page_name = page.to_str().expect("a plain name");
+    let earlier = r#"{"scenario":"echo","release":"2026.9.6","verdict":"holds","note":"by hand","run":"2026-01-02"}"#;
+    std::fs::write(folder.path().join("table.jsonl"), format!("{earlier}\n")).expect("a sheet");
+    without_npm(&["run", "--scenario", "echo", "health", "--table", page_name, "--merge"]);
+    let text = std::fs::read_to_string(&page).expect("a table");
+    assert!(text.contains("yes [2]") && text.contains("[2] by hand"), "{text}");
+    assert!(text.contains("\n2026-01-02: echo\n"), "{text}");
+    without_npm(&["run", "--scenario", "health", "--table", page_name]);
+    let text = std::fs::read_to_string(&page).expect("a table");
+    assert!(!text.contains("by hand"), "{text}");
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(in super::super) async fn references(bench: &Bench, agent: &Agent) -> Result
 }
 
 /// The text of a row: plain, or in parts.
-fn text(row: &Value) -> String {
+pub(super) fn text(row: &Value) -> String {
     match &row["content"] {
         Value::String(text) => text.clone(),
         Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
@@ -66,7 +66,7 @@ fn text(row: &Value) -> String {
 }
 
 /// The reference at a message's end. Up to 2026.2 a history has all of a message in one line.
-fn reference(text: &str) -> Option<String> {
+pub(in super::super) fn reference(text: &str) -> Option<String> {
     let (_, end) = text.rsplit_once(MARK)?;
     end.split_whitespace().next().map(str::to_owned)
 }
