@@ -1,6 +1,6 @@
 //! The gateway is killed and started again in the middle of run after run.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use windlass::{
     Windlass,
@@ -88,12 +88,24 @@ fn session(policy: ResendAfterLoss, number: Option<usize>) -> String {
     format!("agent:main:{policy:?}-{number}").to_lowercase()
 }
 
-/// How many messages ended how.
-#[derive(Debug, Default)]
-struct Count {
-    answered: usize,
-    forgotten: usize,
-    left: usize,
+/// How a message ended, as both its end and the history say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Answered,
+    /// The history does not have it.
+    Forgotten,
+    /// It stands in the history, and nobody answers it.
+    Left,
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Answered => "answered",
+            Self::Forgotten => "lost with the process",
+            Self::Left => "kept and left unanswered",
+        })
+    }
 }
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
@@ -105,39 +117,32 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let plan = Plan::of(ctx.release().name());
     let mut notes = Vec::new();
     for policy in [ResendAfterLoss::default(), ResendAfterLoss::Always] {
-        let mut count = Count::default();
         let messages = plan.messages(policy);
+        let mut fates = Vec::new();
         for message in &messages {
-            ctx.progress(&format!("{message:?}"));
-            let told = message.play(ctx, &mut bench, &requests, &mut count).await;
-            told.map_err(|why| Failure::new(format!("{message:?}: {why}")))?;
+            let (number, name) = (fates.len() + 1, message.name());
+            let fate = message.play(ctx, &mut bench, &requests).await;
+            let fate = fate.map_err(|why| Failure::new(format!("{name}: {why}")))?;
+            ctx.progress(&format!("{number} of {}, {name}: {fate}", messages.len()));
+            fates.push(fate);
         }
-        notes.push(count.tell(policy, messages.len()));
+        notes.push(tell(policy, &fates));
     }
     bench.finish().await?;
     Ok(Outcome::Passed { notes })
 }
 
-impl Count {
-    fn tell(&self, policy: ResendAfterLoss, all: usize) -> String {
-        let Self {
-            answered,
-            forgotten,
-            left,
-        } = self;
-        let policy = if policy == ResendAfterLoss::Always {
-            "sent again after a loss"
-        } else {
-            "by itself"
-        };
-        let mut told = format!("{policy}: {answered} of {all} answered");
-        for (count, how) in [(forgotten, "lost with the process"), (left, "kept and left unanswered")] {
-            if *count > 0 {
-                told = format!("{told}, {count} {how}");
-            }
-        }
-        told
-    }
+fn tell(policy: ResendAfterLoss, fates: &[Fate]) -> String {
+    let policy = if policy == ResendAfterLoss::Always {
+        "sent again after a loss"
+    } else {
+        "by default"
+    };
+    let count = |fate| fates.iter().filter(|seen| **seen == fate).count();
+    let counts = [Fate::Answered, Fate::Forgotten, Fate::Left].map(|fate| (count(fate), fate));
+    let told = counts.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<_> = told.map(|(count, fate)| format!("{count} {fate}")).collect();
+    format!("{} killed, {policy}: {}", fates.len(), told.join(", "))
 }
 
 /// One message whose gateway is killed.
@@ -160,6 +165,11 @@ impl Killed {
     /// For a message whose gateway dies: a start, the time in which a turn may be resumed, and a turn.
     const END: Duration = Duration::from_secs(400);
 
+    fn name(&self) -> String {
+        let place = if self.first { "first" } else { "a later" };
+        format!("{place} message of {}, killed at {:?}", self.session, self.point)
+    }
+
     fn words(&self) -> String {
         format!("SLOW:{}:{}", self.pieces, Self::PAUSE_MS)
     }
@@ -169,7 +179,7 @@ impl Killed {
         (1..=count).map(|part| format!("part {part} of {count}. ")).collect()
     }
 
-    async fn play(&self, ctx: &Ctx, bench: &mut Bench, requests: &Requests, count: &mut Count) -> Result<(), Failure> {
+    async fn play(&self, ctx: &Ctx, bench: &mut Bench, requests: &Requests) -> Result<Fate, Failure> {
         if !self.first && said_in(bench, &self.session).await?.is_empty() {
             let end = say(bench, &self.session, "first", TURN).await?;
             answered("the answer before", end, "echo: first")?;
@@ -180,7 +190,7 @@ impl Killed {
         let said = said_in(bench, &self.session).await?;
         let kept = said.iter().filter(|said| said.ends_with(&self.words())).count();
         let sends = requests.count("chat.send") - before;
-        self.judge(end, kept, sends, count)
+        self.judge(end, kept, sends)
     }
 
     /// Sends it, kills the gateway at its point, starts it again, and waits for the message's end.
@@ -206,32 +216,29 @@ impl Killed {
         end_of(following, Self::END).await
     }
 
-    /// Whether the end is what the history shows.
-    fn judge(&self, end: RunEnd, kept: usize, sends: usize, count: &mut Count) -> Result<(), Failure> {
-        match end {
-            RunEnd::Lost(Loss::WithProcess) => {
-                check_eq("messages in the history after a loss", &(kept, sends), &(0, 1))?;
-                check(self.policy != ResendAfterLoss::Always, || {
-                    "it was not sent again".to_owned()
-                })?;
-                count.forgotten += 1;
-            }
-            RunEnd::Lost(Loss::NotResumed) => {
-                check_eq(
-                    "messages in the history that nobody answers, and sends",
-                    &(kept, sends),
-                    &(1, 1),
-                )?;
-                count.left += 1;
-            }
+    /// Whether the end is what the history shows; `kept` is how often the message stands there.
+    fn judge(&self, end: RunEnd, kept: usize, sends: usize) -> Result<Fate, Failure> {
+        let always = self.policy == ResendAfterLoss::Always;
+        let (fate, expected) = match end {
+            RunEnd::Lost(Loss::WithProcess) if !always => (Fate::Forgotten, 0),
+            // What stands in the history is not sent again: it would stand there twice.
+            RunEnd::Lost(Loss::NotResumed) => (Fate::Left, 1),
             end => {
-                answered("the answer", end, &self.expected())?;
-                check_eq("messages in the history", &kept, &1)?;
-                check((1..=2).contains(&sends), || format!("it was sent {sends} times"))?;
-                count.answered += 1;
+                answered("the message", end, &self.expected())?;
+                (Fate::Answered, 1)
             }
-        }
-        Ok(())
+        };
+        check_eq(
+            &format!("times that it stands in the history, {fate}"),
+            &kept,
+            &expected,
+        )?;
+        // A loss is told of what was taken, and that is not sent again; an answer may need it.
+        let most = if fate == Fate::Answered { 2 } else { 1 };
+        check((1..=most).contains(&sends), || {
+            format!("it was {fate} and sent {sends} times")
+        })?;
+        Ok(fate)
     }
 
     /// Waits until the model has been asked, or has answered.
