@@ -90,8 +90,9 @@ impl Default for SentBefore {
 /// What this gateway shows. Starts as a guess by protocol generation and is corrected by what comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayFacts {
-    /// What a user said stands in the history when its run begins (generation 4), not only after it (generation 3). It
-    /// decides what an absent row means after a restart: never begun, or lost with the process.
+    /// What a user said stands in the history when its run begins (generation 4). On generation 3 the first message of a
+    /// session does so only after its run; later ones do at once. It decides what an absent row means after a restart: never
+    /// begun, or lost with the process.
     pub rows_at_once: bool,
     /// Rows of users carry `<run>:user` (from 2026.6 on); nothing until a row was seen.
     pub keys_in_history: Option<bool>,
@@ -118,8 +119,11 @@ impl GatewayFacts {
     }
 }
 
-/// What to do when the gateway process died, and the history shows nothing of the send: on releases that write a user's row
-/// only after the run it may have run half-way, tools included.
+/// What to do when the gateway process died, and the history shows nothing of the send: where a session's first message is
+/// written down only after its run (generation 3) it may have run half-way, tools included.
+///
+/// What stands in the history is not sent again in any case: it would stand there twice. If nothing goes on with it, it is
+/// [lost](super::Loss::NotResumed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ResendAfterLoss {
     /// Report it as lost: what was sent is never run a second time, not even half.

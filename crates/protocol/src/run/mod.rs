@@ -24,7 +24,7 @@
 //! | a session that was there before its first turn breaks (2026.6) | [`rules::is_broken_session`] |
 //! | the same text is answered with an older run (2026.6) | [`rules::is_taken_for_repetition`] |
 //! | a known key with another text is silently `ok` (2026.3) | [`Doubt::KeyUsedBefore`] |
-//! | what a user said shows only after the run (up to 2026.4) | [`GatewayFacts::rows_at_once`] |
+//! | the first thing a user says shows only after its run (up to 2026.4) | [`GatewayFacts::rows_at_once`] |
 //! | the last delta stops short of the final text (2026.1, 2026.2) | [`Progress::Increment`] before the end, by the final |
 //! | a failure is told as an answer (2026.3, while it drains) | [`rules::is_failure_told_as_answer`] |
 //! | an aborted run looks finished in the history (2026.9) | [`rules::abort_in_row`] |

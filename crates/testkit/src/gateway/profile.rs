@@ -187,7 +187,8 @@ pub struct Profile {
     pub second_send: SecondSend,
     /// A key that is known with another text or session is refused; generation 3 answers as if it were the same.
     pub key_conflicts_refused: bool,
-    /// What a user said stands in the history when its run begins; in generation 3 only when it has ended.
+    /// What a user said stands in the history when its run begins; in generation 3 the first message of a session only when it
+    /// has ended.
     pub rows_at_once: bool,
     /// A run that is ended by `sessions.reset` or `sessions.delete` has no terminal event (generation 3).
     pub replaced_runs_end_silently: bool,

@@ -237,6 +237,7 @@ impl World {
                     resumed: true,
                     said: 0,
                     begun: false,
+                    noted: true,
                     ..run
                 };
                 self.lane.push(resumed);

@@ -156,6 +156,7 @@ fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
         joined: Vec::new(),
         waiting: Vec::new(),
         entered: false,
+        noted: false,
         ended: None,
         over: Arc::new(watch::Sender::new(false)),
     }

@@ -53,6 +53,7 @@ fn revive(server: &Server, state: &mut State, run: Run) -> String {
         joined: Vec::new(),
         waiting: Vec::new(),
         entered: false,
+        noted: false,
         ended: None,
         over: Arc::new(watch::Sender::new(false)),
         message: format!("[System] Your previous turn was interrupted. {}", run.message),

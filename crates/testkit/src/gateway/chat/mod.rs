@@ -109,6 +109,8 @@ pub(crate) struct Run {
     pub(crate) waiting: Vec<String>,
     /// The run has begun, which a restart finds in the transcript.
     pub(crate) entered: bool,
+    /// The user's row stands in the transcript.
+    pub(crate) noted: bool,
     pub(crate) ended: Option<(Instant, u64)>,
     pub(crate) over: Arc<watch::Sender<bool>>,
 }

@@ -39,16 +39,27 @@ fn status(profile: &Profile, run: &mut Run, phase: &str, now_ms: u64) -> Vec<Eve
     ]
 }
 
-/// The text is in: protocol 4 writes it down at once.
+/// The text is in: it is written down at once, but for the first one of a session up to 4.15, whose transcript begins with its
+/// first answer.
 pub(super) fn enter(profile: &Profile, state: &mut State, run: &mut Run, now_ms: u64) -> Vec<Event> {
     let mut sent = status(profile, run, "preparing_workspace", now_ms);
     sent.extend(status(profile, run, "preparing_context", now_ms));
     run.entered = true;
-    if profile.rows_at_once {
-        let row = history::user_row(profile, &mut state.random, run, now_ms);
-        sent.extend(push_row(profile, state, run, &row));
+    if profile.rows_at_once || has_answer(state, run) {
+        sent.extend(note_user(profile, state, run, now_ms));
     }
     sent
+}
+
+fn has_answer(state: &State, run: &Run) -> bool {
+    let session = state.sessions.get(&run.session);
+    session.is_some_and(|session| session.rows.iter().any(|row| row["role"] == "assistant"))
+}
+
+fn note_user(profile: &Profile, state: &mut State, run: &mut Run, now_ms: u64) -> Option<Event> {
+    run.noted = true;
+    let row = history::user_row(profile, &mut state.random, run, now_ms);
+    push_row(profile, state, run, &row)
 }
 
 fn push_row(profile: &Profile, state: &mut State, run: &Run, row: &Value) -> Option<Event> {
@@ -190,12 +201,10 @@ pub(super) fn complete(
     sent
 }
 
-fn rows_at_end(profile: &Profile, state: &mut State, run: &Run, error: Option<&str>, now_ms: u64) -> Vec<Event> {
+fn rows_at_end(profile: &Profile, state: &mut State, run: &mut Run, error: Option<&str>, now_ms: u64) -> Vec<Event> {
     let mut sent = Vec::new();
-    if !profile.rows_at_once {
-        // Protocol 3 shows the user's row only after the run.
-        let row = history::user_row(profile, &mut state.random, run, now_ms);
-        sent.extend(push_row(profile, state, run, &row));
+    if !run.noted {
+        sent.extend(note_user(profile, state, run, now_ms));
     }
     let row = history::assistant_row(profile, &mut state.random, run, error, now_ms);
     sent.extend(push_row(profile, state, run, &row));

@@ -106,6 +106,8 @@ pub(super) struct Run {
     pub(super) parts: usize,
     pub(super) fails: bool,
     pub(super) begun: bool,
+    /// What the user said stands in the history.
+    pub(super) noted: bool,
 }
 
 impl Run {
@@ -240,6 +242,7 @@ impl World {
             parts: self.rng.random_range(1..6),
             fails: self.rng.random_bool(0.2),
             begun: false,
+            noted: false,
         };
         self.memory.insert(id.clone(), true);
         self.lane.push(run);
@@ -253,6 +256,9 @@ impl World {
             return;
         };
         run.begun = true;
+        // The transcript of protocol 3 begins with its first answer.
+        let answered = self.rows.iter().any(|row| row["role"] == "assistant");
+        run.noted = self.release.protocol == 4 || answered;
         let run = run.clone();
         self.memory.insert(run.id.clone(), true);
         if run.ours && !run.resumed {
@@ -261,7 +267,7 @@ impl World {
         if run.resumed {
             let row = self.user_row(&run.id, "[System] Your previous turn was interrupted by a restart.");
             self.rows.push(row);
-        } else if self.release.protocol == 4 {
+        } else if run.noted {
             let row = self.said_by_user(&run);
             self.rows.push(row);
         }
@@ -309,7 +315,7 @@ impl World {
     fn complete(&mut self) {
         let run = self.leave_lane();
         let text = run.text();
-        if self.release.protocol == 3 {
+        if !run.noted {
             let row = self.said_by_user(&run);
             self.rows.push(row);
         }
@@ -334,7 +340,7 @@ impl World {
             self.truth.failures += 1;
         }
         let keeps = self.release.failing != Failing::ErrorWithoutRows;
-        if self.release.protocol == 3 && keeps {
+        if !run.noted && keeps {
             let row = self.said_by_user(&run);
             self.rows.push(row);
         }
