@@ -286,6 +286,24 @@ async fn a_refusal_for_all_fails_all_and_is_not_sent_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_write_waits_for_a_restart_that_is_put_off_but_not_for_ever() {
+    play(async {
+        for (put_off, hellos) in [(20, 2), (3600, 1)] {
+            let delay = Duration::from_secs(put_off);
+            let bench = Bench::with(SimGateway::builder().release("2026.3.13").restart_put_off(delay)).await;
+            let start = bench.plane.line().now();
+            let patched = bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
+            assert_eq!(patched, Patched::Written { restarts: true });
+            assert_eq!(bench.sim.journal().hellos(), hellos, "put off for {put_off} s");
+            let took = bench.plane.line().now() - start;
+            assert!(took < Duration::from_secs(40), "{took:?}");
+            bench.finish().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_restarts_returns_when_the_gateway_is_back() {
     play(async {
         for (release, restarts) in [("2026.1.30", 2), ("2026.3.13", 1), ("2026.7.1", 1), ("2026.9.6", 0)] {

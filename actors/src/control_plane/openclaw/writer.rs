@@ -20,6 +20,7 @@ use windlass_protocol::{AgentId, CallError, GatewayError, Generation, NotSent, R
 
 use super::ask::without_echo;
 use super::{OpenClaw, lock, offers_method, rules};
+use crate::LineStatus;
 use crate::control_plane::{ConfigFault, ControlError, ControlResult, Patched, WriteQueue};
 
 /// Most callers that may wait: a fleet provisions some hundred agents at a time.
@@ -30,6 +31,9 @@ const CONFLICTS: u32 = 8;
 const RESTART_MARGIN: Duration = Duration::from_millis(500);
 /// When a restart comes that is not announced with a time: 1.35 s on 2026.9.6, 2 s by default before.
 const RESTART_DELAY: Duration = Duration::from_secs(2);
+/// How long a restart may be put off. 2026.8.2 does so while a request or a run is under way, and whatever follows the write
+/// would put it off further: to the worst moment, if that is after an agent was deleted (it does not start again then).
+const RESTART_BEGINS: Duration = Duration::from_secs(30);
 /// Longest wait for a gateway that restarts. Not an error then: whatever comes next waits for the line anyway.
 const RESTART_LIMIT: Duration = Duration::from_secs(60);
 
@@ -74,6 +78,8 @@ impl Drop for Place<'_> {
 pub(super) struct Turn {
     attempt: u32,
     conflicts: u32,
+    /// The connection over which the latest write went out.
+    over: Option<Generation>,
     /// A write went out whose outcome is not known.
     lost: bool,
     /// A patch that was refused, and with what. Looked at once more: some releases write, and say no all the same.
@@ -228,7 +234,7 @@ impl OpenClaw {
     ) -> Step {
         let refused = turn.refused.take();
         let Some(plan) = planned else {
-            return Step::End(Ok(self.found_written(turn.lost, refused.is_some())));
+            return Step::End(Ok(self.found_written(turn, refused.is_some()).await));
         };
         if let Some((patch, error)) = refused
             && patch == plan.patch
@@ -247,10 +253,12 @@ impl OpenClaw {
             }
         };
         let config_turn = self.config_turn().await;
+        let over = self.line.status().borrow().generation;
+        turn.over = Some(over);
         let sent = self.once(&request, None, Resend::Never).await;
         drop(config_turn);
         match sent {
-            Ok(raw) => Step::End(Ok(self.written(raw.decode().ok()).await)),
+            Ok(raw) => Step::End(Ok(self.written(raw.decode().ok(), over).await)),
             Err(CallError::Rejected(rejected)) => self.refused(turn, start, *rejected, plan).await,
             Err(error) => {
                 let lost = matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
@@ -311,17 +319,20 @@ impl OpenClaw {
     }
 
     /// Nothing is left to be written. It was this turn that wrote it if it lost an answer before, or was told no.
-    fn found_written(&self, lost: bool, refused: bool) -> Patched {
-        if !lost && !refused {
+    async fn found_written(&self, turn: &Turn, refused: bool) -> Patched {
+        if !turn.lost && !refused {
             return Patched::Unchanged;
         }
         lock(&self.writer.shared).written += 1;
-        // The answer was lost because the gateway went down over it, or it said that it would.
+        // The answer was lost because the gateway went down over it, or it said no and will.
+        if let (Some(over), false) = (turn.over, turn.lost) {
+            self.wait_out_restart(over, RESTART_DELAY).await;
+        }
         Patched::Written { restarts: true }
     }
 
     /// Counts a write, and waits for the restart that it sets off, so that nothing of what follows falls into it.
-    async fn written(&self, reply: Option<ConfigPatchReply>) -> Patched {
+    async fn written(&self, reply: Option<ConfigPatchReply>, over: Generation) -> Patched {
         {
             let mut shared = lock(&self.writer.shared);
             shared.budget.wrote(self.line.now());
@@ -334,12 +345,19 @@ impl OpenClaw {
             .restart
             .and_then(|restart| restart.delay_ms)
             .map(Duration::from_millis);
-        let delay = announced.unwrap_or(RESTART_DELAY).min(RESTART_LIMIT) + RESTART_MARGIN;
-        tokio::time::sleep(delay).await;
-        let mut status = self.line.status();
-        // Whatever comes next waits for the line itself, and says so if it does not come back.
-        let _ = tokio::time::timeout(RESTART_LIMIT, status.wait_for(crate::LineStatus::is_up)).await;
+        self.wait_out_restart(over, announced.unwrap_or(RESTART_DELAY)).await;
         Patched::Written { restarts: true }
+    }
+
+    /// Waits until the gateway has restarted, seen by the end of the connection `over` which it was told to.
+    async fn wait_out_restart(&self, over: Generation, announced: Duration) {
+        // Not only for the first end: 2026.1.30 restarts twice for one write, the second time when it said that it would.
+        tokio::time::sleep(announced.min(RESTART_LIMIT) + RESTART_MARGIN).await;
+        let mut status = self.line.status();
+        let ended = |status: &LineStatus| status.generation != over || !status.is_up();
+        // Whatever comes next waits for the line itself, and says so if it does not come back.
+        let _ = tokio::time::timeout(RESTART_BEGINS, status.wait_for(ended)).await;
+        let _ = tokio::time::timeout(RESTART_LIMIT, status.wait_for(LineStatus::is_up)).await;
     }
 
     async fn planned(

@@ -26,7 +26,6 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let worker = fleet.record(gone).await?;
     let awake = [fleet.record(main).await?, worker.clone(), fleet.record(stays).await?];
     answers_of(&mut fleet.stream, &awake, TURN).await?;
-    fleet.quiet(QUIET).await?;
     let delete = || Job::Delete {
         agents: vec![gone],
         delete_files: true,
@@ -67,9 +66,6 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     })
 }
 
-/// A restart for what provisioning wrote comes at the latest so long after the last run (2026.8.2, which puts it off while there
-/// are any, and does not come up again from it when an agent was deleted before).
-const QUIET: Duration = Duration::from_secs(5);
 /// How long a deleted agent's session may still be listed.
 const LISTED: Duration = Duration::from_secs(15);
 

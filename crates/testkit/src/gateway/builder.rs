@@ -22,6 +22,7 @@ pub(crate) struct Options {
     pub(crate) insecure_control_ui: bool,
     pub(crate) create_settles_after: Duration,
     pub(crate) restart_delay: Option<Duration>,
+    pub(crate) restart_put_off: Duration,
     pub(crate) extra_methods: Vec<String>,
     pub(crate) hidden_methods: Vec<String>,
     pub(crate) chat: ChatPlan,
@@ -53,6 +54,7 @@ impl Default for SimGatewayBuilder {
                 insecure_control_ui: false,
                 create_settles_after: Duration::ZERO,
                 restart_delay: None,
+                restart_put_off: Duration::ZERO,
                 extra_methods: Vec::new(),
                 hidden_methods: Vec::new(),
                 chat: ChatPlan::default(),
@@ -151,6 +153,13 @@ impl SimGatewayBuilder {
     /// for, or 2 s, unless set. For tests in real time.
     pub fn restart_delay(mut self, delay: Duration) -> Self {
         self.options.restart_delay = Some(delay);
+        self
+    }
+
+    /// How much later than it says the gateway restarts for a `config.patch`: 2026.8.2 puts it off while requests or runs are
+    /// under way.
+    pub fn restart_put_off(mut self, time: Duration) -> Self {
+        self.options.restart_put_off = time;
         self
     }
 

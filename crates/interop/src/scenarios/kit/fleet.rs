@@ -1,6 +1,6 @@
 //! All that a scenario of provisioning works with.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use windlass::{
@@ -82,14 +82,6 @@ impl Fleet {
             }
         };
         tokio::time::timeout(ANSWER, ask).await?
-    }
-
-    /// Waits until the gateway has not restarted for so long.
-    pub(in super::super) async fn quiet(&mut self, time: Duration) -> Result<(), Failure> {
-        while self.stream.down(time).await.is_ok() {
-            self.bench.wait_up().await?;
-        }
-        self.bench.wait_up().await.map(drop)
     }
 
     /// Ends everything, and proves that no call of the other line is left.

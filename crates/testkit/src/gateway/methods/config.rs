@@ -267,7 +267,10 @@ fn consequences(call: &Call<'_>, profile: &Profile, changed: &[String], restart:
         PatchEffect::RestartsTwice => answer
             .then(Effect::RestartAfter(WATCHER))
             .then(Effect::RestartAfter(restart_delay(call))),
-        PatchEffect::Restarts => answer.then(Effect::RestartAfter(restart_delay(call))),
+        PatchEffect::Restarts => {
+            let delay = restart_delay(call) + call.server.options.restart_put_off;
+            answer.then(Effect::RestartAfter(delay))
+        }
         PatchEffect::Hot if restart => answer.then(Effect::RestartAfter(RESTARTS)),
         PatchEffect::Hot if changed.iter().any(|path| path.starts_with("gateway.auth")) => {
             answer.then(Effect::CloseAll {
