@@ -269,3 +269,23 @@ async fn the_same_text_again_is_told_from_the_one_before_where_rows_have_no_keys
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_after_a_failure_is_not_sent_before_the_session_has_settled() {
+    for release in ["2026.6.11", "2026.7.1"] {
+        play(async {
+            let bench = bench(release, |_| {}).await;
+            bench.sim.next_chat(failing(400));
+            let message = |text| bench.gateway.message(main_session(), text);
+            let first = bench.gateway.send(message("fails")).await.unwrap();
+            let second = bench.gateway.send(message("again")).await.unwrap();
+            assert!(matches!(first.end().await.unwrap(), RunEnd::Failed(_)), "{release}");
+            let RunEnd::Final(answer) = second.end().await.unwrap() else {
+                panic!("{release}: no answer")
+            };
+            assert_eq!(answer.text, "echo: again", "{release}");
+            bench.finish().await;
+        })
+        .await;
+    }
+}

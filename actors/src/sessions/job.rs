@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 use windlass_protocol::NotSent;
-use windlass_protocol::run::{ResendAfterLoss, RunEnd, RunLimits};
+use windlass_protocol::run::{ResendAfterLoss, RunEnd, RunLimits, rules};
 use windlass_store::{Attempt, ChatSend, StoreError, Timestamp};
 
 use super::error::SendError;
@@ -171,11 +171,21 @@ async fn over(shared: &Shared, place: Place, turn: Turn, line: &Line, end: RunEn
         Some(outbox) => record(outbox, &place, line, &end).await,
         None => true,
     };
-    drop(turn);
+    let settles = rules::settles_after(&end);
+    let held = (!settles.is_zero()).then_some(turn);
     for follower in followers {
         follower.end(end.clone());
     }
-    if let (false, Some(outbox)) = (recorded, &shared.outbox) {
+    if recorded {
+        drop(place);
+        // The next message of the session waits on, though this one is over.
+        if held.is_some() {
+            tokio::time::sleep(settles).await;
+        }
+        return;
+    }
+    drop(held);
+    if let Some(outbox) = &shared.outbox {
         loop {
             tokio::time::sleep(STORE_PAUSE).await;
             if record(outbox, &place, line, &end).await {

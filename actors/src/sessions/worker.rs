@@ -60,8 +60,8 @@ pub(super) struct Shared {
     clock: Arc<dyn Clock>,
     lanes: Lanes,
     under_way: UnderWay,
-    /// What each gateway was seen to do, with the protocol that it spoke.
-    facts: RefCell<HashMap<GatewayId, (u32, GatewayFacts)>>,
+    /// What each gateway's hello let expect, and what it was seen to do.
+    facts: RefCell<HashMap<GatewayId, (GatewayFacts, GatewayFacts)>>,
     /// The lines whose records were taken up.
     lines: RefCell<Vec<Arc<Line>>>,
 }
@@ -78,13 +78,12 @@ impl Shared {
         }
     }
 
-    /// What is known of a gateway; less after it changed its protocol.
-    pub(super) fn facts(&self, gateway: &GatewayId, protocol: u32) -> GatewayFacts {
+    /// What is known of a gateway; less after it became another release.
+    pub(super) fn facts(&self, gateway: &GatewayId, fresh: GatewayFacts) -> GatewayFacts {
         let mut known = self.facts.borrow_mut();
-        let fresh = (protocol, GatewayFacts::of_protocol(protocol));
-        let entry = known.entry(gateway.clone()).or_insert(fresh);
-        if entry.0 != protocol {
-            *entry = fresh;
+        let entry = known.entry(gateway.clone()).or_insert((fresh, fresh));
+        if entry.0 != fresh {
+            *entry = (fresh, fresh);
         }
         entry.1
     }

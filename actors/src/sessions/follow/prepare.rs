@@ -75,10 +75,11 @@ impl Follow<'_> {
     }
 
     fn ready(&self, status: &LineStatus) -> Ready {
-        let protocol = status.protocol().unwrap_or(3);
+        let hello = status.hello.as_deref();
+        let fresh = hello.map_or(GatewayFacts::of_protocol(3), GatewayFacts::of);
         Ready {
             generation: status.generation,
-            facts: self.shared.facts(&status.id, protocol),
+            facts: self.shared.facts(&status.id, fresh),
             life: Life::of(status),
         }
     }

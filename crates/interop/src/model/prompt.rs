@@ -8,12 +8,17 @@
 
 const CONTEXT_BEGIN: &str = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
 const CONTEXT_END: &str = "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
+/// Heads a message that is nothing but context, seen on 2026.7.1 after a restart.
+const CONTEXT_HEADING: &str = "OpenClaw runtime context for the immediately preceding user message.";
 const METADATA_HEADING: &str = "(untrusted metadata):\n```json\n";
 const FENCE: &str = "\n```\n";
 
 /// The user's words in `text`, empty when it holds nothing but what the release added.
 pub fn user_words(text: &str) -> String {
     let text = without_context(text);
+    if text.trim_start().starts_with(CONTEXT_HEADING) {
+        return String::new();
+    }
     let text = without_metadata(text.trim());
     let text = without_last_line(text.trim(), "Runtime: ");
     let text = without_last_line(text, "[message_id: ");
@@ -106,6 +111,12 @@ mod tests {
     #[test]
     fn a_message_of_nothing_but_context_has_no_words() {
         assert_eq!(user_words(&format!("{CONTEXT_BEGIN}\nno end")), "");
+    }
+
+    #[test]
+    fn a_message_that_is_headed_as_context_has_no_words() {
+        let text = format!("{CONTEXT_HEADING}\nThis context is runtime-generated, not user-authored.");
+        assert_eq!(user_words(&text), "");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "failed-runs",
     what: "A run whose model answers HTTP 400 or 500 ends as one failure, never as an answer and never in silence",
-    // Two failures, each within its bound, and a start.
-    deadline: Duration::from_secs(600),
+    // Two failures, each within its bound, a start, and a first turn.
+    deadline: Duration::from_secs(900),
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -1,13 +1,16 @@
 //! A message is sent and its answer waited for; another one's text is followed as it grows.
 
+use std::time::Duration;
+
 use super::kit::{Bench, TURN, Told, answered, end_of, said_in, say};
-use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check_eq};
+use crate::scenario::{Ctx, Failure, Outcome, Scenario, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "send-and-wait",
     what: "Send-and-wait gives a run's exact text; the increments of a run of 400 pieces are its text, without doubles \
            or holes",
-    deadline: USUAL_DEADLINE,
+    // A start, and a first turn.
+    deadline: Duration::from_secs(600),
     run: |ctx| Box::pin(run(ctx)),
 };
 

@@ -38,6 +38,8 @@ enum Point {
     Said,
 }
 
+/// What gateways say when they go on with a turn.
+const NOTICE: &str = "[System] Your previous turn was interrupted";
 /// In a session that was answered before, and as the first message of a session: up to 2026.3 those are kept differently.
 const EVERYWHERE: [Point; 5] = [Point::Unread, Point::Asked, Point::FirstWords, Point::Half, Point::Said];
 const SOMEWHERE: [Point; 2] = [Point::Unread, Point::Half];
@@ -92,6 +94,8 @@ fn session(policy: ResendAfterLoss, number: Option<usize>) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Answered,
+    /// ... and what the gateway wrote when it went on with the turn stands in the message's place.
+    Replaced,
     /// The history does not have it.
     Forgotten,
     /// It stands in the history, and nobody answers it.
@@ -102,6 +106,7 @@ impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Answered => "answered",
+            Self::Replaced => "answered, with the gateway's notice of the restart in the message's place",
             Self::Forgotten => "lost with the process",
             Self::Left => "kept and left unanswered",
         })
@@ -139,7 +144,7 @@ fn tell(policy: ResendAfterLoss, fates: &[Fate]) -> String {
         "by default"
     };
     let count = |fate| fates.iter().filter(|seen| **seen == fate).count();
-    let counts = [Fate::Answered, Fate::Forgotten, Fate::Left].map(|fate| (count(fate), fate));
+    let counts = [Fate::Answered, Fate::Replaced, Fate::Forgotten, Fate::Left].map(|fate| (count(fate), fate));
     let told = counts.iter().filter(|(count, _)| *count > 0);
     let told: Vec<_> = told.map(|(count, fate)| format!("{count} {fate}")).collect();
     format!("{} killed, {policy}: {}", fates.len(), told.join(", "))
@@ -188,9 +193,8 @@ impl Killed {
         let end = self.send_and_kill(ctx, bench).await?;
         bench.wait_up().await?;
         let said = said_in(bench, &self.session).await?;
-        let kept = said.iter().filter(|said| said.ends_with(&self.words())).count();
         let sends = requests.count("chat.send") - before;
-        self.judge(end, kept, sends)
+        self.judge(end, &said, sends)
     }
 
     /// Sends it, kills the gateway at its point, starts it again, and waits for the message's end.
@@ -216,8 +220,10 @@ impl Killed {
         end_of(following, Self::END).await
     }
 
-    /// Whether the end is what the history shows; `kept` is how often the message stands there.
-    fn judge(&self, end: RunEnd, kept: usize, sends: usize) -> Result<Fate, Failure> {
+    /// Whether the end is what the history shows: `said` is all that users said in the session.
+    fn judge(&self, end: RunEnd, said: &[String], sends: usize) -> Result<Fate, Failure> {
+        let kept = said.iter().filter(|said| said.ends_with(&self.words())).count();
+        let replaced = said.last().is_some_and(|said| said.contains(NOTICE));
         let always = self.policy == ResendAfterLoss::Always;
         let (fate, expected) = match end {
             RunEnd::Lost(Loss::WithProcess) if !always => (Fate::Forgotten, 0),
@@ -225,7 +231,11 @@ impl Killed {
             RunEnd::Lost(Loss::NotResumed) => (Fate::Left, 1),
             end => {
                 answered("the message", end, &self.expected())?;
-                (Fate::Answered, 1)
+                if kept == 0 && replaced {
+                    (Fate::Replaced, 0)
+                } else {
+                    (Fate::Answered, 1)
+                }
             }
         };
         check_eq(
@@ -233,8 +243,9 @@ impl Killed {
             &kept,
             &expected,
         )?;
-        // A loss is told of what was taken, and that is not sent again; an answer may need it.
-        let most = if fate == Fate::Answered { 2 } else { 1 };
+        // What was taken is sent again only after a loss, and if that is wanted.
+        let again = fate == Fate::Answered && (always || self.point == Point::Unread);
+        let most = if again { 2 } else { 1 };
         check((1..=most).contains(&sends), || {
             format!("it was {fate} and sent {sends} times")
         })?;

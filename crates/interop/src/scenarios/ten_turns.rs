@@ -1,15 +1,18 @@
 //! Ten messages to one session at once: each has its own answer, in order.
 
+use std::time::Duration;
+
 use super::kit::{Bench, TURN, answered, end_of, said_in};
 use crate::{
     model::ModelRequest,
-    scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check_eq},
+    scenario::{Ctx, Failure, Outcome, Scenario, check_eq},
 };
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "ten-turns",
     what: "Ten messages to one session in quick succession are answered each once, by its own answer, in order",
-    deadline: USUAL_DEADLINE,
+    // A start, and a first turn.
+    deadline: Duration::from_secs(600),
     run: |ctx| Box::pin(run(ctx)),
 };
 

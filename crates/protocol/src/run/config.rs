@@ -90,9 +90,9 @@ impl Default for SentBefore {
 /// What this gateway shows. Starts as a guess by protocol generation and is corrected by what comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayFacts {
-    /// What a user said stands in the history when its run begins (generation 4). On generation 3 the first message of a
-    /// session does so only after its run; later ones do at once. It decides what an absent row means after a restart: never
-    /// begun, or lost with the process.
+    /// What a user said stands in the history when its run begins (from 2026.8.2 on). Before, the first message of a session
+    /// does so only after its run; later ones do at once. It decides what an absent row means after a restart: never begun, or
+    /// lost with the process.
     pub rows_at_once: bool,
     /// Rows of users carry `<run>:user` (from 2026.6 on); nothing until a row was seen.
     pub keys_in_history: Option<bool>,
@@ -101,15 +101,17 @@ pub struct GatewayFacts {
 }
 
 impl GatewayFacts {
-    /// First protocol whose gateways write down at once what a user said.
+    /// First protocol of the gateways that write down at once what a user said; not all of that protocol do.
     const ROWS_AT_ONCE_SINCE: u32 = 4;
 
-    /// What the gateway's hello-ok lets expect.
+    /// What the gateway's hello-ok lets expect. Boot ids and transcripts that are written at once came with the same release.
     pub const fn of(hello: &HelloOk) -> Self {
-        Self::of_protocol(hello.protocol)
+        let mut facts = Self::of_protocol(hello.protocol);
+        facts.rows_at_once = hello.server.boot_id.is_some();
+        facts
     }
 
-    /// The same by the protocol's number.
+    /// The same by the protocol's number alone, for its newest release.
     pub const fn of_protocol(protocol: u32) -> Self {
         Self {
             rows_at_once: protocol >= Self::ROWS_AT_ONCE_SINCE,
@@ -120,7 +122,7 @@ impl GatewayFacts {
 }
 
 /// What to do when the gateway process died, and the history shows nothing of the send: where a session's first message is
-/// written down only after its run (generation 3) it may have run half-way, tools included.
+/// written down only after its run (up to 2026.7.1) it may have run half-way, tools included.
 ///
 /// What stands in the history is not sent again in any case: it would stand there twice. If nothing goes on with it, it is
 /// [lost](super::Loss::NotResumed).

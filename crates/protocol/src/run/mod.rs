@@ -18,17 +18,18 @@
 //! | a bare final means handed on (2026.4, 2026.5, 2026.7) | the same, and [`rules::RUN_ADOPTED_WITHIN`] |
 //! | a bare final means failed (2026.1) | the assistant's row says so: [`crate::request::ChatMessage::is_failure`] |
 //! | two error events for one failure (2026.6 on) | the first one ends the run, an end is told once |
+//! | a message between the two is written down and never run (2026.6, 2026.7) | [`rules::settles_after`] |
 //! | no event for a failure (2026.4, 2026.5) | [`rules::RETRY_WINDOW`] |
 //! | `agent.wait` says `ok` for failed and aborted runs (up to 2026.5) | [`rules::wait_verdict`] |
 //! | `agent.wait` says `timeout` for unknown runs (all) | the same |
 //! | a session that was there before its first turn breaks (2026.6) | [`rules::is_broken_session`] |
 //! | the same text is answered with an older run (2026.6) | [`rules::is_taken_for_repetition`] |
 //! | a known key with another text is silently `ok` (2026.3) | [`Doubt::KeyUsedBefore`] |
-//! | the first thing a user says shows only after its run (up to 2026.4) | [`GatewayFacts::rows_at_once`] |
+//! | the first thing a user says shows only after its run (up to 2026.7) | [`GatewayFacts::rows_at_once`] |
 //! | the last delta stops short of the final text (2026.1, 2026.2) | [`Progress::Increment`] before the end, by the final |
 //! | a failure is told as an answer (2026.3, while it drains) | [`rules::is_failure_told_as_answer`] |
 //! | an aborted run looks finished in the history (2026.9) | [`rules::abort_in_row`] |
-//! | a turn goes on under another run id after a restart (2026.9) | [`rules::is_interruption_notice`] |
+//! | a turn goes on under another run id after a restart, with the message's row replaced (from 2026.5 on) | [`rules::is_interruption_notice`] |
 
 mod config;
 mod end;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::end::{FailureSign, RunEnd};
 use crate::ChatEvent;
 use crate::request::{AgentWaitReply, AgentWaitStatus, ChatMessage, ChatSendReply, ChatSendStatus};
 
@@ -30,6 +31,18 @@ pub const REPETITION_PAUSE: Duration = Duration::from_millis(2100);
 
 /// How often a text may be taken for a repetition before it is given up.
 pub const REPETITIONS: u32 = 5;
+
+/// How long a session is left alone after a run in it failed by an event. Between the first of two error events and the
+/// second, 0.16 s later, 2026.6.11 and 2026.7.1 take a message, write it down, end it bare and never run it.
+pub const SETTLES_AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// How long a session is to be left alone after this end of a run in it.
+pub const fn settles_after(end: &RunEnd) -> Duration {
+    match end {
+        RunEnd::Failed(failure) if matches!(failure.sign, FailureSign::Event) => SETTLES_AFTER_FAILURE,
+        _ => Duration::ZERO,
+    }
+}
 
 /// Whether an event says that the answer comes with another run (a second send joins the first run on 2026.9.6, waits for it
 /// on 2026.3.13; a send right after a final is put back on 2026.4.15, 2026.5.12 and 2026.7.1), or that the run failed
@@ -62,8 +75,9 @@ pub fn abort_in_row(row: &ChatMessage) -> Option<String> {
     })
 }
 
-/// Whether a user's row is the gateway's own, before it goes on with a turn that a restart interrupted (2026.9.6). Its key is
-/// the new run's.
+/// Whether a user's row is the gateway's own, before it goes on with a turn that a restart interrupted. Its key is the new run's
+/// (2026.8.2, 2026.9.6) or missing. 2026.9.6 puts it behind the message; releases from 2026.5.12 to 2026.8.2 put it in the
+/// message's place, some of them with the message and a time stamp before the notice.
 pub fn is_interruption_notice(row: &ChatMessage) -> bool {
     /// Seen on 2026.9.6.
     const TOOL: &str = "main_session_restart_recovery";
@@ -72,7 +86,9 @@ pub fn is_interruption_notice(row: &ChatMessage) -> bool {
     let origin = row.extra.get("provenance").and_then(|from| from.get("sourceTool"));
     match origin.and_then(Value::as_str) {
         Some(tool) => tool == TOOL,
-        None => row.text().is_some_and(|text| text.starts_with(TEXT)),
+        None => row
+            .text()
+            .is_some_and(|text| text.starts_with('[') && text.contains(TEXT)),
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Look<'a> {
     pub(super) since_ms: Option<u64>,
     /// Our run began then, by the gateway's clock.
     pub(super) begun_ms: Option<u64>,
+    /// Our row stood in an earlier history with this stamp.
+    pub(super) noted_ms: Option<u64>,
     /// Whether a row with our text may carry another key: the run was handed on.
     pub(super) handed_on: bool,
     /// Whether rows of users carry keys.
@@ -33,8 +35,10 @@ pub(super) struct Look<'a> {
 /// What was found.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Standing {
-    /// Our row is there.
+    /// Our row is there, or the notice that took its place.
     pub(super) row: bool,
+    /// The stamp of our row, 0 where it has none.
+    pub(super) row_ms: Option<u64>,
     /// The run that our row joined.
     pub(super) steered_to: Option<String>,
     /// The run that goes on with our turn after a restart.
@@ -74,12 +78,17 @@ impl Standing {
             ..Self::default()
         };
         standing.read_pending(reply, look);
-        let Some(at) = our_row(&reply.messages, look) else {
+        let rows = &reply.messages;
+        let turn = if let Some(at) = our_row(rows, look) {
+            standing.row_ms = Some(rows[at].timestamp.unwrap_or_default());
+            standing.steered_to = rules::steered_to(&rows[at]).map(str::to_owned);
+            turn_of(&rows[at + 1..], look)
+        } else if let Some(at) = replacement(rows, look) {
+            turn_of(&rows[at..], look)
+        } else {
             return standing;
         };
         standing.row = true;
-        standing.steered_to = rules::steered_to(&reply.messages[at]).map(str::to_owned);
-        let turn = turn_of(&reply.messages[at + 1..], look);
         standing.resumed_as = turn
             .iter()
             .rfind(|row| is_user(row))
@@ -144,6 +153,14 @@ fn our_row(rows: &[ChatMessage], look: &Look<'_>) -> Option<usize> {
     let last = fits.next_back()?;
     // What ran is what was said last, unless it is not known to have run.
     (look.begun_ms.is_some() || fits.next().is_none()).then_some(last)
+}
+
+/// The notice that took the place of our row when the gateway went on with our turn after a restart.
+fn replacement(rows: &[ChatMessage], look: &Look<'_>) -> Option<usize> {
+    let since = look.noted_ms?;
+    rows.iter().position(|row| {
+        is_user(row) && rules::is_interruption_notice(row) && row.timestamp.is_none_or(|at| at >= since)
+    })
 }
 
 fn fits_by_text(row: &ChatMessage, look: &Look<'_>) -> bool {

@@ -66,6 +66,8 @@ pub struct RunTracker {
     begun_ms: Option<u64>,
     session_id: Option<String>,
     session_replaced: bool,
+    /// The message stood in the history once, with this stamp.
+    noted: Option<u64>,
     progress: VecDeque<Progress>,
     end: Option<RunEnd>,
     over: bool,
@@ -107,6 +109,7 @@ impl RunTracker {
             begun_ms: None,
             session_id: None,
             session_replaced: false,
+            noted: None,
             progress: VecDeque::new(),
             end: None,
             over: false,

@@ -74,7 +74,7 @@ fn interrupt(server: &Server, state: &mut State, keep_memory: bool) {
         // Those who wait are on sockets that are gone; dropping the run ends its task and their wait.
         if run.active() {
             // What is not in the transcript yet is not found there.
-            if server.profile.resumes_runs && run.entered {
+            if server.profile.resumes_runs && run.noted {
                 let run = run.clone();
                 state.interrupted.push(run);
             }

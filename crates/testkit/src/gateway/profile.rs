@@ -187,8 +187,8 @@ pub struct Profile {
     pub second_send: SecondSend,
     /// A key that is known with another text or session is refused; generation 3 answers as if it were the same.
     pub key_conflicts_refused: bool,
-    /// What a user said stands in the history when its run begins; in generation 3 the first message of a session only when it
-    /// has ended.
+    /// What a user said stands in the history when its run begins (from 8.2 on); before, the first message of a session only
+    /// when it has ended.
     pub rows_at_once: bool,
     /// A run that is ended by `sessions.reset` or `sessions.delete` has no terminal event (generation 3).
     pub replaced_runs_end_silently: bool,
@@ -200,6 +200,8 @@ pub struct Profile {
     pub requeues_early_sends: bool,
     /// A session that existed before its first turn fails from the second turn on (6.11).
     pub precreated_sessions_break: bool,
+    /// Between the two error events of a failed run a text is written down, ended bare, and never run (6.11, 7.1).
+    pub drops_after_failure: bool,
     /// The same text within 2 s of a final is answered with the older run's id (6.11).
     pub dedupes_content: bool,
     /// The main session of every agent is kept by `sessions.delete`, not only the default agent's.
@@ -224,8 +226,10 @@ pub struct Profile {
     pub tool_events: bool,
     /// The gateway sends WebSocket pings this often (9.6: 25 s; 3.13: none in 100 s).
     pub ping_interval: Option<Duration>,
-    /// Interrupted turns are taken up again after a crash, under a new run id (seen on 9.6).
+    /// Interrupted turns whose text stands in the history are taken up again after a crash, under a new run id.
     pub resumes_runs: bool,
+    /// ... and the gateway's notice takes the place of the text (5.12 to 8.2).
+    pub resumption_replaces_row: bool,
 }
 
 /// The nine measured releases, oldest first.
@@ -316,13 +320,14 @@ impl Profile {
             honest_wait: r >= R6_11,
             second_send: second_send(r),
             key_conflicts_refused: v4,
-            rows_at_once: v4,
+            rows_at_once: r >= R8_2,
             replaced_runs_end_silently: !v4,
             active_sessions_kept: r == R4_15,
             history_cursors: r >= R9_6,
             runs_unknown_agents: !v4,
             requeues_early_sends: matches!(r, R4_15 | R5_12 | R7_1),
             precreated_sessions_break: r == R6_11,
+            drops_after_failure: (R6_11..=R7_1).contains(&r),
             dedupes_content: r == R6_11,
             main_sessions_kept: r >= R8_2,
             sessions_go_with_agent: r != R8_2,
@@ -334,7 +339,8 @@ impl Profile {
             heartbeat_monitors: r >= R8_2,
             tool_events: r > R1_30 && r != R6_11,
             ping_interval: v4.then_some(Duration::from_secs(25)),
-            resumes_runs: v4,
+            resumes_runs: r >= R5_12,
+            resumption_replaces_row: (R5_12..=R8_2).contains(&r),
         }
     }
 

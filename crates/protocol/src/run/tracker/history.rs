@@ -87,6 +87,7 @@ impl RunTracker {
         if standing.row || standing.queued {
             self.accept(now);
         }
+        self.noted = standing.row_ms.or(self.noted);
         let replaced = self.is_replaced(reply, &standing);
         match standing.outcome {
             Some(Outcome::Final { text, run_id }) => {
@@ -118,6 +119,7 @@ impl RunTracker {
             text: &self.config.text,
             since_ms: self.config.since_ms,
             begun_ms: self.begun_ms,
+            noted_ms: self.noted,
             handed_on: self.adopted.is_some() || matches!(self.stage, Stage::HandedOn { .. }),
             keys: self.config.facts.keys_in_history,
             adopted: self.adopted.as_ref().map(|run| run.id.as_str()),
@@ -187,7 +189,7 @@ impl RunTracker {
     /// Whether the run that goes on in the session is ours; then it is followed from here.
     fn goes_on(&mut self, run: &str, text: &str, standing: &Standing, now: Instant) -> bool {
         let resumed = standing.resumed_as.as_deref() == Some(run);
-        let after_restart = standing.row && self.life != Continuity::Same && !self.others.is_foreign(run);
+        let after_restart = self.noted.is_some() && self.life != Continuity::Same && !self.others.is_foreign(run);
         if !self.is_ours(run) {
             if !resumed && !after_restart {
                 self.others.heard(run);
@@ -220,13 +222,15 @@ impl RunTracker {
     }
 
     fn by_life(&mut self, standing: &Standing, now: Instant) {
-        let there = standing.row || standing.queued;
+        // Releases that go on with a turn after a restart may put another row in its place (2026.5.12 to 2026.8.2).
+        let there = standing.row || standing.queued || (self.noted.is_some() && !self.session_replaced);
         match self.life {
             Continuity::Same if self.accepted.is_some() && there => self.run(now),
             // The same key in the same process is run once, however often it is sent.
             Continuity::Same => self.send_if_remembered(now),
             Continuity::Restarted | Continuity::Unknown if there => self.wait_for_resumption(now),
-            Continuity::Restarted if self.config.facts.rows_at_once => self.send_again(now),
+            // What was heard of and left no row shows that this gateway writes no row at once.
+            Continuity::Restarted if self.config.facts.rows_at_once && !self.heard_run => self.send_again(now),
             Continuity::Restarted => self.lost_with_process(now),
             Continuity::Unknown if self.waited || self.accepted.is_none() => self.send_if_remembered(now),
             Continuity::Unknown => self.wants.wait(now),

@@ -1,6 +1,6 @@
 //! Cuts, restarts, refusals: what history decides.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass_protocol::connection::Continuity;
 use windlass_protocol::run::{Action, Doubt, Loss, Progress, ResendAfterLoss, RunEnd, SentBefore};
 use windlass_protocol::{
@@ -112,6 +112,39 @@ fn a_turn_resumed_under_another_run_is_followed_and_only_what_is_new_is_told() {
     );
     bench.done("new-run", "part 1 of 2. part 2 of 2.");
     assert_eq!(bench.answer().run_id, "new-run");
+}
+
+#[test]
+fn a_turn_whose_row_was_replaced_by_the_notice_is_not_sent_again_and_is_found_by_the_notice() {
+    let notice = |text: &str| with(user(text, None), json!({"timestamp": 2_000}));
+    let system = "[System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting.";
+    let merged =
+        format!("[Queued user message that arrived while the previous turn was still active]\n{TEXT}\n\n{system}");
+    for replaced in [notice(system), notice(&merged)] {
+        let mut bench = Bench::started(4);
+        bench.delta(KEY, "part 1");
+        let old = [notice(system), assistant("an older answer")];
+        let earlier = |rows: &[Value]| [&[with(old[0].clone(), json!({"timestamp": 500}))], &old[1..], rows].concat();
+        bench.cut(Continuity::Restarted);
+        bench.answer_history(&earlier(&[user(TEXT, Some(KEY))]));
+        bench.answer_history(&earlier(&[]));
+        bench.lifecycle("new-run", json!({"phase": "start"}));
+        bench.delta("new-run", "part 1, part 2");
+        bench.lifecycle("new-run", json!({"phase": "end"}));
+        bench.answer_history(&earlier(&[replaced, assistant("part 1, part 2")]));
+        assert_eq!(bench.answer().run_id, "new-run");
+        assert!(!bench.actions.contains(&Action::Send));
+    }
+}
+
+#[test]
+fn a_run_that_was_heard_and_left_no_row_died_with_its_process() {
+    let mut bench = Bench::started(4);
+    bench.lifecycle(KEY, json!({"phase": "start"}));
+    bench.cut(Continuity::Restarted);
+    bench.answer_history(&[]);
+    bench.answer_history(&[]);
+    assert_eq!(bench.end(), &RunEnd::Lost(Loss::WithProcess));
 }
 
 #[test]

@@ -117,7 +117,11 @@ fn accept(call: &mut Call<'_>, id: String, key: &str, answer: Answer) -> Answer 
     if busy {
         return put_back(call, run, answer);
     }
-    let lane = holder(call.state, key).map(|run| run.id.clone());
+    let holder = holder(call.state, key);
+    if holder.is_some_and(|run| run.failing) {
+        return dropped(call, run, answer);
+    }
+    let lane = holder.map(|run| run.id.clone());
     if let Some(lane) = &lane
         && profile.second_send == SecondSend::RunsAfter
     {
@@ -147,6 +151,7 @@ fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
         session: key.to_owned(),
         session_id,
         message: message.to_owned(),
+        came_ms: call.server.clock.wall_ms(),
         sender: call.conn,
         sender_label: call.peer.client_id.clone(),
         plan,
@@ -155,8 +160,8 @@ fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
         seq: 0,
         joined: Vec::new(),
         waiting: Vec::new(),
-        entered: false,
         noted: false,
+        failing: false,
         ended: None,
         over: Arc::new(watch::Sender::new(false)),
     }
@@ -175,13 +180,28 @@ fn broken(call: &mut Call<'_>, mut run: Run, answer: Answer) -> Answer {
     let text = format!("Error: reply session initialization conflicted for {}", run.session);
     let payload = frames::error(&call.server.profile, &mut run, &text);
     let now_ms = call.server.clock.wall_ms();
-    let row = super::history::user_row(&call.server.profile, &mut call.state.random, &run, now_ms);
+    let row = super::history::user_row(&call.server.profile, &mut call.state.random, &run);
     run.end(Status::Failed(text), now_ms);
     if let Some(session) = call.state.sessions.get_mut(&run.session) {
         session.rows.push(row);
     }
     remember(call, run);
     answer.then(Effect::EmitAfter(AFTER, Event::new("chat", payload)))
+}
+
+/// 6.11, 7.1, while a run fails: the user row stays, a bare final comes, and nothing runs.
+fn dropped(call: &mut Call<'_>, mut run: Run, answer: Answer) -> Answer {
+    /// Seen 0.05 s after the second error event.
+    const AFTER: Duration = Duration::from_millis(210);
+    let bare = frames::bare_final(&call.server.profile, &mut run);
+    let now_ms = call.server.clock.wall_ms();
+    let row = super::history::user_row(&call.server.profile, &mut call.state.random, &run);
+    run.end(Status::HandedOn, now_ms);
+    if let Some(session) = call.state.sessions.get_mut(&run.session) {
+        session.rows.push(row);
+    }
+    remember(call, run);
+    answer.then(Effect::EmitAfter(AFTER, Event::new("chat", bare)))
 }
 
 /// 4.15, 5.12, 7.1: a bare final for this id, and the text runs later under an id that the client never saw.

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::steps::{assistant, begin, complete, enter, failed, lifecycle_error, tool};
+use super::steps::{assistant, begin, complete, enter, failed, first_error, lifecycle_error, tool};
 use super::{Outcome, Run, Status};
 use crate::gateway::events::{self, Event};
 use crate::gateway::journal::SideEffect;
 use crate::gateway::profile::{FailedRun, Profile};
 use crate::gateway::server::Server;
 use crate::gateway::state::State;
+
+/// From the first error event of a failed run to the second (6.11).
+const SECOND_ERROR: Duration = Duration::from_millis(160);
 
 /// Starts the run as a task of the gateway.
 pub(crate) fn start(server: &Arc<Server>, id: String) {
@@ -44,6 +47,9 @@ pub(crate) fn resume(server: &Arc<Server>) {
 }
 
 fn revive(server: &Server, state: &mut State, run: Run) -> String {
+    if server.profile.resumption_replaces_row {
+        replace_row(state, &run);
+    }
     let id = state.random.uuid();
     let run = Run {
         id: id.clone(),
@@ -52,11 +58,12 @@ fn revive(server: &Server, state: &mut State, run: Run) -> String {
         seq: 0,
         joined: Vec::new(),
         waiting: Vec::new(),
-        entered: false,
         noted: false,
+        failing: false,
         ended: None,
         over: Arc::new(watch::Sender::new(false)),
         message: format!("[System] Your previous turn was interrupted. {}", run.message),
+        came_ms: server.clock.wall_ms(),
         ..run
     };
     let message = run.message.clone();
@@ -68,6 +75,18 @@ fn revive(server: &Server, state: &mut State, run: Run) -> String {
     state.run_order.push_back(id.clone());
     state.runs.insert(id.clone(), run);
     id
+}
+
+/// Takes the text of an interrupted turn out of the transcript: the notice that follows stands for it.
+fn replace_row(state: &mut State, run: &Run) {
+    let Some(session) = state.sessions.get_mut(&run.session) else {
+        return;
+    };
+    let stamp = serde_json::json!(run.came_ms);
+    let is_ours = |row: &serde_json::Value| row["role"] == "user" && row["timestamp"] == stamp;
+    if let Some(at) = session.rows.iter().rposition(is_ours) {
+        session.rows.remove(at);
+    }
 }
 
 struct Drive {
@@ -181,6 +200,10 @@ impl Drive {
                 self.pause(Duration::from_secs(wait)).await?;
                 self.step(begin)?;
             }
+        }
+        if self.profile().drops_after_failure {
+            self.step(|profile, _, run, now_ms| first_error(profile, run, &text, now_ms))?;
+            self.pause(SECOND_ERROR).await?;
         }
         self.step(|profile, state, run, now_ms| failed(&self.server, profile, state, run, &text, now_ms))
     }

@@ -18,12 +18,12 @@ const MOST_ADDED: usize = 200;
 /// Rows when no limit is asked for.
 const DEFAULT_LIMIT: u64 = 200;
 
-pub(super) fn user_row(profile: &Profile, random: &mut Random, run: &Run, now_ms: u64) -> Value {
+pub(super) fn user_row(profile: &Profile, random: &mut Random, run: &Run) -> Value {
     let mut row = if profile.v4() {
-        json!({"role": "user", "content": run.message, "timestamp": now_ms})
+        json!({"role": "user", "content": run.message, "timestamp": run.came_ms})
     } else {
         json!({
-            "role": "user", "content": [{"type": "text", "text": run.message}], "timestamp": now_ms,
+            "role": "user", "content": [{"type": "text", "text": run.message}], "timestamp": run.came_ms,
             "senderLabel": run.sender_label,
         })
     };

@@ -97,6 +97,8 @@ pub(crate) struct Run {
     /// `sessionId` of the session when the text came in.
     pub(crate) session_id: String,
     pub(crate) message: String,
+    /// When the text came in, which is what its row is stamped with.
+    pub(crate) came_ms: u64,
     /// The connection that asked, for tool events.
     pub(crate) sender: u64,
     pub(crate) sender_label: String,
@@ -107,10 +109,10 @@ pub(crate) struct Run {
     pub(crate) joined: Vec<String>,
     /// Texts that run after this one.
     pub(crate) waiting: Vec<String>,
-    /// The run has begun, which a restart finds in the transcript.
-    pub(crate) entered: bool,
-    /// The user's row stands in the transcript.
+    /// The user's row stands in the transcript, where a restart finds it.
     pub(crate) noted: bool,
+    /// The first of two error events was sent, the second one follows.
+    pub(crate) failing: bool,
     pub(crate) ended: Option<(Instant, u64)>,
     pub(crate) over: Arc<watch::Sender<bool>>,
 }

@@ -44,9 +44,8 @@ fn status(profile: &Profile, run: &mut Run, phase: &str, now_ms: u64) -> Vec<Eve
 pub(super) fn enter(profile: &Profile, state: &mut State, run: &mut Run, now_ms: u64) -> Vec<Event> {
     let mut sent = status(profile, run, "preparing_workspace", now_ms);
     sent.extend(status(profile, run, "preparing_context", now_ms));
-    run.entered = true;
     if profile.rows_at_once || has_answer(state, run) {
-        sent.extend(note_user(profile, state, run, now_ms));
+        sent.extend(note_user(profile, state, run));
     }
     sent
 }
@@ -56,9 +55,9 @@ fn has_answer(state: &State, run: &Run) -> bool {
     session.is_some_and(|session| session.rows.iter().any(|row| row["role"] == "assistant"))
 }
 
-fn note_user(profile: &Profile, state: &mut State, run: &mut Run, now_ms: u64) -> Option<Event> {
+fn note_user(profile: &Profile, state: &mut State, run: &mut Run) -> Option<Event> {
     run.noted = true;
-    let row = history::user_row(profile, &mut state.random, run, now_ms);
+    let row = history::user_row(profile, &mut state.random, run);
     push_row(profile, state, run, &row)
 }
 
@@ -204,11 +203,20 @@ pub(super) fn complete(
 fn rows_at_end(profile: &Profile, state: &mut State, run: &mut Run, error: Option<&str>, now_ms: u64) -> Vec<Event> {
     let mut sent = Vec::new();
     if !run.noted {
-        sent.extend(note_user(profile, state, run, now_ms));
+        sent.extend(note_user(profile, state, run));
     }
     let row = history::assistant_row(profile, &mut state.random, run, error, now_ms);
     sent.extend(push_row(profile, state, run, &row));
     sent
+}
+
+/// The first of two error events.
+pub(super) fn first_error(profile: &Profile, run: &mut Run, text: &str, now_ms: u64) -> Vec<Event> {
+    run.failing = true;
+    let lifecycle = lifecycle_error(profile, run, text, now_ms);
+    let mut first = frames::error(profile, run, text);
+    first["errorDetail"] = json!({"provider": "fake", "model": "fake-1", "failoverReason": "format"});
+    vec![lifecycle, Event::new("chat", first)]
 }
 
 pub(super) fn failed(
@@ -236,14 +244,13 @@ pub(super) fn failed(
         }
         FailedRun::NoTerminal => sent.push(lifecycle_error(profile, run, text, now_ms)),
         FailedRun::ErrorTwice => {
-            sent.push(lifecycle_error(profile, run, text, now_ms));
-            let mut first = frames::error(profile, run, text);
-            first["errorDetail"] = json!({"provider": "fake", "model": "fake-1", "failoverReason": "format"});
+            if !run.failing {
+                sent.extend(first_error(profile, run, text, now_ms));
+            }
             let mut second = frames::error(profile, run, text);
             if let Some(second) = second.as_object_mut() {
                 second.remove("agentId");
             }
-            sent.push(Event::new("chat", first));
             sent.push(Event::new("chat", second));
         }
     }
@@ -288,7 +295,7 @@ fn settle(
         };
         if joined.active() {
             sent.push(Event::new("chat", frames::bare_final(profile, &mut joined)));
-            let mut row = history::user_row(profile, &mut state.random, &joined, now_ms);
+            let mut row = history::user_row(profile, &mut state.random, &joined);
             if profile.second_send == SecondSend::JoinsByName {
                 row["__openclaw"]["steerTargetRunId"] = json!(run.id);
             }
