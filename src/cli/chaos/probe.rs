@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use windlass_actors::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
@@ -59,7 +59,10 @@ pub(super) struct Counts {
 pub(super) struct Probe {
     gateway: Gateway,
     counts: Arc<Mutex<Counts>>,
-    tasks: JoinSet<()>,
+    /// The load; each of them ends when it is told to and what it began has ended.
+    load: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    watching: JoinSet<()>,
     /// Texts of the messages and whether they were answered.
     said: Arc<Mutex<Vec<(String, bool)>>>,
     chat: Option<SessionKey>,
@@ -70,22 +73,27 @@ impl Probe {
         let mut probe = Self {
             gateway: gateway.clone(),
             counts: Arc::default(),
-            tasks: JoinSet::new(),
+            load: JoinSet::new(),
+            stop: watch::Sender::new(false),
+            watching: JoinSet::new(),
             said: Arc::default(),
             chat: options.chat.clone(),
         };
         let events = gateway.events_bounded(EventFilter::all(), BACKLOG);
         probe
-            .tasks
-            .spawn(watch(gateway.clone(), events, Arc::clone(&probe.counts)));
-        probe.tasks.spawn(call_on(
+            .watching
+            .spawn(follow(gateway.clone(), events, Arc::clone(&probe.counts)));
+        let stop = probe.stop.subscribe();
+        let calls = call_on(
             gateway.clone(),
             options.calls_per_second.max(1),
             Arc::clone(&probe.counts),
-        ));
+            stop.clone(),
+        );
+        probe.load.spawn(calls);
         if let Some(session) = options.chat {
             let (counts, said) = (Arc::clone(&probe.counts), Arc::clone(&probe.said));
-            probe.tasks.spawn(chat_on(gateway.clone(), session, counts, said));
+            probe.load.spawn(chat_on(gateway.clone(), session, counts, said, stop));
         }
         probe
     }
@@ -100,7 +108,16 @@ impl Probe {
 
     /// Stops the load, lets what is under way end, and checks what is left to check.
     pub(super) async fn conclude(mut self) -> Counts {
-        self.tasks.shutdown().await;
+        self.stop.send_replace(true);
+        let ended = async { while self.load.join_next().await.is_some() {} };
+        if tokio::time::timeout(CHAT_LIMIT + DEADLINE, ended).await.is_err() {
+            broken(
+                &self.counts,
+                "calls or a message did not end after the last fault".into(),
+            );
+            self.load.shutdown().await;
+        }
+        self.watching.shutdown().await;
         let up = self.gateway.wait_until_up(DEADLINE).await;
         if up.is_err() {
             broken(
@@ -146,14 +163,16 @@ impl Probe {
 }
 
 /// Reads, so many a second, whatever becomes of the line.
-async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>) {
+async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>, mut stop: watch::Receiver<bool>) {
     const METHODS: [&str; 3] = ["health", "status", "agents.list"];
     let places = Arc::new(Semaphore::new(UNDER_WAY));
     let mut tick = interval(Duration::from_secs(1) / per_second);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut calls = JoinSet::new();
     for method in METHODS.into_iter().cycle() {
-        tick.tick().await;
+        if stopped_before(&mut stop, tick.tick()).await {
+            break;
+        }
         while calls.try_join_next().is_some() {}
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
@@ -169,6 +188,16 @@ async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>) 
             let took = clock.now().saturating_duration_since(begun);
             ended(&counts, method, end.as_ref().ok(), took);
         });
+    }
+    while calls.join_next().await.is_some() {}
+}
+
+/// Waits for a turn of the load; whether it was stopped meanwhile.
+async fn stopped_before<T>(stop: &mut watch::Receiver<bool>, turn: impl Future<Output = T>) -> bool {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => true,
+        _ = turn => false,
     }
 }
 
@@ -198,7 +227,7 @@ fn ended(counts: &Mutex<Counts>, method: &str, end: Option<&Result<RawJson, Call
 }
 
 /// Events have no hole without a marker, as far as their numbers tell (generation 4).
-async fn watch(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Counts>>) {
+async fn follow(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Counts>>) {
     let status = gateway.status();
     let mut last: Option<(Generation, u64)> = None;
     while let Some(item) = events.next().await {
@@ -232,12 +261,15 @@ async fn chat_on(
     session: SessionKey,
     counts: Arc<Mutex<Counts>>,
     said: Arc<Mutex<Vec<(String, bool)>>>,
+    mut stop: watch::Receiver<bool>,
 ) {
     let run = crate::cli::text::millis(TokioClock::start().wall());
     let mut tick = interval(CHAT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 1_u64.. {
-        tick.tick().await;
+        if stopped_before(&mut stop, tick.tick()).await {
+            return;
+        }
         let text = format!("chaos probe {run}-{number}: answer with one word");
         let place = {
             let mut said = lock(&said);
