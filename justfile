@@ -27,7 +27,7 @@ features:
 
 # Runs every example; each ends by itself.
 examples:
-    for example in one_gateway many_gateways subscribe_events audit_trail embed_axum embed_actix_web kept_messages; do cargo run --locked --example $example || exit 1; done
+    for example in one_gateway many_gateways subscribe_events audit_trail kept_messages provision_agents embed_axum embed_actix_web; do cargo run --locked --example $example || exit 1; done
 
 # Checks licences, advisories and bans (needs cargo-deny).
 deny:
