@@ -10,6 +10,9 @@ const CONTEXT_BEGIN: &str = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
 const CONTEXT_END: &str = "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
 /// Heads a message that is nothing but context, seen on 2026.7.1 after a restart.
 const CONTEXT_HEADING: &str = "OpenClaw runtime context for the immediately preceding user message.";
+/// What 2026.5.12 says of itself in a session whose last run a kill cut off.
+const ABORTED_NOTE: &str =
+    "Note: The previous agent run was aborted by the user. Resume carefully or ask for clarification.";
 const METADATA_HEADING: &str = "(untrusted metadata):\n```json\n";
 const FENCE: &str = "\n```\n";
 
@@ -19,6 +22,7 @@ pub fn user_words(text: &str) -> String {
     if text.trim_start().starts_with(CONTEXT_HEADING) {
         return String::new();
     }
+    let text = text.replace(ABORTED_NOTE, "");
     let text = without_metadata(text.trim());
     let text = without_last_line(text.trim(), "Runtime: ");
     let text = without_last_line(text, "[message_id: ");
@@ -117,6 +121,12 @@ mod tests {
     fn a_message_that_is_headed_as_context_has_no_words() {
         let text = format!("{CONTEXT_HEADING}\nThis context is runtime-generated, not user-authored.");
         assert_eq!(user_words(&text), "");
+    }
+
+    #[test]
+    fn the_note_of_2026_5_about_an_aborted_run_is_taken_off() {
+        assert_eq!(user_words(ABORTED_NOTE), "");
+        assert_eq!(user_words(&format!("{ABORTED_NOTE}\n\nhello")), "hello");
     }
 
     #[test]

@@ -141,8 +141,8 @@ impl Sheet {
     /// # Errors
     /// When that is not possible.
     pub fn write(&self, path: &Path) -> Result<(), SheetError> {
-        let lines: String = self.cells.iter().map(|cell| format!("{}\n", line(cell))).collect();
-        write_whole(path, &lines)
+        let lines: Vec<_> = self.cells.iter().map(|cell| line(cell) + "\n").collect();
+        write_whole(path, &lines.concat())
     }
 
     /// Puts a cell in, in the place of an older one. What was not tried replaces nothing.

@@ -36,7 +36,7 @@ pub(super) use self::{
     patch::{Patched, patch_config},
     requests::Requests,
     roster::Roster,
-    talk::{Told, answered, end_of, said_in, say},
+    talk::{Told, answered, end_of, said_in, say, slow_answer},
     tap::{Verdict, Way, tapped},
     team::{Team, has_files, offers, record},
     texts::{Workspace, write},

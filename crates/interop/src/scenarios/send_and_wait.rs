@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::kit::{Bench, TURN, Told, answered, end_of, said_in, say};
+use super::kit::{Bench, TURN, Told, answered, end_of, said_in, say, slow_answer};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -40,12 +40,11 @@ fn long_words() -> String {
 }
 
 async fn follow_long_run(bench: &Bench) -> Result<usize, Failure> {
-    let pieces: String = (1..=PIECES).map(|part| format!("part {part} of {PIECES}. ")).collect();
     let message = bench.gateway.message(SESSION.parse()?, long_words());
     let mut following = bench.gateway.send(message).await?;
     let mut told = Told::default();
     told.until(&mut following, TURN, |_| false).await?;
-    let answer = answered("the long answer", end_of(following, TURN).await?, &pieces)?;
+    let answer = answered("the long answer", end_of(following, TURN).await?, &slow_answer(PIECES))?;
     check_eq("the increments put together", &told.text, &answer.text)?;
     check_eq("replacements and holes", &(told.replaced, told.holes), &(0, 0))?;
     Ok(told.increments)

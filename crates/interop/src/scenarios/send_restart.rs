@@ -8,7 +8,7 @@ use windlass::{
     sessions::{ResendAfterLoss, RunEnd},
 };
 
-use super::kit::{Bench, LOOK, Requests, TURN, Told, answered, end_of, said_in, say, tapped};
+use super::kit::{Bench, LOOK, Requests, TURN, Told, answered, end_of, said_in, say, slow_answer, tapped};
 use crate::{
     model::Progress,
     scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq},
@@ -180,8 +180,7 @@ impl Killed {
     }
 
     fn expected(&self) -> String {
-        let count = self.pieces;
-        (1..=count).map(|part| format!("part {part} of {count}. ")).collect()
+        slow_answer(self.pieces)
     }
 
     async fn play(&self, ctx: &Ctx, bench: &mut Bench, requests: &Requests) -> Result<Fate, Failure> {

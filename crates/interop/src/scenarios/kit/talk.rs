@@ -94,6 +94,12 @@ pub(in super::super) fn answered(what: &str, end: RunEnd, expected: &str) -> Res
     Ok(answer)
 }
 
+/// What the model says to `SLOW:<count>`.
+pub(in super::super) fn slow_answer(count: usize) -> String {
+    let parts: Vec<_> = (1..=count).map(|part| format!("part {part} of {count}. ")).collect();
+    parts.concat()
+}
+
 /// What users said in a session, as its history has it, oldest first.
 pub(in super::super) async fn said_in(bench: &Bench, session: &str) -> Result<Vec<String>, Failure> {
     bench.started().await?;
