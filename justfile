@@ -55,7 +55,7 @@ guards:
 
 # Rewrites golden files (CLI help, operator advice) from what the code says now.
 golden:
-    BLESS=1 cargo test --locked
+    WINDLASS_BLESS=1 WINDLASS_MATRIX=all cargo test --locked
 
 # All that CI runs.
 ci:

@@ -1,4 +1,4 @@
-//! The shipped texts, for every role and layout, as they are written. `BLESS=1` rewrites the files.
+//! The shipped texts, for every role and layout, as they are written. `WINDLASS_BLESS=1` rewrites the files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ fn folder() -> PathBuf {
 }
 
 fn blesses() -> bool {
-    std::env::var_os("BLESS").is_some_and(|value| value == "1")
+    std::env::var_os("WINDLASS_BLESS").is_some_and(|value| value == "1")
 }
 
 /// Compares with the folder's files, all of them and no more.
@@ -29,7 +29,7 @@ fn check(folder: &Path, texts: &BTreeMap<String, String>) {
         }
     }
     let entries =
-        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}; run with BLESS=1", folder.display()));
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}; run with WINDLASS_BLESS=1", folder.display()));
     let golden: BTreeMap<String, String> = entries
         .map(|entry| entry.unwrap())
         .map(|entry| {
