@@ -109,6 +109,10 @@ impl Probe {
     /// Stops the load, lets what is under way end, and checks what is left to check.
     pub(super) async fn conclude(mut self) -> Counts {
         self.stop.send_replace(true);
+        // A line that was refused waits for minutes, as it should.
+        if let Err(error) = self.gateway.reconnect_now().await {
+            broken(&self.counts, error.to_string());
+        }
         let ended = async { while self.load.join_next().await.is_some() {} };
         if tokio::time::timeout(CHAT_LIMIT + DEADLINE, ended).await.is_err() {
             broken(

@@ -108,7 +108,7 @@ impl Cell {
         stage.last_pulse(&observer, &mut verdict).await;
         self.judge(&stage, &work, &observer, &status, &mut verdict).await;
         let outcome = Outcome {
-            breaks: status.generation.number().saturating_sub(1),
+            breaks: stage.breaks(),
             words: words(&work).into_iter().collect(),
         };
         let trace = trace(&stage, &work, &observer);
@@ -194,6 +194,12 @@ impl Cell {
 }
 
 impl Stage {
+    /// Connections that were let in, but for the first one of each line. (Agents are provisioned over a line of their own.)
+    fn breaks(&self) -> u64 {
+        let lines = 1 + u64::from(self.fleet.is_some());
+        self.proxy.traffic().let_in.saturating_sub(lines)
+    }
+
     /// Waits until the line is up and answers.
     async fn recover(&self, verdict: &mut Verdict) -> LineStatus {
         let health = self.gateway.call("health", ()).timeout(PATIENCE).await;

@@ -42,8 +42,9 @@ pub enum FaultKind {
     CloseAtFrame,
 }
 
-/// Close codes that gateways send (1000, 1001, 1008, 1012, 1013, 4001) and that others do (1006, 1011, 4999).
-const CODES: [u16; 9] = [1000, 1001, 1006, 1008, 1011, 1012, 1013, 4001, 4999];
+/// Close codes that gateways send (1000, 1001, 1012, 1013, 4001) and that others do (1006, 1011, 4999). Without 1008: who is closed
+/// with it waits for a person, and a storm would be over for as long.
+const CODES: [u16; 8] = [1000, 1001, 1006, 1011, 1012, 1013, 4001, 4999];
 
 impl FaultKind {
     /// All of them.
