@@ -19,8 +19,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     name: "provision-restart",
     what: "Provisioning outlives a kill of the gateway and an end of ours in its middle: all online, each made and woken \
            once",
-    // Two gateways with two starts each.
-    deadline: Duration::from_secs(600),
+    // Two gateways with two starts each, and four first turns.
+    deadline: Duration::from_secs(1200),
     run: |ctx| Box::pin(run(ctx)),
 };
 
