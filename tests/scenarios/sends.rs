@@ -88,7 +88,8 @@ async fn a_restart_in_the_middle_of_a_run_ends_in_one_answer() {
                 .wait_for(|journal| journal.executions("chat.send") == 1)
                 .await
                 .unwrap();
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            // A real gateway needs two seconds to start again; sooner its uptime does not prove that it did.
+            tokio::time::sleep(Duration::from_secs(2)).await;
             bench.sim.restart(RestartKind::Crash);
             bench.sim.chat(ChatPlan::default());
             let end = following.end().await.unwrap();

@@ -17,6 +17,8 @@ pub(super) struct Other {
     pub(super) active: bool,
     /// When it ended, and with which text.
     pub(super) ended: Option<(Instant, Option<String>)>,
+    /// Events may have been lost since it ended.
+    pub(super) missed: bool,
 }
 
 /// The other runs of the session, those seen last at the end.
@@ -46,10 +48,11 @@ impl Others {
         run.ended = Some((now, text));
     }
 
-    /// Ends may have been lost: nothing is known to be active until it is heard again.
+    /// Events may have been lost: nothing is known to be active until it is heard again, and what ended may not be the last.
     pub(super) fn forget_activity(&mut self) {
         for run in &mut self.runs {
             run.active = false;
+            run.missed = run.ended.is_some();
         }
     }
 
@@ -82,14 +85,12 @@ impl Others {
         run.ended.as_ref()?.1.as_deref()
     }
 
-    /// The run that ended with a text last, if that was at or after `from`.
-    pub(super) fn answered_since(&self, from: Instant) -> Option<(&str, &str)> {
-        let run = self.runs.iter().rev().find(|run| {
-            run.ended
-                .as_ref()
-                .is_some_and(|(at, text)| *at >= from && text.is_some())
-        })?;
-        Some((&run.id, run.ended.as_ref()?.1.as_deref()?))
+    /// The run that ended with a text at or after `from`, if it is the last one: what began after it may have been the run that
+    /// goes on with our message.
+    pub(super) fn answered_last(&self, from: Instant) -> Option<(&str, &str)> {
+        let run = self.runs.last().filter(|run| !run.missed)?;
+        let (at, text) = run.ended.as_ref()?;
+        (*at >= from).then_some((&run.id, text.as_deref()?))
     }
 
     /// From here on we look for a run that goes on with our message: one that is there already is none. By order and not by
@@ -117,6 +118,7 @@ impl Others {
                 old: false,
                 active: true,
                 ended: None,
+                missed: false,
             });
             self.runs.len() - 1
         });

@@ -37,7 +37,7 @@ impl RunTracker {
         self.heard_at = now;
         self.heard_run = true;
         self.accept(now);
-        if run_id == self.run_id() {
+        if run_id == self.config.key || self.is_firm(run_id) {
             self.life = Continuity::Same;
             if self.ended.is_none() {
                 self.run(now);

@@ -54,9 +54,13 @@ impl RunTracker {
             }),
             WaitVerdict::Failed { .. } | WaitVerdict::Aborted { .. } => self.confirm(&reply.run_id, None, now),
             WaitVerdict::Over { text } => {
-                // Only a process that has the run in memory says so.
-                self.life = Continuity::Same;
-                if firm {
+                if firm || reply.run_id == self.config.key {
+                    // Only a process that has the run in memory says so.
+                    self.life = Continuity::Same;
+                }
+                if let Stage::HandedOn { .. } = self.stage {
+                    self.ask_history(now);
+                } else if firm {
                     self.ended = Some(Ended::Over(text));
                     self.ask_how_it_ended(now);
                 } else {
@@ -197,7 +201,9 @@ impl RunTracker {
             }
             self.adopt(run, true);
         }
-        self.life = Continuity::Same;
+        if self.is_firm(run) || run == self.config.key {
+            self.life = Continuity::Same;
+        }
         self.ended = None;
         self.stage = Stage::Running;
         self.wants.nothing();
@@ -232,17 +238,46 @@ impl RunTracker {
             // What was heard of and left no row shows that this gateway writes no row at once.
             Continuity::Restarted if self.config.facts.rows_at_once && !self.heard_run => self.send_again(now),
             Continuity::Restarted => self.lost_with_process(now),
-            Continuity::Unknown if self.waited || self.accepted.is_none() => self.send_if_remembered(now),
+            Continuity::Unknown if self.waited || self.accepted.is_none() => self.perhaps_lost(now),
             Continuity::Unknown => self.wants.wait(now),
         }
+    }
+
+    /// Nothing tells whether the process that may have run it lives. In the same one the key protects the message; in another
+    /// it would run a second time, so it goes there only where that is allowed, and else the answer is waited for as long as a
+    /// key is remembered.
+    fn perhaps_lost(&mut self, now: Instant) {
+        let never_begun = self.config.facts.rows_at_once && !self.heard_run;
+        if never_begun {
+            self.send_again(now);
+        } else if !self.is_remembered(now) {
+            self.finish(RunEnd::Unknown(Doubt::KeyForgotten));
+        } else if self.may_run_twice() {
+            self.send_again(now);
+        } else {
+            self.wants.wait(now + LONGEST_PAUSE);
+        }
+    }
+
+    /// What the caller allows once the process may have died with the run.
+    fn may_run_twice(&self) -> bool {
+        match self.config.resend {
+            ResendAfterLoss::Never => false,
+            ResendAfterLoss::IfUnanswered => self.accepted.is_none(),
+            ResendAfterLoss::Always => true,
+        }
+    }
+
+    /// Whether a gateway that lived all the time still knows the key.
+    fn is_remembered(&self, now: Instant) -> bool {
+        let memory = Duration::from_secs(KEY_MEMORY_SECONDS);
+        self.first_sent.is_some_and(|at| now < at + memory)
     }
 
     /// Within its memory the gateway answers a known key instead of running it again. Later only the history can show that it
     /// was never run, where that has rows from the beginning.
     fn send_if_remembered(&mut self, now: Instant) {
-        let memory = Duration::from_secs(KEY_MEMORY_SECONDS);
-        let remembered = self.first_sent.is_some_and(|at| now < at + memory);
-        if remembered || self.config.facts.rows_at_once {
+        if self.is_remembered(now) || self.config.facts.rows_at_once {
             self.send_again(now);
         } else {
             self.finish(RunEnd::Unknown(Doubt::KeyForgotten));
@@ -254,12 +289,7 @@ impl RunTracker {
         if self.tries < 2 {
             return self.look_again(now);
         }
-        let again = match self.config.resend {
-            ResendAfterLoss::Never => false,
-            ResendAfterLoss::IfUnanswered => self.accepted.is_none(),
-            ResendAfterLoss::Always => true,
-        };
-        if again {
+        if self.may_run_twice() {
             self.accepted = None;
             self.send_again(now);
         } else {
@@ -292,7 +322,10 @@ impl RunTracker {
             return self.look_again(now);
         }
         let run_id = self.run_id().to_owned();
+        // Where the message may have died with its process, a run that began after is anybody's.
+        let guessed = self.adopted.as_ref().is_some_and(|run| !run.firm) && self.life != Continuity::Same;
         match self.ended.take() {
+            _ if guessed => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
             Some(Ended::Erred(message)) => self.finish_failed(message, run_id, FailureSign::Lifecycle),
             Some(Ended::Over(Some(text))) => self.finish_final(&text, run_id, false, Evidence::Wait),
             _ if self.spoken.text().is_empty() => {
@@ -317,7 +350,9 @@ impl RunTracker {
             self.adopted = None;
         }
         let busy = self.others.any_active() || standing.running.is_some();
-        if !busy && standing.row && now >= since + rules::JOIN_GRACE && self.joined_quietly() {
+        // In another process the message joined nothing, whatever is answered there.
+        let same = self.life == Continuity::Same;
+        if same && !busy && standing.row && now >= since + rules::JOIN_GRACE && self.joined_quietly() {
             return;
         }
         if !busy && now >= since + self.config.limits.handover {
@@ -331,7 +366,7 @@ impl RunTracker {
     /// The run that was under way when our message was taken ended with an answer, and nothing runs after it: our message
     /// joined it.
     fn joined_quietly(&mut self) -> bool {
-        let found = self.accepted.and_then(|at| self.others.answered_since(at));
+        let found = self.accepted.and_then(|at| self.others.answered_last(at));
         let Some((run, text)) = found.map(|(run, text)| (run.to_owned(), text.to_owned())) else {
             return false;
         };

@@ -180,7 +180,8 @@ impl RunTracker {
         } else if !matches!(self.stage, Stage::Erring { .. }) {
             self.stage = Stage::Asking;
         }
-        if self.life == Continuity::Restarted || self.accepted.is_none() || handed_on {
+        let known = self.life == Continuity::Restarted || (handed_on && self.life == Continuity::Same);
+        if known || self.accepted.is_none() {
             self.waited = true;
             self.ask_history(now);
         } else {
@@ -192,6 +193,10 @@ impl RunTracker {
     pub(super) fn send_again(&mut self, now: Instant) {
         if self.sends >= self.config.limits.sends {
             return self.finish(RunEnd::Unknown(Doubt::TooManySends));
+        }
+        if self.life != Continuity::Same {
+            // What went on with the message went on in another process, if anywhere.
+            self.adopted = None;
         }
         self.ended = None;
         self.stage = Stage::Sending;

@@ -217,16 +217,62 @@ fn what_died_with_its_process_is_lost_or_sent_again_as_the_caller_wants() {
     }
 }
 
-#[test]
-fn a_gateway_that_does_not_tell_whether_it_restarted_is_asked_by_sending_again() {
-    let mut bench = Bench::started(3);
+/// A gateway of generation 3 that took the message, then a cut after which neither its uptime, nor `agent.wait`, nor the
+/// history tells anything.
+fn taken_then_silent(resend: ResendAfterLoss) -> Bench {
+    let mut config = config(3);
+    config.resend = resend;
+    let mut bench = Bench::with(config);
+    bench.actions.clear();
+    bench.sent("started");
     bench.cut(Continuity::Unknown);
     bench.answer_wait(json!({"status": "timeout"}));
     bench.answer_history(&[]);
+    bench
+}
+
+#[test]
+fn a_message_that_was_taken_is_not_sent_again_to_a_gateway_that_may_have_restarted() {
+    for resend in [ResendAfterLoss::Never, ResendAfterLoss::IfUnanswered] {
+        let mut bench = taken_then_silent(resend);
+        let asked = bench.next_action().unwrap();
+        assert!(matches!(asked, Action::AskWait { .. }), "{asked:?}");
+        bench.actions.push_front(asked);
+        bench.pass(301.0);
+        bench.answer_wait(json!({"status": "timeout"}));
+        bench.answer_history(&[]);
+        assert_eq!(bench.end(), &RunEnd::Unknown(Doubt::KeyForgotten));
+        assert!(!bench.actions.contains(&Action::Send));
+    }
+}
+
+#[test]
+fn its_answer_is_taken_while_it_is_waited_for() {
+    let mut bench = taken_then_silent(ResendAfterLoss::IfUnanswered);
+    bench.done(KEY, "echo: good morning");
+    bench.answer();
+    assert!(!bench.actions.contains(&Action::Send));
+}
+
+#[test]
+fn who_allows_a_second_run_has_the_message_sent_again_to_a_gateway_that_may_have_restarted() {
+    let mut bench = taken_then_silent(ResendAfterLoss::Always);
     assert_eq!(bench.next_action(), Some(Action::Send));
     bench.sent("in_flight");
     bench.done(KEY, "echo: good morning");
     bench.answer();
+}
+
+#[test]
+fn a_message_of_which_nothing_was_heard_is_sent_again_to_a_gateway_that_may_have_restarted() {
+    for (resend, again) in [(ResendAfterLoss::IfUnanswered, true), (ResendAfterLoss::Never, false)] {
+        let mut config = config(3);
+        config.resend = resend;
+        let mut bench = Bench::with(config);
+        bench.cut(Continuity::Unknown);
+        bench.answer_history(&[]);
+        assert_eq!(bench.next_action() == Some(Action::Send), again, "{resend:?}");
+    }
 }
 
 #[test]

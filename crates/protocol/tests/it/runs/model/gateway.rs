@@ -128,7 +128,11 @@ pub(super) struct Truth {
     /// Answers to our message.
     pub(super) answers: Vec<String>,
     pub(super) failures: u32,
+    /// Sends that a gateway took after the caller had heard that one was taken.
+    pub(super) taken_again: u32,
     pub(super) crashes: u32,
+    /// Those of them that nothing proved.
+    pub(super) unproven: u32,
 }
 
 impl World {
@@ -208,6 +212,7 @@ impl World {
     }
 
     fn accept(&mut self) {
+        self.truth.taken_again += u32::from(self.heard_of);
         self.memory.insert(KEY.into(), true);
         let busy = !self.lane.is_empty();
         if busy && self.release.steers && self.lane[0].begun && !self.lane[0].ours {
@@ -256,9 +261,9 @@ impl World {
             return;
         };
         run.begun = true;
-        // The transcript of protocol 3 begins with its first answer.
+        // Before 2026.8.2 the transcript begins with its first answer.
         let answered = self.rows.iter().any(|row| row["role"] == "assistant");
-        run.noted = self.release.protocol == 4 || answered;
+        run.noted = self.release.boot_id || answered;
         let run = run.clone();
         self.memory.insert(run.id.clone(), true);
         if run.ours && !run.resumed {
