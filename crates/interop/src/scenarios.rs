@@ -9,6 +9,7 @@ mod drain;
 mod echo;
 mod failed_runs;
 mod health;
+mod journal;
 mod kill;
 mod kit;
 mod lifecycle;
@@ -21,6 +22,7 @@ mod provision_delete;
 mod provision_restart;
 mod provision_update;
 mod restart_signal;
+mod roster;
 mod schema;
 mod secrets;
 mod send_and_wait;
@@ -56,6 +58,8 @@ pub const ALL: &[Scenario] = &[
     ten_turns::SCENARIO,
     failed_runs::SCENARIO,
     send_restart::SCENARIO,
+    roster::SCENARIO,
+    journal::SCENARIO,
     provision::SCENARIO,
     provision_again::SCENARIO,
     provision_update::SCENARIO,

@@ -212,8 +212,9 @@ pub enum Doubt {
     /// The gateway knew the key already and has no such message: it was used for another one (2026.3 does not say).
     #[error("the gateway knew the key already, and its history does not have the message")]
     KeyUsedBefore,
-    /// The outage outlasted the gateway's memory for keys, so that sending again could run it twice.
-    #[error("the outage was longer than the gateway remembers keys, and the history does not tell")]
+    /// Nothing proved that the gateway still knows the key, so that sending again could run it twice, and no answer came for as
+    /// long as keys are remembered: the outage was longer, or the gateway may have restarted (before 2026.8.2 there is no boot id).
+    #[error("the gateway may have forgotten the key, and neither an answer nor the history tells what became of the message")]
     KeyForgotten,
     /// The line was closed for good, by whoever made it.
     #[error("the line was closed before an end was seen; the run may go on")]
