@@ -214,7 +214,9 @@ pub enum Doubt {
     KeyUsedBefore,
     /// Nothing proved that the gateway still knows the key, so that sending again could run it twice, and no answer came for as
     /// long as keys are remembered: the outage was longer, or the gateway may have restarted (before 2026.8.2 there is no boot id).
-    #[error("the gateway may have forgotten the key, and neither an answer nor the history tells what became of the message")]
+    #[error(
+        "the gateway may have forgotten the key, and neither an answer nor the history tells what became of the message"
+    )]
     KeyForgotten,
     /// The line was closed for good, by whoever made it.
     #[error("the line was closed before an end was seen; the run may go on")]
