@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 use windlass::{Roster, RosterView, protocol::request::SessionsPatch};
 
-use super::kit::{ANSWER, Bench, Restart, TURN, answered, end_of, say};
+use super::kit::{ANSWER, Bench, LOOK, Restart, TURN, answered, end_of, say};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -43,6 +43,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     answered("the last answer", say(&bench, SECOND, "two", TURN).await?, "echo: two")?;
     let after = converges("after a kill", &bench, &mut roster, 2).await?;
     drop(roster);
+    gone(&bench).await?;
     bench.finish().await?;
     Ok(Outcome::passed_with(format!("{} sessions at the end", after.len())))
 }
@@ -55,6 +56,21 @@ async fn seen_at_work(bench: &Bench, roster: &mut Roster) -> Result<(), Failure>
     wait("a run at work", roster, at_work).await?;
     end_of(following, TURN).await?;
     wait("its end", roster, |view| !at_work(view)).await.map(drop)
+}
+
+/// The roster's feed ends with its last user, and the list that it may be asking for just then.
+async fn gone(bench: &Bench) -> Result<(), Failure> {
+    let look = async {
+        loop {
+            let left = bench.gateway.inspect().await?;
+            if (left.topics, left.subscribers, left.in_flight) == (0, 0, 0) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let ended = tokio::time::timeout(ANSWER, look).await;
+    ended.unwrap_or_else(|_| Err(Failure::new("something of the roster is left")))
 }
 
 /// What is compared of a session.
