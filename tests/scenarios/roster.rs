@@ -137,6 +137,36 @@ async fn a_run_is_seen_from_its_begin_to_its_end_on_all_releases() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_still_tells_of_a_run_that_ended_is_asked_for_again() {
+    play(async {
+        for release in ["2026.5.12", "2026.6.11", "2026.7.1"] {
+            let bench = up(release).await;
+            bench
+                .gateway
+                .call("chat.send", crate::bench::chat("hello"))
+                .await
+                .unwrap();
+            // The run is over, and the first list is made just then.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let mut roster = bench.gateway.roster().await.unwrap();
+            let view = roster.fresh().await.unwrap();
+            let entry = view.sessions.get(SESSION).unwrap();
+            assert_eq!((entry.active, entry.runs.len()), (true, 0), "{release}");
+            let idle = |view: &RosterView| view.sessions.active().count() == 0;
+            let waited = tokio::time::timeout(Duration::from_secs(5), roster.wait_for(idle)).await;
+            waited.unwrap_or_else(|_| panic!("{release}: at work for ever")).unwrap();
+            let asked = bench.sim.journal().requests("sessions.list").len();
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            let asked_later = bench.sim.journal().requests("sessions.list").len();
+            assert_eq!(asked_later, asked, "{release}: nothing is left to ask");
+            drop(roster);
+            finish(bench).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_whose_end_was_lost_does_not_go_on_for_ever() {
     play(async {
         for release in RELEASES {

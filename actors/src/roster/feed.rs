@@ -291,10 +291,13 @@ impl Feeding {
 
     fn look_whether_stale(&mut self) {
         let view = self.seat.view().borrow();
-        let stale = !view.is_fresh() && view.refused.is_none();
+        let asks = view.refused.is_none();
+        let (stale, nameless) = (!view.is_fresh(), view.sessions.has_nameless_run());
         drop(view);
-        if stale {
+        if asks && stale {
             self.pace.want(self.line.now());
+        } else if asks && nameless {
+            self.pace.look_again(self.line.now());
         }
     }
 

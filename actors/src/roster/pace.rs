@@ -12,6 +12,9 @@ pub const REST_CAP: Duration = Duration::from_secs(30);
 const SHARE: u32 = 9;
 /// How often the list is asked for where no event tells of changes (releases before 2026.4).
 pub const POLL: Duration = Duration::from_secs(30);
+/// How soon the list is asked for again that tells of a run without its name: it may be one that has just ended, which is listed
+/// for up to 0.5 s after (2026.5.12).
+const NAMELESS: Duration = Duration::from_secs(2);
 
 /// When to ask next. What the line asks by itself (at a connection, after a gap) counts as a load too.
 #[derive(Debug, Default)]
@@ -56,6 +59,14 @@ impl Pace {
         }
     }
 
+    /// A run without a name is at work: the list is looked at again, in any case not before the rest is over.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        if self.asked.is_none() {
+            let at = (now + NAMELESS).max(self.rest_until.unwrap_or(now));
+            self.poll_at = Some(self.poll_at.map_or(at, |poll| poll.min(at)));
+        }
+    }
+
     /// When to ask, if nothing happens before.
     pub(super) fn due(&self) -> Option<Instant> {
         if self.asked.is_some() {
@@ -95,6 +106,14 @@ mod tests {
         pace.begin(at(13_000));
         pace.end(at(100_000), true);
         assert_eq!(pace.due(), Some(at(130_000)), "and then by the clock");
+        pace.look_again(at(101_000));
+        pace.look_again(at(105_000));
+        assert_eq!(pace.due(), Some(at(130_000)), "the rest after a load of 87 s");
+        pace.begin(at(130_000));
+        pace.end(at(130_050), true);
+        pace.look_again(at(130_060));
+        pace.look_again(at(131_000));
+        assert_eq!(pace.due(), Some(at(132_060)), "once, soon after it was seen");
         pace.stop();
         assert_eq!(pace.due(), None);
     }

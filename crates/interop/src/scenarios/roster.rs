@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use windlass::{Roster, RosterView, protocol::request::SessionsPatch};
 
 use super::kit::{ANSWER, Bench, LOOK, Restart, TURN, answered, end_of, say};
-use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
+use crate::scenario::{Ctx, Failure, Outcome, Scenario, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "roster",
@@ -84,16 +84,15 @@ type Sessions = BTreeMap<String, Shown>;
 
 /// Waits until the roster has so many sessions and says what a list says that is asked for then.
 ///
-/// A gateway may change a row between the two, so they are compared again until they agree.
+/// A gateway may change a row between the two, and tell the end of a run after its answer, so they are compared again until
+/// they agree.
 async fn converges(when: &str, bench: &Bench, roster: &mut Roster, count: usize) -> Result<Sessions, Failure> {
     let search = async {
         loop {
             let listed = listed(bench).await?;
             let view = roster.now();
-            if view.is_fresh() && listed.len() == count && shown(&view) == listed {
-                check(view.sessions.active().count() == 0, || {
-                    format!("{when}: something is at work")
-                })?;
+            let idle = view.sessions.active().count() == 0;
+            if view.is_fresh() && idle && listed.len() == count && shown(&view) == listed {
                 return Ok(listed);
             }
             roster.changed().await?;
@@ -103,8 +102,9 @@ async fn converges(when: &str, bench: &Bench, roster: &mut Roster, count: usize)
     found.unwrap_or_else(|_| {
         let view = roster.now();
         let (stale, shown) = (view.sessions.stale(), shown(&view));
+        let active: Vec<_> = view.sessions.active().map(|(key, entry)| (key, &entry.runs)).collect();
         Err(Failure::new(format!(
-            "{when} the roster did not come to agree: {stale:?}, {shown:?}"
+            "{when} the roster did not come to agree: {stale:?}, {shown:?}, at work: {active:?}"
         )))
     })
 }

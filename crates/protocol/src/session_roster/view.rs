@@ -59,6 +59,8 @@ pub struct SessionRoster {
     said_at: BTreeMap<Arc<str>, u64>,
     /// Sessions with runs whose end may have been lost: where the next list says nothing of runs, they count as over.
     doubted: BTreeSet<Arc<str>>,
+    /// Sessions whose row told last of a run that it did not name.
+    nameless: BTreeSet<Arc<str>>,
     /// When the last list was made: events made earlier have older news.
     listed_ms: Option<u64>,
     /// Runs of sessions without a row.
@@ -166,6 +168,7 @@ impl SessionRoster {
         entries.retain(|key, _| paging.keys.contains(key) || self.told_since(key, paging.ts));
         self.version += u64::from(entries.len() != before);
         self.entries = entries;
+        self.nameless.retain(|key| self.entries.contains_key(key));
         self.unlisted.clear();
         self.doubted.clear();
         self.listed_ms = paging.ts;
@@ -253,6 +256,17 @@ impl SessionRoster {
         self.entries.is_empty()
     }
 
+    /// Whether a session is at work by its row alone, with no run named. A list that is made within half a second of a run's end
+    /// says so too, and no event takes it back (2026.5.12, 2026.7.1): only another list tells.
+    pub fn has_nameless_run(&self) -> bool {
+        let nameless = |key: &Arc<str>| {
+            self.entries
+                .get(key)
+                .is_some_and(|entry| entry.active && entry.runs.is_empty())
+        };
+        self.nameless.iter().any(nameless)
+    }
+
     /// Whether there are more sessions than are kept, or than the gateway lists.
     pub const fn is_cut(&self) -> bool {
         self.cut || self.listed_in_part
@@ -268,6 +282,11 @@ impl SessionRoster {
             Said::Something => (runs, true),
             Said::Nothing => (runs.clone(), !runs.is_empty()),
         };
+        if active && runs.is_empty() {
+            self.nameless.insert(row.key.as_str().into());
+        } else {
+            self.nameless.remove(row.key.as_str());
+        }
         let entry = RosterEntry { row, runs, active };
         if known.map(|known| &**known) != Some(&entry) {
             self.version += 1;

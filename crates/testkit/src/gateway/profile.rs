@@ -212,6 +212,8 @@ pub struct Profile {
     pub session_subscriptions: bool,
     /// `sessions.changed` carries the session's row, and rows name the active runs (9.6).
     pub session_rows: bool,
+    /// A list's rows tell that something runs, without its name, and go on to do so for half a second after its end (5.12 to 7.1).
+    pub lists_ended_runs: bool,
     /// History rows of the user carry `idempotencyKey`.
     pub history_keys: bool,
     /// `chat.history` takes a `cursor`, or the `messageId` of a row (9.6).
@@ -333,6 +335,7 @@ impl Profile {
             sessions_go_with_agent: r != R8_2,
             session_subscriptions: r >= R4_15,
             session_rows: r >= R9_6,
+            lists_ended_runs: (R5_12..=R7_1).contains(&r),
             history_keys: r >= R6_11,
             history_meta: r >= R4_15,
             config_events: r >= R8_2,

@@ -163,6 +163,15 @@ pub(crate) fn active_run(state: &State, session: &str) -> Option<String> {
     holder(state, session).map(|run| run.id.clone())
 }
 
+/// Whether a run of the session ended so short a time ago that a list may still tell of it.
+pub(crate) fn ended_lately(state: &State, session: &str) -> bool {
+    /// Seen on 2026.5.12: 26 to 500 ms after the answer.
+    const LATELY: Duration = Duration::from_millis(500);
+    let now = clock::now();
+    let lately = |run: &Run| run.ended.is_some_and(|(at, _)| now < at + LATELY);
+    state.runs.values().any(|run| run.session == session && lately(run))
+}
+
 /// The run that holds a session's lane.
 fn holder<'a>(state: &'a State, session: &str) -> Option<&'a Run> {
     state

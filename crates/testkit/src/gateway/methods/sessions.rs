@@ -83,7 +83,13 @@ fn model(profile: &Profile, state: &State, key: &str, session: &Session) -> (Str
 /// A row of `sessions.list`.
 fn row(call: &Call<'_>, key: &str, session: &Session) -> Value {
     let active = chat::active_run(call.state, key);
-    row_of(&call.server.profile, call.state, key, session, active.as_deref())
+    let profile = &call.server.profile;
+    let mut row = row_of(profile, call.state, key, session, active.as_deref());
+    if profile.lists_ended_runs {
+        row["hasActiveRun"] = json!(active.is_some() || chat::ended_lately(call.state, key));
+        row["activeRunIds"] = Value::Null;
+    }
+    row
 }
 
 /// The same, for a session in which this run is active.
