@@ -3,6 +3,7 @@
 pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod listener;
+pub(crate) mod mine;
 pub(crate) mod stream;
 pub(crate) mod tasks;
 

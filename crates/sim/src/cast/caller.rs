@@ -1,0 +1,89 @@
+//! Calls of every class.
+
+use std::time::Duration;
+
+use serde_json::json;
+use windlass::{CallError, Clock as _, Gateway, RawJson};
+
+use crate::clock::WorldClock;
+use crate::site::Site;
+use crate::trace::note;
+use crate::world::{Errand, What};
+
+/// A call, when it was over.
+#[derive(Debug)]
+pub(crate) struct Called {
+    pub(crate) errand: Errand,
+    pub(crate) end: End,
+    pub(crate) took: Duration,
+}
+
+/// How it was over.
+#[derive(Debug)]
+pub(crate) enum End {
+    Ended(Result<RawJson, CallError>),
+    /// Its caller went away.
+    Cancelled,
+}
+
+impl Called {
+    /// One word.
+    pub(crate) const fn word(&self) -> &'static str {
+        match &self.end {
+            End::Ended(Ok(_)) => "ok",
+            End::Ended(Err(error)) => error.name(),
+            End::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Does one errand after the other.
+pub(crate) async fn call_all(site: Site, errands: Vec<Errand>, clock: WorldClock) -> Vec<Called> {
+    let mut called = Vec::new();
+    for errand in errands {
+        tokio::time::sleep(errand.pause).await;
+        let begun = clock.now();
+        note(|| format!("{}: calls {:?}", site.name(), Told(&errand.what)));
+        let end = one(&site.gateway, &errand).await;
+        let took = clock.now().saturating_duration_since(begun);
+        let ended = Called { errand, end, took };
+        note(|| {
+            let (what, word) = (Told(&ended.errand.what), ended.word());
+            format!("{}: {what:?} ended {word} after {took:?}", site.name())
+        });
+        called.push(ended);
+    }
+    called
+}
+
+async fn one(gateway: &Gateway, errand: &Errand) -> End {
+    let call = match &errand.what {
+        What::Read(method) => gateway.call(*method, ()),
+        What::Say { session, text } => {
+            gateway.call("chat.send", json!({ "sessionKey": session, "message": text }))
+        }
+        What::Create(agent) => gateway.call("agents.create", json!({ "name": agent, "workspace": "/w" })),
+        What::Label(key) => gateway.call("sessions.patch", json!({ "key": key, "label": key })),
+    };
+    let call = call.timeout(errand.deadline);
+    let call = if errand.fail_fast { call.fail_fast() } else { call };
+    match errand.cancel {
+        None => End::Ended(call.await),
+        Some(after) => match tokio::time::timeout(after, call.into_future()).await {
+            Ok(end) => End::Ended(end),
+            Err(_) => End::Cancelled,
+        },
+    }
+}
+
+/// What is asked for without what is said.
+pub(crate) struct Told<'a>(pub(crate) &'a What);
+
+impl std::fmt::Debug for Told<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            What::Say { session, .. } => write!(f, "Say({session})"),
+            what => what.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Records of agents, and the provisioner over them.
+
+use std::sync::Arc;
+
+use windlass::agents::{FleetReport, Job, RunOptions};
+use windlass::store::{
+    Agent, AgentUid, Agents as _, Board, BoardId, Boards as _, Creator, Gateway, GatewayUid, Gateways as _,
+    MemoryStore, Organization, OrganizationId, Organizations as _, Owner, StoreError, Timestamp,
+};
+use windlass::{Clock as _, Secret, Windlass, agents};
+
+use crate::clock::WorldClock;
+use crate::site::{TOKEN, device};
+
+/// Agents on one board of one gateway.
+pub(crate) struct Agents {
+    agents: agents::Agents,
+    workers: Vec<AgentUid>,
+}
+
+impl Agents {
+    /// Puts them on record, for the gateway of this name.
+    pub(crate) async fn recruit(
+        windlass: &Windlass,
+        gateway: &str,
+        count: usize,
+        clock: WorldClock,
+    ) -> Self {
+        let records = MemoryStore::new();
+        let workers = records_of(&records, gateway, count, Timestamp::from(clock.wall()))
+            .await
+            .expect("a store in memory takes records");
+        let agents = windlass
+            .agents(Arc::new(records))
+            .base_url("https://board.example/api")
+            .device(Arc::new(device()))
+            .secrets(|name| (name == "gateway").then(|| Secret::new(TOKEN)))
+            .supervise(false)
+            .start()
+            .await
+            .expect("nobody else runs the agents of this store");
+        Self { agents, workers }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Provisions them all; nothing when Windlass was shut down meanwhile.
+    pub(crate) async fn provision(&self) -> Option<FleetReport> {
+        let job = Job::Provision {
+            agents: self.workers.clone(),
+            options: RunOptions::default(),
+        };
+        self.agents.work(job).await.ok()?.report().await.ok()
+    }
+}
+
+const fn id(number: u8) -> [u8; 16] {
+    [number; 16]
+}
+
+async fn records_of(
+    store: &MemoryStore,
+    gateway: &str,
+    count: usize,
+    now: Timestamp,
+) -> Result<Vec<AgentUid>, StoreError> {
+    let organization = Organization {
+        id: OrganizationId::from_bytes(id(1)),
+        name: "Analytical Engines".into(),
+        owner: Owner::default(),
+    };
+    store.put_organization(&organization).await?;
+    let gateway = Gateway {
+        id: GatewayUid::from_bytes(id(2)),
+        organization_id: organization.id,
+        name: gateway.to_owned(),
+        url: format!("ws://{gateway}"),
+        token: Some("host:gateway".parse().expect("this names a secret")),
+        workspace_root: Some("/srv/agents".into()),
+        allow_insecure_tls: false,
+        tls_fingerprint: None,
+        disable_device_pairing: false,
+        created_at: now,
+    };
+    store.insert_gateway(&gateway).await?;
+    let board = BoardId::from_bytes(id(3));
+    let record = Board::new(board, organization.id, Some(gateway.id), "board", now);
+    store.insert_board(&record).await?;
+    let mut workers = Vec::new();
+    for number in (10..).take(count) {
+        let agent = AgentUid::from_bytes(id(number));
+        let record = Agent::new_worker(agent, gateway.id, board, format!("Stoker {number}"), now);
+        store.insert_agent(&record, Creator::Operator).await?;
+        workers.push(agent);
+    }
+    Ok(workers)
+}

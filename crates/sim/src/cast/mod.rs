@@ -1,0 +1,11 @@
+//! Those who work over a line while the storm goes on, and what they write down.
+
+mod caller;
+mod crew;
+mod reader;
+mod speaker;
+
+pub(crate) use self::caller::{Called, End, call_all};
+pub(crate) use self::crew::Agents;
+pub(crate) use self::reader::{Item, Notebook};
+pub(crate) use self::speaker::{Ended, Said, speak_all};

@@ -1,0 +1,76 @@
+//! Messages that are followed to their ends.
+
+use windlass::sessions::{Interrupted, RunEnd, SendError};
+
+use crate::site::Site;
+use crate::trace::note;
+use crate::world::Speech;
+
+/// A message, when it was over.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// The key of all its attempts, unless it was refused before it had one.
+    pub(crate) key: Option<String>,
+    pub(crate) speech: Speech,
+    pub(crate) end: Ended,
+}
+
+/// How it was over.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Run(RunEnd),
+    /// It was not taken.
+    Refused(SendError),
+    /// Windlass was shut down.
+    Interrupted(Interrupted),
+}
+
+impl Said {
+    /// One word.
+    pub(crate) const fn word(&self) -> &'static str {
+        match &self.end {
+            Ended::Run(RunEnd::Final(_)) => "answered",
+            Ended::Run(RunEnd::Failed(_)) => "failed",
+            Ended::Run(RunEnd::Aborted { .. }) => "aborted",
+            Ended::Run(RunEnd::Refused(_)) => "refused",
+            Ended::Run(RunEnd::NotSent(_)) => "not sent",
+            Ended::Run(RunEnd::Lost(_)) => "lost",
+            Ended::Run(_) => "unknown",
+            Ended::Refused(_) => "not taken",
+            Ended::Interrupted(_) => "interrupted",
+        }
+    }
+}
+
+/// Says one thing after the other, each when the one before is over.
+pub(crate) async fn speak_all(site: Site, speeches: Vec<Speech>) -> Vec<Said> {
+    let mut said = Vec::new();
+    for speech in speeches {
+        tokio::time::sleep(speech.pause).await;
+        said.push(speak(&site, speech).await);
+    }
+    said
+}
+
+async fn speak(site: &Site, speech: Speech) -> Said {
+    let session = speech.session.parse().expect("the world makes session keys");
+    let message = site.gateway.message(session, speech.text.as_str());
+    let (key, end) = match site.gateway.send(message).await {
+        Err(error) => (None, Ended::Refused(error)),
+        Ok(following) => {
+            let key = following.key().to_owned();
+            note(|| format!("{}: {} says {key}", site.name(), speech.session));
+            let end = match following.end().await {
+                Ok(end) => Ended::Run(end),
+                Err(interrupted) => Ended::Interrupted(interrupted),
+            };
+            (Some(key), end)
+        }
+    };
+    let said = Said { key, speech, end };
+    note(|| {
+        let (key, word) = (said.key.as_deref().unwrap_or("a message"), said.word());
+        format!("{}: {key} ended {word}", site.name())
+    });
+    said
+}

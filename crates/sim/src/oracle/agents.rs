@@ -1,0 +1,22 @@
+//! Agents were made once, and a run that has nothing to do does nothing.
+
+use windlass::agents::FleetReport;
+
+use super::{Deeds, Promise, Verdict};
+
+/// Judges the third run, which comes after one that made everything whole.
+pub(crate) fn nothing_to_do(verdict: &mut Verdict, report: &FleetReport, done_meanwhile: usize) {
+    verdict.holds(Promise::Agents, report.all_done() && report.changed().count() == 0, || {
+        format!("there was something left to do: {report:?}")
+    });
+    verdict.holds(Promise::Agents, done_meanwhile == 0, || {
+        format!("a run with nothing to do did {done_meanwhile} things")
+    });
+}
+
+/// Judges what the gateway was told to make, by the provisioner alone.
+pub(crate) fn made_once(verdict: &mut Verdict, deeds: &Deeds, agents: usize, is_ours: impl Fn(&str) -> bool) {
+    let made: Vec<_> = deeds.makings().filter(|(agent, _)| is_ours(agent)).collect();
+    let once = made.len() == agents && made.iter().all(|(_, times)| *times == 1);
+    verdict.holds(Promise::Agents, once, || format!("agents were made: {made:?}"));
+}

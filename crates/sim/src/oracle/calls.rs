@@ -1,0 +1,60 @@
+//! Calls ended in time, and what their callers were told is what happened.
+
+use std::time::Duration;
+
+use windlass::{CallError, OutcomeUnknown};
+
+use super::{Deeds, Promise, Verdict};
+use crate::cast::{Called, End};
+use crate::world::{Hides, What};
+
+/// A timer's grain.
+const GRACE: Duration = Duration::from_millis(10);
+
+/// Judges the calls of one site.
+pub(crate) fn calls(verdict: &mut Verdict, site: &str, calls: &[Called], deeds: &Deeds, hides: Hides) {
+    for call in calls {
+        ends(verdict, site, call);
+        // A request that became another one on its way may do anything.
+        if hides != Hides::Contents {
+            effects(verdict, site, call, deeds);
+        }
+    }
+}
+
+fn ends(verdict: &mut Verdict, site: &str, call: &Called) {
+    let what = &call.errand.what;
+    verdict.holds(Promise::CallsEnd, call.took <= call.errand.deadline + GRACE, || {
+        format!("{site}: {what:?} took {:?} of {:?}", call.took, call.errand.deadline)
+    });
+    let lost = matches!(&call.end, End::Ended(Err(CallError::OutcomeUnknown(unknown))) if !is_closed(unknown));
+    verdict.holds(Promise::CallsEnd, !(lost && matches!(what, What::Read(_))), || {
+        format!("{site}: a read has no unknown outcome, and {what:?} has one: {:?}", call.end)
+    });
+}
+
+fn is_closed(unknown: &OutcomeUnknown) -> bool {
+    unknown.why == windlass::protocol::UnknownReason::Closed
+}
+
+fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds) {
+    let what = &call.errand.what;
+    let times = match what {
+        What::Read(_) => return,
+        What::Say { text, .. } => deeds.runs_of_text(text),
+        What::Create(agent) => deeds.created(agent),
+        What::Label(key) => deeds.labelled(key),
+    };
+    let excused = deeds.indistinct && matches!(what, What::Say { .. });
+    verdict.holds(Promise::NothingTwice, times <= 1 || excused, || {
+        format!("{site}: {what:?} was done {times} times")
+    });
+    let told = match &call.end {
+        End::Ended(Ok(_)) => times >= 1,
+        End::Ended(Err(CallError::Rejected(_) | CallError::NotSent(_))) => times == 0,
+        _ => true,
+    };
+    verdict.holds(Promise::CallsEnd, told, || {
+        format!("{site}: {what:?} was done {times} times, and its caller told {:?}", call.end)
+    });
+}

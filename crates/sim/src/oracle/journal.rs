@@ -1,0 +1,83 @@
+//! What a gateway did, counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use windlass_testkit::{Entry, Journal, SideEffect, SimGateway};
+
+use crate::world::LIFE;
+
+/// The side effects of a site.
+#[derive(Debug, Default)]
+pub(crate) struct Deeds {
+    /// How often each key was handed to the model, and with which text.
+    runs: BTreeMap<String, (u64, String)>,
+    /// Keys that were sent from here. A gateway resumes under another one what it was stopped over.
+    keys: BTreeSet<String>,
+    created: BTreeMap<String, u64>,
+    labelled: BTreeMap<String, u64>,
+    /// Two lives of the process began within a moment, and it has no boot id.
+    pub(crate) indistinct: bool,
+}
+
+impl Deeds {
+    pub(crate) fn of(sim: &SimGateway) -> Self {
+        let mut deeds = Self::default();
+        let mut starts = Vec::new();
+        for record in records(&sim.journal()) {
+            match record.entry {
+                Entry::Request { method, params, .. } if method == "chat.send" => {
+                    deeds.keys.extend(params["idempotencyKey"].as_str().map(str::to_owned));
+                }
+                Entry::Effect(SideEffect::Restarted) => starts.push(record.at),
+                Entry::Effect(effect) => deeds.count(effect),
+                _ => {}
+            }
+        }
+        deeds.indistinct = !sim.profile().boot_id && starts.is_sorted() && close(&starts);
+        deeds
+    }
+
+    fn count(&mut self, effect: SideEffect) {
+        match effect {
+            SideEffect::ChatRun { key, message, .. } => {
+                self.runs.entry(key).or_insert((0, message)).0 += 1;
+            }
+            SideEffect::AgentCreated { agent_id } => *self.created.entry(agent_id).or_default() += 1,
+            SideEffect::SessionPatched { key } => *self.labelled.entry(key).or_default() += 1,
+            _ => {}
+        }
+    }
+
+    /// How often a key was handed to the model.
+    pub(crate) fn runs_of(&self, key: &str) -> u64 {
+        self.runs.get(key).map_or(0, |(count, _)| *count)
+    }
+
+    /// How often a text was handed to the model under keys that were sent from here.
+    pub(crate) fn runs_of_text(&self, text: &str) -> u64 {
+        let ours = self.runs.iter().filter(|(key, _)| self.keys.contains(*key));
+        ours.filter(|(_, (_, said))| said == text).map(|(_, (count, _))| count).sum()
+    }
+
+    pub(crate) fn created(&self, agent: &str) -> u64 {
+        self.created.get(agent).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn labelled(&self, key: &str) -> u64 {
+        self.labelled.get(key).copied().unwrap_or_default()
+    }
+
+    /// Agents that were made so often.
+    pub(crate) fn makings(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.created.iter().map(|(agent, count)| (agent.as_str(), *count))
+    }
+}
+
+fn records(journal: &Journal) -> Vec<windlass_testkit::Record> {
+    journal.records()
+}
+
+fn close(starts: &[Duration]) -> bool {
+    starts.windows(2).any(|pair| pair[1] - pair[0] < LIFE)
+}

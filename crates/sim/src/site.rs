@@ -1,0 +1,217 @@
+//! One gateway in a run: simulated, behind a proxy, and the line to it.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use windlass::{DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Secret, Windlass, transport};
+use windlass_testkit::chaos::{ChaosProxy, Fault};
+use windlass_testkit::{Mine, SimGateway, WireError};
+
+use crate::trace::note;
+use crate::world::{Blow, Deed, Lie, Plan};
+
+/// The token of all gateways. Looked for in all that is logged, so it is found nowhere else.
+pub(crate) const TOKEN: &str = "gateway-token-c41d77e0";
+/// The token that a gateway has while it is locked.
+pub(crate) const OTHER_TOKEN: &str = "other-token-90ab55f3";
+
+/// How long a gateway has been running when the run begins: one that started a moment ago can't be told from one that
+/// started again, before 2026.8.2.
+pub(crate) const AGE: Duration = Duration::from_secs(600);
+
+/// What a gateway is reached by; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Door {
+    pub(crate) name: String,
+    pub(crate) sim: SimGateway,
+    pub(crate) proxy: ChaosProxy,
+    pub(crate) mine: Mine,
+}
+
+impl Door {
+    pub(crate) fn new(number: usize, plan: &Plan) -> Self {
+        let sim = SimGateway::builder()
+            .release(plan.release)
+            .token(TOKEN)
+            .seed(plan.seed)
+            .chat(plan.model.clone())
+            .start_pipe();
+        if let Some((method, time)) = plan.slow {
+            sim.script().delay(method, time);
+        }
+        let dialled = sim.clone();
+        let proxy = ChaosProxy::builder().seed(plan.seed).pipe(move || {
+            let sim = dialled.clone();
+            async move { sim.dial().await }
+        });
+        Self {
+            name: format!("gw{number}"),
+            sim,
+            proxy,
+            mine: Mine::default(),
+        }
+    }
+
+    /// What a line to it is made from.
+    pub(crate) fn spec(&self) -> GatewaySpec {
+        let endpoint = Endpoint::parse(&format!("ws://{}", self.name)).expect("a host name makes an endpoint");
+        let id = GatewayId::new(&self.name).expect("the name is an id");
+        let mut spec = GatewaySpec::new(id, endpoint);
+        spec.token = Some(Secret::new(TOKEN));
+        spec.device = Some(Arc::new(device()));
+        spec
+    }
+}
+
+/// The device that all lines are.
+pub(crate) fn device() -> DeviceIdentity {
+    DeviceIdentity::from_seed([7; 32])
+}
+
+/// Dials the gateway of the endpoint's host.
+pub(crate) fn connector(doors: Vec<Door>) -> impl windlass::Connector {
+    transport::dial_with(move |endpoint: Endpoint| {
+        let door = doors.iter().find(|door| door.name == endpoint.host()).cloned();
+        async move {
+            let door = door.ok_or(io::ErrorKind::NotFound)?;
+            Ok(door.mine.under(door.proxy.dial().await?))
+        }
+    })
+}
+
+/// A gateway and its line.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) door: Door,
+    pub(crate) gateway: Gateway,
+    windlass: Windlass,
+    /// Numbered events so far.
+    pulses: Rc<Cell<u64>>,
+    /// Connections that the proxy keeps for good.
+    frozen: Rc<Cell<usize>>,
+}
+
+impl Site {
+    pub(crate) fn new(door: Door, gateway: Gateway, windlass: Windlass) -> Self {
+        Self {
+            door,
+            gateway,
+            windlass,
+            pulses: Rc::default(),
+            frozen: Rc::default(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.door.name
+    }
+
+    pub(crate) fn sim(&self) -> &SimGateway {
+        &self.door.sim
+    }
+
+    /// Sends the next numbered event.
+    pub(crate) fn pulse(&self) -> u64 {
+        let n = self.pulses.get() + 1;
+        self.pulses.set(n);
+        self.sim().emit("pulse", json!({ "n": n }));
+        n
+    }
+
+    /// Connections that end with the proxy only.
+    pub(crate) fn frozen(&self) -> usize {
+        self.frozen.get()
+    }
+
+    /// Does it.
+    pub(crate) async fn suffer(&self, blow: &Blow) {
+        note(|| format!("{}: {blow}", self.name()));
+        let sim = self.sim();
+        match &blow.deed {
+            Deed::Fault(fault) => {
+                if *fault == Fault::HalfOpen {
+                    self.frozen.set(self.door.proxy.connections());
+                }
+                self.door.proxy.apply(fault);
+            }
+            Deed::Restart(kind) => sim.restart(*kind),
+            Deed::Kill => sim.kill().await,
+            Deed::Stop => sim.stop().await,
+            Deed::Start => sim.start_again().await,
+            Deed::Drain(on) => sim.drain(*on),
+            Deed::Starting(time) => {
+                sim.go_starting(*time);
+                self.door.proxy.cut();
+            }
+            Deed::Unavailable(time) => {
+                sim.go_unavailable(*time);
+                self.door.proxy.cut();
+            }
+            Deed::Deaf(on) => sim.deaf(*on),
+            Deed::Silent(on) => sim.silent(*on),
+            Deed::Withhold => sim.withhold_next_event(),
+            Deed::Lie(lie, method) => tell(sim, *lie, method),
+            Deed::Panic => self.door.mine.arm(),
+            Deed::Lock => {
+                sim.set_token(OTHER_TOKEN);
+                self.door.proxy.cut();
+            }
+            Deed::Unlock => sim.set_token(TOKEN),
+            // Both are refused when Windlass is shut down, and then nobody is told.
+            Deed::ReconnectNow => drop(self.gateway.reconnect_now().await),
+            Deed::Update => drop(self.windlass.update(self.door.spec()).await),
+        }
+    }
+
+    /// Takes back all that was done and lasts.
+    pub(crate) async fn calm(&self) {
+        note(|| format!("{}: calm", self.name()));
+        let sim = self.sim();
+        self.door.proxy.calm();
+        self.door.mine.disarm();
+        sim.deaf(false);
+        sim.silent(false);
+        sim.drain(false);
+        sim.go_starting(Duration::ZERO);
+        sim.go_unavailable(Duration::ZERO);
+        sim.set_token(TOKEN);
+        for method in LIED_ABOUT {
+            sim.script().clear(method);
+        }
+        sim.start_again().await;
+    }
+}
+
+/// Methods that may have a rule.
+const LIED_ABOUT: [&str; 10] = [
+    "health",
+    "chat.send",
+    "chat.history",
+    "agent.wait",
+    "agents.create",
+    "agents.list",
+    "sessions.list",
+    "sessions.subscribe",
+    "sessions.patch",
+    "connect",
+];
+
+fn tell(sim: &SimGateway, lie: Lie, method: &str) {
+    let once = sim.script().once();
+    match lie {
+        Lie::NeverAnswer => once.never_answer(method),
+        Lie::Late(time) => once.delay(method, time),
+        Lie::CutBeforeAnswer => once.drop_connection_before_answer(method),
+        Lie::CutBeforeExecution => once.drop_connection_before_execution(method),
+        Lie::Fail => once.fail(method, WireError::new("UNAVAILABLE", "busy").retry_after_ms(100)),
+        Lie::UnknownId => once.answer_with_unknown_id(method),
+        Lie::InvalidId => once.answer_with_id_invalid(method),
+        Lie::Twice => once.duplicate_answer(method),
+        Lie::NoJson => once.answer_with_text(method, "{\"type\":\"res\",\"ok\":tru"),
+        Lie::CloseAfter(code) => once.close_after(method, code, "no reason"),
+    }
+}

@@ -1,0 +1,115 @@
+//! Who works over a line, and at what.
+
+use std::time::Duration;
+
+use crate::dice::Dice;
+
+/// Stands in every text that is said, so that one which was logged is found.
+pub(crate) const HUSH: &str = "hush";
+
+/// One call.
+#[derive(Clone, Debug)]
+pub(crate) struct Errand {
+    /// How long after the one before.
+    pub(crate) pause: Duration,
+    pub(crate) what: What,
+    pub(crate) deadline: Duration,
+    /// The caller loses patience.
+    pub(crate) cancel: Option<Duration>,
+    /// It is not to wait for a line that is down.
+    pub(crate) fail_fast: bool,
+}
+
+/// What a call asks for. Texts and names are found once in a site's run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// A read, by its method.
+    Read(&'static str),
+    /// `chat.send`, in a session of its own.
+    Say { session: String, text: String },
+    /// `agents.create`: the agent's id.
+    Create(String),
+    /// `sessions.patch`: the session's key.
+    Label(String),
+}
+
+/// A message that is followed to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Speech {
+    pub(crate) pause: Duration,
+    pub(crate) session: String,
+    pub(crate) text: String,
+}
+
+/// Who reads events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    /// What may wait for it.
+    pub(crate) backlog: usize,
+    /// How long it takes over each item.
+    pub(crate) takes: Duration,
+}
+
+impl Reader {
+    pub(crate) fn draw(dice: &mut Dice) -> Self {
+        if dice.one_in(4) {
+            Self {
+                backlog: dice.count(1..20),
+                takes: dice.millis(1..500),
+            }
+        } else {
+            Self {
+                backlog: 100_000,
+                takes: Duration::ZERO,
+            }
+        }
+    }
+}
+
+/// What one caller does, one thing after the other.
+pub(crate) fn errands(dice: &mut Dice, caller: usize, span: Duration) -> Vec<Errand> {
+    let count = dice.count(1..7);
+    let mean = span / u32::try_from(count).unwrap_or(1);
+    (0..count)
+        .map(|number| Errand {
+            pause: dice.around(mean),
+            what: what(dice, &format!("{caller}-{number}")),
+            deadline: dice.pick(&[500, 3_000, 10_000, 30_000, 90_000].map(Duration::from_millis)),
+            cancel: dice.one_in(10).then(|| dice.millis(0..3_000)),
+            fail_fast: dice.one_in(10),
+        })
+        .collect()
+}
+
+fn what(dice: &mut Dice, name: &str) -> What {
+    match dice.count(0..10) {
+        0 => What::Read("agents.list"),
+        1 => What::Read("sessions.list"),
+        2..4 => What::Read("health"),
+        4..7 => What::Say {
+            session: format!("agent:main:call-{name}"),
+            text: format!("{HUSH} call {name}"),
+        },
+        7..9 => What::Create(format!("hand-{name}")),
+        _ => What::Label(format!("agent:main:label-{name}")),
+    }
+}
+
+/// What one speaker says in a session; some say the same again, as people do.
+pub(crate) fn speeches(dice: &mut Dice, speaker: usize, span: Duration) -> Vec<Speech> {
+    let count = dice.count(1..4);
+    let mean = span / u32::try_from(count).unwrap_or(1);
+    // Two speakers may share a session.
+    let session = format!("agent:main:talk-{}", if dice.one_in(4) { 0 } else { speaker });
+    (0..count)
+        .map(|turn| Speech {
+            pause: dice.around(mean),
+            session: session.clone(),
+            text: if dice.one_in(5) {
+                format!("{HUSH} go on")
+            } else {
+                format!("{HUSH} speech {speaker}-{turn}")
+            },
+        })
+        .collect()
+}

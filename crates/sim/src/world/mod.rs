@@ -1,0 +1,198 @@
+//! A world: all that a run is made of, drawn from a seed before anything runs.
+
+mod load;
+mod weather;
+
+use std::fmt;
+use std::time::Duration;
+
+use windlass_testkit::{ChatPlan, Profile, RELEASES};
+
+pub(crate) use self::load::{Errand, HUSH, Reader, Speech, What};
+pub(crate) use self::weather::{Blow, Deed, Hides, LIFE, Lie};
+use crate::dice::Dice;
+
+/// One world in so many is big.
+const BIG: u32 = 400;
+/// One world in so many keeps all that is logged, and looks for secrets in it. (What is traced always does.)
+const LOGGED: u32 = 20;
+/// One world in so many provisions agents.
+const CREWED: u32 = 12;
+/// One world in so many is shut down in the middle of everything.
+const ABRUPT: u32 = 10;
+
+/// All that a run is made of. The same seed makes the same world, and the same world the same run.
+#[derive(Debug)]
+pub struct World {
+    /// What it was made from.
+    pub seed: u64,
+    pub(crate) sites: Vec<Plan>,
+    /// Agents that are provisioned on the first sites, each for one.
+    pub(crate) crew: Option<Crew>,
+    /// Messages are kept on record.
+    pub(crate) kept: bool,
+    pub(crate) ending: Ending,
+    pub(crate) logged: bool,
+}
+
+/// Agents to be provisioned.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    pub(crate) after: Duration,
+    pub(crate) agents: usize,
+}
+
+/// How it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// All work is done, then calm comes, and everything has to be whole again.
+    Calm,
+    /// Windlass is shut down in the middle, and has so long for what is under way.
+    Abrupt { after: Duration, drain: Duration },
+}
+
+/// One gateway, its line, and all who work over it.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) release: &'static str,
+    pub(crate) seed: u64,
+    /// How the fake model answers.
+    pub(crate) model: ChatPlan,
+    /// Every answer to this method comes so much later.
+    pub(crate) slow: Option<(&'static str, Duration)>,
+    /// Between two numbered events.
+    pub(crate) pulse: Duration,
+    pub(crate) callers: Vec<Vec<Errand>>,
+    pub(crate) speakers: Vec<Vec<Speech>>,
+    pub(crate) readers: Vec<Reader>,
+    /// Topics are declared.
+    pub(crate) topics: bool,
+    /// Somebody watches the sessions.
+    pub(crate) roster: bool,
+    pub(crate) storm: Vec<Blow>,
+}
+
+impl World {
+    /// Makes the world of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let big = dice.one_in(BIG);
+        let sites = match (big, dice.count(0..10)) {
+            (true, _) => dice.count(4..9),
+            (false, 0) => 3,
+            (false, 1..3) => 2,
+            (false, _) => 1,
+        };
+        let span = if big || dice.one_in(8) {
+            dice.millis(30_000..200_000)
+        } else {
+            dice.millis(1_000..20_000)
+        };
+        let crewed = dice.one_in(CREWED);
+        let ending = if !crewed && dice.one_in(ABRUPT) {
+            Ending::Abrupt {
+                after: dice.millis(0..10_000).min(span),
+                drain: dice.millis(0..5_000),
+            }
+        } else {
+            Ending::Calm
+        };
+        Self {
+            seed,
+            kept: dice.one_in(5),
+            logged: dice.one_in(LOGGED),
+            ending,
+            crew: crewed.then(|| Crew {
+                after: dice.millis(0..2_000),
+                agents: dice.count(1..4),
+            }),
+            sites: (0..sites).map(|_| Plan::draw(&mut dice.part(), span, big)).collect(),
+        }
+    }
+
+    /// Whether the wire hides some of what happens at a site.
+    pub(crate) fn hides(&self, site: usize) -> Hides {
+        let plan = &self.sites[site];
+        let worst = plan.storm.iter().map(|blow| blow.deed.hides()).max();
+        worst.unwrap_or(Hides::Nothing)
+    }
+}
+
+impl Plan {
+    fn draw(dice: &mut Dice, span: Duration, big: bool) -> Self {
+        let release = dice.pick(&RELEASES);
+        let most = if big { 12 } else { 4 };
+        let callers = dice.count(0..most);
+        let speakers = dice.count(0..most);
+        let slow = dice.one_in(2).then(|| {
+            let method = dice.pick(&["health", "agents.create", "chat.send", "sessions.list"]);
+            (method, dice.millis(1..2_000))
+        });
+        Self {
+            release,
+            seed: dice.seed(),
+            model: model(dice),
+            slow,
+            pulse: dice.millis(200..2_000).max(span / 30),
+            callers: (0..callers).map(|name| load::errands(dice, name, span)).collect(),
+            speakers: (0..speakers).map(|name| load::speeches(dice, name, span)).collect(),
+            readers: (0..dice.count(1..3)).map(|_| Reader::draw(dice)).collect(),
+            topics: dice.one_in(3),
+            roster: dice.one_in(2),
+            storm: weather::storm(dice, Profile::of(release).is_some_and(|facts| facts.boot_id), span, big),
+        }
+    }
+}
+
+fn model(dice: &mut Dice) -> ChatPlan {
+    ChatPlan {
+        increments: u32::try_from(dice.count(1..6)).unwrap_or(1),
+        first_after: dice.millis(1..1_000),
+        pace: dice.millis(1..800),
+        tool: dice.one_in(6),
+        ..ChatPlan::default()
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "world {}: {} gateways, messages {}, {:?}{}",
+            self.seed,
+            self.sites.len(),
+            if self.kept { "kept on record" } else { "in memory" },
+            self.ending,
+            self.crew
+                .as_ref()
+                .map_or_else(String::new, |crew| format!(", {} agents", crew.agents)),
+        )?;
+        self.sites.iter().enumerate().try_for_each(|(number, plan)| {
+            writeln!(
+                f,
+                "  gw{number}: {}, {} callers, {} speakers, {} readers{}{}, {} blows",
+                plan.release,
+                plan.callers.len(),
+                plan.speakers.len(),
+                plan.readers.len(),
+                if plan.topics { ", topics" } else { "" },
+                if plan.roster { ", roster" } else { "" },
+                plan.storm.len()
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::World;
+
+    #[test]
+    fn a_seed_makes_the_same_world_again_and_another_one_another() {
+        let told = |seed| format!("{:?}", World::of(seed));
+        for seed in 0..50 {
+            assert_eq!(told(seed), told(seed));
+            assert_ne!(told(seed), told(seed + 1));
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What happens to a gateway and to the line, and when.
+
+use std::fmt;
+use std::time::Duration;
+
+use windlass_testkit::RestartKind;
+use windlass_testkit::chaos::{Fault, FaultKind, FrameFault};
+
+use crate::dice::Dice;
+
+/// A process without a boot id that died a moment after its start can't be told from the one before: README, "Sessions and
+/// events". So much is between two deaths there.
+pub(crate) const LIFE: Duration = Duration::from_secs(120);
+
+/// Something that is done to a site.
+#[derive(Clone, Debug)]
+pub(crate) struct Blow {
+    /// Since the storm began.
+    pub(crate) at: Duration,
+    pub(crate) deed: Deed,
+}
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    /// By the proxy between the line and the gateway.
+    Fault(Fault),
+    Restart(RestartKind),
+    /// The process dies, and is there again later.
+    Kill,
+    Stop,
+    Start,
+    Drain(bool),
+    Starting(Duration),
+    Unavailable(Duration),
+    Deaf(bool),
+    Silent(bool),
+    /// The next event uses up its number and does not come.
+    Withhold,
+    /// The answer to the next request of a method is not what it should be.
+    Lie(Lie, &'static str),
+    /// The connection's own task panics at its next write.
+    Panic,
+    /// The token is another one for a while.
+    Lock,
+    Unlock,
+    /// The line is told to try now.
+    ReconnectNow,
+    /// The line is opened anew with the same settings.
+    Update,
+}
+
+/// How a gateway lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lie {
+    NeverAnswer,
+    Late(Duration),
+    CutBeforeAnswer,
+    CutBeforeExecution,
+    Fail,
+    UnknownId,
+    InvalidId,
+    Twice,
+    NoJson,
+    CloseAfter(u16),
+}
+
+/// What the wire does not show; more hides less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Hides {
+    Nothing,
+    /// That an event is missing, where events have no numbers of their own (generation 3).
+    LostEvents,
+    /// That a text is another one: it is JSON still.
+    Contents,
+}
+
+impl Deed {
+    pub(crate) fn hides(&self) -> Hides {
+        match self {
+            Self::Withhold => Hides::LostEvents,
+            Self::Fault(Fault::Arm(rule)) => match rule.fault {
+                FrameFault::Corrupt => Hides::Contents,
+                FrameFault::Lose => Hides::LostEvents,
+                _ => Hides::Nothing,
+            },
+            _ => Hides::Nothing,
+        }
+    }
+
+    fn is_death(&self) -> bool {
+        matches!(self, Self::Restart(_) | Self::Kill | Self::Stop)
+    }
+}
+
+impl fmt::Display for Blow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.deed {
+            Deed::Fault(fault) => write!(f, "{fault}"),
+            deed => write!(f, "{deed:?}"),
+        }
+    }
+}
+
+/// How bad it gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Temper {
+    /// What networks and processes do.
+    Network,
+    /// And what no gateway should do.
+    Liar,
+    /// And texts that are not what was written.
+    Forger,
+}
+
+/// What comes over a site, in the order of time.
+pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -> Vec<Blow> {
+    let temper = match dice.count(0..10) {
+        0..6 => Temper::Network,
+        6..9 => Temper::Liar,
+        _ => Temper::Forger,
+    };
+    let count = if big { dice.count(10..40) } else { dice.count(0..8) };
+    let mean = span / u32::try_from(count.max(1)).unwrap_or(1);
+    let (mut at, mut died) = (Duration::ZERO, None);
+    let mut blows = Vec::new();
+    for _ in 0..count {
+        at += dice.around(mean);
+        let (mut deed, lasts) = deed(dice, temper, mean);
+        if deed.is_death() && !boot_id {
+            if died.is_some_and(|died| at < died + LIFE) {
+                deed = Deed::Fault(Fault::Cut);
+            } else {
+                died = Some(at + lasts);
+            }
+        }
+        let undo = undo(&deed);
+        blows.push(Blow { at, deed });
+        blows.extend(undo.map(|deed| Blow { at: at + lasts, deed }));
+    }
+    blows.sort_by_key(|blow| blow.at);
+    blows
+}
+
+/// A deed, and how long it lasts if it is one that does.
+fn deed(dice: &mut Dice, temper: Temper, mean: Duration) -> (Deed, Duration) {
+    let lasts = dice.around(mean);
+    let deed = match dice.count(0..20) {
+        0..8 => fault(dice, temper),
+        8 => Deed::Restart(RestartKind::Clean),
+        9 => Deed::Restart(dice.pick(&[RestartKind::Crash, RestartKind::KeepMemory])),
+        10 => Deed::Kill,
+        11 => Deed::Stop,
+        12 => Deed::Drain(true),
+        13 => dice.pick(&[Deed::Starting, Deed::Unavailable])(lasts),
+        14 => dice.pick(&[Deed::Deaf, Deed::Silent])(true),
+        15 => dice.pick(&[|| Deed::ReconnectNow, || Deed::Update])(),
+        16 => Deed::Panic,
+        17 if dice.one_in(2) => Deed::Lock,
+        _ if temper == Temper::Network => Deed::Lie(
+            dice.pick(&[Lie::CutBeforeAnswer, Lie::CutBeforeExecution, Lie::NeverAnswer]),
+            method(dice),
+        ),
+        18 if dice.one_in(3) => Deed::Withhold,
+        _ => Deed::Lie(lie(dice), method(dice)),
+    };
+    (deed, lasts)
+}
+
+fn undo(deed: &Deed) -> Option<Deed> {
+    Some(match deed {
+        Deed::Fault(fault) => Deed::Fault(fault.undo()?),
+        Deed::Kill | Deed::Stop => Deed::Start,
+        Deed::Drain(_) => Deed::Drain(false),
+        Deed::Deaf(_) => Deed::Deaf(false),
+        Deed::Silent(_) => Deed::Silent(false),
+        Deed::Lock => Deed::Unlock,
+        _ => return None,
+    })
+}
+
+fn fault(dice: &mut Dice, temper: Temper) -> Deed {
+    const NOBODY_DOES: [FaultKind; 8] = [
+        FaultKind::Lose,
+        FaultKind::Truncate,
+        FaultKind::Duplicate,
+        FaultKind::Reorder,
+        FaultKind::Garbage,
+        FaultKind::WrongId,
+        FaultKind::RepeatId,
+        FaultKind::CloseAtFrame,
+    ];
+    const AT_THE_DOOR: [FaultKind; 3] = [FaultKind::AnswerUpgrade, FaultKind::FailTls, FaultKind::ClockSkew];
+    let kind = match temper {
+        Temper::Network if dice.one_in(6) => dice.pick(&AT_THE_DOOR),
+        Temper::Network => dice.pick(&FaultKind::NETWORK),
+        Temper::Forger if dice.one_in(2) => FaultKind::Corrupt,
+        // A megabyte each: dear, and met seldom.
+        _ if dice.one_in(60) => return Deed::Fault(Fault::Arm(FrameFault::Oversize(1_000_000).next())),
+        _ if dice.one_in(3) => dice.pick(&FaultKind::NETWORK),
+        _ => dice.pick(&NOBODY_DOES),
+    };
+    Deed::Fault(kind.draw(dice.rng()))
+}
+
+fn lie(dice: &mut Dice) -> Lie {
+    match dice.count(0..10) {
+        0 => Lie::NeverAnswer,
+        1 => Lie::Late(dice.millis(1..20_000)),
+        2 => Lie::CutBeforeAnswer,
+        3 => Lie::CutBeforeExecution,
+        4 => Lie::Fail,
+        5 => Lie::UnknownId,
+        6 => Lie::InvalidId,
+        7 => Lie::Twice,
+        8 => Lie::NoJson,
+        _ => Lie::CloseAfter(dice.pick(&[1000, 1011, 1012, 1013, 4001])),
+    }
+}
+
+fn method(dice: &mut Dice) -> &'static str {
+    dice.pick(&[
+        "health",
+        "chat.send",
+        "chat.send",
+        "chat.history",
+        "agent.wait",
+        "agents.create",
+        "agents.list",
+        "sessions.list",
+        "sessions.subscribe",
+        "connect",
+    ])
+}
