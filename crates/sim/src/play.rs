@@ -143,9 +143,9 @@ async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>
     for (number, (watch, work)) in watches.into_iter().zip(&works).enumerate() {
         let site = &stage.sites[number];
         watch.judge(site, world, number, whole, &mut verdict).await;
-        let (deeds, hides) = (Deeds::of(site.sim()), world.hides(number));
-        oracle::calls(&mut verdict, site.name(), &work.called, &deeds, hides);
-        oracle::messages(&mut verdict, site.name(), &work.said, &deeds, hides);
+        let (deeds, wire) = (Deeds::of(site.sim()), world.wire(number));
+        oracle::calls(&mut verdict, site.name(), &work.called, &deeds, wire);
+        oracle::messages(&mut verdict, site.name(), &work.said, &deeds, wire.hides);
     }
     if whole {
         stage.provision_again(world, &mut verdict).await;
@@ -281,7 +281,7 @@ impl Stage {
         let before = sim.journal().effects().len();
         let Some(third) = crew.provision().await else { return };
         oracle::nothing_to_do(verdict, &third, sim.journal().effects().len() - before);
-        if world.hides(0) != Hides::Contents {
+        if world.wire(0).hides != Hides::Contents {
             oracle::made_once(verdict, &Deeds::of(sim), crew.count(), |agent| !agent.starts_with("hand-"));
         }
     }
@@ -362,7 +362,7 @@ impl Watch {
     }
 
     async fn judge(mut self, site: &Site, world: &World, number: usize, whole: bool, verdict: &mut Verdict) {
-        let hides = world.hides(number);
+        let hides = world.wire(number).hides;
         if whole {
             self.last_pulse(site, verdict).await;
             if let Some(roster) = &mut self.roster {

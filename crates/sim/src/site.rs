@@ -152,7 +152,13 @@ impl Site {
                 self.door.proxy.cut();
             }
             Deed::Deaf(on) => sim.deaf(*on),
-            Deed::Silent(on) => sim.silent(*on),
+            Deed::Silent(on) => {
+                sim.silent(*on);
+                // What it did not say it did not number either: no connection of a gateway goes on behind that.
+                if !on {
+                    self.door.proxy.cut();
+                }
+            }
             Deed::Withhold => sim.withhold_next_event(),
             Deed::Lie(lie, method) => tell(sim, *lie, method),
             Deed::Panic => self.door.mine.arm(),

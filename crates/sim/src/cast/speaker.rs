@@ -54,7 +54,7 @@ pub(crate) async fn speak_all(site: Site, speeches: Vec<Speech>) -> Vec<Said> {
 
 async fn speak(site: &Site, speech: Speech) -> Said {
     let session = speech.session.parse().expect("the world makes session keys");
-    let message = site.gateway.message(session, speech.text.as_str());
+    let message = site.gateway.message(session, speech.text.as_str()).resend_after_loss(speech.resend);
     let (key, end) = match site.gateway.send(message).await {
         Err(error) => (None, Ended::Refused(error)),
         Ok(following) => {

@@ -6,18 +6,18 @@ use windlass::{CallError, OutcomeUnknown};
 
 use super::{Deeds, Promise, Verdict};
 use crate::cast::{Called, End};
-use crate::world::{Hides, What};
+use crate::world::{Hides, What, Wire};
 
 /// A timer's grain.
 const GRACE: Duration = Duration::from_millis(10);
 
 /// Judges the calls of one site.
-pub(crate) fn calls(verdict: &mut Verdict, site: &str, calls: &[Called], deeds: &Deeds, hides: Hides) {
+pub(crate) fn calls(verdict: &mut Verdict, site: &str, calls: &[Called], deeds: &Deeds, wire: Wire) {
     for call in calls {
         ends(verdict, site, call);
         // A request that became another one on its way may do anything.
-        if hides != Hides::Contents {
-            effects(verdict, site, call, deeds);
+        if wire.hides != Hides::Contents {
+            effects(verdict, site, call, deeds, wire);
         }
     }
 }
@@ -27,8 +27,10 @@ fn ends(verdict: &mut Verdict, site: &str, call: &Called) {
     verdict.holds(Promise::CallsEnd, call.took <= call.errand.deadline + GRACE, || {
         format!("{site}: {what:?} took {:?} of {:?}", call.took, call.errand.deadline)
     });
+    // Who does not wait for the line has no second try, of a read either.
+    let waits = !call.errand.fail_fast;
     let lost = matches!(&call.end, End::Ended(Err(CallError::OutcomeUnknown(unknown))) if !is_closed(unknown));
-    verdict.holds(Promise::CallsEnd, !(lost && matches!(what, What::Read(_))), || {
+    verdict.holds(Promise::CallsEnd, !(lost && waits && matches!(what, What::Read(_))), || {
         format!("{site}: a read has no unknown outcome, and {what:?} has one: {:?}", call.end)
     });
 }
@@ -37,7 +39,7 @@ fn is_closed(unknown: &OutcomeUnknown) -> bool {
     unknown.why == windlass::protocol::UnknownReason::Closed
 }
 
-fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds) {
+fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds, wire: Wire) {
     let what = &call.errand.what;
     let times = match what {
         What::Read(_) => return,
@@ -45,7 +47,12 @@ fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds) {
         What::Create(agent) => deeds.created(agent),
         What::Label(key) => deeds.labelled(key),
     };
-    let excused = deeds.indistinct && matches!(what, What::Say { .. });
+    let excused = match what {
+        What::Say { .. } => deeds.indistinct,
+        // Nothing keeps a gateway from doing again what a frame that comes twice says.
+        What::Label(_) => wire.repeats,
+        _ => false,
+    };
     verdict.holds(Promise::NothingTwice, times <= 1 || excused, || {
         format!("{site}: {what:?} was done {times} times")
     });

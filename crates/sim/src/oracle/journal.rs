@@ -10,14 +10,23 @@ use crate::world::LIFE;
 /// The side effects of a site.
 #[derive(Debug, Default)]
 pub(crate) struct Deeds {
-    /// How often each key was handed to the model, and with which text.
-    runs: BTreeMap<String, (u64, String)>,
+    /// What was handed to the model, by key.
+    runs: BTreeMap<String, Runs>,
     /// Keys that were sent from here. A gateway resumes under another one what it was stopped over.
     keys: BTreeSet<String>,
     created: BTreeMap<String, u64>,
     labelled: BTreeMap<String, u64>,
     /// Two lives of the process began within a moment, and it has no boot id.
     pub(crate) indistinct: bool,
+}
+
+/// The runs of one key.
+#[derive(Debug, Default)]
+struct Runs {
+    text: String,
+    begun: u64,
+    /// Those that a stop of the gateway did not cut short.
+    ended: u64,
 }
 
 impl Deeds {
@@ -41,8 +50,11 @@ impl Deeds {
     fn count(&mut self, effect: SideEffect) {
         match effect {
             SideEffect::ChatRun { key, message, .. } => {
-                self.runs.entry(key).or_insert((0, message)).0 += 1;
+                let runs = self.runs.entry(key).or_default();
+                runs.text = message;
+                runs.begun += 1;
             }
+            SideEffect::RunEnded { key } => self.runs.entry(key).or_default().ended += 1,
             SideEffect::AgentCreated { agent_id } => *self.created.entry(agent_id).or_default() += 1,
             SideEffect::SessionPatched { key } => *self.labelled.entry(key).or_default() += 1,
             _ => {}
@@ -50,14 +62,24 @@ impl Deeds {
     }
 
     /// How often a key was handed to the model.
-    pub(crate) fn runs_of(&self, key: &str) -> u64 {
-        self.runs.get(key).map_or(0, |(count, _)| *count)
+    pub(crate) fn begun(&self, key: &str) -> u64 {
+        self.runs.get(key).map_or(0, |runs| runs.begun)
+    }
+
+    /// How often a run of a key came to its end.
+    pub(crate) fn ended(&self, key: &str) -> u64 {
+        self.runs.get(key).map_or(0, |runs| runs.ended)
+    }
+
+    /// Whether a text was handed to the model at all, be it by the gateway's own doing.
+    pub(crate) fn was_run(&self, text: &str) -> bool {
+        self.runs.values().any(|runs| runs.text == text)
     }
 
     /// How often a text was handed to the model under keys that were sent from here.
     pub(crate) fn runs_of_text(&self, text: &str) -> u64 {
         let ours = self.runs.iter().filter(|(key, _)| self.keys.contains(*key));
-        ours.filter(|(_, (_, said))| said == text).map(|(_, (count, _))| count).sum()
+        ours.filter(|(_, runs)| runs.text == text).map(|(_, runs)| runs.begun).sum()
     }
 
     pub(crate) fn created(&self, agent: &str) -> u64 {

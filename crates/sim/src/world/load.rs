@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use windlass::sessions::ResendAfterLoss;
+
 use crate::dice::Dice;
 
 /// Stands in every text that is said, so that one which was logged is found.
@@ -39,6 +41,8 @@ pub(crate) struct Speech {
     pub(crate) pause: Duration,
     pub(crate) session: String,
     pub(crate) text: String,
+    /// What to do when the gateway lost it.
+    pub(crate) resend: ResendAfterLoss,
 }
 
 /// Who reads events.
@@ -105,6 +109,11 @@ pub(crate) fn speeches(dice: &mut Dice, speaker: usize, span: Duration) -> Vec<S
         .map(|turn| Speech {
             pause: dice.around(mean),
             session: session.clone(),
+            resend: match dice.count(0..10) {
+                0..2 => ResendAfterLoss::Never,
+                2 => ResendAfterLoss::Always,
+                _ => ResendAfterLoss::default(),
+            },
             text: if dice.one_in(5) {
                 format!("{HUSH} go on")
             } else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use windlass_testkit::{ChatPlan, Profile, RELEASES};
 
 pub(crate) use self::load::{Errand, HUSH, Reader, Speech, What};
-pub(crate) use self::weather::{Blow, Deed, Hides, LIFE, Lie};
+pub(crate) use self::weather::{Blow, Deed, Hides, LIFE, Lie, Wire};
 use crate::dice::Dice;
 
 /// One world in so many is big.
@@ -110,11 +110,13 @@ impl World {
         }
     }
 
-    /// Whether the wire hides some of what happens at a site.
-    pub(crate) fn hides(&self, site: usize) -> Hides {
-        let plan = &self.sites[site];
-        let worst = plan.storm.iter().map(|blow| blow.deed.hides()).max();
-        worst.unwrap_or(Hides::Nothing)
+    /// What the wire to a site is not to be trusted with.
+    pub(crate) fn wire(&self, site: usize) -> Wire {
+        let deeds = || self.sites[site].storm.iter().map(|blow| &blow.deed);
+        Wire {
+            hides: deeds().map(Deed::hides).max().unwrap_or(Hides::Nothing),
+            repeats: deeds().any(Deed::repeats),
+        }
     }
 }
 

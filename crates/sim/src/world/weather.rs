@@ -75,7 +75,19 @@ pub(crate) enum Hides {
     Contents,
 }
 
+/// What a wire is not to be trusted with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wire {
+    pub(crate) hides: Hides,
+    /// Frames may come twice.
+    pub(crate) repeats: bool,
+}
+
 impl Deed {
+    pub(crate) fn repeats(&self) -> bool {
+        matches!(self, Self::Fault(Fault::Arm(rule)) if rule.fault == FrameFault::Duplicate)
+    }
+
     pub(crate) fn hides(&self) -> Hides {
         match self {
             Self::Withhold => Hides::LostEvents,
