@@ -193,6 +193,7 @@ impl Task {
                 return Err(Stopped);
             }
             tokio::select! {
+                biased;
                 () = sleep_until(again) => {}
                 // With a deadline of its own there is nothing to be told any more.
                 _ = self.stop.wait_for(|stop| *stop), if deadline.is_none() => return Err(Stopped),

@@ -235,6 +235,7 @@ impl GatewayWork {
             .filter(|saga| saga.config_entry().is_some())
             .count();
         tokio::select! {
+            biased;
             written = join_all(stages.into_iter().map(|stage| self.write_entry(stage))) => written,
             never = self.tell_waits(asking) => match never {},
         }

@@ -52,6 +52,7 @@ async fn wait_for(wait: Option<Duration>, moved: &mut watch::Receiver<u64>) -> R
         }
     };
     tokio::select! {
+        biased;
         () = slept => Ok(()),
         moved = moved.changed() => moved,
     }

@@ -1,7 +1,7 @@
 //! The lines that run, and the tasks that keep them running.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ const COMMANDS: usize = 8;
 /// How long a supervisor that panicked itself rests. That is a bug of ours; this keeps it from burning a core.
 const SUPERVISOR_REST: Duration = Duration::from_secs(1);
 
-/// All lines of a machine. Cheap to clone; the clones share.
+/// All lines of a machine, in the order of their ids, so that a run repeats. Cheap to clone; the clones share.
 #[derive(Clone, Default)]
-pub(crate) struct Roster(Rc<RefCell<HashMap<GatewayId, Running>>>);
+pub(crate) struct Roster(Rc<RefCell<BTreeMap<GatewayId, Running>>>);
 
 struct Running {
     line: Rc<LineContext>,
@@ -80,12 +80,8 @@ impl Roster {
     }
 
     pub(super) fn stop_all(&self, drain_until: Instant) -> impl Future<Output = ()> + use<> {
-        let all: Vec<_> = self
-            .0
-            .borrow_mut()
-            .drain()
-            .map(|(_, running)| running.stop(drain_until))
-            .collect();
+        let lines = std::mem::take(&mut *self.0.borrow_mut());
+        let all: Vec<_> = lines.into_values().map(|running| running.stop(drain_until)).collect();
         async move {
             join_all(all).await;
         }

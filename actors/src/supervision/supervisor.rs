@@ -85,6 +85,7 @@ impl Supervisor {
         let mut asked = None;
         loop {
             tokio::select! {
+                biased;
                 exit = child.end() => return (exit, asked),
                 command = next_command(&self.commands), if asked != Some(Flow::Break(())) => match command {
                     Some(LineCommand::ReconnectNow) => {
@@ -175,6 +176,7 @@ impl Supervisor {
         let commands = Rc::clone(&self.commands);
         let event = async {
             tokio::select! {
+                biased;
                 () = sleep_until(time) => None,
                 command = next_command(&commands) => Some(command),
             }

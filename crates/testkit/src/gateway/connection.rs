@@ -148,6 +148,7 @@ async fn serve(
         let writer = write(server, sink, receiver, queued, &alive);
         let reader = Reader::new(server, no, seen, outbox).read(&mut stream, &alive);
         tokio::select! {
+            biased;
             written = writer => written,
             () = reader => Written::Failed,
         }
@@ -186,6 +187,7 @@ async fn write(
             }
         };
         let message = tokio::select! {
+            biased;
             out = receiver.recv() => match out {
                 Some(Out::Frame(text)) => {
                     queued.fetch_sub(text.len(), Ordering::Relaxed);

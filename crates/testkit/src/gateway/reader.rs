@@ -29,6 +29,8 @@ pub(crate) struct Reader<'a> {
     outbox: Outbox,
     nonce: String,
     greeted: bool,
+    /// A script had the handshake end in silence: what comes is not answered, and the end of the connection is still seen.
+    hung: bool,
     pending: JoinSet<()>,
 }
 
@@ -42,6 +44,7 @@ impl<'a> Reader<'a> {
             outbox,
             nonce,
             greeted: false,
+            hung: false,
             pending: JoinSet::new(),
         }
     }
@@ -68,7 +71,9 @@ impl<'a> Reader<'a> {
                 Message::Close(_) => return,
                 _ => continue,
             };
-            self.on_text(&text, binary).await;
+            if !self.hung {
+                self.on_text(&text, binary).await;
+            }
         }
     }
 
@@ -76,9 +81,10 @@ impl<'a> Reader<'a> {
     async fn next(&mut self, stream: &mut Stream, deadline: Instant) -> Option<Message> {
         loop {
             tokio::select! {
+                biased;
                 message = stream.next() => return message?.ok(),
                 Some(_) = self.pending.join_next() => {}
-                () = tokio::time::sleep_until(deadline), if !self.greeted => {
+                () = tokio::time::sleep_until(deadline), if !self.greeted && !self.hung => {
                     self.close(1000, "").await;
                 }
             }
@@ -174,7 +180,8 @@ impl<'a> Reader<'a> {
         if let Some(rule) = self.server.rules.take("connect")
             && !requests::scripted_connect(self.server, self.no, &self.outbox, id, rule).await
         {
-            return std::future::pending().await;
+            self.hung = true;
+            return;
         }
         let decided = {
             let mut state = self.server.state();

@@ -196,7 +196,7 @@ pub(crate) struct State {
     /// Agents made a moment ago, not yet visible to `agents.update`.
     pub(crate) settling: HashMap<String, Instant>,
     pub(crate) sessions: BTreeMap<String, Session>,
-    pub(crate) runs: HashMap<String, Run>,
+    pub(crate) runs: BTreeMap<String, Run>,
     pub(crate) run_order: VecDeque<String>,
     pub(crate) interrupted: Vec<Run>,
     pub(crate) devices: Devices,
@@ -232,7 +232,7 @@ impl State {
             files_busy: HashMap::new(),
             settling: HashMap::new(),
             sessions: BTreeMap::new(),
-            runs: HashMap::new(),
+            runs: BTreeMap::new(),
             run_order: VecDeque::new(),
             interrupted: Vec::new(),
             devices: Devices::default(),
