@@ -28,7 +28,7 @@ pub(crate) use declared::{Declarations, SNAPSHOT_SESSIONS};
 pub use declared::{Declared, MAX_TOPICS, ResyncCounters, TooManyTopics};
 pub(crate) use desk::{Desk, hold};
 pub(crate) use memory::Memory;
-pub(crate) use status::StatusCell;
+pub(crate) use status::{StatusCell, StatusWatch};
 pub use status::{LineError, LineErrorKind, LineState, LineStatus};
 
 use crate::clock::Clock;
@@ -55,7 +55,7 @@ pub struct Line {
     id: GatewayId,
     clock: Arc<dyn Clock>,
     inbox: mpsc::Sender<LineMessage>,
-    status: watch::Receiver<LineStatus>,
+    status: StatusWatch,
     router: Arc<Router>,
     declarations: Arc<Declarations>,
     meter: CallMeter,
@@ -129,12 +129,17 @@ impl Line {
 
     /// The line's state, watchable.
     pub fn status(&self) -> watch::Receiver<LineStatus> {
-        self.status.clone()
+        self.status.receiver().clone()
+    }
+
+    /// The same for waiters of this crate.
+    pub(crate) const fn watched_status(&self) -> &StatusWatch {
+        &self.status
     }
 
     /// The connection that is up, or was up last.
     pub fn generation(&self) -> Generation {
-        self.status.borrow().generation
+        self.status.receiver().borrow().generation
     }
 
     /// Receives events from now on. `backlog` says how many wait for a slow subscriber, and what follows when more would:

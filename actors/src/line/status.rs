@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use windlass_protocol::{Advice, GatewayId, Generation, HelloOk};
 
 use crate::clock::Clock;
@@ -199,10 +199,53 @@ fn millis(time: SystemTime) -> u64 {
 pub(crate) struct StatusCell {
     sender: watch::Sender<LineStatus>,
     clock: Arc<dyn Clock>,
+    /// Behind the sender, so that who is woken by its going finds the sender gone.
+    changes: Changes,
+}
+
+/// Wakes those who wait, by its going, too.
+struct Changes(Arc<Notify>);
+
+impl Drop for Changes {
+    fn drop(&mut self) {
+        self.0.notify_waiters();
+    }
+}
+
+/// A status to wait on from within. A `watch` wakes its waiters in an order that tokio draws for each runtime; this one wakes
+/// them in the order in which they came, so that a run repeats.
+#[derive(Debug, Clone)]
+pub(crate) struct StatusWatch {
+    receiver: watch::Receiver<LineStatus>,
+    changes: Arc<Notify>,
+}
+
+impl StatusWatch {
+    /// For anybody outside.
+    pub(super) fn receiver(&self) -> &watch::Receiver<LineStatus> {
+        &self.receiver
+    }
+
+    /// Waits until the status is as wanted; nothing when the line was closed before.
+    ///
+    /// ## Cancel safety
+    /// Nothing is missed when the future is dropped.
+    pub(crate) async fn until(&self, mut wanted: impl FnMut(&LineStatus) -> bool) -> Option<LineStatus> {
+        loop {
+            // Before the look: a change after it is not missed.
+            let changed = self.changes.notified();
+            let status = self.receiver.borrow().clone();
+            if wanted(&status) {
+                return Some(status);
+            }
+            self.receiver.has_changed().ok()?;
+            changed.await;
+        }
+    }
 }
 
 impl StatusCell {
-    pub(crate) fn new(id: GatewayId, clock: Arc<dyn Clock>) -> (Self, watch::Receiver<LineStatus>) {
+    pub(crate) fn new(id: GatewayId, clock: Arc<dyn Clock>) -> (Self, StatusWatch) {
         let status = LineStatus {
             id,
             state: LineState::Connecting { attempt: 0 },
@@ -212,7 +255,13 @@ impl StatusCell {
             last_error: None,
         };
         let (sender, receiver) = watch::channel(status);
-        (Self { sender, clock }, receiver)
+        let changes = Arc::new(Notify::new());
+        let watch = StatusWatch {
+            receiver,
+            changes: Arc::clone(&changes),
+        };
+        let changes = Changes(changes);
+        (Self { sender, clock, changes }, watch)
     }
 
     /// The one way to another state: also the log's line and the watchers' wake-up.
@@ -230,6 +279,7 @@ impl StatusCell {
             status.since = now;
             log(&from, status);
         });
+        self.changes.0.notify_waiters();
     }
 
     /// The generation that the next hello-ok begins.

@@ -129,10 +129,10 @@ impl Sessions {
 
     /// How the gateway introduced itself last; one that was never met is waited for.
     pub(super) async fn hello(&self) -> Result<Arc<HelloOk>, AskError> {
-        let mut status = self.line.status();
+        let status = self.line.watched_status();
         let met = async {
-            let met = status.wait_for(|status| status.hello.is_some()).await.ok()?;
-            met.hello.clone()
+            let met = status.until(|status| status.hello.is_some()).await?;
+            met.hello
         };
         match tokio::time::timeout(self.within, met).await {
             Ok(Some(hello)) => Ok(hello),

@@ -10,6 +10,14 @@ fn main() {
     }
     let mut tally = windlass_sim::Tally::default();
     for seed in arguments[0]..arguments[1] {
+        if arguments.len() == 3 {
+            let a = windlass_sim::play(&windlass_sim::World::of(seed), windlass_sim::Detail::Trace);
+            let b = windlass_sim::play(&windlass_sim::World::of(seed), windlass_sim::Detail::Trace);
+            if let Some((a, b)) = a.trace.0.iter().zip(&b.trace.0).find(|(a, b)| a != b) {
+                println!("{seed} differs:\n  {a}\n  {b}");
+            }
+            continue;
+        }
         let played = windlass_sim::play(&windlass_sim::World::of(seed), windlass_sim::Detail::Verdict);
         tally.add(&played.tally);
         if !played.broken.is_empty() {

@@ -353,11 +353,11 @@ impl OpenClaw {
     async fn wait_out_restart(&self, over: Generation, announced: Duration) {
         // Not only for the first end: 2026.1.30 restarts twice for one write, the second time when it said that it would.
         tokio::time::sleep(announced.min(RESTART_LIMIT) + RESTART_MARGIN).await;
-        let mut status = self.line.status();
+        let status = self.line.watched_status();
         let ended = |status: &LineStatus| status.generation != over || !status.is_up();
         // Whatever comes next waits for the line itself, and says so if it does not come back.
-        let _ = tokio::time::timeout(RESTART_BEGINS, status.wait_for(ended)).await;
-        let _ = tokio::time::timeout(RESTART_LIMIT, status.wait_for(LineStatus::is_up)).await;
+        let _ = tokio::time::timeout(RESTART_BEGINS, status.until(ended)).await;
+        let _ = tokio::time::timeout(RESTART_LIMIT, status.until(LineStatus::is_up)).await;
     }
 
     async fn planned(

@@ -54,10 +54,10 @@ impl Follow<'_> {
     /// Waits for the line, and learns what has to be known before a message goes out. What is told of the line is true when
     /// this returns. Nothing when the line was closed.
     pub(super) async fn prepare(&self, prior: Option<&Prior>) -> Option<(Ready, Option<u64>)> {
-        let mut status = self.message.line.status();
+        let status = self.message.line.watched_status();
         let mut baseline = prior.map(|prior| prior.since_ms);
         loop {
-            let mut ready = self.ready(&*status.wait_for(LineStatus::is_up).await.ok()?);
+            let mut ready = self.ready(&status.until(LineStatus::is_up).await?);
             if let Some(since_ms) = baseline {
                 return Some((ready, since_ms));
             }
