@@ -14,20 +14,27 @@
 //! | `play` | one run, from setting up to striking |
 //! | `oracle` | the promises, one file each |
 //! | `trace`, `records` | what happened, line by line |
+//! | [`campaign`], [`progress`] | many seeds, and how far they are |
+//! | [`soak`] | many days of a light load: what may not grow |
+//! | [`cli`] | the command line |
 
 #![expect(
     clippy::expect_used,
     reason = "a world that can't be set up is a bug of this program, and told as one"
 )]
 
+pub mod campaign;
 mod cast;
+pub mod cli;
 mod clock;
 mod dice;
 mod oracle;
 mod panics;
 mod play;
+pub mod progress;
 mod records;
 mod site;
+pub mod soak;
 mod tally;
 mod trace;
 mod world;

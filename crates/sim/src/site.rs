@@ -58,13 +58,18 @@ impl Door {
 
     /// What a line to it is made from.
     pub(crate) fn spec(&self) -> GatewaySpec {
-        let endpoint = Endpoint::parse(&format!("ws://{}", self.name)).expect("a host name makes an endpoint");
-        let id = GatewayId::new(&self.name).expect("the name is an id");
-        let mut spec = GatewaySpec::new(id, endpoint);
-        spec.token = Some(Secret::new(TOKEN));
-        spec.device = Some(Arc::new(device()));
-        spec
+        spec(&self.name)
     }
+}
+
+/// What a line to the gateway of this name is made from.
+pub(crate) fn spec(name: &str) -> GatewaySpec {
+    let endpoint = Endpoint::parse(&format!("ws://{name}")).expect("a host name makes an endpoint");
+    let id = GatewayId::new(name).expect("the name is an id");
+    let mut spec = GatewaySpec::new(id, endpoint);
+    spec.token = Some(Secret::new(TOKEN));
+    spec.device = Some(Arc::new(device()));
+    spec
 }
 
 /// The device that all lines are.

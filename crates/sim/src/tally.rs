@@ -1,6 +1,7 @@
 //! How much happened in a run, or in many.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,4 +35,17 @@ impl Tally {
         }
         self.connections += other.connections;
     }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "calls: {}", words(&self.calls))?;
+        writeln!(f, "messages: {}", words(&self.messages))?;
+        writeln!(f, "connections: {}", self.connections)
+    }
+}
+
+fn words(counts: &BTreeMap<String, u64>) -> String {
+    let words: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    if words.is_empty() { "none".into() } else { words.join(", ") }
 }

@@ -252,6 +252,13 @@ impl Journal {
         self.pages().dropped
     }
 
+    /// Drops what is kept so far; counts of connections stay. For runs of many days, between two days.
+    pub fn forget(&self) {
+        let mut pages = self.pages();
+        pages.records = VecDeque::new();
+        pages.frames = VecDeque::new();
+    }
+
     /// Changes with every entry; lets a waiter sleep until there is something new to look at.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
