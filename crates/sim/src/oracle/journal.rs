@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use windlass_testkit::{Entry, Journal, SideEffect, SimGateway};
+use windlass_testkit::{Entry, SideEffect, SimGateway};
 
 use crate::world::LIFE;
 
@@ -25,6 +25,9 @@ pub(crate) struct Deeds {
 struct Runs {
     text: String,
     begun: u64,
+    /// Those before which nothing ran in their session, so that they ran at once. What comes during a run waits for it, and a
+    /// stop of the gateway then loses what was never looked at.
+    at_once: u64,
     /// Those that a stop of the gateway did not cut short.
     ended: u64,
 }
@@ -32,14 +35,17 @@ struct Runs {
 impl Deeds {
     pub(crate) fn of(sim: &SimGateway) -> Self {
         let mut deeds = Self::default();
-        let mut starts = Vec::new();
-        for record in records(&sim.journal()) {
+        let (mut starts, mut busy) = (Vec::new(), Busy::default());
+        for record in sim.journal().records() {
             match record.entry {
                 Entry::Request { method, params, .. } if method == "chat.send" => {
                     deeds.keys.extend(params["idempotencyKey"].as_str().map(str::to_owned));
                 }
-                Entry::Effect(SideEffect::Restarted) => starts.push(record.at),
-                Entry::Effect(effect) => deeds.count(effect),
+                Entry::Effect(SideEffect::Restarted) => {
+                    starts.push(record.at);
+                    busy.0.clear();
+                }
+                Entry::Effect(effect) => deeds.count(effect, &mut busy),
                 _ => {}
             }
         }
@@ -47,14 +53,19 @@ impl Deeds {
         deeds
     }
 
-    fn count(&mut self, effect: SideEffect) {
+    fn count(&mut self, effect: SideEffect, busy: &mut Busy) {
         match effect {
-            SideEffect::ChatRun { key, message, .. } => {
+            SideEffect::ChatRun { key, session, message } => {
+                let at_once = busy.begins(&session, &key);
                 let runs = self.runs.entry(key).or_default();
                 runs.text = message;
                 runs.begun += 1;
+                runs.at_once += u64::from(at_once);
             }
-            SideEffect::RunEnded { key } => self.runs.entry(key).or_default().ended += 1,
+            SideEffect::RunEnded { key } => {
+                busy.ends(&key);
+                self.runs.entry(key).or_default().ended += 1;
+            }
             SideEffect::AgentCreated { agent_id } => *self.created.entry(agent_id).or_default() += 1,
             SideEffect::SessionPatched { key } => *self.labelled.entry(key).or_default() += 1,
             _ => {}
@@ -64,6 +75,11 @@ impl Deeds {
     /// How often a key was handed to the model.
     pub(crate) fn begun(&self, key: &str) -> u64 {
         self.runs.get(key).map_or(0, |runs| runs.begun)
+    }
+
+    /// How often a key ran at once.
+    pub(crate) fn ran_at_once(&self, key: &str) -> u64 {
+        self.runs.get(key).map_or(0, |runs| runs.at_once)
     }
 
     /// How often a run of a key came to its end.
@@ -96,8 +112,24 @@ impl Deeds {
     }
 }
 
-fn records(journal: &Journal) -> Vec<windlass_testkit::Record> {
-    journal.records()
+/// What runs in each session.
+#[derive(Default)]
+struct Busy(BTreeMap<String, BTreeSet<String>>);
+
+impl Busy {
+    /// Whether nothing else ran there.
+    fn begins(&mut self, session: &str, key: &str) -> bool {
+        let runs = self.0.entry(session.to_owned()).or_default();
+        let free = runs.is_empty();
+        runs.insert(key.to_owned());
+        free
+    }
+
+    fn ends(&mut self, key: &str) {
+        for runs in self.0.values_mut() {
+            runs.remove(key);
+        }
+    }
 }
 
 fn close(starts: &[Duration]) -> bool {

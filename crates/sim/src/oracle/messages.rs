@@ -16,7 +16,10 @@ pub(crate) fn messages(verdict: &mut Verdict, site: &str, said: &[Said], deeds: 
         let (begun, ended) = (deeds.begun(key), deeds.ended(key));
         // By default a message that a dead gateway took, answered by no word and wrote nowhere is sent again: what was cut
         // short there does not count.
-        let times = if message.speech.resend == ResendAfterLoss::Never { begun } else { ended };
+        let times = match message.speech.resend {
+            ResendAfterLoss::Never => deeds.ran_at_once(key),
+            _ => ended,
+        };
         verdict.holds(Promise::NothingTwice, times <= 1 || deeds.indistinct, || {
             format!("{site}: message {key} was run {times} times")
         });
