@@ -362,21 +362,27 @@ impl Watch {
     }
 
     async fn judge(mut self, site: &Site, world: &World, number: usize, whole: bool, verdict: &mut Verdict) {
-        let hides = world.wire(number).hides;
+        let wire = world.wire(number);
         if whole {
             self.last_pulse(site, verdict).await;
-            if let Some(roster) = &mut self.roster {
+            // A question that became another one on its way is refused, and then not asked again before the next connection.
+            if let Some(roster) = &mut self.roster
+                && wire.hides != Hides::Contents
+            {
                 oracle::roster(verdict, site.name(), &site.gateway, roster).await;
             }
         }
         let generation = site.gateway.status().borrow().generation.number();
         for (reader, notebook) in self.notebooks.iter().enumerate() {
             let (name, items) = (format!("{}/{reader}", site.name()), notebook.items());
-            if told(hides, world.sites[number].release) {
+            let patient = world.sites[number].readers[reader].takes.is_zero();
+            // Who is slow and loses the first of two events that came the wrong way round sees a hole without a marker behind the
+            // second: the marker is before it, where the loss was.
+            let in_place = patient || !wire.reorders;
+            if told(wire.hides, world.sites[number].release) && in_place {
                 oracle::in_order(verdict, &name, &items);
             }
-            let patient = world.sites[number].readers[reader].takes.is_zero();
-            if whole && patient && !self.topics.is_empty() {
+            if whole && patient && !self.topics.is_empty() && wire.hides != Hides::Contents {
                 oracle::declared(verdict, &name, &items, generation);
             }
         }

@@ -1,6 +1,6 @@
 //! Messages that are followed to their ends.
 
-use windlass::sessions::{Interrupted, RunEnd, SendError};
+use windlass::sessions::RunEnd;
 
 use crate::site::Site;
 use crate::trace::note;
@@ -20,9 +20,9 @@ pub(crate) struct Said {
 pub(crate) enum Ended {
     Run(RunEnd),
     /// It was not taken.
-    Refused(SendError),
+    Refused,
     /// Windlass was shut down.
-    Interrupted(Interrupted),
+    Interrupted,
 }
 
 impl Said {
@@ -36,8 +36,8 @@ impl Said {
             Ended::Run(RunEnd::NotSent(_)) => "not sent",
             Ended::Run(RunEnd::Lost(_)) => "lost",
             Ended::Run(_) => "unknown",
-            Ended::Refused(_) => "not taken",
-            Ended::Interrupted(_) => "interrupted",
+            Ended::Refused => "not taken",
+            Ended::Interrupted => "interrupted",
         }
     }
 }
@@ -56,13 +56,16 @@ async fn speak(site: &Site, speech: Speech) -> Said {
     let session = speech.session.parse().expect("the world makes session keys");
     let message = site.gateway.message(session, speech.text.as_str()).resend_after_loss(speech.resend);
     let (key, end) = match site.gateway.send(message).await {
-        Err(error) => (None, Ended::Refused(error)),
+        Err(error) => {
+            note(|| format!("{}: a message is not taken: {error}", site.name()));
+            (None, Ended::Refused)
+        }
         Ok(following) => {
             let key = following.key().to_owned();
             note(|| format!("{}: {} says {key}", site.name(), speech.session));
             let end = match following.end().await {
                 Ok(end) => Ended::Run(end),
-                Err(interrupted) => Ended::Interrupted(interrupted),
+                Err(_) => Ended::Interrupted,
             };
             (Some(key), end)
         }

@@ -6,6 +6,7 @@ mod weather;
 use std::fmt;
 use std::time::Duration;
 
+use windlass_testkit::chaos::FrameFault;
 use windlass_testkit::{ChatPlan, Profile, RELEASES};
 
 pub(crate) use self::load::{Errand, HUSH, Reader, Speech, What};
@@ -115,7 +116,8 @@ impl World {
         let deeds = || self.sites[site].storm.iter().map(|blow| &blow.deed);
         Wire {
             hides: deeds().map(Deed::hides).max().unwrap_or(Hides::Nothing),
-            repeats: deeds().any(Deed::repeats),
+            repeats: deeds().any(|deed| deed.tampers(&FrameFault::Duplicate)),
+            reorders: deeds().any(|deed| deed.tampers(&FrameFault::Reorder)),
         }
     }
 }

@@ -81,11 +81,14 @@ pub(crate) struct Wire {
     pub(crate) hides: Hides,
     /// Frames may come twice.
     pub(crate) repeats: bool,
+    /// Frames may come the wrong way round.
+    pub(crate) reorders: bool,
 }
 
 impl Deed {
-    pub(crate) fn repeats(&self) -> bool {
-        matches!(self, Self::Fault(Fault::Arm(rule)) if rule.fault == FrameFault::Duplicate)
+    /// Whether it does this to a frame.
+    pub(crate) fn tampers(&self, fault: &FrameFault) -> bool {
+        matches!(self, Self::Fault(Fault::Arm(rule)) if rule.fault == *fault)
     }
 
     pub(crate) fn hides(&self) -> Hides {
