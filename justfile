@@ -53,6 +53,10 @@ bench:
 guards:
     cargo test --locked -p windlass-bench
 
+# Plays worlds made from seeds and checks every promise after each, see docs/simulation.md: `just simulate seed 7 --trace`.
+simulate *ARGS="run --seeds 0..10000":
+    cargo run --release --locked -p windlass-sim -- {{ARGS}}
+
 # Rewrites golden files (CLI help, operator advice) from what the code says now.
 golden:
     WINDLASS_BLESS=1 WINDLASS_MATRIX=all cargo test --locked

@@ -6,14 +6,14 @@ use windlass_sim::soak::{Midnight, Plan, grown, soak};
 fn days_of_a_light_load_with_restarts_leave_nothing_behind() {
     let plan = Plan {
         days: 6,
-        gateways: 2,
+        gateways: 1,
         seed: 1,
     };
     let mut told = 0;
     let midnights = soak(plan, |_| told += 1);
     assert_eq!((midnights.len(), told), (6, 6));
     assert!(midnights.iter().all(|midnight| midnight.ok > 100), "{midnights:#?}");
-    assert!(midnights.iter().all(|midnight| midnight.connections >= 2), "{midnights:#?}");
+    assert!(midnights.iter().all(|midnight| midnight.connections >= 1), "{midnights:#?}");
     let last = &midnights[5];
     assert!(last.journal_rows > 0 && last.sends > 0 && last.subscribers > 0, "{last:?}");
     // Other tests of this process have memory of their own.

@@ -150,20 +150,19 @@ async fn take(
     // Each direction has numbers of its own, so that what one does never changes the other's.
     let mut rng = StdRng::seed_from_u64(link.borrow().seed ^ u64::from(direction == Direction::ToClient));
     let mut before = now();
+    let mut buffer = vec![0; CHUNK];
     loop {
         opened(&mut link, direction).await;
         let (most, pause) = link.borrow().lane(direction).reading.slice(CHUNK);
-        let mut chunk = vec![0; most];
         let read = tokio::select! {
             biased;
-            read = from.read(&mut chunk) => read,
+            read = from.read(&mut buffer[..most]) => read,
             () = sender.closed() => return,
             // It may be to read less now, or nothing. A read that is given up has taken nothing.
             () = switched(&mut link) => continue,
         };
         let Ok(read @ 1..) = read else { return };
-        chunk.truncate(read);
-        let passed = stage.pass(chunk);
+        let passed = stage.pass(buffer[..read].to_vec());
         if !passed.bytes.is_empty() || passed.end.is_some() {
             before = link.borrow().lane(direction).latency.due(now(), before, &mut rng);
             if sender.send(Travelling { due: before, passed }).await.is_err() {
