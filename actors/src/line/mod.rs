@@ -28,8 +28,8 @@ pub(crate) use declared::{Declarations, SNAPSHOT_SESSIONS};
 pub use declared::{Declared, MAX_TOPICS, ResyncCounters, TooManyTopics};
 pub(crate) use desk::{Desk, hold};
 pub(crate) use memory::Memory;
-pub(crate) use status::{StatusCell, StatusWatch};
 pub use status::{LineError, LineErrorKind, LineState, LineStatus};
+pub(crate) use status::{StatusCell, StatusWatch};
 
 use crate::clock::Clock;
 use crate::roster::Slot;

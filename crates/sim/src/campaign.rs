@@ -112,7 +112,10 @@ impl Blocks {
     }
 
     fn take(&self) -> Option<Range<u64>> {
-        self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next()
+        self.left
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .next()
     }
 }
 

@@ -10,7 +10,7 @@ use windlass::sessions::Outbox;
 use windlass::store::MemoryStore;
 use windlass::{Declared, Roster, Topic, Windlass};
 
-use crate::cast::{Agents, Called, Notebook, Said, call_all, speak_all};
+use crate::cast::{Agents, Called, Notebook, Said, call_all, meddle, speak_all};
 use crate::clock::WorldClock;
 use crate::oracle::{self, Broken, Deeds, Promise, Verdict};
 use crate::site::{AGE, Door, Site, connector};
@@ -73,7 +73,9 @@ pub fn play(world: &World, detail: Detail) -> Played {
             }
             // A set of tasks is over when each of them is.
             let over = tokio::time::timeout(PATIENCE, &mut local).await;
-            verdict.holds(Promise::NothingLeft, over.is_ok(), || "tasks are left on the thread".into());
+            verdict.holds(Promise::NothingLeft, over.is_ok(), || {
+                "tasks are left on the thread".into()
+            });
         });
     };
     let ended = catch_unwind(AssertUnwindSafe(run));
@@ -81,7 +83,9 @@ pub fn play(world: &World, detail: Detail) -> Played {
     verdict.holds(Promise::NothingLeft, left == 0, || format!("{left} tasks are left"));
     verdict.holds(Promise::Alive, ended.is_ok(), || "the run itself panicked".into());
     for told in panics::take() {
-        verdict.holds(Promise::Alive, false, || format!("a panic that nobody injected: {told}"));
+        verdict.holds(Promise::Alive, false, || {
+            format!("a panic that nobody injected: {told}")
+        });
     }
     lines.extend(trace::end());
     lines.sort_by_key(|line| line.at);
@@ -125,7 +129,14 @@ async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>
     }
     let mut verdict = Verdict::default();
     let stage = Stage::set(world, clock).await;
-    let watches = join_all(stage.sites.iter().zip(&world.sites).map(|(site, plan)| Watch::begin(site, plan))).await;
+    let watches = join_all(
+        stage
+            .sites
+            .iter()
+            .zip(&world.sites)
+            .map(|(site, plan)| Watch::begin(site, plan)),
+    )
+    .await;
     let pulses: Vec<_> = stage
         .sites
         .iter()
@@ -182,7 +193,12 @@ async fn pulse(site: Site, every: Duration) {
 impl Stage {
     async fn set(world: &World, clock: WorldClock) -> Self {
         note(|| world.to_string());
-        let doors: Vec<_> = world.sites.iter().enumerate().map(|(number, plan)| Door::new(number, plan)).collect();
+        let doors: Vec<_> = world
+            .sites
+            .iter()
+            .enumerate()
+            .map(|(number, plan)| Door::new(number, plan))
+            .collect();
         tokio::time::sleep(AGE).await;
         let mut builder = Windlass::builder()
             .connector(connector(doors.clone()))
@@ -212,13 +228,27 @@ impl Stage {
 
     /// Work and storm, to the end of both.
     async fn storm(&self, world: &World, verdict: &mut Verdict) -> Vec<Work> {
-        let works = self.sites.iter().zip(&world.sites).map(|(site, plan)| self.work(site, plan));
-        let storms = join_all(self.sites.iter().zip(&world.sites).map(|(site, plan)| weather(site, plan)));
+        let works = self
+            .sites
+            .iter()
+            .zip(&world.sites)
+            .map(|(site, plan)| self.work(site, plan));
+        let storms = join_all(
+            self.sites
+                .iter()
+                .zip(&world.sites)
+                .map(|(site, plan)| weather(site, plan)),
+        );
         let crew = async {
             if let (Some(crew), Some(plan)) = (&self.crew, &world.crew) {
                 tokio::time::sleep(plan.after).await;
                 let report = crew.provision().await;
-                note(|| format!("the agents are provisioned: {:?}", report.map(|report| report.all_done())));
+                note(|| {
+                    format!(
+                        "the agents are provisioned: {:?}",
+                        report.map(|report| report.all_done())
+                    )
+                });
             }
         };
         let ending = async {
@@ -239,8 +269,17 @@ impl Stage {
     }
 
     async fn work(&self, site: &Site, plan: &Plan) -> Work {
-        let calling: Vec<_> = plan.callers.iter().map(|errands| spawn_local(call_all(site.clone(), errands.clone(), self.clock))).collect();
-        let speaking: Vec<_> = plan.speakers.iter().map(|speeches| spawn_local(speak_all(site.clone(), speeches.clone()))).collect();
+        let calling: Vec<_> = plan
+            .callers
+            .iter()
+            .map(|errands| spawn_local(call_all(site.clone(), errands.clone(), self.clock)))
+            .collect();
+        let speaking: Vec<_> = plan
+            .speakers
+            .iter()
+            .map(|speeches| spawn_local(speak_all(site.clone(), speeches.clone())))
+            .collect();
+        let meddling = spawn_local(meddle(site.clone(), plan.meddling.clone()));
         let mut work = Work::default();
         for caller in calling {
             work.called.extend(caller.await.unwrap_or_default());
@@ -248,6 +287,7 @@ impl Stage {
         for speaker in speaking {
             work.said.extend(speaker.await.unwrap_or_default());
         }
+        let _ = meddling.await;
         work
     }
 
@@ -277,12 +317,16 @@ impl Stage {
         let Some(crew) = &self.crew else { return };
         let sim = self.sites[0].sim();
         let Some(second) = crew.provision().await else { return };
-        verdict.holds(Promise::Agents, second.all_done(), || format!("the agents are not done: {second:?}"));
+        verdict.holds(Promise::Agents, second.all_done(), || {
+            format!("the agents are not done: {second:?}")
+        });
         let before = sim.journal().effects().len();
         let Some(third) = crew.provision().await else { return };
         oracle::nothing_to_do(verdict, &third, sim.journal().effects().len() - before);
         if world.wire(0).hides != Hides::Contents {
-            oracle::made_once(verdict, &Deeds::of(sim), crew.count(), |agent| !agent.starts_with("hand-"));
+            oracle::made_once(verdict, &Deeds::of(sim), crew.count(), |agent| {
+                !agent.starts_with("hand-")
+            });
         }
     }
 
@@ -320,7 +364,9 @@ async fn struck(door: &Door, frozen: usize, verdict: &mut Verdict) {
         }
     };
     let closed = tokio::time::timeout(SETTLES, closed).await;
-    verdict.holds(Promise::NothingLeft, closed.is_ok(), || format!("{}: a connection is left", door.name));
+    verdict.holds(Promise::NothingLeft, closed.is_ok(), || {
+        format!("{}: a connection is left", door.name)
+    });
     door.proxy.shutdown().await;
     let closed = door.sim.wait_for(|journal| journal.open_connections() == 0).await;
     verdict.holds(Promise::NothingLeft, closed.is_ok(), || {
@@ -352,7 +398,11 @@ impl Watch {
                 topics.extend(site.gateway.declare(topic).ok());
             }
         }
-        let roster = if plan.roster { site.gateway.roster().await.ok() } else { None };
+        let roster = if plan.roster {
+            site.gateway.roster().await.ok()
+        } else {
+            None
+        };
         Self {
             notebooks,
             reading,
@@ -364,7 +414,7 @@ impl Watch {
     async fn judge(mut self, site: &Site, world: &World, number: usize, whole: bool, verdict: &mut Verdict) {
         let wire = world.wire(number);
         if whole {
-            self.last_pulse(site, verdict).await;
+            self.last_pulses(site, verdict).await;
             // A question that became another one on its way is refused, and then not asked again before the next connection.
             if let Some(roster) = &mut self.roster
                 && wire.hides != Hides::Contents
@@ -376,11 +426,8 @@ impl Watch {
         for (reader, notebook) in self.notebooks.iter().enumerate() {
             let (name, items) = (format!("{}/{reader}", site.name()), notebook.items());
             let patient = world.sites[number].readers[reader].takes.is_zero();
-            // Who is slow and loses the first of two events that came the wrong way round sees a hole without a marker behind the
-            // second: the marker is before it, where the loss was.
-            let in_place = patient || !wire.reorders;
-            if told(wire.hides, world.sites[number].release) && in_place {
-                oracle::in_order(verdict, &name, &items);
+            if told(wire.hides, world.sites[number].release) {
+                oracle::in_order(verdict, &name, &items, wire);
             }
             if whole && patient && !self.topics.is_empty() && wire.hides != Hides::Contents {
                 oracle::declared(verdict, &name, &items, generation);
@@ -392,12 +439,13 @@ impl Watch {
         }
     }
 
-    /// An event that is sent now is seen by everybody.
-    async fn last_pulse(&self, site: &Site, verdict: &mut Verdict) {
-        let last = site.pulse();
+    /// Events that are sent now are seen by everybody. (Who is slow may lose one of them to what comes at the same time.)
+    async fn last_pulses(&self, site: &Site, verdict: &mut Verdict) {
+        let first = site.pulse();
         let seen = async {
-            while !self.notebooks.iter().all(|notebook| notebook.has_seen(last)) {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+            while !self.notebooks.iter().all(|notebook| notebook.has_seen_from(first)) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                site.pulse();
             }
         };
         let seen = tokio::time::timeout(SETTLES, seen).await.is_ok();

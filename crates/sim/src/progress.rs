@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::campaign::{BLOCK, Failing};
 use crate::Tally;
+use crate::campaign::{BLOCK, Failing};
 
 /// How far a campaign is. What stands in a state file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

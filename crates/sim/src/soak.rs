@@ -103,7 +103,9 @@ pub fn grown(midnights: &[Midnight]) -> Vec<String> {
         let (before, after) = (most(&settled[..half]), most(&settled[half..]));
         // What is drawn by chance differs a little from day to day.
         if after > before + before * slack / 100 {
-            grown.push(format!("{what}: at most {before} in the first half, {after} in the second"));
+            grown.push(format!(
+                "{what}: at most {before} in the first half, {after} in the second"
+            ));
         }
     };
     compare("pending calls", 0, &|midnight| midnight.pending as u64);
@@ -112,7 +114,9 @@ pub fn grown(midnights: &[Midnight]) -> Vec<String> {
     compare("tasks", 0, &|midnight| midnight.tasks as u64);
     compare("journal rows", 10, &|midnight| midnight.journal_rows);
     compare("messages on record", 10, &|midnight| midnight.sends);
-    compare("resident memory (KiB)", 10, &|midnight| midnight.rss_kib.unwrap_or_default());
+    compare("resident memory (KiB)", 10, &|midnight| {
+        midnight.rss_kib.unwrap_or_default()
+    });
     grown
 }
 
@@ -145,7 +149,10 @@ impl Soak {
         let outbox = Outbox::open(store.clone()).await.expect("nobody else has this store");
         let dialled = sims.clone();
         let connector = windlass::transport::dial_with(move |endpoint: windlass::Endpoint| {
-            let sim = dialled.iter().find(|(name, _)| *name == endpoint.host()).map(|(_, sim)| sim.clone());
+            let sim = dialled
+                .iter()
+                .find(|(name, _)| *name == endpoint.host())
+                .map(|(_, sim)| sim.clone());
             async move { sim.ok_or(std::io::ErrorKind::NotFound)?.dial().await }
         });
         let windlass = Windlass::builder()
@@ -243,7 +250,11 @@ impl Soak {
         }
         counted.connections = connections - self.connections;
         self.connections = connections;
-        let extent = self.store.journal_extent().await.expect("a store in memory can be read");
+        let extent = self
+            .store
+            .journal_extent()
+            .await
+            .expect("a store in memory can be read");
         counted.journal_rows = extent.entries;
         while self.keys.front().is_some_and(|(said, _)| said + WARM_UP <= day) {
             self.keys.pop_front();
@@ -295,10 +306,16 @@ async fn work(gateway: Gateway, mut dice: Dice) -> Vec<Done> {
             break;
         }
         next.await;
-        done.push(if dice.one_in(4) { say(&gateway).await } else { ask(&gateway).await });
+        done.push(if dice.one_in(4) {
+            say(&gateway).await
+        } else {
+            ask(&gateway).await
+        });
     }
     // Transcripts are the gateway's memory, and would grow.
-    let reset = gateway.call("sessions.reset", serde_json::json!({ "key": "agent:main:main" })).await;
+    let reset = gateway
+        .call("sessions.reset", serde_json::json!({ "key": "agent:main:main" }))
+        .await;
     done.push(Done {
         ok: reset.is_ok(),
         key: None,

@@ -47,5 +47,9 @@ impl fmt::Display for Tally {
 
 fn words(counts: &BTreeMap<String, u64>) -> String {
     let words: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    if words.is_empty() { "none".into() } else { words.join(", ") }
+    if words.is_empty() {
+        "none".into()
+    } else {
+        words.join(", ")
+    }
 }

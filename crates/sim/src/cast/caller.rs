@@ -59,9 +59,7 @@ pub(crate) async fn call_all(site: Site, errands: Vec<Errand>, clock: WorldClock
 async fn one(gateway: &Gateway, errand: &Errand) -> End {
     let call = match &errand.what {
         What::Read(method) => gateway.call(*method, ()),
-        What::Say { session, text } => {
-            gateway.call("chat.send", json!({ "sessionKey": session, "message": text }))
-        }
+        What::Say { session, text } => gateway.call("chat.send", json!({ "sessionKey": session, "message": text })),
         What::Create(agent) => gateway.call("agents.create", json!({ "name": agent, "workspace": "/w" })),
         What::Label(key) => gateway.call("sessions.patch", json!({ "key": key, "label": key })),
     };

@@ -20,12 +20,7 @@ pub(crate) struct Agents {
 
 impl Agents {
     /// Puts them on record, for the gateway of this name.
-    pub(crate) async fn recruit(
-        windlass: &Windlass,
-        gateway: &str,
-        count: usize,
-        clock: WorldClock,
-    ) -> Self {
+    pub(crate) async fn recruit(windlass: &Windlass, gateway: &str, count: usize, clock: WorldClock) -> Self {
         let records = MemoryStore::new();
         let workers = records_of(&records, gateway, count, Timestamp::from(clock.wall()))
             .await

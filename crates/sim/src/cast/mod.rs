@@ -2,10 +2,12 @@
 
 mod caller;
 mod crew;
+mod meddler;
 mod reader;
 mod speaker;
 
 pub(crate) use self::caller::{Called, End, call_all};
 pub(crate) use self::crew::Agents;
+pub(crate) use self::meddler::meddle;
 pub(crate) use self::reader::{Item, Notebook};
 pub(crate) use self::speaker::{Ended, Said, speak_all};

@@ -59,8 +59,9 @@ impl Notebook {
         self.0.borrow().clone()
     }
 
-    /// Whether this event was seen.
-    pub(crate) fn has_seen(&self, number: u64) -> bool {
-        self.0.borrow().iter().rev().any(|item| *item == Item::Pulse(Some(number)))
+    /// Whether this event was seen, or a later one.
+    pub(crate) fn has_seen_from(&self, number: u64) -> bool {
+        let is_it = |item: &Item| matches!(item, Item::Pulse(Some(n)) if *n >= number);
+        self.0.borrow().iter().rev().any(is_it)
     }
 }

@@ -54,7 +54,10 @@ pub(crate) async fn speak_all(site: Site, speeches: Vec<Speech>) -> Vec<Said> {
 
 async fn speak(site: &Site, speech: Speech) -> Said {
     let session = speech.session.parse().expect("the world makes session keys");
-    let message = site.gateway.message(session, speech.text.as_str()).resend_after_loss(speech.resend);
+    let message = site
+        .gateway
+        .message(session, speech.text.as_str())
+        .resend_after_loss(speech.resend);
     let (key, end) = match site.gateway.send(message).await {
         Err(error) => {
             note(|| format!("{}: a message is not taken: {error}", site.name()));

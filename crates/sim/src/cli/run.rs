@@ -106,7 +106,12 @@ impl Books for Ledger {
         self.bar.inc(1);
         if let Some(failing) = &failing {
             self.bar.suspend(|| {
-                let _ = writeln!(anstream::stderr(), "seed {}: {}", failing.seed, failing.broken.join("; "));
+                let _ = writeln!(
+                    anstream::stderr(),
+                    "seed {}: {}",
+                    failing.seed,
+                    failing.broken.join("; ")
+                );
             });
         }
         self.progress.played(failing);
@@ -183,7 +188,11 @@ fn tell_failing(out: &mut impl std::io::Write, progress: &Progress, hung: &[u64]
     if let Some(first) = progress.failing.first() {
         let played = play(&World::of(first.seed), Detail::Trace);
         let skip = played.trace.0.len().saturating_sub(TRACED);
-        writeln!(out, "\nthe end of seed {}, all of it by `windlass-sim seed {0} --trace`:", first.seed)?;
+        writeln!(
+            out,
+            "\nthe end of seed {}, all of it by `windlass-sim seed {0} --trace`:",
+            first.seed
+        )?;
         for line in played.trace.0.iter().skip(skip) {
             writeln!(out, "{line}")?;
         }

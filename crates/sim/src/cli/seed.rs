@@ -14,14 +14,24 @@ pub(super) fn seed(args: &Seed) -> ExitCode {
     let mut out = anstream::stdout().lock();
     // Nobody can be told that nobody listens.
     let _ = if args.json {
-        let trace: Option<Vec<_>> = args.trace.then(|| played.trace.0.iter().map(ToString::to_string).collect());
+        let trace: Option<Vec<_>> = args
+            .trace
+            .then(|| played.trace.0.iter().map(ToString::to_string).collect());
         let told = json!({ "seed": args.seed, "broken": played.broken, "tally": played.tally, "trace": trace });
         writeln!(out, "{told}")
     } else {
-        let trace = if args.trace { played.trace.to_string() } else { String::new() };
+        let trace = if args.trace {
+            played.trace.to_string()
+        } else {
+            String::new()
+        };
         let verdict = match played.broken.as_slice() {
             [] => "all promises were kept".to_owned(),
-            broken => broken.iter().map(|broken| format!("broken: {broken}")).collect::<Vec<_>>().join("\n"),
+            broken => broken
+                .iter()
+                .map(|broken| format!("broken: {broken}"))
+                .collect::<Vec<_>>()
+                .join("\n"),
         };
         writeln!(out, "{trace}{world}{}{verdict}", played.tally)
     };

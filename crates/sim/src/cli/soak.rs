@@ -19,7 +19,17 @@ pub(super) fn soak(args: &Soak) -> ExitCode {
         let _ = writeln!(
             out,
             "{:>4} {:>8} {:>12} {:>7} {:>6} {:>13} {:>9} {:>8} {:>7} {:>7} {:>12}",
-            "day", "pending", "subscribers", "topics", "tasks", "journal rows", "messages", "RSS KiB", "ok", "not ok", "connections"
+            "day",
+            "pending",
+            "subscribers",
+            "topics",
+            "tasks",
+            "journal rows",
+            "messages",
+            "RSS KiB",
+            "ok",
+            "not ok",
+            "connections"
         );
     }
     let midnights = play(plan, |midnight| {
@@ -35,7 +45,11 @@ pub(super) fn soak(args: &Soak) -> ExitCode {
     } else {
         writeln!(out, "grown: {}", grown.join("; "))
     };
-    if grown.is_empty() { ExitCode::SUCCESS } else { BROKEN.into() }
+    if grown.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        BROKEN.into()
+    }
 }
 
 fn row(midnight: &Midnight) -> String {

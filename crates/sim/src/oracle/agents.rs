@@ -6,9 +6,11 @@ use super::{Deeds, Promise, Verdict};
 
 /// Judges the third run, which comes after one that made everything whole.
 pub(crate) fn nothing_to_do(verdict: &mut Verdict, report: &FleetReport, done_meanwhile: usize) {
-    verdict.holds(Promise::Agents, report.all_done() && report.changed().count() == 0, || {
-        format!("there was something left to do: {report:?}")
-    });
+    verdict.holds(
+        Promise::Agents,
+        report.all_done() && report.changed().count() == 0,
+        || format!("there was something left to do: {report:?}"),
+    );
     verdict.holds(Promise::Agents, done_meanwhile == 0, || {
         format!("a run with nothing to do did {done_meanwhile} things")
     });

@@ -30,9 +30,16 @@ fn ends(verdict: &mut Verdict, site: &str, call: &Called) {
     // Who does not wait for the line has no second try, of a read either.
     let waits = !call.errand.fail_fast;
     let lost = matches!(&call.end, End::Ended(Err(CallError::OutcomeUnknown(unknown))) if !is_closed(unknown));
-    verdict.holds(Promise::CallsEnd, !(lost && waits && matches!(what, What::Read(_))), || {
-        format!("{site}: a read has no unknown outcome, and {what:?} has one: {:?}", call.end)
-    });
+    verdict.holds(
+        Promise::CallsEnd,
+        !(lost && waits && matches!(what, What::Read(_))),
+        || {
+            format!(
+                "{site}: a read has no unknown outcome, and {what:?} has one: {:?}",
+                call.end
+            )
+        },
+    );
 }
 
 fn is_closed(unknown: &OutcomeUnknown) -> bool {
@@ -58,10 +65,15 @@ fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds, wire
     });
     let told = match &call.end {
         End::Ended(Ok(_)) => times >= 1,
-        End::Ended(Err(CallError::Rejected(_) | CallError::NotSent(_))) => times == 0,
+        // The second of two equal requests is refused, and its answer may be the one that counts.
+        End::Ended(Err(CallError::Rejected(_))) => times == 0 || wire.repeats,
+        End::Ended(Err(CallError::NotSent(_))) => times == 0,
         _ => true,
     };
     verdict.holds(Promise::CallsEnd, told, || {
-        format!("{site}: {what:?} was done {times} times, and its caller told {:?}", call.end)
+        format!(
+            "{site}: {what:?} was done {times} times, and its caller told {:?}",
+            call.end
+        )
     });
 }

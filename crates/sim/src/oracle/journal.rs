@@ -95,7 +95,9 @@ impl Deeds {
     /// How often a text was handed to the model under keys that were sent from here.
     pub(crate) fn runs_of_text(&self, text: &str) -> u64 {
         let ours = self.runs.iter().filter(|(key, _)| self.keys.contains(*key));
-        ours.filter(|(_, runs)| runs.text == text).map(|(_, runs)| runs.begun).sum()
+        ours.filter(|(_, runs)| runs.text == text)
+            .map(|(_, runs)| runs.begun)
+            .sum()
     }
 
     pub(crate) fn created(&self, agent: &str) -> u64 {

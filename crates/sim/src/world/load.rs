@@ -45,6 +45,22 @@ pub(crate) struct Speech {
     pub(crate) resend: ResendAfterLoss,
 }
 
+/// Something that is done to a session in which others speak.
+#[derive(Clone, Debug)]
+pub(crate) struct Meddling {
+    pub(crate) pause: Duration,
+    pub(crate) session: String,
+    pub(crate) mischief: Mischief,
+}
+
+/// What is done to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mischief {
+    Abort,
+    Reset,
+    Delete,
+}
+
 /// Who reads events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader {
@@ -119,6 +135,19 @@ pub(crate) fn speeches(dice: &mut Dice, speaker: usize, span: Duration) -> Vec<S
             } else {
                 format!("{HUSH} speech {speaker}-{turn}")
             },
+        })
+        .collect()
+}
+
+/// What is done to the sessions of the first speakers.
+pub(crate) fn meddling(dice: &mut Dice, span: Duration) -> Vec<Meddling> {
+    let count = dice.count(1..4);
+    let mean = span / u32::try_from(count).unwrap_or(1);
+    (0..count)
+        .map(|_| Meddling {
+            pause: dice.around(mean),
+            session: format!("agent:main:talk-{}", dice.count(0..2)),
+            mischief: dice.pick(&[Mischief::Abort, Mischief::Reset, Mischief::Delete]),
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use windlass_testkit::chaos::FrameFault;
 use windlass_testkit::{ChatPlan, Profile, RELEASES};
 
-pub(crate) use self::load::{Errand, HUSH, Reader, Speech, What};
+pub(crate) use self::load::{Errand, HUSH, Meddling, Mischief, Reader, Speech, What};
 pub(crate) use self::weather::{Blow, Deed, Hides, LIFE, Lie, Wire};
 use crate::dice::Dice;
 
@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) pulse: Duration,
     pub(crate) callers: Vec<Vec<Errand>>,
     pub(crate) speakers: Vec<Vec<Speech>>,
+    /// Who stops runs and throws sessions away.
+    pub(crate) meddling: Vec<Meddling>,
     pub(crate) readers: Vec<Reader>,
     /// Topics are declared.
     pub(crate) topics: bool,
@@ -140,6 +142,11 @@ impl Plan {
             pulse: dice.millis(200..2_000).max(span / 30),
             callers: (0..callers).map(|name| load::errands(dice, name, span)).collect(),
             speakers: (0..speakers).map(|name| load::speeches(dice, name, span)).collect(),
+            meddling: if speakers > 0 && dice.one_in(5) {
+                load::meddling(dice, span)
+            } else {
+                Vec::new()
+            },
             readers: (0..dice.count(1..3)).map(|_| Reader::draw(dice)).collect(),
             topics: dice.one_in(3),
             roster: dice.one_in(2),
@@ -174,11 +181,12 @@ impl fmt::Display for World {
         self.sites.iter().enumerate().try_for_each(|(number, plan)| {
             writeln!(
                 f,
-                "  gw{number}: {}, {} callers, {} speakers, {} readers{}{}, {} blows",
+                "  gw{number}: {}, {} callers, {} speakers, {} readers{}{}{}, {} blows",
                 plan.release,
                 plan.callers.len(),
                 plan.speakers.len(),
                 plan.readers.len(),
+                if plan.meddling.is_empty() { "" } else { ", a meddler" },
                 if plan.topics { ", topics" } else { "" },
                 if plan.roster { ", roster" } else { "" },
                 plan.storm.len()

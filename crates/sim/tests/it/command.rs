@@ -6,7 +6,10 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn sim(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_windlass-sim")).args(args).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_windlass-sim"))
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 fn json(output: &Output) -> Value {
@@ -20,11 +23,17 @@ fn a_campaign_is_continued_where_its_state_file_says() {
     let state = path.to_str().unwrap();
     let first = sim(&["run", "--seeds", "0..120", "--jobs", "2", "--state", state, "--json"]);
     assert_eq!(first.status.code(), Some(0), "{first:?}");
-    assert_eq!((&json(&first)["done"], &json(&first)["playedNow"]), (&120.into(), &120.into()));
+    assert_eq!(
+        (&json(&first)["done"], &json(&first)["playedNow"]),
+        (&120.into(), &120.into())
+    );
     // As a run leaves it that was stopped in its second block.
     edit(&path, |state| state["next"] = 100.into());
     let second = sim(&["run", "--seeds", "0..120", "--state", state, "--json"]);
-    assert_eq!((&json(&second)["done"], &json(&second)["playedNow"]), (&120.into(), &20.into()));
+    assert_eq!(
+        (&json(&second)["done"], &json(&second)["playedNow"]),
+        (&120.into(), &20.into())
+    );
     let third = sim(&["run", "--seeds", "0..120", "--state", state, "--json"]);
     assert_eq!(json(&third)["playedNow"], 0);
 }

@@ -11,7 +11,12 @@ const SEEDS: std::ops::Range<u64> = 0..20;
 fn a_seed_gives_the_same_trace_again() {
     for seed in SEEDS {
         let [first, second] = [(); 2].map(|()| play(&World::of(seed), Detail::Trace));
-        let differ = first.trace.0.iter().zip(&second.trace.0).find(|(one, other)| one != other);
+        let differ = first
+            .trace
+            .0
+            .iter()
+            .zip(&second.trace.0)
+            .find(|(one, other)| one != other);
         assert_eq!(differ, None, "seed {seed}");
         assert_eq!(first.trace.0.len(), second.trace.0.len(), "seed {seed}");
         assert!(first.trace.0.len() > 20, "seed {seed} has a trace");
