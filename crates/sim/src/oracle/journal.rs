@@ -16,6 +16,8 @@ pub(crate) struct Deeds {
     keys: BTreeSet<String>,
     created: BTreeMap<String, u64>,
     labelled: BTreeMap<String, u64>,
+    /// Sessions in which runs were stopped, or which were reset or deleted.
+    meddled: BTreeSet<String>,
     /// Two lives of the process began within a moment, and it has no boot id.
     pub(crate) indistinct: bool,
 }
@@ -40,6 +42,9 @@ impl Deeds {
             match record.entry {
                 Entry::Request { method, params, .. } if method == "chat.send" => {
                     deeds.keys.extend(params["idempotencyKey"].as_str().map(str::to_owned));
+                }
+                Entry::Request { method, params, .. } if method == "chat.abort" => {
+                    deeds.meddled.extend(params["sessionKey"].as_str().map(str::to_owned));
                 }
                 Entry::Effect(SideEffect::Restarted) => {
                     starts.push(record.at);
@@ -66,6 +71,7 @@ impl Deeds {
                 busy.ends(&key);
                 self.runs.entry(key).or_default().ended += 1;
             }
+            SideEffect::SessionReset { key } | SideEffect::SessionDeleted { key } => drop(self.meddled.insert(key)),
             SideEffect::AgentCreated { agent_id } => *self.created.entry(agent_id).or_default() += 1,
             SideEffect::SessionPatched { key } => *self.labelled.entry(key).or_default() += 1,
             _ => {}
@@ -98,6 +104,11 @@ impl Deeds {
         ours.filter(|(_, runs)| runs.text == text)
             .map(|(_, runs)| runs.begun)
             .sum()
+    }
+
+    /// Whether somebody stopped runs in a session, or threw it away: then not every end of a run is one of its own.
+    pub(crate) fn is_meddled(&self, session: &str) -> bool {
+        self.meddled.contains(session)
     }
 
     pub(crate) fn created(&self, agent: &str) -> u64 {
