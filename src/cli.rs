@@ -29,6 +29,8 @@ mod demo;
 mod doctor;
 mod exit;
 mod fleet;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateways;
 mod input;
 mod output;

@@ -15,7 +15,7 @@ mod storm;
 mod tally;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -34,6 +34,12 @@ use super::output::Output;
 use super::session::{self, Tokens};
 use crate::Windlass;
 use crate::sessions::SessionKey;
+
+/// Checks the text of a plan; for `super::fuzzing`.
+pub(super) fn check_plan(path: &Path, text: &str) -> Result<String, String> {
+    let plan = plan::parse(path, text);
+    plan.map(|plan| format!("{plan:?}")).map_err(|error| error.to_string())
+}
 
 /// Between two drawings of the live table.
 const FRAME: Duration = Duration::from_millis(200);

@@ -8,13 +8,15 @@
 //! | `secret` | tokens and passwords, from files, variables and prompts |
 //! | `span` | durations such as `30s` |
 
+use windlass_protocol::{MESSAGE_LIMIT, printable};
+
 mod file;
 mod gateway;
 mod secret;
 mod sources;
 mod span;
 
-pub(super) use file::Timeouts;
+pub(super) use file::{Timeouts, check_text};
 pub(super) use gateway::{DeviceChoice, GatewayConfig};
 pub(super) use secret::SecretSource;
 pub(super) use sources::{Choice, Environment, select};
@@ -34,10 +36,11 @@ pub(crate) struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+    /// `problem` may repeat a name of the file's, whatever characters that has.
+    pub(super) fn new(place: impl Into<String>, problem: impl AsRef<str>) -> Self {
         Self {
             place: place.into(),
-            problem: problem.into(),
+            problem: printable(problem.as_ref(), MESSAGE_LIMIT).to_string(),
         }
     }
 }

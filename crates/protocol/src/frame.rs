@@ -103,7 +103,7 @@ impl<'a> Frame<'a> {
 }
 
 /// Decodes a frame of any form.
-fn decode_any(text: &str) -> Result<Frame<'_>, FrameError> {
+pub(crate) fn decode_any(text: &str) -> Result<Frame<'_>, FrameError> {
     let envelope: Envelope<'_> =
         serde_json::from_str(text).map_err(|error| FrameError::Malformed { column: error.column() })?;
     envelope.into_frame()

@@ -13,6 +13,8 @@ mod device_token;
 mod error;
 mod event;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hello;
 mod id;
 mod json;

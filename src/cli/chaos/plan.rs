@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
+use windlass_protocol::{MESSAGE_LIMIT, printable};
 use windlass_testkit::chaos::{Direction, Door, Fault, FaultKind, FrameFault, FrameRule, Which};
 
 use crate::cli::config::parse_span;
@@ -132,7 +133,7 @@ impl Source<'_> {
         let comma = if key.is_empty() { "" } else { ", " };
         PlanError {
             place: format!("{}:{line}{comma}{key}", self.path.display()),
-            problem: problem.into(),
+            problem: printable(&problem.into(), MESSAGE_LIMIT).to_string(),
         }
     }
 
@@ -151,7 +152,7 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
     let source = Source { path, text };
     let raw: RawPlan = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);

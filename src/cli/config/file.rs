@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
+use windlass_protocol::{NAME_LIMIT, printable};
 
 use super::ConfigError;
 use super::gateway::{self, GatewayConfig};
@@ -106,7 +107,7 @@ impl Source<'_> {
     pub(super) fn place(&self, offset: usize, field: &str) -> String {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         let comma = if field.is_empty() { "" } else { ", " };
-        format!("{}:{line}{comma}{field}", self.path.display())
+        format!("{}:{line}{comma}{}", self.path.display(), printable(field, NAME_LIMIT))
     }
 
     /// A path in the file: relative ones from the file's folder, `~/` from the home folder.
@@ -124,9 +125,14 @@ impl Source<'_> {
 pub(super) fn read(path: &Path, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
     let text = fs::read_to_string(path)
         .map_err(|error| ConfigError::new(path.display().to_string(), format!("the file can't be read: {error}")))?;
+    check_text(path, &text, environment)
+}
+
+/// Checks the text of a file; `path` is what errors call it, and where relative paths in it begin.
+pub(crate) fn check_text(path: &Path, text: &str, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
     check(&Source {
         path,
-        text: &text,
+        text,
         environment,
     })
 }
@@ -135,7 +141,7 @@ fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
     let raw: RawFile = toml::from_str(source.text).map_err(|error| {
         // The error's own text shows the line as it is, and a line may hold a secret in the wrong place.
         let offset = error.span().map_or(0, |span| span.start);
-        ConfigError::new(source.place(offset, ""), error.message())
+        ConfigError::new(source.place(offset, ""), without_value(error.message()))
     })?;
     let gateways = raw
         .gateways
@@ -146,6 +152,15 @@ fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
         gateways: gateways.collect::<Result<_, _>>()?,
         timeouts: timeouts(source, raw.timeouts)?,
     })
+}
+
+/// The message of an error without the value that was found, which may be a token in the wrong place. Serde writes `invalid type:
+/// string "…", expected a boolean`; nothing but its text tells it from other errors.
+fn without_value(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected} here"),
+        _ => message.to_owned(),
+    }
 }
 
 fn timeouts(source: &Source<'_>, raw: RawTimeouts) -> Result<Timeouts, ConfigError> {

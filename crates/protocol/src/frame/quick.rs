@@ -24,7 +24,7 @@ pub(super) fn decode(text: &str) -> Option<Frame<'_>> {
     let (name, rest) = plain_text(text.strip_prefix(r#"{"type":"event","event":""#)?)?;
     let (payload, rest) = container(rest.strip_prefix(r#","payload":"#)?)?;
     let seq = match rest.strip_prefix(r#","seq":"#) {
-        Some(number) => Some(number.strip_suffix('}')?.parse().ok()?),
+        Some(number) => Some(plain_number(number.strip_suffix('}')?)?),
         None if rest == "}" => None,
         None => return None,
     };
@@ -33,6 +33,12 @@ pub(super) fn decode(text: &str) -> Option<Frame<'_>> {
         payload: Payload(Some(payload)),
         seq,
     }))
+}
+
+/// A number as JSON has it: `parse` alone would take a sign and zeros before it.
+fn plain_number(text: &str) -> Option<u64> {
+    let plain = text == "0" || matches!(text.bytes().next(), Some(b'1'..=b'9'));
+    plain.then(|| text.parse().ok()).flatten()
 }
 
 /// What stands before the next quote, and what comes after it; nothing where there is an escape.
@@ -192,6 +198,8 @@ mod tests {
             r#"{"type":"event","event":"a","payload":{"a":"\x"}}"#,
             "{\"type\":\"event\",\"event\":\"a\",\"payload\":{\"a\":\"\n\"}}",
             r#"{"type":"event","event":"a","payload":{},"seq":-1}"#,
+            r#"{"type":"event","event":"a","payload":{},"seq":+1}"#,
+            r#"{"type":"event","event":"a","payload":{},"seq":01}"#,
         ] {
             assert!(decode(text).is_none(), "{text}");
         }

@@ -90,7 +90,8 @@ pub enum RunEnd {
     },
     /// The gateway did not take the message.
     Refused(GatewayError),
-    /// The message never left this process.
+    /// The gateway took nothing of the message: it never left this process, or each time that it did it was refused for a while
+    /// or taken for a repetition.
     NotSent(NotSent),
     /// The history proves that the gateway lost the message or its run.
     Lost(Loss),

@@ -177,6 +177,8 @@ impl SessionRoster {
             _ => true,
         };
         if let Some(gap) = self.gap_since_asked.take() {
+            // No page is awaited any more.
+            self.stale.why = None;
             self.mark(gap, None);
         } else if covered {
             self.stale = Staleness {

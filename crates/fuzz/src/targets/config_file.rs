@@ -1,0 +1,29 @@
+//! `windlass.toml`.
+
+use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
+
+/// It is read or refused; an error names the file and a line, can be shown, and does not repeat what stands in the file as a
+/// value, which may be a token in the wrong place.
+pub(super) fn run(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    super::assert_toml(text, windlass::cli::fuzzing::config_file);
+    // Where a line of the file has a value in quotes, a token in its place.
+    for (at, _) in text.match_indices('"').take(8) {
+        let Some(end) = text[at + 1..].find('"') else { break };
+        let planted = format!("{}{CANARY}{}", &text[..=at], &text[at + 1 + end..]);
+        if let Err(error) = windlass::cli::fuzzing::config_file(&planted)
+            && !is_name(&planted)
+        {
+            assert_fit_to_show(&error);
+            assert_keeps_secret(&error);
+        }
+    }
+}
+
+/// Whether the token stands where a name stands: names are repeated, for they have to be found.
+fn is_name(text: &str) -> bool {
+    text.match_indices(CANARY).any(|(at, _)| {
+        let behind = text[at + CANARY.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
+        behind.starts_with(['=', ']', '.'])
+    })
+}

@@ -1,0 +1,82 @@
+//! A user's template.
+
+use std::sync::LazyLock;
+
+use windlass_templates::{
+    AgentVariables, AuthToken, BoardVariables, Content, Layout, MAX_FILE, MAX_RENDERED, Overrides, Rendered, Role,
+    Templates, Variables, tool_values,
+};
+
+use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
+
+static SHIPPED: LazyLock<Templates> = LazyLock::new(Templates::shipped);
+
+/// It is rendered within bounds, the same each time and with the agent's token where it belongs, or refused by words that hold
+/// no value.
+pub(super) fn run(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let overrides = Overrides {
+        soul: Some(text.to_owned()),
+        ..Overrides::default()
+    };
+    let variables = variables();
+    match SHIPPED.render(Role::Worker, &variables, &overrides) {
+        Ok(rendered) => {
+            let again = SHIPPED.render(Role::Worker, &variables, &overrides).expect("as before");
+            assert_eq!(soul(&again), soul(&rendered));
+            for (_, text) in rendered.iter() {
+                assert!(text.encode_utf16().count() <= MAX_RENDERED);
+            }
+            assert_token_is_found(&rendered);
+        }
+        Err(error) => {
+            let shown = error.to_string();
+            assert_fit_to_show(&shown);
+            if !text.contains(CANARY) {
+                assert_keeps_secret(&shown);
+                assert_keeps_secret(&format!("{error:?}"));
+            }
+        }
+    }
+}
+
+fn soul(rendered: &Rendered) -> Option<&str> {
+    rendered.get(Content::Soul)
+}
+
+fn assert_token_is_found(rendered: &Rendered) {
+    for listed in [
+        &["TOOLS.md", "AGENTS.md", "SOUL.md"][..],
+        &["AGENTS.md", "SOUL.md"],
+        &["AGENTS.md"],
+    ] {
+        let layout = Layout::of(listed, false);
+        let placement = layout.place(rendered, true);
+        let holder = &placement.files[layout.holder_of_token()];
+        assert_eq!(tool_values(holder).get("AUTH_TOKEN"), Some(CANARY), "{listed:?}");
+        for text in placement.files.values() {
+            assert!(text.encode_utf16().count() <= MAX_FILE);
+        }
+    }
+}
+
+fn variables() -> Variables {
+    Variables {
+        agent: AgentVariables {
+            name: "Ada".into(),
+            id: "0b7c0a52-6f0e-4d0c-9d5c-3a1e0d6c1f11".into(),
+            session_key: "agent:mc-0b7c:main".into(),
+            base_url: "https://board.example/api".into(),
+            auth_token: AuthToken::new(CANARY),
+            workspace_root: "/srv".into(),
+            workspace_path: "/srv/workspace-ada".into(),
+            ..AgentVariables::default()
+        },
+        board: Some(BoardVariables {
+            name: "Harbour".into(),
+            objective: "Dredge the channel.\nKeep traffic moving.".into(),
+            ..BoardVariables::default()
+        }),
+        ..Variables::default()
+    }
+}

@@ -1,0 +1,11 @@
+//! For the fuzz targets in `crates/fuzz`; no part of what this crate promises.
+
+use crate::{Frame, FrameError};
+
+/// [`Frame::decode`] without its quick path.
+///
+/// # Errors
+/// As [`Frame::decode`].
+pub fn decode_by_parser(text: &str) -> Result<Frame<'_>, FrameError> {
+    crate::frame::decode_any(text)
+}
