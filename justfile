@@ -31,7 +31,12 @@ examples:
 
 # Checks licences, advisories and bans (needs cargo-deny).
 deny:
-    cargo deny check
+    cargo deny --workspace check
+
+# Drives one fuzz target by coverage, half an hour unless it is told otherwise (needs cargo-fuzz), see docs/fuzzing.md.
+fuzz TARGET *ARGS="-max_total_time=1800":
+    cargo run --locked -p windlass-fuzz --bin windlass-fuzz-seeds -- fuzz/corpus
+    cargo fuzz run -s none {{TARGET}} -- -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 {{ARGS}}
 
 # Proves the line against real gateways of both generations (needs npm; installs them into target/).
 interop *ARGS="--release 2026.9.6 --release 2026.3.13":

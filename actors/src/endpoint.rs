@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use url::{Host, Url};
+use windlass_protocol::{NAME_LIMIT, printable};
 
 /// A gateway's address: `ws://host:port/path` or `wss://…`.
 ///
@@ -24,7 +25,7 @@ pub enum InvalidEndpoint {
     #[error("the gateway URL can't be read ({0}); it looks like ws://host:18789 or wss://host")]
     Syntax(#[from] url::ParseError),
     /// Another scheme.
-    #[error("the gateway URL begins with {0}://; it has to begin with ws:// or wss://")]
+    #[error("the gateway URL begins with {}://; it has to begin with ws:// or wss://", printable(.0, NAME_LIMIT))]
     Scheme(String),
     /// No host.
     #[error("the gateway URL has no host")]

@@ -7,10 +7,10 @@
 //! | what the bytes are | targets |
 //! |---|---|
 //! | a text, as it comes | `frame`, `hello`, `error`, `event`, `session`, `endpoint`, `config_file`, `chaos_plan`, `device_file`, `template`, `tools`, `names` |
-//! | a list of steps, see [`steps`](shared::steps) | `calls`, `run`, `roster` |
+//! | a list of steps | `calls`, `run`, `roster` |
 
 pub mod seeds;
-pub mod shared;
+mod shared;
 mod targets;
 
 pub use targets::{TARGETS, Target, target};

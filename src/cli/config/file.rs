@@ -52,7 +52,7 @@ struct RawFile {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with call and connect")]
 struct RawTimeouts {
     call: Option<Spanned<String>>,
     connect: Option<Spanned<String>>,
@@ -60,7 +60,10 @@ struct RawTimeouts {
 
 /// `[gateways.ID]`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the settings of a gateway (begin them with [gateways.NAME])"
+)]
 pub(super) struct RawGateway {
     pub(super) url: Option<Spanned<String>>,
     /// Refused: see [`gateway::check`].
@@ -81,7 +84,7 @@ pub(super) struct RawGateway {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table with pin or insecure")]
 pub(super) struct RawTls {
     pub(super) pin: Option<Spanned<String>>,
     pub(super) insecure: Option<bool>,
@@ -158,7 +161,7 @@ fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
 /// string "…", expected a boolean`; nothing but its text tells it from other errors.
 fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected} here"),
+        Some((found, expected)) if found.starts_with("invalid ") => format!("{expected} is wanted here"),
         _ => message.to_owned(),
     }
 }

@@ -179,6 +179,33 @@ fn a_secret_in_the_file_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_secret_where_a_setting_belongs_is_not_repeated_either() {
+    for (file, told) in [
+        (
+            "[gateways]\ntoken = \"s3cret\"",
+            "windlass.toml:2: the settings of a gateway (begin them with [gateways.NAME]) is wanted here",
+        ),
+        (
+            "[gateways.a]\nurl = \"wss://h\"\ntls = \"s3cret\"",
+            "windlass.toml:3: a table with pin or insecure is wanted here",
+        ),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\ncontrol_ui = \"s3cret, expected s3cret\"",
+            "windlass.toml:3: a boolean is wanted here",
+        ),
+    ] {
+        let error = error(file);
+        assert!(error.ends_with(told) && !error.contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn a_name_with_a_terminals_escapes_is_shown_without_them() {
+    let error = error("[gateways.\"a\\u001b[31m\"]\nurl = \"http://h\"\n[timeouts]\n");
+    assert!(error.contains("gateways.a[31m") && !error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = "[gateways.a]\nurl = \"ws://file\"\n[gateways.b]\nurl = \"ws://file2\"";
     let urls = |choice: &Choice, variables: &[(&str, &str)]| -> Vec<String> {

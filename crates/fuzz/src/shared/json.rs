@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 use super::CANARY;
 
 /// The text as a JSON object.
-pub fn object(text: &str) -> Option<Map<String, Value>> {
+pub(crate) fn object(text: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(text).ok()
 }
 
 /// Puts [`CANARY`] under each of these names.
-pub fn plant(map: &mut Map<String, Value>, names: &[&str]) {
+pub(crate) fn plant(map: &mut Map<String, Value>, names: &[&str]) {
     for name in names {
         map.insert((*name).to_owned(), Value::from(CANARY));
     }
@@ -18,7 +18,7 @@ pub fn plant(map: &mut Map<String, Value>, names: &[&str]) {
 
 /// Whether two values are the same but for the last digit of a fraction: serde_json reads fractions fast and not quite
 /// exactly, so that one that was read and written may be read as its neighbour.
-pub fn alike(one: &Value, other: &Value) -> bool {
+pub(crate) fn alike(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one == other || near(one.as_f64(), other.as_f64()),
         (Value::Array(one), Value::Array(other)) => {

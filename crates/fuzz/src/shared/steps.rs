@@ -3,10 +3,10 @@
 use arbitrary::{Arbitrary, Unstructured};
 
 /// Most steps of one input: longer ones repeat what shorter ones show.
-pub const MOST: usize = 400;
+pub(crate) const MOST: usize = 400;
 
 /// The steps that these bytes stand for; every input is some list.
-pub fn read<'a, S: Arbitrary<'a>>(data: &'a [u8]) -> impl Iterator<Item = S> {
+pub(crate) fn read<'a, S: Arbitrary<'a>>(data: &'a [u8]) -> impl Iterator<Item = S> {
     let mut source = Unstructured::new(data);
     std::iter::from_fn(move || {
         if source.is_empty() {

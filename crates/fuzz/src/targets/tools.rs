@@ -28,7 +28,7 @@ pub(super) fn run(data: &[u8]) {
             "{key}"
         );
         if ToolValues::can_hold(value) {
-            lines.push_str(&format!("- {key}={value}\n"));
+            lines.extend(["- ", key, "=", value, "\n"]);
         }
     }
     let again = tool_values(&lines);

@@ -36,6 +36,7 @@ fn what_was_recorded_of_real_gateways_passes_its_targets() {
 }
 
 /// Kept by the test harness, and shown where a test fails: which input it was.
+#[expect(clippy::print_stdout, reason = "for whoever looks at a failed test")]
 fn note(input: &str) {
     println!("{input}");
 }

@@ -12,6 +12,7 @@ use crate::Challenge;
 use crate::ConnectRefusal;
 use crate::HelloOk;
 use crate::frame::{EventFrame, Response, encode_request};
+use crate::text::{MESSAGE_LIMIT, printable};
 use crate::{CallId, Frame, MAX_PROTOCOL, MIN_PROTOCOL, MethodName, RawJson};
 
 /// One handshake. Everything that comes in before hello-ok goes through it.
@@ -122,8 +123,8 @@ impl Handshake {
         let State::AwaitingChallenge { .. } = self.state else {
             return Err(HandshakeFault::Unexpected("a second connect.challenge".into()));
         };
-        let challenge: Challenge = serde_json::from_str(event.payload.as_str())
-            .map_err(|error| HandshakeFault::Unexpected(format!("connect.challenge: {error}")))?;
+        let challenge: Challenge =
+            serde_json::from_str(event.payload.as_str()).map_err(|error| unreadable("connect.challenge", &error))?;
         let params = sign(&challenge).map_err(HandshakeFault::Credentials)?;
         let connect = MethodName::new("connect").expect("the name has only letters");
         let frame = encode_request(self.id, &connect, Some(&params));
@@ -144,8 +145,8 @@ impl Handshake {
                 Err(HandshakeFault::Unexpected("an answer to another request".into()))
             }
             Ok(payload) => {
-                let hello: HelloOk = serde_json::from_str(payload.as_str())
-                    .map_err(|error| HandshakeFault::Unexpected(format!("hello-ok: {error}")))?;
+                let hello: HelloOk =
+                    serde_json::from_str(payload.as_str()).map_err(|error| unreadable("hello-ok", &error))?;
                 if !(MIN_PROTOCOL..=MAX_PROTOCOL).contains(&hello.protocol) {
                     return Err(HandshakeFault::Protocol(hello.protocol));
                 }
@@ -153,6 +154,11 @@ impl Handshake {
             }
         }
     }
+}
+
+/// The error may repeat what stands there, which may be as long as a message.
+fn unreadable(what: &str, error: &serde_json::Error) -> HandshakeFault {
+    HandshakeFault::Unexpected(format!("{what}: {}", printable(&error.to_string(), MESSAGE_LIMIT)))
 }
 
 #[cfg(test)]

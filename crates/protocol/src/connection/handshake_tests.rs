@@ -99,6 +99,15 @@ fn what_no_gateway_sends_at_that_point_is_a_fault() {
 }
 
 #[test]
+fn a_fault_does_not_repeat_all_that_came() {
+    let (mut handshake, now) = challenged();
+    let hello = json!({"type": "hello-ok", "protocol": "x".repeat(100_000)});
+    let answer = json!({"type": "res", "id": "5", "ok": true, "payload": hello}).to_string();
+    let fault = handshake.receive(&answer, now, sign).unwrap_err();
+    assert!(fault.to_string().chars().count() < 500, "{fault}");
+}
+
+#[test]
 fn credentials_that_can_not_be_made_or_are_too_long_are_not_sent() {
     let (mut handshake, now) = begin();
     let error = handshake.receive(CHALLENGE, now, |_| Err("no key".into())).unwrap_err();

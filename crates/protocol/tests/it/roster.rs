@@ -120,6 +120,23 @@ fn a_gap_is_repaired_by_a_list_asked_for_after_it_only() {
 }
 
 #[test]
+fn a_list_that_came_whole_and_does_not_cover_all_awaits_no_page() {
+    let mut roster = SessionRoster::default();
+    roster.on_asked();
+    roster.on_list(
+        &list(json!({"ts": 5, "sessions": [], "hasMore": true, "nextOffset": 1})),
+        0,
+    );
+    roster.on_changed(&changed(&json!({"reason": "cron-bindings-loaded"})));
+    assert_eq!(roster.stale(), Some(Stale::Paging));
+    assert_eq!(
+        roster.on_list(&list(json!({"ts": 5, "sessions": []})), 1),
+        RosterPage::Complete
+    );
+    assert_eq!(roster.stale(), Some(Stale::Unnamed));
+}
+
+#[test]
 fn runs_begin_and_end_by_events_where_rows_say_nothing() {
     let mut roster = SessionRoster::default();
     roster.on_asked();

@@ -22,8 +22,10 @@ const LIMITS: CallLimits = CallLimits {
     in_flight: 3,
     waiting: 4,
 };
-/// Largest frame, in bytes; a large call has more.
+/// Largest frame, in bytes.
 const MAX_PAYLOAD: u64 = 1000;
+/// What a call that is too large carries, in bytes.
+const LARGE: usize = 2000;
 
 /// What may happen to a line.
 #[derive(Arbitrary, Debug, Clone, Copy)]
@@ -189,7 +191,7 @@ impl Line {
         self.abandoned.push(Rc::clone(&abandoned));
         let deadline = self.seconds + u64::from(order.patience);
         let caller = self.model.admit(order, deadline, Rc::clone(&abandoned));
-        let padding = if order.large { 2 * MAX_PAYLOAD as usize } else { 1 };
+        let padding = if order.large { LARGE } else { 1 };
         let request = CallRequest {
             method: MethodName::new("chat.send").expect("it has only letters and a dot"),
             params: RawJson::from_value(&"x".repeat(padding)).ok(),
