@@ -72,7 +72,7 @@ impl Change {
 fn inputs(target: &Target) -> BoxedStrategy<Vec<u8>> {
     let pieces = seeds::pieces(target).expect("a dictionary");
     if pieces.is_empty() {
-        return vec(any::<u8>(), 0..600).boxed();
+        return vec(any::<u8>(), 0..1500).boxed();
     }
     let seeds: Vec<Vec<u8>> = seeds::of(target).expect("seeds").into_values().collect();
     let changes = vec(change(pieces, seeds.clone()), 1..=CHANGES);
@@ -117,7 +117,7 @@ macro_rules! changed {
 
 // All together take CI some ten seconds.
 changed! {
-    calls: 1000,
+    calls: 500,
     chaos_plan: 1000,
     config_file: 1000,
     device_file: 1000,
@@ -127,8 +127,8 @@ changed! {
     frame: 1000,
     hello: 1000,
     names: 1000,
-    roster: 1000,
-    run: 1000,
+    roster: 400,
+    run: 500,
     session: 1000,
     template: 500,
     tools: 1000,

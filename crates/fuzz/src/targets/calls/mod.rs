@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Result, Unstructured};
 use bytestring::ByteString;
 use windlass_protocol::connection::{
     AnswerMode, Answered, CallLimits, CallRequest, Calls, Continuity, ReplySlot, Resend, Wire,
@@ -28,7 +28,7 @@ const MAX_PAYLOAD: u64 = 1000;
 const LARGE: usize = 2000;
 
 /// What may happen to a line.
-#[derive(Arbitrary, Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     Admit(Order),
     Write,
@@ -41,15 +41,49 @@ enum Step {
     Close,
 }
 
+impl<'a> Arbitrary<'a> for Step {
+    /// Weighed: a line is mostly calls, sent and answered, and what ends everything comes once in a few inputs.
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match u8::arbitrary(u)? {
+            0..=79 => Self::Admit(u.arbitrary()?),
+            80..=159 => Self::Write,
+            160..=189 => Self::Answer {
+                pick: u.arbitrary()?,
+                ok: u.arbitrary()?,
+                accepted: u.arbitrary()?,
+            },
+            190..=194 => Self::Stray(u.arbitrary()?),
+            195..=199 => Self::Abandon(u.arbitrary()?),
+            200..=209 => Self::Lose,
+            210..=239 => Self::Restore(u.arbitrary()?),
+            240..=254 => Self::Pass(u.arbitrary()?),
+            255 => Self::Close,
+        })
+    }
+}
+
 /// One call as its caller wants it.
-#[derive(Arbitrary, Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Order {
     resend: u8,
     waits: bool,
     twice_answered: bool,
     /// In seconds.
-    patience: u8,
+    patience: u64,
     large: bool,
+}
+
+impl<'a> Arbitrary<'a> for Order {
+    /// Mostly one that waits long enough to be sent again.
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(Self {
+            resend: u.arbitrary()?,
+            waits: u.ratio(7, 8)?,
+            twice_answered: u.ratio(1, 4)?,
+            patience: u64::from(u8::arbitrary(u)?) * 3,
+            large: u.ratio(1, 16)?,
+        })
+    }
 }
 
 impl Order {
@@ -84,13 +118,13 @@ impl ReplySlot for Slot {
         self.abandoned.get()
     }
 
-    fn reply(self, end: Result<RawJson, CallError>, _: Option<Generation>) {
+    fn reply(self, end: std::result::Result<RawJson, CallError>, _: Option<Generation>) {
         let before = self.ends.borrow_mut().insert(self.caller, end_of(&end));
         assert_eq!(before, None, "call {} ended twice", self.caller);
     }
 }
 
-fn end_of(end: &Result<RawJson, CallError>) -> End {
+fn end_of(end: &std::result::Result<RawJson, CallError>) -> End {
     match end {
         Ok(_) => End::Ok,
         Err(CallError::Rejected(_)) => End::Rejected,
@@ -189,7 +223,7 @@ impl Line {
     fn admit(&mut self, order: Order) {
         let abandoned = Rc::new(Cell::new(false));
         self.abandoned.push(Rc::clone(&abandoned));
-        let deadline = self.seconds + u64::from(order.patience);
+        let deadline = self.seconds + order.patience;
         let caller = self.model.admit(order, deadline, Rc::clone(&abandoned));
         let padding = if order.large { LARGE } else { 1 };
         let request = CallRequest {

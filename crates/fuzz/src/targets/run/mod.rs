@@ -97,8 +97,8 @@ impl Follower {
                 self.taken |= matches!((status, run), (Status::Started, _) | (_, Run::Ours));
             }
             Step::SendFails(_) => self.open[0] = false,
-            Step::History { .. } | Step::HistoryFails(_) => self.open[1] = false,
-            Step::Waited { .. } | Step::WaitFails(_) => self.open[2] = false,
+            Step::History(_) | Step::HistoryFails(_) => self.open[1] = false,
+            Step::Waited(_) | Step::WaitFails(_) => self.open[2] = false,
             Step::Down => {
                 self.open = [false; 3];
                 self.line_up = false;

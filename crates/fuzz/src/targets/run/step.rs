@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::{Value, json};
 use windlass_protocol::connection::Continuity;
 use windlass_protocol::run::{Asked, RunTracker};
@@ -48,12 +48,23 @@ impl Setting {
     }
 }
 
-/// Few runs, so that steps meet: ours first.
-#[derive(Arbitrary, Debug, Clone, Copy)]
+/// Few runs, so that steps meet.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Run {
     Ours,
     Other,
     Third,
+}
+
+impl<'a> Arbitrary<'a> for Run {
+    /// Ours is the likeliest.
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match u8::arbitrary(u)? {
+            0..=159 => Self::Ours,
+            160..=219 => Self::Other,
+            220.. => Self::Third,
+        })
+    }
 }
 
 impl Run {
@@ -84,7 +95,7 @@ impl Said {
     }
 }
 
-#[derive(Arbitrary, Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum State {
     Delta,
     Final,
@@ -92,6 +103,20 @@ pub(super) enum State {
     Error,
     Status,
     New,
+}
+
+impl<'a> Arbitrary<'a> for State {
+    /// What does not end a run is the likeliest.
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match u8::arbitrary(u)? {
+            0..=199 => Self::Delta,
+            200..=224 => Self::Final,
+            225..=231 => Self::Aborted,
+            232..=239 => Self::Error,
+            240..=247 => Self::Status,
+            248.. => Self::New,
+        })
+    }
 }
 
 impl State {
@@ -181,52 +206,19 @@ pub(super) enum Trouble {
 }
 
 /// One thing that happens.
-#[derive(Arbitrary, Debug)]
+#[derive(Debug)]
 pub(super) enum Step {
-    Chat {
-        run: Run,
-        state: State,
-        said: Option<Said>,
-        added: Option<Said>,
-        seq: Option<u8>,
-        replace: bool,
-    },
-    Agent {
-        run: Run,
-        phase: Option<Phase>,
-        said: Option<Said>,
-        heartbeat: bool,
-        no_session: bool,
-    },
+    Chat(Chat),
+    Agent(Agent),
     Message(Row),
-    Changed {
-        run: Run,
-        error: bool,
-        reset: bool,
-        runs: bool,
-    },
-    Sent {
-        status: Status,
-        run: Run,
-    },
+    Changed(Changed),
+    Sent { status: Status, run: Run },
     SendFails(Trouble),
-    History {
-        rows: Vec<Row>,
-        running: Option<Run>,
-        said: Option<Said>,
-        other_transcript: bool,
-    },
+    History(History),
     HistoryFails(Trouble),
-    Waited {
-        run: Run,
-        status: Status,
-        said: Option<Said>,
-        stopped: bool,
-    },
+    Waited(Waited),
     WaitFails(Trouble),
-    Pass {
-        tenths: u16,
-    },
+    Pass { tenths: u16 },
     Gap,
     Down,
     Up(u8),
@@ -235,16 +227,94 @@ pub(super) enum Step {
     Closed,
 }
 
+impl<'a> Arbitrary<'a> for Step {
+    /// Weighed: a run is mostly events and answers, and what ends everything comes once in a few inputs.
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(match u8::arbitrary(u)? {
+            0..=89 => Self::Chat(u.arbitrary()?),
+            90..=119 => Self::Agent(u.arbitrary()?),
+            120..=129 => Self::Message(u.arbitrary()?),
+            130..=139 => Self::Changed(u.arbitrary()?),
+            140..=154 => Self::Sent {
+                status: u.arbitrary()?,
+                run: u.arbitrary()?,
+            },
+            155..=159 => Self::SendFails(u.arbitrary()?),
+            160..=184 => Self::History(u.arbitrary()?),
+            185..=189 => Self::HistoryFails(u.arbitrary()?),
+            190..=204 => Self::Waited(u.arbitrary()?),
+            205..=209 => Self::WaitFails(u.arbitrary()?),
+            210..=224 => Self::Pass {
+                tenths: u.int_in_range(0..=400)?,
+            },
+            225..=229 => Self::Gap,
+            230..=237 => Self::Down,
+            238..=249 => Self::Up(u.arbitrary()?),
+            250..=251 => Self::Replaced,
+            252..=254 => Self::Foreign(u.arbitrary()?),
+            255 => Self::Closed,
+        })
+    }
+}
+
+/// A `chat` event.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+pub(super) struct Chat {
+    run: Run,
+    state: State,
+    said: Option<Said>,
+    added: Option<Said>,
+    seq: Option<u8>,
+    replace: bool,
+}
+
+/// An `agent` event.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+pub(super) struct Agent {
+    run: Run,
+    phase: Option<Phase>,
+    said: Option<Said>,
+    heartbeat: bool,
+    no_session: bool,
+}
+
+/// A `sessions.changed` event.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+pub(super) struct Changed {
+    run: Run,
+    error: bool,
+    reset: bool,
+    runs: bool,
+}
+
+/// An answer to `chat.history`.
+#[derive(Arbitrary, Debug, Clone)]
+pub(super) struct History {
+    rows: Vec<Row>,
+    running: Option<Run>,
+    said: Option<Said>,
+    other_transcript: bool,
+}
+
+/// An answer to `agent.wait`.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+pub(super) struct Waited {
+    run: Run,
+    status: Status,
+    said: Option<Said>,
+    stopped: bool,
+}
+
 impl Step {
     /// Gives it to the tracker, as a line would.
     pub(super) fn give(&self, tracker: &mut RunTracker, now: Instant) {
         match self {
-            Self::Chat { .. } => tracker.on_chat(&typed(self.chat()), now),
-            Self::Agent { .. } => tracker.on_agent(&typed(self.agent()), now),
+            Self::Chat(chat) => tracker.on_chat(&typed(chat.value()), now),
+            Self::Agent(agent) => tracker.on_agent(&typed(agent.value()), now),
             Self::Message(row) => {
                 tracker.on_session_message(&typed(json!({ "sessionKey": SESSION, "message": row.value() })), now);
             }
-            Self::Changed { .. } => tracker.on_session_changed(&typed(self.changed()), now),
+            Self::Changed(changed) => tracker.on_session_changed(&typed(changed.value()), now),
             Self::Sent { status, run } => {
                 tracker.on_sent(
                     &typed(json!({ "runId": run.id(), "status": status.name(), "summary": "m" })),
@@ -252,9 +322,9 @@ impl Step {
                 );
             }
             Self::SendFails(trouble) => tracker.on_send_failed(&trouble.error(), now),
-            Self::History { .. } => tracker.on_history(&typed(self.history()), now),
+            Self::History(history) => tracker.on_history(&typed(history.value()), now),
             Self::HistoryFails(trouble) => tracker.on_ask_failed(Asked::History, &trouble.error(), now),
-            Self::Waited { .. } => tracker.on_wait(&typed(self.waited()), now),
+            Self::Waited(waited) => tracker.on_wait(&typed(waited.value()), now),
             Self::WaitFails(trouble) => tracker.on_ask_failed(Asked::Wait, &trouble.error(), now),
             Self::Pass { .. } => {}
             Self::Gap => tracker.on_gap(now),
@@ -265,122 +335,83 @@ impl Step {
             Self::Closed => tracker.on_closed(),
         }
     }
+}
 
-    fn chat(&self) -> Value {
-        let Self::Chat {
-            run,
-            state,
-            said,
-            added,
-            seq,
-            replace,
-        } = self
-        else {
-            unreachable!("asked for a chat")
-        };
-        let mut event = json!({ "sessionKey": SESSION, "runId": run.id(), "state": state.name() });
-        if let Some(said) = said {
+impl Chat {
+    fn value(self) -> Value {
+        let mut event = json!({ "sessionKey": SESSION, "runId": self.run.id(), "state": self.state.name() });
+        if let Some(said) = self.said {
             event["message"] = json!({ "role": "assistant", "content": [{ "type": "text", "text": said.text() }] });
         }
-        if let Some(added) = added {
+        if let Some(added) = self.added {
             event["deltaText"] = json!(added.text());
         }
-        if let Some(seq) = seq {
+        if let Some(seq) = self.seq {
             event["seq"] = json!(seq);
         }
-        if *replace {
+        if self.replace {
             event["replace"] = json!(true);
         }
         event
     }
+}
 
-    fn agent(&self) -> Value {
-        let Self::Agent {
-            run,
-            phase,
-            said,
-            heartbeat,
-            no_session,
-        } = self
-        else {
-            unreachable!("asked for an agent's")
+impl Agent {
+    fn value(self) -> Value {
+        let lifecycle = |data: Value| json!({ "stream": "lifecycle", "data": data });
+        let mut event = match self.phase {
+            None => json!({ "stream": "assistant", "data": { "text": self.said.map(Said::text) } }),
+            Some(Phase::Start) => lifecycle(json!({ "phase": "start", "startedAt": 1_500 })),
+            Some(Phase::End) => lifecycle(json!({ "phase": "end" })),
+            Some(Phase::Error) => lifecycle(json!({ "phase": "error", "error": "500" })),
+            Some(Phase::Aborted) => lifecycle(json!({ "phase": "error", "aborted": true })),
+            Some(Phase::Model) => lifecycle(json!({ "phase": "model" })),
         };
-        let mut event = match phase {
-            None => json!({ "stream": "assistant", "data": { "text": said.map(Said::text) } }),
-            Some(Phase::Start) => json!({ "stream": "lifecycle", "data": { "phase": "start", "startedAt": 1_500 } }),
-            Some(Phase::End) => json!({ "stream": "lifecycle", "data": { "phase": "end" } }),
-            Some(Phase::Error) => json!({ "stream": "lifecycle", "data": { "phase": "error", "error": "500" } }),
-            Some(Phase::Aborted) => {
-                json!({ "stream": "lifecycle", "data": { "phase": "error", "aborted": true } })
-            }
-            Some(Phase::Model) => json!({ "stream": "lifecycle", "data": { "phase": "model" } }),
-        };
-        event["runId"] = json!(run.id());
+        event["runId"] = json!(self.run.id());
         event["sessionId"] = json!("s-1");
-        event["isHeartbeat"] = json!(heartbeat);
-        if !no_session {
+        event["isHeartbeat"] = json!(self.heartbeat);
+        if !self.no_session {
             event["sessionKey"] = json!(SESSION);
         }
         event
     }
+}
 
-    fn changed(&self) -> Value {
-        let Self::Changed {
-            run,
-            error,
-            reset,
-            runs,
-        } = self
-        else {
-            unreachable!("asked for a change")
-        };
-        let mut event = json!({ "sessionKey": SESSION, "runId": run.id(), "ts": 2_000 });
-        if *error {
+impl Changed {
+    fn value(self) -> Value {
+        let mut event = json!({ "sessionKey": SESSION, "runId": self.run.id(), "ts": 2_000 });
+        if self.error {
             event["phase"] = json!("error");
         }
-        if *reset {
+        if self.reset {
             event["reason"] = json!("reset");
         }
-        if *runs {
-            event["session"] = json!({ "key": SESSION, "activeRunIds": [run.id()] });
+        if self.runs {
+            event["session"] = json!({ "key": SESSION, "activeRunIds": [self.run.id()] });
         }
         event
     }
+}
 
-    fn history(&self) -> Value {
-        let Self::History {
-            rows,
-            running,
-            said,
-            other_transcript,
-        } = self
-        else {
-            unreachable!("asked for a history")
-        };
-        let rows: Vec<Value> = rows.iter().map(|row| row.value()).collect();
-        let transcript = if *other_transcript { "s-2" } else { "s-1" };
+impl History {
+    fn value(&self) -> Value {
+        let rows: Vec<Value> = self.rows.iter().map(|row| row.value()).collect();
+        let transcript = if self.other_transcript { "s-2" } else { "s-1" };
         let mut reply = json!({ "sessionKey": SESSION, "sessionId": transcript, "messages": rows });
-        if let Some(run) = running {
-            reply["inFlightRun"] = json!({ "runId": run.id(), "text": said.map(Said::text) });
+        if let Some(run) = self.running {
+            reply["inFlightRun"] = json!({ "runId": run.id(), "text": self.said.map(Said::text) });
         }
         reply
     }
+}
 
-    fn waited(&self) -> Value {
-        let Self::Waited {
-            run,
-            status,
-            said,
-            stopped,
-        } = self
-        else {
-            unreachable!("asked for a wait")
-        };
-        let mut reply = json!({ "runId": run.id(), "status": status.name() });
-        if let Some(said) = said {
+impl Waited {
+    fn value(self) -> Value {
+        let mut reply = json!({ "runId": self.run.id(), "status": self.status.name() });
+        if let Some(said) = self.said {
             reply["terminalReply"] = json!({ "text": said.text() });
         }
-        if *stopped {
+        if self.stopped {
             reply["stopReason"] = json!("rpc");
         }
         reply
