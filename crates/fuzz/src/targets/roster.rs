@@ -51,6 +51,8 @@ enum Step {
         run: Name,
         phase: Phase,
     },
+    /// More runs of one session than are noted.
+    Flood(Name),
     Gap,
     Down,
     Restarted,
@@ -80,7 +82,8 @@ impl<'a> Arbitrary<'a> for Step {
                 run: u.arbitrary()?,
                 state: u.arbitrary()?,
             },
-            195..=245 => Self::Lifecycle {
+            195..=199 => Self::Flood(u.arbitrary()?),
+            200..=245 => Self::Lifecycle {
                 session: u.arbitrary()?,
                 run: u.arbitrary()?,
                 phase: u.arbitrary()?,
@@ -201,6 +204,11 @@ fn take(roster: &mut SessionRoster, step: &Step) {
         Step::Chat { session, run, state } => roster.on_chat_state(&session.session(), &run.run(), &state.state()),
         Step::Lifecycle { session, run, phase } => {
             roster.on_lifecycle(&session.session(), &run.run(), &phase.phase());
+        }
+        Step::Flood(session) => {
+            for run in 0..=RUNS_KEPT {
+                roster.on_lifecycle(&session.session(), &format!("flood-{run}"), &AgentPhase::Start);
+            }
         }
         Step::Gap => {
             roster.on_gap();
