@@ -167,11 +167,11 @@ impl Follower {
             Some(deadline) => assert!(deadline > self.now && !self.ended, "a deadline lies ahead"),
             None => assert!(self.ended, "only what is over waits for nothing"),
         }
-        assert_keeps_secret(&format!("{:?}", self.tracker));
     }
 
     /// Nothing comes any more but time.
     fn wait_for_end(&mut self) {
+        assert_keeps_secret(&format!("{:?}", self.tracker));
         for _ in 0..MOST_DEADLINES {
             let Some(deadline) = self.tracker.next_deadline() else {
                 break;
