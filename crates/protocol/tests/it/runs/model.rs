@@ -37,6 +37,10 @@ enum Reply {
     Wait(Value),
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one world, not a state"
+)]
 struct World {
     release: Release,
     rng: StdRng,
