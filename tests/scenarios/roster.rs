@@ -154,7 +154,9 @@ async fn a_list_that_still_tells_of_a_run_that_ended_is_asked_for_again() {
             assert_eq!((entry.active, entry.runs.len()), (true, 0), "{release}");
             let idle = |view: &RosterView| view.sessions.active().count() == 0;
             let waited = tokio::time::timeout(Duration::from_secs(5), roster.wait_for(idle)).await;
-            waited.unwrap_or_else(|_| panic!("{release}: at work for ever")).unwrap();
+            waited
+                .unwrap_or_else(|_| panic!("{release}: at work for ever"))
+                .unwrap();
             let asked = bench.sim.journal().requests("sessions.list").len();
             tokio::time::sleep(Duration::from_secs(600)).await;
             let asked_later = bench.sim.journal().requests("sessions.list").len();
