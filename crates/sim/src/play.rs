@@ -144,12 +144,12 @@ async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>
         .map(|(site, plan)| spawn_local(pulse(site.clone(), plan.pulse)))
         .collect();
     let works = stage.storm(world, &mut verdict).await;
+    for pulse in pulses {
+        pulse.abort();
+    }
     let whole = world.ending == Ending::Calm;
     if whole {
         stage.recover(&mut verdict).await;
-    }
-    for pulse in pulses {
-        pulse.abort();
     }
     for (number, (watch, work)) in watches.into_iter().zip(&works).enumerate() {
         let site = &stage.sites[number];
