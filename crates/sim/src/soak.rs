@@ -20,8 +20,8 @@ use crate::site;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Between two things that somebody does at a gateway.
 const LOAD_EVERY: Duration = Duration::from_secs(600);
-/// Before midnight nobody does anything any more, so that what was under way is over when it is counted.
-const QUIET: Duration = Duration::from_secs(900);
+/// So much of a day somebody works. Before midnight nobody does, so that what was under way is over when it is counted.
+const WORKING: Duration = Duration::from_secs(24 * 3600 - 900);
 /// Events are kept this long. Ends of messages are, too, by the outbox.
 const KEPT: Duration = DAY;
 /// Days until everything that is kept for a day has been there for a day.
@@ -299,7 +299,7 @@ struct Done {
 /// What is done at one gateway in a day.
 async fn work(gateway: Gateway, mut dice: Dice) -> Vec<Done> {
     let mut done = Vec::new();
-    let end = tokio::time::sleep(DAY - QUIET).deadline();
+    let end = tokio::time::sleep(WORKING).deadline();
     loop {
         let next = tokio::time::sleep(dice.around(LOAD_EVERY));
         if next.deadline() >= end {

@@ -50,7 +50,8 @@ struct Run {
 #[derive(Debug, Args)]
 struct Seed {
     /// The seed.
-    seed: u64,
+    #[arg(value_name = "SEED")]
+    number: u64,
     /// Print all that happened.
     #[arg(long)]
     trace: bool,
@@ -83,7 +84,7 @@ const INTERRUPTED: u8 = 130;
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Seed(args) => seed::seed(&args),
         Command::Soak(args) => soak::soak(&args),
     }

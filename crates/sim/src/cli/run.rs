@@ -22,8 +22,8 @@ const TOLD: usize = 20;
 /// Lines of the first failing seed's trace that are printed, from its end.
 const TRACED: usize = 200;
 
-pub(super) fn run(args: Run) -> ExitCode {
-    match play_all(&args) {
+pub(super) fn run(args: &Run) -> ExitCode {
+    match play_all(args) {
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(anstream::stderr(), "error: {error}");
@@ -144,7 +144,9 @@ fn tell(args: &Run, books: &Ledger, ended: &Ended) -> ExitCode {
         Ended::Hung(seeds) => seeds,
         _ => &[],
     };
-    let cpu_a_seed = (cpu_ms() as f64) / (books.played.max(1) as f64);
+    let cpu = Duration::from_millis(cpu_ms());
+    let cpu_a_seed = cpu / u32::try_from(books.played.max(1)).unwrap_or(u32::MAX);
+    let cpu_a_seed = cpu_a_seed.as_secs_f64() * 1000.0;
     let mut out = anstream::stdout().lock();
     let _ = if args.json {
         let told = json!({

@@ -9,7 +9,7 @@ use super::{BROKEN, Seed};
 use crate::{Detail, World, play};
 
 pub(super) fn seed(args: &Seed) -> ExitCode {
-    let world = World::of(args.seed);
+    let world = World::of(args.number);
     let played = play(&world, Detail::Trace);
     let mut out = anstream::stdout().lock();
     // Nobody can be told that nobody listens.
@@ -17,7 +17,7 @@ pub(super) fn seed(args: &Seed) -> ExitCode {
         let trace: Option<Vec<_>> = args
             .trace
             .then(|| played.trace.0.iter().map(ToString::to_string).collect());
-        let told = json!({ "seed": args.seed, "broken": played.broken, "tally": played.tally, "trace": trace });
+        let told = json!({ "seed": args.number, "broken": played.broken, "tally": played.tally, "trace": trace });
         writeln!(out, "{told}")
     } else {
         let trace = if args.trace {

@@ -146,5 +146,5 @@ impl Busy {
 }
 
 fn close(starts: &[Duration]) -> bool {
-    starts.windows(2).any(|pair| pair[1] - pair[0] < LIFE)
+    starts.windows(2).any(|pair| pair[1].saturating_sub(pair[0]) < LIFE)
 }

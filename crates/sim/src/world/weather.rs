@@ -137,16 +137,16 @@ pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -
     };
     let count = if big { dice.count(10..40) } else { dice.count(0..8) };
     let mean = span / u32::try_from(count.max(1)).unwrap_or(1);
-    let (mut at, mut died) = (Duration::ZERO, None);
+    let (mut at, mut death) = (Duration::ZERO, None);
     let mut blows = Vec::new();
     for _ in 0..count {
         at += dice.around(mean);
-        let (mut deed, lasts) = deed(dice, temper, mean);
+        let (mut deed, lasts) = draw(dice, temper, mean);
         if deed.is_death() && !boot_id {
-            if died.is_some_and(|died| at < died + LIFE) {
+            if death.is_some_and(|death| at < death + LIFE) {
                 deed = Deed::Fault(Fault::Cut);
             } else {
-                died = Some(at + lasts);
+                death = Some(at + lasts);
             }
         }
         let undo = undo(&deed);
@@ -158,7 +158,7 @@ pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -
 }
 
 /// A deed, and how long it lasts if it is one that does.
-fn deed(dice: &mut Dice, temper: Temper, mean: Duration) -> (Deed, Duration) {
+fn draw(dice: &mut Dice, temper: Temper, mean: Duration) -> (Deed, Duration) {
     let lasts = dice.around(mean);
     let deed = match dice.count(0..20) {
         0..8 => fault(dice, temper),
