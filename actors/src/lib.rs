@@ -21,6 +21,7 @@ mod connection;
 pub mod control_plane;
 pub mod coordinator;
 mod endpoint;
+mod failpoint;
 pub mod journal;
 pub mod line;
 pub mod machine;

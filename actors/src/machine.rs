@@ -7,17 +7,17 @@
 //!         └─ GatewayConnection   actor per incarnation: dial, shake hands, drive the socket
 //! ```
 
+use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Addr, AsyncContext as _, Context};
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
+use tokio::task::{JoinError, JoinSet, spawn_local};
 use windlass_protocol::GatewayId;
 
 use crate::GatewaySpec;
@@ -26,7 +26,7 @@ use crate::line::LineEnds;
 use crate::registry::{
     AddLine, Command, GatewayRegistry, Inspect, Inspection, RegistryError, RemoveLine, Roster, StopAll, Tell,
 };
-use crate::supervision::{KnownFeatures, MachineContext};
+use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
 use crate::tokens::DeviceTokenStore;
 use crate::transport::Connector;
 
@@ -85,12 +85,16 @@ type Answer<T = ()> = oneshot::Sender<Result<T, RegistryError>>;
 type Guest = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
 enum Request {
+    Registry(RegistryRequest),
+    Host(Guest),
+    Stop(Duration, Answer),
+}
+
+enum RegistryRequest {
     Add(Box<GatewaySpec>, Box<LineEnds>, Answer),
     Tell(GatewayId, Command, Answer),
     Inspect(GatewayId, Answer<Inspection>),
     Remove(GatewayId, Duration, Answer),
-    Host(Guest),
-    Stop(Duration, Answer),
 }
 
 impl MachineHandle {
@@ -99,7 +103,7 @@ impl MachineHandle {
     /// # Errors
     /// When the id is taken, or the machine stopped.
     pub async fn add(&self, spec: GatewaySpec, ends: LineEnds) -> Result<(), RegistryError> {
-        self.ask(|answer| Request::Add(Box::new(spec), Box::new(ends), answer))
+        self.ask(|answer| RegistryRequest::Add(Box::new(spec), Box::new(ends), answer))
             .await
     }
 
@@ -109,7 +113,7 @@ impl MachineHandle {
     /// When there is no such gateway, or the machine stopped.
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
         let id = spec.id.clone();
-        self.ask(|answer| Request::Tell(id, Command::Update(Box::new(spec)), answer))
+        self.ask(|answer| RegistryRequest::Tell(id, Command::Update(Box::new(spec)), answer))
             .await
     }
 
@@ -118,7 +122,7 @@ impl MachineHandle {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn reconnect_now(&self, id: GatewayId) -> Result<(), RegistryError> {
-        self.ask(|answer| Request::Tell(id, Command::ReconnectNow, answer))
+        self.ask(|answer| RegistryRequest::Tell(id, Command::ReconnectNow, answer))
             .await
     }
 
@@ -127,13 +131,13 @@ impl MachineHandle {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn remove(&self, id: GatewayId, drain: Duration) -> Result<(), RegistryError> {
-        self.ask(|answer| Request::Remove(id, drain, answer)).await
+        self.ask(|answer| RegistryRequest::Remove(id, drain, answer)).await
     }
 
     /// Closes every line, each with `drain` for its calls, and stops the machine; returns when all are closed.
     pub async fn stop(&self, drain: Duration) {
         // A machine that is gone has nothing left to stop.
-        let _ = self.ask(|answer| Request::Stop(drain, answer)).await;
+        let _ = self.ask_machine(|answer| Request::Stop(drain, answer)).await;
     }
 
     /// Runs something else on the machine's thread until it ends by itself, or the machine stops.
@@ -154,10 +158,14 @@ impl MachineHandle {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn inspect(&self, id: GatewayId) -> Result<Inspection, RegistryError> {
-        self.ask(|answer| Request::Inspect(id, answer)).await
+        self.ask(|answer| RegistryRequest::Inspect(id, answer)).await
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, RegistryError> {
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> RegistryRequest) -> Result<T, RegistryError> {
+        self.ask_machine(|answer| Request::Registry(request(answer))).await
+    }
+
+    async fn ask_machine<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, RegistryError> {
         let (answer, end) = oneshot::channel();
         self.requests
             .send(request(answer))
@@ -190,58 +198,38 @@ impl Machine {
 
     /// Runs until it is stopped. Must be polled within a `LocalSet` (or an actix system) with tokio's time and IO.
     pub async fn run(mut self) {
-        let clock = Arc::clone(&self.config.clock);
         let mut registry = Registry::start(&self.config);
         // Dropped, and with it all that runs there, when the machine stops.
         let mut guests = JoinSet::new();
         for guest in std::mem::take(&mut self.guests) {
             guests.spawn_local(guest());
         }
-        while let Some(request) = self.requests.recv().await {
-            registry.restart_if_dead().await;
-            match request {
-                Request::Add(spec, ends, answer) => {
-                    registry.ask(AddLine { spec, ends: *ends }, answer).await;
-                }
-                Request::Tell(id, command, answer) => {
-                    registry.ask(Tell { id, command }, answer).await;
-                }
-                Request::Inspect(id, answer) => {
-                    registry.ask(Inspect { id }, answer).await;
-                }
-                Request::Remove(id, drain, answer) => {
-                    registry
-                        .ask(
-                            RemoveLine {
-                                id,
-                                drain_until: clock.now() + drain,
-                            },
-                            answer,
-                        )
-                        .await;
-                }
-                Request::Host(guest) => {
-                    while guests.try_join_next().is_some() {}
-                    guests.spawn_local(guest());
-                }
-                Request::Stop(drain, answer) => {
-                    let _ = registry
-                        .address
-                        .send(StopAll {
-                            drain_until: clock.now() + drain,
-                        })
-                        .await;
-                    let _ = answer.send(Ok(()));
-                    return;
-                }
+        loop {
+            tokio::select! {
+                biased;
+                panic = registry.actor.ended() => registry.replace(panic),
+                Some(ended) = guests.join_next() => report(ended),
+                request = self.requests.recv() => match request {
+                    Some(Request::Host(guest)) => {
+                        guests.spawn_local(guest());
+                    }
+                    Some(Request::Stop(drain, answer)) => {
+                        registry.stop(drain).await;
+                        let _ = answer.send(Ok(()));
+                        return;
+                    }
+                    Some(Request::Registry(request)) => registry.pass(request).await,
+                    None => return registry.stop(Duration::ZERO).await,
+                },
             }
         }
-        let _ = registry
-            .address
-            .send(StopAll {
-                drain_until: clock.now(),
-            })
-            .await;
+    }
+}
+
+/// What is hosted restarts by itself where that is of use; that it ended by a panic all the same must not go unseen.
+fn report(ended: Result<(), JoinError>) {
+    if let Some(panic) = ended.err().and_then(Panic::of_task) {
+        tracing::error!("what a machine hosted ended by a panic: {panic}");
     }
 }
 
@@ -250,8 +238,10 @@ struct Registry {
     machine: Rc<MachineContext>,
     roster: Roster,
     rng: StdRng,
-    address: Addr<GatewayRegistry>,
-    task: JoinHandle<()>,
+    restarts: Restarts,
+    actor: Running<GatewayRegistry>,
+    /// Whether the registry was told to stop: then what it does not answer is no fault.
+    stopping: Rc<Cell<bool>>,
 }
 
 impl Registry {
@@ -264,48 +254,63 @@ impl Registry {
             known: KnownFeatures::default(),
         });
         let (roster, mut rng) = (Roster::default(), StdRng::seed_from_u64(config.seed));
-        let (address, task) = spawn(&machine, &roster, rng.random());
+        let actor = GatewayRegistry::new(Rc::clone(&machine), roster.clone(), rng.random());
         Self {
             machine,
             roster,
             rng,
-            address,
-            task,
+            restarts: Restarts::of("registry"),
+            actor: Running::start(actor),
+            stopping: Rc::default(),
         }
     }
 
-    async fn restart_if_dead(&mut self) {
-        if !self.task.is_finished() {
-            return;
+    /// Puts another one in its place, which finds the lines as they are. At once: it only does what it is asked.
+    fn replace(&mut self, panic: Option<Panic>) {
+        if let Some(panic) = panic {
+            let _ = self.restarts.panicked(self.machine.clock.now(), &panic);
         }
-        let end = (&mut self.task).await;
-        crate::telemetry::restarted("registry");
-        tracing::error!(
-            lines = self.roster.len(),
-            "the registry ended ({end:?}); a new one takes over its lines"
-        );
-        (self.address, self.task) = spawn(&self.machine, &self.roster, self.rng.random());
+        let actor = GatewayRegistry::new(Rc::clone(&self.machine), self.roster.clone(), self.rng.random());
+        self.actor = Running::start(actor);
+    }
+
+    async fn pass(&self, request: RegistryRequest) {
+        match request {
+            RegistryRequest::Add(spec, ends, answer) => self.ask(AddLine { spec, ends: *ends }, answer).await,
+            RegistryRequest::Tell(id, command, answer) => self.ask(Tell { id, command }, answer).await,
+            RegistryRequest::Inspect(id, answer) => self.ask(Inspect { id }, answer).await,
+            RegistryRequest::Remove(id, drain, answer) => {
+                let drain_until = self.machine.clock.now() + drain;
+                self.ask(RemoveLine { id, drain_until }, answer).await;
+            }
+        }
     }
 
     /// Passes a request on and sends its answer back, without waiting for it here: a line that drains takes its time.
-    async fn ask<M, T>(&mut self, message: M, answer: Answer<T>)
+    async fn ask<M, T>(&self, message: M, answer: Answer<T>)
     where
         T: Send + 'static,
         M: actix::Message<Result = Result<T, RegistryError>> + Send + 'static,
         GatewayRegistry: actix::Handler<M>,
     {
-        let answered = self.address.send(message);
+        let (answered, stopping) = (self.actor.address.send(message), Rc::clone(&self.stopping));
         spawn_local(async move {
-            let _ = answer.send(answered.await.unwrap_or(Err(RegistryError::ShutDown)));
+            let unanswered = || match stopping.get() {
+                true => Err(RegistryError::ShutDown),
+                false => Err(RegistryError::Fault),
+            };
+            let _ = answer.send(answered.await.unwrap_or_else(|_| unanswered()));
         });
         // Lets the registry take the request before the next one comes: requests keep their order.
         tokio::task::yield_now().await;
     }
-}
 
-fn spawn(machine: &Rc<MachineContext>, roster: &Roster, seed: u64) -> (Addr<GatewayRegistry>, JoinHandle<()>) {
-    let registry = GatewayRegistry::new(Rc::clone(machine), roster.clone(), seed);
-    let context = Context::new();
-    let address = context.address();
-    (address, spawn_local(context.into_future(registry)))
+    /// Closes every line, be it without the registry.
+    async fn stop(&self, drain: Duration) {
+        let drain_until = self.machine.clock.now() + drain;
+        self.stopping.set(true);
+        if self.actor.address.send(StopAll { drain_until }).await.is_err() {
+            self.roster.stop_all(drain_until).await;
+        }
+    }
 }

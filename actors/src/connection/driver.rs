@@ -21,6 +21,7 @@ use windlass_protocol::{CloseReason, EventFrame};
 
 use super::establish::{Established, broken, close_reason};
 use super::{Exit, Order};
+use crate::failpoint;
 use crate::line::LineState;
 use crate::routing::{Event, Incoming, Marker};
 use crate::supervision::LineContext;
@@ -85,6 +86,7 @@ impl Driver {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
+        failpoint::reach("connection.turn");
         let now = self.line.machine.clock.now();
         self.take_orders(cx)?;
         let turn = self.read(cx)?;
@@ -135,6 +137,7 @@ impl Driver {
     }
 
     fn take_message(&mut self, message: Message) -> Result<(), Exit> {
+        failpoint::reach("connection.stream");
         match message {
             Message::Text(text) => self.take_text(text),
             // Gateways read binary frames as text (2026.3.13, 2026.9.6), so this does too.

@@ -10,6 +10,7 @@ use windlass_protocol::{CloseCode, CloseReason, HelloOk};
 
 use super::Exit;
 use crate::clock::sleep_until;
+use crate::failpoint;
 use crate::line::LineState;
 use crate::routing::Marker;
 use crate::supervision::LineContext;
@@ -26,6 +27,7 @@ pub(super) struct Established {
 pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exit> {
     let machine = &line.machine;
     let _place = machine.gate.acquire().await.map_err(|_| Exit::Stopped)?;
+    failpoint::reach("connection.dial");
     let spec = line.spec();
     let io = machine
         .connector

@@ -9,6 +9,10 @@ use crate::line::LineErrorKind;
 
 use crate::transport::{DialError, TlsFault, UpgradeError, sentence};
 
+/// What to do about a panic.
+const A_BUG: &str =
+    "This is a bug in Windlass: please report it with the log around this line. The line restarts by itself.";
+
 /// The end of one incarnation of a connection's actor.
 #[derive(Debug)]
 pub(crate) enum Exit {
@@ -30,6 +34,8 @@ pub(crate) enum Exit {
     Stopped,
     /// The actor panicked, with this message.
     Panicked(String),
+    /// The line's supervisor panicked, and the connection went with it.
+    SupervisorPanicked(String),
 }
 
 impl Exit {
@@ -47,7 +53,8 @@ impl Exit {
             | Self::Lost(_)
             | Self::Silent(_)
             | Self::Stopped
-            | Self::Panicked(_) => Pause::BACKOFF,
+            | Self::Panicked(_)
+            | Self::SupervisorPanicked(_) => Pause::BACKOFF,
         }
     }
 
@@ -62,7 +69,7 @@ impl Exit {
             Self::Lost(_) => "lost",
             Self::Silent(_) => "silent",
             Self::Stopped => "stopped",
-            Self::Panicked(_) => "panicked",
+            Self::Panicked(_) | Self::SupervisorPanicked(_) => "panicked",
         }
     }
 
@@ -82,7 +89,7 @@ impl Exit {
 
     fn kind(&self) -> LineErrorKind {
         match self {
-            Self::Panicked(_) => LineErrorKind::Fault,
+            Self::Panicked(_) | Self::SupervisorPanicked(_) => LineErrorKind::Fault,
             Self::Upgrade(UpgradeError::NotWebSocket(_))
             | Self::Dial(DialError::Tls(TlsFault::Protocol(_) | TlsFault::Broken(_))) => LineErrorKind::WrongAddress,
             Self::Dial(DialError::Tls(_)) => LineErrorKind::Untrusted,
@@ -127,10 +134,10 @@ impl Exit {
                 format!("Nothing was heard from the gateway for {} s.", silence.as_secs()),
                 "Nothing to do: the line reconnects by itself. If it goes on, look for a gateway that hangs or a network that drops idle connections.",
             ),
-            Self::Panicked(message) => Advice::new(
-                format!("The connection's actor panicked: {message}."),
-                "This is a bug in Windlass: please report it with the log around this line. The line restarts by itself.",
-            ),
+            Self::Panicked(message) => Advice::new(format!("The connection's actor panicked: {message}."), A_BUG),
+            Self::SupervisorPanicked(message) => {
+                Advice::new(format!("The line's supervisor panicked: {message}."), A_BUG)
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use std::time::Instant;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _};
 use tokio::sync::mpsc;
 
+use crate::failpoint;
 use crate::line::hold;
 use crate::supervision::LineContext;
 pub(crate) use exit::Exit;
@@ -60,6 +61,7 @@ impl Actor for GatewayConnection {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        failpoint::reach("connection.started");
         let Some(orders) = self.orders.1.take() else { return };
         let life = live(Rc::clone(&self.line), orders).into_actor(self);
         ctx.spawn(life.map(|exit, actor, ctx| {
@@ -73,6 +75,7 @@ impl Handler<Order> for GatewayConnection {
     type Result = ();
 
     fn handle(&mut self, order: Order, _ctx: &mut Self::Context) {
+        failpoint::reach("connection.handler");
         // Full means that an order to close is under way already.
         let _ = self.orders.0.try_send(order);
     }

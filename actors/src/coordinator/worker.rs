@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
-use actix::{Actor, Addr, AsyncContext as _, Context as ActorContext, Handler, Message};
+use actix::{Actor, Context as ActorContext, Handler, Message};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use windlass_store::BoardId;
 
 use super::desk::Desk;
 use super::error::CoordinationError;
 use super::operation::{AskUser, BroadcastReport, LeadMessage, Nudge, Onboarding, Said, Soul};
+use crate::failpoint;
+use crate::supervision::{Restarts, Running, Tasks};
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, CoordinationError>>;
 
@@ -31,7 +32,7 @@ impl Message for Order {
 
 struct Worker {
     desk: Rc<Desk>,
-    tasks: JoinSet<()>,
+    tasks: Tasks,
 }
 
 impl Actor for Worker {
@@ -42,10 +43,11 @@ impl Handler<Order> for Worker {
     type Result = ();
 
     fn handle(&mut self, order: Order, _: &mut Self::Context) {
-        while self.tasks.try_join_next().is_some() {}
+        failpoint::reach("coordinator.handler");
         let desk = Rc::clone(&self.desk);
         // Whoever asked may be gone when the answer comes.
-        self.tasks.spawn_local(async move {
+        self.tasks.spawn(async move {
+            failpoint::reach("coordinator.operation");
             match order {
                 Order::Nudge(nudge, answer) => drop(answer.send(desk.nudge(nudge).await)),
                 Order::ReadSoul(soul, answer) => drop(answer.send(desk.read_soul(soul).await)),
@@ -63,28 +65,30 @@ impl Handler<Order> for Worker {
     }
 }
 
-/// Passes orders on, and puts another actor in the place of one that ended.
+/// Passes orders on, and puts another actor in the place of one that ended. What that had begun goes on.
 pub(super) async fn run(desk: Rc<Desk>, mut orders: mpsc::Receiver<Order>) {
-    let (mut worker, mut task) = start(&desk);
-    while let Some(order) = orders.recv().await {
-        if task.is_finished() {
-            tracing::error!("the coordinator's actor ended; another takes its place");
-            (worker, task) = start(&desk);
-        }
-        if worker.send(order).await.is_err() {
-            tracing::error!("the coordinator's actor ended with an order in hand");
+    let (tasks, mut restarts) = (Tasks::default(), Restarts::of("coordinator"));
+    let worker = || {
+        Running::start(Worker {
+            desk: Rc::clone(&desk),
+            tasks: tasks.clone(),
+        })
+    };
+    let mut running = worker();
+    loop {
+        tokio::select! {
+            biased;
+            panic = running.ended() => {
+                if let Some(panic) = panic {
+                    let _ = restarts.panicked(desk.clock.now(), &panic);
+                }
+                running = worker();
+            }
+            order = orders.recv() => match order {
+                // Whoever asked learns that it failed by the answer's dropped place.
+                Some(order) => drop(running.address.send(order).await),
+                None => return,
+            },
         }
     }
-    drop(worker);
-    task.abort();
-}
-
-fn start(desk: &Rc<Desk>) -> (Addr<Worker>, JoinHandle<()>) {
-    let context = ActorContext::new();
-    let address = context.address();
-    let worker = Worker {
-        desk: Rc::clone(desk),
-        tasks: JoinSet::new(),
-    };
-    (address, spawn_local(context.into_future(worker)))
 }

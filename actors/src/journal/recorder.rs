@@ -13,6 +13,7 @@ use crate::clock::{Clock, sleep_until};
 use crate::line::Line;
 use crate::registry::RegistryError;
 use crate::routing::{Backlog, EventFilter, Overflow, SlowPolicy, Subscription};
+use crate::supervision::{Restarts, guarded};
 
 /// What may wait of one gateway while the store is busy: 8192 items, ten seconds of a gateway that streams 800 events a second,
 /// in 64 MiB at most. Then the oldest are dropped, and marked.
@@ -24,9 +25,6 @@ pub const DEFAULT_BACKLOG: Backlog = Backlog {
 
 /// How long a recorder that is told to stop tries to store what it holds. A store that takes nothing for so long is left.
 pub const STOP_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long a recorder rests after a panic.
-const REST: Duration = Duration::from_secs(1);
 
 /// What to record, and how much of it to keep.
 #[derive(Debug, Clone)]
@@ -244,6 +242,20 @@ impl Shared {
         self.lines().iter_mut().for_each(|line| line.begun = false);
     }
 
+    /// Reads what the journal has: a task that panicked may have stored more than it came to say. Whether it could be read.
+    async fn find_newest(&self, status: &watch::Sender<RecorderStatus>) -> bool {
+        match self.store.journal_extent().await {
+            Ok(extent) => {
+                status.send_modify(|status| status.newest = extent.newest);
+                true
+            }
+            Err(error) => {
+                tracing::warn!("the journal can't be read, and is tried again: {error}");
+                false
+            }
+        }
+    }
+
     fn lines(&self) -> MutexGuard<'_, Vec<Joined>> {
         // A list of lines is whole after any panic: nothing is changed in two steps.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
@@ -258,17 +270,25 @@ impl Recording {
             status,
             ownership,
         } = self;
-        let status = Arc::new(status);
+        let (status, mut restarts) = (Arc::new(status), Restarts::of("recorder"));
+        let mut stop = shared.stop.subscribe();
         loop {
             let task = Task::new(Arc::clone(&shared), Arc::clone(&status));
-            let mut tasks = tokio::task::JoinSet::new();
-            tasks.spawn_local(task.run());
-            let Some(Err(panic)) = tasks.join_next().await else {
+            let Err(panic) = guarded(task.run()).await else {
                 break;
             };
-            tracing::error!("a recorder's task ended ({panic:?}); another begins, behind a marked hole");
+            let rest = restarts.panicked(shared.clock.now(), &panic);
+            // What the next one records stands behind a marked hole.
             shared.begin_again();
-            sleep_until(shared.clock.now() + REST).await;
+            loop {
+                tokio::select! {
+                    () = sleep_until(shared.clock.now() + rest.delay) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
+                if shared.find_newest(&status).await || *stop.borrow() {
+                    break;
+                }
+            }
         }
         // Whoever is told of the end may take the right at once.
         drop(ownership);

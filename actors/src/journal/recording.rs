@@ -17,6 +17,7 @@ use super::item::RecordedMarker;
 use super::recorder::{STOP_WITHIN, Shared};
 use super::status::{RecorderState, RecorderStatus, Stall};
 use crate::clock::sleep_until;
+use crate::failpoint;
 use crate::line::Line;
 use crate::routing::{LineEvent, Marker};
 
@@ -77,6 +78,7 @@ impl Task {
     }
 
     pub(super) async fn run(mut self) {
+        failpoint::reach("recorder");
         loop {
             self.begin_lines();
             if self.flush(None).await.is_err() {
@@ -138,6 +140,7 @@ impl Task {
     }
 
     fn take(&mut self, (line, item): Brought) {
+        failpoint::reach("recorder.stream");
         let generation = line.generation();
         let Some(item) = item else {
             self.shared.leave(&line);
@@ -173,6 +176,7 @@ impl Task {
         while !self.batch.is_empty() {
             let error = match self.shared.store.append(self.batch.head()).await {
                 Ok(appended) => {
+                    failpoint::reach("recorder.stored");
                     self.stored(appended.last);
                     failures = 0;
                     continue;

@@ -9,7 +9,9 @@ use windlass_protocol::{ChatEvent, ChatState, SessionKey};
 use windlass_store::{Gateway, GatewayUid};
 
 use super::context::{Context, sleep};
+use crate::failpoint;
 use crate::routing::{Event, LineEvent, Subscription};
+use crate::supervision::keep_running;
 
 /// Increments of one session are looked at this often at most: they come by the hundred.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -29,6 +31,7 @@ pub(crate) async fn watch_all(ctx: Rc<Context>) {
     let mut met = ctx.met.subscribe();
     let (mut known, mut watches) = (BTreeSet::new(), JoinSet::new());
     loop {
+        failpoint::reach("activity");
         met.mark_unchanged();
         let gateways = match ctx.store.gateways(None).await {
             Ok(gateways) => gateways,
@@ -40,7 +43,10 @@ pub(crate) async fn watch_all(ctx: Rc<Context>) {
         };
         for gateway in gateways {
             if known.insert(gateway.id) {
-                watches.spawn_local(watch(Rc::clone(&ctx), gateway.id));
+                let (ctx, id) = (Rc::clone(&ctx), gateway.id);
+                watches.spawn_local(async move {
+                    keep_running("activity", || ctx.clock.now(), || watch(Rc::clone(&ctx), id)).await;
+                });
             }
         }
         if met.changed().await.is_err() {
@@ -69,6 +75,7 @@ async fn watch(ctx: Rc<Context>, gateway: GatewayUid) {
 async fn follow(ctx: &Context, gateway: &Gateway, mut events: Subscription) {
     let mut looked = HashMap::new();
     while let Some(item) = events.next().await {
+        failpoint::reach("activity.stream");
         let LineEvent::Event(event) = item else { continue };
         let Some((key, is_end)) = working(&event) else { continue };
         if is_due(&mut looked, &key, is_end, ctx.clock.now()) {

@@ -7,6 +7,7 @@ use windlass_store::StoreError;
 use windlass_store::limits::PAGE_LIMIT;
 
 use super::context::{Context, sleep};
+use crate::failpoint;
 
 /// How often it is looked for old records: what is kept for weeks may stay some hours longer.
 const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
@@ -37,6 +38,7 @@ impl Default for Keep {
 /// Runs for as long as the provisioner.
 pub(super) async fn run(ctx: Rc<Context>) {
     loop {
+        failpoint::reach("housekeeping");
         match clean(&ctx).await {
             Ok((0, 0)) => {}
             Ok((runs, activities)) => tracing::info!(runs, activities, "old records were deleted"),

@@ -15,6 +15,8 @@ use super::job;
 use super::lifecycle::{self, Reconcile, Transition};
 use super::progress::Teller;
 use super::request::{RunOptions, Wake};
+use crate::failpoint;
+use crate::supervision::Tasks;
 
 /// Agents looked at in one go: what a page of the store has.
 const BATCH: usize = 100;
@@ -25,12 +27,13 @@ const IN_HAND: Duration = Duration::from_secs(11 * 60);
 /// How long to wait when the store fails.
 const STORE_REST: Duration = Duration::from_secs(10);
 
-/// Runs for as long as the provisioner.
-pub(crate) async fn run(ctx: Rc<Context>) {
+/// Runs for as long as the provisioner. What it wakes goes on in `wakes`.
+pub(crate) async fn run(ctx: Rc<Context>, wakes: Tasks) {
     let mut moved = ctx.deadlines.subscribe();
     loop {
         moved.mark_unchanged();
-        let wait = match round(&ctx).await {
+        failpoint::reach("reconciler");
+        let wait = match round(&ctx, &wakes).await {
             Ok(wait) => wait,
             Err(error) => {
                 tracing::error!("deadlines can't be read: {error}");
@@ -59,7 +62,7 @@ async fn wait_for(wait: Option<Duration>, moved: &mut watch::Receiver<u64>) -> R
 }
 
 /// Deals with all deadlines that are over, and tells how long the next one is away.
-async fn round(ctx: &Rc<Context>) -> Result<Option<Duration>, StoreError> {
+async fn round(ctx: &Rc<Context>, wakes: &Tasks) -> Result<Option<Duration>, StoreError> {
     loop {
         let due = ctx.store.due(ctx.now(), BATCH).await?;
         if due.is_empty() {
@@ -73,7 +76,8 @@ async fn round(ctx: &Rc<Context>) -> Result<Option<Duration>, StoreError> {
             }
         }
         if !to_wake.is_empty() {
-            tokio::task::spawn_local(wake(Rc::clone(ctx), to_wake));
+            // One that panics leaves its agents to their deadlines, which are `IN_HAND` away.
+            wakes.spawn(wake(Rc::clone(ctx), to_wake));
         }
     }
 }
@@ -122,6 +126,7 @@ async fn note(ctx: &Context, agent: &Agent) {
 
 /// Updates them, with a fresh session, and wakes them.
 async fn wake(ctx: Rc<Context>, agents: Vec<Agent>) {
+    failpoint::reach("reconciler.wake");
     let options = RunOptions {
         // Writing takes its time on a busy gateway, and so does an agent's first answer.
         wake: Wake::UnlessSeen,

@@ -4,11 +4,9 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix::{Addr, AsyncContext as _, Context as ActorContext};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use windlass_store::StoreError;
 
 use super::context::{Context, ProvisionerParts, sleep};
@@ -16,6 +14,8 @@ use super::messages::Order;
 use super::progress::Teller;
 use super::worker::Worker;
 use super::{activity, housekeeping, job, reconcile};
+use crate::failpoint;
+use crate::supervision::{Restarts, Running, Tasks, keep_running};
 
 /// Runs taken up in one go: a page of the store.
 const RUNS: usize = 100;
@@ -23,52 +23,68 @@ const RUNS: usize = 100;
 /// How long to wait when the store fails at the start.
 const STORE_REST: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(parts: ProvisionerParts, mut orders: mpsc::Receiver<Order>) {
+pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) {
     let rng = StdRng::from_seed(parts.seed);
     let ctx = Rc::new(Context::new(parts, rng));
-    // Dropped, and so ended, together with this.
-    let mut background = JoinSet::new();
+    let orders = take_orders(Rc::clone(&ctx), orders);
     if ctx.settings.supervise {
-        background.spawn_local(look_after(Rc::clone(&ctx)));
-    }
-    let (mut worker, mut task) = start(&ctx);
-    while let Some(order) = orders.recv().await {
-        if task.is_finished() {
-            tracing::error!("the provisioner's actor ended; another takes its place");
-            (worker, task) = start(&ctx);
+        // What is looked after ends with the orders: there is nobody left to look after it for.
+        tokio::select! {
+            () = orders => {}
+            () = look_after(&ctx) => {}
         }
-        // The mailbox is as long as the channel before it, and the actor only starts tasks.
-        if worker.send(order).await.is_err() {
-            tracing::error!("the provisioner's actor ended with an order in hand");
-        }
+    } else {
+        orders.await;
     }
-    drop(worker);
-    task.abort();
 }
 
-fn start(ctx: &Rc<Context>) -> (Addr<Worker>, JoinHandle<()>) {
-    let context = ActorContext::new();
-    let address = context.address();
-    (address, spawn_local(context.into_future(Worker::new(Rc::clone(ctx)))))
+/// Passes orders on, and puts another actor in the place of one that ended. What that had begun goes on.
+async fn take_orders(ctx: Rc<Context>, mut orders: mpsc::Receiver<Order>) {
+    let (tasks, mut restarts) = (Tasks::default(), Restarts::of("provisioner"));
+    let worker = || Running::start(Worker::new(Rc::clone(&ctx), tasks.clone()));
+    let mut running = worker();
+    loop {
+        tokio::select! {
+            biased;
+            panic = running.ended() => {
+                if let Some(panic) = panic {
+                    let _ = restarts.panicked(ctx.clock.now(), &panic);
+                }
+                running = worker();
+            }
+            order = orders.recv() => match order {
+                // The actor only starts tasks. Whoever asked learns that it failed by the answer's dropped place.
+                Some(order) => drop(running.address.send(order).await),
+                None => return,
+            },
+        }
+    }
 }
 
-/// What the one process that runs the agents does without being asked.
-async fn look_after(ctx: Rc<Context>) {
-    let watched = activity::watch_all(Rc::clone(&ctx));
-    let cleaned = housekeeping::run(Rc::clone(&ctx));
+/// What the one process that runs the agents does without being asked: each part is started again by itself.
+async fn look_after(ctx: &Rc<Context>) {
+    let now = || ctx.clock.now();
+    let watched = keep_running("activity", now, || activity::watch_all(Rc::clone(ctx)));
+    let cleaned = keep_running("housekeeping", now, || housekeeping::run(Rc::clone(ctx)));
+    let wakes = Tasks::default();
     let kept = async {
-        while let Err(error) = take_up(&ctx).await {
-            tracing::error!("runs that were cut off can't be read: {error}");
-            sleep(STORE_REST).await;
-        }
-        reconcile::run(Rc::clone(&ctx)).await;
+        keep_running("reconciler", now, || take_up_all(ctx)).await;
+        keep_running("reconciler", now, || reconcile::run(Rc::clone(ctx), wakes.clone())).await;
     };
     // From the start: an agent may answer its wake before the last run is taken up.
     tokio::join!(watched, kept, cleaned);
 }
 
+async fn take_up_all(ctx: &Rc<Context>) {
+    while let Err(error) = take_up(ctx).await {
+        tracing::error!("runs that were cut off can't be read: {error}");
+        sleep(STORE_REST).await;
+    }
+}
+
 /// Goes on with all runs that were cut off, each once: one whose gateway can't be worked with stays for the next start.
 async fn take_up(ctx: &Rc<Context>) -> Result<(), StoreError> {
+    failpoint::reach("reconciler.take_up");
     let mut met = BTreeSet::new();
     loop {
         let mut runs = ctx.store.active_runs(RUNS).await?;

@@ -19,6 +19,11 @@ pub enum RegistryError {
     /// No gateway of that id is there.
     #[error("no gateway with the id {0} is registered")]
     NotThere(GatewayId),
+    /// The registry panicked over this request. The lines of all gateways go on.
+    #[error(
+        "a bug in Windlass broke this request off: please report it with the log; look at what is registered, and ask again"
+    )]
+    Fault,
     /// Windlass was shut down.
     #[error("Windlass was shut down")]
     ShutDown,

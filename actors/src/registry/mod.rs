@@ -17,6 +17,7 @@ pub(crate) use messages::{AddLine, Command, Inspect, RemoveLine, StopAll, Tell};
 pub use messages::{Inspection, RegistryError};
 pub(crate) use roster::Roster;
 
+use crate::failpoint;
 use crate::supervision::{LineCommand, LineContext, MachineContext};
 
 /// The actor.
@@ -56,6 +57,7 @@ impl Handler<AddLine> for GatewayRegistry {
     type Result = Result<(), RegistryError>;
 
     fn handle(&mut self, AddLine { spec, ends }: AddLine, _: &mut Self::Context) -> Self::Result {
+        failpoint::reach("registry.add");
         if self.roster.contains(&spec.id) {
             return Err(RegistryError::AlreadyThere(spec.id.clone()));
         }
@@ -75,6 +77,7 @@ impl Handler<Tell> for GatewayRegistry {
     type Result = ResponseActFuture<Self, Result<(), RegistryError>>;
 
     fn handle(&mut self, Tell { id, command }: Tell, _: &mut Self::Context) -> Self::Result {
+        failpoint::reach("registry.tell");
         let told = self.roster.tell(&id, command);
         Box::pin(async move { told.await.map_err(|()| RegistryError::NotThere(id)) }.into_actor(self))
     }
@@ -93,7 +96,11 @@ impl Handler<RemoveLine> for GatewayRegistry {
 
     fn handle(&mut self, RemoveLine { id, drain_until }: RemoveLine, _: &mut Self::Context) -> Self::Result {
         let ended = self.roster.stop(&id, drain_until);
-        let ended = async move { ended.await.map_err(|()| RegistryError::NotThere(id)) };
+        let ended = async move {
+            let ended = ended.await;
+            failpoint::reach("registry.removed");
+            ended.map_err(|()| RegistryError::NotThere(id))
+        };
         Box::pin(ended.into_actor(self))
     }
 }
@@ -102,6 +109,7 @@ impl Handler<StopAll> for GatewayRegistry {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, StopAll { drain_until }: StopAll, _: &mut Self::Context) -> Self::Result {
+        failpoint::reach("registry.stop");
         let ended = self.roster.stop_all(drain_until);
         Box::pin(ended.into_actor(self).map(|(), _, ctx| actix::ActorContext::stop(ctx)))
     }

@@ -12,14 +12,10 @@ use tokio::task::{JoinHandle, spawn_local};
 use windlass_protocol::GatewayId;
 
 use super::{Command, Inspection};
-use crate::supervision::{LineCommand, LineContext, supervise};
-use crate::telemetry;
+use crate::supervision::{Begin, LineCommand, LineContext, Restarts, guarded, supervise};
 
 /// Commands that may wait for one line: an operator's, one at a time, and a stop.
 const COMMANDS: usize = 8;
-
-/// How long a supervisor that panicked itself rests. That is a bug of ours; this keeps it from burning a core.
-const SUPERVISOR_REST: Duration = Duration::from_secs(1);
 
 /// All lines of a machine, in the order of their ids, so that a run repeats. Cheap to clone; the clones share.
 #[derive(Clone, Default)]
@@ -73,15 +69,20 @@ impl Roster {
 
     pub(super) fn stop(&self, id: &GatewayId, drain_until: Instant) -> impl Future<Output = Result<(), ()>> + use<> {
         let running = self.0.borrow_mut().remove(id);
+        // A task of its own: a registry that panics meanwhile takes no drain with it.
+        let closing = running.map(|running| spawn_local(running.stop(drain_until)));
         async move {
-            running.ok_or(())?.stop(drain_until).await;
+            let _ = closing.ok_or(())?.await;
             Ok(())
         }
     }
 
-    pub(super) fn stop_all(&self, drain_until: Instant) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn stop_all(&self, drain_until: Instant) -> impl Future<Output = ()> + use<> {
         let lines = std::mem::take(&mut *self.0.borrow_mut());
-        let all: Vec<_> = lines.into_values().map(|running| running.stop(drain_until)).collect();
+        let all: Vec<_> = lines
+            .into_values()
+            .map(|running| spawn_local(running.stop(drain_until)))
+            .collect();
         async move {
             join_all(all).await;
         }
@@ -96,15 +97,12 @@ impl Running {
     }
 }
 
-/// Runs a line's supervisor, and runs it again should it panic.
+/// Runs a line's supervisor, and runs it again should it panic. The line's commands wait meanwhile.
 async fn keep_supervised(line: Rc<LineContext>, first: Duration, commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>) {
-    let mut delay = first;
-    while let Err(error) = spawn_local(supervise(Rc::clone(&line), delay, Rc::clone(&commands))).await {
-        if error.is_cancelled() {
-            return;
-        }
-        telemetry::restarted("supervisor");
-        tracing::error!(gateway = %line.id, "a line's supervisor panicked; it is started again: {error}");
-        delay = SUPERVISOR_REST;
+    let mut restarts = Restarts::of("supervisor");
+    let mut begin = Begin::Fresh(first);
+    while let Err(panic) = guarded(supervise(Rc::clone(&line), begin, Rc::clone(&commands))).await {
+        let rest = restarts.panicked(line.machine.clock.now(), &panic);
+        begin = Begin::After(panic, rest);
     }
 }

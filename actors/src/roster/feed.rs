@@ -9,18 +9,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
-use tokio::task::{JoinSet, unconstrained};
+use tokio::task::unconstrained;
 use windlass_protocol::request::{Request as _, SessionsListReply, SessionsSubscribe};
 use windlass_protocol::session_roster::{RosterPage, SessionRoster};
 
-use super::pace::{Pace, REST};
+use super::pace::Pace;
 use super::pages::{Answer, Asking, Failed, Part, cut_unsaid};
 use super::seat::Seat;
 use super::wire::{NAMES, News};
 use super::{Roster, RosterView};
 use crate::clock::sleep_until;
+use crate::failpoint;
 use crate::line::{Declared, Line, TooManyTopics};
 use crate::routing::{EventFilter, LineEvent, Marker, Subscription, Topic};
+use crate::supervision::{Restarts, guarded};
 
 /// Events that may wait for the feed. More are lost to it, which costs one more list.
 const BACKLOG: usize = 8192;
@@ -79,20 +81,19 @@ impl Feed {
     /// Runs until nobody looks any more, or the line is closed. Must be polled within a `LocalSet` with tokio's time.
     pub async fn run(self) {
         let Self { line, seat, source } = self;
-        let (seat, mut source) = (Arc::new(seat), Some(source));
+        let (seat, mut source, mut restarts) = (Arc::new(seat), Some(source), Restarts::of("roster"));
         loop {
             let Some(source) = source.take().or_else(|| Source::open(&line).ok()) else {
                 return;
             };
             let feeding = Feeding::new(Arc::clone(&line), Arc::clone(&seat), source);
-            let mut task = JoinSet::new();
-            task.spawn_local(feeding.run());
-            let Some(Err(panic)) = task.join_next().await else {
+            let Err(panic) = guarded(feeding.run()).await else {
                 return;
             };
-            tracing::error!(gateway = %line.id(), "a roster's feed ended ({panic:?}); another begins anew");
+            let rest = restarts.panicked(line.now(), &panic);
+            // Stale, and so nobody takes it for the truth while the next one begins.
             seat.view().send_replace(RosterView::default());
-            sleep_until(line.now() + REST).await;
+            sleep_until(line.now() + rest.delay).await;
         }
     }
 }
@@ -120,6 +121,7 @@ impl Feeding {
     }
 
     async fn run(mut self) {
+        failpoint::reach("roster");
         self.update(SessionRoster::on_asked);
         loop {
             let due = self.pace.due();
@@ -153,6 +155,7 @@ impl Feeding {
     }
 
     fn take(&mut self, item: &LineEvent) {
+        failpoint::reach("roster.stream");
         match item {
             LineEvent::Event(event) => {
                 let news = News::read(event);

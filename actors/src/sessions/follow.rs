@@ -24,6 +24,7 @@ use super::under_way::{Note, Place};
 use super::worker::Shared;
 use crate::Line;
 use crate::clock::sleep_until;
+use crate::failpoint;
 use crate::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
 
 /// Events of one session that may wait: those of a run of 400 increments.
@@ -220,6 +221,7 @@ impl Run<'_> {
     }
 
     fn take(&mut self, item: &LineEvent) {
+        failpoint::reach("message.stream");
         let now = self.now();
         match item {
             LineEvent::Event(event) => self.event(event, now),

@@ -18,6 +18,7 @@ use super::outbox::{Facts, Options, Outbox};
 use super::under_way::Place;
 use super::worker::Shared;
 use crate::Line;
+use crate::failpoint;
 
 /// What a message that was taken up is followed for at least: the gateway has to be asked what became of it.
 const LOOK: Duration = Duration::from_secs(60);
@@ -155,6 +156,7 @@ async fn see_to_its_end(
     prior: Option<Prior>,
     followers: Vec<Follower>,
 ) {
+    failpoint::reach("message");
     let mut follow = Follow::new(shared, &mut place, message, followers);
     let end = follow.run(prior).await;
     let followers = follow.into_followers();

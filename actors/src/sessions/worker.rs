@@ -6,11 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Addr, AsyncContext as _, Context as ActorContext, Handler};
+use actix::{Actor, Context as ActorContext, Handler};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use windlass_protocol::run::GatewayFacts;
 use windlass_protocol::{GatewayId, SessionKey};
 
@@ -22,6 +21,8 @@ use super::outbox::{Outbox, PRUNE_EVERY};
 use super::under_way::{UNDER_WAY_LIMIT, UnderWay};
 use crate::Line;
 use crate::clock::Clock;
+use crate::failpoint;
+use crate::supervision::{Restarts, Running, Tasks, WeakTasks, guarded, keep_running};
 
 /// The pause before the record of pending messages is read again after it could not be.
 const READ_AGAIN: Duration = Duration::from_secs(10);
@@ -43,17 +44,6 @@ impl actix::Message for Order {
     type Result = ();
 }
 
-/// Messages of a gateway that are on record and not under way.
-struct Found {
-    line: Arc<Line>,
-    /// Their keys and sessions, in the order in which they go out.
-    sends: Vec<(String, SessionKey)>,
-}
-
-impl actix::Message for Found {
-    type Result = ();
-}
-
 /// What outlives an actor that panicked.
 pub(super) struct Shared {
     pub(super) outbox: Option<Outbox>,
@@ -62,8 +52,6 @@ pub(super) struct Shared {
     under_way: UnderWay,
     /// What each gateway's hello let expect, and what it was seen to do.
     facts: RefCell<HashMap<GatewayId, (GatewayFacts, GatewayFacts)>>,
-    /// The lines whose records were taken up.
-    lines: RefCell<Vec<Arc<Line>>>,
 }
 
 impl Shared {
@@ -74,7 +62,6 @@ impl Shared {
             lanes: Lanes::default(),
             under_way: UnderWay::default(),
             facts: RefCell::default(),
-            lines: RefCell::default(),
         }
     }
 
@@ -98,35 +85,23 @@ impl Shared {
 struct Worker {
     shared: Rc<Shared>,
     rng: StdRng,
-    tasks: JoinSet<()>,
+    tasks: Tasks,
 }
 
 impl Actor for Worker {
     type Context = ActorContext<Self>;
-
-    fn started(&mut self, _: &mut Self::Context) {
-        if self.shared.outbox.is_some() {
-            self.tasks.spawn_local(prune(Rc::clone(&self.shared)));
-        }
-    }
 }
 
 impl Handler<Order> for Worker {
     type Result = ();
 
-    fn handle(&mut self, order: Order, context: &mut Self::Context) {
-        while let Some(ended) = self.tasks.try_join_next() {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                tracing::error!("a message's task ended by a panic");
-            }
-        }
+    fn handle(&mut self, order: Order, _: &mut Self::Context) {
+        failpoint::reach("sessions.handler");
         match order {
             Order::Send(message, answer) => self.send(*message, answer),
             Order::TakeUp(line, answer) => {
-                let found = take_up(Rc::clone(&self.shared), line, context.address(), answer);
-                self.tasks.spawn_local(found);
+                let taken_up = take_up(Rc::clone(&self.shared), line, self.tasks.downgrade(), answer);
+                self.tasks.spawn(taken_up);
             }
             Order::Follow(key, answer) => {
                 let (following, follower) = Following::new(key.clone());
@@ -134,18 +109,6 @@ impl Handler<Order> for Worker {
                 let _ = answer.send(joined.then_some(following));
             }
             Order::Replaced(gateway, session) => self.shared.under_way.replaced(&gateway, &session),
-        }
-    }
-}
-
-impl Handler<Found> for Worker {
-    type Result = ();
-
-    fn handle(&mut self, found: Found, _: &mut Self::Context) {
-        for (key, session) in found.sends {
-            if let Some(job) = self.job(key, &found.line, &session) {
-                self.tasks.spawn_local(job.take_up(Arc::clone(&found.line)));
-            }
         }
     }
 }
@@ -162,50 +125,68 @@ impl Worker {
             uuid::Builder::from_random_bytes(random).into_uuid().to_string()
         };
         let key = message.key.clone().unwrap_or_else(fresh);
-        let Some(job) = self.job(key.clone(), &message.line, &message.session) else {
+        let Some(job) = job(&self.shared, key.clone(), message.line.id(), &message.session) else {
             let _ = answer.send(Err(SendError::KeyTaken));
             return;
         };
-        self.tasks.spawn_local(job.send(message, Following::new(key), answer));
-    }
-
-    /// A place in the session's line, taken in the order of the orders; nothing when the key is under way already.
-    fn job(&self, key: String, line: &Line, session: &SessionKey) -> Option<Job> {
-        let place = self.shared.under_way.enter(key, line.id(), session)?;
-        Some(Job {
-            turn: self.shared.lanes.queue(line.id(), session),
-            shared: Rc::clone(&self.shared),
-            place,
-        })
+        let (line, session) = (Arc::clone(&message.line), message.session.clone());
+        let sent = job.send(message, Following::new(key.clone()), answer);
+        self.tasks
+            .spawn(to_the_end(Rc::clone(&self.shared), line, key, session, sent));
     }
 }
 
-/// Finds what is on record for a gateway. Told when it was read once, be it in vain: a gateway is not kept waiting for a store.
-async fn take_up(shared: Rc<Shared>, line: Arc<Line>, worker: Addr<Worker>, answer: oneshot::Sender<()>) {
+/// A place in the session's line, taken in the order of the orders; nothing when the key is under way already.
+fn job(shared: &Rc<Shared>, key: String, gateway: &GatewayId, session: &SessionKey) -> Option<Job> {
+    let place = shared.under_way.enter(key, gateway, session)?;
+    Some(Job {
+        turn: shared.lanes.queue(gateway, session),
+        shared: Rc::clone(shared),
+        place,
+    })
+}
+
+/// Sees to it that a message that is on record comes to its end, past panics. After one it is taken up as after a restart: the
+/// gateway is asked first. One that is not on record ends with the panic: whoever follows it is told that it was let go.
+async fn to_the_end(
+    shared: Rc<Shared>,
+    line: Arc<Line>,
+    key: String,
+    session: SessionKey,
+    first: impl Future<Output = ()>,
+) {
+    let mut restarts = Restarts::of("message");
+    let mut end = guarded(first).await;
+    while let Err(panic) = end {
+        let rest = restarts.panicked(shared.clock.now(), &panic);
+        if shared.outbox.is_none() {
+            return;
+        }
+        tokio::time::sleep(rest.delay).await;
+        let Some(job) = job(&shared, key.clone(), line.id(), &session) else {
+            return;
+        };
+        end = guarded(job.take_up(Arc::clone(&line))).await;
+    }
+}
+
+/// Takes up what is on record for a gateway. Told when it was read once, be it in vain: a gateway is not kept waiting for a
+/// store.
+async fn take_up(shared: Rc<Shared>, line: Arc<Line>, tasks: WeakTasks, answer: oneshot::Sender<()>) {
     let Some(outbox) = &shared.outbox else {
         return;
     };
-    {
-        let mut lines = shared.lines.borrow_mut();
-        lines.retain(|known| known.id() != line.id());
-        lines.push(Arc::clone(&line));
-    }
     let mut answer = Some(answer);
     let mut after = None;
     loop {
         match outbox.pending(line.id(), after).await {
             Ok(page) => {
-                let Some(last) = page.last() else {
+                let (Some(last), Some(tasks)) = (page.last(), tasks.upgrade()) else {
                     return;
                 };
                 after = Some(last.position);
-                let sends = page.into_iter().map(|found| (found.send.key, found.send.session_key));
-                let found = Found {
-                    line: Arc::clone(&line),
-                    sends: sends.collect(),
-                };
-                if worker.send(found).await.is_err() {
-                    return;
+                for found in page {
+                    begin(&shared, &tasks, &line, found.send.key, found.send.session_key);
                 }
             }
             Err(error) => {
@@ -217,11 +198,21 @@ async fn take_up(shared: Rc<Shared>, line: Arc<Line>, worker: Addr<Worker>, answ
     }
 }
 
+/// Begins with a message on record, unless it is under way.
+fn begin(shared: &Rc<Shared>, tasks: &Tasks, line: &Arc<Line>, key: String, session: SessionKey) {
+    if let Some(job) = job(shared, key.clone(), line.id(), &session) {
+        let taken_up = job.take_up(Arc::clone(line));
+        tasks.spawn(to_the_end(Rc::clone(shared), Arc::clone(line), key, session, taken_up));
+    }
+}
+
+/// Never ends.
 async fn prune(shared: Rc<Shared>) {
     let Some(outbox) = &shared.outbox else {
-        return;
+        return std::future::pending().await;
     };
     loop {
+        failpoint::reach("sessions.pruning");
         if let Err(error) = outbox.prune(shared.clock.wall().into()).await {
             tracing::warn!("ended messages can't be pruned: {error}");
         }
@@ -229,49 +220,40 @@ async fn prune(shared: Rc<Shared>) {
     }
 }
 
-/// An actor, gone with all its tasks when this is dropped.
-struct Running {
-    address: Addr<Worker>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    fn start(shared: &Rc<Shared>, seed: [u8; 32]) -> Self {
-        let context = ActorContext::new();
-        let address = context.address();
-        let worker = Worker {
-            shared: Rc::clone(shared),
-            rng: StdRng::from_seed(seed),
-            tasks: JoinSet::new(),
-        };
-        let task = spawn_local(context.into_future(worker));
-        Self { address, task }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Passes orders on, and puts another actor in the place of one that ended.
-pub(super) async fn run(shared: Shared, mut rng: StdRng, mut orders: mpsc::Receiver<Order>) {
+/// Passes orders on, and puts another actor in the place of one that ended. What is under way goes on.
+pub(super) async fn run(shared: Shared, rng: StdRng, orders: mpsc::Receiver<Order>) {
     let shared = Rc::new(shared);
-    let mut worker = Running::start(&shared, rng.random());
-    while let Some(order) = orders.recv().await {
-        if worker.task.is_finished() {
-            tracing::error!("the session manager's actor ended; another takes its place");
-            worker = Running::start(&shared, rng.random());
-            let lines = shared.lines.borrow().clone();
-            for line in lines {
-                // What was under way and is on record goes on.
-                let (answer, _) = oneshot::channel();
-                let _ = worker.address.send(Order::TakeUp(line, answer)).await;
+    let pruned = keep_running("pruning", || shared.clock.now(), || prune(Rc::clone(&shared)));
+    tokio::select! {
+        () = take_orders(&shared, rng, orders) => {}
+        () = pruned => {}
+    }
+}
+
+async fn take_orders(shared: &Rc<Shared>, mut rng: StdRng, mut orders: mpsc::Receiver<Order>) {
+    let (tasks, mut restarts) = (Tasks::default(), Restarts::of("sessions"));
+    let mut worker = || {
+        Running::start(Worker {
+            shared: Rc::clone(shared),
+            rng: StdRng::from_seed(rng.random()),
+            tasks: tasks.clone(),
+        })
+    };
+    let mut running = worker();
+    loop {
+        tokio::select! {
+            biased;
+            panic = running.ended() => {
+                if let Some(panic) = panic {
+                    let _ = restarts.panicked(shared.clock.now(), &panic);
+                }
+                running = worker();
             }
-        }
-        if worker.address.send(order).await.is_err() {
-            tracing::error!("the session manager's actor ended with an order in hand");
+            order = orders.recv() => match order {
+                // Whoever asked learns that it failed by the answer's dropped place.
+                Some(order) => drop(running.address.send(order).await),
+                None => return,
+            },
         }
     }
 }

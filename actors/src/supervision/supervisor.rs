@@ -1,20 +1,18 @@
 //! Keeps one line up: starts its connection, waits for its end, decides, waits, starts again.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix::{Addr, AsyncContext as _, Context};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_local};
 
 use super::decision::{Decision, decide};
-use super::{Intensity, LineContext};
+use super::{Intensity, LineContext, Panic, Rest, Running};
 use crate::GatewaySpec;
 use crate::clock::sleep_until;
 use crate::connection::{Exit, ExitSlot, GatewayConnection, Order};
+use crate::failpoint;
 use crate::line::{LineState, hold};
 use crate::routing::Marker;
 use crate::telemetry;
@@ -36,18 +34,23 @@ pub(crate) enum LineCommand {
 /// How the line goes on after a command or an end.
 type Flow = ControlFlow<()>;
 
+/// How a supervisor begins.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// With a line that is new, after this long.
+    Fresh(Duration),
+    /// In the place of a supervisor that panicked, whose connection went with it.
+    After(Panic, Rest),
+}
+
 /// Runs a line until it is told to stop. The line is closed when this returns.
-pub(crate) async fn supervise(
-    line: Rc<LineContext>,
-    first: Duration,
-    commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>,
-) {
+pub(crate) async fn supervise(line: Rc<LineContext>, begin: Begin, commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>) {
     let mut supervisor = Supervisor {
         line,
         commands,
         intensity: Intensity::default(),
     };
-    let start = supervisor.line.machine.clock.now() + first;
+    let start = supervisor.begin(begin);
     let mut flow = supervisor.wait_until(start).await;
     while flow.is_continue() {
         flow = supervisor.one_connection().await;
@@ -62,6 +65,25 @@ struct Supervisor {
 }
 
 impl Supervisor {
+    /// When the first attempt comes. A line that was left as it was is first put back to what it is without a connection.
+    fn begin(&self, begin: Begin) -> Instant {
+        let now = self.line.machine.clock.now();
+        let (panic, rest) = match begin {
+            Begin::Fresh(delay) => return now + delay,
+            Begin::After(panic, rest) => (panic, rest),
+        };
+        let exit = Exit::SupervisorPanicked(panic.into());
+        let was_up = self.after_end(&exit);
+        let until = self.line.machine.wall_at(now + rest.delay);
+        let state = match rest.degraded {
+            Some(failures) => LineState::Degraded { until, failures },
+            None => LineState::Waiting { until },
+        };
+        self.line.status.transition(state, exit.report());
+        self.mark_down(was_up);
+        now + rest.delay
+    }
+
     /// One incarnation, and the wait after it.
     async fn one_connection(&mut self) -> Flow {
         let attempt = self.line.memory.borrow_mut().attempt();
@@ -70,13 +92,18 @@ impl Supervisor {
         let (exit, asked) = self.watch(&mut child).await;
         let was_up = self.after_end(&exit);
         let next = self.plan(&exit, asked);
-        if was_up {
-            let generation = self.line.status.current().generation;
-            self.line.router.mark(&Marker::Disconnected { generation });
-        }
+        self.mark_down(was_up);
         match (asked, next) {
             (Some(flow), _) => flow,
             (None, next) => self.wait_until(next).await,
+        }
+    }
+
+    /// Tells the subscribers, after the status.
+    fn mark_down(&self, was_up: bool) {
+        if was_up {
+            let generation = self.line.status.current().generation;
+            self.line.router.mark(&Marker::Disconnected { generation });
         }
     }
 
@@ -84,6 +111,7 @@ impl Supervisor {
     async fn watch(&mut self, child: &mut Child) -> (Exit, Option<Flow>) {
         let mut asked = None;
         loop {
+            failpoint::reach("supervisor");
             tokio::select! {
                 biased;
                 exit = child.end() => return (exit, asked),
@@ -212,25 +240,20 @@ async fn next_command(commands: &RefCell<mpsc::Receiver<LineCommand>>) -> Option
 
 /// One incarnation of the connection's actor. Dropping it ends the actor.
 struct Child {
-    address: Addr<GatewayConnection>,
+    actor: Running<GatewayConnection>,
     exit: ExitSlot,
-    task: JoinHandle<()>,
 }
 
 impl Child {
     fn start(line: &Rc<LineContext>) -> Self {
         let exit = ExitSlot::default();
-        let actor = GatewayConnection::new(Rc::clone(line), Rc::clone(&exit));
-        let context = Context::new();
-        let address = context.address();
-        // Spawned and joined by hand: a joined task tells a panic from a clean end, an actix address does not.
-        let task = spawn_local(context.into_future(actor));
-        Self { address, exit, task }
+        let actor = Running::start(GatewayConnection::new(Rc::clone(line), Rc::clone(&exit)));
+        Self { actor, exit }
     }
 
     fn order(&self, order: Order) {
         // An actor that can't be told is ending already.
-        let _ = self.address.try_send(order);
+        let _ = self.actor.address.try_send(order);
     }
 
     /// How the actor ended.
@@ -238,28 +261,9 @@ impl Child {
     /// ## Cancel safety
     /// Can be called again after being dropped before it was done.
     async fn end(&mut self) -> Exit {
-        match (&mut self.task).await {
-            Ok(()) => self.exit.take().unwrap_or(Exit::Stopped),
-            Err(error) => error
-                .try_into_panic()
-                .map_or(Exit::Stopped, |panic| Exit::Panicked(message(&*panic))),
+        match self.actor.ended().await {
+            Some(panic) => Exit::Panicked(panic.into()),
+            None => self.exit.take().unwrap_or(Exit::Stopped),
         }
     }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// The text of a panic, where it has one. Cut, since it goes into the status.
-fn message(panic: &(dyn Any + Send)) -> String {
-    const LONGEST: usize = 200;
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned());
-    text.chars().take(LONGEST).collect()
 }

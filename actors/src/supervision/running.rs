@@ -1,0 +1,77 @@
+//! An actor that runs, and the tasks that its handlers begin.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::{Rc, Weak};
+
+use actix::{Actor, Addr, AsyncContext as _, Context};
+use tokio::task::{JoinHandle, JoinSet, spawn_local};
+
+use super::Panic;
+
+/// An actor that runs as a task of its own. Dropping this ends it.
+///
+/// Spawned and joined by hand: a joined task tells a panic from a clean end, an actix address does not.
+pub(crate) struct Running<A: Actor<Context = Context<A>>> {
+    pub(crate) address: Addr<A>,
+    task: JoinHandle<()>,
+}
+
+impl<A: Actor<Context = Context<A>>> Running<A> {
+    pub(crate) fn start(actor: A) -> Self {
+        let context = Context::new();
+        let address = context.address();
+        let task = spawn_local(context.into_future(actor));
+        Self { address, task }
+    }
+
+    /// Waits for the actor's end: a panic, or nothing where it stopped. Not to be asked again after it has answered.
+    ///
+    /// ## Cancel safety
+    /// Can be called again after being dropped before it was done.
+    pub(crate) async fn ended(&mut self) -> Option<Panic> {
+        match (&mut self.task).await {
+            Ok(()) => None,
+            Err(error) => Panic::of_task(error),
+        }
+    }
+}
+
+impl<A: Actor<Context = Context<A>>> Drop for Running<A> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What an actor's handlers began. Held outside of the actor too: a panic of the actor costs the order in hand and none of
+/// these. When the last holder is dropped, all end.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tasks(Rc<RefCell<JoinSet<()>>>);
+
+/// Tasks, as one of them may hold them: it does not keep the others from ending.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakTasks(Weak<RefCell<JoinSet<()>>>);
+
+impl Tasks {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        let mut tasks = self.0.borrow_mut();
+        tasks.spawn_local(task);
+        while let Some(ended) = tasks.try_join_next() {
+            // Whoever waits for it learns of it by the answer's dropped place.
+            if let Some(panic) = ended.err().and_then(Panic::of_task) {
+                tracing::error!("an operation panicked; the others go on: {panic}");
+            }
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakTasks {
+        WeakTasks(Rc::downgrade(&self.0))
+    }
+}
+
+impl WeakTasks {
+    /// Nothing when all have ended.
+    pub(crate) fn upgrade(&self) -> Option<Tasks> {
+        self.0.upgrade().map(Tasks)
+    }
+}
