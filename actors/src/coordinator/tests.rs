@@ -347,3 +347,33 @@ async fn a_passing_failure_is_tried_again_and_a_lasting_one_is_a_bad_gateway() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_coordinator_that_panics_fails_the_order_in_hand_and_nothing_under_way() {
+    for place in ["coordinator.handler", "coordinator.operation"] {
+        play(async {
+            let talk = Talk::new().await;
+            let before = talk.bench.sent();
+            let coordinator = talk.coordinator.clone();
+            let nudge = talk.nudge(Caller::Agent(talk.lead), "Under way.");
+            let under_way = spawn_local(async move { coordinator.nudge(nudge).await });
+            tokio::task::yield_now().await;
+            for _ in 0..7 {
+                let armed = crate::failpoint::arm(place, 1);
+                let broken = talk.nudge(Caller::Agent(talk.lead), "Lost.");
+                let failed = talk.coordinator.nudge(broken).await.unwrap_err();
+                assert!(matches!(failed, CoordinationError::Interrupted(_)), "{failed:?}");
+                assert_eq!(armed.left(), 0, "{place}");
+            }
+            under_way.await.unwrap().unwrap();
+            let next = Nudge {
+                correlation_id: Some("c-2".into()),
+                ..talk.nudge(Caller::Agent(talk.lead), "More steam.")
+            };
+            talk.coordinator.nudge(next).await.unwrap();
+            assert_eq!(talk.bench.sent() - before, 2);
+            talk.finish().await;
+        })
+        .await;
+    }
+}

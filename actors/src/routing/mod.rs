@@ -8,7 +8,7 @@ mod subscription;
 mod topic;
 
 use std::cell::OnceCell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use event::{Event, LineEvent, Marker};
@@ -31,6 +31,8 @@ pub(crate) struct Router {
     subscribers: Mutex<Vec<Subscriber>>,
     /// Payloads that were looked into.
     parses: AtomicU64,
+    /// The line was closed for good. Changed and read with the subscribers locked.
+    closed: AtomicBool,
     meter: LineMeter,
 }
 
@@ -56,6 +58,7 @@ impl Router {
         Self {
             subscribers: Mutex::default(),
             parses: AtomicU64::default(),
+            closed: AtomicBool::default(),
             meter,
         }
     }
@@ -67,7 +70,14 @@ impl Router {
 
     pub(crate) fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
         let (subscriber, subscription) = subscription::channel(filter, backlog.into());
-        self.lock().push(subscriber);
+        let mut subscribers = self.lock();
+        if self.closed.load(Ordering::Relaxed) {
+            // Nothing comes any more: it ends at once, as those ended that were there before.
+            subscriber.queue.close();
+        } else {
+            subscribers.push(subscriber);
+        }
+        drop(subscribers);
         subscription
     }
 
@@ -143,7 +153,9 @@ impl Router {
 
     /// Ends every subscription: the line is closed for good.
     pub(crate) fn close(&self) {
-        for subscriber in self.lock().drain(..) {
+        let mut subscribers = self.lock();
+        self.closed.store(true, Ordering::Relaxed);
+        for subscriber in subscribers.drain(..) {
             subscriber.queue.close();
         }
     }

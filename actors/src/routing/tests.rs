@@ -246,3 +246,12 @@ async fn a_reader_that_waits_is_woken_by_an_event_and_by_the_end() {
     let (end, ()) = tokio::join!(subscription.next(), async { router.close() });
     assert!(end.is_none());
 }
+
+#[tokio::test]
+async fn a_subscription_to_a_line_that_is_closed_ends_at_once() {
+    let router = Router::default();
+    router.close();
+    let mut late = router.subscribe(EventFilter::all(), 8);
+    assert!(late.next().await.is_none());
+    assert_eq!(router.len(), 0);
+}

@@ -14,6 +14,8 @@ mod known;
 mod panic;
 mod running;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use context::{LineContext, MachineContext};
 pub(crate) use intensity::Intensity;

@@ -77,6 +77,12 @@ impl Life {
         tokio::task::yield_now().await;
     }
 
+    /// Ends it in good order: its last handle goes.
+    pub(crate) async fn stop(self) {
+        drop(self.handle);
+        self.task.await.unwrap();
+    }
+
     pub(crate) async fn work(&self, job: Job) -> FleetReport {
         self.handle.work(job).await.unwrap().report().await.unwrap()
     }

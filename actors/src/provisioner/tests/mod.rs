@@ -7,4 +7,5 @@ mod housekeeping;
 mod provision;
 mod reconcile;
 mod records;
+mod supervised;
 mod sync;

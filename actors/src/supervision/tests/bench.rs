@@ -1,0 +1,162 @@
+//! A machine with a session manager, and simulated gateways that its lines lead to, in virtual time.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use windlass_protocol::connection::{AnswerMode, CallLimits, Resend};
+use windlass_protocol::{CallError, DeviceIdentity, GatewayId, MethodName, RawJson, Secret};
+use windlass_testkit::{SimGateway, SimGatewayBuilder};
+
+use crate::sessions::{Outbox, SessionManager, SessionManagerHandle, SessionManagerParts};
+use crate::transport::dial_with;
+use crate::{
+    Clock, Endpoint, GatewaySpec, Line, LineState, LineStatus, Machine, MachineConfig, MachineHandle, MemoryTokens,
+    OutgoingCall, TokioClock,
+};
+
+const TOKEN: &str = "gateway-token-7f3a90c2";
+
+/// Plays a test where local tasks can be spawned.
+pub(super) async fn play<F: Future>(test: F) -> F::Output {
+    LocalSet::new().run_until(test).await
+}
+
+pub(super) struct Bench {
+    pub(super) sim: SimGateway,
+    pub(super) machine: MachineHandle,
+    pub(super) sessions: SessionManagerHandle,
+    pub(super) clock: Arc<dyn Clock>,
+    running: JoinHandle<()>,
+}
+
+pub(super) type Ongoing = JoinHandle<Result<RawJson, CallError>>;
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self::with(SimGateway::builder(), None)
+    }
+
+    pub(super) fn with(sim: SimGatewayBuilder, outbox: Option<Outbox>) -> Self {
+        let sim = sim.token(TOKEN).start_pipe();
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
+        let dialled = sim.clone();
+        let (machine, handle) = Machine::new(MachineConfig {
+            clock: Arc::clone(&clock),
+            connector: Arc::new(dial_with(move |_| {
+                let sim = dialled.clone();
+                async move { sim.dial().await }
+            })),
+            tokens: Arc::new(MemoryTokens::default()),
+            gate: Arc::new(Semaphore::new(4)),
+            seed: 1,
+        });
+        let (manager, sessions) = SessionManager::new(SessionManagerParts {
+            seed: [1; 32],
+            clock: Arc::clone(&clock),
+            outbox,
+        });
+        Self {
+            sim,
+            machine: handle,
+            sessions,
+            clock,
+            running: spawn_local(machine.hosting(|| manager.run()).run()),
+        }
+    }
+
+    pub(super) fn spec(name: &str) -> GatewaySpec {
+        let mut spec = GatewaySpec::new(id(name), Endpoint::parse("ws://gw").unwrap());
+        spec.token = Some(Secret::new(TOKEN));
+        spec.device = Some(Arc::new(DeviceIdentity::from_seed([7; 32])));
+        spec
+    }
+
+    /// A line that is not up yet.
+    pub(super) async fn add(&self, name: &str) -> Arc<Line> {
+        let (line, ends) = Line::new(id(name), CallLimits::default(), Arc::clone(&self.clock), false);
+        self.machine.add(Self::spec(name), ends).await.unwrap();
+        let line = Arc::new(line);
+        self.sessions.take_up(Arc::clone(&line)).await;
+        line
+    }
+
+    /// A line that is up.
+    pub(super) async fn up(&self, name: &str) -> Arc<Line> {
+        let line = self.add(name).await;
+        wait_up(&line).await;
+        line
+    }
+
+    /// A call under way in the background; read methods may be written again.
+    pub(super) fn call(&self, line: &Arc<Line>, method: &'static str, resend: Resend) -> Ongoing {
+        let call = OutgoingCall {
+            method: MethodName::new(method).unwrap(),
+            params: None,
+            deadline: self.clock.now() + Duration::from_secs(120),
+            resend,
+            answers: AnswerMode::First,
+            wait_for_line: true,
+            trace: None,
+        };
+        let line = Arc::clone(line);
+        spawn_local(async move { line.call(call).await })
+    }
+
+    pub(super) async fn wait_requests(&self, method: &str, count: usize) {
+        let seen = |journal: &windlass_testkit::Journal| journal.requests(method).len() >= count;
+        self.sim.wait_for(seen).await.unwrap();
+    }
+
+    /// Stops the machine, and proves that nothing is left.
+    pub(super) async fn finish(self) {
+        self.machine.stop(Duration::from_secs(1)).await;
+        self.running.await.unwrap();
+        self.sim
+            .wait_for(|journal| journal.open_connections() == 0)
+            .await
+            .unwrap();
+        self.sim.shutdown().await;
+    }
+}
+
+pub(super) fn id(name: &str) -> GatewayId {
+    GatewayId::new(name).unwrap()
+}
+
+pub(super) async fn wait_up(line: &Line) -> LineStatus {
+    wait_state(line, LineStatus::is_up).await
+}
+
+/// Waits for a state of the line, an hour of virtual time at most.
+pub(super) async fn wait_state(line: &Line, wanted: impl FnMut(&LineStatus) -> bool) -> LineStatus {
+    let mut status = line.status();
+    let seen = tokio::time::timeout(Duration::from_secs(3600), status.wait_for(wanted)).await;
+    seen.expect("the state comes within an hour").unwrap().clone()
+}
+
+pub(super) fn is_degraded(status: &LineStatus) -> bool {
+    matches!(status.state, LineState::Degraded { .. })
+}
+
+/// What the line says went wrong last.
+pub(super) fn last_error(line: &Line) -> String {
+    let status = line.status().borrow().clone();
+    status
+        .last_error
+        .map(|error| error.advice.to_string())
+        .unwrap_or_default()
+}
+
+/// Waits until something is so, an hour of virtual time at most, and tells how long that took.
+pub(super) async fn until(clock: &dyn Clock, what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+    let start: Instant = clock.now();
+    while !is_so() {
+        let waited = clock.now() - start;
+        assert!(waited < Duration::from_secs(3600), "{what} does not come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    clock.now() - start
+}

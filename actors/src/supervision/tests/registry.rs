@@ -1,0 +1,128 @@
+//! The registry itself.
+
+use std::time::Duration;
+
+use windlass_protocol::connection::{CallLimits, Resend};
+
+use super::bench::{Bench, id, play, wait_state};
+use crate::failpoint::arm;
+use crate::registry::RegistryError;
+use crate::{Line, LineState};
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_panics_fails_the_request_in_hand_and_costs_no_line_anything() {
+    play(async {
+        let bench = Bench::new();
+        let line = bench.up("one").await;
+        bench.sim.script().hold("health");
+        let call = bench.call(&line, "health", Resend::Never);
+        bench.wait_requests("health", 1).await;
+        for _ in 0..7 {
+            let armed = arm("registry.tell", 1);
+            let failed = bench.machine.reconnect_now(id("one")).await;
+            assert_eq!(failed.unwrap_err(), RegistryError::Fault);
+            assert_eq!(armed.left(), 0);
+        }
+        // However often that was, the next one is there, and knows the lines.
+        let start = bench.clock.now();
+        let (_, ends) = Line::new(id("one"), CallLimits::default(), bench.clock.clone(), false);
+        let taken = bench.machine.add(Bench::spec("one"), ends).await;
+        assert_eq!(taken.unwrap_err(), RegistryError::AlreadyThere(id("one")));
+        bench.up("two").await;
+        assert!(bench.clock.now() - start < Duration::from_secs(1));
+        bench.sim.script().release("health");
+        call.await.unwrap().expect("a call under way notices nothing");
+        assert_eq!(line.generation().number(), 1);
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_whose_addition_panics_is_not_there_and_can_be_added_again() {
+    play(async {
+        let bench = Bench::new();
+        let armed = arm("registry.add", 1);
+        let (_, ends) = Line::new(id("gw"), CallLimits::default(), bench.clock.clone(), false);
+        let failed = bench.machine.add(Bench::spec("gw"), ends).await;
+        assert_eq!(failed.unwrap_err(), RegistryError::Fault);
+        assert_eq!(armed.left(), 0);
+        bench.up("gw").await;
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_panics_while_a_line_drains_does_not_cut_the_drain_short() {
+    play(async {
+        let bench = Bench::new();
+        let line = bench.up("gw").await;
+        bench.sim.script().hold("health");
+        let call = bench.call(&line, "health", Resend::Never);
+        bench.wait_requests("health", 1).await;
+        let machine = bench.machine.clone();
+        let removal =
+            tokio::task::spawn_local(async move { machine.remove(id("gw"), Duration::from_secs(3600)).await });
+        wait_state(&line, |status| matches!(status.state, LineState::Draining { .. })).await;
+        let armed = arm("registry.tell", 1);
+        let failed = bench.machine.reconnect_now(id("other")).await;
+        assert_eq!(failed.unwrap_err(), RegistryError::Fault);
+        assert_eq!(armed.left(), 0);
+        // Whoever waits for the removal learns at once that nobody will say when it is done.
+        assert_eq!(removal.await.unwrap().unwrap_err(), RegistryError::Fault);
+        assert!(matches!(line.status().borrow().state, LineState::Draining { .. }));
+        bench.sim.script().release("health");
+        call.await.unwrap().expect("what drains may end by itself");
+        wait_state(&line, |status| matches!(status.state, LineState::Closed)).await;
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_panics_in_a_future_of_its_own_is_replaced() {
+    play(async {
+        let bench = Bench::new();
+        bench.up("one").await;
+        let other = bench.up("two").await;
+        let armed = arm("registry.removed", 1);
+        let failed = bench.machine.remove(id("one"), Duration::ZERO).await;
+        assert_eq!(failed.unwrap_err(), RegistryError::Fault);
+        assert_eq!(armed.left(), 0);
+        let gone = bench.machine.remove(id("one"), Duration::ZERO).await;
+        assert_eq!(gone.unwrap_err(), RegistryError::NotThere(id("one")));
+        assert_eq!(other.generation().number(), 1);
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_panics_over_the_shutdown_does_not_keep_its_lines_open() {
+    play(async {
+        let bench = Bench::new();
+        let (one, two) = (bench.up("one").await, bench.up("two").await);
+        let armed = arm("registry.stop", 1);
+        bench.finish().await;
+        assert_eq!(armed.left(), 0);
+        for line in [one, two] {
+            assert!(matches!(line.status().borrow().state, LineState::Closed));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_panics_ends_alone() {
+    play(async {
+        let bench = Bench::new();
+        let line = bench.up("gw").await;
+        bench.machine.host(|| async { panic!("a guest") }).await.unwrap();
+        let call = bench.call(&line, "health", Resend::Never);
+        call.await.unwrap().expect("lines and the registry go on");
+        bench.machine.inspect(id("gw")).await.unwrap();
+        bench.finish().await;
+    })
+    .await;
+}
