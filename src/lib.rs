@@ -25,6 +25,7 @@ pub use windlass_actors::routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };
 pub use windlass_actors::transport;
+pub use windlass_actors::turns::{BLOCKED_AFTER, BlockedTurn};
 pub use windlass_actors::{
     Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,
     InvalidEndpoint, MemoryTokens, RegistryError, TcpConnector, TlsPolicy, TokenStoreError, TokioClock,

@@ -12,10 +12,11 @@ use dashmap::mapref::entry::Entry;
 use futures_util::future::join_all;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use windlass_actors::journal::{Recorder, WeakRecorder};
 use windlass_actors::machine::CONNECT_CONCURRENCY;
 use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerHandle, SessionManagerParts};
+use windlass_actors::turns::{self, BlockedTurn, ThreadTurns};
 use windlass_actors::{
     Clock, Connector, DeviceTokenStore, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens,
     RegistryError, TcpConnector, TokioClock,
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     sessions: SessionManagerHandle,
     metered: bool,
     recorders: Mutex<Vec<Remembered>>,
+    blocked: watch::Sender<Vec<BlockedTurn>>,
 }
 
 /// A recorder that was started.
@@ -163,18 +165,27 @@ impl WindlassBuilder {
     pub fn start(self) -> Result<Windlass, StartError> {
         let shards = self.shards;
         let (windlass, machines) = self.build()?;
+        let (alive, ended) = std::sync::mpsc::sync_channel::<()>(0);
+        let mut watched = Vec::new();
         for (index, machine) in machines.into_iter().enumerate() {
             let name = if index < shards {
                 index.to_string()
             } else {
                 "side".to_owned()
             };
-            let thread = std::thread::Builder::new()
-                .name(format!("windlass-{name}"))
-                .spawn(move || actix_rt::System::new().block_on(machine.run()))
-                .map_err(StartError::Thread)?;
-            windlass.inner.lock_threads().push(thread);
+            let turns = ThreadTurns::new(format!("windlass-{name}"));
+            watched.push(Arc::clone(&turns));
+            let alive = alive.clone();
+            windlass.inner.spawn(format!("windlass-{name}"), move || {
+                turns.enter();
+                actix_rt::System::new().block_on(machine.run());
+                drop(alive);
+            })?;
         }
+        let (clock, blocked) = (windlass.inner.clock(), windlass.inner.blocked.clone());
+        windlass.inner.spawn("windlass-watch".to_owned(), move || {
+            turns::watch(watched, &*clock, &blocked, &ended);
+        })?;
         Ok(windlass)
     }
 
@@ -231,6 +242,7 @@ impl WindlassBuilder {
             sessions,
             metered: self.metered,
             recorders: Mutex::default(),
+            blocked: watch::Sender::default(),
         };
         Ok((Windlass { inner: Arc::new(inner) }, machines))
     }
@@ -336,6 +348,13 @@ impl Windlass {
         }
     }
 
+    /// Who blocks one of the threads just now, watchable: something that computes or waits in its turn holds up all lines of its
+    /// thread. Told once a turn has lasted for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when it is over. What may be
+    /// slow there is code of the host: a [`Connector`], a [`Store`], a [`DeviceTokenStore`].
+    pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTurn>> {
+        self.inner.blocked.subscribe()
+    }
+
     /// Works with the agents of a store, over the lines of this Windlass.
     pub fn agents(&self, store: Arc<dyn Store>) -> AgentsBuilder {
         AgentsBuilder::new(self.clone(), store)
@@ -359,6 +378,13 @@ impl Windlass {
 }
 
 impl Inner {
+    /// Starts a thread, which ends before the shutdown does.
+    fn spawn(&self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        let thread = std::thread::Builder::new().name(name).spawn(run);
+        self.lock_threads().push(thread.map_err(StartError::Thread)?);
+        Ok(())
+    }
+
     pub(crate) fn shard(&self, index: usize) -> &MachineHandle {
         &self.shards[index]
     }

@@ -13,6 +13,7 @@
 //! | [`control_plane`] | what a gateway is told about its agents |
 //! | [`transport`] | TCP, TLS, WebSocket |
 //! | `telemetry` | spans and metrics |
+//! | [`turns`] | who blocks a thread |
 //!
 //! This is the only crate that names actix.
 
@@ -36,6 +37,7 @@ mod supervision;
 mod telemetry;
 mod tokens;
 pub mod transport;
+pub mod turns;
 
 pub use clock::{Clock, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};

@@ -29,6 +29,7 @@ use crate::registry::{
 use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
 use crate::tokens::DeviceTokenStore;
 use crate::transport::Connector;
+use crate::turns::named;
 
 /// How many attempts to connect may be under way in a process: 64 keeps 10,000 gateways near the fastest recovery that
 /// was measured, and a gateway that serves many lines from a storm of handshakes.
@@ -202,7 +203,7 @@ impl Machine {
         // Dropped, and with it all that runs there, when the machine stops.
         let mut guests = JoinSet::new();
         for guest in std::mem::take(&mut self.guests) {
-            guests.spawn_local(guest());
+            guests.spawn_local(named("hosted", None, guest()));
         }
         loop {
             tokio::select! {
@@ -211,7 +212,7 @@ impl Machine {
                 Some(ended) = guests.join_next() => report(ended),
                 request = self.requests.recv() => match request {
                     Some(Request::Host(guest)) => {
-                        guests.spawn_local(guest());
+                        guests.spawn_local(named("hosted", None, guest()));
                     }
                     Some(Request::Stop(drain, answer)) => {
                         registry.stop(drain).await;
@@ -260,7 +261,7 @@ impl Registry {
             roster,
             rng,
             restarts: Restarts::of("registry"),
-            actor: Running::start(actor),
+            actor: Running::start("registry", None, actor),
             stopping: Rc::default(),
         }
     }
@@ -271,7 +272,7 @@ impl Registry {
             let _ = self.restarts.panicked(self.machine.clock.now(), &panic);
         }
         let actor = GatewayRegistry::new(Rc::clone(&self.machine), self.roster.clone(), self.rng.random());
-        self.actor = Running::start(actor);
+        self.actor = Running::start("registry", None, actor);
     }
 
     async fn pass(&self, request: RegistryRequest) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
-use windlass::{EventFilter, Gateway, LineEvent, Subscription, Windlass, WindlassBuilder};
+use windlass::{EventFilter, Gateway, LineEvent, Subscription, Windlass, WindlassBuilder, transport};
 use windlass_testkit::{Generation as Protocol, SimGateway};
 
 use crate::bench::{chat, sim, spec};
@@ -85,4 +85,37 @@ async fn a_thousand_calls_from_other_threads_are_answered_to_the_right_caller() 
     }
     windlass.shutdown(Duration::from_secs(5)).await;
     sim.wait_for(|journal| journal.open_connections() == 0).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_blocks_a_thread_is_named_until_it_goes_on() {
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    // A host's own code that waits where it must not.
+    let connector = transport::dial_with(move |_| {
+        let _ = wait.lock().unwrap().recv();
+        async { Err::<tokio::io::DuplexStream, _>(std::io::ErrorKind::ConnectionRefused.into()) }
+    });
+    let windlass = Windlass::builder().connector(connector).start().unwrap();
+    let mut status = windlass.blocked();
+    // Its answer may have to wait for the thread, too.
+    let adding = tokio::spawn({
+        let windlass = windlass.clone();
+        async move { windlass.add(spec("gw")).await }
+    });
+    let limit = Duration::from_secs(60);
+    let seen = tokio::time::timeout(limit, status.wait_for(|blocked| !blocked.is_empty())).await;
+    let blocked = seen.expect("it is seen").unwrap().clone();
+    assert_eq!(blocked.len(), 1, "{blocked:?}");
+    assert_eq!(
+        blocked[0].to_string(),
+        "connection blocks the thread windlass-0 (gateway gw)"
+    );
+    drop(go_on);
+    let over = tokio::time::timeout(limit, status.wait_for(Vec::is_empty)).await;
+    over.expect("it is over").unwrap();
+    adding.await.unwrap().unwrap();
+    // Waits for its threads, of which the watch is one.
+    let ended = tokio::time::timeout(limit, windlass.shutdown(Duration::from_secs(5))).await;
+    ended.expect("all threads end");
 }

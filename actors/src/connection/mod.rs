@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use crate::failpoint;
 use crate::line::hold;
 use crate::supervision::LineContext;
+use crate::turns::handling;
 pub(crate) use exit::Exit;
 
 /// What a supervisor may ask of a connection.
@@ -75,6 +76,7 @@ impl Handler<Order> for GatewayConnection {
     type Result = ();
 
     fn handle(&mut self, order: Order, _ctx: &mut Self::Context) {
+        let _handling = handling("connection::Order");
         failpoint::reach("connection.handler");
         // Full means that an order to close is under way already.
         let _ = self.orders.0.try_send(order);

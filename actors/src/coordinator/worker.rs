@@ -11,6 +11,7 @@ use super::error::CoordinationError;
 use super::operation::{AskUser, BroadcastReport, LeadMessage, Nudge, Onboarding, Said, Soul};
 use crate::failpoint;
 use crate::supervision::{Restarts, Running, Tasks};
+use crate::turns::handling;
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, CoordinationError>>;
 
@@ -43,6 +44,7 @@ impl Handler<Order> for Worker {
     type Result = ();
 
     fn handle(&mut self, order: Order, _: &mut Self::Context) {
+        let _handling = handling("coordinator::Order");
         failpoint::reach("coordinator.handler");
         let desk = Rc::clone(&self.desk);
         // Whoever asked may be gone when the answer comes.
@@ -67,12 +69,10 @@ impl Handler<Order> for Worker {
 
 /// Passes orders on, and puts another actor in the place of one that ended. What that had begun goes on.
 pub(super) async fn run(desk: Rc<Desk>, mut orders: mpsc::Receiver<Order>) {
-    let (tasks, mut restarts) = (Tasks::default(), Restarts::of("coordinator"));
+    let (tasks, mut restarts) = (Tasks::of("coordination"), Restarts::of("coordinator"));
     let worker = || {
-        Running::start(Worker {
-            desk: Rc::clone(&desk),
-            tasks: tasks.clone(),
-        })
+        let (desk, tasks) = (Rc::clone(&desk), tasks.clone());
+        Running::start("coordinator", None, Worker { desk, tasks })
     };
     let mut running = worker();
     loop {

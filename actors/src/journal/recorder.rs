@@ -14,6 +14,7 @@ use crate::line::Line;
 use crate::registry::RegistryError;
 use crate::routing::{Backlog, EventFilter, Overflow, SlowPolicy, Subscription};
 use crate::supervision::{Restarts, guarded};
+use crate::turns::named;
 
 /// What may wait of one gateway while the store is busy: 8192 items, ten seconds of a gateway that streams 800 events a second,
 /// in 64 MiB at most. Then the oldest are dropped, and marked.
@@ -265,6 +266,10 @@ impl Shared {
 impl Recording {
     /// Runs until the last handle is dropped, or it is stopped. Must be polled within a `LocalSet` with tokio's time.
     pub async fn run(self) {
+        named("recorder", None, self.keep_recording()).await;
+    }
+
+    async fn keep_recording(self) {
         let Self {
             shared,
             status,

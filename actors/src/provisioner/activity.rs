@@ -12,6 +12,7 @@ use super::context::{Context, sleep};
 use crate::failpoint;
 use crate::routing::{Event, LineEvent, Subscription};
 use crate::supervision::keep_running;
+use crate::turns::named;
 
 /// Increments of one session are looked at this often at most: they come by the hundred.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -44,9 +45,9 @@ pub(crate) async fn watch_all(ctx: Rc<Context>) {
         for gateway in gateways {
             if known.insert(gateway.id) {
                 let (ctx, id) = (Rc::clone(&ctx), gateway.id);
-                watches.spawn_local(async move {
+                watches.spawn_local(named("activity", None, async move {
                     keep_running("activity", || ctx.clock.now(), || watch(Rc::clone(&ctx), id)).await;
-                });
+                }));
             }
         }
         if met.changed().await.is_err() {

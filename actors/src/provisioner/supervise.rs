@@ -40,8 +40,8 @@ pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) 
 
 /// Passes orders on, and puts another actor in the place of one that ended. What that had begun goes on.
 async fn take_orders(ctx: Rc<Context>, mut orders: mpsc::Receiver<Order>) {
-    let (tasks, mut restarts) = (Tasks::default(), Restarts::of("provisioner"));
-    let worker = || Running::start(Worker::new(Rc::clone(&ctx), tasks.clone()));
+    let (tasks, mut restarts) = (Tasks::of("provisioning"), Restarts::of("provisioner"));
+    let worker = || Running::start("provisioner", None, Worker::new(Rc::clone(&ctx), tasks.clone()));
     let mut running = worker();
     loop {
         tokio::select! {
@@ -66,7 +66,7 @@ async fn look_after(ctx: &Rc<Context>) {
     let now = || ctx.clock.now();
     let watched = keep_running("activity", now, || activity::watch_all(Rc::clone(ctx)));
     let cleaned = keep_running("housekeeping", now, || housekeeping::run(Rc::clone(ctx)));
-    let wakes = Tasks::default();
+    let wakes = Tasks::of("wake");
     let kept = async {
         keep_running("reconciler", now, || take_up_all(ctx)).await;
         keep_running("reconciler", now, || reconcile::run(Rc::clone(ctx), wakes.clone())).await;

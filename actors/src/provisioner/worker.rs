@@ -9,6 +9,7 @@ use super::messages::Order;
 use super::{ensure, job, preview};
 use crate::failpoint;
 use crate::supervision::Tasks;
+use crate::turns::handling;
 
 pub(super) struct Worker {
     ctx: Rc<Context>,
@@ -29,6 +30,7 @@ impl Handler<Order> for Worker {
     type Result = ();
 
     fn handle(&mut self, order: Order, _: &mut Self::Context) {
+        let _handling = handling("provisioner::Order");
         failpoint::reach("provisioner.handler");
         let ctx = Rc::clone(&self.ctx);
         match order {

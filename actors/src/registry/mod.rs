@@ -19,6 +19,7 @@ pub(crate) use roster::Roster;
 
 use crate::failpoint;
 use crate::supervision::{LineCommand, LineContext, MachineContext};
+use crate::turns::handling;
 
 /// The actor.
 pub(crate) struct GatewayRegistry {
@@ -57,6 +58,7 @@ impl Handler<AddLine> for GatewayRegistry {
     type Result = Result<(), RegistryError>;
 
     fn handle(&mut self, AddLine { spec, ends }: AddLine, _: &mut Self::Context) -> Self::Result {
+        let _handling = handling("registry::AddLine");
         failpoint::reach("registry.add");
         if self.roster.contains(&spec.id) {
             return Err(RegistryError::AlreadyThere(spec.id.clone()));
@@ -77,6 +79,7 @@ impl Handler<Tell> for GatewayRegistry {
     type Result = ResponseActFuture<Self, Result<(), RegistryError>>;
 
     fn handle(&mut self, Tell { id, command }: Tell, _: &mut Self::Context) -> Self::Result {
+        let _handling = handling("registry::Tell");
         failpoint::reach("registry.tell");
         let told = self.roster.tell(&id, command);
         Box::pin(async move { told.await.map_err(|()| RegistryError::NotThere(id)) }.into_actor(self))
@@ -87,6 +90,7 @@ impl Handler<Inspect> for GatewayRegistry {
     type Result = Result<Inspection, RegistryError>;
 
     fn handle(&mut self, Inspect { id }: Inspect, _: &mut Self::Context) -> Self::Result {
+        let _handling = handling("registry::Inspect");
         self.roster.inspect(&id).ok_or(RegistryError::NotThere(id))
     }
 }
@@ -95,6 +99,7 @@ impl Handler<RemoveLine> for GatewayRegistry {
     type Result = ResponseActFuture<Self, Result<(), RegistryError>>;
 
     fn handle(&mut self, RemoveLine { id, drain_until }: RemoveLine, _: &mut Self::Context) -> Self::Result {
+        let _handling = handling("registry::RemoveLine");
         let ended = self.roster.stop(&id, drain_until);
         let ended = async move {
             let ended = ended.await;
@@ -109,6 +114,7 @@ impl Handler<StopAll> for GatewayRegistry {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, StopAll { drain_until }: StopAll, _: &mut Self::Context) -> Self::Result {
+        let _handling = handling("registry::StopAll");
         failpoint::reach("registry.stop");
         let ended = self.roster.stop_all(drain_until);
         Box::pin(ended.into_actor(self).map(|(), _, ctx| actix::ActorContext::stop(ctx)))

@@ -13,6 +13,7 @@ use windlass_protocol::GatewayId;
 
 use super::{Command, Inspection};
 use crate::supervision::{Begin, LineCommand, LineContext, Restarts, guarded, supervise};
+use crate::turns::named;
 
 /// Commands that may wait for one line: an operator's, one at a time, and a stop.
 const COMMANDS: usize = 8;
@@ -39,11 +40,8 @@ impl Roster {
     pub(super) fn start(&self, line: Rc<LineContext>, first: Duration) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let id = line.id.clone();
-        let task = spawn_local(keep_supervised(
-            Rc::clone(&line),
-            first,
-            Rc::new(RefCell::new(receiver)),
-        ));
+        let supervised = keep_supervised(Rc::clone(&line), first, Rc::new(RefCell::new(receiver)));
+        let task = spawn_local(named("supervisor", Some(&id), supervised));
         self.0.borrow_mut().insert(id, Running { line, commands, task });
     }
 

@@ -23,6 +23,7 @@ use crate::failpoint;
 use crate::line::{Declared, Line, TooManyTopics};
 use crate::routing::{EventFilter, LineEvent, Marker, Subscription, Topic};
 use crate::supervision::{Restarts, guarded};
+use crate::turns::named;
 
 /// Events that may wait for the feed. More are lost to it, which costs one more list.
 const BACKLOG: usize = 8192;
@@ -80,6 +81,11 @@ impl Line {
 impl Feed {
     /// Runs until nobody looks any more, or the line is closed. Must be polled within a `LocalSet` with tokio's time.
     pub async fn run(self) {
+        let id = self.line.id().clone();
+        named("roster", Some(&id), self.keep_feeding()).await;
+    }
+
+    async fn keep_feeding(self) {
         let Self { line, seat, source } = self;
         let (seat, mut source, mut restarts) = (Arc::new(seat), Some(source), Restarts::of("roster"));
         loop {

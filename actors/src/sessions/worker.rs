@@ -23,6 +23,7 @@ use crate::Line;
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::supervision::{Restarts, Running, Tasks, WeakTasks, guarded, keep_running};
+use crate::turns::handling;
 
 /// The pause before the record of pending messages is read again after it could not be.
 const READ_AGAIN: Duration = Duration::from_secs(10);
@@ -38,6 +39,17 @@ pub(super) enum Order {
     Follow(String, oneshot::Sender<Option<Following>>),
     /// That a session was reset or deleted.
     Replaced(GatewayId, SessionKey),
+}
+
+impl Order {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Send(..) => "sessions::Send",
+            Self::TakeUp(..) => "sessions::TakeUp",
+            Self::Follow(..) => "sessions::Follow",
+            Self::Replaced(..) => "sessions::Replaced",
+        }
+    }
 }
 
 impl actix::Message for Order {
@@ -96,6 +108,7 @@ impl Handler<Order> for Worker {
     type Result = ();
 
     fn handle(&mut self, order: Order, _: &mut Self::Context) {
+        let _handling = handling(order.name());
         failpoint::reach("sessions.handler");
         match order {
             Order::Send(message, answer) => self.send(*message, answer),
@@ -231,13 +244,14 @@ pub(super) async fn run(shared: Shared, rng: StdRng, orders: mpsc::Receiver<Orde
 }
 
 async fn take_orders(shared: &Rc<Shared>, mut rng: StdRng, mut orders: mpsc::Receiver<Order>) {
-    let (tasks, mut restarts) = (Tasks::default(), Restarts::of("sessions"));
+    let (tasks, mut restarts) = (Tasks::of("message"), Restarts::of("sessions"));
     let mut worker = || {
-        Running::start(Worker {
+        let worker = Worker {
             shared: Rc::clone(shared),
             rng: StdRng::from_seed(rng.random()),
             tasks: tasks.clone(),
-        })
+        };
+        Running::start("sessions", None, worker)
     };
     let mut running = worker();
     loop {

@@ -7,7 +7,10 @@ use std::rc::{Rc, Weak};
 use actix::{Actor, Addr, AsyncContext as _, Context};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
+use windlass_protocol::GatewayId;
+
 use super::Panic;
+use crate::turns::named;
 
 /// An actor that runs as a task of its own. Dropping this ends it.
 ///
@@ -18,10 +21,11 @@ pub(crate) struct Running<A: Actor<Context = Context<A>>> {
 }
 
 impl<A: Actor<Context = Context<A>>> Running<A> {
-    pub(crate) fn start(actor: A) -> Self {
+    /// Starts it. By its name it is known to whoever looks for what blocks a thread.
+    pub(crate) fn start(what: &'static str, gateway: Option<&GatewayId>, actor: A) -> Self {
         let context = Context::new();
         let address = context.address();
-        let task = spawn_local(context.into_future(actor));
+        let task = spawn_local(named(what, gateway, context.into_future(actor)));
         Self { address, task }
     }
 
@@ -45,33 +49,49 @@ impl<A: Actor<Context = Context<A>>> Drop for Running<A> {
 
 /// What an actor's handlers began. Held outside of the actor too: a panic of the actor costs the order in hand and none of
 /// these. When the last holder is dropped, all end.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tasks(Rc<RefCell<JoinSet<()>>>);
+#[derive(Debug, Clone)]
+pub(crate) struct Tasks {
+    what: &'static str,
+    tasks: Rc<RefCell<JoinSet<()>>>,
+}
 
 /// Tasks, as one of them may hold them: it does not keep the others from ending.
 #[derive(Debug, Clone)]
-pub(crate) struct WeakTasks(Weak<RefCell<JoinSet<()>>>);
+pub(crate) struct WeakTasks {
+    what: &'static str,
+    tasks: Weak<RefCell<JoinSet<()>>>,
+}
 
 impl Tasks {
+    /// None yet. What each is stands in logs and metrics.
+    pub(crate) fn of(what: &'static str) -> Self {
+        let tasks = Rc::default();
+        Self { what, tasks }
+    }
+
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        let mut tasks = self.0.borrow_mut();
-        tasks.spawn_local(task);
+        let mut tasks = self.tasks.borrow_mut();
+        tasks.spawn_local(named(self.what, None, task));
         while let Some(ended) = tasks.try_join_next() {
             // Whoever waits for it learns of it by the answer's dropped place.
             if let Some(panic) = ended.err().and_then(Panic::of_task) {
-                tracing::error!("an operation panicked; the others go on: {panic}");
+                tracing::error!(what = self.what, "panicked; the others go on: {panic}");
             }
         }
     }
 
     pub(crate) fn downgrade(&self) -> WeakTasks {
-        WeakTasks(Rc::downgrade(&self.0))
+        WeakTasks {
+            what: self.what,
+            tasks: Rc::downgrade(&self.tasks),
+        }
     }
 }
 
 impl WeakTasks {
     /// Nothing when all have ended.
     pub(crate) fn upgrade(&self) -> Option<Tasks> {
-        self.0.upgrade().map(Tasks)
+        let tasks = self.tasks.upgrade()?;
+        Some(Tasks { what: self.what, tasks })
     }
 }

@@ -247,7 +247,8 @@ struct Child {
 impl Child {
     fn start(line: &Rc<LineContext>) -> Self {
         let exit = ExitSlot::default();
-        let actor = Running::start(GatewayConnection::new(Rc::clone(line), Rc::clone(&exit)));
+        let actor = GatewayConnection::new(Rc::clone(line), Rc::clone(&exit));
+        let actor = Running::start("connection", Some(&line.id), actor);
         Self { actor, exit }
     }
 

@@ -159,3 +159,8 @@ impl LineMeter {
 pub(crate) fn restarted(what: &'static str) {
     counter!("windlass_restarts_total", "what" => what).increment(1);
 }
+
+/// A turn held its thread up.
+pub(crate) fn blocked(what: &'static str) {
+    counter!("windlass_blocked_turns_total", "what" => what).increment(1);
+}

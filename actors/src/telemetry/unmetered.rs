@@ -43,3 +43,5 @@ impl LineMeter {
 }
 
 pub(crate) const fn restarted(_what: &'static str) {}
+
+pub(crate) const fn blocked(_what: &'static str) {}

@@ -1,0 +1,333 @@
+//! Looks at the threads, and says which one is blocked by whom.
+
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch::Sender;
+use windlass_protocol::GatewayId;
+
+use super::thread::{Label, ThreadTurns, Turn};
+use crate::clock::Clock;
+use crate::telemetry;
+
+/// How often there is a look at the threads: twice a second is nothing to a process.
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a turn has lasted at least when it is reported. Turns take microseconds, and what delays all lines of a thread by a
+/// second is felt by callers, long before a gateway gives a silent client up.
+pub const BLOCKED_AFTER: Duration = Duration::from_secs(1);
+
+/// Looks at which a turn was seen when it has lasted so long. Looks are counted, and not time: in a process that was stopped and
+/// goes on, time has passed and nothing was blocked.
+const LOOKS: u32 = 3;
+const _: () = assert!(LOOK_EVERY.as_millis() * (LOOKS as u128 - 1) == BLOCKED_AFTER.as_millis());
+
+/// Somebody holds up all that a thread has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockedTurn {
+    /// The thread's name.
+    pub thread: String,
+    /// Which actor or task: `connection`, `registry`, `message`, ...
+    pub what: &'static str,
+    /// The message that it handles, where it is an actor that does.
+    pub message: Option<&'static str>,
+    /// Whose line it is, where it belongs to one.
+    pub gateway: Option<GatewayId>,
+    /// When it was seen in this turn first.
+    pub since: SystemTime,
+}
+
+impl fmt::Display for BlockedTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { thread, what, .. } = self;
+        write!(f, "{what} blocks the thread {thread}")?;
+        if let Some(message) = self.message {
+            write!(f, " while it handles {message}")?;
+        }
+        if let Some(gateway) = &self.gateway {
+            write!(f, " (gateway {gateway})")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is known of one thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It was between turns.
+    Idle,
+    /// It was in this turn, at so many looks one after the other.
+    InTurn { turn: Turn, looks: u32, since: Instant },
+    /// The turn was reported.
+    Blocked { turn: Turn, since: Instant },
+}
+
+/// What a look brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Nothing,
+    Blocked {
+        since: Instant,
+    },
+    /// The turn that was reported is over.
+    Free {
+        after: Duration,
+    },
+}
+
+impl Seen {
+    /// The one way on: what the next look finds.
+    fn look(self, turn: Turn, now: Instant) -> (Self, News) {
+        let fresh = || match turn.is_idle() {
+            true => Self::Idle,
+            false => Self::InTurn {
+                turn,
+                looks: 1,
+                since: now,
+            },
+        };
+        match self {
+            Self::InTurn {
+                turn: seen,
+                looks,
+                since,
+            } if seen == turn => {
+                if looks + 1 >= LOOKS {
+                    (Self::Blocked { turn, since }, News::Blocked { since })
+                } else {
+                    let looks = looks + 1;
+                    (Self::InTurn { turn, looks, since }, News::Nothing)
+                }
+            }
+            Self::Blocked { turn: seen, .. } if seen == turn => (self, News::Nothing),
+            Self::Blocked { since, .. } => {
+                let after = now.saturating_duration_since(since);
+                (fresh(), News::Free { after })
+            }
+            Self::Idle | Self::InTurn { .. } => (fresh(), News::Nothing),
+        }
+    }
+}
+
+/// A thread under watch.
+struct Watched {
+    thread: Weak<ThreadTurns>,
+    seen: Seen,
+    blocked: Option<BlockedTurn>,
+}
+
+impl Watched {
+    /// Whether what is known of it has changed.
+    fn look(&mut self, clock: &dyn Clock) -> bool {
+        let Some(thread) = self.thread.upgrade() else {
+            return self.blocked.take().is_some();
+        };
+        let (turn, now) = (thread.now(), clock.now());
+        let (seen, news) = self.seen.look(turn, now);
+        self.seen = seen;
+        match news {
+            News::Nothing => false,
+            News::Blocked { since } => {
+                let Some(label) = thread.label(turn) else {
+                    // Over between two looks at it.
+                    self.seen = Seen::Idle;
+                    return false;
+                };
+                let since = clock.wall() - now.saturating_duration_since(since);
+                self.blocked = Some(report(&thread, label, since));
+                true
+            }
+            News::Free { after } => {
+                if let Some(blocked) = self.blocked.take() {
+                    let ms = after.as_millis();
+                    tracing::warn!(thread = blocked.thread, what = blocked.what, ms, "the thread goes on");
+                }
+                true
+            }
+        }
+    }
+}
+
+fn report(thread: &ThreadTurns, label: Label, since: SystemTime) -> BlockedTurn {
+    let blocked = BlockedTurn {
+        thread: thread.name().to_owned(),
+        what: label.what,
+        message: thread.message(),
+        gateway: label.gateway,
+        since,
+    };
+    telemetry::blocked(blocked.what);
+    tracing::error!(
+        thread = blocked.thread,
+        what = blocked.what,
+        message = blocked.message,
+        gateway = blocked.gateway.as_ref().map(tracing::field::display),
+        "one turn has lasted for a second, and holds up all that this thread does: look for what blocks or computes there"
+    );
+    blocked
+}
+
+/// Looks at threads until nobody holds the other end of `alive`; run it on a thread of its own. Which turns are blocked is told
+/// to `status`.
+pub fn watch(
+    threads: impl IntoIterator<Item = Arc<ThreadTurns>>,
+    clock: &dyn Clock,
+    status: &Sender<Vec<BlockedTurn>>,
+    alive: &Receiver<()>,
+) {
+    let mut threads: Vec<_> = threads
+        .into_iter()
+        .map(|thread| Watched {
+            thread: Arc::downgrade(&thread),
+            seen: Seen::Idle,
+            blocked: None,
+        })
+        .collect();
+    while alive.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let changed = threads
+            .iter_mut()
+            .fold(false, |changed, thread| thread.look(clock) || changed);
+        if changed {
+            let blocked = threads.iter().filter_map(|thread| thread.blocked.clone());
+            status.send_replace(blocked.collect());
+        }
+    }
+    status.send_if_modified(|blocked| !std::mem::take(blocked).is_empty());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::turns::{handling, named};
+
+    /// Time that stands where it is put.
+    struct Still(Instant);
+
+    impl Clock for Still {
+        fn now(&self) -> Instant {
+            self.0
+        }
+
+        fn wall(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000)
+        }
+    }
+
+    struct Bench {
+        thread: Arc<ThreadTurns>,
+        watched: Watched,
+        clock: Still,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let thread = ThreadTurns::new("windlass-0");
+            thread.enter();
+            #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
+            let now = Instant::now();
+            Self {
+                watched: Watched {
+                    thread: Arc::downgrade(&thread),
+                    seen: Seen::Idle,
+                    blocked: None,
+                },
+                thread,
+                clock: Still(now),
+            }
+        }
+
+        fn look(&mut self) -> Option<BlockedTurn> {
+            self.clock.0 += LOOK_EVERY;
+            self.watched.look(&self.clock);
+            self.watched.blocked.clone()
+        }
+    }
+
+    /// Plays one turn of a task, in which the watch looks.
+    fn turn<T>(what: &'static str, gateway: Option<&GatewayId>, act: impl FnOnce() -> T) -> T {
+        let mut act = Some(act);
+        let mut task = named(
+            what,
+            gateway,
+            std::future::poll_fn(|_| std::task::Poll::Ready(act.take().expect("polled once")())),
+        );
+        match std::pin::Pin::new(&mut task).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(value) => value,
+            std::task::Poll::Pending => unreachable!("it is ready at once"),
+        }
+    }
+
+    #[test]
+    fn a_turn_that_lasts_is_named_once_with_its_message_and_gateway_and_forgotten_when_it_is_over() {
+        let mut bench = Bench::new();
+        let gateway = GatewayId::new("gw").unwrap();
+        let blocked = turn("connection", Some(&gateway), || {
+            let _handling = handling("Order");
+            assert_eq!((bench.look(), bench.look()), (None, None));
+            let blocked = bench
+                .look()
+                .expect("three looks, a second apart from the first to the last");
+            assert_eq!(bench.look(), Some(blocked.clone()));
+            blocked
+        });
+        assert_eq!(
+            blocked.to_string(),
+            "connection blocks the thread windlass-0 while it handles Order (gateway gw)"
+        );
+        assert_eq!(bench.clock.wall().duration_since(blocked.since).unwrap(), BLOCKED_AFTER);
+        assert_eq!(bench.look(), None);
+        assert_eq!(bench.thread.message(), None);
+    }
+
+    #[test]
+    fn a_busy_thread_with_short_turns_is_not_blocked() {
+        let mut bench = Bench::new();
+        for _ in 0..100 {
+            let seen = turn("connection", None, || bench.look());
+            assert_eq!(seen, None);
+        }
+    }
+
+    #[test]
+    fn a_turn_that_ends_by_a_panic_is_over_and_its_place_is_free() {
+        let mut bench = Bench::new();
+        let ended = std::panic::catch_unwind(|| turn("registry", None, || panic!("a bug")));
+        ended.unwrap_err();
+        assert!(bench.thread.now().is_idle());
+        for _ in 0..5 {
+            assert_eq!(bench.look(), None);
+        }
+        let other = turn("roster", None, || bench.thread.label(bench.thread.now()));
+        assert_eq!(other.unwrap().what, "roster");
+    }
+
+    #[test]
+    fn what_is_within_a_turn_gives_it_back() {
+        let bench = Bench::new();
+        let what = || bench.thread.label(bench.thread.now()).map(|label| label.what);
+        let seen = turn("machine", None, || (what(), turn("message", None, what), what()));
+        assert_eq!(seen, (Some("machine"), Some("message"), Some("machine")));
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_is_not_blocked() {
+        let mut bench = Bench::new();
+        turn("machine", None, || {
+            for _ in 0..3 {
+                bench.look();
+            }
+        });
+        let Bench {
+            mut watched,
+            thread,
+            clock,
+        } = bench;
+        ThreadTurns::new("another").enter();
+        drop(thread);
+        assert!(watched.look(&clock));
+        assert!(watched.blocked.is_none());
+    }
+}
