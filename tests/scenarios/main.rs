@@ -29,6 +29,7 @@ mod shutdown;
 mod storm;
 mod subscriptions;
 mod supervision;
+mod supervision_table;
 mod threads;
 mod tls;
 mod traced;
