@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use windlass::protocol::run::{Doubt, Evidence};
 use windlass::sessions::{RunEnd, RunProgress, SessionKey};
 use windlass_testkit::{ChatPlan, Generation as Protocol, RestartKind, SideEffect, SimGateway};
 
-use crate::bench::{Bench, TOKEN, play, seed, sim};
+use crate::bench::{Bench, Stopwatch, TOKEN, play, seed, sim};
 
 fn main_session() -> SessionKey {
     "agent:main:main".parse().unwrap()
@@ -47,6 +48,69 @@ async fn the_increments_of_a_message_are_its_final_text_on_every_release() {
             };
             assert!(!answer.text.is_empty() && !answer.cut, "{release}");
             assert_eq!(text, answer.text, "{release}");
+            bench.finish().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_under_a_short_key_is_followed_by_its_events_on_every_release() {
+    for release in windlass_testkit::RELEASES {
+        play(async {
+            let bench = Bench::new(SimGateway::builder().release(release).token(TOKEN).start_pipe()).await;
+            bench.wait_up().await;
+            let message = bench.gateway.message("main".parse().unwrap(), "in short");
+            let mut following = bench.gateway.send(message).await.unwrap();
+            let mut increments = 0;
+            while let Some(progress) = following.next().await {
+                increments += usize::from(matches!(progress, RunProgress::Increment(_)));
+            }
+            let end = following.end().await.unwrap();
+            let RunEnd::Final(answer) = end else {
+                panic!("{release}: {end:?}")
+            };
+            assert!(increments > 0, "{release}: nothing was heard of the run");
+            assert_eq!(answer.by, Evidence::Event, "{release}");
+            bench.finish().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_was_aborted_before_another_process_looks_ends_as_aborted() {
+    for release in windlass_testkit::RELEASES {
+        play(async {
+            let sim = SimGateway::builder().release(release).token(TOKEN).chat(slow(600));
+            let bench = Bench::new(sim.start_pipe()).await;
+            bench.wait_up().await;
+            let message = bench.gateway.message(main_session(), "stop me").key("the-key");
+            let following = bench.gateway.send(message).await.unwrap();
+            bench.wait_requests("chat.send", 1).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let stop = serde_json::json!({"sessionKey": "agent:main:main", "runId": "the-key"});
+            bench.gateway.call("chat.abort", stop).await.unwrap();
+            assert!(matches!(following.end().await.unwrap(), RunEnd::Aborted { .. }));
+            // Another process knows the key and nothing else.
+            let other = Bench::new(bench.sim.clone()).await;
+            other.wait_up().await;
+            let start = Stopwatch::start();
+            let message = other.gateway.message(main_session(), "stop me").continuing("the-key");
+            let end = other.gateway.send_and_wait(message).await.unwrap();
+            if matches!(release, "2026.8.2" | "2026.9.6") {
+                assert!(matches!(end, RunEnd::Aborted { .. }), "{release}: {end:?}");
+            } else {
+                // No row tells of it, and a key of an unknown age is not tried again.
+                assert_eq!(end, RunEnd::Unknown(Doubt::KeyForgotten), "{release}");
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(1),
+                "{release}: {:?}",
+                start.elapsed()
+            );
+            assert_eq!(runs(&bench.sim, "stop me"), 1);
+            other.windlass.shutdown(Duration::from_secs(1)).await;
             bench.finish().await;
         })
         .await;

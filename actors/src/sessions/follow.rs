@@ -147,10 +147,16 @@ fn unreached(prior: Option<&Prior>, waited: Duration) -> RunEnd {
 }
 
 fn filter(message: &Message) -> EventFilter {
-    ["chat", "agent", "session.message", "sessions.changed"]
+    let names = ["chat", "agent", "session.message", "sessions.changed"]
         .into_iter()
-        .fold(EventFilter::all(), EventFilter::name)
-        .session(message.session.as_str())
+        .fold(EventFilter::all(), EventFilter::name);
+    let session = message.session.as_str();
+    if session.starts_with("agent:") {
+        names.session(session)
+    } else {
+        // Events come under the full key that the gateway makes of it, which only the gateway knows; the tracker tells them apart.
+        names
+    }
 }
 
 impl Run<'_> {

@@ -73,10 +73,11 @@ impl RunTracker {
 
     fn running_or_unknown(&mut self, now: Instant) {
         if self.life == Continuity::Same && self.accepted.is_some() && !self.session_replaced {
-            if let Stage::Asking = self.stage
-                && self.ended.is_none()
-            {
-                self.run(now);
+            match (&self.stage, &self.ended) {
+                // It is over, whatever is said of the run that was asked for; only how is open.
+                (_, Some(_)) => self.ask_history(now),
+                (Stage::Asking, None) => self.run(now),
+                (_, None) => {}
             }
             self.heard_at = now;
         } else {
@@ -89,6 +90,8 @@ impl RunTracker {
         let standing = Standing::read(reply, &self.look());
         self.tries += 1;
         if standing.row || standing.queued {
+            // Of what did arrive the gateway may know how it ended: an aborted run leaves no other row.
+            self.waited &= self.accepted.is_some();
             self.accept(now);
         }
         self.noted = standing.row_ms.or(self.noted);
@@ -234,6 +237,7 @@ impl RunTracker {
             Continuity::Same if self.accepted.is_some() && there => self.run(now),
             // The same key in the same process is run once, however often it is sent.
             Continuity::Same => self.send_if_remembered(now),
+            Continuity::Unknown if there && !self.waited => self.wants.wait(now),
             Continuity::Restarted | Continuity::Unknown if there => self.wait_for_resumption(now),
             // What was heard of and left no row shows that this gateway writes no row at once.
             Continuity::Restarted if self.config.facts.rows_at_once && !self.heard_run => self.send_again(now),
