@@ -46,8 +46,8 @@
 pub use windlass_actors::sessions::{
     AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureError, Ensured, Following, HISTORY_PAGE,
     HistoryCursor, HistoryDelta, HistoryError, HistoryPage, HistoryQuery, Interrupted, ListError, Message, Outbox,
-    PatchError, PendingMessage, ResendAfterLoss, ResetOutcome, RunEnd, RunProgress, SESSIONS_LIMIT, SendError,
-    SessionQuery, Sessions, SessionsStatus, UNDER_WAY_LIMIT,
+    PENDING_KEPT, PatchError, PendingMessage, ResendAfterLoss, ResetOutcome, RunEnd, RunProgress, SESSIONS_LIMIT,
+    SendError, SessionQuery, Sessions, SessionsStatus, UNDER_WAY_LIMIT,
 };
 pub use windlass_protocol::SessionKey;
 

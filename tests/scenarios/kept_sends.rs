@@ -9,7 +9,7 @@ use tokio::task::LocalSet;
 use windlass::sessions::{Following, Interrupted, Message, Outbox, RunEnd, RunProgress, SendError, SessionKey};
 use windlass::store::{MemoryStore, NewSend, OwnError, Right, SendState, Store, Timestamp};
 use windlass::{Clock as _, Endpoint, Gateway, TokioClock, Windlass, transport};
-use windlass_testkit::{ChatPlan, Generation as Protocol, RestartKind, SideEffect, SimGateway};
+use windlass_testkit::{ChatPlan, Generation as Protocol, Outcome, RestartKind, SideEffect, SimGateway};
 
 use crate::bench::{Bench, TOKEN, play, seed, sim, spec};
 use crate::secrets::{LogWatch, MESSAGE};
@@ -411,6 +411,58 @@ async fn ends_are_forgotten_after_a_day_and_what_is_pending_is_not() {
         life.run(tokio::time::sleep(Duration::from_secs(3 * 3600))).await;
         assert!(world.store.chat_send("k").await.unwrap().is_none());
         life.shut_down().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_whose_gateway_never_comes_again_have_a_definite_end() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    play(async {
+        let (sim, world) = (sim(Protocol::V4).start_pipe(), World::new());
+        let now = Timestamp::from(world.clock.wall());
+        let begin = async |key: &str, gateway: &str, age: Duration| {
+            let send = NewSend {
+                key: key.to_owned(),
+                gateway_id: windlass::store::GatewayUid::of_line(&windlass::GatewayId::new(gateway).unwrap()),
+                session_key: session("main"),
+                text: key.to_owned(),
+                deliver: None,
+                options: serde_json::json!({"giveUpMs": 24 * 3_600_000}),
+                created_at: now.saturating_sub(age),
+                deadline: Some(now + HOUR * 2),
+            };
+            world.store.begin_send(&send).await.unwrap();
+        };
+        begin("untried", "gone", HOUR).await;
+        begin("tried", "gone", windlass::sessions::PENDING_KEPT - HOUR * 4).await;
+        let attempt = serde_json::json!({});
+        world.store.note_attempt("tried", now, &attempt).await.unwrap();
+        sim.chat(ChatPlan {
+            outcome: Outcome::Hang,
+            ..ChatPlan::default()
+        });
+        // The first of these two is answered by nobody, and the other one waits for its turn: both are under way.
+        begin("long", "gw", HOUR).await;
+        begin("behind", "gw", HOUR).await;
+        let life = Life::begin(&sim, &world).await;
+        let state = async |key: &str| world.store.chat_send(key).await.unwrap().unwrap().state();
+        let pass = |time: Duration| life.run(tokio::time::sleep(time));
+        pass(HOUR / 2 * 3).await;
+        assert_eq!(state("untried").await, SendState::Pending);
+        pass(HOUR * 2).await;
+        assert_eq!(state("untried").await, SendState::Failed);
+        assert_eq!(state("tried").await, SendState::Pending);
+        pass(HOUR * 2).await;
+        assert_eq!(state("tried").await, SendState::Lost);
+        assert_eq!(state("long").await, SendState::Pending);
+        assert_eq!(
+            state("behind").await,
+            SendState::Pending,
+            "it is over its time, and under way"
+        );
+        assert_eq!(sim.journal().runs_of("tried") + sim.journal().runs_of("untried"), 0);
+        life.kill();
     })
     .await;
 }

@@ -32,7 +32,7 @@ pub use history::{HISTORY_PAGE, HistoryCursor, HistoryDelta, HistoryPage, Histor
 pub use list::{SESSIONS_LIMIT, SessionQuery};
 pub use look::SessionsStatus;
 pub use message::{Following, Message};
-pub use outbox::{ENDS_KEPT, EXPIRES_AFTER, Outbox, PendingMessage};
+pub use outbox::{ENDS_KEPT, EXPIRES_AFTER, Outbox, PENDING_KEPT, PendingMessage};
 pub use under_way::UNDER_WAY_LIMIT;
 pub use windlass_protocol::run::{Progress as RunProgress, ResendAfterLoss, RunEnd};
 

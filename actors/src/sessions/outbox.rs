@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use windlass_protocol::run::{ResendAfterLoss, RunEnd};
-use windlass_protocol::{GatewayId, SessionKey};
+use windlass_protocol::run::{Doubt, ResendAfterLoss, RunEnd};
+use windlass_protocol::{GatewayId, NotSent, SessionKey};
 use windlass_store::{
     Attempt, ChatSend, GatewayUid, NewSend, OwnError, Ownership, SendEnd, SendFilter, Store, StoreError, Timestamp,
     limits,
@@ -24,6 +24,9 @@ use super::message::Message;
 pub const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end of a message stays on record, for whoever asks after a restart.
 pub const ENDS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a message that was tried, and whose gateway was not added again, may still come to its end: for as long as runs of
+/// agents stay on record. Then it is given up, and ends as lost.
+pub const PENDING_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How often ended messages are pruned.
 pub(super) const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How often a write is tried that the store is too busy for.
@@ -109,6 +112,29 @@ impl Outbox {
         page(&*self.store, gateway, after).await
     }
 
+    /// Ends the messages that nobody comes for any more: those that were never tried when they expire, the others after
+    /// [`PENDING_KEPT`]. Those under way end by themselves. Gives how many there were.
+    pub(super) async fn give_up(&self, now: Timestamp, is_under_way: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
+        let (mut given_up, mut after) = (0, None);
+        loop {
+            let all = SendFilter::default();
+            let page = patiently(|| self.store.pending_sends(&all, after, limits::PAGE_LIMIT)).await?;
+            let Some(last) = page.last() else {
+                return Ok(given_up);
+            };
+            after = Some(last.position);
+            for pending in page.iter().filter(|pending| !is_under_way(&pending.send.key)) {
+                let Some(end) = nobody_came(pending, now) else { continue };
+                match self.end(&pending.send.key, &end, now).await {
+                    Ok(()) => given_up += 1,
+                    // Somebody came for it just now.
+                    Err(StoreError::SendEnded { .. } | StoreError::Unknown { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
     /// Forgets the messages that ended long ago.
     pub(super) async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
         let before = now.saturating_sub(ENDS_KEPT);
@@ -182,6 +208,16 @@ where
             other => return other,
         }
     }
+}
+
+/// The end of a message that is still pending and not under way; nothing while its gateway may come again.
+fn nobody_came(pending: &ChatSend, now: Timestamp) -> Option<RunEnd> {
+    let waited = now.saturating_duration_since(pending.send.created_at);
+    if pending.attempts > 0 {
+        return (waited >= PENDING_KEPT).then_some(RunEnd::Unknown(Doubt::TimedOut));
+    }
+    let expired = pending.send.deadline.is_some_and(|deadline| deadline < now);
+    expired.then_some(RunEnd::NotSent(NotSent::NotReady { waited }))
 }
 
 /// What the store's three kinds of ends make of a run's: whether the gateway took the message.

@@ -49,6 +49,11 @@ impl UnderWay {
         self.0.borrow().len()
     }
 
+    /// Whether a message of this key is under way.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.borrow().contains_key(key)
+    }
+
     /// Takes a place; nothing when the key has one already.
     pub(super) fn enter(&self, key: String, gateway: &GatewayId, session: &SessionKey) -> Option<Place> {
         let mut all = self.0.borrow_mut();

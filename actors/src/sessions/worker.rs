@@ -229,7 +229,14 @@ async fn prune(shared: Rc<Shared>) {
         if let Err(error) = outbox.prune(shared.clock.wall().into()).await {
             tracing::warn!("ended messages can't be pruned: {error}");
         }
+        // Before there is a look at those that nobody came for, so that a program that has just begun can add its gateways.
         tokio::time::sleep(PRUNE_EVERY).await;
+        let under_way = |key: &str| shared.under_way.has(key);
+        match outbox.give_up(shared.clock.wall().into(), under_way).await {
+            Ok(0) => {}
+            Ok(messages) => tracing::warn!(messages, "messages were given up: their gateways were not added again"),
+            Err(error) => tracing::warn!("messages whose gateways are gone can't be looked for: {error}"),
+        }
     }
 }
 
