@@ -137,7 +137,8 @@ impl From<AgentsError> for Failure {
                 Exit::Owned,
                 Advice::new(
                     error.to_string(),
-                    "Let that process do it, or end it and run this again.",
+                    "As a rule it is the service (windlass agents run): end it, run this again, and start it again. What only looks, and \
+                     coordinate nudge and ask, work beside it.",
                 ),
             ),
             other => Self::usage(with_causes(&other), ""),

@@ -112,7 +112,14 @@ async fn a_nudge_works_beside_the_service_and_a_handoff_says_why_it_does_not() {
     shop.run(&["coordinate", "nudge", "Scribe", "Still there?"]).await;
     assert_eq!(told(&sim, "Still there?").len(), 1);
     let lead = ["coordinate", "lead", "Docs", "Take this over", "--handoff"];
-    shop.bench.run(&lead).await.ends_with(8).tells(&["next:"]);
+    let all = ["coordinate", "broadcast", "--all", "Hear ye"];
+    let soul = ["coordinate", "soul", "Scribe", "--set", "-"];
+    for owned in [&lead[..], &all, &soul] {
+        let ran = shop.bench.run_with(owned, "You are a poet.").await.ends_with(8);
+        ran.tells(&["another process", "next:", "windlass agents run", "start it again"]);
+    }
+    assert!(told(&sim, "Hear ye").is_empty() && told(&sim, "Take this over").is_empty());
+    shop.run(&["coordinate", "soul", "Scribe"]).await;
     service.interrupt();
     service.end().await.ends_with(0);
     shop.run(&lead).await;

@@ -260,6 +260,56 @@ async fn a_session_is_shown_with_what_runs_in_it() {
 }
 
 #[tokio::test]
+async fn what_was_added_since_a_cursor_is_read_by_it_where_the_release_has_cursors() {
+    let sim = gateway().release("2026.9.6").start_tcp().await.unwrap();
+    let bench = Bench::of(&sim);
+    let say = async |text: &str| {
+        let send = ["sessions", "send", "main", text];
+        bench.run(&send).await.ends_with(0);
+    };
+    let page = async |more: &[&str]| {
+        let history = [&["sessions", "history", "main", "--json"], more].concat();
+        bench.run(&history).await.ends_with(0).json_lines()
+    };
+    let texts = |lines: &[Value]| -> Vec<String> {
+        let rows = lines.iter().filter(|line| line["type"] == "message");
+        rows.map(|row| row["text"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let cursor = |lines: &[Value]| lines.last().unwrap()["after"].as_str().unwrap().to_owned();
+    say("one").await;
+    let first = page(&[]).await;
+    assert_eq!(texts(&first), ["one", "echo: one"]);
+    assert!(texts(&page(&["--after", &cursor(&first)]).await).is_empty());
+    say("two").await;
+    let added = page(&["--after", &cursor(&first)]).await;
+    assert_eq!(texts(&added), ["two", "echo: two"]);
+    say("three").await;
+    let added = page(&["--after", &cursor(&added)]).await;
+    assert_eq!(
+        texts(&added),
+        ["three", "echo: three"],
+        "a page goes on where the one before ended"
+    );
+    // A reset leaves nothing that the cursor could belong to.
+    bench
+        .run(&["call", "sessions.reset", r#"{"key":"agent:main:main"}"#])
+        .await
+        .ends_with(0);
+    let old = ["sessions", "history", "main", "--after", &cursor(&added)];
+    bench
+        .run(&old)
+        .await
+        .ends_with(0)
+        .tells(&["the cursor does not hold any more"]);
+
+    let sim = gateway().release("2026.3.13").start_tcp().await.unwrap();
+    let old = ["sessions", "history", "main", "--after", "some-cursor"];
+    let refused = Bench::of(&sim).run(&old).await.ends_with(1);
+    refused.tells(&["no cursors", "--after", "next:"]);
+}
+
+#[tokio::test]
 async fn a_history_is_read_page_by_page_and_all_at_once() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
