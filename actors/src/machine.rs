@@ -296,11 +296,14 @@ impl Registry {
     {
         let (answered, stopping) = (self.actor.address.send(message), Rc::clone(&self.stopping));
         spawn_local(async move {
-            let unanswered = || match stopping.get() {
-                true => Err(RegistryError::ShutDown),
-                false => Err(RegistryError::Fault),
-            };
-            let _ = answer.send(answered.await.unwrap_or_else(|_| unanswered()));
+            let answered = answered.await.unwrap_or_else(|_| {
+                Err(if stopping.get() {
+                    RegistryError::ShutDown
+                } else {
+                    RegistryError::Fault
+                })
+            });
+            let _ = answer.send(answered);
         });
         // Lets the registry take the request before the next one comes: requests keep their order.
         tokio::task::yield_now().await;

@@ -287,6 +287,7 @@ impl Recording {
             shared.begin_again();
             loop {
                 tokio::select! {
+                    biased;
                     () = sleep_until(shared.clock.now() + rest.delay) => {}
                     _ = stop.wait_for(|stop| *stop) => {}
                 }

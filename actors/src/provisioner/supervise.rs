@@ -30,6 +30,7 @@ pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) 
     if ctx.settings.supervise {
         // What is looked after ends with the orders: there is nobody left to look after it for.
         tokio::select! {
+            biased;
             () = orders => {}
             () = look_after(&ctx) => {}
         }

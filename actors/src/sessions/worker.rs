@@ -245,6 +245,7 @@ pub(super) async fn run(shared: Shared, rng: StdRng, orders: mpsc::Receiver<Orde
     let shared = Rc::new(shared);
     let pruned = keep_running("pruning", || shared.clock.now(), || prune(Rc::clone(&shared)));
     tokio::select! {
+        biased;
         () = take_orders(&shared, rng, orders) => {}
         () = pruned => {}
     }

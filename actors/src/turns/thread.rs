@@ -24,7 +24,8 @@ impl Turn {
     }
 
     const fn who(self) -> u32 {
-        (self.0 & u32::MAX as u64) as u32
+        let [.., a, b, c, d] = self.0.to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
     }
 }
 

@@ -81,13 +81,12 @@ enum News {
 impl Seen {
     /// The one way on: what the next look finds.
     fn look(self, turn: Turn, now: Instant) -> (Self, News) {
-        let fresh = || match turn.is_idle() {
-            true => Self::Idle,
-            false => Self::InTurn {
-                turn,
-                looks: 1,
-                since: now,
-            },
+        let fresh = || {
+            if turn.is_idle() {
+                return Self::Idle;
+            }
+            let (looks, since) = (1, now);
+            Self::InTurn { turn, looks, since }
         };
         match self {
             Self::InTurn {
@@ -187,10 +186,9 @@ pub fn watch(
         })
         .collect();
     while alive.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-        let changed = threads
-            .iter_mut()
-            .fold(false, |changed, thread| thread.look(clock) || changed);
-        if changed {
+        // Each of them is looked at, whatever the others bring.
+        let changed = threads.iter_mut().filter_map(|thread| thread.look(clock).then_some(()));
+        if changed.count() > 0 {
             let blocked = threads.iter().filter_map(|thread| thread.blocked.clone());
             status.send_replace(blocked.collect());
         }
