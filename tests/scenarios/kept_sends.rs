@@ -435,7 +435,12 @@ async fn messages_whose_gateway_never_comes_again_have_a_definite_end() {
             world.store.begin_send(&send).await.unwrap();
         };
         begin("untried", "gone", HOUR).await;
-        begin("tried", "gone", windlass::sessions::PENDING_KEPT - HOUR * 4).await;
+        begin(
+            "tried",
+            "gone",
+            windlass::sessions::PENDING_KEPT.saturating_sub(HOUR * 4),
+        )
+        .await;
         let attempt = serde_json::json!({});
         world.store.note_attempt("tried", now, &attempt).await.unwrap();
         sim.chat(ChatPlan {

@@ -55,7 +55,7 @@ fn every_cell_of_the_supervision_table_names_a_test_that_exists_or_a_reason_that
         assert_eq!(row.len(), 11, "{row:?}");
         for cell in &row[1..] {
             match cell.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) {
-                Some(test) => assert!(tests.contains(test), "{}: there is no test {test}", row[0]),
+                Some(name) => assert!(tests.contains(name), "{}: there is no test {name}", row[0]),
                 None => assert!(
                     cell.len() == 1 && reasons.contains(&format!("- **{cell}** ")),
                     "{}: {cell:?} is neither a test nor a reason",

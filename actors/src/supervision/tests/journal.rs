@@ -28,16 +28,16 @@ impl Recorded {
         };
         let opened = Recorder::open(Arc::clone(&store) as Arc<dyn Store>, settings, Arc::clone(&bench.clock)).await;
         let (recorder, recording) = opened.unwrap();
-        let recorded = Self {
+        let started = Self {
             bench,
             store,
             recorder,
             task: spawn_local(recording.run()),
         };
-        let line = recorded.bench.up("gw").await;
-        recorded.recorder.record(line);
-        recorded.entries(1).await;
-        recorded
+        let line = started.bench.up("gw").await;
+        started.recorder.record(line);
+        started.entries(1).await;
+        started
     }
 
     fn emit(&self, n: u64) {
