@@ -78,6 +78,8 @@ const LONG: &[&str] = &[
     "activity",
     "send-restart",
     "failed-runs",
+    "roster",
+    "journal",
 ];
 
 /// Every scenario that runs unless others are asked for.
