@@ -96,7 +96,11 @@ impl Follower {
                 // Another run, and not started: taken for a repetition, and not run (2026.6).
                 self.taken |= matches!((status, run), (Status::Started, _) | (_, Run::Ours));
             }
-            Step::SendFails(_) => self.open[0] = false,
+            Step::SendFails(trouble) => {
+                self.open[0] = false;
+                // What was refused for now, or never left, does not count: time bounds it.
+                self.sends = self.sends.saturating_sub(u32::from(trouble.passes()));
+            }
             Step::History(_) | Step::HistoryFails(_) => self.open[1] = false,
             Step::Waited(_) | Step::WaitFails(_) => self.open[2] = false,
             Step::Down => {

@@ -205,6 +205,13 @@ pub(super) enum Trouble {
     TooLarge,
 }
 
+impl Trouble {
+    /// The attempt was not made, or was refused for now.
+    pub(super) const fn passes(self) -> bool {
+        matches!(self, Self::Busy | Self::NotReady | Self::Closed | Self::TooLarge)
+    }
+}
+
 /// One thing that happens.
 #[derive(Debug)]
 pub(super) enum Step {
