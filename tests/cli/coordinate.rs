@@ -50,6 +50,10 @@ async fn a_nudge_comes_into_the_agents_session_under_the_id_that_is_shown() {
             (&said["operation"], &said["outcome"], &said["agentName"]),
             (&json!("nudge"), &json!("sent"), &json!("Scribe"))
         );
+        // The gateway takes it at once, and begins the run a little later.
+        sim.wait_for(|_| !told(&sim, "The contents are empty").is_empty())
+            .await
+            .unwrap();
         let heard = told(&sim, "The contents are empty");
         assert_eq!(heard.len(), 1, "{generation:?}: {heard:?}");
         let id = said["correlationId"].as_str().unwrap();

@@ -212,6 +212,14 @@ impl SimGateway {
         Script::new(Arc::clone(&self.server().rules))
     }
 
+    /// Says from now on that it has been up for so long, until it restarts: a real one needs seconds to start again, so that a
+    /// restart shows in what it says. Nothing changes where the machine itself has not been up for as long.
+    pub fn been_up_for(&self, uptime: Duration) {
+        if let Some(booted) = clock::now().checked_sub(uptime) {
+            self.server().state().booted = booted;
+        }
+    }
+
     /// What the fake model does from now on.
     pub fn chat(&self, plan: ChatPlan) {
         self.server().state().plan = plan;
