@@ -93,7 +93,7 @@ pub fn soak(plan: Plan, mut told: impl FnMut(&Midnight)) -> Vec<Midnight> {
     runtime.block_on(LocalSet::new().run_until(played))
 }
 
-/// Counters that grew, in words. What is kept for a day is full after [`WARM_UP`] days.
+/// Counters that grew, in words. What is kept for a day is full only after some days.
 pub fn grown(midnights: &[Midnight]) -> Vec<String> {
     let settled: Vec<_> = midnights.iter().filter(|midnight| midnight.day >= WARM_UP).collect();
     let mut grown = Vec::new();
