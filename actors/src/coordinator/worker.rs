@@ -10,7 +10,7 @@ use super::desk::Desk;
 use super::error::CoordinationError;
 use super::operation::{AskUser, BroadcastReport, LeadMessage, Nudge, Onboarding, Said, Soul};
 use crate::failpoint;
-use crate::supervision::{Restarts, Running, Tasks};
+use crate::supervision::{Tasks, serve};
 use crate::turns::handling;
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, CoordinationError>>;
@@ -67,28 +67,12 @@ impl Handler<Order> for Worker {
     }
 }
 
-/// Passes orders on, and puts another actor in the place of one that ended. What that had begun goes on.
-pub(super) async fn run(desk: Rc<Desk>, mut orders: mpsc::Receiver<Order>) {
-    let (tasks, mut restarts) = (Tasks::of("coordination"), Restarts::of("coordinator"));
+/// Takes orders until nobody gives any more.
+pub(super) async fn run(desk: Rc<Desk>, orders: mpsc::Receiver<Order>) {
+    let tasks = Tasks::of("coordination");
     let worker = || {
         let (desk, tasks) = (Rc::clone(&desk), tasks.clone());
-        Running::start("coordinator", None, Worker { desk, tasks })
+        Worker { desk, tasks }
     };
-    let mut running = worker();
-    loop {
-        tokio::select! {
-            biased;
-            panic = running.ended() => {
-                if let Some(panic) = panic {
-                    let _ = restarts.panicked(desk.clock.now(), &panic);
-                }
-                running = worker();
-            }
-            order = orders.recv() => match order {
-                // Whoever asked learns that it failed by the answer's dropped place.
-                Some(order) => drop(running.address.send(order).await),
-                None => return,
-            },
-        }
-    }
+    serve("coordinator", || desk.clock.now(), orders, worker).await;
 }

@@ -234,13 +234,18 @@ impl StatusWatch {
         loop {
             // Before the look: a change after it is not missed.
             let changed = self.changes.notified();
-            let status = self.receiver.borrow().clone();
-            if wanted(&status) {
-                return Some(status);
+            let found = self.look(&mut wanted);
+            if found.is_some() {
+                return found;
             }
             self.receiver.has_changed().ok()?;
             changed.await;
         }
+    }
+
+    fn look(&self, wanted: impl FnOnce(&LineStatus) -> bool) -> Option<LineStatus> {
+        let status = self.receiver.borrow();
+        wanted(&status).then(|| status.clone())
     }
 }
 

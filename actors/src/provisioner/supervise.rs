@@ -15,7 +15,7 @@ use super::progress::Teller;
 use super::worker::Worker;
 use super::{activity, housekeeping, job, reconcile};
 use crate::failpoint;
-use crate::supervision::{Restarts, Running, Tasks, keep_running};
+use crate::supervision::{Tasks, keep_running, serve};
 
 /// Runs taken up in one go: a page of the store.
 const RUNS: usize = 100;
@@ -26,7 +26,9 @@ const STORE_REST: Duration = Duration::from_secs(10);
 pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) {
     let rng = StdRng::from_seed(parts.seed);
     let ctx = Rc::new(Context::new(parts, rng));
-    let orders = take_orders(Rc::clone(&ctx), orders);
+    let tasks = Tasks::of("provisioning");
+    let worker = || Worker::new(Rc::clone(&ctx), tasks.clone());
+    let orders = serve("provisioner", || ctx.clock.now(), orders, worker);
     if ctx.settings.supervise {
         // What is looked after ends with the orders: there is nobody left to look after it for.
         tokio::select! {
@@ -36,29 +38,6 @@ pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) 
         }
     } else {
         orders.await;
-    }
-}
-
-/// Passes orders on, and puts another actor in the place of one that ended. What that had begun goes on.
-async fn take_orders(ctx: Rc<Context>, mut orders: mpsc::Receiver<Order>) {
-    let (tasks, mut restarts) = (Tasks::of("provisioning"), Restarts::of("provisioner"));
-    let worker = || Running::start("provisioner", None, Worker::new(Rc::clone(&ctx), tasks.clone()));
-    let mut running = worker();
-    loop {
-        tokio::select! {
-            biased;
-            panic = running.ended() => {
-                if let Some(panic) = panic {
-                    let _ = restarts.panicked(ctx.clock.now(), &panic);
-                }
-                running = worker();
-            }
-            order = orders.recv() => match order {
-                // The actor only starts tasks. Whoever asked learns that it failed by the answer's dropped place.
-                Some(order) => drop(running.address.send(order).await),
-                None => return,
-            },
-        }
     }
 }
 

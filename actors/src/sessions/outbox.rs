@@ -25,7 +25,7 @@ pub const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the end of a message stays on record, for whoever asks after a restart.
 pub const ENDS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a message that was tried, and whose gateway was not added again, may still come to its end: for as long as runs of
-/// agents stay on record. Then it is given up, and ends as lost.
+/// agents stay on record. Then it is given up, and its end is unknown.
 pub const PENDING_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How often ended messages are pruned.
 pub(super) const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);

@@ -22,7 +22,7 @@ use super::under_way::{UNDER_WAY_LIMIT, UnderWay};
 use crate::Line;
 use crate::clock::Clock;
 use crate::failpoint;
-use crate::supervision::{Restarts, Running, Tasks, WeakTasks, guarded, keep_running};
+use crate::supervision::{Restarts, Tasks, WeakTasks, guarded, keep_running, serve};
 use crate::turns::handling;
 
 /// The pause before the record of pending messages is read again after it could not be.
@@ -240,42 +240,18 @@ async fn prune(shared: Rc<Shared>) {
     }
 }
 
-/// Passes orders on, and puts another actor in the place of one that ended. What is under way goes on.
-pub(super) async fn run(shared: Shared, rng: StdRng, orders: mpsc::Receiver<Order>) {
-    let shared = Rc::new(shared);
-    let pruned = keep_running("pruning", || shared.clock.now(), || prune(Rc::clone(&shared)));
+/// Takes orders until nobody gives any more.
+pub(super) async fn run(shared: Shared, mut rng: StdRng, orders: mpsc::Receiver<Order>) {
+    let (shared, tasks) = (Rc::new(shared), Tasks::of("message"));
+    let now = || shared.clock.now();
+    let worker = || Worker {
+        shared: Rc::clone(&shared),
+        rng: StdRng::from_seed(rng.random()),
+        tasks: tasks.clone(),
+    };
     tokio::select! {
         biased;
-        () = take_orders(&shared, rng, orders) => {}
-        () = pruned => {}
-    }
-}
-
-async fn take_orders(shared: &Rc<Shared>, mut rng: StdRng, mut orders: mpsc::Receiver<Order>) {
-    let (tasks, mut restarts) = (Tasks::of("message"), Restarts::of("sessions"));
-    let mut worker = || {
-        let worker = Worker {
-            shared: Rc::clone(shared),
-            rng: StdRng::from_seed(rng.random()),
-            tasks: tasks.clone(),
-        };
-        Running::start("sessions", None, worker)
-    };
-    let mut running = worker();
-    loop {
-        tokio::select! {
-            biased;
-            panic = running.ended() => {
-                if let Some(panic) = panic {
-                    let _ = restarts.panicked(shared.clock.now(), &panic);
-                }
-                running = worker();
-            }
-            order = orders.recv() => match order {
-                // Whoever asked learns that it failed by the answer's dropped place.
-                Some(order) => drop(running.address.send(order).await),
-                None => return,
-            },
-        }
+        () = serve("sessions", now, orders, worker) => {}
+        () = keep_running("pruning", now, || prune(Rc::clone(&shared))) => {}
     }
 }

@@ -4,7 +4,7 @@
 //! actor is started from its line's spec as a task that is joined, and its end (asked for, failed, refused, panicked)
 //! goes through one decision.
 //!
-//! What is no line is kept in simpler ways: an actor that only takes orders ([`Running`]) is replaced at once, since it can't
+//! What is no line is kept in simpler ways: an actor that only takes orders ([`serve`]) is replaced at once, since it can't
 //! fail more often than it is asked; what runs by itself ([`keep_running`]) rests first. docs/supervision.md has the table.
 
 mod context;
@@ -22,5 +22,5 @@ pub(crate) use intensity::Intensity;
 pub use intensity::IntensityPolicy;
 pub(crate) use known::KnownFeatures;
 pub(crate) use panic::{Panic, Rest, Restarts, guarded, keep_running};
-pub(crate) use running::{Running, Tasks, WeakTasks};
+pub(crate) use running::{Running, Tasks, WeakTasks, serve};
 pub(crate) use supervisor::{Begin, LineCommand, supervise};
