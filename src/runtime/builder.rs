@@ -1,0 +1,208 @@
+//! How Windlass is put together and started.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use dashmap::DashMap;
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
+use tokio::sync::{Semaphore, watch};
+use windlass_actors::machine::CONNECT_CONCURRENCY;
+use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerParts};
+use windlass_actors::turns::{self, ThreadTurns};
+use windlass_actors::{
+    Clock, Connector, DeviceTokenStore, Machine, MachineConfig, MemoryTokens, TcpConnector, TokioClock,
+};
+
+use super::{Inner, Windlass};
+
+/// Settings of a [`Windlass`]; the defaults are those of a service on the real network.
+pub struct WindlassBuilder {
+    shards: usize,
+    connector: Arc<dyn Connector>,
+    tokens: Arc<dyn DeviceTokenStore>,
+    connects: usize,
+    seed: Option<u64>,
+    outbox: Option<Outbox>,
+    clock: Option<Arc<dyn Clock>>,
+    metered: bool,
+}
+
+/// Why Windlass could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The system gave no thread.
+    #[error("no thread could be started for the lines")]
+    Thread(#[source] io::Error),
+    /// The system gave no randomness.
+    #[error("the system's random numbers can't be read: {0}")]
+    Random(String),
+}
+
+impl Default for WindlassBuilder {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            connector: Arc::new(TcpConnector::default()),
+            tokens: Arc::new(MemoryTokens::default()),
+            connects: CONNECT_CONCURRENCY,
+            seed: None,
+            outbox: None,
+            clock: None,
+            metered: true,
+        }
+    }
+}
+
+impl WindlassBuilder {
+    /// Threads to spread the lines over; 1 unless given. One carries hundreds of thousands of calls a second.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards.max(1);
+        self
+    }
+
+    /// Opens byte streams in another way: through a proxy, or into a simulated gateway.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Arc::new(connector);
+        self
+    }
+
+    /// Keeps device tokens there; in memory unless given.
+    pub fn device_tokens(mut self, tokens: impl DeviceTokenStore) -> Self {
+        self.tokens = Arc::new(tokens);
+        self
+    }
+
+    /// Attempts to connect that may be under way at a time; 64 unless given.
+    pub fn connect_concurrency(mut self, connects: usize) -> Self {
+        self.connects = connects.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Keeps messages in there until their end, so that they outlive this process: what is pending is taken up again when its
+    /// gateway is added. Without it messages are gone with the process.
+    pub fn outbox(mut self, outbox: Outbox) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
+    /// Reads the time there; that of the tokio runtime unless given. One of several lives under virtual time needs that of the
+    /// others.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Draws all jitter from this seed, so that a test can be repeated.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Whether the recorder of metrics is told of the lines, which it is unless this says otherwise.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, on: bool) -> Self {
+        self.metered = on;
+        self
+    }
+
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// [`StartError`] when the system has no thread or no randomness to give.
+    pub fn start(self) -> Result<Windlass, StartError> {
+        let shards = self.shards;
+        let (windlass, machines) = self.build()?;
+        let (alive, ended) = std::sync::mpsc::sync_channel::<()>(0);
+        let mut watched = Vec::new();
+        for (index, machine) in machines.into_iter().enumerate() {
+            let name = if index < shards {
+                index.to_string()
+            } else {
+                "side".to_owned()
+            };
+            let turns = ThreadTurns::new(format!("windlass-{name}"));
+            watched.push(Arc::clone(&turns));
+            let alive = alive.clone();
+            windlass.inner.spawn(format!("windlass-{name}"), move || {
+                turns.enter();
+                actix_rt::System::new().block_on(machine.run());
+                drop(alive);
+            })?;
+        }
+        let (clock, blocked) = (windlass.inner.clock(), windlass.inner.blocked.clone());
+        windlass.inner.spawn("windlass-watch".to_owned(), move || {
+            turns::watch(watched, &*clock, &blocked, &ended);
+        })?;
+        Ok(windlass)
+    }
+
+    /// Runs the lines on the present thread, which must be within a tokio `LocalSet`: for tests under virtual time.
+    ///
+    /// # Errors
+    /// [`StartError::Random`] when there is no seed and the system has no randomness to give.
+    pub fn start_local(self) -> Result<Windlass, StartError> {
+        let (windlass, machines) = self.build()?;
+        for machine in machines {
+            tokio::task::spawn_local(machine.run());
+        }
+        Ok(windlass)
+    }
+
+    fn build(self) -> Result<(Windlass, Vec<Machine>), StartError> {
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => SysRng
+                .try_next_u64()
+                .map_err(|error| StartError::Random(error.to_string()))?,
+        };
+        let mut rng = StdRng::seed_from_u64(seed);
+        let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));
+        let gate = Arc::new(Semaphore::new(self.connects));
+        let mut machine = || {
+            Machine::new(MachineConfig {
+                clock: Arc::clone(&clock),
+                connector: Arc::clone(&self.connector),
+                tokens: Arc::clone(&self.tokens),
+                gate: Arc::clone(&gate),
+                seed: rng.next_u64(),
+            })
+        };
+        let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards).map(|_| machine()).unzip();
+        let (side_machine, side) = machine();
+        machines.push(side_machine);
+        let (manager, sessions) = SessionManager::new(SessionManagerParts {
+            seed: rng.random(),
+            clock: Arc::clone(&clock),
+            outbox: self.outbox,
+        });
+        // What is not a line runs on the first machine.
+        let first = machines.remove(0).hosting(|| manager.run());
+        machines.insert(0, first);
+        let inner = Inner {
+            shards,
+            side,
+            next_shard: AtomicUsize::new(0),
+            directory: DashMap::new(),
+            clock,
+            rng: Mutex::new(rng),
+            threads: Mutex::default(),
+            sessions,
+            metered: self.metered,
+            recorders: Mutex::default(),
+            blocked: watch::Sender::default(),
+        };
+        Ok((Windlass { inner: Arc::new(inner) }, machines))
+    }
+}
+
+impl fmt::Debug for WindlassBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WindlassBuilder")
+            .field("shards", &self.shards)
+            .finish_non_exhaustive()
+    }
+}
