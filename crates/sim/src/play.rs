@@ -1,16 +1,19 @@
 //! One run: a world is set up, played to its end, and judged.
 
+mod watch;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::task::{JoinHandle, LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn_local};
+use windlass::Windlass;
 use windlass::sessions::Outbox;
 use windlass::store::MemoryStore;
-use windlass::{Declared, Roster, Topic, Windlass};
 
-use crate::cast::{Agents, Called, Notebook, Said, call_all, meddle, speak_all};
+use self::watch::Watch;
+use crate::cast::{Agents, Called, Said, call_all, meddle, speak_all};
 use crate::clock::WorldClock;
 use crate::oracle::{self, Broken, Deeds, Promise, Verdict};
 use crate::site::{AGE, Door, Site, connector};
@@ -105,14 +108,6 @@ struct Stage {
     windlass: Windlass,
     sites: Vec<Site>,
     crew: Option<Agents>,
-}
-
-/// What somebody does or watches at a site while the storm goes on.
-struct Watch {
-    notebooks: Vec<Notebook>,
-    reading: Vec<JoinHandle<()>>,
-    topics: Vec<Declared>,
-    roster: Option<Roster>,
 }
 
 /// What came of the work at a site.
@@ -380,89 +375,5 @@ async fn weather(site: &Site, plan: &Plan) {
     for blow in &plan.storm {
         tokio::time::sleep_until(start + blow.at).await;
         site.suffer(blow).await;
-    }
-}
-
-impl Watch {
-    async fn begin(site: &Site, plan: &Plan) -> Self {
-        let mut notebooks = Vec::new();
-        let mut reading = Vec::new();
-        for (number, reader) in plan.readers.iter().enumerate() {
-            let notebook = Notebook::default();
-            reading.push(spawn_local(notebook.open(site, number, *reader)));
-            notebooks.push(notebook);
-        }
-        let mut topics = Vec::new();
-        if plan.topics {
-            for topic in [Topic::Sessions, Topic::messages("agent:main:talk-0")] {
-                topics.extend(site.gateway.declare(topic).ok());
-            }
-        }
-        let roster = if plan.roster {
-            site.gateway.roster().await.ok()
-        } else {
-            None
-        };
-        Self {
-            notebooks,
-            reading,
-            topics,
-            roster,
-        }
-    }
-
-    async fn judge(mut self, site: &Site, world: &World, number: usize, whole: bool, verdict: &mut Verdict) {
-        let wire = world.wire(number);
-        if whole {
-            self.last_pulses(site, verdict).await;
-            // A question that became another one on its way is refused, and then not asked again before the next connection.
-            if let Some(roster) = &mut self.roster
-                && wire.hides != Hides::Contents
-            {
-                oracle::roster(verdict, site.name(), &site.gateway, roster).await;
-            }
-        }
-        let generation = site.gateway.status().borrow().generation.number();
-        for (reader, notebook) in self.notebooks.iter().enumerate() {
-            let (name, items) = (format!("{}/{reader}", site.name()), notebook.items());
-            let patient = world.sites[number].readers[reader].takes.is_zero();
-            if told(wire.hides, world.sites[number].release) {
-                oracle::in_order(verdict, &name, &items, wire);
-            }
-            if whole && patient && !self.topics.is_empty() && wire.hides != Hides::Contents {
-                oracle::declared(verdict, &name, &items, generation);
-            }
-        }
-        for reading in self.reading {
-            reading.abort();
-            let _ = reading.await;
-        }
-    }
-
-    /// Events that are sent now are seen by everybody. (Who is slow may lose one of them to what comes at the same time.)
-    async fn last_pulses(&self, site: &Site, verdict: &mut Verdict) {
-        let first = site.pulse();
-        let seen = async {
-            while !self.notebooks.iter().all(|notebook| notebook.has_seen_from(first)) {
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                site.pulse();
-            }
-        };
-        let seen = tokio::time::timeout(SETTLES, seen).await.is_ok();
-        verdict.holds(Promise::EventsTold, seen, || {
-            format!("{}: events don't come any more", site.name())
-        });
-    }
-}
-
-/// Whether the wire of a release shows what happens to events here.
-fn told(hides: Hides, release: &str) -> bool {
-    match hides {
-        Hides::Nothing => true,
-        Hides::LostEvents => {
-            let facts = windlass_testkit::Profile::of(release);
-            facts.is_some_and(|facts| facts.generation == windlass_testkit::Generation::V4)
-        }
-        Hides::Contents => false,
     }
 }
