@@ -244,7 +244,7 @@ mod typed {
             .start_tcp()
             .await
             .unwrap();
-        sim.been_up_for(Duration::from_secs(60));
+        sim.been_up_for(Duration::from_secs(5));
         let bench = Bench::of(&sim);
         let mut typist = Typist::sit_down(&bench, "chat");
         prompt(&mut typist).await;
