@@ -166,7 +166,7 @@ impl Windlass {
 
     /// Who blocks one of the threads just now, watchable: something that computes or waits in its turn holds up all lines of its
     /// thread. Told once a turn has lasted for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when it is over. What may be
-    /// slow there is code of the host: a [`Connector`], a [`Store`], a [`DeviceTokenStore`].
+    /// slow there is code of the host: a [`Connector`](crate::Connector), a [`Store`], a [`DeviceTokenStore`](crate::DeviceTokenStore).
     pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTurn>> {
         self.inner.blocked.subscribe()
     }
