@@ -1,9 +1,12 @@
 //! One call, from its options to its outcome.
 
+mod future;
+
 use std::borrow::Cow;
-use std::future::{Future, IntoFuture};
-use std::pin::Pin;
-use std::time::Duration;
+use std::future::IntoFuture;
+use std::time::{Duration, Instant};
+
+pub use future::CallFuture;
 
 use rand::RngExt;
 use serde::Serialize;
@@ -12,7 +15,7 @@ use serde_json::{Map, Value};
 use uuid::Builder as UuidBuilder;
 use windlass_actors::OutgoingCall;
 use windlass_protocol::connection::{AnswerMode, Resend};
-use windlass_protocol::{CallError, Effect, MethodName, NotSent, RawJson, RetryPolicy, TraceParent, effect};
+use windlass_protocol::{CallError, Effect, MethodName, RawJson, RetryPolicy, TraceParent};
 
 use crate::Gateway;
 
@@ -30,10 +33,16 @@ pub struct Call {
     method: Cow<'static, str>,
     params: Result<RawJson, String>,
     timeout: Duration,
-    key: Option<String>,
     resend: Option<Resend>,
     answers: AnswerMode,
     wait_for_line: bool,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few calls are given, kept out of the way of all others.
+#[derive(Debug, Default)]
+struct Rare {
+    key: Option<String>,
     trace: Option<TraceParent>,
     retry: Option<RetryPolicy>,
 }
@@ -57,12 +66,10 @@ impl Call {
             method,
             params: RawJson::from_value(params).map_err(|error| error.to_string()),
             timeout: DEFAULT_TIMEOUT,
-            key: None,
             resend: None,
             answers: AnswerMode::First,
             wait_for_line: true,
-            trace: None,
-            retry: None,
+            rare: None,
         }
     }
 
@@ -75,7 +82,7 @@ impl Call {
     /// Uses this idempotency key instead of a fresh one. Give the same key to every attempt at one logical send, and
     /// never to two.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.rare().key = Some(key.into());
         self
     }
 
@@ -100,14 +107,14 @@ impl Call {
 
     /// Tells the gateway where the call belongs in a trace. Gateways before 2026.8.2 have no place for it, and are not told.
     pub fn trace(mut self, parent: TraceParent) -> Self {
-        self.trace = Some(parent);
+        self.rare().trace = Some(parent);
         self
     }
 
     /// Tries again, with the same idempotency key, while the failure is a passing one and the policy's budget lasts. The
     /// timeout holds for each attempt.
-    pub const fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = Some(policy);
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.rare().retry = Some(policy);
         self
     }
 
@@ -116,56 +123,30 @@ impl Call {
     /// # Errors
     /// [`ReplyError`]: the call's own outcome, or an answer of another shape.
     pub async fn reply<T: DeserializeOwned>(self) -> Result<T, ReplyError> {
-        self.await?.decode().map_err(ReplyError::Shape)
+        read(self.await)
     }
 
-    async fn make(self) -> Result<RawJson, CallError> {
-        let (timeout, retry) = (self.timeout, self.retry);
-        let (gateway, call) = self.into_outgoing();
-        let call = call.map_err(|why| NotSent::Invalid { why })?;
-        match retry {
-            None => gateway.line().call(call).await,
-            // In a box: few calls have it, and all would carry its state.
-            Some(policy) => Box::pin(Self::make_again(gateway, call, timeout, policy)).await,
-        }
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
-    /// Makes a call, again and again while the policy allows it.
-    async fn make_again(
-        gateway: Gateway,
-        mut call: OutgoingCall,
-        timeout: Duration,
-        policy: RetryPolicy,
-    ) -> Result<RawJson, CallError> {
-        let start = gateway.inner().now();
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let error = match gateway.line().call(call.clone()).await {
-                Ok(payload) => return Ok(payload),
-                Err(error) => error,
-            };
-            let elapsed = gateway.inner().now().saturating_duration_since(start);
-            let delay = gateway
-                .inner()
-                .with_rng(|rng| policy.next_delay(&error, call.resend, attempt, elapsed, rng));
-            let Some(delay) = delay else { return Err(error) };
-            tokio::time::sleep(delay).await;
-            call.deadline = gateway.inner().now() + timeout;
-        }
+    fn policy(&self) -> Option<RetryPolicy> {
+        self.rare.as_ref().and_then(|rare| rare.retry)
     }
 
     /// The gateway, and the call as its line takes it.
-    fn into_outgoing(self) -> (Gateway, Result<OutgoingCall, String>) {
+    fn into_outgoing(self, now: Instant) -> (Gateway, Result<OutgoingCall, String>) {
         let Self { gateway, method, .. } = self;
-        let effect = effect(&method);
-        let keyed = effect == Effect::Keyed || self.key.is_some();
+        let row = windlass_protocol::method(&method);
+        let effect = row.map_or(Effect::SideEffect, |row| row.effect);
+        let Rare { key, trace, .. } = self.rare.map(|rare| *rare).unwrap_or_default();
+        let keyed = effect == Effect::Keyed || key.is_some();
         let params = self
             .params
             .map_err(|error| format!("the parameters can't be written as JSON: {error}"));
         let params = if keyed {
             let fresh = || fresh_key(gateway.inner().with_rng(RngExt::random));
-            params.and_then(|params| with_key(&params, self.key, fresh))
+            params.and_then(|params| with_key(&params, key, fresh))
         } else {
             params
         };
@@ -174,16 +155,19 @@ impl Call {
             Effect::Keyed => Resend::SameBoot,
             Effect::Idempotent | Effect::SideEffect => Resend::Never,
         };
-        let deadline = gateway.inner().now() + self.timeout;
         let call = params.and_then(|params| {
             Ok(OutgoingCall {
-                method: MethodName::new(method).map_err(|error| error.to_string())?,
+                // A name of the table was checked before it got there.
+                method: match row {
+                    Some(row) => row.method_name(),
+                    None => MethodName::new(method).map_err(|error| error.to_string())?,
+                },
                 params: Some(params).filter(|params| params.as_str() != "null"),
-                deadline,
+                deadline: now + self.timeout,
                 resend: self.resend.unwrap_or(by_method),
                 answers: self.answers,
                 wait_for_line: self.wait_for_line,
-                trace: self.trace,
+                trace,
             })
         });
         (gateway, call)
@@ -192,10 +176,40 @@ impl Call {
 
 impl IntoFuture for Call {
     type Output = Result<RawJson, CallError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = CallFuture;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.make())
+    fn into_future(self) -> CallFuture {
+        CallFuture::new(self)
+    }
+}
+
+/// Reads a call's payload as a type.
+pub(crate) fn read<T: DeserializeOwned>(end: Result<RawJson, CallError>) -> Result<T, ReplyError> {
+    end?.decode().map_err(ReplyError::Shape)
+}
+
+/// Makes a call, again and again while the policy allows it.
+async fn make_again(
+    gateway: Gateway,
+    mut call: OutgoingCall,
+    timeout: Duration,
+    policy: RetryPolicy,
+) -> Result<RawJson, CallError> {
+    let start = gateway.line().now();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let error = match gateway.line().call(call.clone()).await {
+            Ok(payload) => return Ok(payload),
+            Err(error) => error,
+        };
+        let elapsed = gateway.line().now().saturating_duration_since(start);
+        let delay = gateway
+            .inner()
+            .with_rng(|rng| policy.next_delay(&error, call.resend, attempt, elapsed, rng));
+        let Some(delay) = delay else { return Err(error) };
+        tokio::time::sleep(delay).await;
+        call.deadline = gateway.line().now() + timeout;
     }
 }
 

@@ -23,7 +23,10 @@ pub const EVENT_QUEUE: usize = 1024;
 
 /// One gateway's line. Cheap to clone, usable from any thread; stays the same over all reconnects.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct Gateway(Arc<Handle>);
+
+/// One count for all that a handle needs: each call takes a handle along.
+struct Handle {
     inner: Arc<Inner>,
     shard: usize,
     line: Arc<Line>,
@@ -59,13 +62,13 @@ impl fmt::Display for NotUp {
 }
 
 impl Gateway {
-    pub(crate) const fn new(inner: Arc<Inner>, shard: usize, line: Arc<Line>) -> Self {
-        Self { inner, shard, line }
+    pub(crate) fn new(inner: Arc<Inner>, shard: usize, line: Arc<Line>) -> Self {
+        Self(Arc::new(Handle { inner, shard, line }))
     }
 
     /// Its id.
     pub fn id(&self) -> &GatewayId {
-        self.line.id()
+        self.0.line.id()
     }
 
     /// Prepares a call; it is made when it is awaited (`.into_future()` makes a future of it, for `join_all` and the like).
@@ -118,7 +121,7 @@ impl Gateway {
     /// # }
     /// ```
     pub fn events_bounded(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
-        self.line.subscribe(filter, backlog)
+        self.0.line.subscribe(filter, backlog)
     }
 
     /// Keeps a topic subscribed at the gateway, over all reconnects, for as long as the answer is held.
@@ -147,7 +150,7 @@ impl Gateway {
     /// # Errors
     /// When [`MAX_TOPICS`](crate::MAX_TOPICS) are kept already.
     pub fn declare(&self, topic: Topic) -> Result<Declared, TooManyTopics> {
-        self.line.declare(topic)
+        self.0.line.declare(topic)
     }
 
     /// The gateway's sessions and their runs as a value, kept true over reconnects, restarts and lost events: to look at
@@ -168,16 +171,16 @@ impl Gateway {
     /// # Errors
     /// [`RosterError`].
     pub async fn roster(&self) -> Result<Roster, RosterError> {
-        let (roster, feed) = self.line.roster()?;
+        let (roster, feed) = self.0.line.roster()?;
         if let Some(feed) = feed {
-            self.inner.side().host(move || feed.run()).await?;
+            self.inner().side().host(move || feed.run()).await?;
         }
         Ok(roster)
     }
 
     /// The line's state, to look at and to watch.
     pub fn status(&self) -> watch::Receiver<LineStatus> {
-        self.line.status()
+        self.0.line.status()
     }
 
     /// Waits until the line is up.
@@ -204,7 +207,7 @@ impl Gateway {
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.
     pub async fn reconnect_now(&self) -> Result<(), RegistryError> {
-        self.inner.shard(self.shard).reconnect_now(self.id().clone()).await
+        self.inner().shard(self.0.shard).reconnect_now(self.id().clone()).await
     }
 
     /// Counts what the line holds and has done.
@@ -212,19 +215,19 @@ impl Gateway {
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.
     pub async fn inspect(&self) -> Result<Inspection, RegistryError> {
-        self.inner.shard(self.shard).inspect(self.id().clone()).await
+        self.inner().shard(self.0.shard).inspect(self.id().clone()).await
     }
 
     pub(crate) fn shared_line(&self) -> Arc<Line> {
-        Arc::clone(&self.line)
+        Arc::clone(&self.0.line)
     }
 
     pub(crate) fn line(&self) -> &Line {
-        &self.line
+        &self.0.line
     }
 
     pub(crate) fn inner(&self) -> &Inner {
-        &self.inner
+        &self.0.inner
     }
 }
 

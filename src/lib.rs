@@ -12,9 +12,9 @@ pub mod sessions;
 #[cfg(feature = "cli")]
 pub mod cli;
 
-pub use call::{Call, DEFAULT_TIMEOUT, ReplyError};
+pub use call::{Call, CallFuture, DEFAULT_TIMEOUT, ReplyError};
 pub use gateway::{EVENT_QUEUE, Gateway, NotUp, RosterError};
-pub use request::TypedCall;
+pub use request::{TypedCall, TypedCallFuture};
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
 pub use windlass_actors::line::{

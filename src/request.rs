@@ -19,11 +19,12 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 pub use windlass_protocol::request::*;
 
-use crate::call::{Call, ReplyError};
+use crate::call::{Call, CallFuture, ReplyError, read};
 use windlass_protocol::connection::Resend;
 
 /// A [`Call`] whose method and answer are given by a [`Request`]. Made by [`Gateway::request`](crate::Gateway::request),
@@ -70,10 +71,35 @@ impl<R: Request> TypedCall<R> {
 
 impl<R: Request + 'static> IntoFuture for TypedCall<R> {
     type Output = Result<R::Reply, ReplyError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = TypedCallFuture<R>;
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.call.reply())
+    fn into_future(self) -> TypedCallFuture<R> {
+        TypedCallFuture {
+            call: self.call.into_future(),
+            request: PhantomData,
+        }
+    }
+}
+
+/// A [`TypedCall`] as a future, see [`CallFuture`].
+#[must_use = "a call is made when it is awaited"]
+pub struct TypedCallFuture<R> {
+    call: CallFuture,
+    request: PhantomData<fn() -> R>,
+}
+
+impl<R: Request> Future for TypedCallFuture<R> {
+    type Output = Result<R::Reply, ReplyError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let end = ready!(Pin::new(&mut self.call).poll(cx));
+        Poll::Ready(read(end))
+    }
+}
+
+impl<R> fmt::Debug for TypedCallFuture<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(f)
     }
 }
 

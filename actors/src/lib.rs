@@ -42,7 +42,7 @@ pub mod turns;
 pub use clock::{Clock, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use line::{
-    Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall,
+    Calling, Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall,
     ResyncCounters, TooManyTopics,
 };
 pub use machine::{Machine, MachineConfig, MachineHandle};

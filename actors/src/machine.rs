@@ -7,7 +7,7 @@
 //!         └─ GatewayConnection   actor per incarnation: dial, shake hands, drive the socket
 //! ```
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -253,6 +253,7 @@ impl Registry {
             tokens: Arc::clone(&config.tokens),
             gate: Arc::clone(&config.gate),
             known: KnownFeatures::default(),
+            frames: RefCell::default(),
         });
         let (roster, mut rng) = (Roster::default(), StdRng::seed_from_u64(config.seed));
         let actor = GatewayRegistry::new(Rc::clone(&machine), roster.clone(), rng.random());

@@ -211,15 +211,14 @@ impl Driver {
     fn write_waiting(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Exit> {
         let wire = self.session.wire();
         let mut desk = self.line.desk.borrow_mut();
+        let mut frames = self.line.machine.frames.borrow_mut();
         let mut wrote = false;
         while let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
             ready.map_err(broken)?;
-            let Some(frame) = desk.calls.next_frame(now, &wire) else {
+            if !desk.calls.next_frame(now, &wire, frames.text()) {
                 break;
-            };
-            Pin::new(&mut self.socket)
-                .start_send(Message::text(frame))
-                .map_err(broken)?;
+            }
+            Pin::new(&mut self.socket).start_send(frames.frame()).map_err(broken)?;
             wrote = true;
         }
         self.unflushed |= wrote;

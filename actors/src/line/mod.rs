@@ -10,20 +10,23 @@
 //! ```
 
 mod call;
+mod calling;
 mod declared;
 mod desk;
 mod memory;
 mod status;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use windlass_protocol::connection::{CallLimits, CallRequest};
-use windlass_protocol::{CallError, GatewayId, Generation, NotSent, RawJson};
+use windlass_protocol::{GatewayId, Generation};
 
 pub use call::OutgoingCall;
 pub(crate) use call::{Ended, Reply};
+pub use calling::Calling;
 pub(crate) use declared::{Declarations, SNAPSHOT_SESSIONS};
 pub use declared::{Declared, MAX_TOPICS, ResyncCounters, TooManyTopics};
 pub(crate) use desk::{Desk, hold};
@@ -34,7 +37,7 @@ pub(crate) use status::{StatusCell, StatusWatch};
 use crate::clock::Clock;
 use crate::roster::Slot;
 use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
-use crate::telemetry::{CallMeter, LineMeter, Observed};
+use crate::telemetry::{CallMeter, LineMeter};
 
 /// What callers put into a line's inbox.
 pub(crate) enum LineMessage {
@@ -166,50 +169,14 @@ impl Line {
     /// yet, and its place is freed.
     ///
     /// # Errors
-    /// [`CallError`]: one of the four ends that are not a payload, by the call's deadline at the latest.
-    pub async fn call(&self, call: OutgoingCall) -> Result<RawJson, CallError> {
-        let observed = Observed::begin(&self.id, &call.method, &*self.clock, &self.meter);
-        let (end, carried) = self.make(call).await;
-        observed.end(&end, carried);
-        end
+    /// [`CallError`](windlass_protocol::CallError): one of the four ends that are not a payload, by the call's deadline at the
+    /// latest.
+    pub fn call(&self, call: OutgoingCall) -> Calling<&Self> {
+        Self::call_at(self, call, self.now())
     }
 
-    async fn make(&self, call: OutgoingCall) -> Ended {
-        let (reply, mut end) = oneshot::channel();
-        let deadline = call.deadline;
-        let message = LineMessage::Call(Box::new(call.into_request(Reply::Caller(reply))));
-        match self.inbox.try_send(message) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Closed(_)) => return (Err(NotSent::Closed.into()), None),
-            Err(mpsc::error::TrySendError::Full(message)) => {
-                if let Err(error) = self.wait_for_room(message, deadline).await {
-                    return (Err(error), None);
-                }
-            }
-        }
-        let cancel = CancelOnDrop(&self.inbox);
-        let end = (&mut end).await;
-        std::mem::forget(cancel);
-        // The slot was dropped unused only if the inbox died with the call still in it.
-        end.unwrap_or_else(|_| (Err(NotSent::Closed.into()), None))
-    }
-
-    async fn wait_for_room(&self, message: LineMessage, deadline: Instant) -> Result<(), CallError> {
-        let waited = deadline.saturating_duration_since(self.now());
-        match tokio::time::timeout_at(deadline.into(), self.inbox.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(NotSent::Closed.into()),
-            Err(_) => Err(NotSent::NotReady { waited }.into()),
-        }
-    }
-}
-
-/// Tells the line that a caller went away, so that the place is freed now and not at the deadline.
-struct CancelOnDrop<'a>(&'a mpsc::Sender<LineMessage>);
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        // A full inbox wakes the line anyway, and it looks for abandoned calls whenever a deadline comes.
-        let _ = self.0.try_send(LineMessage::Cancelled);
+    /// [`call`](Self::call) by somebody who knows the time, through whatever keeps the line.
+    pub fn call_at<L: Deref<Target = Self> + Unpin>(line: L, call: OutgoingCall, now: Instant) -> Calling<L> {
+        Calling::begin(line, call, now)
     }
 }

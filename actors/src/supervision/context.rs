@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::line::{Declarations, Desk, LineEnds, Memory, StatusCell};
 use crate::routing::Router;
 use crate::tokens::DeviceTokenStore;
-use crate::transport::Connector;
+use crate::transport::{Connector, FrameWriter};
 
 /// What all lines of a machine share.
 pub(crate) struct MachineContext {
@@ -25,6 +25,8 @@ pub(crate) struct MachineContext {
     /// One permit per attempt to connect that may be under way, over all machines of a process.
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) known: KnownFeatures,
+    /// Where requests become frames, for all lines: one line at a time writes.
+    pub(crate) frames: RefCell<FrameWriter>,
 }
 
 impl MachineContext {

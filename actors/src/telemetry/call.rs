@@ -6,27 +6,25 @@ use tracing::Span;
 use tracing::field::Empty;
 use windlass_protocol::{CallError, GatewayId, Generation, MethodName};
 
-use super::{CANCELLED, CallMeter, OK};
+use super::{CANCELLED, CallMeter, MethodMeter, OK};
 use crate::clock::Clock;
 
 /// Watches one call from its start to its end. Costs nothing to speak of where nobody looks.
-pub(crate) struct Observed<'a> {
+pub(crate) struct Observed {
     span: Span,
     /// Nothing where nobody wants to know how long it took.
-    watch: Option<Watch<'a>>,
+    watch: Option<Watch>,
 }
 
-struct Watch<'a> {
+struct Watch {
     began: Instant,
-    clock: &'a dyn Clock,
-    meter: &'a CallMeter,
-    /// Kept only for the meter: the call itself takes its method along.
-    method: Option<MethodName>,
+    /// Nothing where calls are not counted.
+    method: Option<MethodMeter>,
 }
 
-impl<'a> Observed<'a> {
+impl Observed {
     /// The call begins.
-    pub(crate) fn begin(gateway: &GatewayId, method: &MethodName, clock: &'a dyn Clock, meter: &'a CallMeter) -> Self {
+    pub(crate) fn begin(gateway: &GatewayId, method: &MethodName, now: Instant, meter: &CallMeter) -> Self {
         let span = tracing::debug_span!(
             target: "windlass::call",
             "call",
@@ -36,42 +34,43 @@ impl<'a> Observed<'a> {
             generation = Empty,
             duration_ms = Empty,
         );
-        let wanted = meter.is_on() || !span.is_disabled();
-        let watch = wanted.then(|| Watch {
-            began: clock.now(),
-            clock,
-            meter,
-            method: meter.is_on().then(|| method.clone()),
-        });
+        let method = meter.of(method);
+        let wanted = method.is_some() || !span.is_disabled();
+        let watch = wanted.then_some(Watch { began: now, method });
         Self { span, watch }
     }
 
     /// The call ended; `generation` is the connection that carried it last, if one did.
-    pub(crate) fn end<T>(mut self, end: &Result<T, CallError>, generation: Option<Generation>) {
-        if self.watch.is_some() {
+    pub(crate) fn end<T>(&mut self, end: &Result<T, CallError>, generation: Option<Generation>, clock: &dyn Clock) {
+        if let Some(watch) = self.watch.take() {
             let outcome = end.as_ref().map_or_else(CallError::name, |_| OK);
-            self.tell(outcome, generation);
+            self.tell(&watch, outcome, generation, clock.now());
         }
     }
 
-    fn tell(&mut self, outcome: &'static str, generation: Option<Generation>) {
-        let Some(watch) = self.watch.take() else { return };
-        let took = watch.clock.now().saturating_duration_since(watch.began);
+    /// The caller went away. Nothing where the call ended before.
+    pub(crate) fn cancelled(&mut self, clock: &dyn Clock) {
+        if let Some(watch) = self.watch.take() {
+            self.tell(&watch, CANCELLED, None, clock.now());
+        }
+    }
+
+    fn tell(&mut self, watch: &Watch, outcome: &'static str, generation: Option<Generation>, now: Instant) {
+        let took = now.saturating_duration_since(watch.began);
         if let Some(method) = &watch.method {
-            watch.meter.ended(method, outcome, took);
+            method.ended(outcome, took);
         }
-        if !self.span.is_disabled() {
-            self.span.record("outcome", outcome);
-            self.span.record("duration_ms", took.as_secs_f64() * 1e3);
-            if let Some(generation) = generation {
-                self.span.record("generation", generation.number());
-            }
+        // The span ends now, and not when the future is dropped that carried it.
+        let span = std::mem::replace(&mut self.span, Span::none());
+        if !span.is_disabled() {
+            let generation = generation.map(Generation::number);
+            let duration_ms = took.as_secs_f64() * 1e3;
+            tracing::record_all!(
+                span,
+                outcome = outcome,
+                generation = generation,
+                duration_ms = duration_ms
+            );
         }
-    }
-}
-
-impl Drop for Observed<'_> {
-    fn drop(&mut self) {
-        self.tell(CANCELLED, None);
     }
 }

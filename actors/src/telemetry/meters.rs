@@ -1,24 +1,40 @@
 //! Metrics, by the `metrics` facade. A recorder has to be installed before Windlass starts: handles are asked for once.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use rustc_hash::FxHashMap;
 use windlass_protocol::{GatewayId, Generation, MethodName};
 
 /// Methods that are counted by name on one line; 2026.9.6 has 466. What comes after them is counted as `other`, so that a
 /// caller with a name of its own for each call does not fill a recorder.
 const MAX_METHODS: usize = 512;
 
+/// The ends of a call, those that come most first.
+const OUTCOMES: [&str; 6] = [
+    super::OK,
+    "rejected",
+    "not_sent",
+    "unknown",
+    "timed_out",
+    super::CANCELLED,
+];
+
 /// The calls of one line, by method and outcome; nothing where they are not to be counted.
 #[derive(Debug)]
-pub(crate) struct CallMeter(Option<Mutex<HashMap<MethodName, MethodMeter>>>);
+pub(crate) struct CallMeter(Option<Mutex<FxHashMap<MethodName, MethodMeter>>>);
 
-struct MethodMeter {
+/// The calls of one method. Cheap to clone; the clones share.
+#[derive(Clone)]
+pub(crate) struct MethodMeter(Arc<MethodHandles>);
+
+struct MethodHandles {
+    method: Cow<'static, str>,
     seconds: Histogram,
-    /// Six at most.
-    outcomes: Vec<(&'static str, Counter)>,
+    /// In the order of [`OUTCOMES`]; each asked for when it is first needed, so that none shows that never was.
+    outcomes: [OnceLock<Counter>; OUTCOMES.len()],
 }
 
 impl std::fmt::Debug for MethodMeter {
@@ -32,38 +48,39 @@ impl CallMeter {
         Self(on.then(Mutex::default))
     }
 
-    pub(crate) const fn is_on(&self) -> bool {
-        self.0.is_some()
-    }
-
-    pub(crate) fn ended(&self, method: &MethodName, outcome: &'static str, took: Duration) {
-        let Some(methods) = &self.0 else { return };
-        let mut methods = methods.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(meter) = methods.get_mut(method) {
-            return meter.ended(method.as_str(), outcome, took);
+    /// Where this method's calls are counted; nothing where none are.
+    pub(crate) fn of(&self, method: &MethodName) -> Option<MethodMeter> {
+        let mut methods = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = methods.get(method) {
+            return Some(meter.clone());
         }
-        let full = methods.len() >= MAX_METHODS;
-        let name = if full { "other" } else { method.as_str() };
-        let mut meter = MethodMeter {
-            seconds: histogram!("windlass_call_seconds", "method" => name.to_owned()),
-            outcomes: Vec::new(),
-        };
-        meter.ended(name, outcome, took);
-        if !full {
-            methods.insert(method.clone(), meter);
+        if methods.len() >= MAX_METHODS {
+            return Some(MethodMeter::new(Cow::Borrowed("other")));
         }
+        let meter = MethodMeter::new(Cow::Owned(method.as_str().to_owned()));
+        methods.insert(method.clone(), meter.clone());
+        Some(meter)
     }
 }
 
 impl MethodMeter {
-    fn ended(&mut self, method: &str, outcome: &'static str, took: Duration) {
-        self.seconds.record(took.as_secs_f64());
-        if let Some((_, counter)) = self.outcomes.iter().find(|(known, _)| *known == outcome) {
-            return counter.increment(1);
+    fn new(method: Cow<'static, str>) -> Self {
+        Self(Arc::new(MethodHandles {
+            seconds: histogram!("windlass_call_seconds", "method" => method.clone()),
+            method,
+            outcomes: Default::default(),
+        }))
+    }
+
+    /// A call of this method ended.
+    pub(crate) fn ended(&self, outcome: &'static str, took: Duration) {
+        let handles = &*self.0;
+        handles.seconds.record(took.as_secs_f64());
+        let asked = || counter!("windlass_calls_total", "method" => handles.method.clone(), "outcome" => outcome);
+        match OUTCOMES.iter().position(|known| *known == outcome) {
+            Some(index) => handles.outcomes[index].get_or_init(asked).increment(1),
+            None => asked().increment(1),
         }
-        let counter = counter!("windlass_calls_total", "method" => method.to_owned(), "outcome" => outcome);
-        counter.increment(1);
-        self.outcomes.push((outcome, counter));
     }
 }
 

@@ -10,7 +10,7 @@ mod meters;
 mod meters;
 
 pub(crate) use call::Observed;
-pub(crate) use meters::{CallMeter, LineMeter, blocked, restarted};
+pub(crate) use meters::{CallMeter, LineMeter, MethodMeter, blocked, restarted};
 
 /// A call that ended with a payload.
 const OK: &str = "ok";

@@ -1,6 +1,7 @@
 //! Getting a byte stream to a gateway, and a WebSocket over it.
 
 mod advice;
+mod frames;
 mod meter;
 mod tcp;
 mod tls;
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::Endpoint;
 
 pub(crate) use advice::sentence;
+pub(crate) use frames::FrameWriter;
 pub use meter::Metered;
 pub(crate) use meter::Pulse;
 pub use tcp::TcpConnector;

@@ -179,43 +179,66 @@ fn read_error(error: &RawValue) -> GatewayError {
 /// `params` may be left out (2026.3.13, 2026.9.6). No other top-level field is sent: the object is closed, and an
 /// unknown one is refused.
 pub fn encode_request(id: CallId, method: &MethodName, params: Option<&RawJson>) -> String {
-    encode_traced_request(id, method, params, None)
+    let request = Request {
+        id,
+        method,
+        params,
+        trace: None,
+    };
+    let mut text = String::with_capacity(request.len());
+    // A string takes everything.
+    let _ = request.write_onto(&mut text);
+    text
 }
 
-/// [`encode_request`], with a place in a trace; only for gateways that take one.
-pub(crate) fn encode_traced_request(
-    id: CallId,
-    method: &MethodName,
-    params: Option<&RawJson>,
-    trace: Option<&TraceParent>,
-) -> String {
-    const ENVELOPE: usize = r#"{"type":"req","id":"","method":""}"#.len();
-    const PARAMS: &str = r#","params":"#;
-    const TRACE: &str = r#","traceparent":""#;
-    let params = params.map(RawJson::as_str);
-    // To the byte: text without room to spare goes to the socket's queue as it is.
-    let capacity = ENVELOPE
-        + id.digits()
-        + method.as_str().len()
-        + params.map_or(0, |params| PARAMS.len() + params.len())
-        + trace.map_or(0, |trace| TRACE.len() + 1 + trace.as_str().len());
-    let mut text = String::with_capacity(capacity);
-    text.push_str(r#"{"type":"req","id":""#);
-    id.push_onto(&mut text);
-    text.push_str(r#"","method":""#);
-    text.push_str(method.as_str());
-    text.push('"');
-    if let Some(params) = params {
-        text.push_str(PARAMS);
-        text.push_str(params);
+/// One request frame that is to be written.
+pub(crate) struct Request<'a> {
+    pub(crate) id: CallId,
+    pub(crate) method: &'a MethodName,
+    pub(crate) params: Option<&'a RawJson>,
+    /// Its place in a trace; only for gateways that take one.
+    pub(crate) trace: Option<&'a TraceParent>,
+}
+
+impl Request<'_> {
+    const HEAD: &'static str = r#"{"type":"req","id":""#;
+    const METHOD: &'static str = r#"","method":""#;
+    const PARAMS: &'static str = r#","params":"#;
+    const TRACE: &'static str = r#","traceparent":""#;
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        let params = self
+            .params
+            .map_or(0, |params| Self::PARAMS.len() + params.as_str().len());
+        let trace = self
+            .trace
+            .map_or(0, |trace| Self::TRACE.len() + trace.as_str().len() + 1);
+        let envelope = Self::HEAD.len() + Self::METHOD.len() + r#""}"#.len();
+        envelope + self.id.digits() + self.method.as_str().len() + params + trace
     }
-    if let Some(trace) = trace {
-        text.push_str(TRACE);
-        text.push_str(trace.as_str());
-        text.push('"');
+
+    /// Appends it to `text`.
+    ///
+    /// # Errors
+    /// Those of `text`.
+    pub(crate) fn write_onto(&self, text: &mut impl fmt::Write) -> fmt::Result {
+        text.write_str(Self::HEAD)?;
+        text.write_str(itoa::Buffer::new().format(self.id.number()))?;
+        text.write_str(Self::METHOD)?;
+        text.write_str(self.method.as_str())?;
+        text.write_str("\"")?;
+        if let Some(params) = self.params {
+            text.write_str(Self::PARAMS)?;
+            text.write_str(params.as_str())?;
+        }
+        if let Some(trace) = self.trace {
+            text.write_str(Self::TRACE)?;
+            text.write_str(trace.as_str())?;
+            text.write_str("\"")?;
+        }
+        text.write_str("}")
     }
-    text.push('}');
-    text
 }
 
 /// The name of a gateway method, known to need no escaping in JSON.
@@ -245,6 +268,11 @@ impl MethodName {
             return Err(InvalidMethodName);
         }
         Ok(Self(name))
+    }
+
+    /// A name of the method table; a test checks them all.
+    pub(crate) const fn known(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
     }
 
     /// The name.

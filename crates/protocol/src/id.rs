@@ -33,11 +33,6 @@ impl CallId {
     pub(crate) fn digits(self) -> usize {
         self.0.checked_ilog10().map_or(1, |log| log as usize + 1)
     }
-
-    pub(crate) fn push_onto(self, text: &mut String) {
-        use fmt::Write as _;
-        let _ = write!(text, "{}", self.0);
-    }
 }
 
 /// Which connection of a line: 1 for the first that reached hello-ok, then counted up.

@@ -1,6 +1,7 @@
 //! JSON kept as the text it came in: parsed by whoever needs it, copied by nobody.
 
 use std::fmt;
+use std::io;
 
 use bytestring::ByteString;
 use serde::de::DeserializeOwned;
@@ -21,7 +22,14 @@ impl RawJson {
     /// When the value can't be written as JSON (a map with keys that aren't strings, for example).
     pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         // Without room to spare the text is taken as it is; with some, `ByteString` would put a count beside it.
-        serde_json::to_string(value).map(|text| Self(String::from(text.into_boxed_str()).into()))
+        let mut on_stack = OnStack::new();
+        match serde_json::to_writer(&mut on_stack, value) {
+            Ok(()) => Ok(Self(on_stack.text().into())),
+            Err(error) if error.is_io() => {
+                serde_json::to_string(value).map(|text| Self(String::from(text.into_boxed_str()).into()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes a text that has to be exactly one JSON value.
@@ -63,6 +71,47 @@ impl RawJson {
     }
 }
 
+/// A short text while it is written, so that it is put on the heap once and not as often as it outgrows its place there.
+struct OnStack {
+    bytes: [u8; Self::ROOM],
+    len: usize,
+}
+
+impl OnStack {
+    /// The parameters of most requests are shorter.
+    const ROOM: usize = 256;
+
+    const fn new() -> Self {
+        Self {
+            bytes: [0; Self::ROOM],
+            len: 0,
+        }
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.len]).expect("serde_json writes text")
+    }
+}
+
+impl io::Write for OnStack {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.len + bytes.len();
+        let room = self.bytes.get_mut(self.len..end).ok_or(io::ErrorKind::WriteZero)?;
+        room.copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl fmt::Debug for RawJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RawJson({} bytes)", self.0.len())
@@ -99,6 +148,19 @@ mod tests {
     fn a_value_from_elsewhere_is_copied() {
         let frame = ByteString::from("{}");
         assert_eq!(RawJson::slice_of(&frame, "[1]").as_str(), "[1]");
+    }
+
+    #[test]
+    fn a_value_is_written_whole_however_long_it_is() {
+        for length in [0, 1, 253, 254, 255, 256, 257, 10_000] {
+            let text = "x".repeat(length);
+            assert_eq!(RawJson::from_value(&text).unwrap().as_str(), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_json_is_refused() {
+        assert!(RawJson::from_value(&std::collections::BTreeMap::from([((1, 2), 3)])).is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
 
+use crate::MethodName;
 use crate::connect::Scope;
 
 /// What it means to send a request again when its first answer was lost.
@@ -54,6 +55,11 @@ pub struct MethodSpec {
 }
 
 impl MethodSpec {
+    /// Its name, as requests have it.
+    pub fn method_name(&self) -> MethodName {
+        MethodName::known(self.name)
+    }
+
     /// Whether a request may go out a second time without asking anyone: it changes nothing, or its key sees to it.
     pub fn may_resend(&self) -> bool {
         matches!(self.effect, Effect::ReadOnly | Effect::Keyed)

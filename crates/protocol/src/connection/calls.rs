@@ -11,6 +11,7 @@
 //! A call ends exactly once, because ending it consumes its [`ReplySlot`].
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
@@ -19,7 +20,7 @@ use rustc_hash::FxHashMap;
 use super::Continuity;
 use super::call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
 use super::session::Wire;
-use crate::frame::{Payload, encode_traced_request};
+use crate::frame::{Payload, Request};
 use crate::{CallError, CallId, GatewayError, Generation, MethodName, NotSent, OutcomeUnknown, RawJson};
 use crate::{KEY_MEMORY_SECONDS, Rejected, TimedOut, UnknownReason};
 
@@ -102,12 +103,15 @@ impl<S: ReplySlot> Calls<S> {
         id
     }
 
-    /// The next frame to write, with its call now in flight; `None` when nothing waits or enough is in flight.
+    /// Appends the next frame to write to `text`, which takes everything; its call is in flight now. Tells whether there was
+    /// one: nothing waits, or enough is in flight.
     ///
     /// Calls that nobody waits for, that are late or too large end here.
-    pub fn next_frame(&mut self, now: Instant, wire: &Wire) -> Option<String> {
+    pub fn next_frame(&mut self, now: Instant, wire: &Wire, text: &mut impl fmt::Write) -> bool {
         while self.in_flight.len() < self.limits.in_flight {
-            let mut entry = self.waiting.pop_front()?;
+            let Some(mut entry) = self.waiting.pop_front() else {
+                return false;
+            };
             if entry.request.slot.is_abandoned() {
                 self.counters.abandoned += 1;
                 continue;
@@ -116,9 +120,12 @@ impl<S: ReplySlot> Calls<S> {
                 self.end_late(entry);
                 continue;
             }
-            let trace = entry.request.trace.as_ref().filter(|_| wire.takes_traceparent);
-            let params = entry.request.params.as_ref();
-            let frame = encode_traced_request(entry.id, &entry.request.method, params, trace);
+            let frame = Request {
+                id: entry.id,
+                method: &entry.request.method,
+                params: entry.request.params.as_ref(),
+                trace: entry.request.trace.as_ref().filter(|_| wire.takes_traceparent),
+            };
             if frame.len() as u64 > wire.max_payload {
                 let error = NotSent::TooLarge {
                     size: frame.len(),
@@ -127,13 +134,14 @@ impl<S: ReplySlot> Calls<S> {
                 self.end(entry, Err(error.into()));
                 continue;
             }
+            let _ = frame.write_onto(text);
             self.counters.sent += 1;
             self.counters.resent += u64::from(entry.sent_in.replace(wire.generation).is_some());
             entry.first_sent.get_or_insert(now);
             self.in_flight.insert(entry.id.number(), entry);
-            return Some(frame);
+            return true;
         }
-        None
+        false
     }
 
     /// An answer came. `frame` is the text that `outcome` borrows from.

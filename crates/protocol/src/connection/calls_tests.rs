@@ -96,7 +96,15 @@ impl Bench {
     }
 
     fn send(&mut self) -> Option<CallId> {
-        let frame = self.calls.next_frame(self.start, &WIRE)?;
+        self.send_at(self.start)
+    }
+
+    fn send_at(&mut self, now: Instant) -> Option<CallId> {
+        let mut frame = String::new();
+        if !self.calls.next_frame(now, &WIRE, &mut frame) {
+            assert_eq!(frame, "");
+            return None;
+        }
         let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
         CallId::parse(frame["id"].as_str().unwrap())
     }
@@ -237,7 +245,7 @@ fn a_deadline_tells_whether_the_request_was_sent() {
 fn a_call_that_is_late_when_its_turn_comes_is_not_sent() {
     let mut bench = Bench::up();
     let late = bench.admit(Resend::Always);
-    assert_eq!(bench.calls.next_frame(bench.at(31), &WIRE), None);
+    assert_eq!(bench.send_at(bench.at(31)), None);
     assert!(matches!(bench.end(late), Some(Err(CallError::NotSent(_)))));
 }
 
@@ -342,10 +350,7 @@ proptest! {
                     if resend == Resend::Never { never.insert(id); }
                 }
                 Step::Send if up => {
-                    let frame = bench.calls.next_frame(bench.at(now), &WIRE);
-                    if let Some(frame) = frame {
-                        let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
-                        let id = CallId::parse(frame["id"].as_str().unwrap()).unwrap();
+                    if let Some(id) = bench.send_at(bench.at(now)) {
                         *written.entry(id.number()).or_default() += 1;
                         flying.push(id);
                     }

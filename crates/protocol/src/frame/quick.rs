@@ -68,8 +68,7 @@ fn container(text: &str) -> Option<(&str, &str)> {
                 depth -= 1;
                 objects >>= 1;
             }
-            // Numbers, literals and what stands between values.
-            b',' | b':' | b'0'..=b'9' | b'a'..=b'z' | b'-' | b'+' | b'.' | b'E' | b' ' => {}
+            byte if BETWEEN[byte as usize] => {}
             _ => return None,
         }
         at += 1;
@@ -81,13 +80,26 @@ fn container(text: &str) -> Option<(&str, &str)> {
     }
 }
 
+/// The bytes of numbers, literals and what stands between values.
+const BETWEEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "less than 256")]
+        let is = matches!(byte as u8, b',' | b':' | b'0'..=b'9' | b'a'..=b'z' | b'-' | b'+' | b'.' | b'E' | b' ');
+        table[byte] = is;
+        byte += 1;
+    }
+    table
+};
+
 /// Where a string ends that has begun: the place of its closing quote.
 fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         // Eight bytes at a time, as long as none of them ends the string, escapes or is a control character.
         while let Some(chunk) = bytes.get(at..at + 8) {
             let word = u64::from_le_bytes(chunk.try_into().ok()?);
-            let special = has_byte(word, b'"') | has_byte(word, b'\\') | has_less(word, 0x20);
+            let special = string_ends_or_escapes(word);
             if special != 0 {
                 at += (special.trailing_zeros() / 8) as usize;
                 break;
@@ -118,14 +130,14 @@ fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The high bit of the first byte of `word` that is less than `limit` (at most 0x80), and perhaps of some after it.
-const fn has_less(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(ONES * limit as u64) & !word & HIGHS
-}
-
-/// The high bit of the first byte of `word` that is `byte`, and perhaps of some after it.
-const fn has_byte(word: u64, byte: u8) -> u64 {
-    has_less(word ^ (ONES * byte as u64), 1)
+/// The high bit of the first byte of `word` that is a quote, a backslash or a control character, and perhaps of some after it.
+///
+/// A byte minus one has its high bit, and the byte itself has not, if it is zero; or if one was borrowed for a byte before it.
+const fn string_ends_or_escapes(word: u64) -> u64 {
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    (quote | backslash | control) & !word & HIGHS
 }
 
 #[cfg(test)]

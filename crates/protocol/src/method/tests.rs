@@ -74,3 +74,10 @@ fn only_agent_answers_twice() {
         .collect();
     assert_eq!(twice, ["agent"]);
 }
+
+#[test]
+fn every_name_of_the_table_is_one() {
+    for row in methods() {
+        assert_eq!(crate::MethodName::new(row.name), Ok(row.method_name()));
+    }
+}
