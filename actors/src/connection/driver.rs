@@ -3,15 +3,15 @@
 //! One turn: orders, then up to a budget of frames in, then everything that waits out, one flush, then the timers. A
 //! flush for each turn and not for each frame is what makes throughput: a system call costs more than a frame.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use futures_util::{Sink as _, Stream as _};
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
+use futures_util::{Sink as _, Stream as _, StreamExt as _};
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -19,13 +19,14 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use windlass_protocol::connection::{Answered, Gap, IgnoredFrame, Received, Session, Vigil};
 use windlass_protocol::{CloseReason, EventFrame};
 
+use super::buffers::Buffers;
 use super::establish::{Established, broken, close_reason};
 use super::{Exit, Order};
 use crate::failpoint;
 use crate::line::LineState;
 use crate::routing::{Event, Incoming, Marker};
 use crate::supervision::LineContext;
-use crate::transport::{Pulse, Socket};
+use crate::transport::{Pulse, ReadBuffer, Socket, with_read_buffer};
 
 /// Frames read in one turn. Small, so that calls that wait to be written don't wait for long.
 const READ_BUDGET: usize = 32;
@@ -39,6 +40,7 @@ const CLOSE_GRACE: Duration = Duration::from_millis(250);
 struct Driver {
     line: Rc<LineContext>,
     socket: Socket,
+    buffers: Buffers,
     session: Session,
     pulse: Pulse,
     orders: mpsc::Receiver<Order>,
@@ -53,35 +55,64 @@ struct Driver {
 }
 
 /// Drives a socket until it breaks, or until it is told to stop.
-pub(super) async fn drive(line: Rc<LineContext>, established: Established, orders: mpsc::Receiver<Order>) -> Exit {
+///
+/// Not an `async fn`, whose future would have room for what it is given and for the driver that is made of it.
+pub(super) fn drive(
+    line: Rc<LineContext>,
+    established: Established,
+    orders: mpsc::Receiver<Order>,
+) -> impl Future<Output = Exit> {
     let Established { socket, session, pulse } = established;
     let timer_at = session.watchdog.next_check();
     let timer = Box::pin(sleep_until(timer_at.into()));
     let mut driver = Driver {
         line,
         socket,
+        buffers: Buffers::after_opening(),
         session,
         pulse,
         orders,
         timer,
         timer_at,
-        unflushed: false,
+        // A ping that came during the handshake may be unanswered.
+        unflushed: true,
         draining: None,
         ask_again: None,
     };
-    let exit = poll_fn(|cx| driver.poll_turn(cx)).await;
-    Box::pin(driver.finish(exit)).await
+    async move {
+        loop {
+            match poll_fn(|cx| driver.poll_turn(cx)).await {
+                // In boxes: rare, and every line would have room for them.
+                Pause::Rebuffer(size) => {
+                    driver.socket = Box::pin(with_read_buffer(driver.socket, size)).await;
+                    driver.buffers.changed(size);
+                }
+                Pause::Ended(exit) => return Box::pin(driver.finish(exit)).await,
+            }
+        }
+    }
+}
+
+/// Why the driver takes no turn any more.
+enum Pause {
+    /// The connection ended.
+    Ended(Exit),
+    /// The WebSocket is to have another read buffer, and can.
+    Rebuffer(ReadBuffer),
 }
 
 impl Driver {
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Pause> {
         match self.turn(cx) {
             Ok(Turn::Again) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Ok(Turn::Wait) => Poll::Pending,
-            Err(exit) => Poll::Ready(exit),
+            Ok(Turn::Wait) => match self.buffers.wanted() {
+                Some(size) if self.pulse.is_all_read() && !self.unflushed => Poll::Ready(Pause::Rebuffer(size)),
+                _ => Poll::Pending,
+            },
+            Err(exit) => Poll::Ready(Pause::Ended(exit)),
         }
     }
 
@@ -105,7 +136,7 @@ impl Driver {
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
-        while let Poll::Ready(order) = self.orders.poll_recv(cx) {
+        while let Poll::Ready(order) = self.orders.poll_next_unpin(cx) {
             match order {
                 Some(Order::Drain(until)) => {
                     self.draining = Some(until);
@@ -125,19 +156,24 @@ impl Driver {
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
         let busy = self.line.desk.borrow().calls.in_flight() > BUSY;
-        for _ in 0..if busy { BUSY_READ_BUDGET } else { READ_BUDGET } {
+        for frames in 0..if busy { BUSY_READ_BUDGET } else { READ_BUDGET } {
             match Pin::new(&mut self.socket).poll_next(cx) {
-                Poll::Pending => return Ok(Turn::Wait),
+                Poll::Pending => {
+                    self.buffers.came(frames);
+                    return Ok(Turn::Wait);
+                }
                 Poll::Ready(None) => return Err(Exit::Closed(CloseReason::abnormal())),
                 Poll::Ready(Some(Err(error))) => return Err(broken(error)),
                 Poll::Ready(Some(Ok(message))) => self.take_message(message)?,
             }
         }
+        self.buffers.came(READ_BUDGET);
         Ok(Turn::Again)
     }
 
     fn take_message(&mut self, message: Message) -> Result<(), Exit> {
         failpoint::reach("connection.stream");
+        self.buffers.took(self.pulse.took(&message));
         match message {
             Message::Text(text) => self.take_text(text),
             // Gateways read binary frames as text (2026.3.13, 2026.9.6), so this does too.
@@ -303,6 +339,9 @@ impl Driver {
             self.timer.as_mut().reset(next.into());
         }
         ready!(self.timer.as_mut().poll(cx));
+        if self.line.desk.borrow().calls.is_empty() {
+            self.buffers.rest();
+        }
         if next > now {
             self.poll_rearmed(cx, next)
         } else {

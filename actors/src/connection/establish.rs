@@ -36,12 +36,12 @@ pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exi
         .map_err(Exit::Dial)?;
     let pulse = Pulse::default();
     let mut socket = upgrade(io, pulse.clone(), &spec).await.map_err(Exit::Upgrade)?;
-    let hello = shake_hands(line, &mut socket).await?;
+    let hello = shake_hands(line, &mut socket, &pulse).await?;
     let session = begin(line, hello);
     Ok(Established { socket, session, pulse })
 }
 
-async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<HelloOk, Exit> {
+async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket, pulse: &Pulse) -> Result<HelloOk, Exit> {
     let clock = &line.machine.clock;
     let id = line.desk.borrow_mut().calls.fresh_id();
     let mut handshake = Handshake::begin(id, clock.now());
@@ -50,6 +50,9 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<Hell
             message = socket.next() => message,
             () = sleep_until(handshake.deadline()) => return Err(Exit::Handshake(handshake.late())),
         };
+        if let Some(Ok(message)) = &message {
+            pulse.took(message);
+        }
         let Some(text) = text_of(message)? else { continue };
         let sign = |challenge: &_| {
             line.memory

@@ -4,6 +4,7 @@
 //! breaks; the actor's handlers only pass orders to it. When the future ends, for whatever reason, the actor stops, and
 //! the line's supervisor learns how from [`Exit`] or from the panic.
 
+mod buffers;
 mod driver;
 mod establish;
 mod exit;
@@ -13,7 +14,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _};
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
+use futures_util::StreamExt as _;
 
 use crate::failpoint;
 use crate::line::hold;
@@ -90,7 +92,7 @@ async fn live(line: Rc<LineContext>, mut orders: mpsc::Receiver<Order>) -> Exit 
         tokio::select! {
             biased;
             // Before hello-ok nothing is under way on this socket: there is nothing to drain.
-            _ = orders.recv() => Err(Exit::Stopped),
+            _ = orders.next() => Err(Exit::Stopped),
             established = establish::establish(&line) => established,
         }
     });

@@ -31,9 +31,9 @@ pub(crate) struct GatewayRegistry {
 impl GatewayRegistry {
     /// A fleet is started over this long for each of its gateways, so that it does not strike in step; 10,000 gateways
     /// reach the bound below, a handful start at once.
-    const START_SPREAD: Duration = Duration::from_millis(1);
-    /// Longest delay of a first attempt.
-    const MAX_START_SPREAD: Duration = Duration::from_secs(2);
+    const START_SPREAD: Duration = Duration::from_micros(100);
+    /// Longest delay of a first attempt. How many attempts are under way at a time has a bound of its own.
+    const MAX_START_SPREAD: Duration = Duration::from_secs(1);
 
     pub(crate) fn new(machine: Rc<MachineContext>, roster: Roster, seed: u64) -> Self {
         Self {

@@ -6,8 +6,9 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use futures_channel::mpsc;
+use futures_util::SinkExt as _;
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_local};
 use windlass_protocol::GatewayId;
 
@@ -62,7 +63,10 @@ impl Roster {
 
     pub(super) fn tell(&self, id: &GatewayId, command: Command) -> impl Future<Output = Result<(), ()>> + use<> {
         let commands = self.0.borrow().get(id).map(|running| running.commands.clone());
-        async move { commands.ok_or(())?.send(command.into()).await.map_err(|_| ()) }
+        async move {
+            let mut commands = commands.ok_or(())?;
+            commands.send(command.into()).await.map_err(|_| ())
+        }
     }
 
     pub(super) fn stop(&self, id: &GatewayId, drain_until: Instant) -> impl Future<Output = Result<(), ()>> + use<> {
@@ -88,7 +92,7 @@ impl Roster {
 }
 
 impl Running {
-    async fn stop(self, drain_until: Instant) {
+    async fn stop(mut self, drain_until: Instant) {
         let _ = self.commands.send(LineCommand::Stop { drain_until }).await;
         drop(self.commands);
         let _ = self.task.await;

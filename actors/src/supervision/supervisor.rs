@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
+use futures_util::StreamExt as _;
 
 use super::decision::{Decision, decide};
 use super::{Intensity, LineContext, Panic, Rest, Running};
@@ -235,7 +236,7 @@ impl Supervisor {
 
 /// The next command; nothing when the registry has let go of the line.
 async fn next_command(commands: &RefCell<mpsc::Receiver<LineCommand>>) -> Option<LineCommand> {
-    std::future::poll_fn(|cx| commands.borrow_mut().poll_recv(cx)).await
+    std::future::poll_fn(|cx| commands.borrow_mut().poll_next_unpin(cx)).await
 }
 
 /// One incarnation of the connection's actor. Dropping it ends the actor.

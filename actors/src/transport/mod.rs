@@ -24,8 +24,8 @@ pub use meter::Metered;
 pub(crate) use meter::Pulse;
 pub use tcp::TcpConnector;
 pub use tls::{Fingerprint, InvalidFingerprint, TlsFault, TlsPolicy};
-pub(crate) use websocket::upgrade;
 pub use websocket::{Header, InvalidHeader, Socket, UpgradeError, open_websocket};
+pub(crate) use websocket::{ReadBuffer, upgrade, with_read_buffer};
 
 /// A byte stream to a gateway, encrypted already where it has to be.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}

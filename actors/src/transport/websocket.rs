@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Request, Response, header};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Error};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use windlass_protocol::{Secret, UpgradeRefusal};
@@ -21,9 +21,39 @@ pub type Socket = WebSocketStream<Metered<BoxedIo>>;
 /// had 26 MB on 2026.9.6); twice that leaves room for later releases and still bounds a hostile one.
 pub(crate) const MAX_MESSAGE: usize = 50 * 1024 * 1024;
 
-/// tungstenite clears its whole read buffer before each read, and keeps it for the connection's life: 8 KiB keeps an
-/// idle connection near 11 kB, against 135 kB by default, and takes sixteen answers in one read.
-const READ_BUFFER: usize = 8 * 1024;
+/// The bytes that a WebSocket reads at a time. It keeps that much for as long as it lives (and more after a larger message), and
+/// clears it before each read; 128 KiB is what the library would take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReadBuffer {
+    /// Until hello-ok, which is a few kilobytes to some twenty.
+    Opening,
+    /// Some events a minute: ten thousand lines that are quiet take 10 MB for it.
+    Quiet,
+    /// Bursts: some seventy answers in one read.
+    Busy,
+}
+
+impl ReadBuffer {
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Opening => 4 * 1024,
+            Self::Quiet => 1024,
+            Self::Busy => 16 * 1024,
+        }
+    }
+
+    /// Whether that much was read that it may have grown.
+    pub(crate) const fn may_have_grown(self, bytes_read: u64) -> bool {
+        bytes_read > self.bytes() as u64
+    }
+
+    fn config(self) -> WebSocketConfig {
+        WebSocketConfig::default()
+            .read_buffer_size(self.bytes())
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE))
+    }
+}
 
 /// How long the upgrade may take. A gateway process whose event loop hangs accepts TCP and never answers.
 pub(crate) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -92,16 +122,19 @@ pub(crate) async fn upgrade(io: BoxedIo, pulse: Pulse, spec: &GatewaySpec) -> Re
     // Only for a proxy that looks for the token there: it goes on the wire and nowhere else.
     let query = spec.token.as_ref().filter(|_| spec.token_in_query);
     let request = request(&spec.endpoint, &spec.headers, query)?;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .max_message_size(Some(MAX_MESSAGE))
-        .max_frame_size(Some(MAX_MESSAGE));
+    let config = ReadBuffer::Opening.config();
     let opening = client_async_with_config(request, Metered::new(io, pulse), Some(config));
     match timeout(UPGRADE_TIMEOUT, opening).await {
         Err(_) => Err(UpgradeError::Timeout(UPGRADE_TIMEOUT)),
         Ok(Err(error)) => Err(fault(error)),
         Ok(Ok((socket, _response))) => Ok(socket),
     }
+}
+
+/// The same connection with fresh buffers, while the present ones hold nothing: all that came in was read
+/// ([`Pulse::is_all_read`]), all that was written is flushed.
+pub(crate) async fn with_read_buffer(socket: Socket, size: ReadBuffer) -> Socket {
+    WebSocketStream::from_raw_socket(socket.into_inner(), Role::Client, Some(size.config())).await
 }
 
 fn request(endpoint: &Endpoint, headers: &[Header], query: Option<&Secret>) -> Result<Request<()>, UpgradeError> {

@@ -13,7 +13,7 @@ use crate::load::{Meter, Order, Until, drive_here};
 use crate::machine::now;
 use crate::peers::{PeerError, WindlassClient, builder, device, on_one_thread, spec};
 
-/// How long a line may take to come up. A first attempt is spread over two seconds where there are many lines.
+/// How long a line may take to come up. First attempts are spread over a second where there are many lines.
 const COMES_UP: Duration = Duration::from_secs(60);
 
 /// What some calls took.

@@ -24,8 +24,10 @@ use crate::load::CallFailed;
 pub enum Kind {
     /// Windlass, its lines and the callers on one thread.
     Windlass,
-    /// The same with a tracing subscriber and a metrics recorder that take everything.
+    /// The same with a subscriber and a recorder of the benchmark's own, which take every span and every metric.
     WindlassObserved,
+    /// The same with tracing-subscriber's registry and a layer in place of the benchmark's own subscriber.
+    WindlassRegistry,
     /// Windlass on its own thread, the callers on a multi-thread runtime.
     WindlassThreads,
     /// A task that owns the socket, an mpsc to it, a oneshot for each answer; on one thread with its callers.
@@ -42,9 +44,10 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Windlass,
         Self::WindlassObserved,
+        Self::WindlassRegistry,
         Self::WindlassThreads,
         Self::PlainTask,
         Self::PlainTaskThreads,
@@ -57,7 +60,7 @@ impl Kind {
     pub const fn lacks(self) -> Option<&'static str> {
         match self {
             Self::Jsonrpsee if cfg!(not(feature = "jsonrpsee")) => Some("jsonrpsee"),
-            Self::WindlassObserved if cfg!(not(feature = "metrics")) => Some("metrics"),
+            Self::WindlassObserved | Self::WindlassRegistry if cfg!(not(feature = "metrics")) => Some("metrics"),
             _ => None,
         }
     }
@@ -67,6 +70,7 @@ impl Kind {
         match self {
             Self::Windlass => "windlass",
             Self::WindlassObserved => "windlass-observed",
+            Self::WindlassRegistry => "windlass-registry",
             Self::WindlassThreads => "windlass-threads",
             Self::PlainTask => "plain-task",
             Self::PlainTaskThreads => "plain-task-threads",
@@ -111,9 +115,17 @@ pub fn run(kind: Kind, port: u16, allocations: Allocations) -> Result<(), PeerEr
     match kind {
         Kind::Windlass => on_one_thread(windlass::run_here(port, allocations, false)),
         #[cfg(not(feature = "metrics"))]
-        Kind::WindlassObserved => Err(PeerError::NotBuilt("metrics")),
+        Kind::WindlassObserved | Kind::WindlassRegistry => Err(PeerError::NotBuilt("metrics")),
         #[cfg(feature = "metrics")]
-        Kind::WindlassObserved => on_one_thread(windlass::run_here(port, allocations, true)),
+        Kind::WindlassObserved => {
+            crate::observe::by_itself();
+            on_one_thread(windlass::run_here(port, allocations, true))
+        }
+        #[cfg(feature = "metrics")]
+        Kind::WindlassRegistry => {
+            crate::observe::by_registry();
+            on_one_thread(windlass::run_here(port, allocations, true))
+        }
         Kind::WindlassThreads => spread_out()?.block_on(windlass::run_spread(port, allocations)),
         Kind::PlainTask => on_one_thread(plain_task::run_here(port, allocations)),
         Kind::PlainTaskThreads => spread_out()?.block_on(plain_task::run_spread(port, allocations)),

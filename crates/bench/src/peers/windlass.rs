@@ -74,12 +74,9 @@ pub(crate) fn device() -> Arc<DeviceIdentity> {
     Arc::new(DeviceIdentity::from_seed([7; 32]))
 }
 
-/// Windlass with all that can be observed, or with nothing of it.
+/// Windlass with metrics, or without.
 #[cfg(feature = "metrics")]
 pub(crate) fn builder(observed: bool) -> WindlassBuilder {
-    if observed {
-        crate::observe::everything();
-    }
     Windlass::builder().metrics(observed)
 }
 

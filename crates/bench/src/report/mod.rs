@@ -47,6 +47,8 @@ pub struct Row {
     pub p99_us: f64,
     /// Requests per second, by those of the baseline in the same round.
     pub ratio: Option<f64>,
+    /// The same of what a second of CPU does: less disturbed by what else the machine does.
+    pub cpu_ratio: Option<f64>,
     /// Writes into the kernel per request.
     pub sends: Option<f64>,
     /// Reads from the kernel per request.
@@ -57,6 +59,8 @@ pub struct Row {
     pub allocations: Option<f64>,
     #[serde(skip)]
     rates: Vec<f64>,
+    #[serde(skip)]
+    cpu_rates: Vec<f64>,
 }
 
 impl Row {
@@ -74,11 +78,16 @@ impl Row {
             p50_us: of(|window| window.p50_us),
             p99_us: of(|window| window.p99_us),
             ratio: None,
+            cpu_ratio: None,
             sends: None,
             receives: None,
             instructions: None,
             allocations: None,
             rates: windows.iter().map(rate).collect(),
+            cpu_rates: windows
+                .iter()
+                .map(|window| requests(window) / window.cpu_seconds)
+                .collect(),
         }
     }
 }
@@ -101,15 +110,8 @@ impl Table {
         let bases: Vec<_> = rows.iter().filter(|row| row.client == baseline).cloned().collect();
         for row in &mut rows {
             let base = bases.iter().find(|base| base.depth == row.depth);
-            row.ratio = base.map(|base| {
-                median(
-                    row.rates
-                        .iter()
-                        .zip(&base.rates)
-                        .map(|(own, base)| own / base)
-                        .collect(),
-                )
-            });
+            row.ratio = base.map(|base| ratio(&row.rates, &base.rates));
+            row.cpu_ratio = base.map(|base| ratio(&row.cpu_rates, &base.cpu_rates));
         }
         Self {
             baseline: baseline.into(),
@@ -117,6 +119,11 @@ impl Table {
             left_out,
         }
     }
+}
+
+/// The median of the rounds' ratios.
+fn ratio(own: &[f64], base: &[f64]) -> f64 {
+    median(own.iter().zip(base).map(|(own, base)| own / base).collect())
 }
 
 fn rate(window: &Window) -> f64 {
@@ -166,6 +173,7 @@ mod tests {
         ];
         let table = Table::new(rows, "base", Vec::new());
         assert_eq!(table.rows[0].ratio, Some(2.0));
+        assert_eq!(table.rows[0].cpu_ratio, Some(2.0));
         assert!((table.rows[0].per_second - 100.0).abs() < 1e-9);
     }
 

@@ -7,18 +7,19 @@ use super::{Row, Table};
 /// The table, and below it what was left out.
 pub fn text(table: &Table) -> String {
     let mut text = format!(
-        "| client | depth | requests/s | of {} | CPU µs | p50 µs | p99 µs | sends | receives | instructions | allocations |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| client | depth | requests/s | of {} | by CPU | CPU µs | p50 µs | p99 µs | sends | receives | instructions | allocations |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
         table.baseline
     );
     for row in &table.rows {
         let _ = writeln!(
             text,
-            "| {} | {} | {:.0} | {} | {:.2} | {:.0} | {:.0} | {} | {} | {} | {} |",
+            "| {} | {} | {:.0} | {} | {} | {:.2} | {:.0} | {:.0} | {} | {} | {} | {} |",
             row.client,
             row.depth,
             row.per_second,
             known(row.ratio, 2),
+            known(row.cpu_ratio, 2),
             row.cpu_us,
             row.p50_us,
             row.p99_us,

@@ -94,7 +94,8 @@ impl Contender {
     }
 
     /// Ends the client, counts what is to be counted in processes of their own, and makes the rows of the table.
-    pub(super) async fn finish(self, plan: &Plan) -> Result<Vec<Row>, ProcessError> {
+    /// What can't be counted is told and left out.
+    pub(super) async fn finish(self, plan: &Plan, say: impl Fn(&str)) -> Vec<Row> {
         self.process.finish().await;
         let mut rows = Vec::new();
         for &depth in &plan.depths {
@@ -105,25 +106,27 @@ impl Contender {
                 .map(|(_, window)| *window);
             let mut row = Row::new(&self.name, depth, windows.collect());
             if plan.counts && depth > 1 {
-                row = count(row, &self.command, self.args.as_deref(), plan).await?;
+                if let Err(error) = count(&mut row, &self.command, self.args.as_deref(), plan).await {
+                    say(&format!("not counted: {error}"));
+                }
             }
             rows.push(row);
         }
         drop(self.server);
-        Ok(rows)
+        rows
     }
 }
 
-async fn count(mut row: Row, command: &[OsString], args: Option<&[String]>, plan: &Plan) -> Result<Row, ProcessError> {
+async fn count(row: &mut Row, command: &[OsString], args: Option<&[String]>, plan: &Plan) -> Result<(), ProcessError> {
     if counts::is_there("strace") {
         let calls = counts::system_calls(command, row.depth, &plan.folder).await?;
         (row.sends, row.receives) = (Some(calls.sends), Some(calls.receives));
     }
-    let Some(args) = args else { return Ok(row) };
+    let Some(args) = args else { return Ok(()) };
     if counts::is_there("valgrind") {
         row.instructions = counts::instructions(command, row.depth).await?;
     }
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     row.allocations = counts::allocations(&args, row.depth).await?;
-    Ok(row)
+    Ok(())
 }

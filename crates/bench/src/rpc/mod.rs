@@ -62,7 +62,7 @@ pub async fn compare(plan: &Plan, say: impl Fn(&str)) -> Result<Table, ProcessEr
     let mut rows = Vec::new();
     for contender in contenders {
         say(&format!("counting {}", contender.name()));
-        rows.extend(contender.finish(plan).await?);
+        rows.extend(contender.finish(plan, &say).await);
     }
     gateway.kill().await;
     Ok(Table::new(rows, &plan.baseline, left_out))
