@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng as _;
-use rand::rngs::StdRng;
+use rand::rngs::Xoshiro256PlusPlus;
 use windlass_protocol::connection::{Backoff, BootIdentity, Continuity};
 use windlass_protocol::{
     Auth, Challenge, ConnectParams, ConnectRefusal, CredentialPlan, DEVICE_TOKEN_RETRY_DELAY, DeviceFault,
@@ -19,7 +19,8 @@ use crate::{GatewaySpec, TlsPolicy};
 /// The part of a line that learns: how far its backoff is, which credentials work, which gateway process it last met.
 pub(crate) struct Memory {
     pub(crate) backoff: Backoff,
-    pub(crate) rng: StdRng,
+    /// For waits, nothing secret: a tenth of the size of one that could be used for keys.
+    pub(crate) rng: Xoshiro256PlusPlus,
     id: GatewayId,
     tokens: Arc<dyn DeviceTokenStore>,
     plan: CredentialPlan,
@@ -34,7 +35,7 @@ impl Memory {
     pub(crate) fn new(spec: &GatewaySpec, tokens: Arc<dyn DeviceTokenStore>, seed: u64) -> Self {
         Self {
             backoff: Backoff::new(spec.backoff),
-            rng: StdRng::seed_from_u64(seed),
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             id: spec.id.clone(),
             plan: plan(spec, &*tokens),
             tokens,

@@ -52,7 +52,8 @@ pub(crate) async fn supervise(line: Rc<LineContext>, begin: Begin, commands: Rc<
         intensity: Intensity::default(),
     };
     let start = supervisor.begin(begin);
-    let mut flow = supervisor.wait_until(start).await;
+    // Waits in boxes: a line that is up has no room for them.
+    let mut flow = Box::pin(supervisor.wait_until(start)).await;
     while flow.is_continue() {
         flow = supervisor.one_connection().await;
     }
@@ -96,7 +97,7 @@ impl Supervisor {
         self.mark_down(was_up);
         match (asked, next) {
             (Some(flow), _) => flow,
-            (None, next) => self.wait_until(next).await,
+            (None, next) => Box::pin(self.wait_until(next)).await,
         }
     }
 

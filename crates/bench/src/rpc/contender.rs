@@ -119,7 +119,8 @@ impl Contender {
 
 async fn count(row: &mut Row, command: &[OsString], args: Option<&[String]>, plan: &Plan) -> Result<(), ProcessError> {
     if counts::is_there("strace") {
-        let calls = counts::system_calls(command, row.depth, &plan.folder).await?;
+        let connects = row.client == super::PER_CALL;
+        let calls = counts::system_calls(command, row.depth, &plan.folder, connects).await?;
         (row.sends, row.receives) = (Some(calls.sends), Some(calls.receives));
     }
     let Some(args) = args else { return Ok(()) };

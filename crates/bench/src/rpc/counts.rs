@@ -9,6 +9,9 @@ use crate::load::{Order, Until, Window};
 /// Requests of a run that is counted under strace: connecting costs some ten calls, which are lost among them.
 const TRACED: u64 = 40_000;
 
+/// The same of a client that connects for each request: there are 28,232 ports, and each is held for a minute.
+const TRACED_CONNECTIONS: u64 = 2_000;
+
 /// Requests of the two runs under valgrind, whose difference is what the requests cost.
 const VALGRIND: (u64, u64) = (4_000, 12_000);
 
@@ -32,7 +35,7 @@ pub(super) fn is_there(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// Runs a client under strace.
+/// Runs a client under strace, one that connects for each request or one that does not.
 ///
 /// # Errors
 /// When a process fails.
@@ -40,12 +43,14 @@ pub(super) async fn system_calls(
     command: &[OsString],
     depth: usize,
     folder: &Path,
+    connects: bool,
 ) -> Result<SystemCalls, ProcessError> {
     let file = folder.join("strace.txt");
     let mut traced: Vec<OsString> = ["strace", "-f", "-c", "-o"].map(Into::into).into();
     traced.push(file.clone().into());
     traced.extend_from_slice(command);
-    let window = one_window(&traced, depth, TRACED).await?;
+    let requests = if connects { TRACED_CONNECTIONS } else { TRACED };
+    let window = one_window(&traced, depth, requests).await?;
     let text = std::fs::read_to_string(&file).unwrap_or_default();
     let of = |names: &[&str]| per_request(calls(&text, names), window.requests);
     Ok(SystemCalls {

@@ -35,12 +35,11 @@ pub struct Plan {
     pub folder: PathBuf,
 }
 
+/// The client that connects for each request.
+const PER_CALL: &str = "python-per-call";
+
 /// Clients in other languages, by name and mode.
-const FOREIGN: [(&str, &str); 3] = [
-    ("typescript", ""),
-    ("python", "multiplexed"),
-    ("python-per-call", "per-call"),
-];
+const FOREIGN: [(&str, &str); 3] = [("typescript", ""), ("python", "multiplexed"), (PER_CALL, "per-call")];
 
 /// Compares.
 ///
