@@ -105,10 +105,11 @@ impl Contender {
                 .filter(|(at, _)| *at == depth)
                 .map(|(_, window)| *window);
             let mut row = Row::new(&self.name, depth, windows.collect());
-            if plan.counts && depth > 1 {
-                if let Err(error) = count(&mut row, &self.command, self.args.as_deref(), plan).await {
-                    say(&format!("not counted: {error}"));
-                }
+            if plan.counts
+                && depth > 1
+                && let Err(error) = count(&mut row, &self.command, self.args.as_deref(), plan).await
+            {
+                say(&format!("not counted: {error}"));
             }
             rows.push(row);
         }

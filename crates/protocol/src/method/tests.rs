@@ -78,6 +78,6 @@ fn only_agent_answers_twice() {
 #[test]
 fn every_name_of_the_table_is_one() {
     for row in methods() {
-        assert_eq!(crate::MethodName::new(row.name), Ok(row.method_name()));
+        assert_eq!(MethodName::new(row.name), Ok(row.method_name()));
     }
 }

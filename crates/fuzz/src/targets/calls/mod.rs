@@ -253,8 +253,8 @@ impl Line {
             max_payload: MAX_PAYLOAD,
             takes_traceparent: false,
         };
-        let frame = self.calls.next_frame(self.now(), &wire);
-        let written = frame.map(|frame| {
+        let mut frame = String::new();
+        let written = self.calls.next_frame(self.now(), &wire, &mut frame).then(|| {
             let frame: serde_json::Value = serde_json::from_str(&frame).expect("a frame is JSON");
             let id = frame["id"].as_str().and_then(CallId::parse);
             id.expect("a request has an id of ours").number()
