@@ -99,7 +99,9 @@ impl Call {
         self
     }
 
-    /// Ends at once as [`NotSent::WouldWait`] when the line is down, instead of waiting for it.
+    /// Does not wait for a line that is down. Ends at once as [`NotSent::WouldWait`], or as
+    /// [`OutcomeUnknown`](windlass_protocol::OutcomeUnknown) if the line went down after the call was written: such a call is not
+    /// written again, reads included.
     pub const fn fail_fast(mut self) -> Self {
         self.wait_for_line = false;
         self

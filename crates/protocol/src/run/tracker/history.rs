@@ -144,14 +144,15 @@ impl RunTracker {
         facts.names_running |= reply.in_flight_run.is_some();
     }
 
-    /// Whether the transcript that the run wrote to is gone.
+    /// Whether the run is gone, and the transcript that it wrote to: what the one that took its place lacks proves nothing.
     fn is_replaced(&mut self, reply: &ChatHistoryReply, standing: &Standing) -> bool {
         let changed = self.session_id.is_some() && self.session_id != reply.session_id;
         let gone = !standing.row && standing.running.is_none() && self.accepted.is_some();
         if self.session_id.is_none() && standing.row {
             self.session_id.clone_from(&reply.session_id);
         }
-        gone && self.ended.is_some() && (changed || self.session_replaced)
+        let over = self.ended.is_some() || self.life == Continuity::Restarted;
+        gone && over && (changed || self.session_replaced)
     }
 
     /// A retry may follow where nothing says that the run is over: 2026.4.15 and 2026.5.12 write a row for each attempt.

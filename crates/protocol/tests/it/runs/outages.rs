@@ -217,6 +217,23 @@ fn what_died_with_its_process_is_lost_or_sent_again_as_the_caller_wants() {
     }
 }
 
+#[test]
+fn a_message_whose_session_was_reset_before_the_restart_is_not_run_in_the_one_that_took_its_place() {
+    for protocol in [3, 4] {
+        let mut bench = Bench::started(protocol);
+        bench.tracker.on_session_replaced(bench.now);
+        bench.drain();
+        bench.actions.clear();
+        bench.cut(Continuity::Restarted);
+        bench.answer_history(&[]);
+        assert_eq!(
+            bench.end(),
+            &RunEnd::Lost(Loss::SessionReplaced),
+            "generation {protocol}"
+        );
+    }
+}
+
 /// A gateway of generation 3 that took the message, then a cut after which neither its uptime, nor `agent.wait`, nor the
 /// history tells anything.
 fn taken_then_silent(resend: ResendAfterLoss) -> Bench {
