@@ -47,6 +47,8 @@ struct Driver {
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to. It may come early: then there is nothing to do, and it is set again.
     timer_at: Instant,
+    /// Events were gathered that nobody has yet.
+    gathered: bool,
     /// Something was written, or is to be written by the WebSocket itself (a pong).
     unflushed: bool,
     draining: Option<Instant>,
@@ -74,6 +76,7 @@ pub(super) fn drive(
         orders,
         timer,
         timer_at,
+        gathered: false,
         // A ping that came during the handshake may be unanswered.
         unflushed: true,
         draining: None,
@@ -120,7 +123,9 @@ impl Driver {
         failpoint::reach("connection.turn");
         let now = self.line.machine.clock.now();
         self.take_orders(cx)?;
-        let turn = self.read(cx)?;
+        let turn = self.read(cx);
+        self.hand_over();
+        let turn = turn?;
         if self.pulse.take() {
             self.session.watchdog.heard(now);
         }
@@ -200,13 +205,24 @@ impl Driver {
         tracing::trace!(gateway = %self.line.id, bytes = text.len(), "frame in");
         match self.session.receive(&text) {
             Received::Answer { id, outcome } => {
+                // Who hears the answer is to find in its queue what came before it.
+                self.hand_over();
                 let answered = self.line.desk.borrow_mut().calls.answer(id, outcome, &text);
                 if answered == Answered::Stray {
                     tracing::debug!(gateway = %self.line.id, id = id.number(), "an answer that no call waits for");
                 }
             }
-            Received::Event { event, gap } => publish(&self.line, &self.session, &event, gap, &text),
+            Received::Event { event, gap } => {
+                gather(&self.line, &self.session, &event, gap, &text);
+                self.gathered = true;
+            }
             Received::Ignored(why) => ignored(&self.line, &why),
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if std::mem::take(&mut self.gathered) {
+            self.line.router.hand_over();
         }
     }
 
@@ -382,7 +398,7 @@ enum Turn {
     Wait,
 }
 
-fn publish(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: Option<Gap>, text: &ByteString) {
+fn gather(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: Option<Gap>, text: &ByteString) {
     line.router.meter().event();
     if let Some(gap) = gap {
         line.router.meter().gap(gap.received.saturating_sub(gap.expected));
@@ -392,7 +408,7 @@ fn publish(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: O
     }
     let incoming = Incoming::new(&event.name, event.payload.as_str());
     line.declarations.observe(&incoming);
-    line.router.hand_out(&incoming, || Event {
+    line.router.gather(&incoming, || Event {
         name: event.name.as_ref().into(),
         payload: event.payload.to_owned_in(text),
         seq: event.seq,

@@ -29,6 +29,12 @@ impl Event {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.payload.decode()
     }
+
+    /// What it counts against a queue's bound, in bytes. The payload is shared by all queues that it waits in, and counted
+    /// in each.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Arc<Self>>() + size_of::<Self>() + self.name.len() + self.payload.as_str().len()
+    }
 }
 
 /// What happened to the stream itself, in its place between the events.
@@ -102,6 +108,18 @@ impl Marker {
             Self::TooSlow => "tooSlow",
         }
     }
+
+    /// What it counts against a queue's bound, in bytes: itself and its snapshot.
+    pub(super) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Resynced {
+                    snapshot: Some(snapshot),
+                    ..
+                } => snapshot.as_str().len(),
+                _ => 0,
+            }
+    }
 }
 
 /// An event, or a word about the stream.
@@ -111,20 +129,4 @@ pub enum LineEvent {
     Event(Arc<Event>),
     /// A word about the stream.
     Marker(Marker),
-}
-
-impl LineEvent {
-    /// What it counts against a queue's bound, in bytes. The payload is shared by all queues that it waits in, and counted
-    /// in each.
-    pub(super) fn weight(&self) -> usize {
-        size_of::<Self>()
-            + match self {
-                Self::Event(event) => size_of::<Event>() + event.name.len() + event.payload.as_str().len(),
-                Self::Marker(Marker::Resynced {
-                    snapshot: Some(snapshot),
-                    ..
-                }) => snapshot.as_str().len(),
-                Self::Marker(_) => 0,
-            }
-    }
 }

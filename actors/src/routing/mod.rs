@@ -1,5 +1,7 @@
 //! From one parsed event to every subscriber that wants it.
 
+mod backlog;
+mod batch;
 mod event;
 mod filter;
 mod json;
@@ -9,12 +11,13 @@ mod topic;
 
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use backlog::{Backlog, Overflow, SlowPolicy, WhenFull};
+use batch::Gathering;
 pub use event::{Event, LineEvent, Marker};
 pub use filter::EventFilter;
 pub(crate) use filter::Sieve;
-pub use queue::{Backlog, Overflow, SlowPolicy, WhenFull};
 use subscription::Subscriber;
 pub use subscription::Subscription;
 pub use topic::Topic;
@@ -24,16 +27,27 @@ use crate::telemetry::LineMeter;
 
 /// The subscribers of one line. Outlives its connections.
 ///
-/// Subscribers come from any thread, so they stand behind a lock; it is held for one fan-out (some ten nanoseconds for
+/// Events are gathered, and handed over when the line has read what there was to read, before it says anything else to
+/// anybody, and when enough are there: a subscriber is met once for a batch, and not for each event. So whoever hears of
+/// something that came behind an event finds the event in its queue.
+///
+/// Subscribers come from any thread, so they stand behind a lock; it is held for one fan-out (some hundred nanoseconds for
 /// each subscriber) and never across an await. Each has a queue of its own, and the router never waits for one.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    subscribers: Mutex<Vec<Subscriber>>,
+    fan: Mutex<Fan>,
     /// Payloads that were looked into.
     parses: AtomicU64,
     /// The line was closed for good. Changed and read with the subscribers locked.
     closed: AtomicBool,
     meter: LineMeter,
+}
+
+/// Who is subscribed, and what is still to be handed over.
+#[derive(Debug, Default)]
+struct Fan {
+    subscribers: Vec<Subscriber>,
+    gathered: Gathering,
 }
 
 /// An event as it came in. Whoever wants its keys gets those that were read first.
@@ -56,7 +70,7 @@ impl<'a> Incoming<'a> {
 impl Router {
     pub(crate) fn new(meter: LineMeter) -> Self {
         Self {
-            subscribers: Mutex::default(),
+            fan: Mutex::default(),
             parses: AtomicU64::default(),
             closed: AtomicBool::default(),
             meter,
@@ -70,43 +84,65 @@ impl Router {
 
     pub(crate) fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
         let (subscriber, subscription) = subscription::channel(filter, backlog.into());
-        let mut subscribers = self.lock();
+        let mut fan = self.lock();
         if self.closed.load(Ordering::Relaxed) {
             // Nothing comes any more: it ends at once, as those ended that were there before.
             subscriber.queue.close();
         } else {
-            subscribers.push(subscriber);
+            // What came before it is not for it.
+            self.give(&mut fan);
+            fan.subscribers.push(subscriber);
         }
-        drop(subscribers);
+        drop(fan);
         subscription
     }
 
-    /// As [`hand_out`](Self::hand_out), for an event that nobody else looks at.
+    /// Gathers one event, and hands it over at once.
     #[cfg(test)]
     pub(crate) fn publish(&self, name: &str, payload: &str, make: impl FnOnce() -> Event) {
-        self.hand_out(&Incoming::new(name, payload), make);
+        self.gather(&Incoming::new(name, payload), make);
+        self.hand_over();
     }
 
-    /// Hands out one event. `make` builds the shared form and is called only if somebody wants it.
-    pub(crate) fn hand_out(&self, incoming: &Incoming<'_>, make: impl FnOnce() -> Event) {
-        let mut subscribers = self.lock();
-        let (mut make, mut shared) = (Some(make), None);
-        subscribers.retain(|subscriber| {
+    /// Takes one event, to be handed over soon. `make` builds the shared form and is called only if somebody wants it.
+    pub(crate) fn gather(&self, incoming: &Incoming<'_>, make: impl FnOnce() -> Event) {
+        let mut fan = self.lock();
+        let wants = |Subscriber { sieve, .. }: &Subscriber| {
+            sieve.wants_name(incoming.name) && (!sieve.needs_keys() || sieve.wants_keys(self.keys(incoming)))
+        };
+        if !fan.subscribers.iter().any(wants) {
+            return fan.subscribers.retain(Subscriber::is_open);
+        }
+        fan.gathered.add(make(), incoming.keys.get());
+        if fan.gathered.is_full() {
+            self.give(&mut fan);
+        }
+    }
+
+    /// Hands over what was gathered.
+    pub(crate) fn hand_over(&self) {
+        self.give(&mut self.lock());
+    }
+
+    fn give(&self, fan: &mut Fan) {
+        let Some(batch) = fan.gathered.take() else { return };
+        fan.subscribers.retain(|subscriber| {
             let Subscriber { sieve, queue } = subscriber;
-            if !sieve.wants_name(incoming.name) || (sieve.needs_keys() && !sieve.wants_keys(self.keys(incoming))) {
-                return subscriber.is_open();
+            match batch.picks(sieve, |payload| self.parse(payload)) {
+                0 => subscriber.is_open(),
+                picks => queue.push(&batch, picks, &self.meter),
             }
-            let event = shared.get_or_insert_with(|| Arc::new(make.take().expect("made once")()));
-            queue.push(LineEvent::Event(Arc::clone(event)), &self.meter)
         });
     }
 
     /// The keys of an event, read from its payload when somebody asks for the first time.
     pub(crate) fn keys<'a, 'e>(&self, incoming: &'e Incoming<'a>) -> &'e EventKeys<'a> {
-        incoming.keys.get_or_init(|| {
-            self.parses.fetch_add(1, Ordering::Relaxed);
-            EventKeys::parse(incoming.payload)
-        })
+        incoming.keys.get_or_init(|| self.parse(incoming.payload))
+    }
+
+    fn parse<'a>(&self, payload: &'a str) -> EventKeys<'a> {
+        self.parses.fetch_add(1, Ordering::Relaxed);
+        EventKeys::parse(payload)
     }
 
     /// Tells every subscriber whom it concerns what happened to the line.
@@ -130,19 +166,21 @@ impl Router {
             },
             other => other.clone(),
         };
-        self.lock().retain(|subscriber| {
+        let mut fan = self.lock();
+        self.give(&mut fan);
+        fan.subscribers.retain(|subscriber| {
             let Subscriber { sieve, queue } = subscriber;
             if !topic.is_none_or(|topic| sieve.wants_topic(topic)) {
                 return subscriber.is_open();
             }
             let marker = if sieve.snapshots { marker } else { &bare };
-            queue.push(LineEvent::Marker(marker.clone()), &self.meter)
+            queue.push_marker(marker.clone(), &self.meter)
         });
     }
 
     /// Subscriptions that are open.
     pub(crate) fn len(&self) -> usize {
-        self.lock().iter().filter(|subscriber| subscriber.is_open()).count()
+        self.lock().subscribers.iter().filter(|one| one.is_open()).count()
     }
 
     /// Payloads that were looked into since the line was made: one for each event at most, however many subscribers
@@ -153,16 +191,17 @@ impl Router {
 
     /// Ends every subscription: the line is closed for good.
     pub(crate) fn close(&self) {
-        let mut subscribers = self.lock();
+        let mut fan = self.lock();
+        self.give(&mut fan);
         self.closed.store(true, Ordering::Relaxed);
-        for subscriber in subscribers.drain(..) {
+        for subscriber in fan.subscribers.drain(..) {
             subscriber.queue.close();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Subscriber>> {
-        // A list of subscribers is whole after any panic: nothing is changed in two steps.
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Fan> {
+        // Whole after any panic: nothing that panics stands between two steps that belong together.
+        self.fan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

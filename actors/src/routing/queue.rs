@@ -1,107 +1,17 @@
 //! What waits for one subscriber: bounded, and honest about what it drops.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::{LineEvent, Marker};
+use super::backlog::{Backlog, Overflow, SlowPolicy, WhenFull};
+use super::batch::{Batch, Picked};
+use super::{Event, Marker};
 use crate::telemetry::LineMeter;
 
-/// What happens when a subscriber is slower than its gateway. The line reads on in any case: a subscriber delays neither
-/// the line nor another subscriber.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum SlowPolicy {
-    /// What waits longest is dropped, and counted: [`Marker::Lagged`] stands where it was. For those who want to be up to
-    /// date.
-    #[default]
-    DropOldest,
-    /// Nothing is lost while no more waits than the queue and this overflow hold, as if the gateway were made to wait for the
-    /// subscriber. It is not: a gateway closes a client that does not read, and others read the same line. So what waits
-    /// is kept here, and when that is full, `then` follows. For those who must have everything and are slow at times.
-    Block {
-        /// Kept beyond the queue.
-        overflow: Overflow,
-        /// What follows when that is full.
-        then: WhenFull,
-    },
-    /// The stream ends: with what waits in it, then [`Marker::TooSlow`]. For those who would rather start again than go on
-    /// with a hole.
-    Disconnect,
-}
-
-/// How much is kept for a subscriber under [`SlowPolicy::Block`], beyond its queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overflow {
-    /// Events and markers.
-    pub items: usize,
-    /// Bytes of their payloads.
-    pub bytes: usize,
-}
-
-impl Overflow {
-    /// 64 k items: a minute of a gateway that streams a thousand events a second to a subscriber that does not read at all.
-    pub const ITEMS: usize = 65_536;
-    /// 64 MiB: more than two of the largest frames that a gateway sends.
-    pub const BYTES: usize = 64 * 1024 * 1024;
-}
-
-impl Default for Overflow {
-    fn default() -> Self {
-        Self {
-            items: Self::ITEMS,
-            bytes: Self::BYTES,
-        }
-    }
-}
-
-/// What follows a full overflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WhenFull {
-    /// As [`SlowPolicy::DropOldest`].
-    #[default]
-    DropOldest,
-    /// As [`SlowPolicy::Disconnect`].
-    Disconnect,
-}
-
-/// How much waits for a subscriber, and what follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backlog {
-    /// Events and markers that wait at most; 1 at least.
-    pub items: usize,
-    /// Bytes of their payloads that wait at most. A single item may be larger: it waits alone then.
-    pub bytes: usize,
-    /// What follows when more would wait.
-    pub slow: SlowPolicy,
-}
-
-impl Backlog {
-    /// 64 MiB: more than two of the largest frames that a gateway sends (25 MiB), and the bound on what a thousand ordinary
-    /// events could hold on to.
-    pub const BYTES: usize = 64 * 1024 * 1024;
-
-    /// So many items, [`BYTES`](Self::BYTES), and the oldest dropped when more would wait.
-    pub const fn items(items: usize) -> Self {
-        Self {
-            items,
-            bytes: Self::BYTES,
-            slow: SlowPolicy::DropOldest,
-        }
-    }
-
-    /// Something else follows when more would wait.
-    pub const fn slow(mut self, slow: SlowPolicy) -> Self {
-        self.slow = slow;
-        self
-    }
-}
-
-impl From<usize> for Backlog {
-    fn from(items: usize) -> Self {
-        Self::items(items)
-    }
-}
+/// What a reader takes in hand at once at most, in bytes of payloads, unless it is a single event. What it has in hand does not
+/// wait any more: it counts against no bound.
+const HAND: usize = 64 * 1024;
 
 /// The queue of one subscriber.
 #[derive(Debug)]
@@ -112,14 +22,34 @@ pub(super) struct Queue {
     waiting: Mutex<Waiting>,
 }
 
+/// What a reader takes from its queue.
+#[derive(Debug)]
+pub(super) enum Taken {
+    Event(Arc<Event>),
+    Events(Picked),
+    Marker(Marker),
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
-    items: VecDeque<LineEvent>,
+    entries: VecDeque<Entry>,
+    /// Events and markers in all entries.
+    items: usize,
+    /// What they weigh.
     bytes: usize,
     /// Dropped from the head since the last look.
     dropped: u64,
     end: Option<End>,
     reader: Option<Waker>,
+}
+
+/// What was put in at once.
+#[derive(Debug)]
+enum Entry {
+    /// At least one event.
+    Events { picked: Picked, bytes: usize },
+    /// In a box: a marker is several times as large as what else is in a queue.
+    Marker { marker: Box<Marker>, bytes: usize },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,50 +77,104 @@ impl Queue {
         }
     }
 
-    /// Takes one item; `false` when nobody takes any more.
-    pub(super) fn push(&self, item: LineEvent, meter: &LineMeter) -> bool {
+    /// Takes the events of a batch that were picked, one at least; `false` when nobody takes any more.
+    pub(super) fn push(&self, batch: &Batch, picks: u64, meter: &LineMeter) -> bool {
+        self.put(meter, |waiting| {
+            let fit = match self.when_full {
+                WhenFull::Disconnect => self.first_that_fit(waiting, batch, picks),
+                // All of them; then the oldest go.
+                WhenFull::DropOldest => picks,
+            };
+            if fit != picks {
+                waiting.end = Some(End::TooSlow);
+            }
+            waiting.append_picks(batch, fit);
+        })
+    }
+
+    /// As [`push`](Self::push).
+    pub(super) fn push_marker(&self, marker: Marker, meter: &LineMeter) -> bool {
+        let bytes = marker.weight();
+        self.put(meter, |waiting| {
+            let fits = waiting.items == 0 || self.holds(waiting.items + 1, waiting.bytes + bytes);
+            if self.when_full == WhenFull::Disconnect && !fits {
+                waiting.end = Some(End::TooSlow);
+            } else {
+                let marker = Box::new(marker);
+                waiting.append(1, Entry::Marker { marker, bytes });
+            }
+        })
+    }
+
+    fn put(&self, meter: &LineMeter, append: impl FnOnce(&mut Waiting)) -> bool {
         let mut waiting = self.lock();
         if waiting.end.is_some() {
             return false;
         }
-        let weight = item.weight();
-        let fits = |waiting: &Waiting| {
-            waiting.items.is_empty()
-                || (waiting.items.len() < self.items && waiting.bytes.saturating_add(weight) <= self.bytes)
-        };
-        if self.when_full == WhenFull::Disconnect && !fits(&waiting) {
-            waiting.end = Some(End::TooSlow);
-        } else {
-            while !fits(&waiting) {
-                waiting.pop();
-                waiting.dropped += 1;
-                meter.lagged(1);
-            }
-            waiting.bytes += weight;
-            waiting.items.push_back(item);
-        }
+        append(&mut waiting);
+        let dropped = self.drop_oldest(&mut waiting);
         let (open, reader) = (waiting.end.is_none(), waiting.reader.take());
         drop(waiting);
+        if dropped > 0 {
+            meter.lagged(dropped);
+        }
         if let Some(reader) = reader {
             reader.wake();
         }
         open
     }
 
-    /// The next item; `None` at the end.
-    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<LineEvent>> {
+    const fn holds(&self, items: usize, bytes: usize) -> bool {
+        items <= self.items && bytes <= self.bytes
+    }
+
+    /// Of the events picked, the first ones: as many as there is room for. A large one may wait alone.
+    fn first_that_fit(&self, waiting: &Waiting, batch: &Batch, mut picks: u64) -> u64 {
+        if self.holds(
+            waiting.items + picks.count_ones() as usize,
+            waiting.bytes + batch.weight(picks),
+        ) {
+            return picks;
+        }
+        let (mut items, mut bytes, mut fit) = (waiting.items, waiting.bytes, 0);
+        while picks != 0 {
+            let first = picks & picks.wrapping_neg();
+            (items, bytes) = (items + 1, bytes + batch.weight(first));
+            if items > 1 && !self.holds(items, bytes) {
+                break;
+            }
+            fit |= first;
+            picks ^= first;
+        }
+        fit
+    }
+
+    /// Makes room where more waits than may; the newest item stays, however large. Returns how many went.
+    fn drop_oldest(&self, waiting: &mut Waiting) -> u64 {
+        let mut dropped = 0;
+        while waiting.items > 1 && !self.holds(waiting.items, waiting.bytes) {
+            // Where the whole entry would go, one by one comes to the same.
+            drop(waiting.take_one());
+            dropped += 1;
+        }
+        waiting.dropped += dropped;
+        dropped
+    }
+
+    /// What comes next; `None` at the end.
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Taken>> {
         let mut waiting = self.lock();
         if waiting.dropped > 0 {
             let dropped = std::mem::take(&mut waiting.dropped);
-            return Poll::Ready(Some(LineEvent::Marker(Marker::Lagged(dropped))));
+            return Poll::Ready(Some(Taken::Marker(Marker::Lagged(dropped))));
         }
-        if let Some(item) = waiting.pop() {
-            return Poll::Ready(Some(item));
+        if let Some(taken) = waiting.take() {
+            return Poll::Ready(Some(taken));
         }
         match waiting.end {
             Some(End::TooSlow) => {
                 waiting.end = Some(End::Closed);
-                Poll::Ready(Some(LineEvent::Marker(Marker::TooSlow)))
+                Poll::Ready(Some(Taken::Marker(Marker::TooSlow)))
             }
             Some(_) => Poll::Ready(None),
             None => {
@@ -219,11 +203,11 @@ impl Queue {
         let mut waiting = self.lock();
         waiting.end = Some(End::Gone);
         waiting.reader = None;
-        waiting.bytes = 0;
+        (waiting.items, waiting.bytes) = (0, 0);
         // Dropped outside of the lock: what waits may be large.
-        let items = std::mem::take(&mut waiting.items);
+        let entries = std::mem::take(&mut waiting.entries);
         drop(waiting);
-        drop(items);
+        drop(entries);
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -233,9 +217,58 @@ impl Queue {
 }
 
 impl Waiting {
-    fn pop(&mut self) -> Option<LineEvent> {
-        let item = self.items.pop_front()?;
-        self.bytes -= item.weight();
-        Some(item)
+    fn append_picks(&mut self, batch: &Batch, picks: u64) {
+        if picks != 0 {
+            let (picked, bytes) = (batch.pick(picks), batch.weight(picks));
+            self.append(picked.len(), Entry::Events { picked, bytes });
+        }
+    }
+
+    fn append(&mut self, items: usize, entry: Entry) {
+        self.items += items;
+        self.bytes += entry.bytes();
+        self.entries.push_back(entry);
+    }
+
+    /// The first entry, where a reader may take all of it in hand; else its first event.
+    fn take(&mut self) -> Option<Taken> {
+        match self.entries.front()? {
+            Entry::Events { picked, bytes } if picked.len() > 1 && *bytes <= HAND => {}
+            _ => return self.take_one(),
+        }
+        let Some(Entry::Events { picked, bytes }) = self.entries.pop_front() else {
+            return None;
+        };
+        self.items -= picked.len();
+        self.bytes -= bytes;
+        Some(Taken::Events(picked))
+    }
+
+    /// The event or marker that waits longest.
+    fn take_one(&mut self) -> Option<Taken> {
+        let entry = self.entries.front_mut()?;
+        self.items -= 1;
+        if let Entry::Events { picked, bytes } = entry
+            && picked.len() > 1
+            && let Some(event) = picked.next()
+        {
+            *bytes -= event.weight();
+            self.bytes -= event.weight();
+            return Some(Taken::Event(event));
+        }
+        let entry = self.entries.pop_front()?;
+        self.bytes -= entry.bytes();
+        match entry {
+            Entry::Events { mut picked, .. } => picked.next().map(Taken::Event),
+            Entry::Marker { marker, .. } => Some(Taken::Marker(*marker)),
+        }
+    }
+}
+
+impl Entry {
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Events { bytes, .. } | Self::Marker { bytes, .. } => *bytes,
+        }
     }
 }

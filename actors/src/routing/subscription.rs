@@ -6,7 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 
-use super::queue::{Backlog, Queue};
+use super::backlog::Backlog;
+use super::batch::Picked;
+use super::queue::{Queue, Taken};
 use super::{EventFilter, LineEvent, filter::Sieve};
 
 /// The router's end.
@@ -29,6 +31,8 @@ impl Subscriber {
 #[derive(Debug)]
 pub struct Subscription {
     queue: Arc<Queue>,
+    /// Taken from the queue, and not read yet. Comes before all that waits.
+    hand: Option<Picked>,
 }
 
 pub(super) fn channel(filter: EventFilter, backlog: Backlog) -> (Subscriber, Subscription) {
@@ -37,7 +41,7 @@ pub(super) fn channel(filter: EventFilter, backlog: Backlog) -> (Subscriber, Sub
         sieve: Sieve::new(filter),
         queue: Arc::clone(&queue),
     };
-    (subscriber, Subscription { queue })
+    (subscriber, Subscription { queue, hand: None })
 }
 
 impl Subscription {
@@ -49,14 +53,39 @@ impl Subscription {
         std::future::poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    fn poll_item(&self, cx: &mut Context<'_>) -> Poll<Option<LineEvent>> {
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<LineEvent>> {
         // A queue that never runs dry must not keep a thread from its other tasks.
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let item = self.queue.poll_next(cx);
+        let item = match self.in_hand() {
+            Some(item) => Poll::Ready(Some(item)),
+            None => self.poll_queue(cx),
+        };
         if item.is_ready() {
             turn.made_progress();
         }
         item
+    }
+
+    fn in_hand(&mut self) -> Option<LineEvent> {
+        let hand = self.hand.as_mut()?;
+        let event = hand.next();
+        if hand.len() == 0 {
+            // So that nothing that was read is held on to.
+            self.hand = None;
+        }
+        event.map(LineEvent::Event)
+    }
+
+    fn poll_queue(&mut self, cx: &Context<'_>) -> Poll<Option<LineEvent>> {
+        Poll::Ready(match ready!(self.queue.poll_next(cx)) {
+            None => None,
+            Some(Taken::Event(event)) => Some(LineEvent::Event(event)),
+            Some(Taken::Marker(marker)) => Some(LineEvent::Marker(marker)),
+            Some(Taken::Events(picked)) => {
+                self.hand = Some(picked);
+                self.in_hand()
+            }
+        })
     }
 }
 
@@ -69,7 +98,7 @@ impl Drop for Subscription {
 impl Stream for Subscription {
     type Item = LineEvent;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_item(cx)
     }
 }

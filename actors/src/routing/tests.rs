@@ -1,4 +1,8 @@
+use std::sync::Arc;
+
 use futures_util::FutureExt as _;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use windlass_protocol::{Generation, RawJson};
 
 use super::*;
@@ -84,7 +88,7 @@ fn a_subscriber_that_went_away_is_forgotten() {
     drop(router.subscribe(EventFilter::all(), 4));
     drop(router.subscribe(EventFilter::all().name("other"), 4));
     publish(&router, "e", "1");
-    assert!(router.lock().is_empty());
+    assert!(router.lock().subscribers.is_empty());
 }
 
 #[test]
@@ -254,4 +258,101 @@ async fn a_subscription_to_a_line_that_is_closed_ends_at_once() {
     let mut late = router.subscribe(EventFilter::all(), 8);
     assert!(late.next().await.is_none());
     assert_eq!(router.len(), 0);
+}
+
+fn number(router: &Router, n: usize) {
+    // Some are large, some of another name.
+    let payload = format!("\"{n} {}\"", "x".repeat(if n.is_multiple_of(7) { 900 } else { n % 50 }));
+    let name = if n.is_multiple_of(5) { "other" } else { "e" };
+    router.gather(&Incoming::new(name, &payload), || event(name, &payload));
+}
+
+#[test]
+fn a_batch_comes_to_the_same_as_its_events_one_by_one() {
+    let overflow = Overflow { items: 30, bytes: 3000 };
+    let policies = [
+        SlowPolicy::DropOldest,
+        SlowPolicy::Disconnect,
+        SlowPolicy::Block {
+            overflow,
+            then: WhenFull::DropOldest,
+        },
+        SlowPolicy::Block {
+            overflow,
+            then: WhenFull::Disconnect,
+        },
+    ];
+    for seed in 0..300 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut backlog = Backlog::items(rng.random_range(1..100)).slow(policies[rng.random_range(0..4)]);
+        backlog.bytes = rng.random_range(100..20_000);
+        let filters = [
+            EventFilter::all(),
+            EventFilter::all().name("e"),
+            EventFilter::all().name("other"),
+        ];
+        let (batched, single) = (Router::default(), Router::default());
+        let mut theirs = filters.clone().map(|filter| batched.subscribe(filter, backlog));
+        let mut ours = filters.map(|filter| single.subscribe(filter, backlog));
+        let mut n = 0;
+        for _ in 0..20 {
+            for _ in 0..rng.random_range(0..150) {
+                n += 1;
+                number(&batched, n);
+                number(&single, n);
+                single.hand_over();
+            }
+            batched.hand_over();
+            if rng.random_bool(0.5) {
+                let (theirs, ours) = (theirs.each_mut().map(drain), ours.each_mut().map(drain));
+                assert_eq!(theirs, ours, "seed {seed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_in_a_readers_hand_comes_before_what_was_dropped_behind_it() {
+    let router = Router::default();
+    let mut slow = router.subscribe(EventFilter::all(), 3);
+    for n in 1..=3 {
+        router.gather(&Incoming::new("e", ""), || event("e", &n.to_string()));
+    }
+    router.hand_over();
+    assert!(slow.next().now_or_never().is_some(), "takes three in hand");
+    for n in 4..=8 {
+        publish(&router, "e", &n.to_string());
+    }
+    assert_eq!(drain(&mut slow), ["2", "3", "lagged 2", "6", "7", "8"]);
+}
+
+#[test]
+fn who_subscribes_or_is_told_something_finds_the_events_in_their_places() {
+    let router = Router::default();
+    let mut early = router.subscribe(EventFilter::all(), 8);
+    router.gather(&Incoming::new("e", ""), || event("e", "1"));
+    let mut late = router.subscribe(EventFilter::all(), 8);
+    router.gather(&Incoming::new("e", ""), || event("e", "2"));
+    router.mark(&Marker::Unreadable);
+    router.gather(&Incoming::new("e", ""), || event("e", "3"));
+    router.close();
+    assert_eq!(drain(&mut early), ["1", "2", "Unreadable", "3"]);
+    assert_eq!(drain(&mut late), ["2", "Unreadable", "3"]);
+}
+
+#[test]
+fn who_picks_little_of_a_batch_does_not_hold_on_to_the_rest() {
+    let router = Router::default();
+    let mut picky = router.subscribe(EventFilter::all().name("small"), 8);
+    let all = router.subscribe(EventFilter::all(), 8);
+    let large = format!("\"{}\"", "x".repeat(1000));
+    router.gather(&Incoming::new("large", ""), || event("large", &large));
+    router.gather(&Incoming::new("small", ""), || event("small", "1"));
+    router.hand_over();
+    let held = |mut all: Subscription| match all.next().now_or_never().flatten() {
+        Some(LineEvent::Event(event)) => Arc::downgrade(&event),
+        other => panic!("{other:?}"),
+    };
+    assert!(held(all).upgrade().is_none(), "only the picky one is left");
+    assert_eq!(drain(&mut picky), ["1"]);
 }

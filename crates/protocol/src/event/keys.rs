@@ -31,6 +31,16 @@ impl<'a> EventKeys<'a> {
         }
         keys
     }
+
+    /// The same, independent of the payload.
+    pub fn into_owned(self) -> EventKeys<'static> {
+        let owned = |key: Option<Cow<'a, str>>| key.map(|key| Cow::Owned(key.into_owned()));
+        EventKeys {
+            session_key: owned(self.session_key),
+            agent_id: owned(self.agent_id),
+            run_id: owned(self.run_id),
+        }
+    }
 }
 
 fn agent_of<'a>(session_key: &Cow<'a, str>) -> Option<Cow<'a, str>> {

@@ -1,0 +1,97 @@
+//! How much may wait for a subscriber, and what follows when more would.
+
+/// What happens when a subscriber is slower than its gateway. The line reads on in any case: a subscriber delays neither
+/// the line nor another subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SlowPolicy {
+    /// What waits longest is dropped, and counted: [`Marker::Lagged`] stands where it was. For those who want to be up to
+    /// date.
+    #[default]
+    DropOldest,
+    /// Nothing is lost while no more waits than the queue and this overflow hold, as if the gateway were made to wait for the
+    /// subscriber. It is not: a gateway closes a client that does not read, and others read the same line. So what waits
+    /// is kept here, and when that is full, `then` follows. For those who must have everything and are slow at times.
+    Block {
+        /// Kept beyond the queue.
+        overflow: Overflow,
+        /// What follows when that is full.
+        then: WhenFull,
+    },
+    /// The stream ends: with what waits in it, then [`Marker::TooSlow`]. For those who would rather start again than go on
+    /// with a hole.
+    Disconnect,
+}
+
+/// How much is kept for a subscriber under [`SlowPolicy::Block`], beyond its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overflow {
+    /// Events and markers.
+    pub items: usize,
+    /// Bytes of their payloads.
+    pub bytes: usize,
+}
+
+impl Overflow {
+    /// 64 k items: a minute of a gateway that streams a thousand events a second to a subscriber that does not read at all.
+    pub const ITEMS: usize = 65_536;
+    /// 64 MiB: more than two of the largest frames that a gateway sends.
+    pub const BYTES: usize = 64 * 1024 * 1024;
+}
+
+impl Default for Overflow {
+    fn default() -> Self {
+        Self {
+            items: Self::ITEMS,
+            bytes: Self::BYTES,
+        }
+    }
+}
+
+/// What follows a full overflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// As [`SlowPolicy::DropOldest`].
+    #[default]
+    DropOldest,
+    /// As [`SlowPolicy::Disconnect`].
+    Disconnect,
+}
+
+/// How much waits for a subscriber, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Events and markers that wait at most; 1 at least.
+    pub items: usize,
+    /// Bytes of their payloads that wait at most. A single item may be larger: it waits alone then.
+    pub bytes: usize,
+    /// What follows when more would wait.
+    pub slow: SlowPolicy,
+}
+
+impl Backlog {
+    /// 64 MiB: more than two of the largest frames that a gateway sends (25 MiB), and the bound on what a thousand ordinary
+    /// events could hold on to.
+    pub const BYTES: usize = 64 * 1024 * 1024;
+
+    /// So many items, [`BYTES`](Self::BYTES), and the oldest dropped when more would wait.
+    pub const fn items(items: usize) -> Self {
+        Self {
+            items,
+            bytes: Self::BYTES,
+            slow: SlowPolicy::DropOldest,
+        }
+    }
+
+    /// Something else follows when more would wait.
+    pub const fn slow(mut self, slow: SlowPolicy) -> Self {
+        self.slow = slow;
+        self
+    }
+}
+
+impl From<usize> for Backlog {
+    fn from(items: usize) -> Self {
+        Self::items(items)
+    }
+}

@@ -1,0 +1,158 @@
+//! Events gathered in one turn of the line, so that each subscriber is met once for all of them.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use windlass_protocol::EventKeys;
+
+use super::{Event, Sieve};
+
+/// Events of a batch at most: one bit each in what a subscriber picks.
+const EVENTS: usize = u64::BITS as usize;
+/// A batch that weighs this much, in bytes, gets no more events: who picked one of them may hold on to all.
+const BYTES: usize = 256 * 1024;
+
+/// Events that nobody has yet, in order.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    events: Vec<Arc<Event>>,
+    keys: Vec<LazyKeys>,
+    weight: usize,
+}
+
+/// The keys of an event, read when somebody asks for the first time. In a box: most are never read.
+type LazyKeys = OnceCell<Box<EventKeys<'static>>>;
+
+/// Events that are handed over together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    events: Arc<[Arc<Event>]>,
+    keys: Vec<LazyKeys>,
+    kinds: Vec<Kind>,
+    weights: Vec<usize>,
+    weight: usize,
+}
+
+/// Events of one name: most batches have few, and a filter by name is asked once for each.
+#[derive(Debug)]
+struct Kind {
+    /// Where the first one stands.
+    first: usize,
+    /// All of them, a bit each.
+    picks: u64,
+}
+
+/// Events that one subscriber picked of a batch, in order.
+#[derive(Debug)]
+pub(super) struct Picked {
+    events: Arc<[Arc<Event>]>,
+    left: u64,
+}
+
+impl Gathering {
+    /// Takes one more. `keys` are those that were read already.
+    pub(super) fn add(&mut self, event: Event, keys: Option<&EventKeys<'_>>) {
+        self.weight += event.weight();
+        self.events.push(Arc::new(event));
+        let keys = keys.map(|keys| Box::new(keys.clone().into_owned()));
+        self.keys.push(keys.map_or_else(OnceCell::new, OnceCell::from));
+    }
+
+    pub(super) const fn is_full(&self) -> bool {
+        self.events.len() >= EVENTS || self.weight >= BYTES
+    }
+
+    /// All that was gathered, if anything was. Keeps no memory: most lines are idle most of the time.
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        if self.events.is_empty() {
+            return None;
+        }
+        let Self { events, keys, weight } = std::mem::take(self);
+        Some(Batch {
+            kinds: kinds_of(&events),
+            weights: events.iter().map(|event| event.weight()).collect(),
+            events: events.into(),
+            keys,
+            weight,
+        })
+    }
+}
+
+fn kinds_of(events: &[Arc<Event>]) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = Vec::with_capacity(1);
+    for (at, event) in events.iter().enumerate() {
+        let picks = 1 << at;
+        match kinds.iter_mut().find(|kind| events[kind.first].name == event.name) {
+            Some(kind) => kind.picks |= picks,
+            None => kinds.push(Kind { first: at, picks }),
+        }
+    }
+    kinds
+}
+
+impl Batch {
+    /// What passes this sieve, a bit for each event. `parse` reads an event's keys from its payload.
+    pub(super) fn picks(&self, sieve: &Sieve, parse: impl Fn(&str) -> EventKeys<'_>) -> u64 {
+        let wanted = self
+            .kinds
+            .iter()
+            .filter(|kind| sieve.wants_name(&self.events[kind.first].name));
+        let named = wanted.fold(0, |picks, kind| picks | kind.picks);
+        if !sieve.needs_keys() {
+            return named;
+        }
+        bits(named)
+            .filter(|&at| {
+                let read = || Box::new(parse(self.events[at].payload.as_str()).into_owned());
+                sieve.wants_keys(self.keys[at].get_or_init(read))
+            })
+            .fold(0, |picks, at| picks | 1 << at)
+    }
+
+    /// What the events picked count against a queue's bound, in bytes.
+    pub(super) fn weight(&self, picks: u64) -> usize {
+        if picks.count_ones() as usize == self.events.len() {
+            self.weight
+        } else {
+            bits(picks).map(|at| self.weights[at]).sum()
+        }
+    }
+
+    /// The events picked. Shared, unless that would hold on to more than twice of what they weigh.
+    pub(super) fn pick(&self, picks: u64) -> Picked {
+        if self.weight(picks) >= self.weight / 2 {
+            return Picked {
+                events: Arc::clone(&self.events),
+                left: picks,
+            };
+        }
+        let events: Arc<[_]> = bits(picks).map(|at| Arc::clone(&self.events[at])).collect();
+        let left = u64::MAX >> (EVENTS - events.len());
+        Picked { events, left }
+    }
+}
+
+impl Picked {
+    pub(super) const fn len(&self) -> usize {
+        self.left.count_ones() as usize
+    }
+}
+
+impl Iterator for Picked {
+    type Item = Arc<Event>;
+
+    fn next(&mut self) -> Option<Arc<Event>> {
+        let at = self.left.trailing_zeros() as usize;
+        self.left &= self.left.wrapping_sub(1);
+        self.events.get(at).map(Arc::clone)
+    }
+}
+
+/// The places of the bits that are set, lowest first.
+fn bits(mut of: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = of.trailing_zeros();
+        of &= of.wrapping_sub(1);
+        (at < u64::BITS).then_some(at as usize)
+    })
+}
