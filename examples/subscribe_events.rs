@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     while let Some(item) = tokio::time::timeout(SOON, slow.next()).await? {
         show(&item)?;
-        if matches!(item, LineEvent::Marker(Marker::Lagged(_))) {
+        if matches!(item.marker(), Some(Marker::Lagged(_))) {
             break;
         }
     }
@@ -76,7 +76,7 @@ async fn until_final(events: &mut Subscription) -> Result<(), Box<dyn Error>> {
 async fn until_back(events: &mut Subscription) -> Result<(), Box<dyn Error>> {
     while let Some(item) = events.next().await {
         show(&item)?;
-        if matches!(item, LineEvent::Marker(Marker::Reconnected { .. })) {
+        if matches!(item.marker(), Some(Marker::Reconnected { .. })) {
             return Ok(());
         }
     }

@@ -138,9 +138,11 @@ impl Gateway {
     /// let _sessions = gateway.declare(Topic::Sessions)?;
     /// while let Some(item) = events.next().await {
     ///     match item {
-    ///         LineEvent::Marker(Marker::Resynced { snapshot, .. }) => println!("begin again from {snapshot:?}"),
     ///         LineEvent::Event(event) => println!("apply {}", event.payload.as_str()),
-    ///         LineEvent::Marker(marker) => println!("{marker:?}"),
+    ///         LineEvent::Marker(marker) => match *marker {
+    ///             Marker::Resynced { snapshot, .. } => println!("begin again from {snapshot:?}"),
+    ///             other => println!("{other:?}"),
+    ///         },
     ///     }
     /// }
     /// # Ok(())

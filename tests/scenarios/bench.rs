@@ -184,7 +184,7 @@ pub(crate) async fn next(events: &mut Subscription) -> LineEvent {
 pub(crate) async fn next_marker(events: &mut Subscription) -> Marker {
     loop {
         if let LineEvent::Marker(marker) = next(events).await {
-            return marker;
+            return *marker;
         }
     }
 }

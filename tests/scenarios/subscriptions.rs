@@ -277,7 +277,10 @@ async fn a_roster_of_snapshot_and_changes_misses_nothing_under_load() {
                         let changed: Value = event.decode().unwrap();
                         roster.insert(changed["sessionKey"].as_str().unwrap().to_owned());
                     }
-                    LineEvent::Marker(Marker::Resynced { snapshot, .. }) => {
+                    LineEvent::Marker(marker) => {
+                        let Marker::Resynced { snapshot, .. } = *marker else {
+                            panic!("{marker:?}");
+                        };
                         let list: Value = snapshot.unwrap().decode().unwrap();
                         let listed = keys(&list).into_iter().map(str::to_owned).collect();
                         assert!(
@@ -290,7 +293,6 @@ async fn a_roster_of_snapshot_and_changes_misses_nothing_under_load() {
                             sessions.resync();
                         }
                     }
-                    LineEvent::Marker(marker) => panic!("{marker:?}"),
                 }
             }
             writes.await.unwrap();

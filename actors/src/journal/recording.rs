@@ -146,7 +146,7 @@ impl Task {
             self.shared.leave(&line);
             return self.mark(&line, &RecordedMarker::Ended, generation);
         };
-        if let LineEvent::Marker(Marker::Lagged(dropped)) = item {
+        if let Some(Marker::Lagged(dropped)) = item.marker() {
             self.status.send_modify(|status| status.dropped += dropped);
         }
         let stamp = self.stamp(&line, generation);

@@ -127,6 +127,16 @@ impl Marker {
 pub enum LineEvent {
     /// An event.
     Event(Arc<Event>),
-    /// A word about the stream.
-    Marker(Marker),
+    /// A word about the stream. In a box, so that events, which are by far the most, travel in registers.
+    Marker(Box<Marker>),
+}
+
+impl LineEvent {
+    /// The word about the stream, where it is one.
+    pub fn marker(&self) -> Option<&Marker> {
+        match self {
+            Self::Event(_) => None,
+            Self::Marker(marker) => Some(marker),
+        }
+    }
 }

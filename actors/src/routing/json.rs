@@ -176,7 +176,7 @@ mod tests {
 
     /// How a marker is written; and reads back.
     fn marker(marker: Marker) -> Value {
-        let mut value = shape(&LineEvent::Marker(marker.clone()));
+        let mut value = shape(&LineEvent::Marker(Box::new(marker.clone())));
         assert_eq!(value["type"], "marker");
         let detail = value["detail"].to_string();
         assert_eq!(Marker::of_detail(marker.name(), &detail), Some(marker));

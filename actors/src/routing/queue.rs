@@ -27,7 +27,7 @@ pub(super) struct Queue {
 pub(super) enum Taken {
     Event(Arc<Event>),
     Events(Picked),
-    Marker(Marker),
+    Marker(Box<Marker>),
 }
 
 #[derive(Debug, Default)]
@@ -166,7 +166,7 @@ impl Queue {
         let mut waiting = self.lock();
         if waiting.dropped > 0 {
             let dropped = std::mem::take(&mut waiting.dropped);
-            return Poll::Ready(Some(Taken::Marker(Marker::Lagged(dropped))));
+            return Poll::Ready(Some(Taken::Marker(Box::new(Marker::Lagged(dropped)))));
         }
         if let Some(taken) = waiting.take() {
             return Poll::Ready(Some(taken));
@@ -174,7 +174,7 @@ impl Queue {
         match waiting.end {
             Some(End::TooSlow) => {
                 waiting.end = Some(End::Closed);
-                Poll::Ready(Some(Taken::Marker(Marker::TooSlow)))
+                Poll::Ready(Some(Taken::Marker(Box::new(Marker::TooSlow))))
             }
             Some(_) => Poll::Ready(None),
             None => {
@@ -260,7 +260,7 @@ impl Waiting {
         self.bytes -= entry.bytes();
         match entry {
             Entry::Events { mut picked, .. } => picked.next().map(Taken::Event),
-            Entry::Marker { marker, .. } => Some(Taken::Marker(*marker)),
+            Entry::Marker { marker, .. } => Some(Taken::Marker(marker)),
         }
     }
 }

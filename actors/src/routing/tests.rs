@@ -21,8 +21,10 @@ fn drain(subscription: &mut Subscription) -> Vec<String> {
     std::iter::from_fn(|| subscription.next().now_or_never().flatten())
         .map(|item| match item {
             LineEvent::Event(event) => event.payload.as_str().to_owned(),
-            LineEvent::Marker(Marker::Lagged(n)) => format!("lagged {n}"),
-            LineEvent::Marker(marker) => format!("{marker:?}"),
+            LineEvent::Marker(marker) => match *marker {
+                Marker::Lagged(n) => format!("lagged {n}"),
+                other => format!("{other:?}"),
+            },
         })
         .collect()
 }
@@ -232,8 +234,8 @@ fn a_snapshot_goes_to_those_who_asked_and_the_marker_to_all_it_concerns() {
         snapshot: Some(snapshot.clone()),
         again: false,
     });
-    let got = |subscription: &mut Subscription| match subscription.next().now_or_never().flatten() {
-        Some(LineEvent::Marker(Marker::Resynced { snapshot, .. })) => Some(snapshot),
+    let got = |subscription: &mut Subscription| match subscription.next().now_or_never().flatten()?.marker() {
+        Some(Marker::Resynced { snapshot, .. }) => Some(snapshot.clone()),
         _ => None,
     };
     assert_eq!(got(&mut asked), Some(Some(snapshot)));

@@ -238,7 +238,7 @@ async fn follow(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Co
         match item {
             LineEvent::Marker(marker) => {
                 lock(&counts).markers += 1;
-                if !matches!(marker, Marker::Resynced { .. }) {
+                if !matches!(*marker, Marker::Resynced { .. }) {
                     last = None;
                 }
             }

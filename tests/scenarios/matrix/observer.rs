@@ -29,12 +29,14 @@ impl Observer {
                     Item::Pulse(event.decode::<Value>().ok().and_then(|pulse| pulse["n"].as_u64()))
                 }
                 LineEvent::Event(_) => continue,
-                LineEvent::Marker(Marker::Resynced {
-                    generation,
-                    what: Topic::Sessions,
-                    ..
-                }) => Item::Sessions(generation.number()),
-                LineEvent::Marker(marker) => Item::Marker(marker.name()),
+                LineEvent::Marker(marker) => match *marker {
+                    Marker::Resynced {
+                        generation,
+                        what: Topic::Sessions,
+                        ..
+                    } => Item::Sessions(generation.number()),
+                    other => Item::Marker(other.name()),
+                },
             };
             self.0.borrow_mut().push(item);
         }

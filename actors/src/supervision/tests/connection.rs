@@ -60,7 +60,7 @@ async fn a_connection_that_panics_while_calls_are_under_way_leaves_each_its_one_
             let mut markers = Vec::new();
             while let Some(item) = futures_util::FutureExt::now_or_never(events.next()).flatten() {
                 if let LineEvent::Marker(marker) = item {
-                    markers.push(marker);
+                    markers.push(*marker);
                 }
             }
             assert!(

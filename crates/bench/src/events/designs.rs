@@ -88,7 +88,7 @@ fn subscribe(client: &WindlassClient, tally: &Rc<Tally>) {
                     tally.count();
                 }
                 // Then the window never ends, and the measurement fails.
-                LineEvent::Marker(Marker::Lagged(_)) => return,
+                LineEvent::Marker(marker) if matches!(*marker, Marker::Lagged(_)) => return,
                 LineEvent::Marker(_) => {}
             }
         }

@@ -65,10 +65,12 @@ async fn follow(mut live: Subscription) -> Result<Vec<String>, Failure> {
     while let Some(item) = live.next().await {
         seen.push(match item {
             LineEvent::Event(event) => told(&event.name, event.seq, event.payload.as_str()),
-            LineEvent::Marker(Marker::Lagged(count)) => {
-                return Err(Failure::new(format!("the stream of a quick reader lost {count} items")));
-            }
-            LineEvent::Marker(marker) => format!("marker {}", marker.name()),
+            LineEvent::Marker(marker) => match *marker {
+                Marker::Lagged(count) => {
+                    return Err(Failure::new(format!("the stream of a quick reader lost {count} items")));
+                }
+                other => format!("marker {}", other.name()),
+            },
         });
     }
     Ok(seen)

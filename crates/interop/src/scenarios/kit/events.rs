@@ -63,10 +63,12 @@ impl Stream {
         let search = async {
             while let Some(item) = self.events.next().await {
                 let item = match item {
-                    LineEvent::Marker(Marker::Lagged(count)) => {
-                        return Err(Failure::new(format!("the stream of a quick reader lost {count} items")));
-                    }
-                    LineEvent::Marker(marker) => Item::Marker(marker),
+                    LineEvent::Marker(marker) => match *marker {
+                        Marker::Lagged(count) => {
+                            return Err(Failure::new(format!("the stream of a quick reader lost {count} items")));
+                        }
+                        other => Item::Marker(other),
+                    },
                     LineEvent::Event(event) => Item::Event(event.name.to_string(), event.decode()?),
                 };
                 if let Some(found) = pick(item) {
