@@ -57,8 +57,9 @@ pub struct SessionRoster {
     entries: BTreeMap<Arc<str>, Arc<RosterEntry>>,
     /// When events since the last list was asked for told of a session, in ms since 1970: a list made earlier has older news.
     said_at: BTreeMap<Arc<str>, u64>,
-    /// Sessions with runs whose end may have been lost: where the next list says nothing of runs, they count as over.
-    doubted: BTreeSet<Arc<str>>,
+    /// Sessions with runs whose end may have been lost, and those runs: where the next list says nothing of runs, they count as
+    /// over.
+    doubted: BTreeMap<Arc<str>, Vec<String>>,
     /// Sessions whose row told last of a run that it did not name.
     nameless: BTreeSet<Arc<str>>,
     /// When the last list was made: events made earlier have older news.
@@ -142,17 +143,30 @@ impl SessionRoster {
     }
 
     fn take_listed(&mut self, row: &SessionRow, ts: Option<u64>) {
-        if self.told_since(&row.key, ts) {
+        self.settle_doubts(row);
+        if !self.told_since(&row.key, ts) {
+            self.put(row.clone());
+        }
+    }
+
+    /// What may have ended unheard, and what this row does not name either, is over.
+    fn settle_doubts(&mut self, row: &SessionRow) {
+        let Some(mut over) = self.doubted.remove(row.key.as_str()) else {
             return;
+        };
+        if let Said::These(named) = runs::said(&row.extra) {
+            over.retain(|run| !named.contains(run));
         }
-        if self.doubted.remove(row.key.as_str())
-            && let Some(entry) = self.entries.get_mut(row.key.as_str())
-        {
-            let entry = Arc::make_mut(entry);
-            (entry.runs, entry.active) = (Vec::new(), false);
-            self.version += 1;
+        if let Some(runs) = self.unlisted.get_mut(&row.key) {
+            runs.retain(|run| !over.contains(run));
         }
-        self.put(row.clone());
+        let Some(entry) = self.entries.get_mut(row.key.as_str()).filter(|_| !over.is_empty()) else {
+            return;
+        };
+        let entry = Arc::make_mut(entry);
+        entry.runs.retain(|run| !over.contains(run));
+        entry.active = !entry.runs.is_empty() || self.nameless.contains(row.key.as_str());
+        self.version += 1;
     }
 
     /// Whether an event that came before the list has newer news than it. What was made in the same ms came first, so the
@@ -206,7 +220,12 @@ impl SessionRoster {
 
     fn doubt_runs(&mut self) {
         let active = self.entries.iter().filter(|(_, entry)| entry.active);
-        self.doubted = active.map(|(key, _)| Arc::clone(key)).collect();
+        let listed = active.map(|(key, entry)| (Arc::clone(key), entry.runs.clone()));
+        let unlisted = self
+            .unlisted
+            .iter()
+            .map(|(key, runs)| (key.as_str().into(), runs.clone()));
+        self.doubted = listed.chain(unlisted).collect();
     }
 
     /// The line is up again, to another process than before: no run of the old one goes on under its id, and its clock may
@@ -318,7 +337,7 @@ impl SessionRoster {
     }
 
     fn begin(&mut self, key: &str, run: &str) {
-        self.doubted.remove(key);
+        self.trust(key, run);
         if let Some(entry) = self.entries.get_mut(key) {
             // Each increment of a run says so again: an entry that is shared is copied only where it changes.
             if !entry.active || !entry.runs.iter().any(|known| known == run) {
@@ -332,6 +351,13 @@ impl SessionRoster {
         self.mark(Stale::Unnamed, None);
         if self.unlisted.len() < UNLISTED_KEPT || self.unlisted.contains_key(key) {
             runs::begin(self.unlisted.entry(key.to_owned()).or_default(), run);
+        }
+    }
+
+    /// A run goes on. Others of its session may be over all the same.
+    fn trust(&mut self, key: &str, run: &str) {
+        if let Some(lost) = self.doubted.get_mut(key) {
+            lost.retain(|known| known != run);
         }
     }
 

@@ -198,6 +198,48 @@ fn a_run_whose_end_may_be_lost_is_over_unless_something_says_that_it_goes_on() {
 }
 
 #[test]
+fn a_run_that_begins_does_not_vouch_for_another_whose_end_was_lost() {
+    for overtaken in [false, true] {
+        let mut roster = SessionRoster::default();
+        roster.on_asked();
+        roster.on_list(&list(json!({"ts": 5, "sessions": rows(&["a"])})), 0);
+        roster.on_chat(&chat("a", "ended unheard", "delta"));
+        roster.on_line_down();
+        roster.on_asked();
+        roster.on_chat(&chat("a", "next", "delta"));
+        if overtaken {
+            let row = &rows(&["a"])[0];
+            roster.on_changed(&changed(
+                &json!({"sessionKey": "a", "reason": "patch", "ts": 7, "session": row}),
+            ));
+        }
+        roster.on_list(&list(json!({"ts": 6, "sessions": rows(&["a"])})), 0);
+        assert_eq!(
+            roster.get("a").unwrap().runs,
+            ["next"],
+            "overtaken by an event: {overtaken}"
+        );
+        roster.on_chat(&chat("a", "next", "final"));
+        assert_eq!(roster.active().count(), 0);
+    }
+}
+
+#[test]
+fn a_run_of_a_session_that_was_never_listed_may_end_unheard_too() {
+    let mut roster = SessionRoster::default();
+    roster.on_asked();
+    roster.on_list(&list(json!({"ts": 5, "sessions": []})), 0);
+    roster.on_chat(&chat("new", "ended unheard", "delta"));
+    roster.on_chat(&chat("other", "goes on", "delta"));
+    roster.on_line_down();
+    roster.on_asked();
+    roster.on_chat(&chat("other", "goes on", "delta"));
+    roster.on_list(&list(json!({"ts": 6, "sessions": rows(&["new", "other"])})), 0);
+    let active: Vec<_> = roster.active().map(|(key, _)| key).collect();
+    assert_eq!(active, ["other"]);
+}
+
+#[test]
 fn a_clone_is_a_moment_that_stays_as_it_is() {
     let mut roster = SessionRoster::default();
     roster.on_asked();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use windlass::protocol::session_roster::RosterEntry;
 use windlass::{Gateway, Roster};
 
 use super::{Promise, Verdict};
@@ -17,13 +18,9 @@ pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway,
         verdict.holds(Promise::Roster, false, || format!("{site}: the roster stays stale"));
         return;
     };
-    let shown: Vec<_> = view
-        .sessions
-        .iter()
-        .map(|(_, entry)| serde_json::to_value(&entry.row).unwrap_or_default())
-        .collect();
+    let shown: Vec<_> = view.sessions.iter().map(|(_, entry)| Seen::of_entry(entry)).collect();
     let listed = match list(gateway).await {
-        Ok(rows) => rows,
+        Ok(rows) => rows.into_iter().map(Seen::of_row).collect::<Vec<_>>(),
         Err(error) => {
             verdict.holds(Promise::Roster, false, || format!("{site}: no list: {error}"));
             return;
@@ -37,6 +34,37 @@ pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway,
             listed.len()
         )
     });
+}
+
+/// A session, and what runs in it. A row that came before an event does not know what that ended: 2026.9.6 sends no row when a
+/// run is aborted.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    row: Value,
+    active: bool,
+    /// Where the gateway names its runs.
+    runs: Option<Value>,
+}
+
+impl Seen {
+    fn of_entry(entry: &RosterEntry) -> Self {
+        let seen = Self::of_row(serde_json::to_value(&entry.row).unwrap_or_default());
+        Self {
+            active: entry.active,
+            runs: seen.runs.map(|_| entry.runs.clone().into()),
+            row: seen.row,
+        }
+    }
+
+    fn of_row(mut row: Value) -> Self {
+        let mut take = |field| row.as_object_mut().and_then(|row| row.remove(field));
+        let (active, runs) = (take("hasActiveRun"), take("activeRunIds"));
+        Self {
+            row,
+            active: active == Some(Value::Bool(true)),
+            runs: runs.filter(Value::is_array),
+        }
+    }
 }
 
 /// All rows that the gateway has, by their keys, asked for past the roster.

@@ -295,7 +295,8 @@ impl RunTracker {
             return self.look_again(now);
         }
         if self.may_run_twice() {
-            self.accepted = None;
+            // It is as if this had been the first attempt, of which nothing was heard: it may have been run all the same.
+            self.written |= self.accepted.take().is_some();
             self.send_again(now);
         } else {
             self.finish(RunEnd::Lost(Loss::WithProcess));

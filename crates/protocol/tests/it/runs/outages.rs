@@ -1,5 +1,7 @@
 //! Cuts, restarts, refusals: what history decides.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use windlass_protocol::connection::Continuity;
 use windlass_protocol::run::{Action, Doubt, Loss, Progress, ResendAfterLoss, RunEnd, SentBefore};
@@ -232,6 +234,24 @@ fn a_message_whose_session_was_reset_before_the_restart_is_not_run_in_the_one_th
             "generation {protocol}"
         );
     }
+}
+
+#[test]
+fn a_message_that_was_taken_is_never_said_to_be_unsent_though_its_second_attempt_was_not() {
+    let mut wanted = config(3);
+    wanted.resend = ResendAfterLoss::Always;
+    let mut bench = Bench::with(wanted);
+    bench.actions.clear();
+    bench.sent("started");
+    bench.cut(Continuity::Restarted);
+    bench.answer_history(&[]);
+    bench.answer_history(&[]);
+    assert_eq!(bench.next_action(), Some(Action::Send));
+    let waited = Duration::from_secs(30);
+    bench.send_failed(&CallError::NotSent(NotSent::NotReady { waited }));
+    assert!(bench.ends.is_empty(), "{:?}", bench.ends);
+    bench.answer_history(&[user(TEXT, None), assistant("echo: good morning")]);
+    bench.answer();
 }
 
 /// A gateway of generation 3 that took the message, then a cut after which neither its uptime, nor `agent.wait`, nor the
