@@ -22,8 +22,9 @@ pub(super) fn run(data: &[u8]) {
 
 /// Whether the token stands where a name stands: names are repeated, for they have to be found.
 fn is_name(text: &str) -> bool {
-    text.match_indices(CANARY).any(|(at, _)| {
-        let behind = text[at + CANARY.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
-        behind.starts_with(['=', ']', '.'])
+    let lines = text.lines().filter(|line| line.contains(CANARY));
+    lines.into_iter().any(|line| {
+        let (token, sign) = (line.find(CANARY), line.find('='));
+        line.trim_start().starts_with('[') || sign.is_some_and(|sign| token < Some(sign))
     })
 }

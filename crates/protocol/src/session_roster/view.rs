@@ -298,6 +298,10 @@ impl SessionRoster {
         let known = self.entries.get(row.key.as_str());
         let runs = known.map(|entry| entry.runs.clone());
         let runs = runs.or_else(|| self.unlisted.remove(&row.key)).unwrap_or_default();
+        // A reset ends what ran, and 2026.3.13 tells nobody of it. A run of the new session shows with its next increment.
+        let replaced =
+            known.is_some_and(|known| known.row.session_id.is_some() && known.row.session_id != row.session_id);
+        let runs = if replaced { Vec::new() } else { runs };
         let (runs, active) = match said {
             Said::These(ids) => (ids.clone(), !ids.is_empty()),
             Said::Something => (runs, true),
@@ -374,6 +378,17 @@ impl SessionRoster {
             runs::end(runs, run);
         } else {
             self.mark(Stale::Unnamed, None);
+        }
+    }
+
+    /// The session begins anew: what ran in it is over.
+    fn end_all(&mut self, key: &str) {
+        self.unlisted.remove(key);
+        self.doubted.remove(key);
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.active) {
+            let entry = Arc::make_mut(entry);
+            (entry.runs, entry.active) = (Vec::new(), false);
+            self.version += 1;
         }
     }
 

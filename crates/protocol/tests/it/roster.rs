@@ -240,6 +240,30 @@ fn a_run_of_a_session_that_was_never_listed_may_end_unheard_too() {
 }
 
 #[test]
+fn a_reset_ends_what_runs_whether_an_event_or_only_a_list_tells_of_it() {
+    let listed = |roster: &mut SessionRoster, session: &str| {
+        roster.on_asked();
+        roster.on_list(
+            &list(json!({"ts": 5, "sessions": [{"key": "a", "sessionId": session}]})),
+            0,
+        );
+    };
+    let reset = changed(&json!({"sessionKey": "a", "reason": "reset", "ts": 7}));
+    for (known, told) in [(true, true), (false, true), (true, false)] {
+        let mut roster = SessionRoster::default();
+        if known {
+            listed(&mut roster, "first");
+        }
+        roster.on_chat(&chat("a", "r", "delta"));
+        if told {
+            roster.on_changed(&reset);
+        }
+        listed(&mut roster, "second");
+        assert_eq!(roster.active().count(), 0, "known: {known}, told: {told}");
+    }
+}
+
+#[test]
 fn a_clone_is_a_moment_that_stays_as_it_is() {
     let mut roster = SessionRoster::default();
     roster.on_asked();

@@ -26,12 +26,14 @@ pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway,
             return;
         }
     };
+    let runs = || view.sessions.active().map(|(key, entry)| (key, &entry.runs));
     verdict.holds(Promise::Roster, shown == listed, || {
         let differ = shown.iter().zip(&listed).find(|(shown, listed)| shown != listed);
         format!(
-            "{site}: the roster has {} rows and the list {}; the first that differ: {differ:?}",
+            "{site}: the roster has {} rows and the list {}; the first that differ: {differ:?}; it says that these run: {:?}",
             shown.len(),
-            listed.len()
+            listed.len(),
+            runs().collect::<Vec<_>>()
         )
     });
 }

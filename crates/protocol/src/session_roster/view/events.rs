@@ -21,6 +21,9 @@ impl SessionRoster {
             self.version += u64::from(gone);
             return;
         }
+        if event.reason.as_deref() == Some("reset") {
+            self.end_all(key);
+        }
         let row = event.session.clone();
         match row.and_then(|row| serde_json::from_value::<SessionRow>(row).ok()) {
             Some(row) if row.key == key => {
