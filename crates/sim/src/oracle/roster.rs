@@ -18,7 +18,9 @@ pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway,
         verdict.holds(Promise::Roster, false, || format!("{site}: the roster stays stale"));
         return;
     };
-    let shown: Vec<_> = view.sessions.iter().map(|(_, entry)| Seen::of_entry(entry)).collect();
+    let tells = tells_of_resets(gateway);
+    let shown = view.sessions.iter().map(|(_, entry)| Seen::of_entry(entry, tells));
+    let shown: Vec<_> = shown.collect();
     let listed = match list(gateway).await {
         Ok(rows) => rows.into_iter().map(Seen::of_row).collect::<Vec<_>>(),
         Err(error) => {
@@ -38,6 +40,15 @@ pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway,
     });
 }
 
+/// Gateways before 2026.4 tell nobody of a reset. A run that it ended before its session was ever listed goes on in the roster,
+/// until its next list names another session: there is nothing to know it by, so what runs is not judged there.
+fn tells_of_resets(gateway: &Gateway) -> bool {
+    let status = gateway.status();
+    let status = status.borrow();
+    let methods = status.hello.as_ref().and_then(|hello| hello.features.methods.as_ref());
+    methods.is_some_and(|methods| methods.iter().any(|method| method == "sessions.subscribe"))
+}
+
 /// A session, and what runs in it. A row that came before an event does not know what that ended: 2026.9.6 sends no row when a
 /// run is aborted.
 #[derive(Debug, PartialEq)]
@@ -49,10 +60,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn of_entry(entry: &RosterEntry) -> Self {
+    fn of_entry(entry: &RosterEntry, tells: bool) -> Self {
         let seen = Self::of_row(serde_json::to_value(&entry.row).unwrap_or_default());
         Self {
-            active: entry.active,
+            active: entry.active && tells,
             runs: seen.runs.map(|_| entry.runs.clone().into()),
             row: seen.row,
         }
