@@ -247,8 +247,8 @@ fn a_message_that_was_taken_is_never_said_to_be_unsent_though_its_second_attempt
     bench.answer_history(&[]);
     bench.answer_history(&[]);
     assert_eq!(bench.next_action(), Some(Action::Send));
-    let waited = Duration::from_secs(30);
-    bench.send_failed(&CallError::NotSent(NotSent::NotReady { waited }));
+    let patience = Duration::from_secs(30);
+    bench.send_failed(&CallError::NotSent(NotSent::NotReady { waited: patience }));
     assert!(bench.ends.is_empty(), "{:?}", bench.ends);
     bench.answer_history(&[user(TEXT, None), assistant("echo: good morning")]);
     bench.answer();
@@ -352,7 +352,7 @@ fn a_refusal_of_an_attempt_after_one_that_may_have_been_taken_is_not_the_end() {
     bench.send_failed(
         &TimedOut {
             method: method(),
-            after: std::time::Duration::from_secs(30),
+            after: Duration::from_secs(30),
         }
         .into(),
     );
