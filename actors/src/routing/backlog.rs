@@ -5,7 +5,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SlowPolicy {
-    /// What waits longest is dropped, and counted: [`Marker::Lagged`] stands where it was. For those who want to be up to
+    /// What waits longest is dropped, and counted: [`Marker::Lagged`](super::Marker::Lagged) stands where it was. For those who want to be up to
     /// date.
     #[default]
     DropOldest,
@@ -18,7 +18,7 @@ pub enum SlowPolicy {
         /// What follows when that is full.
         then: WhenFull,
     },
-    /// The stream ends: with what waits in it, then [`Marker::TooSlow`]. For those who would rather start again than go on
+    /// The stream ends: with what waits in it, then [`Marker::TooSlow`](super::Marker::TooSlow). For those who would rather start again than go on
     /// with a hole.
     Disconnect,
 }
