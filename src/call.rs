@@ -99,7 +99,7 @@ impl Call {
         self
     }
 
-    /// Does not wait for a line that is down. Ends at once as [`NotSent::WouldWait`], or as
+    /// Does not wait for a line that is down. Ends at once as [`NotSent::WouldWait`](windlass_protocol::NotSent::WouldWait), or as
     /// [`OutcomeUnknown`](windlass_protocol::OutcomeUnknown) if the line went down after the call was written: such a call is not
     /// written again, reads included.
     pub const fn fail_fast(mut self) -> Self {
