@@ -46,13 +46,13 @@ interop *ARGS="--release 2026.9.6 --release 2026.3.13":
 compatibility:
     cargo run --release --locked -p windlass-interop -- run --all --table docs/compatibility.md
 
-# Compares Windlass with its peers and its limits, see docs/performance.md (some six minutes after the build; npm, python3,
+# Compares Windlass with its peers and its limits, see docs/performance.md (some four minutes after the build; npm, python3,
 # strace and valgrind are used where they are).
 bench *ARGS="--svg docs/performance.svg":
     cargo build --release --locked -p windlass-bench --features full
     ./target/release/windlass-bench rpc {{ARGS}}
 
-# Storms of events to 100 and 1,000 subscribers, and 1,000 and 10,000 lines in one process (some three minutes after the build).
+# Storms of events to 100 and 1,000 subscribers, and 1,000 and 10,000 lines in one process (under a minute after the build).
 bench-scale:
     cargo build --release --locked -p windlass-bench --features full
     ./target/release/windlass-bench events
