@@ -16,15 +16,14 @@ use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
-use windlass_protocol::connection::{Answered, Gap, IgnoredFrame, Received, Session, Vigil};
-use windlass_protocol::{CloseReason, EventFrame};
+use windlass_protocol::CloseReason;
+use windlass_protocol::connection::{Answered, Received, Session, Vigil};
 
 use super::buffers::Buffers;
 use super::establish::{Established, broken, close_reason};
-use super::{Exit, Order};
+use super::{Exit, Order, incoming};
 use crate::failpoint;
 use crate::line::LineState;
-use crate::routing::{Event, Incoming, Marker};
 use crate::supervision::LineContext;
 use crate::transport::{Pulse, ReadBuffer, Socket, with_read_buffer};
 
@@ -187,7 +186,7 @@ impl Driver {
                     self.take_text(text);
                 } else {
                     tracing::warn!(gateway = %self.line.id, "a binary frame that is no text was ignored");
-                    unreadable(&self.line);
+                    incoming::unreadable(&self.line);
                 }
             }
             Message::Close(frame) => return Err(Exit::Closed(close_reason(frame))),
@@ -213,10 +212,10 @@ impl Driver {
                 }
             }
             Received::Event { event, gap } => {
-                gather(&self.line, &self.session, &event, gap, &text);
+                incoming::gather(&self.line, &self.session, &event, gap, &text);
                 self.gathered = true;
             }
-            Received::Ignored(why) => ignored(&self.line, &why),
+            Received::Ignored(why) => incoming::ignored(&self.line, &why),
         }
     }
 
@@ -396,39 +395,4 @@ enum Turn {
     Again,
     /// Everything was read.
     Wait,
-}
-
-fn gather(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: Option<Gap>, text: &ByteString) {
-    line.router.meter().event();
-    if let Some(gap) = gap {
-        line.router.meter().gap(gap.received.saturating_sub(gap.expected));
-        tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "events are missing or out of order");
-        line.router.mark(&Marker::Gap(gap));
-        line.declarations.gap();
-    }
-    let incoming = Incoming::new(&event.name, event.payload.as_str());
-    line.declarations.observe(&incoming);
-    line.router.gather(&incoming, || Event {
-        name: event.name.as_ref().into(),
-        payload: event.payload.to_owned_in(text),
-        seq: event.seq,
-        generation: session.generation(),
-    });
-}
-
-fn ignored(line: &LineContext, why: &IgnoredFrame) {
-    if let IgnoredFrame::ForeignId(Some(error)) = why {
-        tracing::warn!(gateway = %line.id, %error, "a frame was ignored: {why}");
-    } else {
-        tracing::warn!(gateway = %line.id, "a frame was ignored: {why}");
-    }
-    if why.may_hide_an_event() {
-        unreadable(line);
-    }
-}
-
-/// Tells subscribers that they may have missed something here.
-fn unreadable(line: &LineContext) {
-    line.router.mark(&Marker::Unreadable);
-    line.declarations.gap();
 }

@@ -8,6 +8,7 @@ mod buffers;
 mod driver;
 mod establish;
 mod exit;
+mod incoming;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -153,7 +153,6 @@ impl Queue {
     fn drop_oldest(&self, waiting: &mut Waiting) -> u64 {
         let mut dropped = 0;
         while waiting.items > 1 && !self.holds(waiting.items, waiting.bytes) {
-            // Where the whole entry would go, one by one comes to the same.
             drop(waiting.take_one());
             dropped += 1;
         }

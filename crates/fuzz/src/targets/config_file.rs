@@ -22,8 +22,7 @@ pub(super) fn run(data: &[u8]) {
 
 /// Whether the token stands where a name stands: names are repeated, for they have to be found.
 fn is_name(text: &str) -> bool {
-    let lines = text.lines().filter(|line| line.contains(CANARY));
-    lines.into_iter().any(|line| {
+    text.lines().filter(|line| line.contains(CANARY)).any(|line| {
         let (token, sign) = (line.find(CANARY), line.find('='));
         line.trim_start().starts_with('[') || sign.is_some_and(|sign| token < Some(sign))
     })

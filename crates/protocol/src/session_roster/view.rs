@@ -1,5 +1,6 @@
 //! The materialised view.
 
+mod doubts;
 mod events;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,26 +150,6 @@ impl SessionRoster {
         }
     }
 
-    /// What may have ended unheard, and what this row does not name either, is over.
-    fn settle_doubts(&mut self, row: &SessionRow) {
-        let Some(mut over) = self.doubted.remove(row.key.as_str()) else {
-            return;
-        };
-        if let Said::These(named) = runs::said(&row.extra) {
-            over.retain(|run| !named.contains(run));
-        }
-        if let Some(runs) = self.unlisted.get_mut(&row.key) {
-            runs.retain(|run| !over.contains(run));
-        }
-        let Some(entry) = self.entries.get_mut(row.key.as_str()).filter(|_| !over.is_empty()) else {
-            return;
-        };
-        let entry = Arc::make_mut(entry);
-        entry.runs.retain(|run| !over.contains(run));
-        entry.active = !entry.runs.is_empty() || self.nameless.contains(row.key.as_str());
-        self.version += 1;
-    }
-
     /// Whether an event that came before the list has newer news than it. What was made in the same ms came first, so the
     /// list can't have less.
     fn told_since(&self, key: &str, ts: Option<u64>) -> bool {
@@ -216,16 +197,6 @@ impl SessionRoster {
         self.paging = None;
         self.doubt_runs();
         self.mark(Stale::LineDown, None);
-    }
-
-    fn doubt_runs(&mut self) {
-        let active = self.entries.iter().filter(|(_, entry)| entry.active);
-        let listed = active.map(|(key, entry)| (Arc::clone(key), entry.runs.clone()));
-        let unlisted = self
-            .unlisted
-            .iter()
-            .map(|(key, runs)| (key.as_str().into(), runs.clone()));
-        self.doubted = listed.chain(unlisted).collect();
     }
 
     /// The line is up again, to another process than before: no run of the old one goes on under its id, and its clock may
@@ -296,12 +267,13 @@ impl SessionRoster {
     fn put(&mut self, row: SessionRow) {
         let said = runs::said(&row.extra);
         let known = self.entries.get(row.key.as_str());
-        let runs = known.map(|entry| entry.runs.clone());
-        let runs = runs.or_else(|| self.unlisted.remove(&row.key)).unwrap_or_default();
         // A reset ends what ran, and 2026.3.13 tells nobody of it. A run of the new session shows with its next increment.
-        let replaced =
-            known.is_some_and(|known| known.row.session_id.is_some() && known.row.session_id != row.session_id);
-        let runs = if replaced { Vec::new() } else { runs };
+        let replaced = |known: &SessionRow| {
+            known.session_id.is_some() && row.session_id.is_some() && known.session_id != row.session_id
+        };
+        let goes_on = known.filter(|known| !replaced(&known.row));
+        let runs = goes_on.map(|entry| entry.runs.clone());
+        let runs = runs.or_else(|| self.unlisted.remove(&row.key)).unwrap_or_default();
         let (runs, active) = match said {
             Said::These(ids) => (ids.clone(), !ids.is_empty()),
             Said::Something => (runs, true),
@@ -355,13 +327,6 @@ impl SessionRoster {
         self.mark(Stale::Unnamed, None);
         if self.unlisted.len() < UNLISTED_KEPT || self.unlisted.contains_key(key) {
             runs::begin(self.unlisted.entry(key.to_owned()).or_default(), run);
-        }
-    }
-
-    /// A run goes on. Others of its session may be over all the same.
-    fn trust(&mut self, key: &str, run: &str) {
-        if let Some(lost) = self.doubted.get_mut(key) {
-            lost.retain(|known| known != run);
         }
     }
 

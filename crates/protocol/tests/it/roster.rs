@@ -264,6 +264,21 @@ fn a_reset_ends_what_runs_whether_an_event_or_only_a_list_tells_of_it() {
 }
 
 #[test]
+fn a_row_that_names_no_session_ends_nothing() {
+    let mut roster = SessionRoster::default();
+    roster.on_asked();
+    roster.on_list(
+        &list(json!({"ts": 5, "sessions": [{"key": "a", "sessionId": "first"}]})),
+        0,
+    );
+    roster.on_chat(&chat("a", "r", "delta"));
+    roster.on_changed(&changed(
+        &json!({"sessionKey": "a", "reason": "patch", "ts": 7, "session": {"key": "a"}}),
+    ));
+    assert_eq!(roster.get("a").unwrap().runs, ["r"]);
+}
+
+#[test]
 fn a_clone_is_a_moment_that_stays_as_it_is() {
     let mut roster = SessionRoster::default();
     roster.on_asked();
