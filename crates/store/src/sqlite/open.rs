@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -19,10 +19,14 @@ const PAGE_BYTES: u64 = 4096;
 /// Where sqlx writes down the migrations that a database has been through.
 const BOOK: &str = "_sqlx_migrations";
 
+/// Between two attempts to open a database that another process has locked: a migration takes some milliseconds.
+const LOCKED_PAUSE: Duration = Duration::from_millis(10);
+
 /// How a database is opened.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// How long a call waits while another process keeps the database locked. 5 s unless said otherwise.
+    /// How long a call, or opening, waits while another process keeps the database locked. 5 s unless said otherwise; opening may take
+    /// twice as long.
     pub busy_timeout: Duration,
     /// The most that the database may grow to, in bytes; beyond it writes end as [`Full`](crate::StoreError::Full). Counted in
     /// pages of 4 KiB, without the log that is written first. No limit unless said otherwise.
@@ -94,7 +98,25 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// The first connection: looks before it touches, then migrates.
+///
+/// Where another process is in the way it is tried again: SQLite's own timeout does not cover a change of the journal's mode, which is
+/// refused at once while another process so much as reads, as two do that make a store at the same time.
 pub(super) async fn prepare(
+    path: &Path,
+    options: &SqliteOptions,
+    schema: &Schema,
+) -> Result<SqliteConnection, OpenError> {
+    // SQLite's own clock: what it waits for is another process, whose time no runtime can make pass.
+    let deadline = Instant::now() + options.busy_timeout;
+    loop {
+        match connect_and_migrate(path, options, schema).await {
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => tokio::time::sleep(LOCKED_PAUSE).await,
+            done => return done,
+        }
+    }
+}
+
+async fn connect_and_migrate(
     path: &Path,
     options: &SqliteOptions,
     schema: &Schema,

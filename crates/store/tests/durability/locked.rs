@@ -1,6 +1,6 @@
 //! Another process has the database locked.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection as _, Executor as _};
 use windlass_store::{Activities as _, Agents as _, OpenError, SqliteOptions, SqliteStore, Store as _, StoreError};
@@ -73,6 +73,25 @@ async fn two_stores_on_one_file_share_what_they_write() {
         assert_ne!(left.unwrap().id, right.unwrap().id);
     }
     assert_eq!(numbers(&one).await, (1..=40).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_new_file_that_another_process_reads_is_waited_for() {
+    let (_folder, path) = folder();
+    std::fs::File::create_new(&path).unwrap();
+    let mut other = past_the_store(&path).await;
+    other.execute("BEGIN; SELECT * FROM sqlite_master").await.unwrap();
+    let began = Instant::now();
+    let error = SqliteStore::open_with(&path, impatient()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error:?}");
+    assert!(began.elapsed() >= impatient().busy_timeout, "given up at once");
+
+    let opening = tokio::spawn(SqliteStore::open(path.clone()));
+    other.execute("COMMIT").await.unwrap();
+    let store = opening.await.unwrap().unwrap();
+    store.record(&long_activity(1)).await.unwrap();
+    store.close().await.unwrap();
+    other.close().await.unwrap();
 }
 
 #[tokio::test]
