@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -19,8 +19,9 @@ const PAGE_BYTES: u64 = 4096;
 /// Where sqlx writes down the migrations that a database has been through.
 const BOOK: &str = "_sqlx_migrations";
 
-/// Between two attempts to open a database that another process has locked: a migration takes some milliseconds.
-const LOCKED_PAUSE: Duration = Duration::from_millis(10);
+/// How often opening is tried while another process has the file locked; the waits between the attempts are its busy timeout in all.
+/// A new file is made in some milliseconds, and in some tenths of a second on a slow disk.
+const OPEN_ATTEMPTS: u32 = 20;
 
 /// How a database is opened.
 #[derive(Clone, Debug)]
@@ -99,32 +100,40 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
 
 /// The first connection: looks before it touches, then migrates.
 ///
-/// Where another process is in the way it is tried again: SQLite's own timeout does not cover a change of the journal's mode, which is
-/// refused at once while another process so much as reads, as two do that make a store at the same time.
+/// Where another process is in the way it is tried again: of several that make a file at the same moment SQLite tells one or the other
+/// at once that it is busy, whatever its timeout.
 pub(super) async fn prepare(
     path: &Path,
     options: &SqliteOptions,
     schema: &Schema,
 ) -> Result<SqliteConnection, OpenError> {
-    // SQLite's own clock: what it waits for is another process, whose time no runtime can make pass.
-    let deadline = Instant::now() + options.busy_timeout;
+    let step = options.busy_timeout / OPEN_ATTEMPTS;
+    let mut attempt = 1;
     loop {
-        match connect_and_migrate(path, options, schema).await {
-            Err(OpenError::Locked { .. }) if Instant::now() < deadline => tokio::time::sleep(LOCKED_PAUSE).await,
+        match connect_and_migrate(path, options, step, schema).await {
+            Err(OpenError::Locked { .. }) if attempt < OPEN_ATTEMPTS => tokio::time::sleep(step).await,
             done => return done,
         }
+        attempt += 1;
     }
 }
 
+/// Waits for a lock no longer than `wait`.
 async fn connect_and_migrate(
     path: &Path,
     options: &SqliteOptions,
+    wait: Duration,
     schema: &Schema,
 ) -> Result<SqliteConnection, OpenError> {
     let failed = |error: sqlx::Error| failure::of_open(&error, path);
-    let mut connection = connect_options(path, options, schema).connect().await.map_err(failed)?;
+    let connect = connect_options(path, options, schema).busy_timeout(wait);
+    let mut connection = connect.connect().await.map_err(failed)?;
     match look_and_migrate(&mut connection, path, options, schema).await {
-        Ok(()) => Ok(connection),
+        Ok(()) => {
+            let patience = format!("PRAGMA busy_timeout = {}", options.busy_timeout.as_millis());
+            sqlx::query(&patience).execute(&mut connection).await.map_err(failed)?;
+            Ok(connection)
+        }
         Err(error) => {
             // The reason is known; how the connection ends changes nothing about it.
             let _ = connection.close().await;
