@@ -22,6 +22,8 @@ pub(super) struct Look<'a> {
     pub(super) begun_ms: Option<u64>,
     /// Our row stood in an earlier history with this stamp.
     pub(super) noted_ms: Option<u64>,
+    /// The gateway was restarted since it took our message.
+    pub(super) restarted: bool,
     /// Whether a row with our text may carry another key: the run was handed on.
     pub(super) handed_on: bool,
     /// Whether rows of users carry keys.
@@ -140,35 +142,64 @@ fn is_user(row: &ChatMessage) -> bool {
 
 /// By the key where rows have keys, else by the text; a text that may be an older one's is not taken.
 fn our_row(rows: &[ChatMessage], look: &Look<'_>) -> Option<usize> {
-    let by_key = rows
-        .iter()
-        .rposition(|row| is_user(row) && rules::row_key(row) == Some(look.key));
+    let by_key = rows.iter().rposition(|row| has_our_key(row, look));
     if by_key.is_some() || (look.keys == Some(true) && !look.handed_on) {
         return by_key;
     }
-    let mut fits = (0..rows.len()).filter(|at| fits_by_text(&rows[*at], look));
+    let mut fits = (0..rows.len()).filter(|at| fits_by_text(&rows[*at], look) && !is_foreign(&rows[*at], look));
     if look.since_ms.is_some() {
         return fits.next();
     }
     let last = fits.next_back()?;
-    // What ran is what was said last, unless it is not known to have run.
-    (look.begun_ms.is_some() || fits.next().is_none()).then_some(last)
+    // What ran is what was said last, unless it is not known to have run. A run that was taken for somebody else's may have been
+    // ours after all: with it there, an older row is not known to be ours.
+    let only = rows.iter().filter(|row| fits_by_text(row, look)).count() == 1;
+    (look.begun_ms.is_some() || only).then_some(last)
 }
 
-/// The notice that took the place of our row when the gateway went on with our turn after a restart.
+fn has_our_key(row: &ChatMessage, look: &Look<'_>) -> bool {
+    if !is_user(row) {
+        return false;
+    }
+    let key = rules::row_key(row);
+    let handed_on = || look.adopted.is_some() && key == look.adopted && fits_by_text(row, look);
+    key == Some(look.key) || handed_on()
+}
+
+/// The notice that took the place of our row when the gateway went on with our turn after a restart: the first one since our row
+/// stood there, or, where it was never seen, the only one that has our text.
 fn replacement(rows: &[ChatMessage], look: &Look<'_>) -> Option<usize> {
-    let since = look.noted_ms?;
-    rows.iter().position(|row| {
-        is_user(row) && rules::is_interruption_notice(row) && row.timestamp.is_none_or(|at| at >= since)
-    })
+    let is_notice = |row: &ChatMessage| is_user(row) && rules::is_interruption_notice(row);
+    if let Some(since) = look.noted_ms {
+        return rows
+            .iter()
+            .position(|row| is_notice(row) && row.timestamp.is_none_or(|at| at >= since));
+    }
+    let old = |row: &ChatMessage| matches!((row.timestamp, look.since_ms), (Some(at), Some(since)) if at < since);
+    let has_text = |row: &ChatMessage| row.text().is_some_and(|said| notice_has(&said, look.text.trim()));
+    let mut fits = (0..rows.len()).filter(|at| {
+        let row = &rows[*at];
+        is_notice(row) && !old(row) && !is_foreign(row, look) && has_text(row)
+    });
+    let first = fits.next().filter(|_| look.restarted)?;
+    fits.next().is_none().then_some(first)
+}
+
+/// Whether a notice goes with this text: releases put it before the notice, or behind it.
+fn notice_has(notice: &str, text: &str) -> bool {
+    let before = notice.rsplit_once("[System]").map_or("", |(before, _)| before);
+    !text.is_empty() && (before.trim_end().ends_with(text) || notice.trim_end().ends_with(text))
+}
+
+fn is_foreign(row: &ChatMessage, look: &Look<'_>) -> bool {
+    rules::row_key(row).is_some_and(|key| look.foreign.iter().any(|id| id == key))
 }
 
 fn fits_by_text(row: &ChatMessage, look: &Look<'_>) -> bool {
-    let strange = rules::row_key(row).is_some_and(|key| look.foreign.iter().any(|id| id == key));
     let begun = look.begun_ms.map(|at| at.saturating_sub(ROW_BEFORE_RUN));
     let since = look.since_ms.max(begun);
     let old = matches!((row.timestamp, since), (Some(at), Some(since)) if at < since);
-    if !is_user(row) || strange || old || rules::is_interruption_notice(row) {
+    if !is_user(row) || old || rules::is_interruption_notice(row) {
         return false;
     }
     let (said, ours) = (row.text().unwrap_or_default(), look.text.trim());

@@ -127,6 +127,7 @@ impl RunTracker {
             since_ms: self.config.since_ms,
             begun_ms: self.begun_ms,
             noted_ms: self.noted,
+            restarted: self.life == Continuity::Restarted,
             handed_on: self.adopted.is_some() || matches!(self.stage, Stage::HandedOn { .. }),
             keys: self.config.facts.keys_in_history,
             adopted: self.adopted.as_ref().map(|run| run.id.as_str()),
@@ -242,10 +243,18 @@ impl RunTracker {
             Continuity::Restarted | Continuity::Unknown if there => self.wait_for_resumption(now),
             // What was heard of and left no row shows that this gateway writes no row at once.
             Continuity::Restarted if self.config.facts.rows_at_once && !self.heard_run => self.send_again(now),
+            // It may be ours, gone on with under another id, and its row be written at its end.
+            Continuity::Restarted if self.somebody_runs(standing) => self.look_again(now),
             Continuity::Restarted => self.lost_with_process(now),
             Continuity::Unknown if self.waited || self.accepted.is_none() => self.perhaps_lost(now),
             Continuity::Unknown => self.wants.wait(now),
         }
+    }
+
+    /// Whether a run goes on in the session that is not known to be somebody else's.
+    fn somebody_runs(&self, standing: &Standing) -> bool {
+        let running = standing.running.as_ref();
+        running.is_some_and(|(run, _)| !self.others.is_foreign(run))
     }
 
     /// Nothing tells whether the process that may have run it lives. In the same one the key protects the message; in another

@@ -140,6 +140,41 @@ fn a_turn_whose_row_was_replaced_by_the_notice_is_not_sent_again_and_is_found_by
 }
 
 #[test]
+fn a_turn_whose_row_was_replaced_before_anybody_looked_is_found_by_its_text_in_the_notice() {
+    let system = "[System] Your previous turn was interrupted.";
+    for replaced in [format!("{system} {TEXT}"), format!("[stamp] {TEXT}\n\n{system}")] {
+        let mut bench = Bench::started(3);
+        bench.lifecycle(KEY, json!({"phase": "start"}));
+        bench.cut(Continuity::Restarted);
+        let running = json!({"inFlightRun": {"runId": "new-run", "text": ""}});
+        for _ in 0..4 {
+            bench.history_with(&[], running.clone());
+            assert_eq!(bench.ends.len(), 0, "what goes on may be ours");
+        }
+        bench.answer_history(&[user(&replaced, Some("new-run")), assistant("an answer")]);
+        assert_eq!(
+            (bench.answer().text.as_str(), bench.answer().joined),
+            ("an answer", false)
+        );
+    }
+    // Of two, or of one that says something else, nothing is known.
+    for replaced in [
+        vec![format!("{system} {TEXT}"), format!("{system} {TEXT}")],
+        vec![format!("{system} something else")],
+    ] {
+        let mut bench = Bench::started(3);
+        bench.lifecycle(KEY, json!({"phase": "start"}));
+        bench.cut(Continuity::Restarted);
+        let turn = |text: &String| [user(text, Some("new-run")), assistant("an answer")];
+        let rows: Vec<_> = replaced.iter().flat_map(turn).collect();
+        for _ in 0..2 {
+            bench.answer_history(&rows);
+        }
+        assert_eq!(bench.end(), &RunEnd::Lost(Loss::WithProcess));
+    }
+}
+
+#[test]
 fn a_run_that_was_heard_and_left_no_row_died_with_its_process() {
     let mut bench = Bench::started(4);
     bench.lifecycle(KEY, json!({"phase": "start"}));

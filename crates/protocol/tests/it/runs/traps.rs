@@ -1,6 +1,6 @@
 //! Each known trap of a release, by its rule.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass_protocol::run::{Action, Doubt, Evidence, FailureSign, Loss, Progress, Repair, RunEnd};
 use windlass_protocol::{Advise, GatewayError};
 
@@ -416,6 +416,36 @@ fn the_same_text_said_before_is_not_taken_for_this_one() {
     let old = with(user(TEXT, None), json!({"timestamp": 999}));
     bench.answer_history(&[old, assistant("old"), user(TEXT, None), assistant("new")]);
     assert_eq!(bench.answer().text, "new");
+}
+
+#[test]
+fn the_same_text_said_before_is_not_taken_where_ours_was_handed_on_under_a_key_of_its_own() {
+    let earlier = [user(TEXT, Some("earlier")), assistant("old")];
+    let rows = |mine: &[Value]| [&earlier[..], &[user(TEXT, Some("uuid"))], mine].concat();
+    let mut bench = Bench::started(4);
+    bench.bare(KEY);
+    bench.answer_history(&rows(&[]));
+    bench.lifecycle("uuid", json!({"phase": "start"}));
+    bench.done("uuid", "new");
+    bench.answer_history(&rows(&[assistant("new")]));
+    assert_eq!(
+        (bench.answer().text.as_str(), bench.answer().run_id.as_str()),
+        ("new", "uuid")
+    );
+
+    // Its row was not written when it was looked for: then it is let go, and neither answer is known to be ours.
+    let mut bench = Bench::started(4);
+    bench.bare(KEY);
+    bench.answer_history(&[]);
+    bench.lifecycle("uuid", json!({"phase": "start"}));
+    bench.done("uuid", "new");
+    for _ in 0..3 {
+        bench.answer_history(&[]);
+    }
+    while bench.ends.is_empty() {
+        bench.answer_history(&rows(&[assistant("new")]));
+    }
+    assert_eq!(bench.end(), &RunEnd::Unknown(Doubt::EndUnseen));
 }
 
 #[test]
