@@ -116,6 +116,10 @@ pub enum UnknownReason {
     /// The call carries an idempotency key, but was sent so long ago that the gateway may have forgotten it.
     #[error("the line was down for longer than the gateway remembers the call's key")]
     KeyForgotten,
+    /// The call carries an idempotency key and was sent again in the same process, which refused it: a gateway that drains or is busy
+    /// does so before it looks at the key.
+    #[error("the line broke before the answer, and when it was sent again the gateway took nothing")]
+    RepeatRefused,
     /// Windlass shut down, or the gateway was removed, while the call was under way.
     #[error("the line was closed for good before the answer")]
     Closed,

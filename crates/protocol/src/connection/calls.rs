@@ -46,6 +46,8 @@ struct Entry<S> {
     admitted: Instant,
     /// The connection that carried it last.
     sent_in: Option<Generation>,
+    /// More than one carried it: an earlier one may have brought it to the gateway.
+    repeated: bool,
     /// When it was written for the first time.
     first_sent: Option<Instant>,
     /// In the box that it came in: entries are moved from queue to table and back.
@@ -86,6 +88,7 @@ impl<S: ReplySlot> Calls<S> {
             id: self.fresh_id(),
             admitted: now,
             sent_in: None,
+            repeated: false,
             first_sent: None,
             request,
         };
@@ -136,7 +139,8 @@ impl<S: ReplySlot> Calls<S> {
             }
             let _ = frame.write_onto(text);
             self.counters.sent += 1;
-            self.counters.resent += u64::from(entry.sent_in.replace(wire.generation).is_some());
+            entry.repeated = entry.sent_in.replace(wire.generation).is_some();
+            self.counters.resent += u64::from(entry.repeated);
             entry.first_sent.get_or_insert(now);
             self.in_flight.insert(entry.id.number(), entry);
             return true;
@@ -156,6 +160,10 @@ impl<S: ReplySlot> Calls<S> {
                 return Answered::Accepted;
             }
             Ok(payload) => self.end(entry, Ok(payload.to_owned_in(frame))),
+            // A gateway that drains refuses before it looks at the key: that says nothing of the attempt before.
+            Err(_) if entry.repeated && entry.request.resend == Resend::SameBoot => {
+                self.end_unknown(entry, UnknownReason::RepeatRefused);
+            }
             Err(error) => {
                 let rejected = Rejected {
                     method: entry.request.method.clone(),

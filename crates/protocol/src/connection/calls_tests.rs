@@ -120,6 +120,12 @@ impl Bench {
         self.calls.answer(id, response.outcome, &text)
     }
 
+    fn refuse(&mut self, id: CallId) {
+        let error = GatewayError::new(crate::ErrorCode::Unavailable, "not now");
+        let ended = self.calls.answer(id, Err(error), &ByteString::new());
+        assert_eq!(ended, Answered::Ended);
+    }
+
     fn end(&self, caller: usize) -> Option<Result<String, CallError>> {
         self.ends.0.borrow().get(&caller).cloned()
     }
@@ -206,6 +212,26 @@ fn a_keyed_call_is_not_sent_again_to_a_gateway_that_lost_its_memory() {
         assert_eq!(bench.unknown(send), Some(why));
         assert_eq!((bench.end(read), bench.end(unsent)), (None, None));
         assert_eq!(bench.calls.waiting(), 2);
+    }
+}
+
+#[test]
+fn a_refusal_of_a_repetition_says_nothing_of_the_attempt_before() {
+    for (resend, unknown) in [
+        (Resend::SameBoot, Some(UnknownReason::RepeatRefused)),
+        (Resend::Always, None),
+    ] {
+        let mut bench = Bench::up();
+        let (first, second) = (bench.admit(resend), bench.admit(resend));
+        let id = bench.send().unwrap();
+        bench.refuse(id);
+        assert_eq!(bench.unknown(first), None, "it was sent once: {:?}", bench.end(first));
+        let id = bench.send().unwrap();
+        bench.calls.lost();
+        bench.calls.restored(Continuity::Same, bench.start);
+        assert_eq!(bench.send(), Some(id));
+        bench.refuse(id);
+        assert_eq!(bench.unknown(second), unknown);
     }
 }
 

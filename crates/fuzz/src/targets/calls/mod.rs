@@ -134,6 +134,7 @@ fn end_of(end: &std::result::Result<RawJson, CallError>) -> End {
             UnknownReason::GatewayRestarted => End::GatewayRestarted,
             UnknownReason::MaybeRestarted => End::MaybeRestarted,
             UnknownReason::KeyForgotten => End::KeyForgotten,
+            UnknownReason::RepeatRefused => End::RepeatRefused,
             _ => End::Closed,
         },
         Err(CallError::NotSent(why)) => match why {

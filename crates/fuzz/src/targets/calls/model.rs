@@ -24,6 +24,7 @@ pub(super) enum End {
     GatewayRestarted,
     MaybeRestarted,
     KeyForgotten,
+    RepeatRefused,
     Closed,
 }
 
@@ -37,11 +38,12 @@ impl End {
         Self::NeverSent,
     ];
     /// It was sent, and nobody knows.
-    pub(super) const UNKNOWN: [Self; 5] = [
+    pub(super) const UNKNOWN: [Self; 6] = [
         Self::LineLost,
         Self::GatewayRestarted,
         Self::MaybeRestarted,
         Self::KeyForgotten,
+        Self::RepeatRefused,
         Self::Closed,
     ];
 }
@@ -56,6 +58,8 @@ struct Entry {
     flies: bool,
     /// When it was written for the first time.
     sent: Option<u64>,
+    /// How often it was written.
+    writes: u32,
 }
 
 /// All calls that have no end, in the order in which they are to be written.
@@ -118,6 +122,7 @@ impl Model {
                 abandoned,
                 flies: false,
                 sent: None,
+                writes: 0,
             });
         }
         caller
@@ -141,6 +146,7 @@ impl Model {
                 }
                 entry.flies = true;
                 entry.sent.get_or_insert(now);
+                entry.writes += 1;
                 self.writes += 1;
                 return Some(entry.id);
             }
@@ -157,7 +163,13 @@ impl Model {
         if ok && accepted && self.open[at].order.twice_answered {
             return true;
         }
-        self.end(at, if ok { End::Ok } else { End::Rejected });
+        let entry = &self.open[at];
+        let end = match ok {
+            true => End::Ok,
+            false if entry.writes > 1 && entry.order.resend() == Resend::SameBoot => End::RepeatRefused,
+            false => End::Rejected,
+        };
+        self.end(at, end);
         false
     }
 

@@ -101,7 +101,7 @@ impl RunTracker {
                 let life = match unknown.why {
                     UnknownReason::GatewayRestarted => Continuity::Restarted,
                     UnknownReason::MaybeRestarted | UnknownReason::KeyForgotten => Continuity::Unknown,
-                    UnknownReason::LineLost | UnknownReason::Closed => self.life,
+                    UnknownReason::LineLost | UnknownReason::RepeatRefused | UnknownReason::Closed => self.life,
                 };
                 self.life = worse(self.life, life);
                 self.doubt(now);
