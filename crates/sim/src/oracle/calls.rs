@@ -64,9 +64,9 @@ fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds, wire
         format!("{site}: {what:?} was done {times} times")
     });
     let told = match &call.end {
-        End::Ended(Ok(_)) => times >= 1,
+        End::Ended(Ok(_)) => times >= 1 || wire.mixes,
         // The second of two equal requests is refused, and its answer may be the one that counts.
-        End::Ended(Err(CallError::Rejected(_))) => times == 0 || wire.repeats,
+        End::Ended(Err(CallError::Rejected(_))) => times == 0 || wire.repeats || wire.mixes,
         End::Ended(Err(CallError::NotSent(_))) => times == 0,
         _ => true,
     };

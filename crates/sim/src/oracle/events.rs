@@ -62,6 +62,7 @@ mod tests {
         hides: Hides::Nothing,
         repeats: false,
         reorders: false,
+        mixes: false,
     };
 
     fn broken(items: &[Item]) -> usize {

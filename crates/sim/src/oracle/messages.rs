@@ -42,7 +42,10 @@ fn right(verdict: &mut Verdict, site: &str, message: &Said, end: &RunEnd, (begun
             // A turn that a restart interrupted goes on behind a notice of the gateway's own.
             let echo = answer.text.starts_with("echo: ") && answer.text.ends_with(&message.speech.text);
             verdict.holds(Promise::MessagesEnd, answer.joined || echo, || {
-                format!("{site}: message {key} has another one's answer: {answer:?}")
+                format!(
+                    "{site}: message {key} {:?} has another one's answer: {answer:?}",
+                    message.speech.text
+                )
             });
         }
         // Others may have said the same.

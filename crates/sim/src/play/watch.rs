@@ -51,9 +51,10 @@ impl Watch {
         let wire = world.wire(number);
         if whole {
             self.last_pulses(site, verdict).await;
-            // A question that became another one on its way is refused, and then not asked again before the next connection.
+            // A question that became another one on its way is refused, and then not asked again before the next connection. And
+            // of a change whose event is lost, and of whose loss nothing tells, no roster knows.
             if let Some(roster) = &mut self.roster
-                && wire.hides != Hides::Contents
+                && told(wire.hides, world.sites[number].release)
             {
                 oracle::roster(verdict, site.name(), &site.gateway, roster).await;
             }

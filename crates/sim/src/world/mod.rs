@@ -120,6 +120,7 @@ impl World {
             hides: deeds().map(Deed::hides).max().unwrap_or(Hides::Nothing),
             repeats: deeds().any(|deed| deed.tampers(&FrameFault::Duplicate)),
             reorders: deeds().any(|deed| deed.tampers(&FrameFault::Reorder)),
+            mixes: deeds().any(|deed| deed.tampers(&FrameFault::RepeatId)),
         }
     }
 }

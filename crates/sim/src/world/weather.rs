@@ -83,6 +83,8 @@ pub(crate) struct Wire {
     pub(crate) repeats: bool,
     /// Frames may come the wrong way round.
     pub(crate) reorders: bool,
+    /// A request may have the id of another one: then its answer is taken for the other one's.
+    pub(crate) mixes: bool,
 }
 
 impl Deed {
