@@ -39,7 +39,7 @@ pub(super) struct Look<'a> {
 pub(super) struct Standing {
     /// Our row is there, or the notice that took its place.
     pub(super) row: bool,
-    /// The stamp of our row, 0 where it has none.
+    /// The stamp of our row, or of the notice in its place; 0 where it has none.
     pub(super) row_ms: Option<u64>,
     /// The run that our row joined.
     pub(super) steered_to: Option<String>,
@@ -86,6 +86,7 @@ impl Standing {
             standing.steered_to = rules::steered_to(&rows[at]).map(str::to_owned);
             turn_of(&rows[at + 1..], look)
         } else if let Some(at) = replacement(rows, look) {
+            standing.row_ms = look.noted_ms.or(Some(rows[at].timestamp.unwrap_or_default()));
             turn_of(&rows[at..], look)
         } else {
             return standing;

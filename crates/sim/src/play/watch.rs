@@ -52,9 +52,10 @@ impl Watch {
         if whole {
             self.last_pulses(site, verdict).await;
             // A question that became another one on its way is refused, and then not asked again before the next connection. And
-            // of a change whose event is lost, and of whose loss nothing tells, no roster knows.
+            // where a change's event was lost, and events of changes have no numbers, no roster knows of it.
             if let Some(roster) = &mut self.roster
-                && told(wire.hides, world.sites[number].release)
+                && (wire.hides == Hides::Nothing
+                    || wire.hides == Hides::LostEvents && numbers_changes(world.sites[number].release))
             {
                 oracle::roster(verdict, site.name(), &site.gateway, roster).await;
             }
@@ -90,6 +91,12 @@ impl Watch {
             format!("{}: events don't come any more", site.name())
         });
     }
+}
+
+/// Whether a release numbers its `sessions.changed`.
+fn numbers_changes(release: &str) -> bool {
+    let facts = windlass_testkit::Profile::of(release);
+    facts.is_some_and(|facts| !facts.global_seq && !facts.unsequenced.contains(&"sessions.changed"))
 }
 
 /// Whether the wire of a release shows what happens to events here.

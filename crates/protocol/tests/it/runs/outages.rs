@@ -157,6 +157,16 @@ fn a_turn_whose_row_was_replaced_before_anybody_looked_is_found_by_its_text_in_t
             ("an answer", false)
         );
     }
+    // It is known from then on: when the line breaks while it goes on, it is not sent again.
+    let mut bench = Bench::started(4);
+    bench.cut(Continuity::Restarted);
+    let turn = [user(&format!("{system} {TEXT}"), Some("new-run"))];
+    bench.history_with(&turn, json!({"inFlightRun": {"runId": "new-run", "text": ""}}));
+    bench.cut(Continuity::Same);
+    bench.answer_wait(json!({"status": "ok", "runId": "new-run"}));
+    bench.answer_history(&[&turn[..], &[assistant("an answer")]].concat());
+    assert_eq!(bench.answer().run_id, "new-run");
+    assert!(!bench.actions.contains(&Action::Send));
     // Of two, or of one that says something else, nothing is known.
     for replaced in [
         vec![format!("{system} {TEXT}"), format!("{system} {TEXT}")],
