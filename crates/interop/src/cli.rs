@@ -11,6 +11,9 @@ use crate::{
     scenarios::{self, by_name},
 };
 
+/// Scenarios at a time at most: each has a gateway of some 300 MB, and deadlines that count on getting their turn.
+const MAX_JOBS: i64 = 64;
+
 /// Runs real OpenClaw releases from npm on loopback and drives them with scenarios.
 ///
 /// A release is an exact npm version like 2026.9.6, or 9.6 for short.
@@ -38,7 +41,7 @@ impl Cli {
 /// What the runner can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run scenarios on releases, one gateway at a time
+    /// Run scenarios on releases
     Run(RunArgs),
     /// Install releases
     Install(InstallArgs),
@@ -63,6 +66,9 @@ pub struct RunArgs {
     /// Scenarios to run [default: all with --all, else all that take less than a minute]
     #[arg(long = "scenario", value_name = "SCENARIO", num_args = 1.., value_parser = parse_scenario)]
     scenarios: Vec<Scenario>,
+    /// Scenarios to run at a time; a gateway that starts takes a whole core for some seconds
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS))]
+    pub jobs: u16,
     /// Write one JSON object for each result to standard output
     #[arg(long)]
     pub json: bool,
@@ -199,6 +205,7 @@ mod tests {
         assert!(run_args(&["--release", "../x"]).is_err());
         assert!(run_args(&["--all", "--release", "9.6"]).is_err());
         assert!(run_args(&["--merge"]).is_err(), "into what?");
+        assert!(run_args(&["--jobs", "0"]).is_err(), "nothing would ever run");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
 /// Deadline for a scenario that has no reason for another: one cold start and some turns.
 pub const USUAL_DEADLINE: Duration = Duration::from_secs(300);
 
-/// The running of a scenario. It need not be `Send`: scenarios run one after the other.
+/// The running of a scenario. It need not be `Send`: scenarios that run at the same time share a thread.
 pub type Run<'a> = LocalBoxFuture<'a, Result<Outcome, Failure>>;
 
 /// One thing that is tried on real releases.

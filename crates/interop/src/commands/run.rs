@@ -1,6 +1,8 @@
-//! `run`: plays scenarios on releases, one gateway at a time.
+//! `run`: plays scenarios on releases, each with gateways of its own.
 
 use std::{path::PathBuf, time::Duration};
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::{
     cli::RunArgs,
@@ -20,20 +22,21 @@ pub(super) async fn run(args: &RunArgs, installer: &Installer, console: Console)
         .clone()
         .map(|page| Table::open(page, args.merge))
         .transpose()?;
+    let releases = install(args.releases(), installer).await;
+    let scenarios = args.scenarios();
+    let cells = releases
+        .iter()
+        .flat_map(|release| scenarios.iter().map(move |scenario| (*scenario, release)));
+    let mut ended = stream::iter(cells)
+        .map(|(scenario, (release, installation))| play(scenario, release, installation, console))
+        .buffer_unordered(usize::from(args.jobs));
     let mut records = Vec::new();
-    for release in args.releases() {
-        let installation = installer.ensure(&release).await;
-        for scenario in args.scenarios() {
-            let record = match &installation {
-                Ok(installation) => play(scenario, installation, console).await?,
-                Err(error) => not_installed(scenario, &release, error),
-            };
-            tell(&record, args.json, console);
-            if let Some(table) = &mut table {
-                table.put(&record)?;
-            }
-            records.push(record);
+    while let Some(record) = ended.try_next().await? {
+        tell(&record, args.json, console);
+        if let Some(table) = &mut table {
+            table.put(&record)?;
         }
+        records.push(record);
     }
     let summary = Summary::of(&records);
     if args.json {
@@ -41,6 +44,18 @@ pub(super) async fn run(args: &RunArgs, installer: &Installer, console: Console)
     }
     console.say(&summary.line());
     Ok(summary.into())
+}
+
+type Installation = Result<Installed, InstallError>;
+
+/// One after the other: npm takes the whole machine.
+async fn install(releases: Vec<Release>, installer: &Installer) -> Vec<(Release, Installation)> {
+    let mut all = Vec::with_capacity(releases.len());
+    for release in releases {
+        let installation = installer.ensure(&release).await;
+        all.push((release, installation));
+    }
+    all
 }
 
 /// The table, written after each scenario: an hour's run that is interrupted leaves what it found.
@@ -68,20 +83,28 @@ impl Table {
     }
 }
 
-async fn play(scenario: Scenario, installation: &Installed, console: Console) -> Result<Record, Failure> {
-    console.progress(installation.release().name(), scenario.name);
+async fn play(
+    scenario: Scenario,
+    release: &Release,
+    installation: &Installation,
+    console: Console,
+) -> Result<Record, Failure> {
+    let installed = match installation {
+        Ok(installed) => installed.clone(),
+        Err(error) => return Ok(not_installed(scenario, release, error)),
+    };
+    console.progress(release.name(), scenario.name);
     let model = FakeModel::start().await?;
-    let ctx = Ctx::new(installation.clone(), model, console);
-    let (outcome, took) = scenario.play(&ctx).await;
+    let (outcome, took) = scenario.play(&Ctx::new(installed, model, console)).await;
     Ok(Record {
-        release: installation.release().clone(),
+        release: release.clone(),
         scenario,
         outcome,
         took,
     })
 }
 
-/// A scenario on a release that could not be installation: skipped without npm, else failed.
+/// A scenario on a release that could not be installed: skipped without npm, else failed.
 fn not_installed(scenario: Scenario, release: &Release, error: &InstallError) -> Record {
     let text = with_causes(error);
     let outcome = match error {
