@@ -43,6 +43,8 @@ pub(super) fn check_plan(path: &Path, text: &str) -> Result<String, String> {
 
 /// Between two drawings of the live table.
 const FRAME: Duration = Duration::from_millis(200);
+/// Entries of the log that wait to be shown: five thousand a second may come. A run of days takes no more.
+const LOG_KEPT: usize = 1024;
 /// Seed where neither a flag nor the plan gives one: a run repeats unless it is asked for another.
 const SEED: u64 = 1;
 
@@ -147,7 +149,11 @@ async fn listen(args: &ChaosArgs, target: &GatewaySpec, seed: u64) -> Result<Cha
             dialled.map_err(std::io::Error::other)
         }
     };
-    let proxy = ChaosProxy::builder().listen(args.listen).host(host).seed(seed);
+    let proxy = ChaosProxy::builder()
+        .listen(args.listen)
+        .host(host)
+        .seed(seed)
+        .log_limit(LOG_KEPT);
     proxy.tcp(dialer).await.map_err(|error| {
         Failure::usage(
             format!("--listen {}: {error}", args.listen),
@@ -208,12 +214,14 @@ async fn follow(
     screen: &mut Screen<'_>,
     elapsed: &impl Fn() -> Duration,
 ) -> Result<(), Failure> {
-    let (mut logged, mut seen) = (proxy.logged(), 0);
+    let (mut logged, mut seen) = (proxy.logged(), 0_u64);
     let mut generation = None;
     loop {
-        let entries = proxy.log_since(seen);
-        seen = *logged.borrow_and_update();
-        screen.tell(&entries)?;
+        // Seen before it is read: what is written in between wakes the loop once more, and nothing is passed over.
+        logged.borrow_and_update();
+        let page = proxy.log_since(seen);
+        seen = page.next;
+        screen.tell(&page)?;
         if let Some(status) = probe.map(Probe::status)
             && generation.replace((status.generation, status.is_up())) != Some((status.generation, status.is_up()))
         {

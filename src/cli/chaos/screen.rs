@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use windlass_testkit::chaos::{LogEntry, LogEvent};
+use windlass_testkit::chaos::{LogEntry, LogEvent, LogPage};
 
 use super::probe::{Counts, Probe};
 use super::tally::Tally;
@@ -44,8 +44,12 @@ impl<'a> Screen<'a> {
     }
 
     /// Takes what was logged.
-    pub(super) fn tell(&mut self, entries: &[LogEntry]) -> Result<(), Failure> {
-        for entry in entries {
+    pub(super) fn tell(&mut self, page: &LogPage) -> Result<(), Failure> {
+        if page.missed > 0 {
+            self.tally.skip();
+            self.tell_missed(page.missed)?;
+        }
+        for entry in &page.entries {
             self.tally.take(entry);
             if self.output.json() {
                 self.output.value(&as_json(entry))?;
@@ -60,6 +64,14 @@ impl<'a> Screen<'a> {
             self.log(format!("{DIM}{at:8.2} s{DIM:#}  {style}{}{style:#}", entry.what))?;
         }
         Ok(())
+    }
+
+    /// More happened than could be shown in time: neither the table nor the lines have it.
+    fn tell_missed(&mut self, entries: u64) -> Result<(), Failure> {
+        if self.output.json() {
+            return Ok(self.output.value(&json!({"type": "missed", "entries": entries}))?);
+        }
+        self.log(format!("{WARN}{entries} entries came too fast to be counted{WARN:#}"))
     }
 
     /// Takes a change of the probe's line.

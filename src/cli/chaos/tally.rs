@@ -40,6 +40,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Entries were missed: who was let in and what is to blame has to be learnt anew.
+    pub(super) fn skip(&mut self) {
+        self.let_in.clear();
+        self.blamed = None;
+        self.away = None;
+    }
+
     pub(super) fn take(&mut self, entry: &LogEntry) {
         match &entry.what {
             LogEvent::Applied { fault, .. } if !ends_something(fault) => {
@@ -138,5 +145,17 @@ mod tests {
         assert_eq!((tally.kinds["slice"].times, tally.kinds["slice"].broke), (1, 0));
         assert_eq!(tally.faults(), 2);
         assert!(tally.is_through());
+    }
+
+    #[test]
+    fn who_was_let_in_before_entries_were_missed_is_not_thought_to_be_through() {
+        let mut tally = Tally::default();
+        tally.take(&entry(0, LogEvent::LetIn { conn: 1 }));
+        tally.take(&entry(10, applied(Fault::Cut)));
+        tally.skip();
+        assert!(!tally.is_through());
+        tally.take(&entry(20, LogEvent::LetIn { conn: 7 }));
+        assert!(tally.is_through());
+        assert_eq!((tally.kinds["cut"].times, tally.kinds["cut"].back), (1, 0));
     }
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::conn;
 use super::core::{Core, Dialed, Dialer};
+use super::log::{LOG_LIMIT, Log};
 use super::proxy::ChaosProxy;
 use crate::net::listener::{Doorkeeper, Port};
 use crate::net::stream::Raw;
@@ -18,6 +19,7 @@ pub struct ChaosProxyBuilder {
     listen: SocketAddr,
     host: Option<String>,
     seed: u64,
+    log_limit: usize,
 }
 
 impl Default for ChaosProxyBuilder {
@@ -26,6 +28,7 @@ impl Default for ChaosProxyBuilder {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             host: None,
             seed: 1,
+            log_limit: LOG_LIMIT,
         }
     }
 }
@@ -46,6 +49,13 @@ impl ChaosProxyBuilder {
     /// Seed of jitter, of corrupted characters and of rules by chance; 1 unless set.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// How many entries of the log are kept, one at least; [`LOG_LIMIT`] unless set. Whoever reads it as it grows
+    /// ([`ChaosProxy::log_since`]) needs few.
+    pub const fn log_limit(mut self, entries: usize) -> Self {
+        self.log_limit = entries;
         self
     }
 
@@ -80,7 +90,7 @@ impl ChaosProxyBuilder {
     }
 
     fn core(self, dialer: Dialer) -> Arc<Core> {
-        Arc::new(Core::new(dialer, self.host, self.seed))
+        Arc::new(Core::new(dialer, self.host, self.seed, Log::keeping(self.log_limit)))
     }
 }
 

@@ -79,7 +79,7 @@ impl fmt::Debug for Core {
 }
 
 impl Core {
-    pub(super) fn new(dialer: Dialer, host: Option<String>, seed: u64) -> Self {
+    pub(super) fn new(dialer: Dialer, host: Option<String>, seed: u64, log: Log) -> Self {
         Self {
             dialer,
             host,
@@ -96,7 +96,7 @@ impl Core {
                 rules: Vec::new(),
                 conns: BTreeMap::new(),
                 next: 1,
-                log: Log::default(),
+                log,
                 traffic: Traffic::default(),
                 rng: StdRng::seed_from_u64(seed),
             }),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::{Direction, Fault, FrameFault};
 
-/// Entries that are kept; beyond it the oldest go. Ten hours of a fault each half second.
+/// Entries that are kept unless the builder says otherwise; beyond it the oldest go. Ten hours of a fault each half
+/// second; 8 MB.
 pub const LOG_LIMIT: usize = 100_000;
 
 /// One thing that the proxy did or saw.
@@ -78,6 +79,17 @@ pub enum LogEvent {
     },
 }
 
+/// What was logged since a reader last looked; got from [`ChaosProxy::log_since`](super::ChaosProxy::log_since).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPage {
+    /// The entries, oldest first.
+    pub entries: Vec<LogEntry>,
+    /// Entries before them that the reader has not seen and that are not kept any more.
+    pub missed: u64,
+    /// Where the next page begins.
+    pub next: u64,
+}
+
 impl fmt::Display for LogEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:10.3} s  {}", self.at.as_secs_f64(), self.what)
@@ -107,16 +119,27 @@ impl fmt::Display for LogEvent {
 }
 
 /// The log as it is kept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
     entries: VecDeque<LogEntry>,
+    /// How many are kept.
+    limit: usize,
     /// Entries that are not kept any more.
     dropped: u64,
 }
 
 impl Log {
+    /// A log that keeps `limit` entries, and one at least.
+    pub(super) fn keeping(limit: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            limit: limit.max(1),
+            dropped: 0,
+        }
+    }
+
     pub(super) fn push(&mut self, at: Duration, what: LogEvent) {
-        if self.entries.len() == LOG_LIMIT {
+        if self.entries.len() == self.limit {
             self.entries.pop_front();
             self.dropped += 1;
         }
@@ -133,8 +156,56 @@ impl Log {
     }
 
     /// Those after the first `seen`.
-    pub(super) fn since(&self, seen: u64) -> Vec<LogEntry> {
+    pub(super) fn since(&self, seen: u64) -> LogPage {
         let skip = usize::try_from(seen.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
-        self.entries.iter().skip(skip).cloned().collect()
+        LogPage {
+            entries: self.entries.iter().skip(skip).cloned().collect(),
+            missed: self.dropped.saturating_sub(seen),
+            next: self.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(log: &mut Log, conns: std::ops::RangeInclusive<u64>) {
+        for conn in conns {
+            log.push(Duration::from_secs(conn), LogEvent::Opened { conn });
+        }
+    }
+
+    fn conns(page: &LogPage) -> Vec<u64> {
+        page.entries.iter().map(|entry| entry.at.as_secs()).collect()
+    }
+
+    #[test]
+    fn a_reader_that_follows_gets_each_entry_once() {
+        let mut log = Log::keeping(3);
+        opened(&mut log, 1..=2);
+        let first = log.since(0);
+        opened(&mut log, 3..=5);
+        let second = log.since(first.next);
+        assert_eq!((conns(&first), first.missed), (vec![1, 2], 0));
+        assert_eq!((conns(&second), second.missed), (vec![3, 4, 5], 0));
+        assert!(log.since(second.next).entries.is_empty());
+    }
+
+    #[test]
+    fn a_reader_that_is_late_is_told_how_many_it_missed() {
+        let mut log = Log::keeping(3);
+        opened(&mut log, 1..=2);
+        let first = log.since(0);
+        opened(&mut log, 3..=9);
+        let second = log.since(first.next);
+        assert_eq!((conns(&second), second.missed, second.next), (vec![7, 8, 9], 4, 9));
+    }
+
+    #[test]
+    fn a_log_keeps_one_entry_at_least() {
+        let mut log = Log::keeping(0);
+        opened(&mut log, 1..=2);
+        assert_eq!(conns(&log.since(0)), [2]);
     }
 }

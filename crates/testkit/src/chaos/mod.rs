@@ -80,7 +80,7 @@ pub use self::core::Traffic;
 pub use self::door::Door;
 pub use self::fault::Fault;
 pub use self::frame::{FrameFault, FrameRule, Pick, Which};
-pub use self::log::{LOG_LIMIT, LogEntry, LogEvent};
+pub use self::log::{LOG_LIMIT, LogEntry, LogEvent, LogPage};
 pub use self::proxy::ChaosProxy;
 pub use self::random::{Chance, FaultKind, RandomFaults, UnknownFault};
 pub use self::schedule::Schedule;

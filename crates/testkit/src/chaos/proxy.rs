@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::builder::ChaosProxyBuilder;
 use super::conn;
 use super::core::{Core, State, Traffic};
-use super::log::LogEntry;
+use super::log::{LogEntry, LogPage};
 use super::{Direction, Door, Fault, FrameRule, Schedule};
 use crate::net::listener::Doorkeeper;
 use crate::net::now;
@@ -192,9 +192,9 @@ impl ChaosProxy {
         self.state().log().all()
     }
 
-    /// What was logged after the first `seen` entries, as far as it is kept. Together with [`logged`](Self::logged)
-    /// this follows the log.
-    pub fn log_since(&self, seen: u64) -> Vec<LogEntry> {
+    /// What was logged after the first `seen` entries, as far as it is kept, and where the next page begins. Together
+    /// with [`logged`](Self::logged) this follows the log.
+    pub fn log_since(&self, seen: u64) -> LogPage {
         self.state().log().since(seen)
     }
 
