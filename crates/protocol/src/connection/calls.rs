@@ -341,12 +341,18 @@ fn is_acceptance(payload: Payload<'_>) -> bool {
 }
 
 /// Removes the entries that match, keeping the order of both sides.
+///
+/// In place: a cut takes each call of a full window, and a second queue as long as the first would be the largest
+/// thing that the line ever asks for.
 fn take_where<S>(queue: &mut VecDeque<Entry<S>>, matches: impl Fn(&Entry<S>) -> bool) -> Vec<Entry<S>> {
-    if !queue.iter().any(&matches) {
-        return Vec::new();
+    let mut taken = Vec::new();
+    for _ in 0..queue.len() {
+        match queue.pop_front() {
+            Some(entry) if matches(&entry) => taken.push(entry),
+            Some(entry) => queue.push_back(entry),
+            None => break,
+        }
     }
-    let (taken, kept): (Vec<_>, Vec<_>) = queue.drain(..).partition(matches);
-    *queue = kept.into();
     taken
 }
 
