@@ -13,16 +13,21 @@ use windlass_protocol::{CallError, Generation, RawJson};
 use crate::sessions::{RunEnd, SessionKey};
 use crate::{Gateway, LineStatus};
 
-/// Deadline of every call. Longer than most faults last, so that most calls live to see their end.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Deadline of every call. Longer than most faults last, so that most calls live to see their end; and short enough
+/// that the load goes on through a fault that lasts, without holding on to the calls of minutes.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// How long the line may take, after the last fault, to come up, and the gateway to tell a history.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How late an end may be told: a busy machine's timers.
 const GRACE: Duration = Duration::from_secs(2);
-/// Calls that may be under way; past that none is made until one ends.
+/// Calls that may be under way: a hundred a second, for as long as one may take. Past that none is made until one ends.
 const UNDER_WAY: usize = 1000;
 /// Between two messages of the load that chats.
 const CHAT_EVERY: Duration = Duration::from_secs(5);
 /// How long a message is followed at most.
 const CHAT_LIMIT: Duration = Duration::from_secs(300);
+/// Messages that may be under way: one each [`CHAT_EVERY`], for as long as one may take.
+const CHATS_UNDER_WAY: usize = 60;
 /// Messages of a history that are looked through: no release gives more at once.
 const HISTORY: u32 = 1000;
 /// Broken promises that are kept in words; the others are counted.
@@ -114,7 +119,7 @@ impl Probe {
             broken(&self.counts, error.to_string());
         }
         let ended = async { while self.load.join_next().await.is_some() {} };
-        if tokio::time::timeout(CHAT_LIMIT + DEADLINE, ended).await.is_err() {
+        if tokio::time::timeout(CHAT_LIMIT + PATIENCE, ended).await.is_err() {
             broken(
                 &self.counts,
                 "calls or a message did not end after the last fault".into(),
@@ -122,7 +127,7 @@ impl Probe {
             self.load.shutdown().await;
         }
         self.watching.shutdown().await;
-        let up = self.gateway.wait_until_up(DEADLINE).await;
+        let up = self.gateway.wait_until_up(PATIENCE).await;
         if up.is_err() {
             broken(
                 &self.counts,
@@ -146,7 +151,7 @@ impl Probe {
     /// Each message stands in the history once at most, and once if it was answered.
     async fn look_up(&self, session: &SessionKey) {
         let params = json!({"sessionKey": session.to_string(), "limit": HISTORY});
-        let Ok(history) = self.gateway.call("chat.history", params).timeout(DEADLINE).await else {
+        let Ok(history) = self.gateway.call("chat.history", params).timeout(PATIENCE).await else {
             return broken(&self.counts, "the history could not be read".into());
         };
         let history: Value = history.decode().unwrap_or_default();
@@ -259,7 +264,7 @@ async fn follow(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Co
     }
 }
 
-/// Messages, one after the other, each followed to its end.
+/// Messages, one each [`CHAT_EVERY`] whether the last one was answered or not, each followed to its end.
 async fn chat_on(
     gateway: Gateway,
     session: SessionKey,
@@ -268,26 +273,37 @@ async fn chat_on(
     mut stop: watch::Receiver<bool>,
 ) {
     let run = crate::cli::text::millis(TokioClock::start().wall());
+    let places = Arc::new(Semaphore::new(CHATS_UNDER_WAY));
     let mut tick = interval(CHAT_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut messages = JoinSet::new();
     for number in 1_u64.. {
         if stopped_before(&mut stop, tick.tick()).await {
-            return;
+            break;
         }
+        while messages.try_join_next().is_some() {}
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let text = format!("chaos probe {run}-{number}: answer with one word");
-        let place = {
+        let message = gateway.message(session.clone(), text.clone()).give_up_after(CHAT_LIMIT);
+        let (gateway, counts, said) = (gateway.clone(), Arc::clone(&counts), Arc::clone(&said));
+        let nth = {
             let mut said = lock(&said);
-            said.push((text.clone(), false));
+            said.push((text, false));
             said.len() - 1
         };
         lock(&counts).messages += 1;
-        let message = gateway.message(session.clone(), text).give_up_after(CHAT_LIMIT);
-        let end = gateway.send_and_wait(message).await;
-        if let Ok(RunEnd::Final(_)) = end {
-            lock(&counts).answered += 1;
-            lock(&said)[place].1 = true;
-        }
+        messages.spawn(async move {
+            let end = gateway.send_and_wait(message).await;
+            drop(place);
+            if let Ok(RunEnd::Final(_)) = end {
+                lock(&counts).answered += 1;
+                lock(&said)[nth].1 = true;
+            }
+        });
     }
+    while messages.join_next().await.is_some() {}
 }
 
 fn broken(counts: &Mutex<Counts>, what: String) {
