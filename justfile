@@ -14,7 +14,7 @@ lint:
 
 # Runs the tests that need nothing but this checkout.
 test:
-    cargo test --locked
+    cargo test --workspace --locked
 
 # Builds the documentation; broken links are errors.
 doc:

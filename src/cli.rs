@@ -50,7 +50,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use windlass_protocol::Advice;
 
 use self::args::{Cli, Command};
@@ -80,17 +82,16 @@ pub fn main() -> ExitCode {
 }
 
 fn log_to_stderr(directives: &str, output: &Output) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(directives).map_err(|error| {
+    let filter: Targets = directives.parse().map_err(|error| {
         Failure::usage(
             format!("--log (or WINDLASS_LOG): {error}"),
             "Give off, error, warn, info, debug or trace, or directives like windlass=debug.",
         )
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(output.colours_the_log())
-        .init();
+        .with_ansi(output.colours_the_log());
+    tracing_subscriber::registry().with(lines).with(filter).init();
     Ok(())
 }
 

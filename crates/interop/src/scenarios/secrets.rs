@@ -8,6 +8,7 @@ use std::{
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tokio::task::LocalSet;
+use tracing::{Dispatch, instrument::WithSubscriber as _, subscriber::NoSubscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use windlass::{
     DeviceIdentity, DeviceTokenStore as _, LineState, Secret, Windlass,
@@ -64,11 +65,14 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(log.clone())
         .finish();
-    // The lines run on this thread here, so that its own subscriber sees all they log.
-    let guard = tracing::subscriber::set_default(subscriber);
-    let lived = LocalSet::new().run_until(Box::pin(whole_life(ctx))).await;
-    drop(guard);
-    let (secrets, shown) = lived?;
+    // Where there is one subscriber only, the thread that comes first to a place of the log decides for all threads
+    // whether it is logged: the lines of a scenario that is played at the same time would say no.
+    let _second = Dispatch::new(NoSubscriber::default());
+    // The lines run inside this future here, so that its own subscriber sees all they log.
+    let life = LocalSet::new()
+        .run_until(Box::pin(whole_life(ctx)))
+        .with_subscriber(subscriber);
+    let (secrets, shown) = life.await?;
     let text = log.text();
     check(text.contains("line up") && text.contains("TRACE"), || {
         "the log was not caught at its finest level".to_owned()
