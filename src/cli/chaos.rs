@@ -6,8 +6,10 @@
 //! | `storm` | the plan in order of time |
 //! | `tally` | faults, and how clients took them |
 //! | `probe` | a line through the proxy, and what it was promised |
+//! | `messages` | messages of the probe |
 //! | `screen` | the live table, lines, JSON |
 
+mod messages;
 mod plan;
 mod probe;
 mod screen;
@@ -83,9 +85,10 @@ pub(super) struct ChaosArgs {
     /// How many calls the probe makes
     #[arg(long, value_name = "N", requires = "probe", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     calls_per_second: u32,
-    /// Let the probe send a message to this session every 5 s, and follow it to its answer (which costs what the model costs)
+    /// Let the probe send a message to this session every 5 s, and follow it to its answer (which costs what the model costs);
+    /// repeat it for several sessions, which take turns
     #[arg(long, value_name = "SESSION", requires = "probe")]
-    chat: Option<SessionKey>,
+    chat: Vec<SessionKey>,
 }
 
 pub(super) async fn run(global: &Global, args: ChaosArgs, output: &Output) -> Result<Exit, Failure> {

@@ -3,33 +3,25 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use windlass_actors::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
 use windlass_protocol::{CallError, Generation, RawJson};
 
-use crate::sessions::{RunEnd, SessionKey};
+use super::messages::{MESSAGE_LIMIT, Messages};
+use crate::sessions::SessionKey;
 use crate::{Gateway, LineStatus};
 
 /// Deadline of every call. Longer than most faults last, so that most calls live to see their end; and short enough
 /// that the load goes on through a fault that lasts, without holding on to the calls of minutes.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long the line may take, after the last fault, to come up, and the gateway to tell a history.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How late an end may be told: a busy machine's timers.
 const GRACE: Duration = Duration::from_secs(2);
 /// Calls that may be under way: a hundred a second, for as long as one may take. Past that none is made until one ends.
 const UNDER_WAY: usize = 1000;
-/// Between two messages of the load that chats.
-const CHAT_EVERY: Duration = Duration::from_secs(5);
-/// How long a message is followed at most.
-const CHAT_LIMIT: Duration = Duration::from_secs(300);
-/// Messages that may be under way: one each [`CHAT_EVERY`], for as long as one may take.
-const CHATS_UNDER_WAY: usize = 60;
-/// Messages of a history that are looked through: no release gives more at once.
-const HISTORY: u32 = 1000;
 /// Broken promises that are kept in words; the others are counted.
 const KEPT: usize = 20;
 /// Events that may wait for the check.
@@ -39,7 +31,7 @@ const BACKLOG: usize = 100_000;
 #[derive(Debug, Clone)]
 pub(super) struct ProbeOptions {
     pub(super) calls_per_second: u32,
-    pub(super) chat: Option<SessionKey>,
+    pub(super) chat: Vec<SessionKey>,
 }
 
 /// How calls ended so far, and what was broken.
@@ -68,9 +60,7 @@ pub(super) struct Probe {
     load: JoinSet<()>,
     stop: watch::Sender<bool>,
     watching: JoinSet<()>,
-    /// Texts of the messages and whether they were answered.
-    said: Arc<Mutex<Vec<(String, bool)>>>,
-    chat: Option<SessionKey>,
+    messages: Messages,
 }
 
 impl Probe {
@@ -81,8 +71,7 @@ impl Probe {
             load: JoinSet::new(),
             stop: watch::Sender::new(false),
             watching: JoinSet::new(),
-            said: Arc::default(),
-            chat: options.chat.clone(),
+            messages: Messages::into_sessions(options.chat),
         };
         let events = gateway.events_bounded(EventFilter::all(), BACKLOG);
         probe
@@ -96,10 +85,11 @@ impl Probe {
             stop.clone(),
         );
         probe.load.spawn(calls);
-        if let Some(session) = options.chat {
-            let (counts, said) = (Arc::clone(&probe.counts), Arc::clone(&probe.said));
-            probe.load.spawn(chat_on(gateway.clone(), session, counts, said, stop));
-        }
+        let messages = probe.messages.clone();
+        let (gateway, counts) = (gateway.clone(), Arc::clone(&probe.counts));
+        probe
+            .load
+            .spawn(async move { messages.send_on(&gateway, &counts, stop).await });
         probe
     }
 
@@ -119,7 +109,7 @@ impl Probe {
             broken(&self.counts, error.to_string());
         }
         let ended = async { while self.load.join_next().await.is_some() {} };
-        if tokio::time::timeout(CHAT_LIMIT + PATIENCE, ended).await.is_err() {
+        if tokio::time::timeout(MESSAGE_LIMIT + PATIENCE, ended).await.is_err() {
             broken(
                 &self.counts,
                 "calls or a message did not end after the last fault".into(),
@@ -142,32 +132,8 @@ impl Probe {
             ),
             Err(error) => broken(&self.counts, error.to_string()),
         }
-        if let Some(session) = self.chat.take() {
-            self.look_up(&session).await;
-        }
+        self.messages.look_up(&self.gateway, &self.counts).await;
         self.counts()
-    }
-
-    /// Each message stands in the history once at most, and once if it was answered.
-    async fn look_up(&self, session: &SessionKey) {
-        let params = json!({"sessionKey": session.to_string(), "limit": HISTORY});
-        let Ok(history) = self.gateway.call("chat.history", params).timeout(PATIENCE).await else {
-            return broken(&self.counts, "the history could not be read".into());
-        };
-        let history: Value = history.decode().unwrap_or_default();
-        let users: Vec<String> = history["messages"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|message| message["role"] == "user")
-            .map(ToString::to_string)
-            .collect();
-        for (text, answered) in lock(&self.said).iter() {
-            let times = users.iter().filter(|message| message.contains(text)).count();
-            if times > 1 || (*answered && times == 0 && users.len() < HISTORY as usize / 2) {
-                broken(&self.counts, format!("a message stands in the history {times} times"));
-            }
-        }
     }
 }
 
@@ -202,7 +168,7 @@ async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>, 
 }
 
 /// Waits for a turn of the load; whether it was stopped meanwhile.
-async fn stopped_before<T>(stop: &mut watch::Receiver<bool>, turn: impl Future<Output = T>) -> bool {
+pub(super) async fn stopped_before<T>(stop: &mut watch::Receiver<bool>, turn: impl Future<Output = T>) -> bool {
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => true,
@@ -264,49 +230,7 @@ async fn follow(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Co
     }
 }
 
-/// Messages, one each [`CHAT_EVERY`] whether the last one was answered or not, each followed to its end.
-async fn chat_on(
-    gateway: Gateway,
-    session: SessionKey,
-    counts: Arc<Mutex<Counts>>,
-    said: Arc<Mutex<Vec<(String, bool)>>>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let run = crate::cli::text::millis(TokioClock::start().wall());
-    let places = Arc::new(Semaphore::new(CHATS_UNDER_WAY));
-    let mut tick = interval(CHAT_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut messages = JoinSet::new();
-    for number in 1_u64.. {
-        if stopped_before(&mut stop, tick.tick()).await {
-            break;
-        }
-        while messages.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let text = format!("chaos probe {run}-{number}: answer with one word");
-        let message = gateway.message(session.clone(), text.clone()).give_up_after(CHAT_LIMIT);
-        let (gateway, counts, said) = (gateway.clone(), Arc::clone(&counts), Arc::clone(&said));
-        let nth = {
-            let mut said = lock(&said);
-            said.push((text, false));
-            said.len() - 1
-        };
-        lock(&counts).messages += 1;
-        messages.spawn(async move {
-            let end = gateway.send_and_wait(message).await;
-            drop(place);
-            if let Ok(RunEnd::Final(_)) = end {
-                lock(&counts).answered += 1;
-                lock(&said)[nth].1 = true;
-            }
-        });
-    }
-    while messages.join_next().await.is_some() {}
-}
-
-fn broken(counts: &Mutex<Counts>, what: String) {
+pub(super) fn broken(counts: &Mutex<Counts>, what: String) {
     note(&mut lock(counts), what);
 }
 
@@ -317,6 +241,6 @@ fn note(counts: &mut Counts, what: String) {
     }
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -69,10 +69,9 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     // whether it is logged: the lines of a scenario that is played at the same time would say no.
     let _second = Dispatch::new(NoSubscriber::default());
     // The lines run inside this future here, so that its own subscriber sees all they log.
-    let life = LocalSet::new()
-        .run_until(Box::pin(whole_life(ctx)))
-        .with_subscriber(subscriber);
-    let (secrets, shown) = life.await?;
+    let tasks = LocalSet::new();
+    let life = tasks.run_until(Box::pin(whole_life(ctx)));
+    let (secrets, shown) = life.with_subscriber(subscriber).await?;
     let text = log.text();
     check(text.contains("line up") && text.contains("TRACE"), || {
         "the log was not caught at its finest level".to_owned()
