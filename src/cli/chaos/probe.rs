@@ -15,12 +15,12 @@ use crate::{Gateway, LineStatus};
 
 /// Deadline of every call. Longer than most faults last, so that most calls live to see their end; and short enough
 /// that the load goes on through a fault that lasts, without holding on to the calls of minutes.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(5);
 /// How long the line may take, after the last fault, to come up, and the gateway to tell a history.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How late an end may be told: a busy machine's timers.
 const GRACE: Duration = Duration::from_secs(2);
-/// Calls that may be under way: a hundred a second, for as long as one may take. Past that none is made until one ends.
+/// Calls that may be under way: two hundred a second, for as long as one may take. Past that none is made until one ends.
 const UNDER_WAY: usize = 1000;
 /// Broken promises that are kept in words; the others are counted.
 const KEPT: usize = 20;
