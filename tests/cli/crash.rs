@@ -5,7 +5,7 @@
 
 use std::future::ready;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
@@ -22,6 +22,10 @@ use crate::shop::writes;
 
 /// Points tried side by side. They wait for timers most of the time.
 const AT_A_TIME: usize = 6;
+
+/// Runs in a row that are over before their kills, until the matrix ends: one run may make some requests fewer than another,
+/// and the first that does is not the end.
+const OVER: usize = 6;
 
 /// More requests than any of the runs makes: the matrix ends by itself long before.
 const MOST: u64 = 500;
@@ -204,14 +208,14 @@ async fn assert_whole(site: &Site, what: &str, ran: &Ran) {
     }
 }
 
-/// Tries every point of a command on a generation until a run is over before its kill. The methods at which it was killed.
+/// Tries every point of a command on a generation until [`OVER`] runs are over before their kills. The methods at which it was killed.
 #[expect(
     clippy::print_stderr,
     reason = "how many points were tried is a figure that people ask for"
 )]
 async fn matrix(generation: Generation, command: Command) -> Vec<String> {
     let begun = now();
-    let over = AtomicBool::new(false);
+    let over = AtomicUsize::new(0);
     let points = (1..MOST).flat_map(|nth| {
         [Stop::BeforeExecution, Stop::BeforeAnswer].map(|stop| Point {
             generation,
@@ -221,12 +225,15 @@ async fn matrix(generation: Generation, command: Command) -> Vec<String> {
         })
     });
     let tries = stream::iter(points)
-        .take_while(|_| ready(!over.load(Ordering::Relaxed)))
+        .take_while(|_| ready(over.load(Ordering::Relaxed) < OVER))
         .map(|point| {
             let over = &over;
             async move {
                 let method = tried(point).await;
-                over.fetch_or(method.is_none(), Ordering::Relaxed);
+                match method {
+                    Some(_) => over.store(0, Ordering::Relaxed),
+                    None => drop(over.fetch_add(1, Ordering::Relaxed)),
+                }
                 method
             }
         })

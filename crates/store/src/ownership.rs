@@ -47,20 +47,22 @@ impl fmt::Display for Right {
 #[derive(Debug)]
 #[must_use = "the right is given back when this is dropped"]
 pub struct Ownership {
-    _held: Held,
+    held: Held,
 }
 
 #[derive(Debug)]
 enum Held {
-    // Closing the file gives up the lock.
-    File { _lock: File },
+    File { lock: File },
     Flag { taken: Arc<AtomicBool> },
 }
 
-impl Drop for Held {
+impl Drop for Ownership {
     fn drop(&mut self) {
-        if let Self::Flag { taken } = self {
-            taken.store(false, Ordering::Release);
+        match &self.held {
+            // Closing the file alone would not do: a child process that is about to start its program has it open as well, and
+            // the lock with it. A failure leaves it to the closing.
+            Held::File { lock } => drop(lock.unlock()),
+            Held::Flag { taken } => taken.store(false, Ordering::Release),
         }
     }
 }
@@ -92,7 +94,7 @@ impl Ownership {
         }
         write_pid(&mut file).map_err(failed)?;
         Ok(Self {
-            _held: Held::File { _lock: file },
+            held: Held::File { lock: file },
         })
     }
 
@@ -105,7 +107,7 @@ impl Ownership {
             });
         }
         Ok(Self {
-            _held: Held::Flag {
+            held: Held::Flag {
                 taken: Arc::clone(taken),
             },
         })
@@ -129,4 +131,24 @@ fn pid_in(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_that_was_given_back_is_free_while_a_child_process_still_has_its_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("store.db");
+        let ownership = Ownership::of_file(&database, Right::Agents).unwrap();
+        let Held::File { lock } = &ownership.held else {
+            unreachable!("it was made of a file");
+        };
+        // What a process has between its fork and its start.
+        let inherited = lock.try_clone().unwrap();
+        drop(ownership);
+        drop(Ownership::of_file(&database, Right::Agents).unwrap());
+        drop(inherited);
+    }
 }
