@@ -208,7 +208,8 @@ async fn assert_whole(site: &Site, what: &str, ran: &Ran) {
     }
 }
 
-/// Tries every point of a command on a generation until [`OVER`] runs are over before their kills. The methods at which it was killed.
+/// Tries every point of a command on a generation until [`OVER`] runs are over before their kills. The methods at which it
+/// was killed.
 #[expect(
     clippy::print_stderr,
     reason = "how many points were tried is a figure that people ask for"
