@@ -57,13 +57,14 @@ impl Messages {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut under_way = JoinSet::new();
         for (number, session) in self.sessions.iter().cycle().enumerate() {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
+            // After the place: nothing is begun once it was told to stop.
             if stopped_before(&mut stop, tick.tick()).await {
                 break;
             }
             while under_way.try_join_next().is_some() {}
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
             let text = format!("chaos probe {run}-{number}: answer with one word");
             let (messages, gateway, counts) = (self.clone(), gateway.clone(), Arc::clone(counts));
             let session = session.clone();

@@ -145,13 +145,14 @@ async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>, 
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut calls = JoinSet::new();
     for method in METHODS.into_iter().cycle() {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        // After the place: nothing is begun once it was told to stop.
         if stopped_before(&mut stop, tick.tick()).await {
             break;
         }
         while calls.try_join_next().is_some() {}
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
         lock(&counts).under_way += 1;
         let (gateway, counts) = (gateway.clone(), Arc::clone(&counts));
         calls.spawn(async move {
