@@ -28,7 +28,7 @@ pub use windlass_actors::transport;
 pub use windlass_actors::turns::{BLOCKED_AFTER, BlockedTurn};
 pub use windlass_actors::{
     Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,
-    InvalidEndpoint, MemoryTokens, RegistryError, TcpConnector, TlsPolicy, TokenStoreError, TokioClock,
+    InvalidEndpoint, MemoryTokens, RegistryError, TcpConnector, TlsPolicy, TokenKey, TokenStoreError, TokioClock,
 };
 pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;

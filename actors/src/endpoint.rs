@@ -1,10 +1,15 @@
 //! Where a gateway listens.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
-use windlass_protocol::{NAME_LIMIT, printable};
+use windlass_protocol::{GatewayId, NAME_LIMIT, printable};
+
+/// Bytes of a digest that tell addresses apart which read the same: as hex they are longer than any port, so that the id of
+/// one address can't be that of another host and port.
+const DIGEST_BYTES: usize = 6;
 
 /// A gateway's address: `ws://host:port/path` or `wss://…`.
 ///
@@ -80,6 +85,44 @@ impl Endpoint {
     /// The port.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The path; `/` where the address has none.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The id of a gateway of which only the address is known: the one place where ids are made from addresses.
+    ///
+    /// Scheme, host, port and path all belong to it. `ws://host:18789` is called `host-18789`; any other form also has the
+    /// beginning of a digest of the whole address, because host and port alone do not tell it apart.
+    pub fn gateway_id(&self) -> GatewayId {
+        let readable = format!("{}-{}", self.host(), self.port);
+        let exact = !self.secure && self.path == "/";
+        if let (true, Ok(id)) = (exact, GatewayId::new(&readable)) {
+            return id;
+        }
+        let mut id = self.readable(GatewayId::MAX_LEN - 2 * DIGEST_BYTES - 1);
+        id.push('-');
+        for byte in &Sha256::digest(self.to_string())[..DIGEST_BYTES] {
+            let _ = write!(id, "{byte:02x}");
+        }
+        // Nothing else is in it than what an id may have.
+        GatewayId::new(&id).unwrap_or_else(|_| unreachable!("{id} is an id"))
+    }
+
+    /// The id that releases of Windlass up to 0.1 made of an address: of host and port alone. What was kept under it may belong
+    /// to another path of the host.
+    pub fn host_and_port_id(&self) -> Option<GatewayId> {
+        GatewayId::new(self.readable(GatewayId::MAX_LEN)).ok()
+    }
+
+    /// The end of host and port, as far as an id may have it.
+    fn readable(&self, limit: usize) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+        let mut text: String = format!("{}-{}", self.host(), self.port).chars().map(plain).collect();
+        text.drain(..text.len().saturating_sub(limit));
+        text
     }
 
     /// Whether the host is this machine by its address: `localhost`, 127.0.0.0/8 or `::1`.
@@ -175,5 +218,48 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(text).unwrap().is_loopback(), loopback, "{text}");
         }
+    }
+
+    #[test]
+    fn scheme_host_port_and_path_all_tell_gateways_apart() {
+        let long = format!("ws://{}.example:1", "long.".repeat(14));
+        let addresses = [
+            "ws://gw.example:18789",
+            "wss://gw.example:18789",
+            "ws://gw.example:18789/a",
+            "ws://gw.example:18789/b",
+            "ws://gw.example:18789/a/",
+            "ws://gw.example:18790",
+            "ws://gw-example:18789",
+            "ws://[::1]:18789",
+            "ws://1:18789",
+            long.as_str(),
+            &format!("ws://x{}", &long[5..]),
+        ];
+        let ids: std::collections::BTreeSet<_> = addresses
+            .iter()
+            .map(|address| Endpoint::parse(address).unwrap().gateway_id())
+            .collect();
+        assert_eq!(ids.len(), addresses.len(), "{ids:?}");
+    }
+
+    #[test]
+    fn a_plain_address_is_called_as_it_was() {
+        let ids = |text: &str| {
+            let endpoint = Endpoint::parse(text).unwrap();
+            (
+                endpoint.gateway_id().to_string(),
+                endpoint.host_and_port_id().unwrap().to_string(),
+            )
+        };
+        assert_eq!(
+            ids("ws://127.0.0.1:18789"),
+            ("127.0.0.1-18789".into(), "127.0.0.1-18789".into())
+        );
+        let (id, old) = ids("wss://gw.example/claw");
+        assert!(
+            id.starts_with("gw.example-443-") && old == "gw.example-443",
+            "{id} {old}"
+        );
     }
 }

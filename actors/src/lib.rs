@@ -53,5 +53,5 @@ pub use routing::{
 };
 pub use spec::GatewaySpec;
 pub use supervision::IntensityPolicy;
-pub use tokens::{DeviceTokenStore, MemoryTokens, TokenStoreError};
+pub use tokens::{DeviceTokenStore, MemoryTokens, TokenKey, TokenStoreError};
 pub use transport::{Connector, DialError, Fingerprint, Header, TcpConnector, TlsPolicy, UpgradeError};

@@ -7,7 +7,7 @@ use windlass_protocol::{CAP_TOOL_EVENTS, ClientInfo, DeviceIdentity, GatewayId, 
 
 use crate::supervision::IntensityPolicy;
 use crate::transport::Header;
-use crate::{Endpoint, TlsPolicy};
+use crate::{Endpoint, TlsPolicy, TokenKey};
 
 /// A gateway as its line is told to reach it. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -63,5 +63,9 @@ impl GatewaySpec {
             backoff: BackoffPolicy::default(),
             intensity: IntensityPolicy::default(),
         }
+    }
+    /// Under what this gateway's device token is kept.
+    pub fn token_key(&self) -> TokenKey {
+        TokenKey::new(self.id.clone(), self.endpoint.clone())
     }
 }

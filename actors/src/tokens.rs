@@ -8,21 +8,40 @@ use std::fmt;
 use dashmap::DashMap;
 use windlass_protocol::{GatewayId, Secret};
 
-/// Keeps one device token per gateway. Called on the machine's thread at each hello-ok that carries a token, so it
+use crate::Endpoint;
+
+/// What a device token belongs to: a gateway at the address that issued it. A gateway that is reached at another address
+/// (another scheme, host, port or path) is another one: it is not shown the token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    /// The gateway's name in the registry.
+    pub gateway: GatewayId,
+    /// Where it listens.
+    pub address: Endpoint,
+}
+
+impl TokenKey {
+    /// The key of a gateway's token.
+    pub const fn new(gateway: GatewayId, address: Endpoint) -> Self {
+        Self { gateway, address }
+    }
+}
+
+/// Keeps one device token per gateway and address. Called on the machine's thread at each hello-ok that carries a token, so it
 /// must not block for long: a small local file is fine, a network is not.
 pub trait DeviceTokenStore: Send + Sync + 'static {
-    /// The token kept for a gateway.
-    fn load(&self, gateway: &GatewayId) -> Option<Secret>;
+    /// The token kept for a gateway at its address.
+    fn load(&self, key: &TokenKey) -> Option<Secret>;
     /// Keeps a token, in place of an older one.
     ///
     /// # Errors
     /// When it can't be kept; the line goes on without, and logs it.
-    fn store(&self, gateway: &GatewayId, token: &Secret) -> Result<(), TokenStoreError>;
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError>;
     /// Forgets a token that the gateway does not take any more.
     ///
     /// # Errors
     /// When it can't be forgotten.
-    fn clear(&self, gateway: &GatewayId) -> Result<(), TokenStoreError>;
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError>;
 }
 
 /// A device token could not be written.
@@ -32,7 +51,7 @@ pub struct TokenStoreError(pub String);
 
 /// Keeps device tokens for the life of the process.
 #[derive(Default)]
-pub struct MemoryTokens(DashMap<GatewayId, Secret>);
+pub struct MemoryTokens(DashMap<TokenKey, Secret>);
 
 impl fmt::Debug for MemoryTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,17 +60,17 @@ impl fmt::Debug for MemoryTokens {
 }
 
 impl DeviceTokenStore for MemoryTokens {
-    fn load(&self, gateway: &GatewayId) -> Option<Secret> {
-        self.0.get(gateway).map(|token| token.value().clone())
+    fn load(&self, key: &TokenKey) -> Option<Secret> {
+        self.0.get(key).map(|token| token.value().clone())
     }
 
-    fn store(&self, gateway: &GatewayId, token: &Secret) -> Result<(), TokenStoreError> {
-        self.0.insert(gateway.clone(), token.clone());
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        self.0.insert(key.clone(), token.clone());
         Ok(())
     }
 
-    fn clear(&self, gateway: &GatewayId) -> Result<(), TokenStoreError> {
-        self.0.remove(gateway);
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
+        self.0.remove(key);
         Ok(())
     }
 }

@@ -179,6 +179,8 @@ async fn drive(
     url: Endpoint,
     tokens: Tokens,
 ) -> Result<(Windlass, Probe), Failure> {
+    // The proxy is ours and leads to the gateway alone, so the gateway's own device token may go there.
+    let tokens = Tokens::Of(target.token_key(), Box::new(tokens));
     target.endpoint = url;
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {

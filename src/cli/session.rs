@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use windlass_actors::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, TokenStoreError, TokioClock};
+use windlass_actors::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, TokenKey, TokenStoreError, TokioClock};
 use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
 
 use super::args::Global;
@@ -40,28 +40,35 @@ pub(super) enum Tokens {
     File(FileTokens),
     /// Without a device identity there are none.
     None(MemoryTokens),
+    /// Those of one gateway, for a line that reaches it by another address: a proxy of this process.
+    Of(TokenKey, Box<Self>),
 }
 
 impl Tokens {
-    fn store_in(&self) -> &dyn DeviceTokenStore {
+    /// The store that is meant, and the key in it.
+    fn place_of<'a>(&'a self, key: &'a TokenKey) -> (&'a dyn DeviceTokenStore, &'a TokenKey) {
         match self {
-            Self::File(tokens) => tokens,
-            Self::None(tokens) => tokens,
+            Self::File(tokens) => (tokens, key),
+            Self::None(tokens) => (tokens, key),
+            Self::Of(key, tokens) => (&**tokens, key),
         }
     }
 }
 
 impl DeviceTokenStore for Tokens {
-    fn load(&self, gateway: &GatewayId) -> Option<Secret> {
-        self.store_in().load(gateway)
+    fn load(&self, key: &TokenKey) -> Option<Secret> {
+        let (store, key) = self.place_of(key);
+        store.load(key)
     }
 
-    fn store(&self, gateway: &GatewayId, token: &Secret) -> Result<(), TokenStoreError> {
-        self.store_in().store(gateway, token)
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        let (store, key) = self.place_of(key);
+        store.store(key, token)
     }
 
-    fn clear(&self, gateway: &GatewayId) -> Result<(), TokenStoreError> {
-        self.store_in().clear(gateway)
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
+        let (store, key) = self.place_of(key);
+        store.clear(key)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Device tokens in one private file, by gateway id.
+//! Device tokens in one private file, each with the gateway and the address that it belongs to.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::Deserialize;
-use windlass_actors::{DeviceTokenStore, TokenStoreError};
+use serde::{Deserialize, Serialize};
+use windlass_actors::{DeviceTokenStore, TokenKey, TokenStoreError};
 use windlass_protocol::{GatewayId, Secret};
 
 use super::private_file::{self, Found};
@@ -15,17 +15,40 @@ use super::private_file::{self, Found};
 /// The file's name, in the folder of the device identity that the tokens belong to.
 pub const TOKENS_FILE_NAME: &str = "windlass-device-tokens.json";
 
-/// The only `version` there is.
-const VERSION: u32 = 1;
+/// The `version` that is written: tokens with their addresses. Version 1 had them by gateway id alone.
+const VERSION: u32 = 2;
 
-/// Keeps device tokens in a JSON file of mode 0600: `{"version":1,"tokens":{"<gateway id>":"<token>"}}`.
+/// Keeps device tokens in a JSON file of mode 0600:
+/// `{"version":2,"tokens":[{"gateway":"<id>","address":"<url>","token":"<token>"}]}`.
+///
+/// A token of a file of version 1 (`{"<id>":"<token>"}`) has no address. It is given to the first address that asks for it by its
+/// id, if that has no path, and belongs to that address from then on; an address with a path never gets one.
 ///
 /// Every change reads the file again first, so that processes that share it lose a token only when they write in the
 /// very same moment; the loser's device then connects with the gateway's token, and is issued another.
 pub struct FileTokens {
     path: PathBuf,
     /// What the file held when it was last read; also the lock of this process's changes.
-    tokens: Mutex<BTreeMap<GatewayId, Secret>>,
+    tokens: Mutex<Tokens>,
+}
+
+/// Tokens by gateway and address.
+type Tokens = BTreeMap<Key, Secret>;
+
+/// An entry's key; without an address it comes from a file of version 1.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    gateway: GatewayId,
+    address: Option<String>,
+}
+
+impl From<&TokenKey> for Key {
+    fn from(key: &TokenKey) -> Self {
+        Self {
+            gateway: key.gateway.clone(),
+            address: Some(key.address.to_string()),
+        }
+    }
 }
 
 /// The token file could not be read. Names the file and what to do; never repeats its content.
@@ -62,17 +85,43 @@ pub enum TokenFileProblem {
         column: usize,
     },
     /// Another `version`.
-    #[error("the file has version {0}, known is {VERSION}; it is left as it is: use the Windlass that wrote it")]
+    #[error("the file has version {0}, known are 1 and {VERSION}; it is left as it is: use the Windlass that wrote it")]
     Version(u32),
     /// It can't be written.
     #[error("the file can't be written ({0}); make its folder writable")]
     Unwritable(io::Error),
 }
 
+/// What tells the versions apart.
 #[derive(Deserialize)]
-struct Layout {
+struct Version {
     version: u32,
+}
+
+#[derive(Deserialize)]
+struct LayoutV1 {
     tokens: BTreeMap<GatewayId, Secret>,
+}
+
+#[derive(Deserialize)]
+struct LayoutV2 {
+    tokens: Vec<EntryV2>,
+}
+
+#[derive(Deserialize)]
+struct EntryV2 {
+    gateway: GatewayId,
+    address: Option<String>,
+    token: Secret,
+}
+
+/// An entry as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    gateway: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    token: &'a str,
 }
 
 impl FileTokens {
@@ -104,17 +153,13 @@ impl FileTokens {
         &self.path
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeMap<GatewayId, Secret>) -> bool) -> Result<(), TokenStoreError> {
+    fn change(&self, change: impl FnOnce(&mut Tokens) -> bool) -> Result<(), TokenStoreError> {
         let mut tokens = self.lock();
         self.changed(&mut tokens, change)
             .map_err(|problem| TokenStoreError(format!("{}: {problem}", self.path.display())))
     }
 
-    fn changed(
-        &self,
-        tokens: &mut BTreeMap<GatewayId, Secret>,
-        change: impl FnOnce(&mut BTreeMap<GatewayId, Secret>) -> bool,
-    ) -> Result<(), TokenFileProblem> {
+    fn changed(&self, tokens: &mut Tokens, change: impl FnOnce(&mut Tokens) -> bool) -> Result<(), TokenFileProblem> {
         *tokens = read(&self.path)?;
         if change(tokens) {
             private_file::replace(&self.path, &render(tokens)).map_err(TokenFileProblem::Unwritable)?;
@@ -122,28 +167,55 @@ impl FileTokens {
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<GatewayId, Secret>> {
+    fn lock(&self) -> MutexGuard<'_, Tokens> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl DeviceTokenStore for FileTokens {
-    fn load(&self, gateway: &GatewayId) -> Option<Secret> {
+    fn load(&self, key: &TokenKey) -> Option<Secret> {
         let mut tokens = self.lock();
         match read(&self.path) {
             Ok(found) => *tokens = found,
             Err(error) => tracing::warn!(path = %self.path.display(), %error, "device tokens are used as last read"),
         }
-        tokens.get(gateway).cloned()
+        let wanted = Key::from(key);
+        if let Some(token) = tokens.get(&wanted) {
+            return Some(token.clone());
+        }
+        let old = old_keys(key).into_iter().find(|old| tokens.contains_key(old))?;
+        let token = tokens.get(&old).cloned();
+        let bound = self.changed(&mut tokens, |tokens| match tokens.remove(&old) {
+            Some(token) => tokens.insert(wanted, token).is_none(),
+            None => false,
+        });
+        if let Err(error) = bound {
+            tracing::warn!(path = %self.path.display(), %error, "a device token keeps its old place");
+        }
+        token
     }
 
-    fn store(&self, gateway: &GatewayId, token: &Secret) -> Result<(), TokenStoreError> {
-        self.change(|tokens| tokens.insert(gateway.clone(), token.clone()).as_ref() != Some(token))
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        self.change(|tokens| tokens.insert(key.into(), token.clone()).as_ref() != Some(token))
     }
 
-    fn clear(&self, gateway: &GatewayId) -> Result<(), TokenStoreError> {
-        self.change(|tokens| tokens.remove(gateway).is_some())
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
+        self.change(|tokens| tokens.remove(&Key::from(key)).is_some())
     }
+}
+
+/// Where a file of version 1 may have the token of a gateway; nowhere if its address has a path, because an entry of that file
+/// may be the token of another path.
+fn old_keys(key: &TokenKey) -> Vec<Key> {
+    if key.address.path() != "/" {
+        return Vec::new();
+    }
+    let mut gateways = vec![key.gateway.clone()];
+    if key.gateway == key.address.gateway_id() {
+        gateways.extend(key.address.host_and_port_id());
+    }
+    let old = |gateway| Key { gateway, address: None };
+    gateways.into_iter().map(old).collect()
 }
 
 impl fmt::Debug for FileTokens {
@@ -154,28 +226,51 @@ impl fmt::Debug for FileTokens {
     }
 }
 
-fn read(path: &Path) -> Result<BTreeMap<GatewayId, Secret>, TokenFileProblem> {
-    let text = match private_file::read(path).map_err(TokenFileProblem::Unreadable)? {
-        Found::Nothing => return Ok(BTreeMap::new()),
-        Found::Exposed(mode) => return Err(TokenFileProblem::Exposed(mode)),
-        Found::Text(text) => text,
-    };
-    // The error's own text could repeat a part of a token.
-    let layout: Layout = serde_json::from_str(text.expose()).map_err(|error| TokenFileProblem::Damaged {
-        line: error.line(),
-        column: error.column(),
-    })?;
-    if layout.version != VERSION {
-        return Err(TokenFileProblem::Version(layout.version));
+fn read(path: &Path) -> Result<Tokens, TokenFileProblem> {
+    match private_file::read(path).map_err(TokenFileProblem::Unreadable)? {
+        Found::Nothing => Ok(Tokens::new()),
+        Found::Exposed(mode) => Err(TokenFileProblem::Exposed(mode)),
+        Found::Text(text) => parse(text.expose()),
     }
-    Ok(layout.tokens)
 }
 
-fn render(tokens: &BTreeMap<GatewayId, Secret>) -> Secret {
-    let shown: BTreeMap<_, _> = tokens.iter().map(|(id, token)| (id.as_str(), token.expose())).collect();
+fn parse(text: &str) -> Result<Tokens, TokenFileProblem> {
+    // The error's own text could repeat a part of a token.
+    let damaged = |error: serde_json::Error| TokenFileProblem::Damaged {
+        line: error.line(),
+        column: error.column(),
+    };
+    let Version { version } = serde_json::from_str(text).map_err(damaged)?;
+    match version {
+        1 => {
+            let layout: LayoutV1 = serde_json::from_str(text).map_err(damaged)?;
+            let entry = |(gateway, token)| (Key { gateway, address: None }, token);
+            Ok(layout.tokens.into_iter().map(entry).collect())
+        }
+        VERSION => {
+            let layout: LayoutV2 = serde_json::from_str(text).map_err(damaged)?;
+            let entry = |entry: EntryV2| {
+                let (gateway, address) = (entry.gateway, entry.address);
+                (Key { gateway, address }, entry.token)
+            };
+            Ok(layout.tokens.into_iter().map(entry).collect())
+        }
+        other => Err(TokenFileProblem::Version(other)),
+    }
+}
+
+fn render(tokens: &Tokens) -> Secret {
+    let written = |(key, token): (&Key, &Secret)| {
+        serde_json::json!(Written {
+            gateway: key.gateway.as_str(),
+            address: key.address.as_deref(),
+            token: token.expose(),
+        })
+    };
+    let tokens: Vec<_> = tokens.iter().map(written).collect();
     Secret::new(format!(
         "{:#}\n",
-        serde_json::json!({ "version": VERSION, "tokens": shown })
+        serde_json::json!({ "version": VERSION, "tokens": tokens })
     ))
 }
 
@@ -186,8 +281,13 @@ mod tests {
 
     use super::*;
 
-    fn id(text: &str) -> GatewayId {
-        GatewayId::new(text).unwrap()
+    /// The key of a gateway on a host of its own.
+    fn id(gateway: &str) -> TokenKey {
+        at(gateway, &format!("ws://{gateway}.example"))
+    }
+
+    fn at(gateway: &str, address: &str) -> TokenKey {
+        TokenKey::new(gateway.parse().unwrap(), address.parse().unwrap())
     }
 
     fn place() -> (tempfile::TempDir, PathBuf) {
@@ -248,6 +348,7 @@ mod tests {
             ("", 0o600),
             ("{\"version\":1,\"tokens\":{\"a\":\"s3cret\"", 0o600),
             ("{\"version\":2,\"tokens\":{\"a\":\"s3cret\"}}", 0o600),
+            ("{\"version\":3,\"tokens\":[]}", 0o600),
             ("{\"version\":1,\"tokens\":{\"a b\":\"s3cret\"}}", 0o600),
             ("{\"version\":1,\"tokens\":\"s3cret\"}", 0o600),
             ("{\"version\":1,\"tokens\":{\"a\":\"s3cret\"}}", 0o644),
@@ -270,5 +371,56 @@ mod tests {
         tokens.store(&id("a"), &Secret::new("one")).unwrap();
         fs::write(&path, "rubbish").unwrap();
         assert_eq!(tokens.load(&id("a")), Some(Secret::new("one")));
+    }
+
+    #[test]
+    fn a_token_is_given_to_the_address_that_it_belongs_to_and_to_no_other() {
+        let (_folder, path) = place();
+        let tokens = FileTokens::open(&path).unwrap();
+        let known = at("lab", "wss://gw.example/a");
+        tokens.store(&known, &Secret::new("own")).unwrap();
+        for other in [
+            "wss://gw.example/b",
+            "wss://gw.example",
+            "ws://gw.example/a",
+            "wss://gw.example:8443/a",
+            "wss://gw2.example/a",
+        ] {
+            assert_eq!(tokens.load(&at("lab", other)), None, "{other}");
+            tokens.clear(&at("lab", other)).unwrap();
+        }
+        assert_eq!(FileTokens::open(&path).unwrap().load(&known), Some(Secret::new("own")));
+    }
+
+    #[test]
+    fn a_token_of_an_old_file_belongs_to_the_first_address_without_a_path_that_asks_for_it() {
+        let (_folder, path) = place();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let old = r#"{"version":1,"tokens":{"gw.example-443":"by-address","lab":"by-name","h-1":"plain"}}"#;
+        fs::write(&path, old).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let by_address = |text: &str| {
+            let address: windlass_actors::Endpoint = text.parse().unwrap();
+            TokenKey::new(address.gateway_id(), address)
+        };
+        let tokens = FileTokens::open(&path).unwrap();
+        for with_a_path in ["wss://gw.example/a", "ws://h:1/a"] {
+            assert_eq!(tokens.load(&by_address(with_a_path)), None);
+            assert_eq!(tokens.load(&at("lab", with_a_path)), None);
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), old, "nothing was changed yet");
+        for (key, token) in [
+            (by_address("wss://gw.example"), "by-address"),
+            (by_address("ws://h:1"), "plain"),
+            (at("lab", "ws://lab.example"), "by-name"),
+        ] {
+            assert_eq!(tokens.load(&key), Some(Secret::new(token)));
+            assert_eq!(
+                FileTokens::open(&path).unwrap().load(&key),
+                Some(Secret::new(token)),
+                "again"
+            );
+        }
+        assert_eq!(tokens.load(&at("lab", "ws://elsewhere.example")), None);
     }
 }

@@ -16,8 +16,8 @@ fn secrets(bench: &Bench) -> Vec<String> {
     secrets.push(key[key.len() / 2..].to_owned());
     if let Ok(tokens) = std::fs::read_to_string(bench.path(".openclaw/identity/windlass-device-tokens.json")) {
         let tokens: Value = serde_json::from_str(&tokens).unwrap();
-        let tokens = tokens["tokens"].as_object().unwrap();
-        secrets.extend(tokens.values().map(|token| token.as_str().unwrap().to_owned()));
+        let tokens = tokens["tokens"].as_array().unwrap();
+        secrets.extend(tokens.iter().map(|entry| entry["token"].as_str().unwrap().to_owned()));
     }
     secrets
 }

@@ -8,12 +8,11 @@ use rand::rngs::Xoshiro256PlusPlus;
 use windlass_protocol::connection::{Backoff, BootIdentity, Continuity};
 use windlass_protocol::{
     Auth, Challenge, ConnectParams, ConnectRefusal, CredentialPlan, DEVICE_TOKEN_RETRY_DELAY, DeviceFault,
-    EndpointTrust, GatewayId, HelloOk, Pause, RawJson, RefusalKind, Role, SignatureInput, SignatureVersion,
-    StoreAction,
+    EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role, SignatureInput, SignatureVersion, StoreAction,
 };
 
 use crate::connection::Exit;
-use crate::tokens::DeviceTokenStore;
+use crate::tokens::{DeviceTokenStore, TokenKey};
 use crate::{GatewaySpec, TlsPolicy};
 
 /// The part of a line that learns: how far its backoff is, which credentials work, which gateway process it last met.
@@ -21,7 +20,7 @@ pub(crate) struct Memory {
     pub(crate) backoff: Backoff,
     /// For waits, nothing secret: a tenth of the size of one that could be used for keys.
     pub(crate) rng: Xoshiro256PlusPlus,
-    id: GatewayId,
+    key: TokenKey,
     tokens: Arc<dyn DeviceTokenStore>,
     plan: CredentialPlan,
     /// 2026.1.30 takes v2 signatures only, and says so only by refusing.
@@ -36,7 +35,7 @@ impl Memory {
         Self {
             backoff: Backoff::new(spec.backoff),
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
-            id: spec.id.clone(),
+            key: spec.token_key(),
             plan: plan(spec, &*tokens),
             tokens,
             signature: SignatureVersion::V3,
@@ -48,6 +47,7 @@ impl Memory {
 
     /// The gateway is reached in another way from now on: what was learnt about credentials no longer holds.
     pub(crate) fn forget(&mut self, spec: &GatewaySpec) {
+        self.key = spec.token_key();
         self.plan = plan(spec, &*self.tokens);
         self.backoff = Backoff::new(spec.backoff);
         self.signature = SignatureVersion::V3;
@@ -143,11 +143,11 @@ impl Memory {
     fn keep(&self, action: StoreAction) {
         let done = match action {
             StoreAction::Keep => Ok(()),
-            StoreAction::Save(token) => self.tokens.store(&self.id, &token),
-            StoreAction::Forget => self.tokens.clear(&self.id),
+            StoreAction::Save(token) => self.tokens.store(&self.key, &token),
+            StoreAction::Forget => self.tokens.clear(&self.key),
         };
         if let Err(error) = done {
-            tracing::warn!(gateway = %self.id, %error, "the line goes on, but the device may have to be paired again");
+            tracing::warn!(gateway = %self.key.gateway, %error, "the line goes on, but the device may have to be paired again");
         }
     }
 }
@@ -162,7 +162,7 @@ fn plan(spec: &GatewaySpec, tokens: &dyn DeviceTokenStore) -> CredentialPlan {
     } else {
         EndpointTrust::Untrusted
     };
-    CredentialPlan::new(configured, tokens.load(&spec.id), trust)
+    CredentialPlan::new(configured, tokens.load(&spec.token_key()), trust)
 }
 
 fn millis(wall: SystemTime) -> u64 {

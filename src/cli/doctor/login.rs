@@ -67,7 +67,7 @@ impl<'a> Login<'a> {
         } else {
             EndpointTrust::Untrusted
         };
-        let plan = CredentialPlan::new(configured, tokens.load(&spec.id), trust);
+        let plan = CredentialPlan::new(configured, tokens.load(&spec.token_key()), trust);
         Self {
             target,
             tokens,
@@ -146,11 +146,11 @@ impl<'a> Login<'a> {
     }
 
     fn keep(&self, action: StoreAction) {
-        let id = &self.target.id;
+        let (id, key) = (&self.target.id, self.target.token_key());
         let done = match action {
             StoreAction::Keep => Ok(()),
-            StoreAction::Save(token) => self.tokens.store(id, &token),
-            StoreAction::Forget => self.tokens.clear(id),
+            StoreAction::Save(token) => self.tokens.store(&key, &token),
+            StoreAction::Forget => self.tokens.clear(&key),
         };
         if let Err(error) = done {
             tracing::warn!(gateway = %id, %error, "the device token");

@@ -62,7 +62,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     bench.ask("device.pair.approve", json!({"requestId": request})).await?;
     guest.reconnect_now().await?;
     wait_status(&guest, "the paired line", AT_ONCE, LineStatus::is_up).await?;
-    check(tokens.load(guest.id()).is_some(), || {
+    check(tokens.load(&guest_spec(&bench.real)?.token_key()).is_some(), || {
         "no device token was kept after the approval".to_owned()
     })?;
     by_device_token_alone(&bench, &guest).await?;

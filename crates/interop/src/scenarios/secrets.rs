@@ -106,13 +106,14 @@ async fn whole_life(ctx: &Ctx) -> Result<(Vec<(&'static str, String)>, String), 
     bench.real.start_again().await?;
     let up = bench.wait_up().await?;
     shown.push(format!("{up:?} {:?} {:?}", bench.windlass, bench.gateway));
-    let device_token = tokens.load(bench.gateway.id()).map(|token| token.expose().to_owned());
     let mut wrong = spec(&bench.real, "line")?;
+    let key = wrong.token_key();
+    let device_token = tokens.load(&key).map(|token| token.expose().to_owned());
     wrong.token = Some(Secret::new(WRONG));
     wrong.device = Some(Arc::new(DeviceIdentity::from_seed([43; 32])));
     shown.push(format!("{wrong:?}"));
     // Or the device token that is kept would connect in place of the wrong one.
-    tokens.clear(bench.gateway.id())?;
+    tokens.clear(&key)?;
     bench.windlass.update(wrong).await?;
     let is_paused = |state: &LineState| matches!(state, LineState::Paused { .. });
     let paused = wait_status(&bench.gateway, "the pause", UP, |status| is_paused(&status.state)).await?;

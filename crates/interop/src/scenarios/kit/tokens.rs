@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use windlass::{DeviceTokenStore, GatewayId, MemoryTokens, Secret, TokenStoreError};
+use windlass::{DeviceTokenStore, MemoryTokens, Secret, TokenKey, TokenStoreError};
 
 /// Device tokens in memory; a clone is the same store.
 #[derive(Clone, Default)]
 pub(in super::super) struct SharedTokens(Arc<MemoryTokens>);
 
 impl DeviceTokenStore for SharedTokens {
-    fn load(&self, gateway: &GatewayId) -> Option<Secret> {
-        self.0.load(gateway)
+    fn load(&self, key: &TokenKey) -> Option<Secret> {
+        self.0.load(key)
     }
 
-    fn store(&self, gateway: &GatewayId, token: &Secret) -> Result<(), TokenStoreError> {
-        self.0.store(gateway, token)
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        self.0.store(key, token)
     }
 
-    fn clear(&self, gateway: &GatewayId) -> Result<(), TokenStoreError> {
-        self.0.clear(gateway)
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
+        self.0.clear(key)
     }
 }
