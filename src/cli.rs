@@ -11,6 +11,7 @@
 //! | `chaos` | a real gateway behind a proxy that breaks what passes |
 //! | `demo` | simulated gateways, cut and killed under load |
 //! | `gateways`, `boards`, `owner` | records of the store |
+//! | `config` | which `windlass.toml` is trusted |
 //! | `agents` | from records to woken agents, and back |
 //! | `coordinate` | people and agents speaking to each other |
 //!
@@ -146,6 +147,7 @@ async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Agents(agents) => agents::run(&cli.global, agents, output).await,
         Command::Coordinate(coordinate) => coordinate::run(&cli.global, coordinate, output).await,
         Command::Owner(owner) => owner::run(&cli.global, owner, output).await,
+        Command::Config(config) => config::command::run(&cli.global, &config, output),
     }
 }
 

@@ -6,7 +6,7 @@
 mod default_identity;
 mod device_file;
 mod file_tokens;
-mod private_file;
+pub(crate) mod private_file;
 
 pub use default_identity::{DefaultIdentityError, load_default};
 pub use device_file::{

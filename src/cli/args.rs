@@ -9,6 +9,7 @@ use super::boards::BoardsArgs;
 use super::call::CallArgs;
 use super::chaos::ChaosArgs;
 use super::chat::ChatArgs;
+use super::config::command::ConfigArgs;
 use super::coordinate::CoordinateArgs;
 use super::demo::DemoArgs;
 use super::doctor::DoctorArgs;
@@ -39,7 +40,7 @@ pub(super) struct Global {
     /// A gateway of windlass.toml by its id; repeat it for several [default: all of them]
     #[arg(long, global = true, value_name = "ID")]
     pub(super) gateway: Vec<String>,
-    /// The configuration [env: WINDLASS_CONFIG] [default: ./windlass.toml, then ~/.config/windlass/windlass.toml]
+    /// The configuration [env: WINDLASS_CONFIG] [default: ./windlass.toml if it is trusted (windlass config), then ~/.config/windlass/windlass.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Ask for the gateway's token on the terminal; otherwise it comes from WINDLASS_TOKEN, OPENCLAW_GATEWAY_TOKEN or
@@ -84,6 +85,7 @@ pub(super) enum Command {
     Agents(AgentsArgs),
     Coordinate(CoordinateArgs),
     Owner(OwnerArgs),
+    Config(ConfigArgs),
     Chaos(ChaosArgs),
     Demo(DemoArgs),
 }

@@ -7,14 +7,18 @@
 //! | `sources` | who wins: flags, then environment, then file |
 //! | `secret` | tokens and passwords, from files, variables and prompts |
 //! | `span` | durations such as `30s` |
+//! | `trust` | which files of working folders the user vouches for |
+//! | `command` | `windlass config` |
 
 use windlass_protocol::{MESSAGE_LIMIT, printable};
 
+pub(super) mod command;
 mod file;
 mod gateway;
 mod secret;
 mod sources;
 mod span;
+mod trust;
 
 pub(super) use file::{Timeouts, check_text};
 pub(super) use gateway::{DeviceChoice, GatewayConfig};
@@ -24,6 +28,9 @@ pub(super) use span::parse_span;
 
 #[cfg(test)]
 use sources::Selected;
+
+/// Longest place shown, in characters: a path may have 4096 bytes.
+const PLACE_LIMIT: usize = 5_000;
 
 /// Something in flags, environment or file that can't be used. Never repeats a secret.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,10 +43,10 @@ pub(crate) struct ConfigError {
 }
 
 impl ConfigError {
-    /// `problem` may repeat a name of the file's, whatever characters that has.
-    pub(super) fn new(place: impl Into<String>, problem: impl AsRef<str>) -> Self {
+    /// Both may repeat names of the file's or of folders, whatever characters those have.
+    pub(super) fn new(place: impl AsRef<str>, problem: impl AsRef<str>) -> Self {
         Self {
-            place: place.into(),
+            place: printable(place.as_ref(), PLACE_LIMIT).to_string(),
             problem: printable(problem.as_ref(), MESSAGE_LIMIT).to_string(),
         }
     }

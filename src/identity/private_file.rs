@@ -1,18 +1,19 @@
 //! Files that nobody else may read: read with a look at their mode, written whole or not at all.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
+use windlass_files::Owner;
 use windlass_protocol::Secret;
 
 /// Largest private file that is read. A device.json has 500 bytes; ten thousand device tokens stay under 2 MiB.
-const MAX_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What stands at a path.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// A file that only its owner (and perhaps its group) can read.
@@ -25,26 +26,20 @@ pub(super) enum Found {
 ///
 /// Readable for the group is let through, because orchestrators mount secrets as root with a group of the service;
 /// writable for the group, or anything for others, is not.
-pub(super) fn read(path: &Path) -> io::Result<Found> {
-    let file = match File::open(path) {
+pub(crate) fn read(path: &Path) -> io::Result<Found> {
+    let file = match windlass_files::open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(error),
     };
     let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
     if let Some(mode) = exposed_mode(&meta) {
         return Ok(Found::Exposed(mode));
     }
-    let mut text = String::new();
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    let text = Secret::new(text);
-    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 4 MiB"));
+    if let Some(weakness) = windlass_files::weakness(path, &meta, Owner::Ours)? {
+        return Err(weakness.into());
     }
-    Ok(Found::Text(text))
+    windlass_files::read_text_from(file, MAX_BYTES).map(|text| Found::Text(Secret::new(text)))
 }
 
 #[cfg(unix)]
@@ -62,7 +57,7 @@ fn exposed_mode(_: &Metadata) -> Option<u32> {
 }
 
 /// Writes a file that is not there yet; `false` when somebody else was faster, whose file stays as it is.
-pub(super) fn create_new(path: &Path, text: &Secret) -> io::Result<bool> {
+pub(crate) fn create_new(path: &Path, text: &Secret) -> io::Result<bool> {
     match written(path, text)?.persist_noclobber(path) {
         Ok(_) => sync_folder(path).map(|()| true),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -71,7 +66,7 @@ pub(super) fn create_new(path: &Path, text: &Secret) -> io::Result<bool> {
 }
 
 /// Writes a file in place of an older one. A reader sees the old text or the new one, never a part.
-pub(super) fn replace(path: &Path, text: &Secret) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &Secret) -> io::Result<()> {
     written(path, text)?.persist(path).map_err(|error| error.error)?;
     sync_folder(path)
 }

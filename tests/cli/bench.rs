@@ -19,9 +19,11 @@ pub(crate) const TOKEN: &str = "t0ken-that-must-not-be-seen";
 /// Longer than any run of the program takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A home folder, which is also the working folder, and the environment of the program.
+/// A home folder, which is also the working folder unless another is given, and the environment of the program.
 pub(crate) struct Bench {
     home: TempDir,
+    /// Below the home folder.
+    working: PathBuf,
     variables: Vec<(String, String)>,
 }
 
@@ -43,6 +45,7 @@ impl Bench {
     pub(crate) fn new() -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
+            working: PathBuf::new(),
             variables: Vec::new(),
         }
     }
@@ -65,6 +68,19 @@ impl Bench {
         self
     }
 
+    /// Makes a folder below the home folder and works there.
+    pub(crate) fn working_in(mut self, name: &str) -> Self {
+        fs::create_dir_all(self.path(name)).unwrap();
+        self.working = PathBuf::from(name);
+        self
+    }
+
+    /// Writes a `windlass.toml` into the home folder and names it as the configuration.
+    pub(crate) fn configured(self, text: &str) -> Self {
+        self.file("windlass.toml", text)
+            .with("WINDLASS_CONFIG", "windlass.toml")
+    }
+
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.home.path().join(name)
     }
@@ -76,7 +92,7 @@ impl Bench {
             .args(args)
             .env_clear()
             .env("HOME", self.home.path())
-            .current_dir(self.home.path());
+            .current_dir(self.path(&self.working));
         command
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());

@@ -174,7 +174,7 @@ async fn a_missing_scope_ends_with_4_on_both_generations() {
             "[gateways.a]\nurl = \"{}\"\ntoken_env = \"T\"\nscopes = [\"operator.read\"]\n",
             sim.url()
         );
-        let bench = Bench::new().with("T", TOKEN).file("windlass.toml", &file);
+        let bench = Bench::new().with("T", TOKEN).configured(&file);
         let create = ["call", "agents.create", "{\"name\":\"x\",\"workspace\":\"/tmp/x\"}"];
         bench.run(&create).await.ends_with(4).tells(&["operator.admin"]);
     }

@@ -15,7 +15,7 @@ async fn without_a_gateway_the_program_says_how_to_name_one() {
 
 #[tokio::test]
 async fn a_mistake_in_the_file_is_named_with_its_line() {
-    let bench = Bench::new().file("windlass.toml", "[gateways.a]\nurl = \"ws://h\"\ntokenfile = \"x\"\n");
+    let bench = Bench::new().configured("[gateways.a]\nurl = \"ws://h\"\ntokenfile = \"x\"\n");
     bench
         .run(&["status"])
         .await
@@ -26,11 +26,7 @@ async fn a_mistake_in_the_file_is_named_with_its_line() {
 #[tokio::test]
 async fn a_literal_token_in_the_file_is_refused_and_not_shown() {
     let file = format!("[gateways.a]\nurl = \"ws://h\"\ntoken = \"{TOKEN}\"\n");
-    let ran = Bench::new()
-        .file("windlass.toml", &file)
-        .run(&["status"])
-        .await
-        .ends_with(2);
+    let ran = Bench::new().configured(&file).run(&["status"]).await.ends_with(2);
     let ran = ran.tells(&["windlass.toml:3, gateways.a.token", "token_file", "token_env"]);
     assert!(!ran.stderr.contains(TOKEN));
 }
@@ -39,7 +35,7 @@ async fn a_literal_token_in_the_file_is_refused_and_not_shown() {
 async fn a_token_comes_from_the_file_that_the_configuration_names() {
     let sim = gateway().start_tcp().await.unwrap();
     let file = format!("[gateways.a]\nurl = \"{}\"\ntoken_file = \"a.token\"\n", sim.url());
-    let bench = Bench::new().file("windlass.toml", &file);
+    let bench = Bench::new().configured(&file);
     bench
         .run(&["call", "health"])
         .await
@@ -55,7 +51,7 @@ async fn a_token_comes_from_the_file_that_the_configuration_names() {
 #[tokio::test]
 async fn a_call_with_several_gateways_asks_for_one() {
     let file = "[gateways.a]\nurl = \"ws://h\"\n[gateways.b]\nurl = \"ws://h\"\n";
-    let bench = Bench::new().file("windlass.toml", file);
+    let bench = Bench::new().configured(file);
     bench
         .run(&["call", "health"])
         .await

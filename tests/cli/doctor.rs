@@ -37,7 +37,7 @@ async fn fails_at(bench: &Bench, step: &str, code: i32) -> Value {
 
 fn by_file(sim: &SimGateway, settings: &str) -> Bench {
     let file = format!("[gateways.a]\nurl = \"{}\"\ntoken_env = \"T\"\n{settings}", sim.url());
-    Bench::new().with("T", TOKEN).file("windlass.toml", &file)
+    Bench::new().with("T", TOKEN).configured(&file)
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn tls_is_checked_against_roots_and_pin() {
     let front = TlsFront::of(sim.address().unwrap()).await;
     let bench = |tls: &str| {
         let file = format!("[gateways.a]\nurl = \"{}\"\ntoken_env = \"T\"\n{tls}", front.url);
-        Bench::new().with("T", TOKEN).file("windlass.toml", &file)
+        Bench::new().with("T", TOKEN).configured(&file)
     };
     bench(&format!("tls = {{ pin = \"{}\" }}", front.fingerprint))
         .run(&["doctor"])

@@ -30,6 +30,7 @@ async fn the_help_of_every_subcommand_is_as_written() {
         ("gateways", &["add", "list", "remove"][..]),
         ("boards", &["add", "list"]),
         ("owner", &["show", "set"]),
+        ("config", &["trust", "distrust"]),
         ("sessions", &["list", "show", "history", "send", "abort"]),
         ("coordinate", &["nudge", "soul", "ask", "onboard", "lead", "broadcast"]),
         (

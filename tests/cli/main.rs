@@ -19,6 +19,7 @@ mod coordinate;
 mod crash;
 mod demo;
 mod doctor;
+mod foreign_folder;
 mod getting_started;
 mod help;
 mod hostile;

@@ -14,7 +14,7 @@ async fn the_table_shows_every_gateway_and_what_is_wrong_with_it() {
     let section =
         |(id, sim): (&str, &SimGateway)| format!("[gateways.{id}]\nurl = \"{}\"\ntoken_env = \"T\"\n", sim.url());
     let file = [("old", &old), ("new", &new), ("gone", &gone)].map(section).concat();
-    let bench = Bench::new().with("T", TOKEN).file("windlass.toml", &file);
+    let bench = Bench::new().with("T", TOKEN).configured(&file);
 
     let shown = bench.run(&["status"]).await.ends_with(4).stdout;
     for text in ["GATEWAY", "2026.3.13", "why:", "next:", "refused", "in "] {

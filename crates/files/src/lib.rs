@@ -4,9 +4,13 @@
 //! ends), a folder, or a file of any size. Every such path is read here: a regular file, of a bounded size, or an error.
 //! Symbolic links are followed; a caller for which it matters where a link leads has to look first.
 
+mod guard;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
+
+pub use guard::{Owner, Weakness, read_guarded_text, weakness};
 
 /// Opens a regular file for reading, and never waits for it.
 ///

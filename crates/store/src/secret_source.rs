@@ -1,18 +1,18 @@
 //! Where a gateway's token is to be found.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
+use windlass_files::Owner;
 use windlass_protocol::Secret;
 
 use crate::limits::SOURCE_CHARS;
 
 /// Largest file that is read as a secret, in bytes: a signed token with many claims has a few thousand.
-const FILE_LIMIT: u64 = 64 * 1024;
+const FILE_LIMIT: usize = 64 * 1024;
 
 /// A reference to a secret. The store holds references only, so that a copy or a backup of it holds no secret and there is no key
 /// that has to be managed, changed and not lost.
@@ -42,7 +42,7 @@ pub enum SecretError {
         /// The variable.
         name: String,
     },
-    /// The file can't be read.
+    /// The file can't be read, is no regular file, or somebody else may change it.
     #[error("can't read the gateway's token from {}", path.display())]
     File {
         /// The file.
@@ -74,20 +74,16 @@ impl SecretSource {
                 Secret::new(std::env::var(name).map_err(|_| SecretError::NotSet { name: name.clone() })?)
             }
             Self::File(path) => {
-                let mut text = String::new();
                 let failed = |source: io::Error| match source.kind() {
-                    io::ErrorKind::InvalidData => SecretError::NoToken { path: path.clone() },
+                    io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
+                        SecretError::NoToken { path: path.clone() }
+                    }
                     _ => SecretError::File {
                         path: path.clone(),
                         source,
                     },
                 };
-                File::open(path)
-                    .and_then(|file| file.take(FILE_LIMIT + 1).read_to_string(&mut text))
-                    .map_err(failed)?;
-                if text.len() as u64 > FILE_LIMIT {
-                    return Err(SecretError::NoToken { path: path.clone() });
-                }
+                let text = windlass_files::read_guarded_text(path, FILE_LIMIT, Owner::Any).map_err(failed)?;
                 Secret::new(text)
             }
             Self::Host(name) => host(name).ok_or_else(|| SecretError::UnknownToHost { name: name.clone() })?,

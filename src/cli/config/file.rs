@@ -1,19 +1,24 @@
 //! `windlass.toml` as it stands on disk: known keys only, each with its line.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
+use windlass_files::Owner;
 use windlass_protocol::{NAME_LIMIT, printable};
 
 use super::ConfigError;
 use super::gateway::{self, GatewayConfig};
 use super::sources::Environment;
 use super::span::parse_span;
+use super::trust::{Trust, TrustList};
+
+/// Largest file that is read as a configuration, in bytes: a gateway takes a few hundred.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// How long to wait, where no flag says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,11 +129,48 @@ impl Source<'_> {
     }
 }
 
+/// How a configuration was found, which decides whether it may say where secrets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A flag or a variable names it: a choice of the user's.
+    Named,
+    /// It is the user's own, in the home folder. Nobody else may be able to change it.
+    Own,
+    /// It lies in the working folder, which may be anybody's: used only after the user has vouched for it.
+    Folder,
+}
+
 /// Reads and checks a file.
-pub(super) fn read(path: &Path, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| ConfigError::new(path.display().to_string(), format!("the file can't be read: {error}")))?;
+pub(super) fn read(path: &Path, found: Found, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
+    let text = text_of(path, found)?;
+    if found == Found::Folder {
+        vouched_for(path, TrustList::open(environment)?.of(path, &text))?;
+    }
     check_text(path, &text, environment)
+}
+
+/// The text of a configuration: of a regular file of a bounded size.
+pub(super) fn text_of(path: &Path, found: Found) -> Result<String, ConfigError> {
+    let text = match found {
+        Found::Own => windlass_files::read_guarded_text(path, MAX_BYTES, Owner::Ours),
+        Found::Named | Found::Folder => windlass_files::read_text(path, MAX_BYTES),
+    };
+    text.map_err(|error: io::Error| {
+        ConfigError::new(path.display().to_string(), format!("the file can't be read: {error}"))
+    })
+}
+
+fn vouched_for(path: &Path, trust: Trust) -> Result<(), ConfigError> {
+    let why = match trust {
+        Trust::Given => return Ok(()),
+        Trust::Never => "it lies in the working folder and was not trusted yet",
+        Trust::Changed => "it lies in the working folder and has changed since it was trusted",
+    };
+    let problem = format!(
+        "this configuration is not used: {why}, and it decides to which addresses your tokens are sent. Read it; if it is what you \
+         want, run: windlass config trust"
+    );
+    Err(ConfigError::new(path.display().to_string(), problem))
 }
 
 /// Checks the text of a file; `path` is what errors call it, and where relative paths in it begin.

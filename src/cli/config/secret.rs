@@ -1,8 +1,8 @@
 //! Tokens and passwords: where they come from, and how they are read.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use windlass_files::Owner;
 use windlass_protocol::Secret;
 
 use super::ConfigError;
@@ -40,7 +40,7 @@ impl SecretSource {
 
 fn read_file(path: &Path) -> Result<Secret, String> {
     let shown = path.display();
-    let text = fs::read_to_string(path)
+    let text = windlass_files::read_guarded_text(path, MAX_SECRET, Owner::Any)
         .map(Secret::new)
         .map_err(|error| format!("{shown} can't be read: {error}"))?;
     warn_if_exposed(path);
@@ -52,7 +52,7 @@ fn read_file(path: &Path) -> Result<Secret, String> {
 #[cfg(unix)]
 fn warn_if_exposed(path: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
-    let mode = fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
+    let mode = std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
     if mode & 0o004 != 0 {
         tracing::warn!(path = %path.display(), "every user of this machine can read this token file: run chmod 600 on it");
     }

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use windlass_actors::Endpoint;
-use windlass_protocol::{GatewayId, Secret};
+use windlass_protocol::Secret;
 
 use super::ConfigError;
-use super::file::{self, ConfigFile, Timeouts};
+use super::file::{self, ConfigFile, Found, Timeouts};
 use super::gateway::{GatewayConfig, Placed};
 use super::secret::SecretSource;
 
@@ -18,6 +18,14 @@ pub(crate) struct Environment<'a> {
 }
 
 impl Environment<'_> {
+    /// Works with the environment of this process.
+    pub(crate) fn of_process<T>(work: impl FnOnce(&Environment<'_>) -> T) -> T {
+        work(&Environment {
+            variable: &|name: &str| std::env::var_os(name),
+            folder: std::env::current_dir().unwrap_or_default(),
+        })
+    }
+
     /// A variable's text; an empty one counts as not set.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
         match (self.variable)(name) {
@@ -74,6 +82,9 @@ const TOKENS: [&str; 2] = ["WINDLASS_TOKEN", "OPENCLAW_GATEWAY_TOKEN"];
 const PASSWORDS: [&str; 2] = ["WINDLASS_PASSWORD", "OPENCLAW_GATEWAY_PASSWORD"];
 const CONFIG: &str = "WINDLASS_CONFIG";
 
+/// What a configuration is called.
+pub(super) const FILE_NAME: &str = "windlass.toml";
+
 /// Chooses the gateways. An address given by flag or environment stands alone; ids choose among those of the file.
 pub(crate) fn select(choice: &Choice, environment: &Environment<'_>) -> Result<Selected, ConfigError> {
     let given = match &choice.url {
@@ -87,7 +98,7 @@ pub(crate) fn select(choice: &Choice, environment: &Environment<'_>) -> Result<S
         Some((place, url)) => {
             let mut selected = alone(&place, &url)?;
             // Somebody who wrote a file may wonder where its gateways are.
-            if let (None, Some(path)) = (&choice.url, default_file(environment)) {
+            if let (None, Some((path, _))) = (&choice.url, default_file(environment)) {
                 let note = format!("the gateway is the one of {place}; {} is not read", path.display());
                 selected.notes.push(note);
             }
@@ -101,25 +112,11 @@ pub(crate) fn select(choice: &Choice, environment: &Environment<'_>) -> Result<S
 
 fn alone(place: &str, url: &str) -> Result<Selected, ConfigError> {
     let endpoint = Endpoint::parse(url).map_err(|error| ConfigError::new(place, error.to_string()))?;
-    let id = id_of(&endpoint).map_err(|error| ConfigError::new(place, error.to_string()))?;
     Ok(Selected {
-        gateways: vec![GatewayConfig::at(id, endpoint)],
+        gateways: vec![GatewayConfig::at(endpoint.gateway_id(), endpoint)],
         timeouts: Timeouts::default(),
         notes: Vec::new(),
     })
-}
-
-/// An id that belongs to the address, so that device tokens of different addresses are kept apart.
-fn id_of(endpoint: &Endpoint) -> Result<GatewayId, windlass_protocol::InvalidGatewayId> {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    let mut id: String = format!("{}-{}", endpoint.host(), endpoint.port())
-        .chars()
-        .map(plain)
-        .collect();
-    if id.len() > GatewayId::MAX_LEN {
-        id.drain(..id.len() - GatewayId::MAX_LEN);
-    }
-    GatewayId::new(id)
 }
 
 fn from_file(choice: &Choice, environment: &Environment<'_>) -> Result<Selected, ConfigError> {
@@ -169,19 +166,19 @@ fn from_file(choice: &Choice, environment: &Environment<'_>) -> Result<Selected,
 fn find(choice: &Choice, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
     let within = |path: &Path| environment.folder.join(path);
     if let Some(path) = &choice.config {
-        return file::read(&within(path), environment).map_err(|error| ConfigError {
+        return file::read(&within(path), Found::Named, environment).map_err(|error| ConfigError {
             place: format!("flag --config: {}", error.place),
             ..error
         });
     }
     if let Some(path) = environment.text(CONFIG)? {
-        return file::read(&within(Path::new(&path)), environment).map_err(|error| ConfigError {
+        return file::read(&within(Path::new(&path)), Found::Named, environment).map_err(|error| ConfigError {
             place: format!("{}: {}", variable(CONFIG), error.place),
             ..error
         });
     }
-    if let Some(path) = default_file(environment) {
-        return file::read(&path, environment);
+    if let Some((path, found)) = default_file(environment) {
+        return file::read(&path, found, environment);
     }
     Err(ConfigError::new(
         "no gateway",
@@ -190,15 +187,23 @@ fn find(choice: &Choice, environment: &Environment<'_>) -> Result<ConfigFile, Co
     ))
 }
 
-/// The file that is read when none is named.
-fn default_file(environment: &Environment<'_>) -> Option<PathBuf> {
-    let home = environment
+/// The file that is read when none is named, and how it was found.
+fn default_file(environment: &Environment<'_>) -> Option<(PathBuf, Found)> {
+    let own = environment
         .home()
-        .map(|home| home.join(".config/windlass/windlass.toml"));
-    [Some(environment.folder.join("windlass.toml")), home]
-        .into_iter()
-        .flatten()
-        .find(|path| path.exists())
+        .map(|home| home.join(".config/windlass").join(FILE_NAME))
+        .filter(|path| path.exists());
+    let folder = Some(environment.folder.join(FILE_NAME)).filter(|path| path.exists());
+    match (folder, own) {
+        // In the very folder where the user's own is.
+        (Some(folder), Some(own)) if is_same_file(&folder, &own) => Some((own, Found::Own)),
+        (Some(folder), _) => Some((folder, Found::Folder)),
+        (None, own) => own.map(|own| (own, Found::Own)),
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// Token and password of the environment, and a token that was typed in, for the one gateway that they can be meant for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use windlass_actors::{Header, TlsPolicy};
 use windlass_protocol::{ClientId, Scope};
 
+use super::trust::TrustList;
 use super::*;
 
 /// A folder with an optional `windlass.toml`, and variables.
@@ -17,14 +18,20 @@ struct Scene {
 impl Scene {
     fn new(file: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let mut named = HashMap::new();
         if !file.is_empty() {
             fs::write(folder.path().join("windlass.toml"), file).unwrap();
+            named.insert("WINDLASS_CONFIG".to_owned(), OsString::from("windlass.toml"));
         }
-        let variables = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
-            .collect();
-        Self { folder, variables }
+        named.extend(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).into())),
+        );
+        Self {
+            folder,
+            variables: named,
+        }
     }
 
     fn with<T>(&self, act: impl FnOnce(&Environment<'_>) -> T) -> T {
@@ -237,7 +244,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn the_file_is_found_by_flag_variable_folder_and_home_in_that_order() {
-    let scene = Scene::new("[gateways.folder]\nurl = \"ws://h\"", &[]);
+    let scene = Scene::new("", &[]);
     let root = scene.folder.path().to_owned();
     fs::create_dir_all(root.join("home/.config/windlass")).unwrap();
     for (path, id) in [
@@ -258,17 +265,19 @@ fn the_file_is_found_by_flag_variable_folder_and_home_in_that_order() {
             config: flag.map(Into::into),
             ..Choice::default()
         };
-        let selected = select(
-            &choice,
-            &Environment {
-                variable: &variable,
-                folder: root.clone(),
-            },
-        )
-        .unwrap();
+        let environment = Environment {
+            variable: &variable,
+            folder: root.clone(),
+        };
+        let found = root.join("windlass.toml");
+        if let Ok(text) = fs::read_to_string(&found) {
+            TrustList::open(&environment).unwrap().trust(&found, &text).unwrap();
+        }
+        let selected = select(&choice, &environment).unwrap();
         selected.gateways[0].id.to_string()
     };
     let all = [("WINDLASS_CONFIG", OsString::from("var.toml")), ("HOME", home)];
+    fs::write(root.join("windlass.toml"), "[gateways.folder]\nurl = \"ws://h\"").unwrap();
     assert_eq!(ids(&all, Some("flag.toml")), "flag");
     assert_eq!(ids(&all, None), "variable");
     assert_eq!(ids(&all[1..], None), "folder");
@@ -364,16 +373,99 @@ fn a_control_ui_has_no_device_and_an_origin() {
     assert!(!format!("{spec:?}").contains("s3cret"));
 }
 
+/// A working folder with a configuration in it, and a home.
+struct Found {
+    root: tempfile::TempDir,
+}
+
+impl Found {
+    fn new(text: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("home")).unwrap();
+        fs::create_dir_all(root.path().join("work")).unwrap();
+        let found = Self { root };
+        found.write(text);
+        found
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.root.path().join("work/windlass.toml"), text).unwrap();
+    }
+
+    fn with<T>(&self, folder: &str, act: impl FnOnce(&Environment<'_>) -> T) -> T {
+        let home = self.root.path().join("home");
+        let variable = |name: &str| (name == "HOME").then(|| home.clone().into_os_string());
+        act(&Environment {
+            variable: &variable,
+            folder: self.root.path().join(folder),
+        })
+    }
+
+    fn ids(&self, folder: &str) -> Result<Vec<String>, String> {
+        let selected = self.with(folder, |environment| select(&Choice::default(), environment));
+        let ids = |selected: Selected| selected.gateways.iter().map(|gateway| gateway.id.to_string()).collect();
+        selected.map(ids).map_err(|error| error.to_string())
+    }
+}
+
 #[test]
-fn device_tokens_of_different_addresses_are_kept_apart() {
-    let id = |url: &str| {
-        let choice = Choice {
-            url: Some(url.into()),
-            ..Choice::default()
-        };
-        Scene::new("", &[]).select(&choice).unwrap().gateways[0].id.to_string()
-    };
-    assert_eq!(id("ws://[::1]:9"), "--1-9");
-    assert_eq!(id("wss://gw.example"), "gw.example-443");
-    assert_eq!(id(&format!("ws://{}.example:18789", "long.".repeat(14))).len(), 64);
+fn a_file_of_the_working_folder_is_used_as_long_as_it_is_as_it_was_trusted() {
+    let text = "[gateways.a]\nurl = \"ws://h\"";
+    let found = Found::new(text);
+    let path = found.root.path().join("work/windlass.toml");
+    let refused = found.ids("work").unwrap_err();
+    assert!(
+        refused.contains("not trusted yet") && refused.contains("windlass config trust"),
+        "{refused}"
+    );
+    assert!(refused.contains("work/windlass.toml"), "{refused}");
+
+    found.with("work", |environment| {
+        TrustList::open(environment).unwrap().trust(&path, text).unwrap()
+    });
+    assert_eq!(found.ids("work").unwrap(), ["a"]);
+    found.write("[gateways.a]\nurl = \"ws://elsewhere\"");
+    assert!(found.ids("work").unwrap_err().contains("has changed"));
+    found.write(text);
+    assert_eq!(found.ids("work").unwrap(), ["a"]);
+    // The same text elsewhere names other files.
+    fs::create_dir(found.root.path().join("other")).unwrap();
+    fs::copy(&path, found.root.path().join("other/windlass.toml")).unwrap();
+    assert!(found.ids("other").is_err());
+
+    let again = found.with("work", |environment| {
+        TrustList::open(environment).unwrap().distrust(&path)
+    });
+    assert_eq!(again, Ok(true));
+    assert!(found.ids("work").is_err());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_list_of_trusted_files_and_the_users_own_file_are_the_users_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let text = "[gateways.a]\nurl = \"ws://h\"";
+    let found = Found::new(text);
+    let path = found.root.path().join("work/windlass.toml");
+    found.with("work", |environment| {
+        TrustList::open(environment).unwrap().trust(&path, text).unwrap()
+    });
+    let list = found.root.path().join("home/.local/state/windlass/trusted.json");
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&list), mode(list.parent().unwrap())), (0o600, 0o700));
+    fs::set_permissions(&list, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(found.ids("work").unwrap_err().contains("chmod 600"));
+
+    fs::remove_file(&path).unwrap();
+    let own = found.root.path().join("home/.config/windlass");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("windlass.toml"), text).unwrap();
+    assert_eq!(found.ids("work").unwrap(), ["a"]);
+    assert_eq!(
+        found.ids("home/.config/windlass").unwrap(),
+        ["a"],
+        "there it is the working folder's, and still the user's own"
+    );
+    fs::set_permissions(own.join("windlass.toml"), fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(found.ids("work").unwrap_err().contains("chmod go-w"));
 }
