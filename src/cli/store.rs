@@ -87,7 +87,16 @@ pub(super) async fn open_any(global: &Global, missing: Missing) -> Result<Arc<Sq
             )
         })?;
     }
-    Ok(Arc::new(SqliteStore::open(&path).await?))
+    let store = SqliteStore::open(&path).await?;
+    for change in store.renamed() {
+        let (from, to) = (shown(&change.from), shown(&change.to));
+        tracing::warn!(
+            id = change.id,
+            "{} {from:?} is called {to:?} from now on: an older one has the same name",
+            change.what
+        );
+    }
+    Ok(Arc::new(store))
 }
 
 fn refuse_line_flags(global: &Global) -> Result<(), Failure> {

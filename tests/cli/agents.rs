@@ -369,7 +369,7 @@ async fn a_template_error_of_one_agent_is_named_and_the_others_are_done() {
     ])
     .await;
     let ran = shop.bench.run(&["agents", "provision", "--all"]).await.ends_with(6);
-    for text in ["soul_template", "agent_nam", "line 2", "3 agents: 2 changed, 1 failed"] {
+    for text in ["own SOUL.md", "agent_nam", "line 2", "3 agents: 2 changed, 1 failed"] {
         assert!(ran.stdout.contains(text), "{text}: {ran:#?}");
     }
     assert_eq!(created(&sim), 2);

@@ -1,6 +1,6 @@
 //! Reading and writing who an agent is.
 
-use windlass_store::Agent;
+use windlass_store::{Agent, FileOverride};
 use windlass_templates::Content;
 
 use super::desk::{Desk, check_message};
@@ -40,10 +40,8 @@ impl Desk {
         let caller = self.caller(soul.caller).await?;
         policy::may_write_soul(caller.as_ref(), target, soul.board)?;
         let (_, gateway) = self.board(soul.board).await?;
-        // The record is a template: text that only looks like one must not be taken for one.
-        let template = as_template(content);
         let kept = windlass_store::amend(&*self.store, target.id, |agent| {
-            agent.soul_template = Some(template.clone());
+            agent.soul_override = Some(FileOverride::Text(content.to_owned()));
         });
         kept.await?.ok_or(CoordinationError::NoAgent(target.id))?;
         let plane = self.plane(&gateway).await?;
@@ -54,43 +52,6 @@ impl Desk {
                 field: "SOUL.md",
                 why: "is not taken by this gateway".into(),
             }),
-        }
-    }
-}
-
-/// A template that renders to exactly this text.
-fn as_template(content: &str) -> String {
-    const SIGNS: [&str; 3] = ["{{", "{%", "{#"];
-    if SIGNS.iter().any(|sign| content.contains(sign)) {
-        // A text that ends the block itself is taken apart at that place.
-        let inner = content.replace("{% endraw %}", "{% endraw %}{{ '{% endraw %}' }}{% raw %}");
-        format!("{{% raw %}}{inner}{{% endraw %}}")
-    } else {
-        content.to_owned()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use windlass_templates::{Overrides, Role, Templates, Variables};
-
-    use super::*;
-
-    #[test]
-    fn a_text_that_looks_like_a_template_is_rendered_as_it_is() {
-        for text in [
-            "plain",
-            "{{ auth_token }} and {% if x %}",
-            "{% raw %}a{% endraw %}b {# c #}",
-        ] {
-            let overrides = Overrides {
-                soul: Some(as_template(text)),
-                ..Overrides::default()
-            };
-            let rendered = Templates::shipped()
-                .render(Role::Worker, &Variables::default(), &overrides)
-                .unwrap();
-            assert_eq!(rendered.get(Content::Soul).map(str::trim_end), Some(text));
         }
     }
 }

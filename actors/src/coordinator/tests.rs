@@ -186,6 +186,46 @@ async fn a_soul_is_kept_on_record_before_it_is_written() {
     .await;
 }
 
+/// Every way to end a raw block, and other signs of templates.
+const SOULS_OF_A_LEAD: [&str; 10] = [
+    "{%- endraw %}{{ auth_token }}{% raw %}",
+    "{%endraw%}{{ auth_token }}{%raw%}",
+    "{% endraw -%}{{ auth_token }}{%- raw -%}",
+    "{%+ endraw +%}{{auth_token}}",
+    "{%\tendraw\n%}{{ auth_token }}",
+    "{% endraw %}{{ '{% endraw %}' }}{% raw %}{{ auth_token }}",
+    "{{ auth_token }}",
+    "{% include 'TOOLS.md' %}",
+    "{# #}{% set x = auth_token %}{{ x }}",
+    "# line\n## {{ auth_token }}\r\n\n",
+];
+
+#[tokio::test(start_paused = true)]
+async fn a_soul_that_a_lead_writes_is_never_read_as_a_template() {
+    play(async {
+        let talk = Talk::new().await;
+        let id = talk.bench.agent_id(talk.worker).await;
+        for text in SOULS_OF_A_LEAD {
+            let soul = Soul {
+                caller: Caller::Agent(talk.lead),
+                board: talk.board,
+                agent: talk.worker,
+            };
+            talk.coordinator.write_soul(soul, text).await.unwrap();
+            assert_eq!(talk.bench.fake().file(&id, "SOUL.md").as_deref(), Some(text));
+            let report = talk.life.provision(&[talk.worker]).await;
+            assert!(report.all_done(), "{report:?}");
+            assert_eq!(
+                report.agents[0].changes.written, [""; 0],
+                "{text:?}: it is there already"
+            );
+            assert_eq!(talk.bench.fake().file(&id, "SOUL.md").as_deref(), Some(text));
+        }
+        talk.finish().await;
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_user_is_asked_through_the_gateways_own_agent_which_learns_how_to_answer() {
     play(async {

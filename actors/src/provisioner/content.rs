@@ -1,10 +1,10 @@
 //! What an agent's files and messages should say: its records, through the templates.
 
 use windlass_protocol::AgentIdentity;
-use windlass_store::{AgentRole, Board, Organization};
+use windlass_store::{AgentRole, Board, FileOverride, Organization};
 use windlass_templates::{
-    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Layout, Overrides, Placement,
-    Rendered, Role, TemplateError, Templates, UserVariables, Variables,
+    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Layout, Override, Overrides,
+    Placement, Rendered, Role, TemplateError, Templates, UserVariables, Variables,
 };
 
 use super::dossier::Dossier;
@@ -65,8 +65,8 @@ impl Desired<'_> {
     fn render(&self, token: &str) -> Result<Rendered, TemplateError> {
         let agent = &self.dossier.agent;
         let overrides = Overrides {
-            identity: agent.identity_template.clone(),
-            soul: agent.soul_template.clone(),
+            identity: agent.identity_override.as_ref().map(own_file),
+            soul: agent.soul_override.as_ref().map(own_file),
         };
         self.templates
             .render(template_role(agent.role()), &self.variables(token), &overrides)
@@ -107,6 +107,13 @@ pub(crate) fn cleanup_message(
 ) -> Result<String, TemplateError> {
     let text = templates.cleanup_message(&dossier.agent.name, &dossier.workspace)?;
     Ok(format!("{text}\n\nref: {reference}"))
+}
+
+fn own_file(file: &FileOverride) -> Override {
+    match file {
+        FileOverride::Template(source) => Override::Template(source.clone()),
+        FileOverride::Text(text) => Override::Text(text.clone()),
+    }
 }
 
 const fn template_role(role: AgentRole) -> Role {

@@ -25,13 +25,16 @@ pub enum StoreError {
         /// The agent.
         agent: AgentUid,
     },
-    /// The name is taken on this board or in this gateway's workspace, in whatever letters.
-    #[error("the name {name:?} is taken by agent {by}: choose another")]
+    /// The name is taken, in whatever letters: an agent's on its board or in its gateway's workspace, a gateway's or a board's
+    /// in its organization.
+    #[error("the name {name:?} is taken by {what} {by}: choose another")]
     NameTaken {
+        /// What has it: "agent", "gateway" or "board".
+        what: &'static str,
         /// The name that was asked for.
         name: String,
-        /// Who has it.
-        by: AgentUid,
+        /// The id of the record that has it.
+        by: String,
     },
     /// The board has as many workers as its lead may have.
     #[error("the board has its {max} workers already: delete one, or raise the board's max_agents")]
@@ -150,6 +153,14 @@ impl StoreError {
         Self::Unknown {
             what,
             id: id.to_string(),
+        }
+    }
+
+    pub(crate) fn name_taken(what: &'static str, name: &str, by: impl fmt::Display) -> Self {
+        Self::NameTaken {
+            what,
+            name: name.to_owned(),
+            by: by.to_string(),
         }
     }
 

@@ -34,12 +34,13 @@ pub use memory::MemoryStore;
 pub use ownership::{Ownership, Right};
 pub use record::{
     Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board, BoardFilter,
-    BoardRules, ChatSend, CheckIn, Consumer, Creator, Cursor, Ended, Entry, EntryKind, EntryType, Extent, Gateway,
-    InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER, Organization, Owner, Page, Pruned,
-    Retention, Run, RunKind, RunState, SendEnd, SendFilter, SendState, Step, StepName, StepState, TOUCH_INTERVAL,
+    BoardRules, ChatSend, CheckIn, Consumer, Creator, Cursor, Ended, Entry, EntryKind, EntryType, Extent, FileOverride,
+    Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER, Organization, Owner,
+    Page, Pruned, Retention, Run, RunKind, RunState, SendEnd, SendFilter, SendState, Step, StepName, StepState,
+    TOUCH_INTERVAL,
 };
 pub use secret_source::{InvalidSecretSource, SecretError, SecretSource};
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{Renamed, SqliteOptions, SqliteStore};
 pub use time::Timestamp;
 pub use token::{AgentToken, InvalidTokenHash, TokenHash};
 pub use traits::{Activities, Agents, Boards, Gateways, Journal, Organizations, Runs, Sends, Store};

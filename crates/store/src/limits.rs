@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use crate::error::StoreError;
+use crate::record::FileOverride;
 
 /// Longest name of anything, in characters: it must fit a column of a table and a heading of a file.
 pub const NAME_CHARS: usize = 120;
@@ -17,7 +18,7 @@ pub const TEXT_CHARS: usize = 16_000;
 pub const URL_CHARS: usize = 2_048;
 /// Longest reference to a secret, in characters: a path.
 pub const SOURCE_CHARS: usize = 2_048;
-/// Longest template of one file, in bytes: as the templates take it.
+/// Longest template of one file, and longest file that is given as text, in bytes: as the templates take it.
 pub const TEMPLATE_BYTES: usize = 64 * 1024;
 /// Largest free-form member (heartbeat, metrics, options, a step's detail), in bytes of JSON.
 pub const JSON_BYTES: usize = 64 * 1024;
@@ -84,12 +85,9 @@ pub(crate) fn optional(field: &'static str, text: Option<&String>, limit: usize)
     text.map_or(Ok(()), |text| chars(field, text, limit))
 }
 
-/// A template that may be absent.
-pub(crate) fn template(field: &'static str, text: Option<&String>) -> Result<(), StoreError> {
-    match text {
-        Some(text) => bytes(field, text, TEMPLATE_BYTES),
-        None => Ok(()),
-    }
+/// An agent's own file, which may be absent.
+pub(crate) fn file_override(field: &'static str, file: Option<&FileOverride>) -> Result<(), StoreError> {
+    file.map_or(Ok(()), |file| bytes(field, file.content(), TEMPLATE_BYTES))
 }
 
 /// A free-form member.

@@ -146,7 +146,11 @@ fn finish(shown: &str, rendered: &str) -> Result<String, TemplateError> {
     if trimmed.trim_start().is_empty() {
         return Ok(String::new());
     }
-    let text = format!("{trimmed}\n");
+    fitting(shown, format!("{trimmed}\n"))
+}
+
+/// The text, unless it is too long for a file.
+pub(crate) fn fitting(shown: &str, text: String) -> Result<String, TemplateError> {
     if text.encode_utf16().count() <= MAX_RENDERED {
         return Ok(text);
     }

@@ -9,7 +9,7 @@ pub enum TemplateError {
     /// A variable that does not exist, or an attribute that a value does not have.
     #[error("{template}, line {line}: there is no variable `{variable}`; correct the name or remove it")]
     UnknownVariable {
-        /// Which template: `worker/SOUL.md`, the path of a user's file, or `agent's soul_template`.
+        /// Which template: `worker/SOUL.md`, the path of a user's file, or `agent's own SOUL.md`.
         template: String,
         /// Its line, from 1.
         line: usize,

@@ -34,7 +34,7 @@ pub use coordination::{MessageKind, MessageVariables};
 pub use engine::{MAX_RENDERED, MAX_WORK};
 pub use error::TemplateError;
 pub use layout::{Home, Layout, MAX_FILE, Placement};
-pub use templates::{MAX_REFERENCE, Overrides, Rendered, Templates};
+pub use templates::{MAX_REFERENCE, Override, Overrides, Rendered, Templates};
 pub use tools::{MAX_TOOL_VALUES, ToolValues, tool_values};
 pub use variables::{
     AgentVariables, AuthToken, BoardRules, BoardVariables, DEFAULT_COMMUNICATION_STYLE, DEFAULT_EMOJI, DEFAULT_ROLE,

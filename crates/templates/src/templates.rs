@@ -10,7 +10,7 @@ use minijinja::Value;
 use crate::context::Context;
 use crate::engine::Engine;
 use crate::shipped::{self, CLEANUP, WAKE};
-use crate::{Content, Role, TemplateError, Variables, bounds, folder};
+use crate::{Content, Role, TemplateError, Variables, bounds, engine, folder};
 
 /// The longest reference in a wake message, in bytes: a UUID and a prefix fit several times.
 pub const MAX_REFERENCE: usize = 200;
@@ -26,13 +26,37 @@ struct Inner {
     overridden: usize,
 }
 
-/// An agent's own template texts. A blank one counts as none.
+/// What stands in place of a role's template, for one agent. A blank one counts as none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Override {
+    /// The source of a template: text of the operator, because a template sees every variable, the token among them.
+    Template(String),
+    /// The text itself. It is never read as a template, whatever signs it holds, and comes out exactly as it is.
+    Text(String),
+}
+
+impl Override {
+    fn is_blank(&self) -> bool {
+        let (Self::Template(content) | Self::Text(content)) = self;
+        content.trim().is_empty()
+    }
+}
+
+/// An agent's own files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// In place of the role's IDENTITY.md template.
-    pub identity: Option<String>,
+    pub identity: Option<Override>,
     /// In place of the role's SOUL.md template.
-    pub soul: Option<String>,
+    pub soul: Option<Override>,
+}
+
+impl Overrides {
+    /// Whether one of them is a template, which has to be worked on where it has room.
+    fn hold_a_template(&self) -> bool {
+        let all = [&self.identity, &self.soul];
+        all.into_iter().any(|own| matches!(own, Some(Override::Template(_))))
+    }
 }
 
 impl Templates {
@@ -105,8 +129,8 @@ impl Templates {
     /// The first failure, and then nothing at all is rendered.
     pub fn render(&self, role: Role, variables: &Variables, overrides: &Overrides) -> Result<Rendered, TemplateError> {
         let values = Context::of(role, variables)?.value();
-        let own_text = *overrides != Overrides::default();
-        self.0.with_room(own_text, || self.0.render(role, overrides, &values))
+        self.0
+            .with_room(overrides.hold_a_template(), || self.0.render(role, overrides, &values))
     }
 
     /// The greeting that wakes an agent. It always contains `reference`, by which the caller finds it in the session's
@@ -194,12 +218,13 @@ impl Inner {
         values: &Value,
     ) -> Result<String, TemplateError> {
         let (own, shown) = match content {
-            Content::Identity => (overrides.identity.as_deref(), "agent's identity_template"),
-            Content::Soul => (overrides.soul.as_deref(), "agent's soul_template"),
+            Content::Identity => (overrides.identity.as_ref(), "agent's own IDENTITY.md"),
+            Content::Soul => (overrides.soul.as_ref(), "agent's own SOUL.md"),
             _ => (None, ""),
         };
-        match own.filter(|text| !text.trim().is_empty()) {
-            Some(text) => self.engine.render_text(shown, text, values),
+        match own.filter(|own| !own.is_blank()) {
+            Some(Override::Template(source)) => self.engine.render_text(shown, source, values),
+            Some(Override::Text(text)) => engine::fitting(shown, text.clone()),
             None => self.engine.render(&self.names[&(role, content)], values),
         }
     }

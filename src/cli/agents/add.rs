@@ -1,6 +1,7 @@
 //! `windlass agents add`.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -13,7 +14,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::store::{self, Missing, Records, short, shown};
 use crate::store::limits::TEMPLATE_BYTES;
-use crate::store::{Agent, AgentRole, AgentUid, Agents as _, Creator};
+use crate::store::{Agent, AgentRole, AgentUid, Agents as _, Creator, FileOverride};
 
 /// The name of a board's lead, unless another is given.
 const LEAD_NAME: &str = "Lead Agent";
@@ -139,8 +140,8 @@ pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Resu
     if let Some(every) = args.heartbeat_every {
         agent.heartbeat = Map::from_iter([("every".to_owned(), Value::from(every))]);
     }
-    agent.soul_template = template("--soul-template", args.soul_template.as_deref())?;
-    agent.identity_template = template("--identity-template", args.identity_template.as_deref())?;
+    agent.soul_override = template("--soul-template", args.soul_template.as_deref())?;
+    agent.identity_override = template("--identity-template", args.identity_template.as_deref())?;
     let agent = records.store.insert_agent(&agent, Creator::Operator).await?;
     records.agents.push(agent.clone());
     if output.json() {
@@ -184,22 +185,18 @@ fn placed(records: &Records, args: &AddArgs) -> Result<Agent, Failure> {
     Ok(Agent::new_worker(id, gateway, board.id, name, now))
 }
 
-/// The text of a template.
-fn template(flag: &'static str, path: Option<&Path>) -> Result<Option<String>, Failure> {
+/// The source of a template.
+fn template(flag: &'static str, path: Option<&Path>) -> Result<Option<FileOverride>, Failure> {
     let Some(path) = path else { return Ok(None) };
-    let shown = path.display();
-    let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    if size > TEMPLATE_BYTES as u64 {
-        return Err(Failure::usage(
-            format!("flag {flag}: {shown} has over {TEMPLATE_BYTES} bytes"),
-            "Give a shorter one: it becomes part of a prompt.",
-        ));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let source = windlass_files::read_text(path, TEMPLATE_BYTES).map_err(|error| {
+        let next_step = match error.kind() {
+            ErrorKind::FileTooLarge => "Give a shorter one: it becomes part of a prompt.",
+            _ => "Name a text file.",
+        };
         Failure::usage(
-            format!("flag {flag}: {shown} can't be read: {error}"),
-            "Name a text file.",
+            format!("flag {flag}: {} can't be read: {error}", path.display()),
+            next_step,
         )
     })?;
-    Ok(Some(text))
+    Ok(Some(FileOverride::Template(source)))
 }

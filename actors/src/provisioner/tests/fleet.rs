@@ -36,7 +36,9 @@ async fn one_template_error_in_fifty_keeps_nobody_else() {
         let bench = Bench::new(FakeRelease::Current).await;
         let (agents, life) = (workers(&bench, 50).await, bench.start());
         let mut bad = bench.agent(agents[17]).await;
-        bad.identity_template = Some("fine\nfine\n{{ colour }}".into());
+        bad.identity_override = Some(windlass_store::FileOverride::Template(
+            "fine\nfine\n{{ colour }}".into(),
+        ));
         bench.store.update_agent(&bad).await.unwrap();
         let report = life.provision(&agents).await;
         let failed: Vec<_> = report.failed().collect();

@@ -134,7 +134,9 @@ async fn a_template_that_does_not_render_writes_nothing_and_says_where() {
         let bench = Bench::new(FakeRelease::Current).await;
         let (agent, life) = (bench.worker().await, bench.start());
         let mut record = bench.agent(agent).await;
-        record.soul_template = Some("one\n{{ no_such_thing }}".into());
+        record.soul_override = Some(windlass_store::FileOverride::Template(
+            "one\n{{ no_such_thing }}".into(),
+        ));
         windlass_store::Agents::update_agent(&*bench.store, &record)
             .await
             .unwrap();

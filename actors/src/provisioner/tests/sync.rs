@@ -27,7 +27,9 @@ async fn sync_writes_the_templates_of_today_and_wakes_nobody() {
         life.provision(&agents).await;
         let woken = bench.sent();
         let mut worker = bench.agent(agents[2]).await;
-        worker.soul_template = Some("Steady at {{ board_name }}.".into());
+        worker.soul_override = Some(windlass_store::FileOverride::Template(
+            "Steady at {{ board_name }}.".into(),
+        ));
         bench.store.update_agent(&worker).await.unwrap();
         let report = life.work(sync(&bench, SyncOptions::default())).await;
         assert_eq!(report.agents.len(), 2, "not the gateway's own agent");

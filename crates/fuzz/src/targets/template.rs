@@ -1,25 +1,26 @@
-//! A user's template.
+//! A user's template, and the same text as a text.
 
 use std::sync::LazyLock;
 
 use windlass_templates::{
-    AgentVariables, AuthToken, BoardVariables, Content, Layout, MAX_FILE, MAX_RENDERED, Overrides, Rendered, Role,
-    Templates, Variables, tool_values,
+    AgentVariables, AuthToken, BoardVariables, Content, Layout, MAX_FILE, MAX_RENDERED, Override, Overrides, Rendered,
+    Role, Templates, Variables, tool_values,
 };
 
 use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
 
 static SHIPPED: LazyLock<Templates> = LazyLock::new(Templates::shipped);
 
-/// It is rendered within bounds, the same each time and with the agent's token where it belongs, or refused by words that hold
+/// As a text it comes out as it is. As a template it is rendered within bounds, the same each time and with the agent's token where it belongs, or refused by words that hold
 /// no value.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let overrides = Overrides {
-        soul: Some(text.to_owned()),
+        soul: Some(Override::Template(text.to_owned())),
         ..Overrides::default()
     };
     let variables = variables();
+    assert_text_stays_text(text, &variables);
     match SHIPPED.render(Role::Worker, &variables, &overrides) {
         Ok(rendered) => {
             let again = SHIPPED.render(Role::Worker, &variables, &overrides).expect("as before");
@@ -37,6 +38,37 @@ pub(super) fn run(data: &[u8]) {
                 assert_keeps_secret(&format!("{error:?}"));
             }
         }
+    }
+}
+
+/// Text of others is no template: in the place of a file it comes out as it is, and as a value it brings no token along.
+fn assert_text_stays_text(text: &str, variables: &Variables) {
+    let overrides = Overrides {
+        soul: Some(Override::Text(text.to_owned())),
+        identity: Some(Override::Text(text.to_owned())),
+    };
+    let Ok(rendered) = SHIPPED.render(Role::Worker, variables, &overrides) else {
+        assert!(text.encode_utf16().count() > MAX_RENDERED);
+        return;
+    };
+    if !text.trim().is_empty() {
+        assert_eq!(soul(&rendered), Some(text));
+        assert_eq!(rendered.get(Content::Identity), Some(text));
+    }
+    assert_token_is_found(&rendered);
+    let mut named = variables.clone();
+    named.agent.name = text.to_owned();
+    named.identity.custom_instructions = text.to_owned();
+    if let Some(board) = &mut named.board {
+        board.name = text.to_owned();
+        board.objective = text.to_owned();
+    }
+    let Ok(rendered) = SHIPPED.render(Role::Worker, &named, &Overrides::default()) else {
+        return;
+    };
+    assert_token_is_found(&rendered);
+    for (content, rendered) in rendered.iter().filter(|(content, _)| *content != Content::Tools) {
+        assert!(text.contains(CANARY) || !rendered.contains(CANARY), "{content}");
     }
 }
 

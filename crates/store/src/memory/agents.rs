@@ -43,10 +43,7 @@ impl Tables {
             (same_board || same_gateway) && limits::name_key(&other.name) == key
         };
         if let Some(other) = others().find(clashes) {
-            return Err(StoreError::NameTaken {
-                name: agent.name.clone(),
-                by: other.id,
-            });
+            return Err(StoreError::name_taken("agent", &agent.name, other.id));
         }
         if let Some(other) = on_gateway().find(|other| other.session_key == agent.session_key) {
             return Err(StoreError::SessionTaken {

@@ -7,13 +7,25 @@ use async_trait::async_trait;
 use super::{MemoryStore, Tables, listed};
 use crate::error::StoreError;
 use crate::id::BoardId;
+use crate::limits;
 use crate::record::{Board, BoardFilter};
 use crate::traits::Boards;
 
 impl Tables {
-    fn needs_what_board_names(&self, board: &Board) -> Result<(), StoreError> {
+    /// Whether the board may be stored as it is: what it names is there, and no other board of its organization has the name.
+    fn admits_board(&self, board: &Board) -> Result<(), StoreError> {
         self.needs_organization(board.organization_id)?;
-        board.gateway_id.map_or(Ok(()), |id| self.needs_gateway(id))
+        board.gateway_id.map_or(Ok(()), |id| self.needs_gateway(id))?;
+        let key = limits::name_key(&board.name);
+        let is_namesake = |other: &&Board| {
+            other.id != board.id
+                && other.organization_id == board.organization_id
+                && limits::name_key(&other.name) == key
+        };
+        match self.boards.values().find(is_namesake) {
+            Some(other) => Err(StoreError::name_taken("board", &board.name, other.id)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -25,7 +37,7 @@ impl Boards for MemoryStore {
         if tables.boards.contains_key(&board.id) {
             return Err(StoreError::exists("board", board.id));
         }
-        tables.needs_what_board_names(board)?;
+        tables.admits_board(board)?;
         tables.boards.insert(board.id, board.clone());
         Ok(())
     }
@@ -36,7 +48,7 @@ impl Boards for MemoryStore {
         if !tables.boards.contains_key(&board.id) {
             return Err(StoreError::unknown("board", board.id));
         }
-        tables.needs_what_board_names(board)?;
+        tables.admits_board(board)?;
         tables.boards.insert(board.id, board.clone());
         Ok(())
     }

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::{MemoryStore, Tables, listed};
 use crate::error::StoreError;
 use crate::id::{GatewayUid, OrganizationId};
+use crate::limits;
 use crate::record::Gateway;
 use crate::traits::Gateways;
 
@@ -14,6 +15,21 @@ impl Tables {
             Ok(())
         } else {
             Err(StoreError::unknown("organization", id))
+        }
+    }
+
+    /// Whether the gateway may be stored as it is: its organization is there, and no other gateway of it has the name.
+    fn admits_gateway(&self, gateway: &Gateway) -> Result<(), StoreError> {
+        self.needs_organization(gateway.organization_id)?;
+        let key = limits::name_key(&gateway.name);
+        let is_namesake = |other: &&Gateway| {
+            other.id != gateway.id
+                && other.organization_id == gateway.organization_id
+                && limits::name_key(&other.name) == key
+        };
+        match self.gateways.values().find(is_namesake) {
+            Some(other) => Err(StoreError::name_taken("gateway", &gateway.name, other.id)),
+            None => Ok(()),
         }
     }
 
@@ -34,7 +50,7 @@ impl Gateways for MemoryStore {
         if tables.gateways.contains_key(&gateway.id) {
             return Err(StoreError::exists("gateway", gateway.id));
         }
-        tables.needs_organization(gateway.organization_id)?;
+        tables.admits_gateway(gateway)?;
         tables.gateways.insert(gateway.id, gateway.clone());
         Ok(())
     }
@@ -43,7 +59,7 @@ impl Gateways for MemoryStore {
         gateway.check()?;
         let mut tables = self.tables()?;
         tables.needs_gateway(gateway.id)?;
-        tables.needs_organization(gateway.organization_id)?;
+        tables.admits_gateway(gateway)?;
         tables.gateways.insert(gateway.id, gateway.clone());
         Ok(())
     }

@@ -60,6 +60,28 @@ named! {
     }
 }
 
+/// An agent's own file, in place of what its role's template makes.
+///
+/// A template sees every variable of the agent, its token among them. Only text of the operator may be one: text of
+/// agents, users and gateways is [`FileOverride::Text`], and is never read as a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileOverride {
+    /// The source of a template.
+    Template(String),
+    /// The file itself, as it is.
+    Text(String),
+}
+
+impl FileOverride {
+    /// The source or the text.
+    pub fn content(&self) -> &str {
+        match self {
+            Self::Template(content) | Self::Text(content) => content,
+        }
+    }
+}
+
 /// An agent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agent {
@@ -87,10 +109,10 @@ pub struct Agent {
     pub heartbeat: Map<String, Value>,
     /// Its identity: role, emoji, purpose and the like.
     pub identity: BTreeMap<String, String>,
-    /// Its own template of IDENTITY.md.
-    pub identity_template: Option<String>,
-    /// Its own template of SOUL.md.
-    pub soul_template: Option<String>,
+    /// Its own IDENTITY.md, in place of the role's template.
+    pub identity_override: Option<FileOverride>,
+    /// Its own SOUL.md, in place of the role's template.
+    pub soul_override: Option<FileOverride>,
     /// Since when a run is asked for.
     pub provision_requested_at: Option<Timestamp>,
     /// Which run is asked for.
@@ -175,8 +197,8 @@ impl Agent {
             next_token_hash: None,
             heartbeat: Map::new(),
             identity: BTreeMap::new(),
-            identity_template: None,
-            soul_template: None,
+            identity_override: None,
+            soul_override: None,
             provision_requested_at: None,
             provision_action: None,
             last_seen_at: None,
@@ -230,8 +252,8 @@ impl Agent {
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         limits::name("agent.name", &self.name, limits::NAME_CHARS)?;
-        limits::template("agent.identity_template", self.identity_template.as_ref())?;
-        limits::template("agent.soul_template", self.soul_template.as_ref())?;
+        limits::file_override("agent.identity_override", self.identity_override.as_ref())?;
+        limits::file_override("agent.soul_override", self.soul_override.as_ref())?;
         limits::json("agent.heartbeat", &self.heartbeat)?;
         if self.is_board_lead && self.board_id.is_none() {
             return Err(StoreError::invalid(

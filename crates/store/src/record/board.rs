@@ -17,7 +17,7 @@ pub struct Board {
     pub organization_id: OrganizationId,
     /// The gateway on which its agents live.
     pub gateway_id: Option<GatewayUid>,
-    /// Its name.
+    /// Its name: unique in its organization, in whatever letters.
     pub name: String,
     /// What sort of board it is; `goal` unless said otherwise.
     pub board_type: String,

@@ -15,13 +15,14 @@ pub struct Gateway {
     pub id: GatewayUid,
     /// Whose it is.
     pub organization_id: OrganizationId,
-    /// Its name.
+    /// Its name: unique in its organization, in whatever letters.
     pub name: String,
     /// `ws://` or `wss://`. May be empty as long as nobody needs it; must not hold a token or a password.
     pub url: String,
     /// Where its token is to be found.
     pub token: Option<SecretSource>,
-    /// The folder on the gateway's host in which agents get their workspaces; needed to provision.
+    /// The folder on the gateway's host in which agents get their workspaces; needed to provision. An absolute path of POSIX or
+    /// of Windows, or one that begins with `~/`; not a root by itself, and without `.` and `..`.
     pub workspace_root: Option<String>,
     /// Whether a certificate that nobody vouches for is accepted.
     pub allow_insecure_tls: bool,
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub created_at: Timestamp,
 }
 
+const WORKSPACE_ROOT: &str = "gateway.workspace_root";
+
 impl Gateway {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         limits::name("gateway.name", &self.name, limits::NAME_CHARS)?;
@@ -43,11 +46,13 @@ impl Gateway {
                 "holds a user, a password or a token: give the token as a reference instead",
             ));
         }
-        limits::optional(
-            "gateway.workspace_root",
-            self.workspace_root.as_ref(),
-            limits::URL_CHARS,
-        )?;
+        if let Some(root) = &self.workspace_root {
+            limits::chars(WORKSPACE_ROOT, root, limits::URL_CHARS)?;
+            // A blank one counts as none, and blanks around it as nothing.
+            if let Some(why) = unfit_for_workspaces(root.trim()) {
+                return Err(StoreError::invalid(WORKSPACE_ROOT, why));
+            }
+        }
         limits::optional(
             "gateway.tls_fingerprint",
             self.tls_fingerprint.as_ref(),
@@ -62,6 +67,42 @@ impl Gateway {
             _ => Ok(()),
         }
     }
+}
+
+/// Why agents can't have their workspaces in this folder, if so. The gateway's host may be of another system than this one.
+fn unfit_for_workspaces(root: &str) -> Option<&'static str> {
+    if root.is_empty() {
+        return None;
+    }
+    let unfit = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '`');
+    if root.chars().any(unfit) {
+        return Some("holds a line break, another control character or a backtick");
+    }
+    let Some(inside) = below_root(root) else {
+        return Some("is not absolute: give /FOLDER, ~/FOLDER or C:\\FOLDER");
+    };
+    let mut parts = inside.split(['/', '\\']).filter(|part| !part.is_empty()).peekable();
+    if parts.peek().is_none() {
+        return Some("is a root or a home, which agents would share with everything else: give a folder in it");
+    }
+    parts
+        .any(|part| matches!(part, "." | ".."))
+        .then_some("holds `.` or `..`: give the path without them")
+}
+
+/// An absolute path without its root.
+fn below_root(path: &str) -> Option<&str> {
+    let separator = ['/', '\\'];
+    if let Some(inside) = path.strip_prefix("~") {
+        return inside.is_empty().then_some(inside).or_else(|| inside.strip_prefix('/'));
+    }
+    let drive = path
+        .strip_prefix(|c: char| c.is_ascii_alphabetic())
+        .and_then(|rest| rest.strip_prefix(':'));
+    if let Some(inside) = drive {
+        return inside.strip_prefix(separator);
+    }
+    path.strip_prefix(separator)
 }
 
 /// Whether a URL has a user part, or a query that is called like a secret.

@@ -15,7 +15,9 @@ mod send;
 use std::fmt;
 
 pub use activity::{Activity, ActivityFilter, NewActivity};
-pub use agent::{Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, OFFLINE_AFTER, TOUCH_INTERVAL};
+pub use agent::{
+    Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, FileOverride, OFFLINE_AFTER, TOUCH_INTERVAL,
+};
 pub use board::{Board, BoardFilter, BoardRules};
 pub use cursor::Cursor;
 pub use gateway::Gateway;

@@ -9,7 +9,7 @@ use super::{SqliteStore, boards, gateways};
 use crate::error::StoreError;
 use crate::id::{AgentUid, GatewayUid};
 use crate::limits;
-use crate::record::{Agent, AgentFilter, AgentRole, CheckIn, Creator, RunKind};
+use crate::record::{Agent, AgentFilter, AgentRole, CheckIn, Creator, FileOverride, RunKind};
 use crate::time::Timestamp;
 use crate::token::TokenHash;
 use crate::traits::Agents;
@@ -30,7 +30,9 @@ impl Record for Agent {
         "heartbeat",
         "identity",
         "identity_template",
+        "identity_text",
         "soul_template",
+        "soul_text",
         "provision_requested_at",
         "provision_action",
         "last_seen_at",
@@ -58,8 +60,10 @@ impl Record for Agent {
             .bind(hash(&self.next_token_hash))
             .bind(rows::json("agent.heartbeat", &self.heartbeat)?)
             .bind(rows::json("agent.identity", &self.identity)?)
-            .bind(self.identity_template.clone())
-            .bind(self.soul_template.clone())
+            .bind(template(self.identity_override.as_ref()))
+            .bind(text(self.identity_override.as_ref()))
+            .bind(template(self.soul_override.as_ref()))
+            .bind(text(self.soul_override.as_ref()))
             .bind(rows::millis(self.provision_requested_at))
             .bind(self.provision_action.map(RunKind::as_str))
             .bind(rows::millis(self.last_seen_at))
@@ -85,8 +89,8 @@ impl Record for Agent {
             next_token_hash: row.optional("next_token_hash")?,
             heartbeat: row.json("heartbeat")?,
             identity: row.json("identity")?,
-            identity_template: row.get("identity_template")?,
-            soul_template: row.get("soul_template")?,
+            identity_override: file_override(row, "identity_template", "identity_text")?,
+            soul_override: file_override(row, "soul_template", "soul_text")?,
             provision_requested_at: row.optional_at("provision_requested_at")?,
             provision_action: row.optional("provision_action")?,
             last_seen_at: row.optional_at("last_seen_at")?,
@@ -98,6 +102,30 @@ impl Record for Agent {
             created_at: row.at("created_at")?,
             revision: row.number("revision")?,
         })
+    }
+}
+
+fn template(file: Option<&FileOverride>) -> Option<String> {
+    match file {
+        Some(FileOverride::Template(source)) => Some(source.clone()),
+        Some(FileOverride::Text(_)) | None => None,
+    }
+}
+
+fn text(file: Option<&FileOverride>) -> Option<String> {
+    match file {
+        Some(FileOverride::Text(text)) => Some(text.clone()),
+        Some(FileOverride::Template(_)) | None => None,
+    }
+}
+
+/// An agent's own file: a template or a text, never both.
+fn file_override(row: &Fields<'_>, template: &str, text: &str) -> Result<Option<FileOverride>, StoreError> {
+    match (row.get(template)?, row.get(text)?) {
+        (None, None) => Ok(None),
+        (Some(source), None) => Ok(Some(FileOverride::Template(source))),
+        (None, Some(text)) => Ok(Some(FileOverride::Text(text))),
+        (Some(_), Some(_)) => Err(row.damaged(text)),
     }
 }
 
@@ -141,10 +169,7 @@ async fn admit(connection: &mut SqliteConnection, agent: &Agent) -> Result<(), S
         _ => {}
     }
     if let Some(by) = namesake(connection, agent).await? {
-        return Err(StoreError::NameTaken {
-            name: agent.name.clone(),
-            by,
-        });
+        return Err(StoreError::name_taken("agent", &agent.name, by));
     }
     if let Some(by) = other(connection, on_gateway().text("session_key =", &agent.session_key)).await? {
         return Err(StoreError::SessionTaken {

@@ -7,6 +7,7 @@ use super::rows::{self, Fields, Record, Statement, Which};
 use super::{SqliteStore, gateways, organizations};
 use crate::error::StoreError;
 use crate::id::{AgentUid, BoardId};
+use crate::limits;
 use crate::record::{Agent, Board, BoardFilter};
 use crate::traits::Boards;
 
@@ -17,6 +18,7 @@ impl Record for Board {
         "organization_id",
         "gateway_id",
         "name",
+        "name_key",
         "board_type",
         "objective",
         "success_metrics",
@@ -38,6 +40,7 @@ impl Record for Board {
             .bind(self.organization_id.to_string())
             .bind(self.gateway_id.map(|id| id.to_string()))
             .bind(self.name.clone())
+            .bind(limits::name_key(&self.name))
             .bind(self.board_type.clone())
             .bind(self.objective.clone())
             .bind(metrics)
@@ -81,6 +84,14 @@ async fn put(connection: &mut SqliteConnection, board: &Board, is_new: bool) -> 
     organizations::needed(connection, board.organization_id).await?;
     if let Some(gateway) = board.gateway_id {
         gateways::needed(connection, gateway).await?;
+    }
+    let namesakes = Which::all()
+        .text("id <>", board.id)
+        .text("organization_id =", board.organization_id)
+        .text("name_key =", limits::name_key(&board.name))
+        .then("LIMIT 1");
+    if let Some(by) = rows::id_of::<BoardId>(connection, Board::TABLE, namesakes).await? {
+        return Err(StoreError::name_taken("board", &board.name, by));
     }
     rows::put(connection, board).await
 }

@@ -7,6 +7,7 @@ use super::rows::{self, Fields, Record, Statement, Which};
 use super::{SqliteStore, organizations};
 use crate::error::StoreError;
 use crate::id::{AgentUid, BoardId, GatewayUid, OrganizationId};
+use crate::limits;
 use crate::record::{Agent, Board, Gateway};
 use crate::traits::Gateways;
 
@@ -16,6 +17,7 @@ impl Record for Gateway {
         "id",
         "organization_id",
         "name",
+        "name_key",
         "url",
         "token",
         "workspace_root",
@@ -30,6 +32,7 @@ impl Record for Gateway {
             .bind(self.id.to_string())
             .bind(self.organization_id.to_string())
             .bind(self.name.clone())
+            .bind(limits::name_key(&self.name))
             .bind(self.url.clone())
             .bind(self.token.as_ref().map(ToString::to_string))
             .bind(self.workspace_root.clone())
@@ -68,17 +71,31 @@ pub(super) async fn needed(connection: &mut SqliteConnection, id: GatewayUid) ->
     }
 }
 
+/// Whether the gateway may be stored as it is: its organization is there, and no other gateway of it has the name.
+async fn admit(connection: &mut SqliteConnection, gateway: &Gateway) -> Result<(), StoreError> {
+    organizations::needed(connection, gateway.organization_id).await?;
+    let namesakes = Which::all()
+        .text("id <>", gateway.id)
+        .text("organization_id =", gateway.organization_id)
+        .text("name_key =", limits::name_key(&gateway.name))
+        .then("LIMIT 1");
+    match rows::id_of::<GatewayUid>(connection, Gateway::TABLE, namesakes).await? {
+        Some(by) => Err(StoreError::name_taken("gateway", &gateway.name, by)),
+        None => Ok(()),
+    }
+}
+
 async fn insert(connection: &mut SqliteConnection, gateway: &Gateway) -> Result<(), StoreError> {
     if is_there(connection, gateway.id).await? {
         return Err(StoreError::exists("gateway", gateway.id));
     }
-    organizations::needed(connection, gateway.organization_id).await?;
+    admit(connection, gateway).await?;
     rows::put(connection, gateway).await
 }
 
 async fn update(connection: &mut SqliteConnection, gateway: &Gateway) -> Result<(), StoreError> {
     needed(connection, gateway.id).await?;
-    organizations::needed(connection, gateway.organization_id).await?;
+    admit(connection, gateway).await?;
     rows::put(connection, gateway).await
 }
 

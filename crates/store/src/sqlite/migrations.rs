@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use sqlx::SqliteConnection;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
+use super::names::{self, Renamed};
+
 /// A kind of database, by the steps that led to its schema.
 #[derive(Debug)]
 pub(super) struct Schema {
@@ -13,6 +15,8 @@ pub(super) struct Schema {
     /// All migrations, oldest first. One that was released is never edited: a database remembers what it has been through, and is
     /// refused when that was something else.
     migrations: &'static [(i64, &'static str, &'static str)],
+    /// The migration that made names unique, whose keys the program fills in.
+    unique_names_since: Option<i64>,
     /// After how many pages of 4 KiB in the log they are put into the file: what is written again and again in between is written
     /// to the file once.
     pub(super) checkpoint_pages: u32,
@@ -30,7 +34,10 @@ pub(super) const RECORDS: Schema = Schema {
         ),
         (3, "lookups", include_str!("../../migrations/0003_lookups.sql")),
         (4, "sends", include_str!("../../migrations/0004_sends.sql")),
+        (5, "own texts", include_str!("../../migrations/0005_own_texts.sql")),
+        (6, "names", include_str!("../../migrations/0006_names.sql")),
     ],
+    unique_names_since: Some(6),
     // As SQLite has it.
     checkpoint_pages: 1_000,
 };
@@ -39,6 +46,7 @@ pub(super) const RECORDS: Schema = Schema {
 pub(super) const JOURNAL: Schema = Schema {
     application_id: 0x5749_4e4a,
     migrations: &[(1, "entries", include_str!("../../migrations/journal/0001_entries.sql"))],
+    unique_names_since: None,
     // A log of 16 MiB: entries come in order, so that the last page and the inner ones are in every commit. Measured against
     // 1,000: a third less written in small batches, and larger pages write more.
     checkpoint_pages: 4_000,
@@ -77,11 +85,19 @@ impl Schema {
 ///
 /// Foreign keys can't be switched off inside a transaction: a migration that rebuilds a table that others refer to has to defer
 /// them (`PRAGMA defer_foreign_keys`).
-pub(super) async fn migrate(connection: &mut SqliteConnection, schema: &Schema, last: i64) -> Result<(), MigrateError> {
+pub(super) async fn migrate(
+    connection: &mut SqliteConnection,
+    schema: &Schema,
+    last: i64,
+) -> Result<Vec<Renamed>, MigrateError> {
     use sqlx::Connection as _;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     // Not `run`, whose future can't be shown to be `Send`.
     schema.migrator(last).run_direct(&mut *transaction).await?;
+    let renamed = match schema.unique_names_since {
+        Some(since) if since <= last => names::fill(&mut transaction).await?,
+        _ => Vec::new(),
+    };
     transaction.commit().await?;
-    Ok(())
+    Ok(renamed)
 }

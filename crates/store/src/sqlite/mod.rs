@@ -8,6 +8,7 @@ mod failure;
 mod gateways;
 mod journal;
 mod migrations;
+mod names;
 mod open;
 mod organizations;
 mod rows;
@@ -22,6 +23,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
 
+pub use self::names::Renamed;
 pub use self::open::SqliteOptions;
 
 use self::connections::Connections;
@@ -40,6 +42,7 @@ use crate::traits::Store;
 pub struct SqliteStore {
     connections: Connections,
     journal: OnceCell<Connections>,
+    renamed: Vec<Renamed>,
 }
 
 impl SqliteStore {
@@ -51,11 +54,18 @@ impl SqliteStore {
     /// The same, with options.
     pub async fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, OpenError> {
         let path = open::create(path.as_ref())?;
-        let writer = open::prepare(&path, &options, &migrations::RECORDS).await?;
+        let (writer, renamed) = open::prepare(&path, &options, &migrations::RECORDS).await?;
         Ok(Self {
             connections: Connections::new(path, options, &migrations::RECORDS, writer),
             journal: OnceCell::new(),
+            renamed,
         })
+    }
+
+    /// The gateways and boards that opening has given another name; none unless the store is of an earlier version, in which
+    /// names were not unique.
+    pub fn renamed(&self) -> &[Renamed] {
+        &self.renamed
     }
 
     /// The database's file, by its full path.

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::migrations::Schema;
+use super::names::Renamed;
 use super::{failure, migrations};
 use crate::error::OpenError;
 use crate::limits::PAGE_LIMIT;
@@ -106,7 +107,7 @@ pub(super) async fn prepare(
     path: &Path,
     options: &SqliteOptions,
     schema: &Schema,
-) -> Result<SqliteConnection, OpenError> {
+) -> Result<(SqliteConnection, Vec<Renamed>), OpenError> {
     let step = options.busy_timeout / OPEN_ATTEMPTS;
     let mut attempt = 1;
     loop {
@@ -124,15 +125,15 @@ async fn connect_and_migrate(
     options: &SqliteOptions,
     wait: Duration,
     schema: &Schema,
-) -> Result<SqliteConnection, OpenError> {
+) -> Result<(SqliteConnection, Vec<Renamed>), OpenError> {
     let failed = |error: sqlx::Error| failure::of_open(&error, path);
     let connect = connect_options(path, options, schema).busy_timeout(wait);
     let mut connection = connect.connect().await.map_err(failed)?;
     match look_and_migrate(&mut connection, path, options, schema).await {
-        Ok(()) => {
+        Ok(renamed) => {
             let patience = format!("PRAGMA busy_timeout = {}", options.busy_timeout.as_millis());
             sqlx::query(&patience).execute(&mut connection).await.map_err(failed)?;
-            Ok(connection)
+            Ok((connection, renamed))
         }
         Err(error) => {
             // The reason is known; how the connection ends changes nothing about it.
@@ -147,7 +148,7 @@ async fn look_and_migrate(
     path: &Path,
     options: &SqliteOptions,
     schema: &Schema,
-) -> Result<(), OpenError> {
+) -> Result<Vec<Renamed>, OpenError> {
     let failed = |error: sqlx::Error| failure::of_open(&error, path);
     let found = version(connection, path, schema).await?;
     if found > schema.known() {

@@ -1,12 +1,14 @@
 //! What only a look inside can prove: how a database is set up, and how it is migrated.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use windlass_protocol::SessionKey;
 
 use super::{SqliteOptions, SqliteStore, migrations, open};
 use crate::id::GatewayUid;
-use crate::record::{ActivityFilter, AgentFilter, AgentRole, NewSend, RunState, StepState};
+use crate::record::{ActivityFilter, AgentFilter, AgentRole, BoardFilter, FileOverride, NewSend, RunState, StepState};
 use crate::time::Timestamp;
 use crate::token::{AgentToken, TokenHash};
 use crate::traits::{
@@ -19,6 +21,8 @@ const RELEASED: &[(i64, &str)] = &[
     (2, "3a1bd611bb54804d"),
     (3, "e762a75615660db3"),
     (4, "155edb5df173975b"),
+    (5, "dc4c285c4d32eb70"),
+    (6, "5757b7100e64be25"),
 ];
 const RELEASED_OF_JOURNAL: &[(i64, &str)] = &[(1, "b678706615712a5e")];
 
@@ -106,11 +110,7 @@ async fn a_database_of_the_first_version_opens_with_all_that_is_in_it() {
         );
         let gateway = store.gateways(None).await.unwrap().remove(0);
         assert_eq!(gateway.token.unwrap().to_string(), "env:OPENCLAW_TOKEN");
-        let board = store
-            .boards(&crate::record::BoardFilter::default())
-            .await
-            .unwrap()
-            .remove(0);
+        let board = store.boards(&BoardFilter::default()).await.unwrap().remove(0);
         assert!(board.rules.comment_required_for_review && board.max_agents == 2);
 
         let lead = AgentFilter {
@@ -184,6 +184,157 @@ async fn a_database_of_the_third_version_opens_with_all_that_is_in_it_and_takes_
     let store = SqliteStore::open(&path).await.unwrap();
     assert_eq!(store.chat_send("key-1").await.unwrap().unwrap().attempts, 1);
     assert_eq!(store.agents(&AgentFilter::default()).await.unwrap(), agents);
+}
+
+/// A store as the fourth version left it, with an organization, and what the statements add.
+async fn fourth_version(path: &std::path::Path, statements: &[String]) {
+    let mut connection = connect(path).await;
+    migrations::migrate(&mut connection, &migrations::RECORDS, 4)
+        .await
+        .unwrap();
+    let organization = "INSERT INTO organizations VALUES ('01010101-0101-4101-8101-010101010101', 'Acme', '{}')";
+    connection.execute(organization).await.unwrap();
+    for statement in statements {
+        connection.execute(statement.as_str()).await.unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+fn old_gateway(number: usize, name: &str) -> String {
+    format!(
+        "INSERT INTO gateways VALUES ('0000000{number}-0202-4202-8202-020202020202', '01010101-0101-4101-8101-010101010101', '{name}',
+        'ws://127.0.0.1:1', NULL, '/srv', 0, NULL, 0, {number})"
+    )
+}
+
+fn old_board(number: usize, name: &str) -> String {
+    format!(
+        "INSERT INTO boards VALUES ('0000000{number}-0303-4303-8303-030303030303', '01010101-0101-4101-8101-010101010101', NULL, '{name}',
+        'goal', NULL, NULL, NULL, 0, '{{}}', 1, 0, {number})"
+    )
+}
+
+/// How the fourth version kept a soul that was written through the coordinator.
+fn wrapped(content: &str) -> String {
+    if !["{{", "{%", "{#"].iter().any(|sign| content.contains(sign)) {
+        return content.to_owned();
+    }
+    let inner = content.replace("{% endraw %}", "{% endraw %}{{ '{% endraw %}' }}{% raw %}");
+    format!("{{% raw %}}{inner}{{% endraw %}}")
+}
+
+#[tokio::test]
+async fn a_soul_that_was_kept_as_a_template_is_a_text_again_and_exactly_that_text() {
+    let contents = [
+        "plain",
+        "",
+        "{{ auth_token }}",
+        "{%- endraw %}{{ auth_token }}{% raw %}",
+        "{%endraw%}{{ auth_token }}{%raw%}",
+        "{% endraw -%}{{ auth_token }}{%- raw -%}",
+        "{% endraw %}{{ auth_token }}{% raw %}",
+        "{% endraw %}{{ '{% endraw %}' }}{% raw %}",
+        "{% endraw %}{% endraw %}{% raw %}{% raw %}",
+        "a \0 {% endraw %} \0 {%- endraw %}",
+        "{#",
+        "ünï {% endraw %}ö",
+    ];
+    // Templates of the operator stay what they are.
+    let templates = [
+        "I am {{ agent_name }}.",
+        "{% raw %}a{% endraw %}{{ agent_name }}{% raw %}b{% endraw %}",
+        "{% raw %}{% endraw %} {# remark #}",
+        "{% raw %}",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    fourth_version(&path, &[old_gateway(1, "east"), old_board(1, "Engine")]).await;
+    let mut connection = connect(&path).await;
+    let souls = contents.iter().map(|content| wrapped(content));
+    for (number, soul) in souls.chain(templates.map(str::to_owned)).enumerate() {
+        let insert = "INSERT INTO agents VALUES (printf('%08d-0404-4404-8404-040404040404', ?1), '00000001-0202-4202-8202-020202020202',
+            '00000001-0303-4303-8303-030303030303', 0, ?2, ?2, 'online', 'agent:mc-' || ?2 || ':main', NULL, '{}', '{}',
+            '{{ agent_name }}', ?3, NULL, NULL, NULL, 1, 0, NULL, NULL, NULL, ?1, 7, NULL)";
+        let query = sqlx::query(insert).bind(i64::try_from(number).unwrap());
+        query
+            .bind(format!("a{number}"))
+            .bind(soul)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let agents = store.agents(&AgentFilter::default()).await.unwrap();
+    let template = |text: &str| Some(FileOverride::Template(text.into()));
+    for (agent, content) in agents.iter().zip(contents) {
+        assert_eq!(agent.soul_override, Some(FileOverride::Text(content.into())));
+        assert_eq!(agent.identity_override, template("{{ agent_name }}"));
+        assert_eq!(agent.revision, 8, "who read it before may not write the old form back");
+    }
+    for (agent, source) in agents[contents.len()..].iter().zip(templates) {
+        assert_eq!((&agent.soul_override, agent.revision), (&template(source), 7));
+    }
+    assert_eq!(agents.len(), contents.len() + templates.len());
+}
+
+#[tokio::test]
+async fn names_that_several_records_have_are_told_apart_and_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let long = "Ö".repeat(120);
+    let records = [
+        old_gateway(1, "Öst"),
+        old_gateway(2, " öST "),
+        old_gateway(3, "west"),
+        old_gateway(4, &long),
+        old_gateway(5, &long),
+        old_board(1, "Docs"),
+        old_board(2, "docs"),
+        old_board(3, "DOCS 00000002"),
+        old_board(4, "docs"),
+    ];
+    fourth_version(&path, &records).await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    let gateways = store.gateways(None).await.unwrap();
+    let boards = store.boards(&BoardFilter::default()).await.unwrap();
+    let of_gateways = gateways
+        .iter()
+        .map(|gateway| (gateway.id.to_string(), gateway.name.clone()));
+    let of_boards = boards.iter().map(|board| (board.id.to_string(), board.name.clone()));
+    let names: Vec<String> = of_gateways
+        .chain(of_boards)
+        .collect::<BTreeMap<String, String>>()
+        .into_values()
+        .collect();
+    let cut = format!("{} 00000005", "Ö".repeat(111));
+    assert_eq!(
+        names,
+        [
+            "Öst",
+            "Docs",
+            "öST 00000002",
+            "docs 00000002-0303-4303-8303-030303030303",
+            "west",
+            "DOCS 00000002",
+            &long,
+            "docs 00000004",
+            &cut,
+        ]
+    );
+    let told: BTreeSet<&str> = store.renamed().iter().map(|renamed| renamed.to.as_str()).collect();
+    assert_eq!(told, BTreeSet::from([&*names[2], &*names[3], &*names[7], &*names[8]]));
+    let activities = store.activities(&ActivityFilter::default(), None, 10).await.unwrap();
+    assert_eq!(activities.len(), told.len());
+    assert!(
+        activities
+            .iter()
+            .all(|activity| activity.kind.ends_with(".renamed") && activity.at.as_millis() > 0)
+    );
+    // A second time there is nothing left to do.
+    store.close().await.unwrap();
+    assert_eq!(SqliteStore::open(&path).await.unwrap().renamed(), []);
 }
 
 #[tokio::test]

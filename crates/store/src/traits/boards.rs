@@ -9,10 +9,12 @@ use crate::record::{Board, BoardFilter};
 /// Boards.
 #[async_trait]
 pub trait Boards {
-    /// Adds one. [`StoreError::Exists`], or [`StoreError::Unknown`] for its organization or gateway.
+    /// Adds one. [`StoreError::Exists`], [`StoreError::Unknown`] for its organization or gateway, or [`StoreError::NameTaken`] when
+    /// another board of its organization has the name, in whatever letters.
     async fn insert_board(&self, board: &Board) -> Result<(), StoreError>;
 
-    /// Writes all of it anew. [`StoreError::Unknown`] when it, its organization or its gateway is not there.
+    /// Writes all of it anew. [`StoreError::Unknown`] when it, its organization or its gateway is not there;
+    /// [`StoreError::NameTaken`] as in [`Boards::insert_board`].
     async fn update_board(&self, board: &Board) -> Result<(), StoreError>;
 
     /// The one with this id.

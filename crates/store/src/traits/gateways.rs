@@ -9,10 +9,12 @@ use crate::record::Gateway;
 /// Gateways.
 #[async_trait]
 pub trait Gateways {
-    /// Adds one. [`StoreError::Exists`], or [`StoreError::Unknown`] for its organization.
+    /// Adds one. [`StoreError::Exists`], [`StoreError::Unknown`] for its organization, or [`StoreError::NameTaken`] when another
+    /// gateway of its organization has the name, in whatever letters.
     async fn insert_gateway(&self, gateway: &Gateway) -> Result<(), StoreError>;
 
-    /// Writes all of it anew. [`StoreError::Unknown`] when it, or its organization, is not there.
+    /// Writes all of it anew. [`StoreError::Unknown`] when it, or its organization, is not there; [`StoreError::NameTaken`] as in
+    /// [`Gateways::insert_gateway`].
     async fn update_gateway(&self, gateway: &Gateway) -> Result<(), StoreError>;
 
     /// The one with this id.

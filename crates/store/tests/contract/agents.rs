@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::json;
 use windlass_protocol::SessionKey;
 use windlass_store::{
-    AgentFilter, AgentRole, AgentStatus, AgentToken, AgentUid, Creator, RunKind, StoreError, TokenHash, amend,
+    AgentFilter, AgentRole, AgentStatus, AgentToken, AgentUid, Creator, FileOverride, RunKind, StoreError, TokenHash,
+    amend,
 };
 
 use crate::world::{Shared, agent_id, at, board, board_id, furnish, gateway_id, lead, main_agent, worker};
@@ -24,8 +25,8 @@ pub(crate) async fn an_agent_reads_back_as_it_was_written(store: &Shared) {
     agent.identity = [("role".to_owned(), "Compiler \"pioneer\"\n".to_owned())]
         .into_iter()
         .collect();
-    agent.identity_template = Some("{{ agent_name }}".into());
-    agent.soul_template = Some(String::new());
+    agent.identity_override = Some(FileOverride::Template("{{ agent_name }}".into()));
+    agent.soul_override = Some(FileOverride::Text("{%endraw%}{{ auth_token }}\0\n".into()));
     agent.provision_requested_at = Some(at(1));
     agent.provision_action = Some(RunKind::Update);
     agent.last_seen_at = Some(at(-5));
@@ -40,11 +41,23 @@ pub(crate) async fn an_agent_reads_back_as_it_was_written(store: &Shared) {
     assert_eq!(stored, agent);
     assert_eq!(store.agent(agent.id).await.unwrap(), Some(agent.clone()));
 
+    // The other way round.
+    let swap = |file: Option<FileOverride>| match file {
+        Some(FileOverride::Template(content)) => Some(FileOverride::Text(content)),
+        Some(FileOverride::Text(content)) => Some(FileOverride::Template(content)),
+        None => None,
+    };
+    agent.identity_override = swap(agent.identity_override);
+    agent.soul_override = swap(agent.soul_override);
+    let stored = store.update_agent(&agent).await.unwrap();
+    agent.revision = 2;
+    assert_eq!(store.agent(agent.id).await.unwrap(), Some(stored));
+
     // And back to nothing.
     let mut bare = worker(1, 1, "Grace Hopper");
-    bare.revision = 1;
+    bare.revision = 2;
     let stored = store.update_agent(&bare).await.unwrap();
-    assert_eq!(stored.revision, 2);
+    assert_eq!(stored.revision, 3);
     assert_eq!(store.agent(agent.id).await.unwrap(), Some(stored));
 }
 
@@ -134,7 +147,7 @@ pub(crate) async fn a_name_is_taken_in_whatever_letters_on_its_board(store: &Sha
             .await
             .unwrap_err();
         assert!(
-            matches!(error, StoreError::NameTaken { by, .. } if by == agent_id(1)),
+            matches!(&error, StoreError::NameTaken { by, .. } if *by == agent_id(1).to_string()),
             "{name}: {error:?}"
         );
         let error = store
@@ -150,7 +163,7 @@ pub(crate) async fn a_name_is_taken_in_whatever_letters_on_its_board(store: &Sha
     other.name = "ünal ærø σίσυφος".into();
     let error = store.update_agent(&other).await.unwrap_err();
     assert!(
-        matches!(error, StoreError::NameTaken { by, .. } if by == agent_id(1)),
+        matches!(&error, StoreError::NameTaken { by, .. } if *by == agent_id(1).to_string()),
         "{error:?}"
     );
 
@@ -171,7 +184,7 @@ pub(crate) async fn a_name_is_taken_in_its_gateways_workspace_but_for_leads(stor
         .await
         .unwrap_err();
     assert!(
-        matches!(error, StoreError::NameTaken { by, .. } if by == agent_id(1)),
+        matches!(&error, StoreError::NameTaken { by, .. } if *by == agent_id(1).to_string()),
         "{error:?}"
     );
     let error = store
@@ -179,7 +192,7 @@ pub(crate) async fn a_name_is_taken_in_its_gateways_workspace_but_for_leads(stor
         .await
         .unwrap_err();
     assert!(
-        matches!(error, StoreError::NameTaken { by, .. } if by == agent_id(1)),
+        matches!(&error, StoreError::NameTaken { by, .. } if *by == agent_id(1).to_string()),
         "{error:?}"
     );
     store
@@ -201,7 +214,7 @@ pub(crate) async fn a_name_is_taken_in_its_gateways_workspace_but_for_leads(stor
         .await
         .unwrap_err();
     assert!(
-        matches!(error, StoreError::NameTaken { by, .. } if by == agent_id(4)),
+        matches!(&error, StoreError::NameTaken { by, .. } if *by == agent_id(4).to_string()),
         "{error:?}"
     );
 }

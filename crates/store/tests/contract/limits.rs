@@ -2,7 +2,7 @@
 
 use windlass_store::limits::{JSON_BYTES, MAX_AGENTS, MESSAGE_CHARS, NAME_CHARS, TEMPLATE_BYTES, TEXT_CHARS};
 use windlass_store::{
-    Agent, Board, Creator, Gateway, NewActivity, Organization, Run, RunKind, SecretSource, StoreError,
+    Agent, Board, Creator, FileOverride, Gateway, NewActivity, Organization, Run, RunKind, SecretSource, StoreError,
 };
 
 use crate::world::{
@@ -103,10 +103,12 @@ async fn too_much_of_an_agent(store: &Shared) {
         .await
         .unwrap();
     let agents: [(&str, Change<Agent>); 7] = [
-        ("agent.identity_template", |agent, text| {
-            agent.identity_template = Some(text);
+        ("agent.identity_override", |agent, text| {
+            agent.identity_override = Some(FileOverride::Template(text));
         }),
-        ("agent.soul_template", |agent, text| agent.soul_template = Some(text)),
+        ("agent.soul_override", |agent, text| {
+            agent.soul_override = Some(FileOverride::Text(text));
+        }),
         ("agent.heartbeat", |agent, text| {
             drop(agent.heartbeat.insert("a".into(), text.into()));
         }),
@@ -144,7 +146,7 @@ pub(crate) async fn the_longest_texts_are_taken(store: &Shared) {
     furnish(store).await;
     let name = "é".repeat(NAME_CHARS);
     let mut agent = worker(1, 1, &name);
-    agent.soul_template = Some("x".repeat(TEMPLATE_BYTES));
+    agent.soul_override = Some(FileOverride::Text("x".repeat(TEMPLATE_BYTES)));
     agent.identity.insert("purpose".into(), "é".repeat(TEXT_CHARS));
     let stored = store.insert_agent(&agent, Creator::Operator).await.unwrap();
     assert_eq!(store.agent(agent.id).await.unwrap(), Some(stored));

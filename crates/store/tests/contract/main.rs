@@ -53,6 +53,9 @@ contract! {
         an_organization_is_written_and_written_again
         a_gateway_reads_back_as_it_was_written
         a_board_reads_back_as_it_was_written
+        a_name_belongs_to_one_gateway_and_one_board_of_an_organization
+        of_many_that_add_one_name_one_does
+        a_workspace_root_that_is_no_folder_of_its_own_is_refused
         lists_are_sorted_and_filtered
         a_record_that_names_an_unknown_one_is_refused
         an_id_can_be_inserted_only_once_and_updated_only_when_there

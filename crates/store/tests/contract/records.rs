@@ -272,3 +272,118 @@ pub(crate) async fn a_closed_store_says_so(store: &Shared) {
         Err(StoreError::Closed)
     ));
 }
+
+pub(crate) async fn a_name_belongs_to_one_gateway_and_one_board_of_an_organization(store: &Shared) {
+    furnish(store).await;
+    store.put_organization(&organization(2, "Aardvark")).await.unwrap();
+    for (name, other) in [("East", "west"), (" EAST ", "ÖST")] {
+        let taken = |error| matches!(error, StoreError::NameTaken { what: "gateway", by, .. } if by == gateway_id(1).to_string());
+        assert!(
+            taken(store.insert_gateway(&gateway(9, name)).await.unwrap_err()),
+            "{name}"
+        );
+        assert!(
+            taken(store.update_gateway(&gateway(2, name)).await.unwrap_err()),
+            "{name}"
+        );
+        store.update_gateway(&gateway(2, other)).await.unwrap();
+    }
+    let error = store.insert_gateway(&gateway(9, "öst")).await.unwrap_err();
+    assert!(
+        matches!(error, StoreError::NameTaken { .. }),
+        "Unicode letters too: {error:?}"
+    );
+    let taken =
+        |error| matches!(error, StoreError::NameTaken { what: "board", by, .. } if by == board_id(1).to_string());
+    assert!(taken(store.insert_board(&board(9, None, "Board 1")).await.unwrap_err()));
+    assert!(taken(
+        store.update_board(&board(3, Some(2), "BOARD 1")).await.unwrap_err()
+    ));
+
+    // What has a name keeps it, another organization has names of its own, and a name that was given up is free.
+    store.update_board(&board(1, Some(1), "BOARD 1")).await.unwrap();
+    let mut theirs = gateway(9, "east");
+    theirs.organization_id = organization_id(2);
+    store.insert_gateway(&theirs).await.unwrap();
+    assert!(store.delete_board(board_id(1)).await.unwrap());
+    store.insert_board(&board(9, None, "board 1")).await.unwrap();
+}
+
+pub(crate) async fn of_many_that_add_one_name_one_does(store: &Shared) {
+    furnish(store).await;
+    let adds = (10..26).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let gateway = store.insert_gateway(&gateway(number, "north")).await.is_ok();
+            let board = store.insert_board(&board(number, Some(1), "Docs")).await.is_ok();
+            (gateway, board)
+        })
+    });
+    let (mut gateways, mut boards) = (0, 0);
+    for add in adds.collect::<Vec<_>>() {
+        let (gateway, board) = add.await.unwrap();
+        gateways += usize::from(gateway);
+        boards += usize::from(board);
+    }
+    assert_eq!((gateways, boards), (1, 1));
+}
+
+pub(crate) async fn a_workspace_root_that_is_no_folder_of_its_own_is_refused(store: &Shared) {
+    furnish(store).await;
+    for bad in [
+        "/",
+        "//",
+        "C:\\",
+        "c:/",
+        "~",
+        "~/",
+        "../x",
+        "x",
+        "./x",
+        "/srv/../etc",
+        "/srv/..",
+        "/srv/./x",
+        "C:x",
+        "C:\\a\\..\\b",
+        "/srv/a\nb",
+        "/srv/\u{7f}",
+        "/srv/\u{2028}x",
+        "/srv/`x`",
+        "~ada/x",
+    ] {
+        let mut changed = gateway(1, "east");
+        changed.workspace_root = Some(bad.into());
+        let error = store.update_gateway(&changed).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::Invalid {
+                    field: "gateway.workspace_root",
+                    ..
+                }
+            ),
+            "{bad:?}: {error:?}"
+        );
+    }
+    for good in [
+        "/srv",
+        "/srv/agents/",
+        "",
+        " ",
+        " /srv/x ",
+        "/srv/two words/x",
+        "~/agents",
+        "C:\\agents",
+        "d:/agents/x",
+        "/srv/a..b",
+        "/srv/...",
+        "\\\\host\\share\\x",
+    ] {
+        let mut changed = gateway(1, "east");
+        changed.workspace_root = Some(good.into());
+        store
+            .update_gateway(&changed)
+            .await
+            .unwrap_or_else(|error| panic!("{good:?}: {error}"));
+    }
+}

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use windlass_store::{
-    Activities as _, Agents as _, OpenError, Run, RunId, RunKind, Runs as _, SqliteOptions, SqliteStore, Step,
-    StepName, StepState, Store as _, StoreError,
+    Activities as _, Agents as _, FileOverride, OpenError, Run, RunId, RunKind, Runs as _, SqliteOptions, SqliteStore,
+    Step, StepName, StepState, Store as _, StoreError,
 };
 
 use crate::world::{at, folder, furnished, long_activity, numbers, the_agent};
@@ -72,7 +72,7 @@ async fn a_transaction_that_finds_no_room_in_the_middle_leaves_nothing() {
 
     // The agent's large record finds no room, after the end of the run was written.
     let mut large = begun.clone();
-    large.soul_template = Some("x".repeat(60_000));
+    large.soul_override = Some(FileOverride::Text("x".repeat(60_000)));
     let ended = run.ended(at(1), None);
     for _ in 0..3 {
         assert!(matches!(

@@ -1,7 +1,7 @@
 //! Errors name template, line and variable, and nothing is rendered then.
 
 use windlass_templates::{
-    MAX_BRANCHES, MAX_RENDERED, MAX_TEMPLATE, MAX_TOKENS, Overrides, Role, TemplateError, Templates,
+    MAX_BRANCHES, MAX_RENDERED, MAX_TEMPLATE, MAX_TOKENS, Override, Overrides, Role, TemplateError, Templates,
 };
 
 use crate::samples::{full, soul};
@@ -23,7 +23,7 @@ fn an_unknown_variable_of_an_override_is_named_with_its_line() {
     let (template, line, variable) = unknown("# Soul\n\nI am {{ agent_name }}.\n{{ agent_nmae }}\n");
     assert_eq!(
         (template.as_str(), line, variable.as_str()),
-        ("agent's soul_template", 4, "agent_nmae")
+        ("agent's own SOUL.md", 4, "agent_nmae")
     );
 }
 
@@ -44,7 +44,7 @@ fn every_way_to_use_an_unknown_variable_is_an_error() {
     ] {
         let error = soul(text).unwrap_err().to_string();
         assert!(
-            error.contains("agent's soul_template, line 1: ") && error.contains(name),
+            error.contains("agent's own SOUL.md, line 1: ") && error.contains(name),
             "{text}: {error}"
         );
     }
@@ -59,7 +59,7 @@ fn an_undefined_nested_attribute_is_named_whole() {
 #[test]
 fn an_error_in_the_identity_override_names_that_template() {
     let overrides = Overrides {
-        identity: Some("{{ identity_rule }}".into()),
+        identity: Some(Override::Template("{{ identity_rule }}".into())),
         soul: None,
     };
     let error = Templates::shipped()
@@ -67,7 +67,7 @@ fn an_error_in_the_identity_override_names_that_template() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "agent's identity_template, line 1: there is no variable `identity_rule`; correct the name or remove it"
+        "agent's own IDENTITY.md, line 1: there is no variable `identity_rule`; correct the name or remove it"
     );
 }
 
@@ -75,7 +75,7 @@ fn an_error_in_the_identity_override_names_that_template() {
 fn a_syntax_error_names_the_line() {
     let error = soul("fine\n{% if agent_name %}\nnever closed\n").unwrap_err();
     assert!(
-        matches!(&error, TemplateError::Syntax { template, line: 3 | 4, .. } if template == "agent's soul_template"),
+        matches!(&error, TemplateError::Syntax { template, line: 3 | 4, .. } if template == "agent's own SOUL.md"),
         "{error:?}"
     );
     let error = soul("fine\n{{ agent_name | }}\n").unwrap_err();
@@ -86,7 +86,7 @@ fn a_syntax_error_names_the_line() {
 fn an_unknown_filter_is_named() {
     let error = soul("\n{{ agent_name | shout }}").unwrap_err().to_string();
     assert!(
-        error.starts_with("agent's soul_template, line 2: ") && error.contains("shout"),
+        error.starts_with("agent's own SOUL.md, line 2: ") && error.contains("shout"),
         "{error}"
     );
 }

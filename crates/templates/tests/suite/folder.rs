@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
-use windlass_templates::{Content, MAX_TEMPLATE, Overrides, Rendered, Role, TemplateError, Templates};
+use windlass_templates::{Content, MAX_TEMPLATE, Override, Overrides, Rendered, Role, TemplateError, Templates};
 
 use crate::samples::full;
 
@@ -49,7 +49,7 @@ fn a_file_for_a_role_goes_before_one_for_all_and_that_before_the_shipped() {
 fn an_agents_own_template_goes_before_the_folder() {
     let folder = folder(&[("SOUL.md.j2", "from the folder")]);
     let overrides = Overrides {
-        soul: Some("my own".into()),
+        soul: Some(Override::Template("my own".into())),
         ..Overrides::default()
     };
     let templates = Templates::with_folder(folder.path()).unwrap();

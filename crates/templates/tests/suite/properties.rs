@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use windlass_templates::{
-    AuthToken, BoardVariables, Content, IDENTITY_KEYS, IdentityVariables, Layout, MAX_FILE, Overrides, Rendered, Role,
-    Templates, ToolValues, VARIABLE_NAMES, Variables, tool_values,
+    AuthToken, BoardVariables, Content, IDENTITY_KEYS, IdentityVariables, Layout, MAX_FILE, Override, Overrides,
+    Rendered, Role, Templates, ToolValues, VARIABLE_NAMES, Variables, tool_values,
 };
 
 use crate::samples::{CLASSIC, MERGED, full};
@@ -111,7 +111,7 @@ fn layouts() -> [Layout; 3] {
 proptest! {
     #[test]
     fn rendering_never_panics_on_an_arbitrary_override(soul in template_text(), identity in any::<String>()) {
-        let overrides = Overrides { identity: Some(identity), soul: Some(soul) };
+        let overrides = Overrides { identity: Some(Override::Template(identity)), soul: Some(Override::Template(soul)) };
         let _ = Templates::shipped().render(Role::Worker, &full(Role::Worker), &overrides);
     }
 
@@ -126,6 +126,35 @@ proptest! {
                 let placement = layout.place(&rendered, true);
                 let values = tool_values(&placement.files[layout.holder_of_token()]);
                 prop_assert_eq!(values.get("AUTH_TOKEN"), token);
+            }
+        }
+    }
+
+    #[test]
+    fn text_of_others_comes_out_as_it_is(soul in template_text(), identity in text()) {
+        let overrides = Overrides { identity: Some(Override::Text(identity.clone())), soul: Some(Override::Text(soul.clone())) };
+        let variables = full(Role::Worker);
+        let rendered = Templates::shipped().render(Role::Worker, &variables, &overrides).unwrap();
+        for (content, text) in [(Content::Soul, soul), (Content::Identity, identity)] {
+            if !text.trim().is_empty() {
+                prop_assert_eq!(rendered.get(content), Some(text.as_str()));
+            }
+        }
+    }
+
+    #[test]
+    fn text_of_others_as_a_value_brings_no_token_along(text in template_text()) {
+        let mut variables = full(Role::Worker);
+        variables.agent.name = text.clone();
+        variables.identity.role = text.clone();
+        variables.identity.custom_instructions = text.clone();
+        variables.user.notes = text.clone();
+        variables.board = Some(BoardVariables { name: text.clone(), objective: text, ..BoardVariables::default() });
+        let token = variables.agent.auth_token.clone();
+        for role in Role::ALL {
+            let rendered = Templates::shipped().render(role, &variables, &Overrides::default()).unwrap();
+            for (content, text) in rendered.iter().filter(|(content, _)| *content != Content::Tools) {
+                prop_assert!(!text.contains(token.expose()), "{}", content);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use windlass_templates::{
-    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Overrides, Rendered, Role,
-    TemplateError, Templates, UserVariables, Variables,
+    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Override, Overrides, Rendered,
+    Role, TemplateError, Templates, UserVariables, Variables,
 };
 
 /// The token of every sample: nothing else contains it.
@@ -110,7 +110,7 @@ pub(crate) fn soul(text: &str) -> Result<String, TemplateError> {
 
 pub(crate) fn soul_of(text: &str, variables: &Variables) -> Result<String, TemplateError> {
     let overrides = Overrides {
-        soul: Some(text.to_owned()),
+        soul: Some(Override::Template(text.to_owned())),
         ..Overrides::default()
     };
     let rendered = Templates::shipped().render(Role::Worker, variables, &overrides)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use windlass_templates::{Content, Layout, Overrides, Role, Templates, tool_values};
+use windlass_templates::{Content, Layout, Override, Overrides, Role, Templates, tool_values};
 
 use crate::samples::{CLASSIC, MERGED, TOKEN, bare, full, render, soul};
 
@@ -110,7 +110,7 @@ fn no_error_shows_a_value_however_the_template_uses_it() {
 fn a_template_cannot_dump_what_it_was_not_given() {
     // The engine's `debug()` prints the variables: into the agent's own text, as naming each would.
     let overrides = Overrides {
-        identity: Some("{{ debug() }}".into()),
+        identity: Some(Override::Template("{{ debug() }}".into())),
         soul: None,
     };
     let rendered = Templates::shipped().render(Role::Worker, &full(Role::Worker), &overrides);

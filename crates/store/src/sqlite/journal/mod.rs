@@ -53,7 +53,7 @@ impl SqliteStore {
     async fn open_journal(&self) -> Result<Connections, StoreError> {
         let options = self.connections.options().for_journal();
         let path = open::create(&path_of(self.path())).map_err(unopened)?;
-        let writer = open::prepare(&path, &options, &JOURNAL).await.map_err(unopened)?;
+        let (writer, _) = open::prepare(&path, &options, &JOURNAL).await.map_err(unopened)?;
         Ok(Connections::new(path, options, &JOURNAL, writer))
     }
 }
