@@ -33,7 +33,7 @@ pub use windlass_actors::{
 pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;
 pub use windlass_protocol::{
-    CallError, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected, RetryPolicy, Secret,
-    TimedOut, TraceParent,
+    CallError, CredentialOrigins, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected,
+    RetryPolicy, Secret, SecretOrigin, SecretPlace, TimedOut, TraceParent,
 };
 pub use windlass_store as store;

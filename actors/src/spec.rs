@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use windlass_protocol::connection::{BackoffPolicy, CallLimits};
-use windlass_protocol::{CAP_TOOL_EVENTS, ClientInfo, DeviceIdentity, GatewayId, Scope, Secret};
+use windlass_protocol::{CAP_TOOL_EVENTS, ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, Secret};
 
 use crate::supervision::IntensityPolicy;
 use crate::transport::Header;
@@ -18,8 +18,10 @@ pub struct GatewaySpec {
     pub endpoint: Endpoint,
     /// The gateway token, if it wants one.
     pub token: Option<Secret>,
-    /// The gateway password, if it wants one instead.
+    /// The gateway password, if it wants one. With both, both are sent, and the gateway takes the one that its mode asks for.
     pub password: Option<Secret>,
+    /// Where token and password come from, to be told when the gateway refuses them.
+    pub origins: CredentialOrigins,
     /// The key that this client signs with. Without one, the gateways of 2026.3.13 and 2026.4.15 grant no scopes.
     pub device: Option<Arc<DeviceIdentity>>,
     /// As what to connect.
@@ -52,6 +54,7 @@ impl GatewaySpec {
             endpoint,
             token: None,
             password: None,
+            origins: CredentialOrigins::default(),
             device: None,
             client: ClientInfo::backend(env!("CARGO_PKG_VERSION"), std::env::consts::OS),
             scopes: Scope::supervisor(),

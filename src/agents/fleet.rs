@@ -1,5 +1,6 @@
 //! Control planes over Windlass's own lines, made from the store's records of gateways.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use tokio::sync::Mutex;
 use windlass_actors::control_plane::{ControlError, ControlPlane, OpenClaw};
 use windlass_actors::provisioner::Fleet;
 use windlass_actors::{Endpoint, EventFilter, GatewaySpec, Header, Line, RegistryError, Subscription, TlsPolicy};
-use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent};
+use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent, SecretOrigin};
 use windlass_store::{Gateway, GatewayUid};
 
 use super::builder::HostSecrets;
@@ -48,7 +49,9 @@ impl LineFleet {
         if let Some(source) = &gateway.token {
             spec.token = source
                 .read(&|name| (self.secrets)(name))
-                .map_err(|error| format!("token: {error}"))?;
+                .map_err(|error| format!("token: {}", with_causes(&error)))?;
+            let named_by = format!("the record of gateway {}", gateway.name);
+            spec.origins.token = Some(SecretOrigin::new(source.place()).named_by(named_by));
         }
         spec.tls = tls(gateway)?;
         if gateway.disable_device_pairing {
@@ -126,6 +129,13 @@ fn tls(gateway: &Gateway) -> Result<TlsPolicy, String> {
             .map_err(|error| format!("tls_fingerprint: {error}")),
         None if gateway.allow_insecure_tls => Ok(TlsPolicy::Insecure),
         None => Ok(TlsPolicy::SystemRoots),
+    }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", with_causes(cause)),
+        None => error.to_string(),
     }
 }
 

@@ -43,8 +43,8 @@ pub(super) struct Global {
     /// The configuration [env: WINDLASS_CONFIG] [default: ./windlass.toml if it is trusted (windlass config), then ~/.config/windlass/windlass.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Ask for the gateway's token on the terminal; otherwise it comes from WINDLASS_TOKEN, OPENCLAW_GATEWAY_TOKEN or
-    /// the file that windlass.toml names
+    /// Ask for the gateway's token on the terminal; otherwise it comes from the file or variable that windlass.toml names,
+    /// or else from WINDLASS_TOKEN or OPENCLAW_GATEWAY_TOKEN
     #[arg(long, global = true)]
     pub(super) ask_token: bool,
     /// The store of gateways, boards and agents [default: windlass/windlass.db in $XDG_DATA_HOME or ~/.local/share]

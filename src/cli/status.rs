@@ -120,6 +120,7 @@ fn as_json(target: &GatewaySpec, status: &LineStatus) -> Value {
         "generation": status.generation,
         "protocol": status.protocol(),
         "version": status.server_version(),
+        "authMethod": status.auth_method(),
         "nextAttemptAtMs": status.state.next_attempt_at().map(millis),
         "lastError": status.last_error.as_ref().map(|error| json!({
             "atMs": millis(error.at),

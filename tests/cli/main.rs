@@ -25,6 +25,7 @@ mod help;
 mod hostile;
 mod interrupt;
 mod journal;
+mod logins;
 mod records;
 mod secrets;
 mod sessions;

@@ -63,7 +63,9 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket, pulse: &Pulse)
             HandshakeStep::Wait => {}
             HandshakeStep::Send(frame) => socket.send(Message::text(frame)).await.map_err(broken)?,
             HandshakeStep::Up(hello) => return Ok(*hello),
-            HandshakeStep::Refused(refusal) => return Err(Exit::Refused(Box::new(refusal))),
+            HandshakeStep::Refused(refusal) => {
+                return Err(Exit::Refused(Box::new(refusal), line.memory.borrow().sends()));
+            }
         }
     }
 }

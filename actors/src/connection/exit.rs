@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use windlass_protocol::connection::HandshakeFault;
-use windlass_protocol::{Advice, Advise as _, CloseClass, CloseReason, ConnectRefusal, ErrorClass, Pause, UpgradeKind};
+use windlass_protocol::{
+    Advice, Advise as _, CloseClass, CloseReason, ConnectRefusal, CredentialKind, CredentialOrigins, ErrorClass, Pause,
+    UpgradeKind,
+};
 
 use crate::line::LineErrorKind;
 
@@ -22,8 +25,8 @@ pub(crate) enum Exit {
     Upgrade(UpgradeError),
     /// No handshake.
     Handshake(HandshakeFault),
-    /// The gateway refused `connect`.
-    Refused(Box<ConnectRefusal>),
+    /// The gateway refused `connect`, which carried these credentials.
+    Refused(Box<ConnectRefusal>, CredentialKind),
     /// The gateway closed the socket.
     Closed(CloseReason),
     /// The socket broke.
@@ -42,7 +45,7 @@ impl Exit {
     /// When to try again. (A panic is the intensity window's business before it is this one's.)
     pub(crate) fn pause(&self) -> Pause {
         match self {
-            Self::Refused(refusal) => refusal.pause(),
+            Self::Refused(refusal, _) => refusal.pause(),
             Self::Closed(reason) => reason.class().pause(),
             Self::Dial(error) => pause_of_dial(error),
             Self::Upgrade(UpgradeError::Refused(refusal)) => refusal.pause(),
@@ -64,7 +67,7 @@ impl Exit {
             Self::Dial(_) => "dial",
             Self::Upgrade(_) => "upgrade",
             Self::Handshake(_) => "handshake",
-            Self::Refused(_) => "refused",
+            Self::Refused(..) => "refused",
             Self::Closed(_) => "closed",
             Self::Lost(_) => "lost",
             Self::Silent(_) => "silent",
@@ -78,12 +81,12 @@ impl Exit {
         matches!(self, Self::Closed(reason) if reason.class() == CloseClass::ServiceRestart)
     }
 
-    /// What to tell an operator; nothing where the end was asked for.
-    pub(crate) fn report(&self) -> Option<(LineErrorKind, Advice)> {
+    /// What to tell an operator; nothing where the end was asked for. `origins` is where the line's credentials come from.
+    pub(crate) fn report(&self, origins: &CredentialOrigins) -> Option<(LineErrorKind, Advice)> {
         if matches!(self, Self::Stopped) {
             None
         } else {
-            Some((self.kind(), self.advice()))
+            Some((self.kind(), self.advice(origins)))
         }
     }
 
@@ -100,7 +103,7 @@ impl Exit {
                 _ if refusal.class() == ErrorClass::Transient => LineErrorKind::Busy,
                 _ => LineErrorKind::WrongAddress,
             },
-            Self::Refused(refusal) => match refusal.pause() {
+            Self::Refused(refusal, _) => match refusal.pause() {
                 Pause::Retry { .. } => LineErrorKind::Busy,
                 Pause::SlowPoll { .. } => LineErrorKind::Refused,
             },
@@ -111,10 +114,10 @@ impl Exit {
         }
     }
 
-    fn advice(&self) -> Advice {
+    fn advice(&self, origins: &CredentialOrigins) -> Advice {
         match self {
             Self::Stopped => Advice::new("The line was closed.", "Nothing to do: it was asked for."),
-            Self::Refused(refusal) => refusal.advice(),
+            Self::Refused(refusal, sent) => refusal.advice_on(*sent, origins),
             Self::Closed(reason) => {
                 let advice = reason.class().advice();
                 let summary = advice.summary.trim_end_matches('.');

@@ -7,8 +7,9 @@ use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 use windlass_protocol::connection::{Backoff, BootIdentity, Continuity};
 use windlass_protocol::{
-    Auth, Challenge, ConnectParams, ConnectRefusal, CredentialPlan, DEVICE_TOKEN_RETRY_DELAY, DeviceFault,
-    EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role, SignatureInput, SignatureVersion, StoreAction,
+    Auth, Challenge, ConnectParams, ConnectRefusal, CredentialKind, CredentialPlan, DEVICE_TOKEN_RETRY_DELAY,
+    DeviceFault, EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role, SignatureInput, SignatureVersion,
+    StoreAction,
 };
 
 use crate::connection::Exit;
@@ -88,6 +89,11 @@ impl Memory {
         RawJson::from_value(&params.with_auth(auth).with_device(device)).map_err(|error| error.to_string())
     }
 
+    /// Which credentials [`connect_params`](Self::connect_params) has in it.
+    pub(crate) fn sends(&self) -> CredentialKind {
+        self.plan.kind()
+    }
+
     /// A hello-ok came at `now`. Tells whether the gateway is the one met before; nothing the first time.
     pub(crate) fn met(&mut self, hello: &HelloOk, now: Instant) -> Option<Continuity> {
         let action = self.plan.on_hello(hello);
@@ -118,7 +124,7 @@ impl Memory {
 
     /// After how long other credentials are tried, if a refusal leaves some.
     pub(crate) fn second_chance(&mut self, exit: &Exit, spec: &GatewaySpec) -> Option<Duration> {
-        let Exit::Refused(refusal) = exit else { return None };
+        let Exit::Refused(refusal, _) = exit else { return None };
         if self.may_be_too_old_for_v3(refusal, spec) {
             self.signature = SignatureVersion::V2;
             return Some(Duration::ZERO);
@@ -153,8 +159,7 @@ impl Memory {
 }
 
 fn plan(spec: &GatewaySpec, tokens: &dyn DeviceTokenStore) -> CredentialPlan {
-    let token = spec.token.clone().map(Auth::Token);
-    let configured = token.or_else(|| spec.password.clone().map(Auth::Password));
+    let configured = Auth::configured(spec.token.clone(), spec.password.clone());
     let pinned = matches!(spec.tls, TlsPolicy::Pinned(_));
     let trusted = spec.endpoint.is_loopback() || (spec.endpoint.is_secure() && pinned);
     let trust = if trusted {

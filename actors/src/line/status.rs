@@ -145,6 +145,12 @@ impl LineStatus {
         self.hello.as_ref().map(|hello| hello.protocol)
     }
 
+    /// By what the gateway let us in: `token`, `password`, `device-token`. Releases before 2026.9 say what they ask for, which is
+    /// the same but for device tokens.
+    pub fn auth_method(&self) -> Option<&str> {
+        self.hello.as_ref()?.auth_method()
+    }
+
     /// The gateway's release; `"dev"` on 2026.1.30 and 2026.2.26.
     pub fn server_version(&self) -> Option<&str> {
         self.hello.as_ref().map(|hello| hello.server.version.as_str())

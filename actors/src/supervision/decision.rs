@@ -54,7 +54,7 @@ mod tests {
     use rand::SeedableRng as _;
     use rand::rngs::StdRng;
     use windlass_protocol::connection::BackoffPolicy;
-    use windlass_protocol::{CloseCode, CloseReason, GatewayError};
+    use windlass_protocol::{CloseCode, CloseReason, CredentialKind, GatewayError};
 
     use super::*;
 
@@ -71,7 +71,7 @@ mod tests {
 
     fn refused(error: serde_json::Value) -> Exit {
         let error: GatewayError = serde_json::from_value(error).unwrap();
-        Exit::Refused(Box::new(error.into()))
+        Exit::Refused(Box::new(error.into()), CredentialKind::Token)
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Supervisor {
             Some(failures) => LineState::Degraded { until, failures },
             None => LineState::Waiting { until },
         };
-        self.line.status.transition(state, exit.report());
+        let report = exit.report(&self.line.spec().origins);
+        self.line.status.transition(state, report);
         self.mark_down(was_up);
         now + rest.delay
     }
@@ -196,7 +197,7 @@ impl Supervisor {
                 },
             ),
         };
-        line.status.transition(state, exit.report());
+        line.status.transition(state, exit.report(&line.spec().origins));
         now + delay
     }
 

@@ -3,6 +3,7 @@
 //! Made from typed errors, never from a gateway's own text alone; names that come from a gateway are shown without control
 //! characters, and no secret can get in, because none of these types holds one.
 
+mod credentials;
 mod rejected;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::fmt;
 
 use crate::close::CloseClass;
 use crate::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
+use crate::credentials::{CredentialKind, CredentialOrigins};
 use crate::refusal::{ConnectRefusal, DeviceFault, RefusalKind};
 use crate::text::{NAME_LIMIT, printable};
 use crate::upgrade::{UpgradeKind, UpgradeRefusal};
@@ -54,6 +56,13 @@ pub trait Advise {
 
 impl Advise for ConnectRefusal {
     fn advice(&self) -> Advice {
+        self.advice_on(CredentialKind::None, &CredentialOrigins::default())
+    }
+}
+
+impl ConnectRefusal {
+    /// What is wrong and what to do next, for one who knows which credentials were sent and where they come from.
+    pub fn advice_on(&self, sent: CredentialKind, origins: &CredentialOrigins) -> Advice {
         match self.kind() {
             // Only the answer itself says what it was about.
             RefusalKind::ClientRefused | RefusalKind::Other => {
@@ -63,23 +72,26 @@ impl Advise for ConnectRefusal {
                     "Compare the gateway's release with the supported ones, and look into the gateway's log.",
                 )
             }
-            kind => kind.advice(),
+            kind => kind.advice_on(sent, origins),
         }
     }
 }
 
 impl Advise for RefusalKind {
     fn advice(&self) -> Advice {
+        self.advice_on(CredentialKind::None, &CredentialOrigins::default())
+    }
+}
+
+impl RefusalKind {
+    /// See [`ConnectRefusal::advice_on`].
+    pub fn advice_on(&self, sent: CredentialKind, origins: &CredentialOrigins) -> Advice {
         match self {
             Self::PairingRequired { request_id } => pairing(request_id.as_deref()),
             Self::ProtocolMismatch { expected } => protocol_mismatch(*expected),
             Self::ScopeMismatch { missing } => missing_scope(missing.as_deref()),
             Self::DeviceSignature(fault) => device_fault(*fault),
-            Self::DeviceIdentityRequired { control_ui } => device_required(*control_ui),
-            Self::RateLimited => Advice::new(
-                "The gateway has locked this address out after too many failed logins.",
-                "Wait for five minutes without trying, then verify the gateway token before the next try.",
-            ),
+            Self::DeviceIdentityRequired { control_ui: true } => control_ui_without_device(),
             Self::Starting => Advice::new(
                 "The gateway is starting.",
                 "Nothing to do: the connection is tried again by itself.",
@@ -100,41 +112,16 @@ impl Advise for RefusalKind {
                 "The gateway refused the connection.",
                 "Look into the gateway's log for the reason.",
             ),
-            credentials => credential(credentials),
+            Self::BootstrapTokenInvalid => Advice::new(
+                "The pairing token is wrong or used up.",
+                "Create a new one on the gateway and configure it.",
+            ),
+            Self::ProxyIdentityRequired => Advice::new(
+                "The gateway takes users only from a proxy in front of it.",
+                "Connect through that proxy, or enable token authentication on the gateway.",
+            ),
+            login => credentials::credentials(login, sent, origins),
         }
-    }
-}
-
-fn credential(kind: &RefusalKind) -> Advice {
-    match kind {
-        RefusalKind::TokenMissing => Advice::new(
-            "The gateway wants a token and none is configured.",
-            "Configure the value of the gateway's gateway.auth.token as this gateway's token.",
-        ),
-        RefusalKind::PasswordMissing => Advice::new(
-            "The gateway wants a password and none is configured.",
-            "Configure the gateway's password, or switch the gateway to token authentication.",
-        ),
-        RefusalKind::PasswordMismatch => Advice::new(
-            "The gateway refused the password.",
-            "Verify that the configured password is the gateway's current one.",
-        ),
-        RefusalKind::DeviceTokenMismatch => Advice::new(
-            "The gateway refused the stored device token: it was revoked or belongs to another gateway.",
-            "Configure the gateway token, or pair this device again: openclaw devices list, then openclaw devices approve.",
-        ),
-        RefusalKind::BootstrapTokenInvalid => Advice::new(
-            "The pairing token is wrong or used up.",
-            "Create a new one on the gateway and configure it.",
-        ),
-        RefusalKind::ProxyIdentityRequired => Advice::new(
-            "The gateway takes users only from a proxy in front of it.",
-            "Connect through that proxy, or enable token authentication on the gateway.",
-        ),
-        _ => Advice::new(
-            "The gateway refused the login.",
-            "Verify gateway token and operator scopes.",
-        ),
     }
 }
 
@@ -198,18 +185,11 @@ fn missing_scope(missing: Option<&str>) -> Advice {
     }
 }
 
-fn device_required(control_ui: bool) -> Advice {
-    if control_ui {
-        Advice::new(
-            "The gateway does not take a control UI without a device identity; current releases have retired that mode.",
-            "Turn disable_device_pairing off for this gateway, so that the device identity is used.",
-        )
-    } else {
-        Advice::new(
-            "The gateway wants a device identity or a token, and got neither.",
-            "Configure the gateway token, and leave the device identity on.",
-        )
-    }
+fn control_ui_without_device() -> Advice {
+    Advice::new(
+        "The gateway does not take a control UI without a device identity; current releases have retired that mode.",
+        "Turn disable_device_pairing off for this gateway, so that the device identity is used.",
+    )
 }
 
 fn device_fault(fault: DeviceFault) -> Advice {
@@ -247,7 +227,7 @@ impl Advise for UpgradeRefusal {
             ),
             UpgradeKind::Unauthorized => Advice::new(
                 format!("A server in front of the gateway wants a login (HTTP {status})."),
-                "Use the gateway's own address, or let its path through on the proxy.",
+                "Use the gateway's own address, let its path through on the proxy, or send the header that the proxy wants.",
             ),
             UpgradeKind::Forbidden => Advice::new(
                 format!("The server refused the connection (HTTP {status})."),
@@ -295,7 +275,7 @@ impl Advise for CloseClass {
                 "The gateway refused the connection.",
                 "Verify gateway token and operator scopes, and look into the gateway's log.",
             ),
-            Self::DeviceTokenMismatch => credential(&RefusalKind::DeviceTokenMismatch),
+            Self::DeviceTokenMismatch => RefusalKind::DeviceTokenMismatch.advice(),
             Self::SlowConsumer => Advice::new(
                 "The gateway gave up because its events were not read fast enough.",
                 "If this repeats, give this process more CPU or subscribe to fewer sessions.",

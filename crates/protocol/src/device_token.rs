@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::close::{CloseClass, CloseReason};
 use crate::connect::Auth;
+use crate::credentials::CredentialKind;
 use crate::hello::HelloOk;
 use crate::pause::Pause;
 use crate::refusal::{ConnectRefusal, RefusalKind};
@@ -95,14 +96,24 @@ impl CredentialPlan {
     /// What the next connect sends; `None` sends no `auth` at all.
     pub fn choose(&self) -> Option<Auth> {
         match (&self.configured, &self.stored) {
-            (Some(Auth::Token(token)), Some(stored)) if self.retry == Retry::Both => Some(Auth::TokenAndDeviceToken {
-                token: token.clone(),
-                device_token: stored.clone(),
-            }),
+            // A gateway that refused the token looks at no password.
+            (Some(Auth::Token(token) | Auth::TokenAndPassword { token, .. }), Some(stored))
+                if self.retry == Retry::Both =>
+            {
+                Some(Auth::TokenAndDeviceToken {
+                    token: token.clone(),
+                    device_token: stored.clone(),
+                })
+            }
             (Some(configured), _) => Some(configured.clone()),
             (None, Some(stored)) => Some(Auth::DeviceToken(stored.clone())),
             (None, None) => None,
         }
+    }
+
+    /// Which credentials the next connect sends.
+    pub fn kind(&self) -> CredentialKind {
+        self.choose().as_ref().map_or(CredentialKind::None, Auth::kind)
     }
 
     /// The gateway accepted: takes over the device token that it may have issued.
@@ -149,7 +160,7 @@ impl CredentialPlan {
 
     /// The delay before the one retry, if there is one left.
     fn next_try(&mut self) -> Option<Duration> {
-        let may = matches!(self.configured, Some(Auth::Token(_)))
+        let may = matches!(self.configured, Some(Auth::Token(_) | Auth::TokenAndPassword { .. }))
             && self.stored.is_some()
             && self.trust == EndpointTrust::Trusted
             && self.retry == Retry::Unused;
@@ -172,6 +183,7 @@ fn is_empty(auth: &Auth) -> bool {
         Auth::Token(secret) | Auth::Password(secret) | Auth::DeviceToken(secret) | Auth::BootstrapToken(secret) => {
             secret.is_empty()
         }
+        Auth::TokenAndPassword { token, password } => token.is_empty() && password.is_empty(),
         Auth::TokenAndDeviceToken { token, device_token } => token.is_empty() && device_token.is_empty(),
     }
 }

@@ -206,6 +206,12 @@ impl HelloOk {
         Ok(value)
     }
 
+    /// By what the gateway let this client in (from 2026.9 on), else what it asks of its clients: `token`, `password`, `none`.
+    pub fn auth_method(&self) -> Option<&str> {
+        let method = self.auth.as_ref().and_then(|auth| auth.method.as_deref());
+        method.or(self.snapshot.auth_mode.as_deref())
+    }
+
     /// What the gateway granted, if it says so.
     pub fn granted_scopes(&self) -> Option<&[crate::connect::Scope]> {
         self.auth.as_ref()?.scopes.as_deref()

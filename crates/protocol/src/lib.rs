@@ -8,6 +8,7 @@ mod close;
 pub mod config;
 mod connect;
 pub mod connection;
+mod credentials;
 mod device;
 mod device_token;
 mod error;
@@ -41,6 +42,7 @@ pub use connect::{
     Auth, CAP_TOOL_EVENTS, Challenge, ClientId, ClientInfo, ClientMode, ConnectParams, DeviceBlock, MAX_CONNECT_BYTES,
     MAX_PROTOCOL, MIN_PROTOCOL, Role, Scope,
 };
+pub use credentials::{CredentialKind, CredentialOrigins, SecretOrigin, SecretPlace};
 pub use device::{
     DeviceFile, DeviceFileError, DeviceIdentity, SIGNATURE_SKEW_MS, SignatureInput, SignatureVersion, VerifyError,
     signed_payload, verify,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use windlass_files::Owner;
-use windlass_protocol::Secret;
+use windlass_protocol::{Secret, SecretPlace};
 
 use crate::limits::SOURCE_CHARS;
 
@@ -90,6 +90,17 @@ impl SecretSource {
         };
         let trimmed = secret.expose().trim();
         Ok((!trimmed.is_empty()).then(|| Secret::new(trimmed)))
+    }
+}
+
+impl SecretSource {
+    /// Where the secret lies.
+    pub fn place(&self) -> SecretPlace {
+        match self {
+            Self::Env(name) => SecretPlace::Variable(name.clone()),
+            Self::File(path) => SecretPlace::File(path.clone()),
+            Self::Host(name) => SecretPlace::Host(name.clone()),
+        }
     }
 }
 

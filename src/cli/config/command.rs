@@ -8,7 +8,6 @@ use windlass_protocol::{NAME_LIMIT, printable};
 
 use super::file::{Found, check_text, text_of};
 use super::gateway::{DeviceChoice, GatewayConfig};
-use super::secret::SecretSource;
 use super::sources::{Environment, FILE_NAME};
 use super::trust::TrustList;
 use crate::cli::args::Global;
@@ -113,7 +112,7 @@ fn reads(gateway: &GatewayConfig) -> Vec<String> {
         reads.extend(
             source
                 .as_ref()
-                .map(|source| format!("{what} from {}", place(&source.value))),
+                .map(|source| format!("{what} from {}", source.value.place())),
         );
     }
     for header in &gateway.headers {
@@ -124,14 +123,6 @@ fn reads(gateway: &GatewayConfig) -> Vec<String> {
         reads.push(format!("a signature with the device identity {}", path.display()));
     }
     reads
-}
-
-fn place(source: &SecretSource) -> String {
-    match source {
-        SecretSource::File(path) => format!("the file {}", path.display()),
-        SecretSource::Variable(name) => format!("the variable {name}"),
-        SecretSource::Typed(_) => "the prompt".to_owned(),
-    }
 }
 
 /// Names of a file that may be anybody's.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 use windlass_actors::{Endpoint, GatewaySpec, Header, TlsPolicy};
-use windlass_protocol::{ClientInfo, DeviceIdentity, GatewayId, Scope};
+use windlass_protocol::{ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, SecretOrigin};
 
 use super::ConfigError;
 use super::file::{RawDevice, RawGateway, RawTls, Source};
@@ -27,6 +27,7 @@ pub(crate) enum DeviceChoice {
 #[derive(Debug, Clone)]
 pub(crate) struct GatewayConfig {
     pub(crate) id: GatewayId,
+    pub(crate) listed: Listed,
     pub(crate) endpoint: Endpoint,
     pub(crate) token: Option<Placed<SecretSource>>,
     pub(crate) password: Option<Placed<SecretSource>>,
@@ -44,6 +45,49 @@ pub(crate) struct GatewayConfig {
 pub(crate) struct Placed<T> {
     pub(crate) place: String,
     pub(crate) value: T,
+    /// It stands in a file or a record, and was not given for this run.
+    pub(crate) is_configured: bool,
+}
+
+impl<T> Placed<T> {
+    /// Something of a file or a record.
+    pub(crate) const fn configured(place: String, value: T) -> Self {
+        Self {
+            place,
+            value,
+            is_configured: true,
+        }
+    }
+
+    /// Something of the environment, or typed in.
+    pub(crate) const fn given(place: String, value: T) -> Self {
+        Self {
+            place,
+            value,
+            is_configured: false,
+        }
+    }
+}
+
+/// Where a gateway is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Nowhere: a flag or a variable holds its address.
+    ByAddress,
+    /// In this configuration.
+    InFile(PathBuf),
+}
+
+impl Listed {
+    fn how_to_give_a_token(&self, id: &GatewayId) -> String {
+        match self {
+            Self::ByAddress => "set WINDLASS_TOKEN (or OPENCLAW_GATEWAY_TOKEN), or type it with --ask-token".to_owned(),
+            Self::InFile(path) => format!(
+                "name its file as token_file or its variable as token_env of gateways.{id} in {}, or type it with --ask-token",
+                path.display()
+            ),
+        }
+    }
 }
 
 impl GatewayConfig {
@@ -51,6 +95,7 @@ impl GatewayConfig {
     pub(crate) fn at(id: GatewayId, endpoint: Endpoint) -> Self {
         Self {
             id,
+            listed: Listed::ByAddress,
             endpoint,
             token: None,
             password: None,
@@ -60,6 +105,25 @@ impl GatewayConfig {
             headers: Vec::new(),
             control_ui: false,
             token_in_query: false,
+        }
+    }
+
+    /// Where its credentials come from, and how others are given.
+    fn origins(&self) -> CredentialOrigins {
+        let origin = |source: &Option<Placed<SecretSource>>| {
+            let source = source.as_ref()?;
+            let origin = SecretOrigin::new(source.value.place());
+            // What was set or typed for this run names itself.
+            Some(if source.is_configured {
+                origin.named_by(&source.place)
+            } else {
+                origin
+            })
+        };
+        CredentialOrigins {
+            token: origin(&self.token),
+            password: origin(&self.password),
+            how_to_give: Some(self.listed.how_to_give_a_token(&self.id)),
         }
     }
 
@@ -76,6 +140,7 @@ impl GatewayConfig {
                 .transpose()
         };
         let (token, password) = (read(&self.token)?, read(&self.password)?);
+        let origins = self.origins();
         let mut spec = GatewaySpec::new(self.id, self.endpoint);
         for header in &self.headers {
             let (name, variable) = &header.value;
@@ -88,7 +153,7 @@ impl GatewayConfig {
                 .push(header_of("control_ui", "Origin", &spec.endpoint.origin())?);
         }
         spec.device = device;
-        (spec.token, spec.password) = (token, password);
+        (spec.token, spec.password, spec.origins) = (token, password, origins);
         (spec.tls, spec.scopes, spec.token_in_query) = (self.tls, self.scopes, self.token_in_query);
         Ok(spec)
     }
@@ -115,16 +180,10 @@ pub(super) fn check(source: &Source<'_>, id: &str, raw: Spanned<RawGateway>) -> 
         .map_err(|error| ConfigError::new(at(url.span().start, ".url"), error.to_string()))?;
     let token = secret(source, &at, "token", raw.token_file, raw.token_env)?;
     let password = secret(source, &at, "password", raw.password_file, raw.password_env)?;
-    if let (Some(_), Some(password)) = (&token, &password) {
-        return Err(ConfigError::new(
-            password.place.as_str(),
-            "a gateway takes a token or a password: configure one of them",
-        ));
-    }
     let control_ui = raw.control_ui.unwrap_or(false);
-    let headers = raw.headers_env.into_iter().map(|(name, variable)| Placed {
-        place: at(variable.span().start, &format!(".headers_env.{name}")),
-        value: (name, variable.into_inner()),
+    let headers = raw.headers_env.into_iter().map(|(name, variable)| {
+        let place = at(variable.span().start, &format!(".headers_env.{name}"));
+        Placed::configured(place, (name, variable.into_inner()))
     });
     Ok(GatewayConfig {
         tls: raw
@@ -137,6 +196,7 @@ pub(super) fn check(source: &Source<'_>, id: &str, raw: Spanned<RawGateway>) -> 
         headers: headers.collect(),
         token_in_query: raw.token_in_query.unwrap_or(false),
         id,
+        listed: Listed::InFile(source.path.to_owned()),
         endpoint,
         token,
         password,
@@ -194,14 +254,14 @@ fn secret(
             at(variable.span().start, &format!(".{kind}_env")),
             format!("{kind}_file and {kind}_env are both there: keep one of them"),
         )),
-        (Some(file), None) => Ok(Some(Placed {
-            place: at(file.span().start, &format!(".{kind}_file")),
-            value: SecretSource::File(source.resolve(file.get_ref())),
-        })),
-        (None, Some(variable)) => Ok(Some(Placed {
-            place: at(variable.span().start, &format!(".{kind}_env")),
-            value: SecretSource::Variable(variable.into_inner()),
-        })),
+        (Some(file), None) => Ok(Some(Placed::configured(
+            at(file.span().start, &format!(".{kind}_file")),
+            SecretSource::File(source.resolve(file.get_ref())),
+        ))),
+        (None, Some(variable)) => Ok(Some(Placed::configured(
+            at(variable.span().start, &format!(".{kind}_env")),
+            SecretSource::Variable(variable.into_inner()),
+        ))),
         (None, None) => Ok(None),
     }
 }

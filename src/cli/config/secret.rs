@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use windlass_files::Owner;
-use windlass_protocol::Secret;
+use windlass_protocol::{Secret, SecretPlace};
 
 use super::ConfigError;
 use super::sources::Environment;
@@ -11,7 +11,7 @@ use super::sources::Environment;
 /// Where a secret is. Holds the secret itself only when it was typed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SecretSource {
-    /// The whole text of a file, without the line break at its end.
+    /// The whole text of a file, without the blanks and line breaks around it.
     File(PathBuf),
     /// An environment variable.
     Variable(String),
@@ -33,8 +33,19 @@ impl SecretSource {
             }
             Self::File(path) => read_file(path).map_err(|problem| ConfigError::new(place, problem))?,
         };
+        // Blanks around it come from the file's last line, or were copied with it.
+        let secret = Secret::new(secret.expose().trim());
         check(&secret).map_err(|problem| ConfigError::new(place, problem))?;
         Ok(secret)
+    }
+
+    /// Where the secret lies.
+    pub(crate) fn place(&self) -> SecretPlace {
+        match self {
+            Self::File(path) => SecretPlace::File(path.clone()),
+            Self::Variable(name) => SecretPlace::Variable(name.clone()),
+            Self::Typed(_) => SecretPlace::Prompt,
+        }
     }
 }
 
@@ -44,7 +55,7 @@ fn read_file(path: &Path) -> Result<Secret, String> {
         .map(Secret::new)
         .map_err(|error| format!("{shown} can't be read: {error}"))?;
     warn_if_exposed(path);
-    Ok(Secret::new(text.expose().trim_end_matches(['\n', '\r'])))
+    Ok(text)
 }
 
 /// A token file is only warned of, unlike the device's private key: orchestrators mount secrets readable for all users
@@ -65,8 +76,9 @@ fn check(secret: &Secret) -> Result<(), &'static str> {
     match secret.expose() {
         "" => Err("the secret there is empty"),
         text if text.len() > MAX_SECRET => Err("what is there has over 16 KiB and is no token"),
-        text if text.chars().any(|c| c.is_control() || c == ' ') => {
-            Err("what is there has spaces or line breaks in it and is no token")
+        // A pass phrase may have blanks in it; a line break would begin another header.
+        text if text.chars().any(char::is_control) => {
+            Err("what is there has line breaks or control characters in it and is no token")
         }
         _ => Ok(()),
     }

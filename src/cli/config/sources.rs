@@ -206,37 +206,38 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Token and password of the environment, and a token that was typed in, for the one gateway that they can be meant for.
+/// A token that was typed in, and token and password of the environment, for the one gateway that they can be meant for. What a
+/// gateway's own configuration names comes before the environment, which may hold the token of another.
 fn credentials(choice: &Choice, environment: &Environment<'_>, selected: &mut Selected) -> Result<(), ConfigError> {
-    let typed = choice.token.clone().map(|token| Placed {
-        place: "prompt".into(),
-        value: SecretSource::Typed(token),
-    });
     let placed = |found: Option<(&'static str, String)>| {
-        found.map(|(name, _)| Placed {
-            place: variable(name),
-            value: SecretSource::Variable(name.to_owned()),
-        })
+        found.map(|(name, _)| Placed::given(variable(name), SecretSource::Variable(name.to_owned())))
     };
-    let token = match typed {
-        Some(typed) => Some(typed),
-        None => placed(environment.first(TOKENS)?),
-    };
-    let password = if token.is_some() {
-        None
-    } else {
-        placed(environment.first(PASSWORDS)?)
-    };
-    let Some(found) = token.as_ref().or(password.as_ref()) else {
-        return Ok(());
-    };
+    let typed = choice
+        .token
+        .clone()
+        .map(|token| Placed::given("prompt".into(), SecretSource::Typed(token)));
+    let (token, password) = (
+        placed(environment.first(TOKENS)?),
+        placed(environment.first(PASSWORDS)?),
+    );
     match selected.gateways.as_mut_slice() {
-        [gateway] => (gateway.token, gateway.password) = (token, password),
-        several => selected.notes.push(format!(
-            "{} is not used: it could be meant for any of {} gateways; name it as token_env of its gateway in the file",
-            found.place,
-            several.len()
-        )),
+        [gateway] => {
+            if typed.is_some() {
+                gateway.token = typed;
+            } else if gateway.token.is_none() && gateway.password.is_none() {
+                (gateway.token, gateway.password) = (token, password);
+            }
+        }
+        several => {
+            let count = several.len();
+            let unused = typed.or_else(|| token.or(password));
+            selected.notes.extend(unused.map(|unused| {
+                format!(
+                    "{} is not used: it could be meant for any of {count} gateways; name it as token_env of its gateway in the file",
+                    unused.place,
+                )
+            }));
+        }
     }
     Ok(())
 }

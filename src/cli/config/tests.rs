@@ -147,11 +147,6 @@ fn every_mistake_is_named_with_its_file_line_and_field() {
             ":3, gateways.a.token_env",
             "both",
         ),
-        (
-            "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"\npassword_env = \"P\"",
-            ":4, gateways.a.password_env",
-            "one",
-        ),
         ("[timeouts]\ncall = \"30\"", ":2, timeouts.call", "30s"),
         ("", "no gateway", "--url"),
         ("# empty", "windlass.toml", "[gateways.NAME]"),
@@ -297,7 +292,7 @@ fn an_unknown_gateway_is_answered_with_the_known_ones() {
 }
 
 #[test]
-fn a_token_comes_from_file_or_variable_and_the_general_variable_wins() {
+fn a_token_comes_from_file_or_variable_and_the_general_variable_stands_in() {
     let by_file = "[gateways.a]\nurl = \"ws://h\"\ntoken_file = \"t\"";
     let scene = Scene::new(by_file, &[]);
     fs::write(scene.folder.path().join("t"), "from-file\n").unwrap();
@@ -306,9 +301,12 @@ fn a_token_comes_from_file_or_variable_and_the_general_variable_wins() {
     let by_variable = "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"";
     let spec = Scene::new(by_variable, &[("T", "mine")]).spec().unwrap();
     assert_eq!(spec.token.unwrap().expose(), "mine");
-    let spec = Scene::new(by_variable, &[("OPENCLAW_GATEWAY_TOKEN", "general")])
-        .spec()
-        .unwrap();
+    // It may be the token of another gateway.
+    let both = [("OPENCLAW_GATEWAY_TOKEN", "general"), ("T", "mine")];
+    let spec = Scene::new(by_variable, &both).spec().unwrap();
+    assert_eq!(spec.token.unwrap().expose(), "mine");
+    let without = "[gateways.a]\nurl = \"ws://h\"";
+    let spec = Scene::new(without, &both).spec().unwrap();
     assert_eq!(spec.token.unwrap().expose(), "general");
     let spec = Scene::new("", &[("WINDLASS_URL", "ws://h"), ("WINDLASS_PASSWORD", "p")])
         .spec()
@@ -468,4 +466,50 @@ fn the_list_of_trusted_files_and_the_users_own_file_are_the_users_alone() {
     );
     fs::set_permissions(own.join("windlass.toml"), fs::Permissions::from_mode(0o666)).unwrap();
     assert!(found.ids("work").unwrap_err().contains("chmod go-w"));
+}
+
+#[test]
+fn pass_phrases_and_headers_may_have_blanks_and_no_line_ends() {
+    let file = "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"\npassword_file = \"p\"\n\
+                headers_env = { Authorization = \"A\", Cookie = \"C\" }";
+    let legal = [("T", "a token"), ("A", "Bearer x.y-z"), ("C", "a=1; b=\"two words\"")];
+    let scene = Scene::new(file, &legal);
+    fs::write(scene.folder.path().join("p"), "correct horse battery staple\r\n").unwrap();
+    let spec = scene.spec().unwrap();
+    assert_eq!(spec.token.unwrap().expose(), "a token");
+    assert_eq!(spec.password.unwrap().expose(), "correct horse battery staple");
+    let header = |name, value: &str| Header::new(name, value).unwrap();
+    assert_eq!(
+        spec.headers,
+        [
+            header("Authorization", "Bearer x.y-z"),
+            header("Cookie", "a=1; b=\"two words\"")
+        ]
+    );
+    for injected in ["x\r\nX-Evil: 1", "x\nX-Evil: 1", "x\0y", "x\u{85}y"] {
+        let variables = [("T", "t"), ("A", injected), ("C", "c")];
+        let scene = Scene::new(file, &variables);
+        fs::write(scene.folder.path().join("p"), "p").unwrap();
+        let error = scene.spec().unwrap_err().to_string();
+        assert!(
+            error.contains("headers_env.Authorization") && !error.contains("Evil"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn where_a_secret_comes_from_travels_with_it() {
+    let file = "[gateways.a]\nurl = \"ws://h\"\ntoken_env = \"T\"";
+    let spec = Scene::new(file, &[("T", "s3cret")]).spec().unwrap();
+    let told = spec.origins.token.clone().unwrap().to_string();
+    assert!(
+        told.starts_with("the variable T (") && told.contains("windlass.toml:3, gateways.a.token_env"),
+        "{told}"
+    );
+    assert!(!format!("{spec:?}").contains("s3cret"));
+    let spec = Scene::new("", &[("WINDLASS_URL", "ws://h"), ("WINDLASS_TOKEN", "t")])
+        .spec()
+        .unwrap();
+    assert_eq!(spec.origins.token.unwrap().to_string(), "the variable WINDLASS_TOKEN");
 }

@@ -7,8 +7,8 @@ use windlass_actors::{Clock as _, DeviceTokenStore as _, TlsPolicy, TokioClock};
 use windlass_protocol::connection::{Handshake, HandshakeFault, HandshakeStep};
 use windlass_protocol::{
     Advice, Advise as _, Auth, CallId, Challenge, CloseCode, CloseReason, ConnectParams, ConnectRefusal,
-    CredentialPlan, DeviceFault, EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role, SignatureInput,
-    SignatureVersion, StoreAction,
+    CredentialKind, CredentialPlan, DeviceFault, EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role,
+    SecretOrigin, SignatureInput, SignatureVersion, StoreAction,
 };
 
 use super::Stopped;
@@ -55,11 +55,7 @@ enum End {
 impl<'a> Login<'a> {
     pub(super) fn new(target: &'a GatewaySpec, tokens: &'a Tokens) -> Self {
         let spec = target;
-        let configured = spec
-            .token
-            .clone()
-            .map(Auth::Token)
-            .or_else(|| spec.password.clone().map(Auth::Password));
+        let configured = Auth::configured(spec.token.clone(), spec.password.clone());
         let pinned = spec.endpoint.is_secure() && matches!(spec.tls, TlsPolicy::Pinned(_));
         let trusted = spec.endpoint.is_loopback() || pinned;
         let trust = if trusted {
@@ -82,6 +78,8 @@ impl<'a> Login<'a> {
         mut socket: Socket,
         findings: &mut Findings,
     ) -> Result<Option<Connected>, Stopped> {
+        // Before a refusal makes another choice of it.
+        let sent = self.plan.kind();
         match self.shake_hands(&mut socket, findings).await {
             Ok(hello) => {
                 self.keep(self.plan.clone().on_hello(&hello));
@@ -89,6 +87,7 @@ impl<'a> Login<'a> {
                 Ok(Some(Connected { socket, hello }))
             }
             Err(End::Refused(refusal)) if self.has_another_try(&refusal) => Ok(None),
+            Err(End::Refused(refusal)) => Err(self.write_refusal(&refusal, sent, findings)),
             Err(end) => Err(write_down(&end, findings)),
         }
     }
@@ -157,23 +156,67 @@ impl<'a> Login<'a> {
         }
     }
 
+    /// What let us in: what was sent, and what the gateway says that it took, where it says so.
+    fn used(&self, hello: &HelloOk) -> String {
+        let origins = &self.target.origins;
+        let from =
+            |origin: &Option<SecretOrigin>| origin.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
+        let sent = match self.plan.kind() {
+            CredentialKind::Token => format!("with the gateway token{}", from(&origins.token)),
+            CredentialKind::Password => format!("with the gateway password{}", from(&origins.password)),
+            CredentialKind::TokenAndPassword => format!(
+                "with the gateway token{} and the gateway password{}",
+                from(&origins.token),
+                from(&origins.password)
+            ),
+            CredentialKind::DeviceToken => "with the stored device token".to_owned(),
+            CredentialKind::TokenAndDeviceToken => format!(
+                "with the stored device token; the gateway token{} is wrong, correct or remove it",
+                from(&origins.token)
+            ),
+            CredentialKind::None => "the gateway wants no token".to_owned(),
+            _ => "with a pairing token".to_owned(),
+        };
+        match hello.auth_method() {
+            Some(method) => format!("{sent}; the gateway goes by: {}", escaped(method, METHOD_LIMIT)),
+            None => sent,
+        }
+    }
+
+    /// Gateways check in the order of the steps, so everything before the one that failed is good.
+    fn write_refusal(&self, refusal: &ConnectRefusal, sent: CredentialKind, findings: &mut Findings) -> Stopped {
+        let step = match refusal.kind() {
+            RefusalKind::Starting => Step::Challenge,
+            RefusalKind::ProtocolMismatch { .. } | RefusalKind::ClientRefused | RefusalKind::ClientBuildMismatch => {
+                Step::Protocol
+            }
+            RefusalKind::PairingRequired { .. } => Step::Pairing,
+            RefusalKind::ScopeMismatch { .. } => Step::Scopes,
+            _ => Step::Auth,
+        };
+        for (good, detail) in [
+            (Step::Protocol, "acceptable"),
+            (Step::Auth, "accepted"),
+            (Step::Pairing, "accepted"),
+        ] {
+            if good < step {
+                findings.ok(good, detail);
+            }
+        }
+        let exit = match refusal.kind() {
+            RefusalKind::Starting => Exit::Unreachable,
+            _ => Exit::Refused,
+        };
+        findings.failed(step, refusal.advice_on(sent, &self.target.origins), exit)
+    }
+
     fn describe(&self, hello: &HelloOk, findings: &mut Findings) {
         let version = escaped(&hello.server.version, RELEASE_LIMIT);
         findings.ok(
             Step::Protocol,
             format!("protocol {}, release {version}", hello.protocol),
         );
-        let with = match self.plan.choose() {
-            Some(Auth::Token(_)) => "with the gateway token",
-            Some(Auth::Password(_)) => "with the gateway password",
-            Some(Auth::DeviceToken(_)) => "with the stored device token",
-            Some(Auth::TokenAndDeviceToken { .. }) => {
-                "with the stored device token; the configured gateway token is wrong, correct or remove it"
-            }
-            Some(_) => "with a pairing token",
-            None => "the gateway wants no token",
-        };
-        findings.ok(Step::Auth, with);
+        findings.ok(Step::Auth, self.used(hello));
         findings.ok(
             Step::Pairing,
             match &self.target.device {
@@ -184,9 +227,13 @@ impl<'a> Login<'a> {
     }
 }
 
+/// Longest name of a way to log in that is shown, in characters.
+const METHOD_LIMIT: usize = 40;
+
 fn write_down(end: &End, findings: &mut Findings) -> Stopped {
     match end {
-        End::Refused(refusal) => write_refusal(refusal, findings),
+        // Told by one who knows which credentials were refused.
+        End::Refused(refusal) => findings.failed(Step::Auth, refusal.advice(), Exit::Refused),
         End::Fault(fault) => {
             let step = match fault {
                 HandshakeFault::Protocol(_) => Step::Protocol,
@@ -217,33 +264,6 @@ fn unanswered(findings: &Findings) -> Step {
     } else {
         Step::Challenge
     }
-}
-
-/// Gateways check in the order of the steps, so everything before the one that failed is good.
-fn write_refusal(refusal: &ConnectRefusal, findings: &mut Findings) -> Stopped {
-    let step = match refusal.kind() {
-        RefusalKind::Starting => Step::Challenge,
-        RefusalKind::ProtocolMismatch { .. } | RefusalKind::ClientRefused | RefusalKind::ClientBuildMismatch => {
-            Step::Protocol
-        }
-        RefusalKind::PairingRequired { .. } => Step::Pairing,
-        RefusalKind::ScopeMismatch { .. } => Step::Scopes,
-        _ => Step::Auth,
-    };
-    for (good, detail) in [
-        (Step::Protocol, "acceptable"),
-        (Step::Auth, "accepted"),
-        (Step::Pairing, "accepted"),
-    ] {
-        if good < step {
-            findings.ok(good, detail);
-        }
-    }
-    let exit = match refusal.kind() {
-        RefusalKind::Starting => Exit::Unreachable,
-        _ => Exit::Refused,
-    };
-    findings.failed(step, refusal.advice(), exit)
 }
 
 /// Enough of an id to find it in a list.

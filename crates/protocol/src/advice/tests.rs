@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::credentials::{SecretOrigin, SecretPlace};
 use crate::error::{ErrorCode, GatewayError};
 
 /// Everything that can be advised on, one line each.
@@ -10,6 +11,9 @@ fn golden() -> String {
         |name: String, advice: Advice| lines.push(format!("{name}: {} | {}", advice.summary, advice.next_step));
     for (kind, name) in refusals() {
         line(name, kind.advice());
+    }
+    for (name, advice) in logins() {
+        line(name, advice);
     }
     for class in closes() {
         line(format!("{class:?}"), class.advice());
@@ -78,6 +82,55 @@ fn refusals() -> Vec<(RefusalKind, String)> {
     kinds
         .into_iter()
         .map(|kind| (kind.clone(), format!("{kind:?}")))
+        .collect()
+}
+
+/// Refused logins of one who knows what was sent and where it comes from.
+fn logins() -> Vec<(String, Advice)> {
+    use CredentialKind as Sent;
+    let mismatch = RefusalKind::TokenMismatch {
+        may_use_device_token: false,
+    };
+    let origins = |place: SecretPlace| CredentialOrigins {
+        token: Some(SecretOrigin::new(place).named_by("gateways.lab.token_env, windlass.toml:3")),
+        password: Some(SecretOrigin::new(SecretPlace::File("/run/secrets/password".into()))),
+        how_to_give: Some("type it with --ask-token".into()),
+    };
+    let unnamed = |place| CredentialOrigins {
+        token: Some(SecretOrigin::new(place)),
+        ..CredentialOrigins::default()
+    };
+    let variable = origins(SecretPlace::Variable("LAB_TOKEN".into()));
+    let none = CredentialOrigins {
+        how_to_give: Some("set WINDLASS_TOKEN, or type it with --ask-token".into()),
+        ..CredentialOrigins::default()
+    };
+    let rows = [
+        (&mismatch, Sent::Token, variable.clone()),
+        (
+            &mismatch,
+            Sent::Token,
+            origins(SecretPlace::File("/home/me/lab.token".into())),
+        ),
+        (&mismatch, Sent::Token, unnamed(SecretPlace::Prompt)),
+        (&mismatch, Sent::Token, unnamed(SecretPlace::Host("lab".into()))),
+        (&mismatch, Sent::TokenAndPassword, variable.clone()),
+        (&mismatch, Sent::TokenAndDeviceToken, variable.clone()),
+        (&mismatch, Sent::DeviceToken, none.clone()),
+        (&RefusalKind::TokenMissing, Sent::None, none.clone()),
+        (&RefusalKind::TokenMissing, Sent::Password, variable.clone()),
+        (&RefusalKind::PasswordMissing, Sent::Token, variable.clone()),
+        (&RefusalKind::PasswordMismatch, Sent::TokenAndPassword, variable.clone()),
+        (&RefusalKind::RateLimited, Sent::Token, variable.clone()),
+        (&RefusalKind::Unauthorized, Sent::Token, variable),
+        (
+            &RefusalKind::DeviceIdentityRequired { control_ui: false },
+            Sent::None,
+            none,
+        ),
+    ];
+    rows.into_iter()
+        .map(|(kind, sent, origins)| (format!("{kind:?} after {sent:?}"), kind.advice_on(sent, &origins)))
         .collect()
 }
 

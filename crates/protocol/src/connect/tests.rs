@@ -28,6 +28,14 @@ fn each_credential_goes_where_gateways_look_for_it() {
     let secret = |s: &str| Secret::new(s);
     assert_eq!(wire(Auth::Token(secret("t"))), json!({"token": "t"}));
     assert_eq!(wire(Auth::Password(secret("p"))), json!({"password": "p"}));
+    let configured = |token: &str, password: &str| Auth::configured(Some(secret(token)), Some(secret(password)));
+    assert_eq!(
+        wire(configured("t", "p").unwrap()),
+        json!({"token": "t", "password": "p"})
+    );
+    assert_eq!(configured("t", ""), Some(Auth::Token(secret("t"))));
+    assert_eq!(configured("", "p"), Some(Auth::Password(secret("p"))));
+    assert_eq!(configured("", ""), None);
     assert_eq!(wire(Auth::DeviceToken(secret("d"))), json!({"token": "d"}));
     assert_eq!(wire(Auth::BootstrapToken(secret("b"))), json!({"bootstrapToken": "b"}));
     let both = Auth::TokenAndDeviceToken {

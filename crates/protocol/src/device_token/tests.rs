@@ -196,3 +196,20 @@ fn debug_shows_no_secret() {
     let text = format!("{plan:?} {:?}", StoreAction::Save(secret("own-secret")));
     assert!(!text.contains("shared") && !text.contains("own-secret"), "{text}");
 }
+
+#[test]
+fn token_and_password_go_together_and_a_refused_token_gets_its_one_retry() {
+    let configured = Auth::configured(Some(secret("shared")), Some(secret("pass phrase")));
+    let mut plan = CredentialPlan::new(configured.clone(), Some(secret("own")), EndpointTrust::Trusted);
+    assert_eq!(
+        (plan.choose(), plan.kind()),
+        (configured, CredentialKind::TokenAndPassword)
+    );
+    let after = plan.on_refusal(&refusal("AUTH_PASSWORD_MISMATCH"));
+    assert_eq!(
+        (after.pause, plan.kind()),
+        (Pause::PERSON, CredentialKind::TokenAndPassword)
+    );
+    let _ = plan.on_refusal(&refusal("AUTH_TOKEN_MISMATCH"));
+    assert_eq!(plan.choose(), Some(both()));
+}

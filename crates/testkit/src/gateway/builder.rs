@@ -14,6 +14,8 @@ use crate::net::listener::Port;
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) token: Option<String>,
+    /// In its place, where the gateway asks for a password.
+    pub(crate) password: Option<String>,
     pub(crate) tick_interval: Duration,
     pub(crate) seed: u64,
     pub(crate) epoch_ms: u64,
@@ -46,6 +48,7 @@ impl Default for SimGatewayBuilder {
             profile: Profile::latest(Generation::V4),
             options: Options {
                 token: Some("sim-token".into()),
+                password: None,
                 tick_interval: TICK,
                 seed: 1,
                 epoch_ms: EPOCH_MS,
@@ -99,9 +102,15 @@ impl SimGatewayBuilder {
         self
     }
 
+    /// Asks for this password instead of a token.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.options.password = Some(password.into());
+        self
+    }
+
     /// Runs without authentication.
     pub fn no_auth(mut self) -> Self {
-        self.options.token = None;
+        (self.options.token, self.options.password) = (None, None);
         self
     }
 

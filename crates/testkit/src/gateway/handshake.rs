@@ -142,7 +142,13 @@ fn admit(
     } else {
         None
     };
-    let method = authenticate(profile, state, params, device_id.as_deref())?;
+    let method = authenticate(
+        profile,
+        state,
+        server.options.password.as_deref(),
+        params,
+        device_id.as_deref(),
+    )?;
     let mut peer = peer(params, device_id);
     if peer.mode == "probe" && profile.v4() {
         peer.scopes.clear();
@@ -203,13 +209,34 @@ fn control_ui(server: &Server, upgrade: &Upgrade, params: &Value, has_device: bo
     Ok(())
 }
 
+/// A gateway in password mode looks at the password alone, whatever token stands beside it.
+fn by_password(expected: &str, given: Option<&str>) -> Result<&'static str, WireError> {
+    let (code, reason) = match given {
+        Some(given) if given == expected => return Ok("password"),
+        Some(_) => ("AUTH_PASSWORD_MISMATCH", "password_mismatch"),
+        None => ("AUTH_PASSWORD_MISSING", "password_missing"),
+    };
+    let words = reason.replace('_', " ");
+    Err(
+        WireError::invalid(format!("unauthorized: gateway {words}")).details(json!({
+            "code": code,
+            "authReason": reason,
+            "canRetryWithDeviceToken": false,
+        })),
+    )
+}
+
 fn authenticate(
     profile: &Profile,
     state: &State,
+    password: Option<&str>,
     params: &Value,
     device_id: Option<&str>,
 ) -> Result<&'static str, WireError> {
     let auth = |key: &str| params["auth"][key].as_str().filter(|value| !value.is_empty());
+    if let Some(expected) = password {
+        return by_password(expected, auth("password"));
+    }
     let Some(expected) = state.token.as_deref() else {
         return Ok("none");
     };

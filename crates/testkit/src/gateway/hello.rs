@@ -91,7 +91,11 @@ fn snapshot(server: &Server, state: &State) -> Value {
             "mainSessionKey": format!("agent:{default_agent}:main"),
             "scope": "per-sender",
         },
-        "authMode": if state.token.is_some() { "token" } else { "none" },
+        "authMode": match (&server.options.password, &state.token) {
+            (Some(_), _) => "password",
+            (None, Some(_)) => "token",
+            (None, None) => "none",
+        },
     });
     if profile.v4() {
         snapshot["suspension"] = json!({"phase": "accepting"});
