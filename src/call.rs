@@ -3,6 +3,7 @@
 mod future;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,6 @@ pub use future::CallFuture;
 use rand::RngExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use uuid::Builder as UuidBuilder;
 use windlass_actors::OutgoingCall;
 use windlass_protocol::connection::{AnswerMode, Resend};
@@ -218,15 +218,17 @@ async fn make_again(
 /// The parameters with an idempotency key: the one that was given, else the one that stands there, else a fresh one.
 fn with_key(params: &RawJson, given: Option<String>, fresh: impl FnOnce() -> String) -> Result<RawJson, String> {
     let object = if params.as_str() == "null" {
-        Ok(Map::new())
+        Ok(BTreeMap::new())
     } else {
-        params.decode::<Map<String, Value>>()
+        // Each value stays the text that it is.
+        params.decode::<BTreeMap<String, RawJson>>()
     };
     let mut object =
         object.map_err(|_| "the parameters of a method with an idempotency key are an object".to_owned())?;
-    match given {
-        Some(key) => drop(object.insert(KEY.into(), Value::String(key))),
-        None => drop(object.entry(KEY).or_insert_with(|| Value::String(fresh()))),
+    let is_missing = !object.contains_key(KEY);
+    if let Some(key) = given.or_else(|| is_missing.then(fresh)) {
+        let key = RawJson::from_value(&key).map_err(|error| error.to_string())?;
+        object.insert(KEY.into(), key);
     }
     RawJson::from_value(&object).map_err(|error| error.to_string())
 }
@@ -254,6 +256,15 @@ mod tests {
         assert_eq!(
             keyed(r#"{"idempotencyKey":"mine"}"#, Some("given")).unwrap(),
             r#"{"idempotencyKey":"given"}"#
+        );
+    }
+
+    #[test]
+    fn parameters_stay_the_text_that_they_are() {
+        let params = r#"{"a":"\ud83d","b":1e999}"#;
+        assert_eq!(
+            keyed(params, Some("k")).unwrap(),
+            r#"{"a":"\ud83d","b":1e999,"idempotencyKey":"k"}"#
         );
     }
 

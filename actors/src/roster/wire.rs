@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use windlass_protocol::session_roster::SessionRoster;
-use windlass_protocol::{AgentPhase, ChatState, SessionsChangedEvent};
+use windlass_protocol::{AgentPhase, ChatState, SessionsChangedEvent, json};
 
 use crate::routing::Event;
 
@@ -49,13 +49,48 @@ struct Phase {
     phase: Option<AgentPhase>,
 }
 
+impl<'a> ChatHead<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok().or_else(|| {
+            let copy = json::legible(text)?;
+            serde_json::from_str(&copy).ok().map(ChatHead::into_owned)
+        })
+    }
+
+    fn into_owned(self) -> ChatHead<'static> {
+        ChatHead {
+            session_key: Cow::Owned(self.session_key.into_owned()),
+            run_id: Cow::Owned(self.run_id.into_owned()),
+            state: self.state,
+        }
+    }
+}
+
+impl<'a> AgentHead<'a> {
+    fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok().or_else(|| {
+            let copy = json::legible(text)?;
+            serde_json::from_str(&copy).ok().map(AgentHead::into_owned)
+        })
+    }
+
+    fn into_owned(self) -> AgentHead<'static> {
+        AgentHead {
+            session_key: Cow::Owned(self.session_key.into_owned()),
+            run_id: Cow::Owned(self.run_id.into_owned()),
+            stream: Cow::Owned(self.stream.into_owned()),
+            data: self.data,
+        }
+    }
+}
+
 impl<'a> News<'a> {
     /// Reads an event. A payload of another shape has no news.
     pub(super) fn read(event: &'a Event) -> Self {
         let text = event.payload.as_str();
         match &*event.name {
-            "sessions.changed" => serde_json::from_str(text).map_or(Self::Nothing, Self::Changed),
-            "chat" => serde_json::from_str(text).map_or(Self::Nothing, Self::Chat),
+            "sessions.changed" => json::decode(text).map_or(Self::Nothing, Self::Changed),
+            "chat" => ChatHead::read(text).map_or(Self::Nothing, Self::Chat),
             // Most are increments of a text.
             "agent" if text.contains("lifecycle") => Self::lifecycle(text),
             _ => Self::Nothing,
@@ -63,8 +98,7 @@ impl<'a> News<'a> {
     }
 
     fn lifecycle(text: &'a str) -> Self {
-        let head: Option<AgentHead<'a>> = serde_json::from_str(text).ok();
-        match head.filter(|head| head.stream == "lifecycle") {
+        match AgentHead::read(text).filter(|head| head.stream == "lifecycle") {
             Some(mut head) => match head.data.take().and_then(|data| data.phase) {
                 Some(phase) => Self::Lifecycle(head, phase),
                 None => Self::Nothing,

@@ -129,7 +129,7 @@ impl Marker {
 
     /// The marker of this name and detail; none that this version knows where they are a later version's.
     pub(crate) fn of_detail(name: &str, detail: &str) -> Option<Self> {
-        let parts: Parts = serde_json::from_str(detail).ok()?;
+        let parts: Parts = windlass_protocol::json::decode(detail).ok()?;
         let generation = parts.generation;
         Some(match name {
             "gap" => Self::Gap(Gap {

@@ -37,7 +37,7 @@ pub trait EventPayload: DeserializeOwned {
 
     /// Reads a payload.
     fn decode(payload: &str) -> Result<Self, EventError> {
-        serde_json::from_str(payload).map_err(|source| EventError {
+        crate::json::decode(payload).map_err(|source| EventError {
             event: Self::NAME,
             source,
         })

@@ -5,14 +5,17 @@
 //! full `serde_json::Value`).
 
 mod quick;
+mod syntax;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use bytestring::ByteString;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::json::decode;
 use crate::{CallId, ErrorCode, GatewayError, RawJson, TraceParent};
 
 /// One inbound frame.
@@ -127,9 +130,19 @@ struct Envelope<'a> {
     seq: Option<&'a RawValue>,
 }
 
-/// A string that borrows where it can. (`Option<Cow<str>>` never does.)
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// A string that borrows where it can, with U+FFFD in the place of half a character.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&'de RawValue>::deserialize(deserializer)?.get();
+        let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        match plain {
+            Some(plain) if !plain.contains('\\') => Ok(Self(Cow::Borrowed(plain))),
+            _ => decode(json).map(|text| Self(Cow::Owned(text))).map_err(Error::custom),
+        }
+    }
+}
 
 impl<'a> Envelope<'a> {
     fn into_frame(self) -> Result<Frame<'a>, FrameError> {
@@ -166,7 +179,7 @@ impl<'a> Envelope<'a> {
 
 /// An error of an unknown shape still ends its call: better now, without its reasons, than at the deadline.
 fn read_error(error: &RawValue) -> GatewayError {
-    serde_json::from_str(error.get()).unwrap_or_else(|_| {
+    decode(error.get()).unwrap_or_else(|_| {
         GatewayError::new(
             ErrorCode::from("UNREADABLE"),
             "the gateway answered with an error of an unknown shape",

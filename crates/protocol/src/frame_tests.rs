@@ -124,3 +124,21 @@ proptest! {
         }));
     }
 }
+
+#[test]
+fn half_a_character_hides_no_frame() {
+    let text = r#"{"type":"event","event":"a\ud83d","payload":"\ud83d","seq":1}"#;
+    match Frame::decode(text).unwrap() {
+        Frame::Event(event) => assert_eq!((&*event.name, event.payload.as_str()), ("a\u{fffd}", r#""\ud83d""#)),
+        other => panic!("{other:?}"),
+    }
+    let text = r#"{"type":"res","id":"1","ok":false,"error":{"code":"NOT_FOUND","message":"no lab\ud83d"}}"#;
+    match Frame::decode(text).unwrap() {
+        Frame::Response(Response {
+            outcome: Err(error), ..
+        }) => {
+            assert_eq!((error.code.as_str(), &*error.message), ("NOT_FOUND", "no lab\u{fffd}"));
+        }
+        other => panic!("{other:?}"),
+    }
+}

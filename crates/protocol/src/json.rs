@@ -1,5 +1,8 @@
 //! JSON kept as the text it came in: parsed by whoever needs it, copied by nobody.
 
+mod legible;
+mod marked;
+
 use std::fmt;
 use std::io;
 
@@ -7,6 +10,9 @@ use bytestring::ByteString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
+
+pub use self::legible::{MAX_DEPTH, decode, decode_with, legible};
+pub use self::marked::{marked, marked_half, unmarked, unmarked_for_people};
 
 /// One JSON value as text, cheap to clone and to send between threads.
 ///
@@ -62,12 +68,12 @@ impl RawJson {
         &self.0
     }
 
-    /// Reads the value as a type.
+    /// Reads the value as a type; half a character is read as U+FFFD, as by [`decode`].
     ///
     /// # Errors
     /// When the JSON does not have that type's shape.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(&self.0)
+        decode(&self.0)
     }
 }
 

@@ -18,7 +18,7 @@ mod frame;
 pub mod fuzzing;
 mod hello;
 mod id;
-mod json;
+pub mod json;
 mod method;
 mod names;
 mod open;

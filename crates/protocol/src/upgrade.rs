@@ -96,8 +96,10 @@ impl UpgradeRefusal {
 
 fn is_untrusted_proxy(body: &[u8]) -> bool {
     let body = body.get(..BODY_LIMIT).unwrap_or(body);
-    serde_json::from_slice::<Value>(body)
-        .is_ok_and(|body| body.pointer("/error/type").and_then(Value::as_str) == Some("proxy_attribution_required"))
+    std::str::from_utf8(body)
+        .ok()
+        .and_then(|body| crate::json::decode::<Value>(body).ok())
+        .is_some_and(|body| body.pointer("/error/type").and_then(Value::as_str) == Some("proxy_attribution_required"))
 }
 
 #[cfg(test)]

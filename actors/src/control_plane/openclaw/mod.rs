@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::Value;
-use windlass_protocol::config::{ConfigSnapshot, HeartbeatEntry, Roster};
+use windlass_protocol::config::{ConfigSnapshot, HeartbeatEntry, Roster, read_config};
 use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{ConfigGet, ConfigGetReply, Health};
 use windlass_protocol::{AgentId, HelloOk, RetryPolicy, SessionKey, Verdict};
@@ -119,7 +119,8 @@ impl OpenClaw {
     }
 
     async fn config(&self) -> ControlResult<ConfigGetReply> {
-        self.ask(&ConfigGet::new(), Resend::Always).await
+        let answer = self.ask_raw(&ConfigGet::new(), None, Resend::Always).await?;
+        read_config(&answer).map_err(|error| ask::shape::<ConfigGet>(&error))
     }
 }
 

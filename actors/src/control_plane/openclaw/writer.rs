@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use windlass_protocol::config::{
-    ConfigPlan, ConfigSchema, ConfigSnapshot, HeartbeatEntry, PlanError, PlanOptions, RosterForm, WriteBudget, plan,
+    ConfigPlan, ConfigSchema, ConfigSnapshot, HeartbeatEntry, PlanError, PlanOptions, RosterForm, WriteBudget,
+    patch_text, plan,
 };
 use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{ConfigPatch, ConfigPatchReply, ConfigSchemaGet};
@@ -245,7 +246,7 @@ impl OpenClaw {
             let left_out = &plan.refused;
             tracing::debug!(gateway = %self.line.id(), ?left_out, "not in the gateway's schema, so not written");
         }
-        let request = match serde_json::to_string(&plan.patch) {
+        let request = match patch_text(&plan.patch) {
             Ok(raw) => ConfigPatch::new(raw, snapshot.hash.as_str()),
             Err(error) => {
                 let why = error.to_string();

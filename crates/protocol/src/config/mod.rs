@@ -7,6 +7,7 @@
 //! with whole entries comes out the same on both.
 
 mod budget;
+mod halves;
 mod plan;
 mod roster;
 mod schema;
@@ -16,6 +17,7 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 pub use budget::{LONGEST_WAIT, WriteBudget, WriteLimit};
+pub use halves::{patch_text, read_config};
 pub use plan::{ConfigPlan, ConfigSnapshot, PlanError, PlanOptions, plan, plan_removal};
 pub use roster::{HeartbeatEntry, Roster, RosterAgent, RosterForm};
 pub use schema::{Acceptance, ConfigSchema};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::AgentId;
+use crate::json::unmarked_for_people;
 
 /// How a gateway keeps its agents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,7 +84,7 @@ impl Roster {
 
 impl RosterAgent {
     fn read(entry: &Value) -> Self {
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+        let text = |key: &str| Some(unmarked_for_people(entry.get(key)?.as_str()?).into_owned());
         Self {
             name: text("name"),
             workspace: text("workspace"),

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
+
+use crate::json::decode_with;
 use serde_json::{Map, Value};
 
 use super::RosterForm;
@@ -38,6 +40,10 @@ impl ConfigSchema {
     /// # Errors
     /// When the text is no JSON object.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        decode_with(text, Self::read)
+    }
+
+    fn read(text: &str) -> Result<Self, serde_json::Error> {
         let outer: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
         let schema = match outer.get("schema") {
             Some(inner) => serde_json::from_str(inner.get())?,

@@ -21,6 +21,7 @@ use super::Continuity;
 use super::call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
 use super::session::Wire;
 use crate::frame::{Payload, Request};
+use crate::json::decode_with;
 use crate::{CallError, CallId, GatewayError, Generation, MethodName, NotSent, OutcomeUnknown, RawJson};
 use crate::{KEY_MEMORY_SECONDS, Rejected, TimedOut, UnknownReason};
 
@@ -337,7 +338,8 @@ fn is_acceptance(payload: Payload<'_>) -> bool {
         #[serde(borrow)]
         status: std::borrow::Cow<'a, str>,
     }
-    serde_json::from_str::<Status<'_>>(payload.as_str()).is_ok_and(|answer| answer.status == "accepted")
+    let is_accepted = |text: &str| serde_json::from_str(text).map(|answer: Status<'_>| answer.status == "accepted");
+    decode_with(payload.as_str(), is_accepted).unwrap_or(false)
 }
 
 /// Removes the entries that match, keeping the order of both sides.

@@ -12,6 +12,7 @@ use crate::Challenge;
 use crate::ConnectRefusal;
 use crate::HelloOk;
 use crate::frame::{EventFrame, Response, encode_request};
+use crate::json::decode;
 use crate::text::{MESSAGE_LIMIT, printable};
 use crate::{CallId, Frame, MAX_PROTOCOL, MIN_PROTOCOL, MethodName, RawJson};
 
@@ -124,7 +125,7 @@ impl Handshake {
             return Err(HandshakeFault::Unexpected("a second connect.challenge".into()));
         };
         let challenge: Challenge =
-            serde_json::from_str(event.payload.as_str()).map_err(|error| unreadable("connect.challenge", &error))?;
+            decode(event.payload.as_str()).map_err(|error| unreadable("connect.challenge", &error))?;
         let params = sign(&challenge).map_err(HandshakeFault::Credentials)?;
         let connect = MethodName::new("connect").expect("the name has only letters");
         let frame = encode_request(self.id, &connect, Some(&params));
@@ -145,8 +146,7 @@ impl Handshake {
                 Err(HandshakeFault::Unexpected("an answer to another request".into()))
             }
             Ok(payload) => {
-                let hello: HelloOk =
-                    serde_json::from_str(payload.as_str()).map_err(|error| unreadable("hello-ok", &error))?;
+                let hello: HelloOk = decode(payload.as_str()).map_err(|error| unreadable("hello-ok", &error))?;
                 if !(MIN_PROTOCOL..=MAX_PROTOCOL).contains(&hello.protocol) {
                     return Err(HandshakeFault::Protocol(hello.protocol));
                 }

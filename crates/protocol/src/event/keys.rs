@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::json::legible;
 use crate::session_key::agent_id_of;
 
 /// Session, agent and run of an event, borrowed from its payload.
@@ -25,11 +26,18 @@ pub struct EventKeys<'a> {
 impl<'a> EventKeys<'a> {
     /// Reads the keys of a payload.
     pub fn parse(payload: &'a str) -> Self {
-        let mut keys: Self = serde_json::from_str(payload).unwrap_or_default();
+        let mut keys: Self = serde_json::from_str(payload).unwrap_or_else(|_| Self::of_legible(payload));
         if keys.agent_id.is_none() {
             keys.agent_id = keys.session_key.as_ref().and_then(agent_of);
         }
         keys
+    }
+
+    /// Of a payload that has half a character in a member's name or in a key.
+    fn of_legible(payload: &str) -> Self {
+        let copy = legible(payload);
+        let keys = copy.and_then(|copy| serde_json::from_str(&copy).map(EventKeys::into_owned).ok());
+        keys.unwrap_or_default()
     }
 
     /// The same, independent of the payload.

@@ -244,3 +244,17 @@ proptest! {
         let _ = TypedEvent::decode(name, &text);
     }
 }
+
+#[test]
+fn half_a_character_hides_no_key() {
+    let keys = EventKeys::parse(r#"{"a\ud83d":1,"sessionKey":"agent:x:\ud83d","runId":"r\ude00"}"#);
+    assert_eq!(keys.session_key.as_deref(), Some("agent:x:\u{fffd}"));
+    assert_eq!(
+        (keys.agent_id.as_deref(), keys.run_id.as_deref()),
+        (Some("x"), Some("r\u{fffd}"))
+    );
+    let event = ChatEvent::decode(
+        r#"{"runId":"r","sessionKey":"s","state":"final","message":{"role":"assistant","content":"ok \ud83d"}}"#,
+    );
+    assert_eq!(event.unwrap().text().as_deref(), Some("ok \u{fffd}"));
+}

@@ -114,3 +114,20 @@ fn the_watchdogs_interval_stays_within_bounds() {
     assert_eq!(interval(15_000), Duration::from_secs(15));
     assert_eq!(interval(u64::MAX), Duration::from_secs(300));
 }
+
+#[test]
+fn a_hello_comes_up_whatever_its_presence_and_health_say() {
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    for part in [r#""cut \ud83d""#, "1e999", deep.as_str(), r#"{"\udc00":"\ud800"}"#] {
+        let text = format!(
+            r#"{{"type":"hello-ok","protocol":4,"server":{{"version":"2026.9.6","connId":"c"}},
+                "snapshot":{{"presence":[{{"text":{part}}}],"health":{part},"uptimeMs":7}}}}"#
+        );
+        let hello: HelloOk = crate::json::decode(&text).unwrap();
+        assert_eq!(hello.snapshot.uptime_ms, Some(7), "{part}");
+        assert!(
+            hello.snapshot.presence.is_some_and(|presence| presence.len() == 1),
+            "{part}"
+        );
+    }
+}

@@ -9,6 +9,8 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Decode, Row as _, Sqlite, SqliteConnection, Type};
 
+use windlass_protocol::json::decode;
+
 use super::failure;
 use crate::error::StoreError;
 use crate::limits::LIST_LIMIT;
@@ -300,12 +302,12 @@ impl<'r> Fields<'r> {
     }
 
     pub(super) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, StoreError> {
-        serde_json::from_str(self.get(column)?).map_err(|_| self.damaged(column))
+        decode(self.get(column)?).map_err(|_| self.damaged(column))
     }
 
     pub(super) fn optional_json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StoreError> {
         let text: Option<&str> = self.get(column)?;
-        text.map(|text| serde_json::from_str(text).map_err(|_| self.damaged(column)))
+        text.map(|text| decode(text).map_err(|_| self.damaged(column)))
             .transpose()
     }
 }

@@ -5,12 +5,28 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use windlass_protocol::RawJson;
+use windlass_protocol::json::decode_with;
 
 use super::{MAX_TOPICS, Table, Up};
 use crate::line::declared::asking::SNAPSHOT_SESSIONS;
 use crate::line::declared::entry::Entry;
 use crate::line::declared::outcome::Outcome;
 use crate::routing::{Marker, Topic};
+
+/// A list of sessions, as far as it is followed.
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    sessions: Vec<Row<'a>>,
+    #[serde(rename = "hasMore", default)]
+    has_more: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+}
 
 impl Table {
     /// A session was seen, and `Everything` may be declared.
@@ -39,22 +55,15 @@ impl Table {
 
     /// Brings the sessions of `Everything` in line with a list of sessions.
     pub(super) fn follow(&mut self, list: Option<&RawJson>) {
-        #[derive(Deserialize)]
-        struct List<'a> {
-            #[serde(borrow)]
-            sessions: Vec<Row<'a>>,
-            #[serde(rename = "hasMore", default)]
-            has_more: Option<bool>,
+        // A list of another shape has nothing to follow; the one that asked for it gets it as it is.
+        if let Some(list) = list {
+            let _ = decode_with(list.as_str(), |text| {
+                serde_json::from_str(text).map(|list| self.follow_rows(&list))
+            });
         }
-        #[derive(Deserialize)]
-        struct Row<'a> {
-            #[serde(borrow)]
-            key: Cow<'a, str>,
-        }
-        // A list of another shape has nothing to follow; whoever asked for it gets it as it is.
-        let Some(list) = list.and_then(|list| serde_json::from_str::<List<'_>>(list.as_str()).ok()) else {
-            return;
-        };
+    }
+
+    fn follow_rows(&mut self, list: &List<'_>) {
         let whole = list.has_more != Some(true) && list.sessions.len() < SNAPSHOT_SESSIONS as usize;
         if whole {
             let keys: BTreeSet<&str> = list.sessions.iter().map(|row| &*row.key).collect();
