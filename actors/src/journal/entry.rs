@@ -70,6 +70,7 @@ pub(super) fn of_marker(marker: &RecordedMarker, stamp: Stamp) -> NewEntry {
         RecordedMarker::Began { line, up } => RawJson::from_value(&json!({ "line": line, "up": up })),
         RecordedMarker::Ended => RawJson::from_value(&json!({})),
         RecordedMarker::Unrecorded { events, why } => RawJson::from_value(&json!({ "events": events, "why": why })),
+        RecordedMarker::Damaged { what } => RawJson::from_value(&json!({ "what": what })),
         RecordedMarker::Other { detail, .. } => Ok(detail.clone()),
     };
     let session = match marker {
@@ -99,6 +100,7 @@ pub(super) fn read(entry: Entry) -> Recorded {
             generation,
         })),
         EntryKind::Marker { name } => What::Marker(marker(name, entry.body)),
+        EntryKind::Damaged { what } => What::Marker(RecordedMarker::Damaged { what }),
     };
     Recorded {
         cursor,
@@ -120,7 +122,15 @@ fn marker(name: Box<str>, detail: RawJson) -> RecordedMarker {
         events: u64,
         why: Box<str>,
     }
+    #[derive(Deserialize)]
+    struct Damaged {
+        what: Box<str>,
+    }
     let known = match &*name {
+        "damaged" => detail
+            .decode::<Damaged>()
+            .ok()
+            .map(|Damaged { what }| RecordedMarker::Damaged { what }),
         "began" => detail
             .decode::<Began>()
             .ok()
@@ -191,6 +201,9 @@ mod tests {
                 up: true,
             },
             RecordedMarker::Ended,
+            RecordedMarker::Damaged {
+                what: "entries.body".into(),
+            },
             RecordedMarker::Unrecorded {
                 events: 2,
                 why: "x".into(),

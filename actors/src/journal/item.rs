@@ -69,6 +69,11 @@ pub enum RecordedMarker {
         /// Why, for people.
         why: Box<str>,
     },
+    /// Something was recorded here that can't be read any more: the file was damaged. It stands in the place of one entry.
+    Damaged {
+        /// The part that can't be read, for example `entries.body`.
+        what: Box<str>,
+    },
     /// A marker of a later version.
     Other {
         /// Its name.
@@ -86,6 +91,7 @@ impl RecordedMarker {
             Self::Began { .. } => "began",
             Self::Ended => "ended",
             Self::Unrecorded { .. } => "unrecorded",
+            Self::Damaged { .. } => "damaged",
             Self::Other { name, .. } => name,
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use windlass_protocol::{EventKeys, SessionKey};
-use windlass_store::{Cursor, Entry, GatewayUid, JournalFilter, Store, StoreError, Timestamp, limits};
+use windlass_store::{Cursor, Entry, GatewayUid, JournalFilter, NewEntry, Store, StoreError, Timestamp, limits};
 
 use super::entry;
 use super::item::{Recorded, RecordedMarker, TrailItem, What};
@@ -167,7 +167,9 @@ impl Trail {
     }
 
     fn wanted(&self, entry: Entry) -> Option<Recorded> {
-        if !self.gateways.is_empty() && !self.gateways.contains(&entry.entry.gateway) {
+        // An entry that does not even tell its gateway may be of any.
+        let is_known = entry.entry.gateway != NewEntry::NO_GATEWAY;
+        if is_known && !self.gateways.is_empty() && !self.gateways.contains(&entry.entry.gateway) {
             return None;
         }
         let recorded = entry::read(entry);

@@ -37,6 +37,12 @@ pub enum EntryKind {
         /// As the one who appends it calls it, for example `gap`.
         name: Box<str>,
     },
+    /// An entry that was appended and can't be read any more. It is only read, never appended: it keeps the place of what is lost,
+    /// and one bad row costs itself.
+    Damaged {
+        /// The first part that can't be read, for example `entries.body`.
+        what: Box<str>,
+    },
 }
 
 impl EntryKind {
@@ -57,18 +63,20 @@ impl EntryKind {
         }
     }
 
-    /// Which of the two.
-    pub fn entry_type(&self) -> EntryType {
+    /// Which of the two; neither for an entry that can't be read.
+    pub fn entry_type(&self) -> Option<EntryType> {
         match self {
-            Self::Event { .. } => EntryType::Event,
-            Self::Marker { .. } => EntryType::Marker,
+            Self::Event { .. } => Some(EntryType::Event),
+            Self::Marker { .. } => Some(EntryType::Marker),
+            Self::Damaged { .. } => None,
         }
     }
 
-    /// Its name.
+    /// Its name; of an entry that can't be read, the part.
     pub fn name(&self) -> &str {
         match self {
             Self::Event { name } | Self::Marker { name } => name,
+            Self::Damaged { what } => what,
         }
     }
 }
@@ -181,7 +189,26 @@ pub struct Consumer {
 }
 
 impl NewEntry {
+    /// Stands for the gateway of an entry of which even that can't be read.
+    pub const NO_GATEWAY: GatewayUid = GatewayUid::from_uuid(uuid::Uuid::nil());
+
+    /// What is left of an entry of which `what` can't be read; the other parts as far as they could be.
+    pub(crate) fn damaged(what: impl Into<Box<str>>) -> Self {
+        Self {
+            gateway: Self::NO_GATEWAY,
+            generation: 0,
+            kind: EntryKind::Damaged { what: what.into() },
+            seq: None,
+            session_key: None,
+            body: RawJson::null(),
+            at: Timestamp::from_millis(0),
+        }
+    }
+
     fn check(&self) -> Result<(), StoreError> {
+        if self.kind.entry_type().is_none() {
+            return Err(StoreError::invalid("entry.kind", "is for reading only"));
+        }
         if self.kind.name().is_empty() {
             return Err(StoreError::invalid("entry.name", "is empty"));
         }
@@ -241,6 +268,8 @@ impl JournalFilter {
                 let of_all = entry.session_key.is_none();
                 !self.events_only && (of_all || self.session_key.as_ref().is_none_or(of_session))
             }
+            // What it was is not known.
+            EntryKind::Damaged { .. } => true,
             EntryKind::Event { name } => {
                 (self.names.is_empty() || self.names.iter().any(|known| **known == **name))
                     && self.session_key.as_ref().is_none_or(of_session)

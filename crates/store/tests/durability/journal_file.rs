@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use windlass_store::{
-    Activities as _, Agents as _, Cursor, Journal as _, JournalFilter, Lost, OpenError, Sends as _, SqliteOptions,
-    SqliteStore, Store as _, StoreError,
+    Activities as _, Agents as _, Cursor, EntryKind, Journal as _, JournalFilter, Lost, OpenError, Sends as _,
+    SqliteOptions, SqliteStore, Store as _, StoreError,
 };
 
 use crate::journal::{ALL, append, batch, journal_of, whole};
@@ -192,13 +192,19 @@ async fn a_value_that_makes_no_sense_is_named_by_its_column_only() {
         let (_folder, path) = folder();
         furnished(&path).await;
         let store = SqliteStore::open(&path).await.unwrap();
-        append(&store, 1, 1, 1).await.unwrap();
-        run_sql(&journal_of(&path), &format!("UPDATE entries SET {column} = {value}")).await;
-        let error = store
-            .read_journal(None, &JournalFilter::default(), 10)
-            .await
-            .unwrap_err();
-        assert_names(&error, &format!("entries.{column}"));
+        append(&store, 1, 3, 1).await.unwrap();
+        let update =
+            format!("UPDATE entries SET {column} = {value} WHERE cursor = (SELECT min(cursor) + 1 FROM entries)");
+        run_sql(&journal_of(&path), &update).await;
+        let page = store.read_journal(None, &JournalFilter::default(), 10).await.unwrap();
+        let damaged = EntryKind::Damaged {
+            what: format!("entries.{column}").into(),
+        };
+        let is_damaged: Vec<bool> = page.entries.iter().map(|entry| entry.entry.kind == damaged).collect();
+        assert_eq!(is_damaged, [false, true, false], "{column}: it costs itself");
+        assert!(!format!("{page:?}").contains("hunter2"));
+        let refused = store.append(&[page.entries[1].entry.clone()]).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Invalid { .. }), "{refused:?}");
     }
     for (column, value) in [
         ("state", "'hunter2'"),

@@ -94,6 +94,8 @@ pub(super) fn bind<'q>(
     cursor: Cursor,
     entry: &'q NewEntry,
 ) -> Result<Statement<'q>, StoreError> {
+    let kind = entry.kind.entry_type();
+    let kind = kind.ok_or_else(|| StoreError::invalid("entry.kind", "is for reading only"))?;
     let seq = entry.seq.map(|seq| rows::number("entry.seq", seq)).transpose()?;
     Ok(statement
         .bind(cursor.number())
@@ -101,7 +103,7 @@ pub(super) fn bind<'q>(
         .bind(entry.at.as_millis())
         .bind(entry.gateway.to_string())
         .bind(rows::number("entry.generation", entry.generation)?)
-        .bind(entry.kind.entry_type().as_str())
+        .bind(kind.as_str())
         .bind(entry.kind.name())
         .bind(seq)
         .bind(entry.session_key.as_ref().map(SessionKey::as_str))

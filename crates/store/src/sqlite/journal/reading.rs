@@ -8,6 +8,7 @@ use super::entries;
 use crate::error::StoreError;
 use crate::limits;
 use crate::record::{Cursor, Entry, EntryKind, JournalFilter, NewEntry, Page, Window, fitting};
+use crate::time::Timestamp;
 
 impl Record for Entry {
     const TABLE: &'static str = "entries";
@@ -18,20 +19,30 @@ impl Record for Entry {
     }
 
     fn read(row: &Fields<'_>) -> Result<Self, StoreError> {
-        let body = RawJson::parse(row.get::<&str>("body")?).map_err(|_| row.damaged("body"))?;
-        Ok(Self {
-            cursor: Cursor::new(row.get("cursor")?),
-            entry: NewEntry {
-                gateway: row.parsed("gateway")?,
-                generation: row.number("generation")?,
-                kind: EntryKind::of(row.parsed("kind")?, row.get("name")?),
-                seq: row.optional_number("seq")?,
-                session_key: row.optional("session_key")?,
-                body,
-                at: row.at("at")?,
+        let cursor = Cursor::new(row.get("cursor")?);
+        let entry = match content(row) {
+            Err(StoreError::Damaged { what }) => NewEntry {
+                gateway: row.parsed("gateway").unwrap_or(NewEntry::NO_GATEWAY),
+                generation: row.number("generation").unwrap_or(0),
+                at: row.at("at").unwrap_or(Timestamp::from_millis(0)),
+                ..NewEntry::damaged(what)
             },
-        })
+            content => content?,
+        };
+        Ok(Self { cursor, entry })
     }
+}
+
+fn content(row: &Fields<'_>) -> Result<NewEntry, StoreError> {
+    Ok(NewEntry {
+        gateway: row.parsed("gateway")?,
+        generation: row.number("generation")?,
+        kind: EntryKind::of(row.parsed("kind")?, row.get("name")?),
+        seq: row.optional_number("seq")?,
+        session_key: row.optional("session_key")?,
+        body: RawJson::parse(row.get::<&str>("body")?).map_err(|_| row.damaged("body"))?,
+        at: row.at("at")?,
+    })
 }
 
 /// The rows of a window that a filter takes; the same as [`JournalFilter::takes`].
