@@ -34,6 +34,7 @@ mod fleet;
 pub mod fuzzing;
 mod gateways;
 mod input;
+mod json;
 mod output;
 mod owner;
 mod session;

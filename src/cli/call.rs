@@ -4,16 +4,17 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_actors::{Clock as _, TokioClock};
-use windlass_protocol::{Advice, CallError, NotSent, RawJson};
+use windlass_protocol::{Advice, CallError, GatewayId, NotSent, RawJson};
 
 use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure, advice_on_call, of_call};
+use super::json::pretty;
 use super::output::Output;
 use super::session::{self, Patience};
-use super::text;
 use crate::GatewaySpec;
 use crate::{Call, Gateway};
 
@@ -138,19 +139,29 @@ fn down(target: &GatewaySpec, gateway: &Gateway, error: CallError) -> End {
     }
 }
 
+/// A payload for programs: the text that came.
+#[derive(Serialize)]
+struct Answered<'a> {
+    gateway: &'a GatewayId,
+    method: &'a str,
+    outcome: &'static str,
+    payload: &'a RawJson,
+}
+
 fn show(output: &Output, gateway: &Gateway, method: &str, end: End) -> Result<Exit, Failure> {
     let id = gateway.id();
     match end {
         End::Payload(payload) if output.json() => {
-            output.value(&json!({"gateway": id, "method": method, "outcome": "ok", "payload": payload}))?;
+            output.value(&Answered {
+                gateway: id,
+                method,
+                outcome: "ok",
+                payload: &payload,
+            })?;
             Ok(Exit::Ok)
         }
         End::Payload(payload) => {
-            let pretty = payload
-                .decode::<Value>()
-                .and_then(|value| serde_json::to_string_pretty(&value));
-            let shown = pretty.unwrap_or_else(|_| payload.as_str().to_owned());
-            output.line(&text::harmless_json(&shown))?;
+            output.line(&pretty(payload.as_str()))?;
             Ok(Exit::Ok)
         }
         End::Error(error, exit, advice) => {

@@ -7,6 +7,8 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use windlass_protocol::Advice;
 
+use super::text::guarded;
+
 /// Something is as it should be.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 /// Something needs a look, or is about to come right by itself.
@@ -55,20 +57,20 @@ impl Output {
     /// One line, or several.
     pub(super) fn line(&self, text: &str) -> io::Result<()> {
         let mut stdout = AutoStream::new(io::stdout().lock(), self.stdout);
-        writeln!(stdout, "{text}")?;
+        writeln!(stdout, "{}", guarded(text))?;
         stdout.flush()
     }
 
     /// Text without a line end.
     pub(super) fn write(&self, text: &str) -> io::Result<()> {
         let mut stdout = AutoStream::new(io::stdout().lock(), self.stdout);
-        write!(stdout, "{text}")?;
+        write!(stdout, "{}", guarded(text))?;
         stdout.flush()
     }
 
     /// One line of JSON.
     pub(super) fn value(&self, value: &impl Serialize) -> io::Result<()> {
-        self.line(&super::text::json_line(value)?)
+        self.line(&super::json::line(value)?)
     }
 
     /// What is wrong and what to do, on stderr.
@@ -91,7 +93,7 @@ impl Output {
 
     fn aside(&self, text: &str) {
         // Without a stderr there is nobody to tell.
-        let _ = writeln!(AutoStream::new(io::stderr().lock(), self.stderr), "{text}");
+        let _ = writeln!(AutoStream::new(io::stderr().lock(), self.stderr), "{}", guarded(text));
     }
 }
 

@@ -1,10 +1,10 @@
 //! Texts made fit for a terminal, and times made fit for people.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use windlass_protocol::steers;
 
 /// Shows `text` on one line of at most `limit` characters, with everything that could steer a terminal written out as
 /// `\u{..}`.
@@ -27,12 +27,12 @@ pub(super) fn escaped(text: &str, limit: usize) -> String {
     shown
 }
 
-/// Shows `text` with its lines and tabs, and with everything else that could steer a terminal written out as `\u{..}`. Joiners stay,
-/// which many scripts and emoji are made with.
+/// Shows `text` with its lines and tabs, and with everything else that could steer a terminal written out as `\u{..}`: joiners too,
+/// which hide a word in another as well as they make one picture of several.
 pub(super) fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        let is_prose = matches!(character, '\n' | '\t' | '\u{200c}' | '\u{200d}');
+        let is_prose = matches!(character, '\n' | '\t');
         if steers(character) && !is_prose {
             let _ = write!(shown, "\\u{{{:x}}}", u32::from(character));
         } else {
@@ -42,29 +42,22 @@ pub(super) fn harmless(text: &str) -> String {
     shown
 }
 
-/// Control characters move the cursor or start escapes; the others reorder or hide what follows them.
-fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// A text of JSON in which nothing can steer a terminal; it still reads as the same value. (JSON escapes C0 controls by
-/// itself, and leaves the rest alone.) Outside of strings only line breaks of a pretty print can stand.
-pub(super) fn harmless_json(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character != '\n' && steers(character) {
-            let _ = write!(shown, "\\u{:04x}", u32::from(character));
-        } else {
+/// The same for a line of our own that has styles in it: a last look at all that is printed, in case that a text of a gateway got
+/// there as it came.
+pub(super) fn guarded(line: &str) -> Cow<'_, str> {
+    let is_ours = |c: char| c.is_ascii() || !steers(c);
+    if line.chars().all(is_ours) {
+        return Cow::Borrowed(line);
+    }
+    let mut shown = String::with_capacity(line.len() + 8);
+    for character in line.chars() {
+        if is_ours(character) {
             shown.push(character);
+        } else {
+            let _ = write!(shown, "\\u{{{:x}}}", u32::from(character));
         }
     }
-    shown
-}
-
-/// One line of harmless JSON.
-pub(super) fn json_line(value: &impl Serialize) -> io::Result<String> {
-    Ok(harmless_json(&serde_json::to_string(value)?))
+    Cow::Owned(shown)
 }
 
 /// Milliseconds since 1970.
@@ -111,21 +104,18 @@ mod tests {
     }
 
     #[test]
-    fn prose_keeps_lines_tabs_and_joiners_and_nothing_that_steers() {
-        assert_eq!(harmless("a\tb\n👩\u{200d}💻"), "a\tb\n👩\u{200d}💻");
+    fn prose_keeps_lines_and_tabs_and_nothing_that_steers() {
+        assert_eq!(harmless("a\tb\n👩\u{200d}💻"), "a\tb\n👩\\u{200d}💻");
         assert_eq!(
-            harmless("\u{1b}[2J\r\u{202e}\u{200b}"),
-            "\\u{1b}[2J\\u{d}\\u{202e}\\u{200b}"
+            harmless("\u{1b}[2J\r\u{202e}\u{200b}\u{61c}\u{e0041}"),
+            "\\u{1b}[2J\\u{d}\\u{202e}\\u{200b}\\u{61c}\\u{e0041}"
         );
     }
 
     #[test]
-    fn harmless_json_reads_as_the_same_value() {
-        let value = serde_json::json!({"t": "\u{1b}\u{7f}\u{9b}\u{202e}\u{2028}\nä\u{feff}"});
-        let pretty = serde_json::to_string_pretty(&value).unwrap();
-        let shown = harmless_json(&pretty);
-        assert!(!shown.replace('\n', "").chars().any(steers), "{shown:?}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    fn a_line_of_our_own_keeps_its_styles_and_lets_nothing_else_steer() {
+        assert_eq!(guarded("\u{1b}[1mä\u{1b}[0m\n"), "\u{1b}[1mä\u{1b}[0m\n");
+        assert_eq!(guarded("\u{1b}[1ma\u{9b}\u{61c}"), "\u{1b}[1ma\\u{9b}\\u{61c}");
     }
 
     #[test]

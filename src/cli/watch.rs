@@ -155,7 +155,7 @@ async fn print(gateways: &[Gateway], args: &WatchArgs, output: &Output) -> Resul
 
 fn show(shown: &Shown<'_>, output: &Output) -> Result<(), Failure> {
     if output.json() {
-        output.value(&shown.json())?;
+        output.line(&shown.json().map_err(std::io::Error::from)?)?;
     } else {
         output.line(&shown.line())?;
     }

@@ -75,6 +75,6 @@ pub use secret::Secret;
 pub use session_key::{
     AGENT_ID_LIMIT, AgentId, AgentIdentity, KeyError, SESSION_KEY_LIMIT, SessionKey, agent_id_of, slug,
 };
-pub use text::{MESSAGE_LIMIT, NAME_LIMIT, Printable, printable};
+pub use text::{MESSAGE_LIMIT, NAME_LIMIT, Printable, printable, steers};
 pub use trace::{InvalidTraceParent, TraceParent};
 pub use upgrade::{BODY_LIMIT, UpgradeKind, UpgradeRefusal};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+
 /// Longest name (code, scope, event) shown, in characters: the longest real one has 41.
 pub const NAME_LIMIT: usize = 80;
 
@@ -23,7 +25,7 @@ pub struct Printable<'a> {
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        let mut shown = self.text.chars().filter(|c| is_shown(*c));
+        let mut shown = self.text.chars().filter(|c| !steers(*c));
         for c in shown.by_ref().take(self.limit) {
             f.write_char(c)?;
         }
@@ -35,10 +37,18 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Control characters forge lines and terminal escapes; the others reorder or hide what is shown.
-fn is_shown(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'))
+/// Whether a character steers what shows it instead of being shown: a control character forges lines and terminal escapes, a format
+/// character (general category Cf, with all direction marks, joiners and tags) reorders, joins or hides what stands beside it, a
+/// line or paragraph separator is a line end to some programs.
+///
+/// Characters that Unicode keeps free for such use count too.
+pub fn steers(c: char) -> bool {
+    use GeneralCategory::{Format, LineSeparator, ParagraphSeparator};
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    let is_kept_free = matches!(c, '\u{2065}' | '\u{e0000}'..='\u{e007f}');
+    c.is_control() || is_kept_free || matches!(c.general_category(), Format | LineSeparator | ParagraphSeparator)
 }
 
 #[cfg(test)]
@@ -49,6 +59,47 @@ mod tests {
     fn escapes_line_breaks_and_direction_marks_are_dropped() {
         let text = printable("a\u{1b}[31mb\r\nc\u{202e}d\u{2028}e\0", 100).to_string();
         assert_eq!(text, "a[31mbcde");
+    }
+
+    #[test]
+    fn every_format_character_and_every_direction_mark_steers() {
+        // The bidirectional controls of Unicode, and what else the category says; written out, so that another table shows.
+        let direction = [
+            '\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}',
+        ];
+        let isolates = ['\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}'];
+        let others = [
+            '\u{ad}', '\u{600}', '\u{6dd}', '\u{70f}', '\u{890}', '\u{8e2}', '\u{180e}', '\u{200b}', '\u{200c}',
+            '\u{200d}',
+        ];
+        let separators = [
+            '\u{2028}', '\u{2029}', '\u{2060}', '\u{2064}', '\u{2065}', '\u{206f}', '\u{feff}', '\u{fff9}', '\u{fffb}',
+        ];
+        let far = [
+            '\u{110bd}',
+            '\u{13430}',
+            '\u{1bca0}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e0020}',
+            '\u{e007f}',
+            '\u{0}',
+            '\u{7f}',
+            '\u{9b}',
+        ];
+        for c in [&direction[..], &isolates, &others, &separators, &far]
+            .into_iter()
+            .flatten()
+        {
+            assert!(steers(*c), "{c:?}");
+        }
+        let shown = " aä漢ع😀\u{301}\u{fe0f}\u{fffd}~";
+        assert!(!shown.chars().any(steers));
+        let formats = (0..=0x0010_ffff)
+            .filter_map(char::from_u32)
+            .filter(|c| !c.is_control() && steers(*c))
+            .count();
+        assert!((170..260).contains(&formats), "{formats}");
     }
 
     #[test]

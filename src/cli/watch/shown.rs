@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_actors::{Event, LineEvent, Marker};
-use windlass_protocol::EventKeys;
+use windlass_protocol::{EventKeys, RawJson};
 
+use crate::cli::json;
 use crate::cli::output::{BAD, DIM, GOOD, WARN};
 use crate::cli::text::{escaped, millis, time_of_day};
 use crate::journal::{Cursor, Lost, Recorded, RecordedMarker, Stall, What};
@@ -90,18 +92,38 @@ impl Shown<'_> {
         format!("{head} {gateway} {style}-- {}{style:#}", self.text())
     }
 
-    pub(super) fn json(&self) -> Value {
-        let mut value = match self.what {
-            Line::Event(event) => json!(event),
-            Line::Marker(marker) => json!(marker),
-            Line::Recorded(marker) => json!({"type": "marker", "marker": marker.name(), "detail": detail(marker)}),
+    /// An object as text, for programs. A payload in it is the text that came.
+    pub(super) fn json(&self) -> serde_json::Result<String> {
+        let what = match self.what {
+            Line::Event(event) => serde_json::to_string(event)?,
+            Line::Marker(marker) => serde_json::to_string(marker)?,
+            Line::Recorded(marker) => serde_json::to_string(&OneMarker {
+                r#type: "marker",
+                marker: marker.name(),
+                detail: detail(marker)?,
+            })?,
+            _ => self.beside_the_journal().to_string(),
+        };
+        let more = serde_json::to_string(&self.place_and_time())?;
+        // Two objects made one.
+        let (what, more) = (what.strip_suffix('}'), more.strip_prefix('{'));
+        let (what, more) = what.zip(more).unwrap_or_default();
+        Ok(json::compact(&format!("{what},{more}")))
+    }
+
+    fn beside_the_journal(&self) -> Value {
+        match self.what {
             Line::Lost(Lost::Pruned { first, last }) => {
                 json!({"type": "marker", "marker": "pruned", "detail": {"first": first, "last": last}})
             }
             Line::Lost(Lost::OtherJournal) => json!({"type": "marker", "marker": "otherJournal", "detail": {}}),
             Line::Stalled(why) => json!({"type": "marker", "marker": "stalled", "detail": {"why": why.to_string()}}),
-            Line::Resumed => json!({"type": "marker", "marker": "resumed", "detail": {}}),
-        };
+            _ => json!({"type": "marker", "marker": "resumed", "detail": {}}),
+        }
+    }
+
+    fn place_and_time(&self) -> Value {
+        let mut value = json!({});
         value["atMs"] = json!(millis(self.at));
         value["gateway"] = json!(self.gateway);
         match self.place {
@@ -193,24 +215,38 @@ fn recorded_text(marker: &RecordedMarker) -> String {
         RecordedMarker::Unrecorded { events, why } => {
             format!("{events} events could not be recorded: {}", escaped(why, PAYLOAD_LIMIT))
         }
+        RecordedMarker::Damaged { what } => {
+            format!(
+                "an entry can't be read any more ({}): the file was damaged",
+                escaped(what, KEY_LIMIT)
+            )
+        }
         other => escaped(other.name(), KEY_LIMIT),
     }
 }
 
-fn detail(marker: &RecordedMarker) -> Value {
-    match marker {
+#[derive(Serialize)]
+struct OneMarker<'a> {
+    r#type: &'static str,
+    marker: &'a str,
+    detail: RawJson,
+}
+
+fn detail(marker: &RecordedMarker) -> serde_json::Result<RawJson> {
+    RawJson::from_value(&match marker {
         RecordedMarker::Began { line, up } => json!({"line": line, "up": up}),
         RecordedMarker::Unrecorded { events, why } => json!({"events": events, "why": why}),
-        RecordedMarker::Other { detail, .. } => json!(detail),
+        RecordedMarker::Damaged { what } => json!({"what": what}),
+        RecordedMarker::Other { detail, .. } => return Ok(detail.clone()),
         _ => json!({}),
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use windlass_protocol::{Generation, RawJson};
+    use windlass_protocol::Generation;
 
     use super::*;
 
@@ -238,11 +274,39 @@ mod tests {
             "{plain}"
         );
         assert!(!plain.chars().any(char::is_control), "{plain:?}");
-        assert!(shown.json().get("cursor").is_none(), "not from a journal");
+        let value = |shown: &Shown<'_>| shown.json().unwrap().parse::<Value>().unwrap();
+        assert!(value(&shown).get("cursor").is_none(), "not from a journal");
         shown.place = InJournal::At(Cursor::new(17));
         let plain = anstream::adapter::strip_str(&shown.line()).to_string();
         assert!(plain.starts_with("00:00:00.000Z 17 a cha"), "{plain}");
-        assert_eq!(shown.json()["cursor"], 17);
+        assert_eq!(value(&shown)["cursor"], 17);
+    }
+
+    #[test]
+    fn a_payload_that_no_value_holds_is_written_as_it_came() {
+        for payload in [
+            r#"{"cut":"\ud83d"}"#,
+            "[1e999]",
+            &format!("{}{}", "[".repeat(5_000), "]".repeat(5_000)),
+        ] {
+            let event = Event {
+                name: "chat".into(),
+                payload: RawJson::parse(payload).unwrap(),
+                seq: None,
+                generation: Generation::new(1),
+            };
+            let marker = RecordedMarker::Other {
+                name: "later".into(),
+                detail: event.payload.clone(),
+            };
+            for what in [Line::Event(&event), Line::Recorded(&marker)] {
+                let line = shown(what).json().unwrap();
+                assert!(
+                    line.contains(payload) && RawJson::parse(line.as_str()).is_ok(),
+                    "{line}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -262,7 +326,7 @@ mod tests {
     fn what_has_no_place_of_its_own_has_none_in_json() {
         let mut shown = shown(Line::Lost(&Lost::OtherJournal));
         shown.place = InJournal::Beside;
-        let value = shown.json();
+        let value: Value = shown.json().unwrap().parse().unwrap();
         assert_eq!(
             (&value["cursor"], &value["marker"]),
             (&Value::Null, &json!("otherJournal"))
