@@ -379,3 +379,20 @@ async fn asking_for_a_gateways_own_agent_over_and_over_makes_one() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_whose_name_was_cut_in_half_is_left_as_it_is() {
+    for name in windlass_testkit::RELEASES {
+        play(async {
+            let odd = format!("Ro{}", windlass_testkit::half(0xd83d));
+            let mut fleet = Fleet::new([release(name).agent("odd", odd)]).await;
+            let agents = fleet.workers(0, 1).await;
+            let report = fleet.provision(&agents).await;
+            fleet.assert_whole(&agents, &report).await;
+            let config = fleet.sim().config();
+            assert!(config.contains(r#""name":"Ro\ud83d""#), "{name}: {config}");
+            fleet.finish(&agents).await;
+        })
+        .await;
+    }
+}

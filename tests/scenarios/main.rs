@@ -10,6 +10,7 @@ mod agents;
 mod bench;
 mod calls;
 mod events;
+mod half_a_character;
 mod hostile;
 mod journal;
 mod journal_disk;

@@ -83,6 +83,7 @@ pub mod schema;
 
 pub use chaos::ChaosProxy;
 pub use gateway::freeze::{Frozen, Stop};
+pub use gateway::halves::half;
 pub use gateway::journal::{Entry, Frame, JOURNAL_LIMIT, Journal, Record, SideEffect};
 pub use gateway::profile::{
     FailedRun, Generation, HelloAuth, MismatchDetails, PatchEffect, Profile, RELEASES, SecondSend,

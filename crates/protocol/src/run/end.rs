@@ -108,7 +108,8 @@ pub struct Answer {
     pub run_id: String,
     /// Another message was answered with it: this one joined a run under way.
     pub joined: bool,
-    /// The text was longer than is kept.
+    /// The text was longer than is kept, or than the gateway shows of it where only the history told of it (12,000 units of UTF-16 on
+    /// 2026.3.13, 8,000 on 2026.8.2).
     pub cut: bool,
     /// What tells.
     pub by: Evidence,

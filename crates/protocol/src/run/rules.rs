@@ -162,6 +162,22 @@ pub fn wait_verdict(reply: &AgentWaitReply) -> WaitVerdict {
     }
 }
 
+/// What `chat.history` puts behind a text that it shows the beginning of: the first 12,000 units of UTF-16 on 2026.3.13, 8,000 on
+/// 2026.8.2.
+const CUT_NOTICE: &str = "\n...(truncated)...";
+
+/// Whether a row's text is this one, or the beginning of it where the gateway cut it. The cut may have left half a character
+/// (2026.3.13).
+pub fn is_text_of(said: &str, text: &str) -> bool {
+    let beginning = |said: &str| text.starts_with(without_half_character(said).trim_start());
+    said.trim() == text || said.strip_suffix(CUT_NOTICE).is_some_and(beginning)
+}
+
+/// The text of a row without the gateway's notice that there was more of it, and whether there was.
+pub fn without_cut_notice(text: &str) -> (&str, bool) {
+    text.strip_suffix(CUT_NOTICE).map_or((text, false), |text| (text, true))
+}
+
 /// Whether a session key of the gateway's is ours: it makes `agent:<default agent>:weird` of `weird` (all nine releases of
 /// 2026).
 pub fn same_session(ours: &str, theirs: &str) -> bool {

@@ -205,7 +205,7 @@ fn fits_by_text(row: &ChatMessage, look: &Look<'_>) -> bool {
     }
     let (said, ours) = (row.text().unwrap_or_default(), look.text.trim());
     // What was put back may stand under a header of the gateway's.
-    said.trim() == ours || (look.handed_on && !ours.is_empty() && said.trim_end().ends_with(ours))
+    rules::is_text_of(&said, ours) || (look.handed_on && !ours.is_empty() && said.trim_end().ends_with(ours))
 }
 
 /// The rows after ours that belong to its turn: up to what somebody says next, but for what joined this turn.

@@ -382,13 +382,29 @@ impl RunTracker {
     }
 
     fn finish_final(&mut self, text: &str, run_id: String, joined: bool, by: Evidence) {
+        self.finish_answer(text, false, run_id, joined, by);
+    }
+
+    /// Ends with the text of a row, of which a release may show the beginning only. More of it may have been heard.
+    fn finish_shown(&mut self, text: &str, run_id: String) {
+        let (shown, cut) = rules::without_cut_notice(text);
+        if !cut {
+            return self.finish_final(text, run_id, false, Evidence::History);
+        }
+        let shown = rules::without_half_character(shown);
+        let heard = self.spoken.text();
+        let text = if heard.starts_with(shown) { heard } else { shown }.to_owned();
+        self.finish_answer(&text, true, run_id, false, Evidence::History);
+    }
+
+    fn finish_answer(&mut self, text: &str, is_beginning: bool, run_id: String, joined: bool, by: Evidence) {
         let (text, cut, progress) = self.spoken.finish(text);
         self.tell(progress);
         self.finish(RunEnd::Final(Answer {
             text,
             run_id,
             joined,
-            cut,
+            cut: cut || is_beginning,
             by,
         }));
     }

@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) restart_put_off: Duration,
     pub(crate) extra_methods: Vec<String>,
     pub(crate) hidden_methods: Vec<String>,
+    /// By id and name.
+    pub(crate) agents: Vec<(String, String)>,
     pub(crate) chat: ChatPlan,
 }
 
@@ -60,6 +62,7 @@ impl Default for SimGatewayBuilder {
                 restart_put_off: Duration::ZERO,
                 extra_methods: Vec::new(),
                 hidden_methods: Vec::new(),
+                agents: Vec::new(),
                 chat: ChatPlan::default(),
             },
         }
@@ -155,6 +158,12 @@ impl SimGatewayBuilder {
     /// on 2.26, 0.3 s on 9.6; none seen on the releases between).
     pub fn create_settles_after(mut self, time: Duration) -> Self {
         self.options.create_settles_after = time;
+        self
+    }
+
+    /// Has this agent in its configuration from the start. The name may have [half a character](crate::half) in it.
+    pub fn agent(mut self, id: impl Into<String>, name: impl Into<String>) -> Self {
+        self.options.agents.push((id.into(), name.into()));
         self
     }
 

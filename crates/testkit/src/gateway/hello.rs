@@ -151,6 +151,8 @@ pub(crate) fn presence(server: &Server, state: &State) -> Value {
         "text": format!("Gateway: gateway-host (192.0.2.2) app {}", server.profile.release),
         "ts": ts,
     })];
+    let said = |text: &String| json!({"text": text, "reason": "self", "ts": ts});
+    entries.extend(state.said_of_itself.iter().map(said));
     entries.extend(state.conns.values().filter_map(|conn| conn.peer.as_ref()).map(|peer| {
         let mut entry = json!({
             "host": peer.client_id,

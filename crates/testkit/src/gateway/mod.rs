@@ -9,6 +9,7 @@ mod control;
 mod device;
 mod events;
 pub(crate) mod freeze;
+pub(crate) mod halves;
 mod handshake;
 mod hello;
 pub(crate) mod journal;
@@ -158,6 +159,11 @@ impl SimGateway {
     /// The record of what happened.
     pub fn journal(&self) -> Journal {
         self.server().journal.clone()
+    }
+
+    /// The configuration as it is, as JSON text with all that a client could have put into it.
+    pub fn config(&self) -> String {
+        halves::written(&self.server().state().config)
     }
 
     /// Numbers of the connections that are open.

@@ -218,6 +218,9 @@ pub struct Profile {
     pub history_keys: bool,
     /// `chat.history` takes a `cursor`, or the `messageId` of a row (9.6).
     pub history_cursors: bool,
+    /// Units of UTF-16 that `chat.history` shows of a text, and whether its cut may go through a character (read in the packages:
+    /// 12,000 on 3.13, where it may; 8,000 on 8.2 and 9.6, where it may not).
+    pub history_cut: Option<(usize, bool)>,
     /// History rows carry `__openclaw`.
     pub history_meta: bool,
     /// `config.changed` events and `hmac-sha256:v1:` hashes.
@@ -326,6 +329,7 @@ impl Profile {
             replaced_runs_end_silently: !v4,
             active_sessions_kept: r == R4_15,
             history_cursors: r >= R9_6,
+            history_cut: history_cut(r),
             runs_unknown_agents: !v4,
             requeues_early_sends: matches!(r, R4_15 | R5_12 | R7_1),
             precreated_sessions_break: r == R6_11,
@@ -377,6 +381,14 @@ fn unsequenced(r: usize) -> &'static [&'static str] {
         R7_1 => &["agent:tool", "sessions.changed", "session.message"],
         R4_15 | R5_12 => &["agent:tool", "sessions.changed", "session.message", "session.tool"],
         _ => &["agent:tool"],
+    }
+}
+
+const fn history_cut(r: usize) -> Option<(usize, bool)> {
+    match r {
+        R3_13 => Some((12_000, true)),
+        R8_2 | R9_6 => Some((8_000, false)),
+        _ => None,
     }
 }
 

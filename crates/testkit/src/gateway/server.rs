@@ -104,7 +104,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(profile: Profile, options: Options) -> Self {
-        let state = State::new(&profile, options.seed, options.token.clone(), clock::now());
+        let mut state = State::new(&profile, options.seed, options.token.clone(), clock::now());
+        for (id, name) in &options.agents {
+            state.configure_agent(&profile, id, name);
+        }
         Self {
             clock: Clock::new(options.epoch_ms),
             journal: Journal::new(),

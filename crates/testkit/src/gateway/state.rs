@@ -188,6 +188,8 @@ pub(crate) struct State {
     pub(crate) next_conn: u64,
     pub(crate) seq: u64,
     pub(crate) presence_version: u64,
+    /// Texts of `system-event`.
+    pub(crate) said_of_itself: Vec<String>,
     pub(crate) health_version: u64,
     pub(crate) config: Value,
     pub(crate) config_revision: u64,
@@ -207,6 +209,18 @@ pub(crate) struct State {
 }
 
 impl State {
+    pub(crate) fn configure_agent(&mut self, profile: &Profile, id: &str, name: &str) {
+        let agents = &mut self.config["agents"];
+        if profile.roster_map {
+            agents["entries"][id] = json!({"name": name});
+            return;
+        }
+        match agents.get_mut("list").and_then(Value::as_array_mut) {
+            Some(list) => list.push(json!({"id": id, "name": name})),
+            None => agents["list"] = json!([{"id": "main"}, {"id": id, "name": name}]),
+        }
+    }
+
     pub(crate) fn new(profile: &Profile, seed: u64, token: Option<String>, now: Instant) -> Self {
         let mut random = Random::new(seed);
         let boot_id = random.uuid();
@@ -225,6 +239,7 @@ impl State {
             next_conn: 1,
             seq: 0,
             presence_version: 1,
+            said_of_itself: Vec::new(),
             health_version: 1,
             config: first_config(profile),
             config_revision: 1,

@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::halves;
+
 /// An error object as it travels in a response: `{code, message, details?, retryable?, retryAfterMs?}`.
 ///
 /// ```
@@ -81,16 +83,15 @@ impl WireError {
 /// A response frame. `id` is a value because a gateway echoes even an id that is no string
 /// (seen on 2026.9.6: `5` comes back as `5`).
 pub(crate) fn response(id: &Value, result: &Result<Value, WireError>) -> String {
-    match result {
+    halves::written(&match result {
         Ok(payload) => json!({"type": "res", "id": id, "ok": true, "payload": payload}),
         Err(error) => json!({"type": "res", "id": id, "ok": false, "error": error.to_json()}),
-    }
-    .to_string()
+    })
 }
 
 /// A failed response that carries a payload besides the error, as the second answer of `agent` does on 2026.9.6.
 pub(crate) fn failed_with_payload(id: &Value, error: &WireError, payload: &Value) -> String {
-    json!({"type": "res", "id": id, "ok": false, "error": error.to_json(), "payload": payload}).to_string()
+    halves::written(&json!({"type": "res", "id": id, "ok": false, "error": error.to_json(), "payload": payload}))
 }
 
 /// An event frame. `state` is `(presence, health)` and only `presence` and `health` events have it.
@@ -105,7 +106,7 @@ pub(crate) fn event(name: &str, payload: &Value, seq: Option<u64>, state: Option
     if let Some((presence, health)) = state {
         frame.insert("stateVersion".into(), json!({"presence": presence, "health": health}));
     }
-    Value::Object(frame).to_string()
+    halves::written(&Value::Object(frame))
 }
 
 /// What a raw text turned out to be.
@@ -126,7 +127,7 @@ pub(crate) enum Inbound {
 
 /// Reads a frame as a gateway does; the object is closed, and has `traceparent` only on some releases.
 pub(crate) fn parse(text: &str, traceparent: bool) -> Inbound {
-    let Ok(value) = serde_json::from_str::<Value>(text) else {
+    let Ok(value) = halves::read(text) else {
         return Inbound::Garbage;
     };
     let Value::Object(mut object) = value else {

@@ -99,7 +99,7 @@ impl RunTracker {
         match standing.outcome {
             Some(Outcome::Final { text, run_id }) => {
                 let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
-                self.finish_final(&text, run_id, false, Evidence::History);
+                self.finish_shown(&text, run_id);
             }
             Some(Outcome::Failed { message, run_id }) => {
                 let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::steps::{assistant, begin, complete, enter, failed, first_error, lifecycle_error, tool};
 use super::{Outcome, Run, Status};
 use crate::gateway::events::{self, Event};
+use crate::gateway::halves;
 use crate::gateway::journal::SideEffect;
 use crate::gateway::profile::{FailedRun, Profile};
 use crate::gateway::server::Server;
@@ -140,7 +141,7 @@ impl Drive {
         match plan.outcome {
             Outcome::Complete => {
                 let reply = self.reply()?;
-                let pieces = pieces(&reply, plan.increments);
+                let pieces = halves::pieces(&reply, plan.increments);
                 for (at, piece) in pieces.iter().enumerate() {
                     if at > 0 {
                         self.pause(plan.pace).await?;
@@ -206,31 +207,5 @@ impl Drive {
             self.pause(SECOND_ERROR).await?;
         }
         self.step(|profile, state, run, now_ms| failed(&self.server, profile, state, run, &text, now_ms))
-    }
-}
-
-/// Cuts a text into so many pieces at character boundaries; fewer if it is too short.
-fn pieces(text: &str, count: u32) -> Vec<String> {
-    let letters: Vec<char> = text.chars().collect();
-    let count = usize::try_from(count.max(1)).unwrap_or(1).min(letters.len().max(1));
-    (0..count)
-        .map(|at| {
-            letters[at * letters.len() / count..(at + 1) * letters.len() / count]
-                .iter()
-                .collect()
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::pieces;
-
-    #[test]
-    fn pieces_put_together_are_the_text_again() {
-        for (text, count) in [("", 3), ("ä", 3), ("echo: hello", 4), ("日本語の文", 2), ("abc", 0)] {
-            assert_eq!(pieces(text, count).concat(), text);
-        }
-        assert_eq!(pieces("abcdef", 3), ["ab", "cd", "ef"]);
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Run, frames, holder};
+use crate::gateway::halves;
 use crate::gateway::methods::Call;
 use crate::gateway::methods::sessions::full_key;
 use crate::gateway::profile::Profile;
@@ -78,7 +79,8 @@ pub(crate) fn history(call: &Call<'_>) -> Answer {
         Some(None) => return WireError::invalid("history anchor not found").into(),
     };
     let begin = end.saturating_sub(limit);
-    let messages: Vec<Value> = (begin..end).map(|at| numbered(&rows[at], at)).collect();
+    let shown = |at: usize| shortened(profile, numbered(&rows[at], at));
+    let messages: Vec<Value> = (begin..end).map(shown).collect();
     let mut payload = json!({"sessionKey": key, "messages": messages});
     if let Some(session) = session {
         payload["sessionId"] = json!(session.id);
@@ -110,6 +112,33 @@ fn numbered(row: &Value, at: usize) -> Value {
     let mut row = row.clone();
     if row.get("__openclaw").is_some() {
         row["__openclaw"]["seq"] = json!(at + 1);
+    }
+    row
+}
+
+/// A row with its texts cut as the release cuts them.
+fn shortened(profile: &Profile, mut row: Value) -> Value {
+    let Some((units, through_characters)) = profile.history_cut else {
+        return row;
+    };
+    let shorten = |text: &mut Value| {
+        let Some(long) = text.as_str().filter(|text| halves::length(text) > units) else {
+            return;
+        };
+        let cut = if through_characters {
+            halves::cut(long, units)
+        } else {
+            halves::cut_between(long, units)
+        };
+        *text = json!(format!("{cut}\n...(truncated)..."));
+    };
+    match row.get_mut("content") {
+        Some(Value::Array(parts)) => parts
+            .iter_mut()
+            .filter_map(|part| part.get_mut("text"))
+            .for_each(shorten),
+        Some(text) => shorten(text),
+        None => {}
     }
     row
 }

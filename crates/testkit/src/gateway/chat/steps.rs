@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Run, Status, frames, history};
 use crate::gateway::clock;
 use crate::gateway::events::{Audience, Event};
+use crate::gateway::halves;
 use crate::gateway::journal::SideEffect;
 use crate::gateway::methods::sessions::{agent_of, row_of};
 use crate::gateway::profile::at::{R6_11, R8_2, R9_6};
@@ -145,7 +146,7 @@ pub(super) fn assistant(
     (first, last): (bool, bool),
     now_ms: u64,
 ) -> Vec<Event> {
-    run.text.push_str(piece);
+    run.text = halves::joined(&format!("{}{piece}", run.text));
     let mut data = json!({"text": run.text, "delta": piece});
     if profile.chat_status {
         data["itemId"] = json!(format!("{}:1", run.id));

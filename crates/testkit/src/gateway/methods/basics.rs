@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Call;
+use crate::gateway::events::Event;
 use crate::gateway::hello;
 use crate::gateway::server::{Answer, Effect};
 use crate::gateway::state::State;
+use crate::gateway::wire::WireError;
 
 /// From the request to the shutdown event (9.6).
 const RESTART_DELAY: Duration = Duration::from_millis(600);
@@ -28,6 +30,26 @@ pub(super) fn status(call: &Call<'_>) -> Answer {
 
 pub(super) fn presence(call: &Call<'_>) -> Answer {
     Answer::ok(hello::presence(call.server, call.state))
+}
+
+/// What a client says of itself stands in everybody's presence, and so in each hello from then on.
+pub(super) fn system_event(call: &mut Call<'_>) -> Answer {
+    /// Real gateways keep 200 entries.
+    const MOST: usize = 200;
+    let text = call.required("text");
+    if text.is_empty() {
+        return WireError::invalid("text required").into();
+    }
+    if call.state.said_of_itself.len() == MOST {
+        call.state.said_of_itself.remove(0);
+    }
+    call.state.said_of_itself.push(text);
+    call.state.presence_version += 1;
+    let event = Event::new(
+        "presence",
+        json!({"presence": hello::presence(call.server, call.state)}),
+    );
+    Answer::ok(json!({"ok": true})).then(Effect::Emit(event))
 }
 
 pub(super) fn identity() -> Answer {

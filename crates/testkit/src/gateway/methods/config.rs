@@ -8,6 +8,7 @@ use super::Call;
 use crate::gateway::clock;
 use crate::gateway::config::{self, PATH};
 use crate::gateway::events::Event;
+use crate::gateway::halves;
 use crate::gateway::journal::SideEffect;
 use crate::gateway::profile::at::{R6_11, R9_6};
 use crate::gateway::profile::{PatchEffect, Profile};
@@ -137,7 +138,7 @@ fn try_patch(call: &mut Call<'_>) -> Result<Answer, WireError> {
 }
 
 fn parse(call: &Call<'_>) -> Result<Value, WireError> {
-    let patch: Value = serde_json::from_str(call.text("raw").unwrap_or_default())
+    let patch = halves::read(call.text("raw").unwrap_or_default())
         .map_err(|_| WireError::invalid("SyntaxError: JSON5: invalid input"))?;
     if !patch.is_object() {
         return Err(WireError::invalid("config.patch raw must be an object"));

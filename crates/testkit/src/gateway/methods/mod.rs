@@ -114,6 +114,7 @@ fn dispatch(call: &mut Call<'_>, method: &str) -> Answer {
         "health" => basics::health(call),
         "status" => basics::status(call),
         "system-presence" => basics::presence(call),
+        "system-event" => basics::system_event(call),
         "gateway.identity.get" => basics::identity(),
         "gateway.restart.preflight" => Answer::ok(basics::preflight(call.state)),
         "gateway.restart.request" => basics::restart(call),

@@ -85,6 +85,7 @@ pub(crate) const METHODS: &[Spec] = &[
     named("health", Nothing, R1_30),
     method("status", Read, R1_30, &[]),
     method("system-presence", Read, R1_30, &[]),
+    method("system-event", Admin, R1_30, &[need("text", Text)]),
     method("gateway.identity.get", Read, R3_13, &[]),
     method("gateway.restart.preflight", Read, R5_12, &[]),
     method(
