@@ -6,7 +6,7 @@ use super::CANARY;
 
 /// The text as a JSON object.
 pub(crate) fn object(text: &str) -> Option<Map<String, Value>> {
-    serde_json::from_str(text).ok()
+    windlass_protocol::json::decode(text).ok()
 }
 
 /// Puts [`CANARY`] under each of these names.

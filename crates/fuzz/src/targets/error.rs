@@ -15,7 +15,7 @@ pub(super) fn run(data: &[u8]) {
     upgrade(data);
     let Some(text) = text(data) else { return };
     close(text);
-    let read = serde_json::from_str::<GatewayError>(text);
+    let read = windlass_protocol::json::decode::<GatewayError>(text);
     assert_eq!(read.is_ok(), object(text).is_some());
     if let Ok(error) = read {
         answer(&error);

@@ -1,7 +1,8 @@
 //! An event's payload.
 
 use serde_json::Value;
-use windlass_protocol::{EventKeys, TypedEvent, agent_id_of, message_text};
+use windlass_protocol::json::decode;
+use windlass_protocol::{EventKeys, RawJson, TypedEvent, agent_id_of, message_text};
 
 use crate::shared::{alike, text};
 
@@ -9,7 +10,8 @@ use crate::shared::{alike, text};
 /// those that a parser of the whole payload finds.
 pub(super) fn run(data: &[u8]) {
     let Some(payload) = text(data) else { return };
-    let value = serde_json::from_str::<Value>(payload).ok();
+    let value = decode::<Value>(payload).ok();
+    assert_eq!(value.is_some(), RawJson::parse(payload).is_ok(), "all JSON can be read");
     assert_keys(payload, value.as_ref());
     for name in TypedEvent::NAMES {
         let Ok(event) = TypedEvent::decode(name, payload) else {

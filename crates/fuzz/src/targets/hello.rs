@@ -1,15 +1,17 @@
 //! hello-ok.
 
 use serde_json::{Map, Value, json};
-use windlass_protocol::{HelloOk, TICK_INTERVAL_BOUNDS};
+use windlass_protocol::json::decode;
+use windlass_protocol::{HelloOk, RawJson, TICK_INTERVAL_BOUNDS};
 
 use crate::shared::{CANARY, alike, assert_keeps_secret, object, plant, text};
 
-/// It is read or refused; what was read is written as it came, secrets are neither in its `Debug` nor in its shown JSON nor in
+/// It is read or refused, and never refused for what it says of others; what was read is written as it came, secrets are neither in its `Debug` nor in its shown JSON nor in
 /// the error, and the ticks that it asks for lie within bounds.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
-    let read = serde_json::from_str::<HelloOk>(text);
+    assert_comes_up_beside(text);
+    let read = decode::<HelloOk>(text);
     let Some(mut map) = object(text) else {
         assert!(read.is_err(), "only an object is a hello");
         return;
@@ -21,6 +23,20 @@ pub(super) fn run(data: &[u8]) {
     if !text.contains(CANARY) {
         with_secrets(&mut map);
         assert_secrets_stay(Value::Object(map));
+    }
+}
+
+/// Whatever JSON stands in the parts that tell of others, the hello is read.
+fn assert_comes_up_beside(text: &str) {
+    if RawJson::parse(text).is_err() {
+        return;
+    }
+    let around = format!(
+        r#"{{"type":"hello-ok","protocol":4,"server":{{"version":"v","connId":"c"}},"new":{text},
+            "snapshot":{{"presence":[{text}],"health":{text}}},"features":{text},"policy":{text}}}"#
+    );
+    if let Err(error) = decode::<HelloOk>(&around) {
+        panic!("{error}: {text}");
     }
 }
 
