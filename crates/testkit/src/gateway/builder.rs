@@ -25,6 +25,7 @@ pub(crate) struct Options {
     pub(crate) create_settles_after: Duration,
     pub(crate) restart_delay: Option<Duration>,
     pub(crate) restart_put_off: Duration,
+    pub(crate) included: Option<String>,
     pub(crate) extra_methods: Vec<String>,
     pub(crate) hidden_methods: Vec<String>,
     /// By id and name.
@@ -60,6 +61,7 @@ impl Default for SimGatewayBuilder {
                 create_settles_after: Duration::ZERO,
                 restart_delay: None,
                 restart_put_off: Duration::ZERO,
+                included: None,
                 extra_methods: Vec::new(),
                 hidden_methods: Vec::new(),
                 agents: Vec::new(),
@@ -178,6 +180,14 @@ impl SimGatewayBuilder {
     /// under way.
     pub fn restart_put_off(mut self, time: Duration) -> Self {
         self.options.restart_put_off = time;
+        self
+    }
+
+    /// Keeps a section of the configuration in an included file: `"agents": {"$include": "./agents.json5"}`. Releases that leave
+    /// the file to its owner (see [`Profile::includes_kept`]) refuse a write over it and other sections; the others write what
+    /// it says into their main file.
+    pub fn included(mut self, section: &str) -> Self {
+        self.options.included = Some(section.to_owned());
         self
     }
 

@@ -9,6 +9,7 @@ use super::profile::Profile;
 use super::requests::soon;
 use super::server::Answer;
 use super::state::State;
+use super::wire::WireError;
 
 /// Where the configuration lies on the simulated host.
 pub(crate) const PATH: &str = "/srv/gateway/openclaw.json";
@@ -30,10 +31,31 @@ pub(crate) fn hash(profile: &Profile, state: &State) -> String {
     }
 }
 
+/// The configuration as its main file has it: an included section is a reference.
+pub(crate) fn parsed(state: &State) -> Value {
+    let mut parsed = state.config.clone();
+    if let Some(section) = &state.included {
+        parsed[section] = json!({"$include": format!("./{section}.json5")});
+    }
+    parsed
+}
+
+/// The refusal of a write that would have to take an included section into the main file (9.6).
+pub(crate) fn include_owned(section: &str) -> WireError {
+    let message = format!(
+        "Error: Config write would flatten $include-owned config at {section}; edit that include file directly or remove the \
+         $include first.: code=CONFIG_INCLUDE_OWNERSHIP"
+    );
+    WireError::new("UNAVAILABLE", message)
+}
+
 /// Marks the configuration as changed and adds the events that follow.
 pub(crate) fn written(call: &mut Call<'_>, answer: Answer) -> Answer {
     call.state.config_revision += 1;
     let profile = &call.server.profile;
+    if !profile.includes_kept {
+        call.state.included = None;
+    }
     if !profile.config_events {
         return answer;
     }

@@ -11,6 +11,7 @@ mod events;
 pub(crate) mod freeze;
 pub(crate) mod halves;
 mod handshake;
+mod heartbeat;
 mod hello;
 pub(crate) mod journal;
 mod methods;
@@ -38,6 +39,7 @@ use tokio::io::DuplexStream;
 pub use self::builder::SimGatewayBuilder;
 pub use self::chat::{ChatPlan, Outcome};
 pub use self::control::RestartKind;
+pub use self::heartbeat::HeartbeatEnd;
 pub use self::pairing::PendingPairing;
 
 use self::events::Event;
@@ -239,6 +241,11 @@ impl SimGateway {
     /// Sends an event to every connection that may see it, numbered as the release numbers.
     pub fn emit(&self, event: &str, payload: Value) {
         self.server().emit(&Event::new(event, payload));
+    }
+
+    /// Lets an agent have its heartbeat: what the release shows of it goes to every connection that may see it.
+    pub fn heartbeat(&self, agent: &str, end: HeartbeatEnd) {
+        heartbeat::run(self.server(), agent, end);
     }
 
     /// Sends an event to one connection only.

@@ -155,6 +155,9 @@ pub struct Profile {
     pub write_limit: Option<u32>,
     /// The roster is the map `agents.entries` instead of the array `agents.list`.
     pub roster_map: bool,
+    /// An included section stays in its file: a write over it and others, and `agents.delete`, are refused (9.6). 2026.3.13 writes
+    /// it into its main file; no other release was tried.
+    pub includes_kept: bool,
     /// An array in a patch replaces the old one instead of being merged by `id`.
     pub array_replaces: bool,
     /// `agents.create/update/delete` and `agents.files.*` exist.
@@ -309,6 +312,7 @@ impl Profile {
             channel_patch_restarts: (R4_15..=R7_1).contains(&r),
             write_limit: write_limit(r),
             roster_map: r >= R8_2,
+            includes_kept: r >= R9_6,
             array_replaces: r == R1_30,
             agent_methods: r > R1_30,
             create_needs_workspace: r < R8_2,

@@ -108,6 +108,7 @@ impl Server {
         for (id, name) in &options.agents {
             state.configure_agent(&profile, id, name);
         }
+        state.included.clone_from(&options.included);
         Self {
             clock: Clock::new(options.epoch_ms),
             journal: Journal::new(),

@@ -193,6 +193,8 @@ pub(crate) struct State {
     pub(crate) health_version: u64,
     pub(crate) config: Value,
     pub(crate) config_revision: u64,
+    /// The section that an included file holds.
+    pub(crate) included: Option<String>,
     pub(crate) files: BTreeMap<(String, String), File>,
     pub(crate) files_busy: HashMap<(String, String), Instant>,
     /// Agents made a moment ago, not yet visible to `agents.update`.
@@ -243,6 +245,7 @@ impl State {
             health_version: 1,
             config: first_config(profile),
             config_revision: 1,
+            included: None,
             files: BTreeMap::new(),
             files_busy: HashMap::new(),
             settling: HashMap::new(),

@@ -141,6 +141,9 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     if agents.len() == 1 {
         return WireError::invalid(format!("agent \"{id}\" is the last one")).into();
     }
+    if profile.includes_kept && call.state.included.as_deref() == Some("agents") {
+        return config::include_owned("agents").into();
+    }
     roster::remove(profile, &mut call.state.config, &id);
     call.state.files.retain(|(agent, _), _| *agent != id);
     if profile.sessions_go_with_agent {

@@ -27,7 +27,7 @@ pub(super) fn get(call: &Call<'_>) -> Answer {
         "path": PATH,
         "exists": true,
         "raw": raw,
-        "parsed": config,
+        "parsed": config::parsed(call.state),
         "resolved": config,
         "valid": true,
         "config": config,
@@ -105,6 +105,13 @@ fn try_patch(call: &mut Call<'_>) -> Result<Answer, WireError> {
         }
     }
     config::merge(&profile, &mut next, &patch, "", &mut changed);
+    if let Some(section) = &call.state.included
+        && profile.includes_kept
+        && changed.iter().any(|path| is_in(path, section))
+        && changed.iter().any(|path| !is_in(path, section))
+    {
+        return Err(config::include_owned(section));
+    }
     if let Some(issue) = config::validate(&profile, &next) {
         let place = if issue.path.is_empty() { "<root>" } else { &issue.path };
         return Err(
@@ -135,6 +142,11 @@ fn try_patch(call: &mut Call<'_>) -> Result<Answer, WireError> {
     answer.result = Ok(payload(call, &profile, &changed, restart));
     let answer = heartbeats(call, &profile, &changed, answer);
     Ok(consequences(call, &profile, &changed, restart, answer))
+}
+
+/// Whether a dotted path leads into a section.
+fn is_in(path: &str, section: &str) -> bool {
+    path.split('.').next() == Some(section)
 }
 
 fn parse(call: &Call<'_>) -> Result<Value, WireError> {
