@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use dashmap::DashMap;
 use tokio::sync::Mutex;
 use windlass_actors::control_plane::{ControlError, ControlPlane, OpenClaw};
-use windlass_actors::provisioner::Fleet;
+use windlass_actors::provisioner::{ACTIVITY, Fleet};
 use windlass_actors::{Endpoint, EventFilter, GatewaySpec, Header, Line, RegistryError, Subscription, TlsPolicy};
 use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent, SecretOrigin};
 use windlass_store::{Gateway, GatewayUid};
@@ -16,7 +16,7 @@ use super::builder::HostSecrets;
 use crate::Windlass;
 use crate::identity;
 
-/// Chat events of a gateway that wait to be looked at: those of a storm can be missed, an agent at work sends more.
+/// Events of a gateway that wait to be looked at: those of a storm can be missed, an agent at work sends more.
 const ACTIVITY_QUEUE: usize = 256;
 
 pub(super) struct LineFleet {
@@ -111,7 +111,9 @@ impl Fleet for LineFleet {
     async fn activity(&self, gateway: &Gateway) -> Option<Subscription> {
         let line = line_id(gateway).ok()?;
         self.control_plane(gateway).await.ok()?;
-        let filter = EventFilter::all().name("chat");
+        let filter = ACTIVITY
+            .into_iter()
+            .fold(EventFilter::all(), |filter, name| filter.name(name));
         Some(self.windlass.gateway(&line)?.events_bounded(filter, ACTIVITY_QUEUE))
     }
 }

@@ -1,11 +1,17 @@
 //! Agents at work, as a gateway's own events show them: they count as seen.
+//!
+//! | event | what it shows | where |
+//! |---|---|---|
+//! | `chat` | an agent says something in a run that somebody sees | all releases |
+//! | `agent`, stream `assistant` | the same, and what a heartbeat says: its `chat` events are hidden | up to 2026.7 |
+//! | `cron`, action `finished` | an agent answered its heartbeat: nothing else of that run is sent | 2026.8.2 and 2026.9.6 |
 
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use windlass_protocol::{ChatEvent, ChatState, SessionKey};
+use windlass_protocol::{AgentEvent, AgentId, ChatEvent, ChatState, CronEvent, SessionKey};
 use windlass_store::{Gateway, GatewayUid};
 
 use super::context::{Context, sleep};
@@ -13,6 +19,9 @@ use crate::failpoint;
 use crate::routing::{Event, LineEvent, Subscription};
 use crate::supervision::keep_running;
 use crate::turns::named;
+
+/// The events that tell of agents at work.
+pub const ACTIVITY: [&str; 3] = ["chat", "agent", "cron"];
 
 /// Increments of one session are looked at this often at most: they come by the hundred.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -87,6 +96,28 @@ async fn follow(ctx: &Context, gateway: &Gateway, mut events: Subscription) {
 
 /// The session whose agent says something in this event, and whether it has said all.
 fn working(event: &Event) -> Option<(SessionKey, bool)> {
+    match &*event.name {
+        "chat" => in_chat(event),
+        "agent" => in_run(event),
+        "cron" => in_heartbeat(event),
+        _ => None,
+    }
+}
+
+fn in_run(event: &Event) -> Option<(SessionKey, bool)> {
+    let agent: AgentEvent = event.decode().ok()?;
+    let key = SessionKey::parse(agent.session_key.as_deref()?).ok()?;
+    agent.says_something().then_some((key, false))
+}
+
+/// The job runs in the agent's main session, which every agent of ours has.
+fn in_heartbeat(event: &Event) -> Option<(SessionKey, bool)> {
+    let cron: CronEvent = event.decode().ok()?;
+    let agent = AgentId::parse(cron.answered_heartbeat()?).ok()?;
+    Some((SessionKey::main_of(&agent), true))
+}
+
+fn in_chat(event: &Event) -> Option<(SessionKey, bool)> {
     let chat: ChatEvent = event.decode().ok()?;
     let is_end = match chat.state {
         ChatState::Delta => false,

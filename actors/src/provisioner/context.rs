@@ -32,7 +32,7 @@ pub trait Fleet: Send + Sync + 'static {
     /// written and when the next write may be.
     async fn control_plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, ControlError>;
 
-    /// The gateway's events that tell of agents at work, if it has any to give.
+    /// The gateway's events that tell of agents at work ([`ACTIVITY`](super::ACTIVITY)), if it has any to give.
     async fn activity(&self, gateway: &Gateway) -> Option<Subscription>;
 }
 

@@ -39,6 +39,7 @@ mod worker;
 use tokio::sync::{mpsc, oneshot};
 use windlass_store::{AgentUid, CheckIn, Ownership, Store, StoreError};
 
+pub use activity::ACTIVITY;
 pub use context::{AGENTS_AT_A_TIME, Fleet, ProvisionerParts, ProvisionerSettings};
 pub use ensure::{Ensure, EnsureError, Ensured, LEAD_NAME};
 pub use file_plan::{FileAction, FilePlan};

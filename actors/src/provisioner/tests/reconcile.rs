@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 use windlass_protocol::SessionKey;
-use windlass_store::{AgentStatus, CheckIn};
+use windlass_store::{Agent, AgentStatus, CheckIn, OFFLINE_AFTER};
 use windlass_templates::tool_values;
 
 use super::bench::{Bench, play};
@@ -99,6 +99,51 @@ async fn an_agent_that_is_seen_at_work_on_the_gateways_events_counts_as_checked_
             (bench.agent(agent).await.status, bench.sent()),
             (AgentStatus::Online, 1)
         );
+        life.kill().await;
+    })
+    .await;
+}
+
+/// What releases show of an agent that answers its heartbeat with nothing to say, and of one whose heartbeat did not run.
+fn heartbeats(key: &SessionKey) -> Vec<(&'static str, Value, bool)> {
+    let id = key.agent_id().unwrap();
+    let job = json!({"id": "j", "agentId": id.as_str(), "payload": {"kind": "heartbeat"}});
+    let other = json!({"id": "k", "agentId": id.as_str(), "payload": {"kind": "agentTurn"}});
+    let cron =
+        |action: &str, status: &str, job: &Value| json!({"jobId": "j", "action": action, "status": status, "job": job});
+    let run = |stream: &str, data: Value| json!({"runId": "r", "sessionKey": key, "stream": stream, "data": data});
+    vec![
+        ("heartbeat", json!({"ts": 1, "status": "ok-token"}), false),
+        ("cron", cron("started", "ok", &job), false),
+        ("cron", cron("finished", "skipped", &job), false),
+        ("cron", cron("finished", "error", &job), false),
+        ("cron", cron("finished", "ok", &other), false),
+        ("agent", run("lifecycle", json!({"phase": "start"})), false),
+        ("agent", run("lifecycle", json!({"phase": "end"})), false),
+        ("agent", run("assistant", json!({"text": ""})), false),
+        ("cron", cron("finished", "ok", &job), true),
+        ("agent", run("assistant", json!({"text": "HEARTBEAT_OK"})), true),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_agent_that_answers_its_heartbeats_is_seen() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        words(&bench, &bench.agent(agent).await.session_key);
+        bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
+        for (name, payload, counts) in heartbeats(&bench.agent(agent).await.session_key) {
+            tokio::time::sleep(OFFLINE_AFTER + Duration::from_secs(60)).await;
+            let shown = |record: &Agent| record.shown_status(bench.now());
+            assert_eq!(shown(&bench.agent(agent).await), AgentStatus::Offline);
+            bench.publish(name, &payload);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let is_online = shown(&bench.agent(agent).await) == AgentStatus::Online;
+            assert_eq!(is_online, counts, "{name} {payload}");
+        }
+        assert_eq!(bench.sent(), 1);
         life.kill().await;
     })
     .await;

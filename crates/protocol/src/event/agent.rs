@@ -67,6 +67,12 @@ open_object! {
 }
 
 impl AgentEvent {
+    /// Whether the model says something in it: stream `assistant` with a text.
+    pub fn says_something(&self) -> bool {
+        let text = self.data.as_ref().and_then(|data| data.get("text")?.as_str());
+        self.stream == AgentStream::Assistant && text.is_some_and(|text| !text.is_empty())
+    }
+
     /// `data.phase`.
     pub fn phase(&self) -> Option<AgentPhase> {
         self.data.as_ref()?.get("phase")?.as_str().map(AgentPhase::from)

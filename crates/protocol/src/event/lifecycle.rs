@@ -145,6 +145,18 @@ open_object! {
     }
 }
 
+impl CronEvent {
+    /// The agent that answered its heartbeat: its monitor's job `finished`, and neither failed nor was skipped (2026.8.2 and
+    /// 2026.9.6, where no other event tells of an agent that has nothing to say).
+    pub fn answered_heartbeat(&self) -> Option<&str> {
+        let job = self.job.as_ref()?;
+        let is_heartbeat = job.pointer("/payload/kind").is_some_and(|kind| kind == "heartbeat");
+        let is_answer = self.action == "finished" && self.status.as_deref() == Some("ok");
+        let agent = job.get("agentId")?.as_str()?;
+        (is_heartbeat && is_answer).then_some(agent)
+    }
+}
+
 open_object! {
     /// `task` (from 2026.7 on): a background task was changed.
     pub struct TaskEvent {
