@@ -37,14 +37,14 @@ impl CallError {
     }
 }
 
-/// The gateway refused a call.
+/// The gateway refused a call. `Display` shows the gateway's own words, made safe and cut as [`GatewayError`] does; so they are
+/// not told a second time as its source.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("the gateway rejected {method}")]
+#[error("the gateway rejected {method}: {error}")]
 pub struct Rejected {
     /// The method that was called.
     pub method: MethodName,
     /// What the gateway answered.
-    #[source]
     pub error: GatewayError,
 }
 

@@ -5,23 +5,33 @@ use crate::error::{DetailCode, ErrorClass, GatewayError};
 use crate::refusal::RefusalKind;
 
 impl Advise for GatewayError {
+    /// The gateway's own words stand beside the advice, whatever is known of the error.
     fn advice(&self) -> Advice {
         if let Some(scope) = self.missing_scope() {
-            return missing_scope(Some(scope));
+            return beside_words(&missing_scope(Some(scope)), self);
         }
         if let Some(known) = self.detail_code().and_then(|detail| of_detail(&detail)) {
-            return known;
+            return beside_words(&known, self);
         }
         match self.class() {
             ErrorClass::Transient => busy(self),
             // What a call is refused for, and a person must change, is what a connect would be refused for.
-            ErrorClass::NeedsPerson => RefusalKind::of(self).advice(),
+            ErrorClass::NeedsPerson => beside_words(&RefusalKind::of(self).advice(), self),
             ErrorClass::Rejected => Advice::new(
                 sentence(&format!("The gateway rejected the request: {self}")),
                 "Sending it again will not help: correct what it complains about.",
             ),
         }
     }
+}
+
+/// The advice, with what the gateway said.
+fn beside_words(advice: &Advice, error: &GatewayError) -> Advice {
+    if error.message.trim().is_empty() {
+        return advice.clone();
+    }
+    let words = sentence(&format!("The gateway says: {error}"));
+    Advice::new(format!("{} {words}", advice.summary), advice.next_step.clone())
 }
 
 fn of_detail(detail: &DetailCode) -> Option<Advice> {
