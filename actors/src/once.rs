@@ -44,11 +44,13 @@ pub(crate) async fn send_once(
             return Ok(());
         };
         in_doubt |= error.is_outcome_unknown();
+        // What the gateway asks for is never undercut; where the budget does not reach that far, that was it.
+        let pause = error.retry_after().map_or(wait, |asked| asked.max(wait));
         let elapsed = clock.now().saturating_duration_since(start);
-        if !error.is_transient() || elapsed + wait >= policy.budget {
+        if !error.is_transient() || elapsed.saturating_add(pause) >= policy.budget {
             return Err(error);
         }
-        tokio::time::sleep(error.retry_after().map_or(wait, |asked| asked.max(wait))).await;
+        tokio::time::sleep(pause).await;
         wait = next(wait, policy.cap);
     }
 }

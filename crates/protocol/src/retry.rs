@@ -43,7 +43,7 @@ impl RetryPolicy {
     /// How long to wait before the next attempt; nothing when there should be none.
     ///
     /// `attempt` counts failed attempts, from 1; `elapsed` is since the first began. The gateway's own `retryAfterMs` is
-    /// never undercut, and ends the matter where the budget does not reach that far.
+    /// never undercut, however large it is, and ends the matter where the budget does not reach that far.
     pub fn next_delay(
         &self,
         error: &CallError,
@@ -59,7 +59,7 @@ impl RetryPolicy {
         let jitter = rng.random_range(1.0 - self.jitter..=1.0 + self.jitter);
         let wait = doubled.min(self.cap).mul_f64(jitter);
         let delay = error.retry_after().map_or(wait, |asked| asked.max(wait));
-        (elapsed + delay < self.budget).then_some(delay)
+        (elapsed.saturating_add(delay) < self.budget).then_some(delay)
     }
 }
 
@@ -139,6 +139,22 @@ mod tests {
         assert_eq!(short, [Duration::from_secs(20); 2]);
         let beyond = rejected(json!({"code": "UNAVAILABLE", "message": "", "retryable": true, "retryAfterMs": 60_000}));
         assert_eq!(delays(RetryPolicy::COORDINATION, &beyond, Resend::Never), []);
+    }
+
+    #[test]
+    fn an_absurd_wait_is_not_waited_for() {
+        for after in [
+            json!(1_000_000_000_000_u64),
+            json!(u64::MAX),
+            json!(1.8e22),
+            json!(1e300),
+        ] {
+            let absurd = json!({"code": "UNAVAILABLE", "message": "", "retryable": true, "retryAfterMs": after});
+            let error = rejected(absurd);
+            let all = delays(RetryPolicy::PROVISIONING, &error, Resend::Never);
+            let total = all.iter().fold(Duration::ZERO, |sum, delay| sum.saturating_add(*delay));
+            assert!(total < RetryPolicy::PROVISIONING.budget, "{after}: {all:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ const USUAL_WINDOW: Duration = Duration::from_secs(60);
 /// What is waited beyond the gateway's own number: coming a moment early is refused and counts again.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// So many writes within so much time.
+/// So many writes within so much time, at most [`LONGEST_WAIT`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteLimit {
     /// Writes.
@@ -36,7 +36,7 @@ pub struct WriteBudget {
 }
 
 impl WriteLimit {
-    /// Reads `3 per 60s`.
+    /// Reads `3 per 60s`. A window that is longer than [`LONGEST_WAIT`] is cut to that.
     pub fn parse(text: &str) -> Option<Self> {
         let (count, window) = text.split_once(" per ")?;
         let count = count.trim().parse().ok().filter(|count| *count > 0)?;
@@ -49,6 +49,7 @@ impl WriteLimit {
             "m" | "min" => Duration::from_secs(number.checked_mul(60)?),
             _ => return None,
         };
+        let window = window.min(LONGEST_WAIT);
         Some(Self { count, window })
     }
 }
@@ -139,6 +140,13 @@ mod tests {
         assert_eq!(WriteLimit::parse("3 per 60s"), limit(3, 60));
         assert_eq!(WriteLimit::parse("30 per 60s"), limit(30, 60));
         assert_eq!(WriteLimit::parse("5 per 2m"), limit(5, 120));
+        for absurd in [
+            "5 per 18446744073709551615s",
+            "5 per 300000000000000000m",
+            "5 per 1000000000000000ms",
+        ] {
+            assert_eq!(WriteLimit::parse(absurd), limit(5, LONGEST_WAIT.as_secs()), "{absurd}");
+        }
         for odd in [
             "",
             "3",
@@ -191,5 +199,8 @@ mod tests {
         assert!(budget.refused(now, &limited("a few", u64::MAX)));
         assert_eq!(budget.wait(now), LONGEST_WAIT + MARGIN);
         assert_eq!(budget.limit(), None);
+        assert!(budget.refused(now, &limited("1 per 18446744073709551615s", 0)));
+        budget.wrote(now);
+        assert_eq!(budget.wait(now), LONGEST_WAIT + MARGIN);
     }
 }
