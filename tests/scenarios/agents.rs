@@ -11,7 +11,7 @@ use windlass::store::{
     Gateways as _, MemoryStore, Organization, OrganizationId, Organizations as _, Owner, Timestamp,
 };
 use windlass::{Clock as _, Secret, TokioClock, Windlass};
-use windlass_testkit::{RestartKind, SideEffect, SimGateway, SimGatewayBuilder, WireError};
+use windlass_testkit::{RELEASES, RestartKind, SideEffect, SimGateway, SimGatewayBuilder, WireError};
 
 use crate::bench::{Stopwatch, TOKEN, device, play};
 use crate::secrets::LogWatch;
@@ -97,9 +97,10 @@ impl Fleet {
     /// New records of workers on the board of a gateway.
     async fn workers(&mut self, gateway: usize, count: usize) -> Vec<AgentUid> {
         let mut agents = Vec::new();
-        for number in 0..count {
+        for _ in 0..count {
             let (id, board) = (AgentUid::from_bytes(self.id()), self.boards[gateway]);
-            let agent = Agent::new_worker(id, self.sims[gateway].0, board, format!("Stoker {number}"), now());
+            let name = format!("Stoker {}", self.next);
+            let agent = Agent::new_worker(id, self.sims[gateway].0, board, name, now());
             self.store.insert_agent(&agent, Creator::Operator).await.unwrap();
             agents.push(id);
         }
@@ -190,7 +191,7 @@ fn release(release: &str) -> SimGatewayBuilder {
 
 #[tokio::test(start_paused = true)]
 async fn every_release_gets_its_agents_and_a_second_run_writes_nothing() {
-    for name in windlass_testkit::RELEASES {
+    for name in RELEASES {
         play(async {
             let mut fleet = Fleet::new([release(name)]).await;
             let mut agents = fleet.workers(0, 2).await;
@@ -202,6 +203,62 @@ async fn every_release_gets_its_agents_and_a_second_run_writes_nothing() {
         })
         .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_added_wakes_none_of_the_others() {
+    play(async {
+        for release in RELEASES {
+            let mut fleet = Fleet::new([SimGateway::builder().release(release)]).await;
+            let known = fleet.workers(0, 3).await;
+            fleet.provision(&known).await;
+            let mut all = known.clone();
+            all.extend(fleet.workers(0, 1).await);
+            let woken = |fleet: &Fleet| fleet.sim().journal().requests("chat.send").len();
+            let before = woken(&fleet);
+            for agent in &known {
+                let plan = fleet.agents.plan(*agent, RunOptions::default()).await.unwrap();
+                assert!(!plan.any(), "{release}: {plan:?}");
+            }
+            let report = fleet.provision(&all).await;
+            fleet.assert_whole(&all, &report).await;
+            let changed: Vec<AgentUid> = report.changed().map(|agent| agent.agent).collect();
+            assert_eq!(changed, all[3..], "{release}: {report:#?}");
+            assert_eq!(woken(&fleet), before + 1, "{release}");
+            fleet.finish(&all).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn agents_whose_configuration_is_included_are_provisioned_and_deleted() {
+    play(async {
+        for release in ["2026.9.6", "2026.3.13"] {
+            let mut fleet = Fleet::new([SimGateway::builder().release(release).included("agents")]).await;
+            let agents = fleet.workers(0, 2).await;
+            let report = fleet.provision(&agents).await;
+            fleet.assert_whole(&agents, &report).await;
+            let again = fleet.provision(&agents).await;
+            assert_eq!((again.changed().count(), again.config_writes), (0, 0), "{release}");
+            let job = Job::Delete {
+                agents: agents.clone(),
+                delete_files: true,
+            };
+            let report = fleet.agents.work(job).await.unwrap().report().await.unwrap();
+            assert!(report.all_done(), "{release}: {report:#?}");
+            let kept = fleet.sim().profile().includes_kept;
+            for agent in &report.agents {
+                assert_eq!(
+                    agent.warnings.iter().any(|text| text.contains("files stay")),
+                    kept,
+                    "{release}"
+                );
+            }
+            fleet.finish(&[]).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use windlass_protocol::{Advice, Advise, CallError, ErrorClass, NotSent, Rejected};
 
+use super::rules;
+
 /// Why an operation of a [`ControlPlane`](super::ControlPlane) failed. Cheap to clone: one failed write may have many
 /// callers.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -88,6 +90,12 @@ pub enum ConfigFault {
     /// The gateway takes no roster by configuration.
     #[error("the gateway's own schema takes no agents in its configuration")]
     NoRoster,
+    /// The gateway asks to wait for the next write for longer than the operation may take.
+    #[error("the gateway takes no write to its configuration for another {} s", .wait.as_secs())]
+    NotBefore {
+        /// How long it asks to wait, from now.
+        wait: Duration,
+    },
     /// So many callers wait for a write that no more are taken.
     #[error("{limit} changes wait to be written to this gateway's configuration already")]
     QueueFull {
@@ -119,7 +127,10 @@ impl ControlError {
                 NotSent::NotReady { .. } | NotSent::WouldWait | NotSent::QueueFull { .. }
             ),
             Self::Line(_) => true,
-            Self::Config(fault) => matches!(fault, ConfigFault::Contended { .. } | ConfigFault::QueueFull { .. }),
+            Self::Config(fault) => matches!(
+                fault,
+                ConfigFault::Contended { .. } | ConfigFault::QueueFull { .. } | ConfigFault::NotBefore { .. }
+            ),
             Self::NotFound(_)
             | Self::NotAllowed(_)
             | Self::Invalid { .. }
@@ -150,6 +161,10 @@ impl ControlError {
 impl Advise for ControlError {
     fn advice(&self) -> Advice {
         match self {
+            Self::Rejected(rejected) if rules::include_owned(&rejected.error) => Advice::new(
+                format!("{}.", capitalised(&rejected.to_string())),
+                "Edit the included file on the gateway's host, or take the $include out of its configuration.",
+            ),
             Self::Rejected(rejected) => rejected.error.advice(),
             Self::Line(call) => line(call),
             Self::NotFound(thing) => Advice::new(
@@ -184,6 +199,7 @@ impl Advise for ConfigFault {
             Self::Contended { .. } => "Look for another program that writes this gateway's configuration all the time.",
             Self::Unreadable { .. } => "Correct that place in the gateway's configuration: openclaw doctor helps.",
             Self::NoRoster => "Compare the gateway's release with the supported ones.",
+            Self::NotBefore { .. } => "Run it again then; its other writers count as well.",
             Self::QueueFull { .. } => "Provision fewer agents at once, or in one call.",
             Self::Abandoned => "Start the operation again.",
         };

@@ -27,7 +27,8 @@ pub use fake::{FakeControlPlane, FakeEffect, FakeRelease, Fault, Operation};
 pub use openclaw::OpenClaw;
 pub(crate) use openclaw::rules;
 pub use types::{
-    AgentCard, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Scratch, Sent, SessionInfo, WriteQueue,
+    AgentCard, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Removal, Scratch, Sent, SessionInfo,
+    WouldPatch, WriteQueue,
 };
 
 /// How an operation ends.
@@ -64,17 +65,18 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// Does nothing where there is no `agents.update` (2026.1.30).
     async fn update_agent(&self, card: &AgentCard, fresh: bool) -> ControlResult<()>;
 
-    /// Deletes an agent; `false` if there was none. Where there is no `agents.delete` (2026.1.30) it is taken out of the
-    /// configuration, and its files stay.
-    async fn delete_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool>;
+    /// Deletes an agent. Where the gateway has no method for it, or refuses to use it, the agent is taken out of the
+    /// configuration: see [`Removal::FromConfig`].
+    async fn delete_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<Removal>;
 
     /// Sets workspace and heartbeat of any number of agents, in as few writes as there can be: what several callers want
     /// while a write waits or runs goes out in the next one. Nothing is sent when nothing would change, nor what the
-    /// gateway's own schema refuses. Where the write restarts the gateway, this returns when it is back.
+    /// gateway's own schema refuses. Where the write restarts the gateway, this returns when it is back. Where the gateway
+    /// keeps a part of its configuration in an included file (2026.9.6), each section is a write of its own.
     async fn patch_agents(&self, entries: Vec<HeartbeatEntry>) -> ControlResult<Patched>;
 
-    /// Whether [`patch_agents`](Self::patch_agents) would write anything. Nothing is written.
-    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool>;
+    /// What [`patch_agents`](Self::patch_agents) would write. Nothing is written.
+    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<WouldPatch>;
 
     /// The queue of configuration writes.
     fn writes(&self) -> WriteQueue;

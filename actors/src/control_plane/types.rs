@@ -49,11 +49,41 @@ pub enum Created {
 pub enum Patched {
     /// All of it stood there: nothing was sent.
     Unchanged,
-    /// It was written, alone or together with what others wanted.
+    /// Something was written: for this caller, for others that waited with it, or a setting of the whole gateway.
     Written {
         /// Whether the gateway restarts because of it (up to 2026.3).
         restarts: bool,
+        /// Whether an entry of this caller was different, and was written.
+        own: bool,
     },
+}
+
+/// What a change to the configuration would write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WouldPatch {
+    /// An entry of the agents that were asked about.
+    pub agents: bool,
+    /// A setting of the whole gateway that heartbeats need: no change of any agent.
+    pub settings: bool,
+}
+
+impl WouldPatch {
+    /// Whether anything would be written.
+    pub const fn any(self) -> bool {
+        self.agents || self.settings
+    }
+}
+
+/// How an agent was taken off its gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// There was none.
+    NotThere,
+    /// By the gateway's own method, with all that belongs to it.
+    Deleted,
+    /// Out of the configuration only: its files stay on the gateway's host. Where there is no `agents.delete` (2026.1.30), and
+    /// where the gateway refuses it because the agents are in an included file (2026.9.6).
+    FromConfig,
 }
 
 /// The queue of configuration writes of one gateway.

@@ -33,6 +33,8 @@ pub struct AgentPlan {
     pub update: bool,
     /// Its heartbeat or its entry in the configuration would be written.
     pub config: bool,
+    /// Settings of the whole gateway that heartbeats need would be written: no change of this agent.
+    pub settings: bool,
     /// Its files.
     pub files: Vec<FilePlan>,
     /// The heartbeat's instructions would be written.
@@ -55,6 +57,11 @@ impl AgentPlan {
 
     /// Whether the gateway has something else than it should have.
     pub fn drifted(&self) -> bool {
+        self.settings || self.differs()
+    }
+
+    /// Whether the gateway has something else for this agent than it should have: what the agent is woken for.
+    fn differs(&self) -> bool {
         self.create
             || self.update
             || self.config
@@ -102,13 +109,15 @@ async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<Agen
     let roster = plane.roster().await.map_err(at(StepName::Agent))?;
     let there = roster.agents.get(&card.id);
     let config = plane.would_patch(&[dossier.heartbeat()]).await;
+    let config = config.map_err(at(StepName::Heartbeat))?;
     let mut plan = AgentPlan {
         agent: dossier.agent.id,
         name: dossier.agent.name.clone(),
         agent_id: card.id.to_string(),
         create: there.is_none(),
         update: there.is_some_and(|there| !dossier.matches(there, offers)),
-        config: config.map_err(at(StepName::Heartbeat))?,
+        config: config.agents,
+        settings: config.settings,
         files: Vec::new(),
         scratch: false,
         new_token: there.is_none(),
@@ -121,7 +130,7 @@ async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<Agen
     } else {
         plan_new_files(desired, &mut plan)?;
     }
-    plan.wake = options.wake.wanted(desired.first || plan.drifted() || plan.reset);
+    plan.wake = options.wake.wanted(desired.first || plan.differs() || plan.reset);
     Ok(plan)
 }
 

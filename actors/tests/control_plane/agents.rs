@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use windlass_actors::control_plane::{ControlError, ControlPlane as _, Created, FileWrite, Thing};
+use windlass_actors::control_plane::{ControlError, ControlPlane as _, Created, FileWrite, Removal, Thing};
 use windlass_testkit::{RestartKind, SideEffect, SimGateway, WireError};
 
 use crate::bench::{Bench, Stopwatch, card, entry, id, play};
@@ -41,10 +41,8 @@ async fn an_agent_that_its_gateway_does_not_know_yet_is_waited_for() {
             plane.create_agent(&card("c")).await.unwrap();
             plane.update_agent(&card("c"), false).await.unwrap();
             plane.create_agent(&card("d")).await.unwrap();
-            assert!(
-                plane.delete_agent(&id("d"), true).await.unwrap(),
-                "{release}: it is not left behind"
-            );
+            let removal = plane.delete_agent(&id("d"), true).await.unwrap();
+            assert_eq!(removal, Removal::Deleted, "{release}: it is not left behind");
             assert_eq!((bench.count(created), bench.count(deleted)), (4, 1), "{release}");
             bench.finish().await;
         }
@@ -169,8 +167,10 @@ async fn a_delete_whose_answer_is_lost_counts_as_done() {
         let bench = Bench::of("2026.3.13").await;
         bench.plane.create_agent(&card("a")).await.unwrap();
         bench.sim.script().once().drop_connection_before_answer("agents.delete");
-        assert!(bench.plane.delete_agent(&id("a"), true).await.unwrap());
-        assert!(!bench.plane.delete_agent(&id("a"), true).await.unwrap());
+        let removal = bench.plane.delete_agent(&id("a"), true).await.unwrap();
+        assert_eq!(removal, Removal::Deleted);
+        let removal = bench.plane.delete_agent(&id("a"), true).await.unwrap();
+        assert_eq!(removal, Removal::NotThere);
         assert_eq!(bench.count(deleted), 1);
         bench.finish().await;
     })

@@ -1,7 +1,7 @@
 //! What every control plane does: the fake one and the real one, on every release.
 
 use windlass_actors::control_plane::{
-    ControlError, ControlPlane, Created, FakeControlPlane, FakeRelease, FileWrite, Outgoing, Patched, Thing,
+    ControlError, ControlPlane, Created, FakeControlPlane, FakeRelease, FileWrite, Outgoing, Patched, Removal, Thing,
 };
 use windlass_protocol::request::ChatSendStatus;
 use windlass_testkit::RELEASES;
@@ -34,10 +34,11 @@ async fn agents(plane: &dyn ControlPlane) {
         Created::ByConfig
     };
     assert_eq!(plane.create_agent(&card("a")).await.unwrap(), again);
-    assert!(plane.would_patch(&[entry("a")]).await.unwrap());
+    assert!(plane.would_patch(&[entry("a")]).await.unwrap().agents);
     let patched = plane.patch_agents(vec![entry("a"), entry("b")]).await.unwrap();
     assert!(matches!(patched, Patched::Written { .. }), "{patched:?}");
-    assert!(!plane.would_patch(&[entry("a"), entry("b")]).await.unwrap());
+    let would = plane.would_patch(&[entry("a"), entry("b")]).await.unwrap();
+    assert!(!would.any(), "{would:?}");
     let patched = plane.patch_agents(vec![entry("b"), entry("a")]).await.unwrap();
     assert_eq!((patched, plane.writes().written), (Patched::Unchanged, 1));
     let roster = plane.roster().await.unwrap();
@@ -127,8 +128,14 @@ async fn sessions(plane: &dyn ControlPlane) {
 }
 
 async fn deletion(plane: &dyn ControlPlane) {
-    assert!(plane.delete_agent(&id("a"), true).await.unwrap());
-    assert!(!plane.delete_agent(&id("a"), true).await.unwrap());
+    let by_method = plane.offers().await.unwrap().agents;
+    let gone = if by_method {
+        Removal::Deleted
+    } else {
+        Removal::FromConfig
+    };
+    assert_eq!(plane.delete_agent(&id("a"), true).await.unwrap(), gone);
+    assert_eq!(plane.delete_agent(&id("a"), true).await.unwrap(), Removal::NotThere);
     // Whether the session went with its agent or goes now: that its name is one of a main session is no error any more.
     plane.delete_session(&main_of("a")).await.unwrap();
     assert!(!plane.delete_session(&main_of("a")).await.unwrap());

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, spawn_local};
-use windlass_actors::control_plane::{ConfigFault, ControlError, ControlPlane as _, ControlResult, Patched};
+use windlass_actors::control_plane::{ConfigFault, ControlError, ControlPlane as _, ControlResult, Patched, Removal};
+use windlass_protocol::Advise as _;
 use windlass_testkit::{RELEASES, RestartKind, SimGateway, WireError};
 
 use crate::bench::{Bench, Stopwatch, card, entry, id, play};
@@ -117,7 +118,13 @@ async fn a_conflict_is_read_again_and_a_contended_configuration_is_given_up() {
         let bench = Bench::of("2026.9.6").await;
         bench.sim.script().times(3).fail("config.patch", stale());
         let patched = bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
-        assert_eq!(patched, Patched::Written { restarts: false });
+        assert_eq!(
+            patched,
+            Patched::Written {
+                restarts: false,
+                own: true
+            }
+        );
         assert_eq!((bench.config_writes(), bench.patches_sent()), (1, 4));
         bench.sim.script().fail("config.patch", stale());
         let error = bench.plane.patch_agents(vec![entry("b")]).await.unwrap_err();
@@ -189,7 +196,13 @@ async fn a_write_that_was_made_and_refused_all_the_same_counts_as_made() {
             .once()
             .fail_after_execution("config.patch", persisted());
         let patched = bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
-        assert_eq!(patched, Patched::Written { restarts: true });
+        assert_eq!(
+            patched,
+            Patched::Written {
+                restarts: true,
+                own: true
+            }
+        );
         assert_eq!(bench.patches_sent(), 1);
         // The same text for something that was not written is the refusal that it says it is.
         bench.sim.script().once().fail("config.patch", persisted());
@@ -200,6 +213,140 @@ async fn a_write_that_was_made_and_refused_all_the_same_counts_as_made() {
         );
         assert_eq!((bench.config_writes(), bench.patches_sent()), (1, 2));
         bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_write_for_many_each_caller_is_told_whether_its_own_entry_changed() {
+    play(async {
+        for release in RELEASES {
+            let bench = Bench::of(release).await;
+            bench.plane.patch_agents(vec![entry("known")]).await.unwrap();
+            for lost in [false, true] {
+                let name = if lost { "late" } else { "new" };
+                if lost {
+                    bench.sim.script().once().drop_connection_before_answer("config.patch");
+                }
+                let writes = [write(&bench, "known".into()), write(&bench, name.into())];
+                let mut owns = Vec::new();
+                for write in writes {
+                    match write.await.unwrap().unwrap() {
+                        Patched::Written { own, .. } => owns.push(own),
+                        Patched::Unchanged => owns.push(false),
+                    }
+                }
+                assert_eq!(owns, [false, true], "{release} lost: {lost}");
+            }
+            bench.finish().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_of_the_gateway_is_a_change_of_no_agent() {
+    play(async {
+        let bench = Bench::of("2026.9.6").await;
+        bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
+        // Somebody takes the settings out again.
+        let without = json!({"hash": "h", "parsed": {"agents": {"ownership": "explicit", "entries": {
+            "main": {}, "a": {"workspace": "/srv/workspace-a", "heartbeat": {"every": "5m", "target": "last"}},
+        }}}});
+        bench.sim.script().once().reply("config.get", without);
+        let would = bench.plane.would_patch(&[entry("a")]).await.unwrap();
+        assert!(would.settings && !would.agents && would.any(), "{would:?}");
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_with_included_configuration_is_written_to_one_section_at_a_time() {
+    play(async {
+        let included = |release: &str| SimGateway::builder().release(release).included("agents");
+        for (release, sent) in [("2026.9.6", 4), ("2026.3.13", 1)] {
+            let bench = Bench::with(included(release)).await;
+            bench.plane.create_agent(&card("a")).await.unwrap();
+            let patched = bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
+            assert!(
+                matches!(patched, Patched::Written { own: true, .. }),
+                "{release}: {patched:?}"
+            );
+            // Refused once, then agents, channels, tools.
+            assert_eq!(bench.patches_sent(), sent, "{release}");
+            assert!(
+                !bench.plane.would_patch(&[entry("a")]).await.unwrap().any(),
+                "{release}"
+            );
+            let again = bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
+            assert_eq!(again, Patched::Unchanged, "{release}");
+            // It is known by now, so the next write is not refused first.
+            bench.plane.patch_agents(vec![entry("b")]).await.unwrap();
+            assert_eq!(bench.patches_sent(), sent + 1, "{release}");
+            let removal = bench.plane.delete_agent(&id("a"), true).await.unwrap();
+            let kept = bench.sim.profile().includes_kept;
+            assert_eq!(removal == Removal::FromConfig, kept, "{release}: {removal:?}");
+            let roster = bench.plane.roster().await.unwrap();
+            assert!(!roster.agents.contains_key(&id("a")) && roster.agents.contains_key(&id("b")));
+            bench.finish().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_gateway_says_stands_beside_the_advice() {
+    play(async {
+        let bench = Bench::of("2026.9.6").await;
+        let owned = "Error: Config write would flatten $include-owned config at agents.entries; edit that include file \
+                     directly or remove the $include first.: code=CONFIG_INCLUDE_OWNERSHIP";
+        bench
+            .sim
+            .script()
+            .fail("config.patch", WireError::new("UNAVAILABLE", owned));
+        let error = bench.plane.patch_agents(vec![entry("a")]).await.unwrap_err();
+        assert!(error.to_string().contains("at agents.entries"), "{error}");
+        let advice = error.advice();
+        assert!(advice.summary.contains("at agents.entries"), "{advice}");
+        assert!(advice.next_step.contains("included file"), "{advice}");
+        // Refused whole, and refused by section.
+        assert_eq!(bench.patches_sent(), 2);
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_the_gateway_asks_for_is_judged_by_what_the_caller_has() {
+    play(async {
+        let limited = |limit: &str, after_ms: u64| {
+            WireError::new("UNAVAILABLE", "rate limit exceeded for config.patch")
+                .retry_after_ms(after_ms)
+                .details(json!({"method": "config.patch", "limit": limit}))
+        };
+        let budget = windlass_protocol::RetryPolicy::PROVISIONING.budget;
+        for (limit, after_ms) in [
+            ("3 per 60s", 1_000_000_000_000),
+            ("1 per 18446744073709551615s", u64::MAX),
+            ("3 per 60s", 0),
+            ("a few", 90_000),
+        ] {
+            let bench = Bench::of("2026.9.6").await;
+            bench.sim.script().fail("config.patch", limited(limit, after_ms));
+            let watch = Stopwatch::start();
+            let error = bench.plane.patch_agents(vec![entry("a")]).await.unwrap_err();
+            assert!(
+                matches!(error, ControlError::Config(ConfigFault::NotBefore { .. })),
+                "{limit}: {error:?}"
+            );
+            assert!(
+                error.is_transient() && watch.elapsed() <= budget,
+                "{limit}: {:?}",
+                watch.elapsed()
+            );
+            bench.finish().await;
+        }
     })
     .await;
 }
@@ -293,7 +440,13 @@ async fn a_write_waits_for_a_restart_that_is_put_off_but_not_for_ever() {
             let bench = Bench::with(SimGateway::builder().release("2026.3.13").restart_put_off(delay)).await;
             let start = bench.plane.line().now();
             let patched = bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
-            assert_eq!(patched, Patched::Written { restarts: true });
+            assert_eq!(
+                patched,
+                Patched::Written {
+                    restarts: true,
+                    own: true
+                }
+            );
             assert_eq!(bench.sim.journal().hellos(), hellos, "put off for {put_off} s");
             let took = bench.plane.line().now() - start;
             assert!(took < Duration::from_secs(40), "{took:?}");
@@ -309,7 +462,14 @@ async fn a_write_that_restarts_returns_when_the_gateway_is_back() {
         for (release, restarts) in [("2026.1.30", 2), ("2026.3.13", 1), ("2026.7.1", 1), ("2026.9.6", 0)] {
             let bench = Bench::of(release).await;
             let patched = bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
-            assert_eq!(patched, Patched::Written { restarts: restarts > 0 }, "{release}");
+            assert_eq!(
+                patched,
+                Patched::Written {
+                    restarts: restarts > 0,
+                    own: true
+                },
+                "{release}"
+            );
             assert!(bench.plane.line().status().borrow().is_up(), "{release}");
             let hellos = bench.sim.journal().hellos();
             tokio::time::sleep(Duration::from_secs(10)).await;
@@ -393,7 +553,16 @@ async fn a_gateway_that_shows_no_schema_is_written_to_all_the_same() {
             bench.plane.create_agent(&card("a")).await.unwrap();
             let end = bench.plane.patch_agents(vec![plain]).await;
             match end {
-                Ok(patched) => assert_eq!((release, patched), ("2026.3.13", Patched::Written { restarts: true })),
+                Ok(patched) => assert_eq!(
+                    (release, patched),
+                    (
+                        "2026.3.13",
+                        Patched::Written {
+                            restarts: true,
+                            own: true
+                        }
+                    )
+                ),
                 // What nobody told us of: the gateway has the last word, and it is asked once.
                 Err(error) => {
                     assert!(

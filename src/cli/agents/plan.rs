@@ -191,6 +191,7 @@ pub(super) fn differences(plan: &AgentPlan) -> Vec<String> {
         (plan.create, "create"),
         (plan.update, "rename or move"),
         (plan.config, "configure"),
+        (plan.settings, "gateway settings"),
         (plan.scratch, "heartbeat instructions"),
         (plan.new_token, "new token"),
         (plan.token_differs, "token differs"),

@@ -8,7 +8,7 @@ use windlass_protocol::{AgentId, SessionKey, Verdict};
 use super::{FakeControlPlane, FakeEffect, FakeRelease, FakeSession, Operation};
 use crate::control_plane::{
     AgentCard, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched,
-    Scratch, Sent, SessionInfo, Thing, WriteQueue,
+    Removal, Scratch, Sent, SessionInfo, Thing, WouldPatch, WriteQueue,
 };
 
 #[async_trait]
@@ -76,7 +76,7 @@ impl ControlPlane for FakeControlPlane {
         course.end(()).await
     }
 
-    async fn delete_agent(&self, id: &AgentId, _delete_files: bool) -> ControlResult<bool> {
+    async fn delete_agent(&self, id: &AgentId, _delete_files: bool) -> ControlResult<Removal> {
         let course = self.enter(Operation::DeleteAgent).await?;
         let deleted = {
             let mut state = self.lock();
@@ -89,7 +89,11 @@ impl ControlPlane for FakeControlPlane {
                 state.sessions.retain(|key, _| key.agent_id().as_ref() != Some(id));
                 state.effect(FakeEffect::AgentDeleted(id.clone()));
             }
-            there
+            match (there, state.release) {
+                (false, _) => Removal::NotThere,
+                (true, FakeRelease::ByConfig) => Removal::FromConfig,
+                (true, _) => Removal::Deleted,
+            }
         };
         course.end(deleted).await
     }
@@ -100,9 +104,13 @@ impl ControlPlane for FakeControlPlane {
         course.end(patched).await
     }
 
-    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool> {
+    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<WouldPatch> {
         let course = self.enter(Operation::WouldPatch).await?;
-        let would = entries.iter().any(|entry| self.lock().merged(entry).is_some());
+        let agents = entries.iter().any(|entry| self.lock().merged(entry).is_some());
+        let would = WouldPatch {
+            agents,
+            settings: false,
+        };
         course.end(would).await
     }
 

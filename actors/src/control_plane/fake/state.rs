@@ -94,6 +94,7 @@ impl State {
         self.effect(FakeEffect::ConfigWritten(changed));
         Patched::Written {
             restarts: self.release != FakeRelease::Current,
+            own: true,
         }
     }
 

@@ -8,7 +8,7 @@ use windlass_protocol::{AgentId, CallError, slug};
 use super::ask::{SETTLE_TRIES, settle_delay, shape};
 use super::turn::Wanted;
 use super::{OpenClaw, rules};
-use crate::control_plane::{AgentCard, ControlError, ControlResult, Created, Thing};
+use crate::control_plane::{AgentCard, ControlError, ControlResult, Created, Removal, Thing};
 
 impl OpenClaw {
     /// Whether the configuration has this agent, which it does from the moment at which the gateway made it.
@@ -77,7 +77,7 @@ impl OpenClaw {
         Ok(())
     }
 
-    pub(super) async fn remove_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool> {
+    pub(super) async fn remove_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<Removal> {
         let _own = self.only_writer(id).await;
         if !self.has_method("agents.delete").await? {
             return self.take_out(id).await;
@@ -90,14 +90,18 @@ impl OpenClaw {
             let error = match self.once(&request, None, Resend::Never).await {
                 Ok(_) => {
                     self.end_turn(turn, id, Wanted::Gone).await;
-                    return Ok(true);
+                    return Ok(Removal::Deleted);
+                }
+                Err(CallError::Rejected(rejected)) if rules::include_owned(&rejected.error) => {
+                    drop(turn);
+                    return self.take_out(id).await;
                 }
                 Err(CallError::Rejected(rejected)) if rules::agent_unknown(&rejected.error) => {
                     drop(turn);
                     unknown += 1;
                     // One that was made a moment ago is "not found" too (2026.2.26): it must not be left behind.
                     if !self.is_configured(id).await? {
-                        return Ok(lost);
+                        return Ok(if lost { Removal::Deleted } else { Removal::NotThere });
                     }
                     if unknown > SETTLE_TRIES {
                         return Err(ControlError::NotFound(Thing::Agent(id.to_string())));

@@ -29,7 +29,7 @@ use windlass_protocol::{AgentId, HelloOk, RetryPolicy, SessionKey, Verdict};
 use self::writer::Writer;
 use super::{
     AgentCard, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched,
-    Scratch, Sent, SessionInfo, WriteQueue,
+    Removal, Scratch, Sent, SessionInfo, WouldPatch, WriteQueue,
 };
 use crate::Line;
 
@@ -177,7 +177,7 @@ impl ControlPlane for OpenClaw {
         self.change_agent(card, fresh).await
     }
 
-    async fn delete_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<bool> {
+    async fn delete_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<Removal> {
         self.remove_agent(id, delete_files).await
     }
 
@@ -185,7 +185,7 @@ impl ControlPlane for OpenClaw {
         self.write_config(entries).await
     }
 
-    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool> {
+    async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<WouldPatch> {
         self.would_write_config(entries).await
     }
 

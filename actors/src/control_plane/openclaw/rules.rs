@@ -59,6 +59,17 @@ pub(super) fn config_stale(error: &GatewayError) -> bool {
     })
 }
 
+/// `Config write would flatten $include-owned config at agents; ...: code=CONFIG_INCLUDE_OWNERSHIP`, to `config.patch` over
+/// several sections of which one is in an included file, and to `agents.delete`: 2026.9.6, as a bare `UNAVAILABLE`. 2026.3.13
+/// writes the included text into its main file instead.
+pub(crate) fn include_owned(error: &GatewayError) -> bool {
+    const CODE: &str = "CONFIG_INCLUDE_OWNERSHIP";
+    match error.detail_code() {
+        Some(code) => code.as_str() == CODE,
+        None => error.message.contains(CODE),
+    }
+}
+
 /// `Cannot delete the main session (agent:x:main).`, to `sessions.delete`: for every agent from 2026.8.2 on, before for
 /// the default one.
 pub(crate) fn main_session_kept(error: &GatewayError) -> bool {
@@ -147,6 +158,18 @@ mod tests {
                 "{at}"
             );
         }
+    }
+
+    #[test]
+    fn configuration_that_is_included_is_known_by_its_code() {
+        let message = "Error: Config write would flatten $include-owned config at agents; edit that include file directly \
+                       or remove the $include first.: code=CONFIG_INCLUDE_OWNERSHIP";
+        assert!(include_owned(&GatewayError::new(ErrorCode::Unavailable, message)));
+        let coded = json!({"code": "INVALID_REQUEST", "message": "", "details": {"code": "CONFIG_INCLUDE_OWNERSHIP"}});
+        assert!(include_owned(&serde_json::from_value(coded).unwrap()));
+        let other = json!({"code": "INVALID_REQUEST", "message": message, "details": {"code": "CRON_JOB_NOT_FOUND"}});
+        assert!(!include_owned(&serde_json::from_value(other).unwrap()));
+        assert!(!include_owned(&GatewayError::new(ErrorCode::Unavailable, "busy")));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use windlass_protocol::{AgentId, CallError, GatewayError, Generation, NotSent, R
 use super::ask::without_echo;
 use super::{OpenClaw, lock, offers_method, rules};
 use crate::LineStatus;
-use crate::control_plane::{ConfigFault, ControlError, ControlResult, Patched, WriteQueue};
+use crate::control_plane::{ConfigFault, ControlError, ControlResult, Patched, WouldPatch, WriteQueue};
 
 /// Most callers that may wait: a fleet provisions some hundred agents at a time.
 const QUEUE: usize = 4096;
@@ -51,6 +51,9 @@ struct Shared {
     next: u64,
     budget: WriteBudget,
     written: u64,
+    /// The gateway keeps a part of its configuration in an included file, so that each section is a write of its own. Learnt
+    /// from a refusal, as of this connection.
+    by_section: Option<Generation>,
     /// As of this connection: a gateway that comes back may be another release, or have other plugins.
     schema: Option<(Generation, Option<Arc<ConfigSchema>>)>,
 }
@@ -75,14 +78,19 @@ impl Drop for Place<'_> {
 }
 
 /// What one turn has been through so far.
-#[derive(Default)]
 pub(super) struct Turn {
+    /// When it began: its waits, those for the gateway's limit included, are judged from here.
+    start: Instant,
     attempt: u32,
     conflicts: u32,
     /// The connection over which the latest write went out.
     over: Option<Generation>,
     /// A write went out whose outcome is not known.
     lost: bool,
+    /// A section was written, and others were left for the next write.
+    partly: bool,
+    /// The agents whose entries were in a write that was accepted, or may have been.
+    agents: BTreeSet<AgentId>,
     /// A patch that was refused, and with what. Looked at once more: some releases write, and say no all the same.
     refused: Option<(Value, ControlError)>,
 }
@@ -92,9 +100,57 @@ pub(super) enum Step {
     /// What was read is out of date, or a failure is a passing one.
     Again,
     /// For everybody who waited.
-    End(ControlResult<Patched>),
+    End(ControlResult<Done>),
     /// The gateway complains about these agents' entries only.
     Guilty(BTreeSet<AgentId>, ControlError),
+}
+
+/// How a turn ended that did not fail.
+pub(super) enum Done {
+    /// All of it stood there.
+    Unchanged,
+    /// Something was written.
+    Written {
+        restarts: bool,
+        /// The agents whose entries were among it.
+        agents: BTreeSet<AgentId>,
+    },
+}
+
+impl Done {
+    /// What it means for the caller who asked for these entries.
+    fn for_entries(&self, entries: &[HeartbeatEntry]) -> Patched {
+        match self {
+            Self::Unchanged => Patched::Unchanged,
+            Self::Written { restarts, agents } => Patched::Written {
+                restarts: *restarts,
+                own: entries.iter().any(|entry| agents.contains(&entry.id)),
+            },
+        }
+    }
+}
+
+impl Turn {
+    pub(super) fn at(start: Instant) -> Self {
+        Self {
+            start,
+            attempt: 0,
+            conflicts: 0,
+            over: None,
+            lost: false,
+            partly: false,
+            agents: BTreeSet::new(),
+            refused: None,
+        }
+    }
+
+    /// Something was written in this turn, in all with this consequence.
+    fn written(&mut self, restarts: bool) -> Done {
+        Done::Written {
+            restarts,
+            agents: std::mem::take(&mut self.agents),
+        }
+    }
 }
 
 impl Writer {
@@ -133,7 +189,7 @@ impl Writer {
         (numbers, entries.collect())
     }
 
-    fn answer(&self, wanted: impl Fn(&Ticket) -> bool, end: &ControlResult<Patched>) {
+    fn answer(&self, wanted: impl Fn(&Ticket) -> bool, end: &ControlResult<Done>) {
         let mut shared = lock(&self.shared);
         let (answered, left) = std::mem::take(&mut shared.queue)
             .into_iter()
@@ -142,8 +198,12 @@ impl Writer {
         drop(shared);
         let answered: Vec<Ticket> = answered;
         for ticket in answered {
-            // Whoever asked is gone.
-            let _ = ticket.answer.send(end.clone());
+            let end = match end {
+                Ok(done) => Ok(done.for_entries(&ticket.entries)),
+                Err(error) => Err(error.clone()),
+            };
+            // The caller may be gone.
+            let _ = ticket.answer.send(end);
         }
     }
 }
@@ -169,17 +229,23 @@ impl OpenClaw {
         }
     }
 
-    pub(super) async fn would_write_config(&self, entries: &[HeartbeatEntry]) -> ControlResult<bool> {
+    pub(super) async fn would_write_config(&self, entries: &[HeartbeatEntry]) -> ControlResult<WouldPatch> {
         let snapshot = ConfigSnapshot::of(&self.config().await?);
-        Ok(self.planned(&snapshot, entries).await?.is_some())
+        let planned = self.planned(&snapshot, entries).await?;
+        Ok(planned.map_or(WouldPatch::default(), |plan| WouldPatch {
+            agents: !plan.agents.is_empty(),
+            settings: plan.has_settings(),
+        }))
     }
 
     /// Writes what is queued, and answers it.
     async fn take_turn(&self) {
-        let start = self.line.now();
-        let mut turn = Turn::default();
+        let mut turn = Turn::at(self.line.now());
         loop {
-            self.wait_for_budget().await;
+            if let Err(error) = self.wait_for_budget(&turn).await {
+                // All that wait would wait as long.
+                return self.writer.answer(|_| true, &Err(error));
+            }
             let reply = self.config().await;
             // Taken after the reading, so that what came meanwhile goes along.
             let (batch, entries) = self.writer.batch();
@@ -187,7 +253,7 @@ impl OpenClaw {
                 return;
             }
             let step = match reply {
-                Ok(reply) => self.step(&mut turn, start, &ConfigSnapshot::of(&reply), &entries).await,
+                Ok(reply) => self.step(&mut turn, &ConfigSnapshot::of(&reply), &entries).await,
                 Err(error) => Step::End(Err(error)),
             };
             match step {
@@ -201,26 +267,25 @@ impl OpenClaw {
         }
     }
 
-    /// Waits until the gateway takes a write.
-    pub(super) async fn wait_for_budget(&self) {
+    /// Waits until the gateway takes a write, within the time that a turn has.
+    pub(super) async fn wait_for_budget(&self, turn: &Turn) -> ControlResult<()> {
         loop {
-            let wait = lock(&self.writer.shared).budget.wait(self.line.now());
+            let now = self.line.now();
+            let wait = lock(&self.writer.shared).budget.wait(now);
             if wait.is_zero() {
-                return;
+                return Ok(());
+            }
+            let elapsed = now.saturating_duration_since(turn.start);
+            if elapsed.saturating_add(wait) >= self.retry.budget {
+                return Err(ConfigFault::NotBefore { wait }.into());
             }
             tokio::time::sleep(wait).await;
         }
     }
 
-    async fn step(
-        &self,
-        turn: &mut Turn,
-        start: Instant,
-        snapshot: &ConfigSnapshot,
-        entries: &[HeartbeatEntry],
-    ) -> Step {
+    async fn step(&self, turn: &mut Turn, snapshot: &ConfigSnapshot, entries: &[HeartbeatEntry]) -> Step {
         match self.planned(snapshot, entries).await {
-            Ok(planned) => self.carry_out(turn, start, snapshot, planned).await,
+            Ok(planned) => self.carry_out(turn, snapshot, planned).await,
             Err(error) => Step::End(Err(error)),
         }
     }
@@ -229,7 +294,6 @@ impl OpenClaw {
     pub(super) async fn carry_out(
         &self,
         turn: &mut Turn,
-        start: Instant,
         snapshot: &ConfigSnapshot,
         planned: Option<ConfigPlan>,
     ) -> Step {
@@ -237,6 +301,9 @@ impl OpenClaw {
         let Some(plan) = planned else {
             return Step::End(Ok(self.found_written(turn, refused.is_some()).await));
         };
+        let over = self.line.status().borrow().generation;
+        let by_section = lock(&self.writer.shared).by_section == Some(over);
+        let (plan, whole) = if by_section { plan.first_section() } else { (plan, true) };
         if let Some((patch, error)) = refused
             && patch == plan.patch
         {
@@ -259,23 +326,33 @@ impl OpenClaw {
         let sent = self.once(&request, None, Resend::Never).await;
         drop(config_turn);
         match sent {
-            Ok(raw) => Step::End(Ok(self.written(raw.decode().ok(), over).await)),
-            Err(CallError::Rejected(rejected)) => self.refused(turn, start, *rejected, plan).await,
+            Ok(raw) => {
+                turn.agents.extend(plan.agents);
+                let restarts = self.written(raw.decode().ok(), over).await;
+                turn.partly |= !whole;
+                if whole {
+                    Step::End(Ok(turn.written(restarts)))
+                } else {
+                    Step::Again
+                }
+            }
+            Err(CallError::Rejected(rejected)) => self.refused(turn, *rejected, plan).await,
             Err(error) => {
                 let lost = matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
                 if lost {
                     lock(&self.writer.shared).budget.wrote(self.line.now());
+                    turn.agents.extend(plan.agents);
                 }
                 turn.lost |= lost;
-                self.pause(turn, start, error).await
+                self.pause(turn, error).await
             }
         }
     }
 
     /// Waits as the retry policy says, if it lets try again.
-    async fn pause(&self, turn: &mut Turn, start: Instant, error: CallError) -> Step {
+    async fn pause(&self, turn: &mut Turn, error: CallError) -> Step {
         turn.attempt += 1;
-        match self.retry_delay(&error, Resend::Always, turn.attempt, start) {
+        match self.retry_delay(&error, Resend::Always, turn.attempt, turn.start) {
             Some(delay) => {
                 tokio::time::sleep(delay).await;
                 Step::Again
@@ -284,7 +361,7 @@ impl OpenClaw {
         }
     }
 
-    async fn refused(&self, turn: &mut Turn, start: Instant, rejected: Rejected, plan: ConfigPlan) -> Step {
+    async fn refused(&self, turn: &mut Turn, rejected: Rejected, plan: ConfigPlan) -> Step {
         let now = self.line.now();
         {
             let mut shared = lock(&self.writer.shared);
@@ -304,9 +381,14 @@ impl OpenClaw {
                 Step::Again
             };
         }
+        if rules::include_owned(&rejected.error) && plan.sections() > 1 {
+            // It would have to be taken apart to write it. One section at a time is left to its file.
+            lock(&self.writer.shared).by_section = turn.over;
+            return Step::Again;
+        }
         let call = CallError::from(Box::new(rejected.clone()));
         if call.may_retry(Resend::Never) {
-            return self.pause(turn, start, call).await;
+            return self.pause(turn, call).await;
         }
         let guilty = guilty(&rejected.error, &plan);
         let error = without_echo(call.into(), &plan.patch.to_string());
@@ -315,39 +397,46 @@ impl OpenClaw {
         }
         // The schema may be another one by now.
         lock(&self.writer.shared).schema = None;
+        turn.agents.extend(plan.agents);
         turn.refused = Some((plan.patch, error));
         Step::Again
     }
 
     /// Nothing is left to be written. It was this turn that wrote it if it lost an answer before, or was told no.
-    async fn found_written(&self, turn: &Turn, refused: bool) -> Patched {
+    async fn found_written(&self, turn: &mut Turn, refused: bool) -> Done {
         if !turn.lost && !refused {
-            return Patched::Unchanged;
+            // The sections before were counted one by one.
+            return if turn.partly {
+                turn.written(false)
+            } else {
+                Done::Unchanged
+            };
         }
         lock(&self.writer.shared).written += 1;
         // The answer was lost because the gateway went down over it, or it said no and will.
         if let (Some(over), false) = (turn.over, turn.lost) {
             self.wait_out_restart(over, RESTART_DELAY).await;
         }
-        Patched::Written { restarts: true }
+        turn.written(true)
     }
 
-    /// Counts a write, and waits for the restart that it sets off, so that nothing of what follows falls into it.
-    async fn written(&self, reply: Option<ConfigPatchReply>, over: Generation) -> Patched {
+    /// Counts a write, and waits for the restart that it sets off, so that nothing of what follows falls into it. Whether
+    /// there was one.
+    async fn written(&self, reply: Option<ConfigPatchReply>, over: Generation) -> bool {
         {
             let mut shared = lock(&self.writer.shared);
             shared.budget.wrote(self.line.now());
             shared.written += 1;
         }
         let Some(reply) = reply.filter(ConfigPatchReply::restarts) else {
-            return Patched::Written { restarts: false };
+            return false;
         };
         let announced = reply
             .restart
             .and_then(|restart| restart.delay_ms)
             .map(Duration::from_millis);
         self.wait_out_restart(over, announced.unwrap_or(RESTART_DELAY)).await;
-        Patched::Written { restarts: true }
+        true
     }
 
     /// Waits until the gateway has restarted, seen by the end of the connection `over` which it was told to.

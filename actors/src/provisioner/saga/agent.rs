@@ -49,10 +49,10 @@ impl Saga {
         self.done(STEP, &changes).await
     }
 
-    /// Puts on record how writing the configuration ended, for all agents in one.
+    /// Puts on record how writing the configuration ended. One write may be for many agents: it changed those that differed.
     pub(in super::super) async fn config_written(&mut self, patched: Patched) -> Result<(), Failed> {
         let changes = Changes {
-            config: matches!(patched, Patched::Written { .. }),
+            config: matches!(patched, Patched::Written { own: true, .. }),
             ..Changes::default()
         };
         self.done(StepName::Heartbeat, &changes).await

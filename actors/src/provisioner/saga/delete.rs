@@ -8,7 +8,7 @@ use super::super::failure::{Failed, Why};
 use super::super::lifecycle;
 use super::super::report::Changes;
 use super::{Entry, Saga};
-use crate::control_plane::{ControlError, Thing};
+use crate::control_plane::{ControlError, Removal, Thing};
 use crate::once::{self, Once};
 
 impl Saga {
@@ -33,15 +33,15 @@ impl Saga {
         let delete_files = self.brief.delete_files;
         let removed = self.plane.delete_agent(&id, delete_files).await;
         let removed = removed.map_err(|error| Failed::at(STEP, error))?;
-        let offers = self.plane.offers().await.map_err(|error| Failed::at(STEP, error))?;
-        if delete_files && !offers.agents {
+        if delete_files && removed == Removal::FromConfig {
+            let why = "the agent could only be taken out of the configuration";
             self.warnings
-                .push("its files stay on the gateway's host: this release has no method to delete them".into());
+                .push(format!("its files stay on the gateway's host: {why}"));
         }
         self.done(
             STEP,
             &Changes {
-                removed,
+                removed: removed != Removal::NotThere,
                 ..Changes::default()
             },
         )

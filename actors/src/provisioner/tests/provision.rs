@@ -1,11 +1,12 @@
 //! One agent, from its record to its wake.
 
-use windlass_protocol::SessionKey;
+use serde_json::json;
+use windlass_protocol::{MethodName, Rejected, RetryPolicy, SessionKey};
 use windlass_store::{AgentStatus, RunState, Runs as _};
 use windlass_templates::tool_values;
 
 use super::bench::{Bench, play};
-use crate::control_plane::{FakeEffect, FakeRelease, Fault, Operation};
+use crate::control_plane::{ControlError, FakeEffect, FakeRelease, Fault, Operation};
 use crate::provisioner::{Job, RunOptions, TokenRule, Wake};
 
 #[tokio::test(start_paused = true)]
@@ -277,6 +278,29 @@ async fn a_plan_says_what_would_be_done_and_does_nothing() {
             .map(|file| file.name.as_str())
             .collect();
         assert_eq!(changed, ["SOUL.md"]);
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_asks_for_an_absurd_wait_ends_the_run_in_its_budget() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.start());
+        let busy =
+            json!({"code": "UNAVAILABLE", "message": "", "retryable": true, "retryAfterMs": 1_000_000_000_000_u64});
+        let rejected = Rejected {
+            method: MethodName::new("chat.send").unwrap(),
+            error: serde_json::from_value(busy).unwrap(),
+        };
+        let error = ControlError::Rejected(Box::new(rejected));
+        bench.fake().fault(Operation::Send, Fault::Before(error));
+        let start = bench.now();
+        let report = life.provision(&[agent]).await;
+        let took = bench.now().saturating_duration_since(start);
+        assert!(took < RetryPolicy::PROVISIONING.budget, "{took:?}");
+        assert!(report.failed().count() == 1, "{report:?}");
         life.kill().await;
     })
     .await;

@@ -115,7 +115,7 @@ pub fn plan(
     };
     let mut patch = Map::new();
     if let Some(agents) = agents {
-        patch.insert("agents".into(), agents);
+        patch.insert(AGENTS.into(), agents);
     }
     planner.settings(&snapshot.settings, &mut patch);
     planner.refused.sort();
@@ -127,22 +127,72 @@ pub fn plan(
     }))
 }
 
-/// Plans the patch that takes an agent out of a roster that is a list: the whole list without it, because the one release that
-/// has no other way (2026.1.30) replaces arrays. Nothing where the agent is not in it.
+impl ConfigPlan {
+    /// How many sections (members of the configuration itself) it is about.
+    pub fn sections(&self) -> usize {
+        self.patch.as_object().map_or(0, Map::len)
+    }
+
+    /// Whether it writes anything besides agents.
+    pub fn has_settings(&self) -> bool {
+        let sections = self.patch.as_object();
+        sections.is_some_and(|sections| sections.keys().any(|section| section != AGENTS))
+    }
+
+    /// The part of it that is about one section, agents before settings, and whether that is all of it.
+    pub fn first_section(self) -> (Self, bool) {
+        let Value::Object(mut sections) = self.patch else {
+            return (self, true);
+        };
+        let first = if sections.contains_key(AGENTS) {
+            Some(AGENTS.to_owned())
+        } else {
+            sections.keys().min().cloned()
+        };
+        let whole = sections.len() <= 1;
+        sections.retain(|section, _| Some(section) == first.as_ref());
+        let agents = if first.as_deref() == Some(AGENTS) {
+            self.agents
+        } else {
+            BTreeSet::new()
+        };
+        let part = Self {
+            patch: Value::Object(sections),
+            agents,
+            refused: self.refused,
+        };
+        (part, whole)
+    }
+}
+
+/// The section of the configuration that agents are in.
+const AGENTS: &str = "agents";
+
+/// Plans the patch that takes an agent out of the roster. A list is written whole without it, because 2026.1.30 replaces
+/// arrays. Nothing where the agent is not in it.
 ///
 /// # Errors
-/// [`PlanError::NoRoster`] for a roster that is a map: those releases have `agents.delete`.
+/// [`PlanError::Unreadable`].
 pub fn plan_removal(snapshot: &ConfigSnapshot, id: &AgentId) -> Result<Option<ConfigPlan>, PlanError> {
-    let list = match RosterForm::of(&snapshot.roster) {
+    let agents = match RosterForm::of(&snapshot.roster) {
         None => return Ok(None),
-        Some(RosterForm::Entries) => return Err(PlanError::NoRoster),
-        Some(RosterForm::List) => snapshot.roster.pointer("/agents/list").and_then(Value::as_array),
+        Some(RosterForm::Entries) => {
+            let entries = object_at(&snapshot.roster, "/agents/entries", "agents.entries")?;
+            let known = entries.and_then(|entries| entries.get(id.as_str()));
+            known
+                .is_some_and(|entry| !entry.is_null())
+                .then(|| json!({"entries": {id.as_str(): null}}))
+        }
+        Some(RosterForm::List) => {
+            let list = snapshot.roster.pointer("/agents/list").and_then(Value::as_array);
+            let list = list.ok_or(PlanError::Unreadable("agents.list"))?;
+            let is_other = |entry: &&Value| entry["id"] != id.as_str();
+            let kept: Vec<&Value> = list.iter().filter(is_other).collect();
+            (kept.len() < list.len()).then(|| json!({ "list": kept }))
+        }
     };
-    let list = list.ok_or(PlanError::Unreadable("agents.list"))?;
-    let is_other = |entry: &&Value| entry["id"] != id.as_str();
-    let kept: Vec<&Value> = list.iter().filter(is_other).collect();
-    Ok((kept.len() < list.len()).then(|| ConfigPlan {
-        patch: json!({"agents": {"list": kept}}),
+    Ok(agents.map(|agents| ConfigPlan {
+        patch: json!({ AGENTS: agents }),
         agents: BTreeSet::from([id.clone()]),
         refused: Vec::new(),
     }))

@@ -204,8 +204,41 @@ fn an_agent_is_taken_out_of_a_list_roster_and_the_others_stay_as_they_are() {
     );
     assert_eq!(removal(&applied, "a"), Ok(None));
     assert_eq!(removal(&json!({}), "a"), Ok(None));
-    let map = json!({"agents": {"entries": {"a": {}}}});
-    assert_eq!(removal(&map, "a"), Err(PlanError::NoRoster));
+}
+
+#[test]
+fn an_agent_is_taken_out_of_a_map_roster_by_its_own_member_alone() {
+    let config = json!({"agents": {"ownership": "explicit", "entries": {"main": {}, "a": {"workspace": "/srv/a"}}}});
+    let removal = |config: &Value, id: &str| {
+        let snapshot = ConfigSnapshot::plain("h", config.clone());
+        plan_removal(&snapshot, &AgentId::parse(id).unwrap()).unwrap()
+    };
+    let plan = removal(&config, "a").unwrap();
+    assert_eq!(plan.patch, json!({"agents": {"entries": {"a": null}}}));
+    assert_eq!(removal(&config, "b"), None);
+}
+
+#[test]
+fn a_plan_falls_into_sections_agents_first() {
+    let config = json!({"agents": {"entries": {"main": {}}}});
+    let plan = planned(&config, &[entry("a", json!({}))], Some(&map_schema())).unwrap();
+    assert_eq!((plan.sections(), plan.has_settings()), (3, true));
+    let mut rest = plan.patch.clone();
+    let mut seen = Vec::new();
+    while rest.as_object().is_some_and(|sections| !sections.is_empty()) {
+        let left = ConfigPlan {
+            patch: rest.clone(),
+            ..plan.clone()
+        };
+        let (part, whole) = left.first_section();
+        let section = part.patch.as_object().unwrap().keys().next().unwrap().clone();
+        assert_eq!(part.patch[&section], plan.patch[&section]);
+        assert_eq!(part.agents.is_empty(), section != "agents");
+        rest.as_object_mut().unwrap().remove(&section);
+        assert_eq!(whole, rest.as_object().unwrap().is_empty());
+        seen.push(section);
+    }
+    assert_eq!(seen, ["agents", "channels", "tools"]);
 }
 
 #[test]
