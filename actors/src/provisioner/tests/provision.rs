@@ -234,7 +234,7 @@ async fn a_failed_run_ends_with_an_error_on_record_and_never_in_between() {
     play(async {
         let bench = Bench::new(FakeRelease::Current).await;
         let (agent, life) = (bench.worker().await, bench.start());
-        let refused = crate::control_plane::ControlError::NotOffered {
+        let refused = ControlError::NotOffered {
             method: "agents.files.set",
         };
         bench.fake().fault(Operation::SetFile, Fault::Before(refused));
