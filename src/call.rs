@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use uuid::Builder as UuidBuilder;
 use windlass_actors::OutgoingCall;
 use windlass_protocol::connection::{AnswerMode, Resend};
+use windlass_protocol::time::after;
 use windlass_protocol::{CallError, Effect, MethodName, RawJson, RetryPolicy, TraceParent};
 
 use crate::Gateway;
@@ -165,7 +166,7 @@ impl Call {
                     None => MethodName::new(method).map_err(|error| error.to_string())?,
                 },
                 params: Some(params).filter(|params| params.as_str() != "null"),
-                deadline: now + self.timeout,
+                deadline: after(now, self.timeout),
                 resend: self.resend.unwrap_or(by_method),
                 answers: self.answers,
                 wait_for_line: self.wait_for_line,
@@ -211,7 +212,7 @@ async fn make_again(
             .with_rng(|rng| policy.next_delay(&error, call.resend, attempt, elapsed, rng));
         let Some(delay) = delay else { return Err(error) };
         tokio::time::sleep(delay).await;
-        call.deadline = gateway.line().now() + timeout;
+        call.deadline = after(gateway.line().now(), timeout);
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use windlass_actors::journal::{Recorder, WeakRecorder};
 use windlass_actors::sessions::SessionManagerHandle;
 use windlass_actors::turns::BlockedTurn;
-use windlass_actors::{Clock, GatewaySpec, Line, MachineHandle, RegistryError};
+use windlass_actors::{Backstop, Clock, GatewaySpec, Line, MachineHandle, RegistryError};
 use windlass_protocol::GatewayId;
 use windlass_store::Store;
 
@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     metered: bool,
     recorders: Mutex<Vec<Remembered>>,
     blocked: watch::Sender<Vec<BlockedTurn>>,
+    /// Keeps deadlines where the lines have threads of their own.
+    backstop: Option<Backstop>,
 }
 
 /// A recorder that was started.
@@ -84,7 +86,13 @@ impl Windlass {
     /// [`RegistryError::AlreadyThere`], or [`RegistryError::ShutDown`].
     pub async fn add(&self, spec: GatewaySpec) -> Result<Gateway, RegistryError> {
         let inner = &self.inner;
-        let (line, ends) = Line::new(spec.id.clone(), spec.limits, Arc::clone(&inner.clock), inner.metered);
+        let (line, ends) = Line::new(
+            spec.id.clone(),
+            spec.limits,
+            Arc::clone(&inner.clock),
+            inner.metered,
+            inner.backstop.clone(),
+        );
         let shard = inner.next_shard.fetch_add(1, Ordering::Relaxed) % inner.shards.len();
         let place = Place {
             shard,
@@ -166,7 +174,7 @@ impl Windlass {
 
     /// Who blocks one of the threads just now, watchable: something that computes or waits in its turn holds up all lines of its
     /// thread. Told once a turn has lasted for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when it is over. What may be
-    /// slow there is code of the host: a [`Connector`](crate::Connector), a [`Store`], a [`DeviceTokenStore`](crate::DeviceTokenStore).
+    /// slow there is code of the host: a [`Connector`](crate::Connector), a [`Store`]. Calls end by their deadlines all the same.
     pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTurn>> {
         self.inner.blocked.subscribe()
     }

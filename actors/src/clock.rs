@@ -2,7 +2,11 @@
 //!
 //! Everything else is given an [`Instant`], so that a test can run an hour in a millisecond.
 
-use std::time::{Instant, SystemTime};
+use std::future::Future;
+use std::pin::pin;
+use std::time::{Duration, Instant, SystemTime};
+
+use windlass_protocol::time::{after, wall_after};
 
 /// Where the machine reads the time.
 pub trait Clock: Send + Sync + 'static {
@@ -40,8 +44,48 @@ impl Clock for TokioClock {
     }
 
     fn wall(&self) -> SystemTime {
-        self.start_wall + self.now().saturating_duration_since(self.start)
+        wall_after(self.start_wall, self.now().saturating_duration_since(self.start))
     }
+}
+
+/// How late a timer is when the process did not run, or its thread was blocked: timers are exact to a millisecond, and a busy
+/// thread takes turns of a few.
+const LATE: Duration = Duration::from_millis(250);
+
+/// How long sockets are read after a timer that came late, before the time that has passed counts: the system has what came
+/// in meanwhile, and tells of it at the next look.
+pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(10);
+
+/// Whether a timer that was to come `at` came so late that the process must have been stopped.
+pub(crate) fn is_late(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) > LATE
+}
+
+/// What `future` gives until `deadline`; nothing when it gave nothing by then. After a time in which the process was stopped it
+/// has a moment more: what it waits for may have come.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    tokio::select! {
+        biased;
+        output = &mut future => return Some(output),
+        () = sleep_until(deadline) => {}
+    }
+    let now = tokio::time::Instant::now().into_std();
+    if !is_late(deadline, now) {
+        return None;
+    }
+    tokio::select! {
+        biased;
+        output = &mut future => Some(output),
+        () = sleep_until(after(now, SECOND_LOOK)) => None,
+    }
+}
+
+/// [`until`] so long from now.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Option<F::Output> {
+    until(after(tokio::time::Instant::now().into_std(), wait), future).await
 }
 
 /// Waits until `deadline`.

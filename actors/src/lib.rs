@@ -42,8 +42,8 @@ pub mod turns;
 pub use clock::{Clock, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use line::{
-    Calling, Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall,
-    ResyncCounters, TooManyTopics,
+    Backstop, Calling, Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS,
+    OutgoingCall, ResyncCounters, TooManyTopics,
 };
 pub use machine::{Machine, MachineConfig, MachineHandle};
 pub use registry::{Inspection, RegistryError};

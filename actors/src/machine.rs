@@ -19,6 +19,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinError, JoinSet, spawn_local};
 use windlass_protocol::GatewayId;
+use windlass_protocol::time::after;
 
 use crate::GatewaySpec;
 use crate::clock::Clock;
@@ -27,7 +28,7 @@ use crate::registry::{
     AddLine, Command, GatewayRegistry, Inspect, Inspection, RegistryError, RemoveLine, Roster, StopAll, Tell,
 };
 use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
-use crate::tokens::DeviceTokenStore;
+use crate::tokens::{DeviceTokenStore, TOKEN_THREADS};
 use crate::transport::Connector;
 use crate::turns::named;
 
@@ -251,6 +252,7 @@ impl Registry {
             clock: Arc::clone(&config.clock),
             connector: Arc::clone(&config.connector),
             tokens: Arc::clone(&config.tokens),
+            token_threads: Arc::new(Semaphore::new(TOKEN_THREADS)),
             gate: Arc::clone(&config.gate),
             known: KnownFeatures::default(),
             frames: RefCell::default(),
@@ -282,7 +284,7 @@ impl Registry {
             RegistryRequest::Tell(id, command, answer) => self.ask(Tell { id, command }, answer).await,
             RegistryRequest::Inspect(id, answer) => self.ask(Inspect { id }, answer).await,
             RegistryRequest::Remove(id, drain, answer) => {
-                let drain_until = self.machine.clock.now() + drain;
+                let drain_until = after(self.machine.clock.now(), drain);
                 self.ask(RemoveLine { id, drain_until }, answer).await;
             }
         }
@@ -312,7 +314,7 @@ impl Registry {
 
     /// Closes every line, be it without the registry.
     async fn stop(&self, drain: Duration) {
-        let drain_until = self.machine.clock.now() + drain;
+        let drain_until = after(self.machine.clock.now(), drain);
         self.stopping.set(true);
         if self.actor.address.send(StopAll { drain_until }).await.is_err() {
             self.roster.stop_all(drain_until).await;

@@ -1,8 +1,9 @@
 //! What is configured for one gateway.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use windlass_protocol::connection::{BackoffPolicy, CallLimits};
+use windlass_protocol::connection::{BackoffPolicy, CallLimits, Handshake};
 use windlass_protocol::{CAP_TOOL_EVENTS, ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, Secret};
 
 use crate::supervision::IntensityPolicy;
@@ -37,6 +38,9 @@ pub struct GatewaySpec {
     /// Whether to show the token in the URL's query too, for a proxy that looks for it there. Off unless asked for:
     /// proxies log URLs.
     pub token_in_query: bool,
+    /// How long each step from an open socket to hello-ok may take: the WebSocket upgrade, the gateway's challenge, and its answer to
+    /// `connect`. The reference client's 15 s unless given; gateways answer within milliseconds, slow machines within seconds.
+    pub handshake_timeout: Duration,
     /// Bounds of the calls.
     pub limits: CallLimits,
     /// Delays between attempts.
@@ -62,6 +66,7 @@ impl GatewaySpec {
             tls: TlsPolicy::default(),
             headers: Vec::new(),
             token_in_query: false,
+            handshake_timeout: Handshake::TIMEOUT,
             limits: CallLimits::default(),
             backoff: BackoffPolicy::default(),
             intensity: IntensityPolicy::default(),

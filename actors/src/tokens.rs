@@ -3,10 +3,14 @@
 //! A gateway hands a paired device a token of its own in hello-ok; with it the device connects without the gateway's
 //! shared token.
 
+mod keeper;
+
 use std::fmt;
 
 use dashmap::DashMap;
 use windlass_protocol::{GatewayId, Secret};
+
+pub(crate) use keeper::{TOKEN_THREADS, TokenKeeper};
 
 use crate::Endpoint;
 
@@ -27,9 +31,13 @@ impl TokenKey {
     }
 }
 
-/// Keeps one device token per gateway and address. Called on the machine's thread at each hello-ok that carries a token, so it
-/// must not block for long: a small local file is fine, a network is not.
+/// Keeps one device token per gateway and address. Its methods may block, on a slow disk for example: they are called on threads
+/// for that, never on one that drives sockets, and a line goes up without waiting for its token to be kept.
 pub trait DeviceTokenStore: Send + Sync + 'static {
+    /// Whether no method ever waits for anything: then they are called where the line is, which costs no other thread.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
     /// The token kept for a gateway at its address.
     fn load(&self, key: &TokenKey) -> Option<Secret>;
     /// Keeps a token, in place of an older one.
@@ -60,6 +68,10 @@ impl fmt::Debug for MemoryTokens {
 }
 
 impl DeviceTokenStore for MemoryTokens {
+    fn is_in_memory(&self) -> bool {
+        true
+    }
+
     fn load(&self, key: &TokenKey) -> Option<Secret> {
         self.0.get(key).map(|token| token.value().clone())
     }

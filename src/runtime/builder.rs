@@ -13,7 +13,7 @@ use windlass_actors::machine::CONNECT_CONCURRENCY;
 use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerParts};
 use windlass_actors::turns::{self, ThreadTurns};
 use windlass_actors::{
-    Clock, Connector, DeviceTokenStore, Machine, MachineConfig, MemoryTokens, TcpConnector, TokioClock,
+    Backstop, Clock, Connector, DeviceTokenStore, Machine, MachineConfig, MemoryTokens, TcpConnector, TokioClock,
 };
 
 use super::{Inner, Windlass};
@@ -115,8 +115,10 @@ impl WindlassBuilder {
     /// [`StartError`] when the system has no thread or no randomness to give.
     pub fn start(self) -> Result<Windlass, StartError> {
         let shards = self.shards;
-        let (windlass, machines) = self.build()?;
+        let backstop = Backstop::new();
+        let (windlass, machines) = self.build(Some(backstop.clone()))?;
         let (alive, ended) = std::sync::mpsc::sync_channel::<()>(0);
+        let needed = Arc::new(Needed(backstop.clone()));
         let mut watched = Vec::new();
         for (index, machine) in machines.into_iter().enumerate() {
             let name = if index < shards {
@@ -126,13 +128,18 @@ impl WindlassBuilder {
             };
             let turns = ThreadTurns::new(format!("windlass-{name}"));
             watched.push(Arc::clone(&turns));
-            let alive = alive.clone();
+            let (alive, needed) = (alive.clone(), Arc::clone(&needed));
             windlass.inner.spawn(format!("windlass-{name}"), move || {
                 turns.enter();
                 actix_rt::System::new().block_on(machine.run());
-                drop(alive);
+                drop((alive, needed));
             })?;
         }
+        drop(needed);
+        let clock = windlass.inner.clock();
+        windlass
+            .inner
+            .spawn("windlass-deadlines".to_owned(), move || backstop.run(&*clock))?;
         let (clock, blocked) = (windlass.inner.clock(), windlass.inner.blocked.clone());
         windlass.inner.spawn("windlass-watch".to_owned(), move || {
             turns::watch(watched, &*clock, &blocked, &ended);
@@ -145,14 +152,14 @@ impl WindlassBuilder {
     /// # Errors
     /// [`StartError::Random`] when there is no seed and the system has no randomness to give.
     pub fn start_local(self) -> Result<Windlass, StartError> {
-        let (windlass, machines) = self.build()?;
+        let (windlass, machines) = self.build(None)?;
         for machine in machines {
             tokio::task::spawn_local(machine.run());
         }
         Ok(windlass)
     }
 
-    fn build(self) -> Result<(Windlass, Vec<Machine>), StartError> {
+    fn build(self, backstop: Option<Backstop>) -> Result<(Windlass, Vec<Machine>), StartError> {
         let seed = match self.seed {
             Some(seed) => seed,
             None => SysRng
@@ -194,8 +201,18 @@ impl WindlassBuilder {
             metered: self.metered,
             recorders: Mutex::default(),
             blocked: watch::Sender::default(),
+            backstop,
         };
         Ok((Windlass { inner: Arc::new(inner) }, machines))
+    }
+}
+
+/// Held by each thread that has lines: the last one ends the backstop.
+struct Needed(Backstop);
+
+impl Drop for Needed {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 

@@ -18,10 +18,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use windlass_protocol::CloseReason;
 use windlass_protocol::connection::{Answered, Received, Session, Vigil};
+use windlass_protocol::time::after;
 
 use super::buffers::Buffers;
 use super::establish::{Established, broken, close_reason};
 use super::{Exit, Order, incoming};
+use crate::clock::{SECOND_LOOK, is_late};
 use crate::failpoint;
 use crate::line::LineState;
 use crate::supervision::LineContext;
@@ -46,6 +48,8 @@ struct Driver {
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to. It may come early: then there is nothing to do, and it is set again.
     timer_at: Instant,
+    /// The timer came late, as after the process was stopped: until then no silence and no deadline counts.
+    second_look: Option<Instant>,
     /// Events were gathered that nobody has yet.
     gathered: bool,
     /// Something was written, or is to be written by the WebSocket itself (a pong).
@@ -75,6 +79,7 @@ pub(super) fn drive(
         orders,
         timer,
         timer_at,
+        second_look: None,
         gathered: false,
         // A ping that came during the handshake may be unanswered.
         unflushed: true,
@@ -132,8 +137,8 @@ impl Driver {
         self.write(cx, now)?;
         self.look_at_the_clock(cx)?;
         {
-            let calls = &self.line.desk.borrow().calls;
-            self.line.router.meter().calls(calls.in_flight(), calls.waiting());
+            let (in_flight, waiting) = self.count_calls();
+            self.line.router.meter().calls(in_flight, waiting);
         }
         let asked = self.draining.is_some() || !self.line.declarations.is_due();
         Ok(if asked { turn } else { Turn::Again })
@@ -144,7 +149,7 @@ impl Driver {
             match order {
                 Some(Order::Drain(until)) => {
                     self.draining = Some(until);
-                    self.line.desk.borrow_mut().close_inbox();
+                    self.line.desk.lock().close_inbox();
                     self.line.status.transition(
                         LineState::Draining {
                             until: self.line.machine.wall_at(until),
@@ -159,7 +164,7 @@ impl Driver {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
-        let busy = self.line.desk.borrow().calls.in_flight() > BUSY;
+        let busy = self.count_calls().0 > BUSY;
         for frames in 0..if busy { BUSY_READ_BUDGET } else { READ_BUDGET } {
             match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => {
@@ -206,7 +211,7 @@ impl Driver {
             Received::Answer { id, outcome } => {
                 // Who hears the answer is to find in its queue what came before it.
                 self.hand_over();
-                let answered = self.line.desk.borrow_mut().calls.answer(id, outcome, &text);
+                let answered = self.line.desk.lock().calls.answer(id, outcome, &text);
                 if answered == Answered::Stray {
                     tracing::debug!(gateway = %self.line.id, id = id.number(), "an answer that no call waits for");
                 }
@@ -234,7 +239,7 @@ impl Driver {
         }
         let (calls, again) = declarations.next(now, &mut self.line.memory.borrow_mut().rng);
         self.ask_again = again;
-        let mut desk = self.line.desk.borrow_mut();
+        let mut desk = self.line.desk.lock();
         for call in calls {
             desk.calls.admit(Box::new(call), now);
         }
@@ -246,9 +251,7 @@ impl Driver {
     /// While a flush is under way nothing more is written: that bounds the WebSocket's buffer by one turn's frames.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Exit> {
         loop {
-            let mut desk = self.line.desk.borrow_mut();
-            desk.poll_inbox(cx, now);
-            drop(desk);
+            self.line.desk.lock().poll_inbox(cx, now);
             if self.unflushed && self.poll_flush(cx)?.is_pending() {
                 return Ok(());
             }
@@ -261,12 +264,12 @@ impl Driver {
     /// Whether anything was written.
     fn write_waiting(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Exit> {
         let wire = self.session.wire();
-        let mut desk = self.line.desk.borrow_mut();
         let mut frames = self.line.machine.frames.borrow_mut();
         let mut wrote = false;
         while let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
             ready.map_err(broken)?;
-            if !desk.calls.next_frame(now, &wire, frames.text()) {
+            // Not held while the socket, which may be a host's, is written.
+            if !self.line.desk.lock().calls.next_frame(now, &wire, frames.text()) {
                 break;
             }
             Pin::new(&mut self.socket).start_send(frames.frame()).map_err(broken)?;
@@ -290,21 +293,8 @@ impl Driver {
     fn look_at_the_clock(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
         loop {
             let now = self.line.machine.clock.now();
-            self.end_of_drain(now)?;
-            match self.session.watchdog.check(now) {
-                Vigil::Alive => {}
-                Vigil::Probe => self.probe(cx)?,
-                Vigil::Dead => return Err(Exit::Silent(self.session.watchdog.silence(now))),
-            }
-            if self
-                .line
-                .desk
-                .borrow()
-                .calls
-                .next_deadline()
-                .is_some_and(|deadline| deadline <= now)
-            {
-                self.line.desk.borrow_mut().calls.expire(now);
+            if self.counts(now) {
+                self.judge(cx, now)?;
             }
             if self.ask_what_is_declared(now) {
                 // To be written in a turn of its own.
@@ -316,11 +306,49 @@ impl Driver {
         }
     }
 
+    /// Whether the time that has passed counts. After a late timer it does once the socket was looked into again, be that late
+    /// too: the system tells of what came in meanwhile before it tells that the time is over.
+    fn counts(&mut self, now: Instant) -> bool {
+        match self.second_look {
+            Some(at) if now < at => return false,
+            Some(_) => self.second_look = None,
+            None if is_late(self.timer_at, now) => {
+                self.session.watchdog.overslept(now);
+                self.second_look = Some(after(now, SECOND_LOOK));
+                return false;
+            }
+            None => {}
+        }
+        true
+    }
+
+    /// What the time that has passed leads to.
+    fn judge(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Exit> {
+        match self.session.watchdog.check(now) {
+            Vigil::Alive => {}
+            Vigil::Probe => self.probe(cx)?,
+            Vigil::Dead => return Err(Exit::Silent(self.session.watchdog.silence(now))),
+        }
+        let mut desk = self.line.desk.lock();
+        if desk.calls.next_deadline().is_some_and(|deadline| deadline <= now) {
+            desk.expire(now);
+        }
+        drop(desk);
+        // Last: what has just expired may have been all that the drain waited for.
+        self.end_of_drain(now)
+    }
+
     fn end_of_drain(&self, now: Instant) -> Result<(), Exit> {
         match self.draining {
-            Some(until) if now >= until || self.line.desk.borrow().calls.is_empty() => Err(Exit::Stopped),
+            Some(until) if now >= until || self.line.desk.lock().calls.is_empty() => Err(Exit::Stopped),
             _ => Ok(()),
         }
+    }
+
+    /// Those in flight, and those that wait.
+    fn count_calls(&self) -> (usize, usize) {
+        let calls = &self.line.desk.lock().calls;
+        (calls.in_flight(), calls.waiting())
     }
 
     /// Asks a quiet gateway for a sign of life. A socket that takes nothing is not asked: it is about to be given up.
@@ -338,23 +366,14 @@ impl Driver {
 
     /// Ready when the timer was due and has been set anew: then the clock is to be looked at once more.
     fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        let next = [
-            Some(self.session.watchdog.next_check()),
-            self.line.desk.borrow().calls.next_deadline(),
-            self.draining,
-            self.ask_again.filter(|_| self.draining.is_none()),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        .unwrap_or(now);
+        let next = self.next_time().unwrap_or(now);
         // A timer that comes early costs one idle turn; setting it at each turn costs more.
         if next < self.timer_at || self.timer.is_elapsed() {
             self.timer_at = next;
             self.timer.as_mut().reset(next.into());
         }
         ready!(self.timer.as_mut().poll(cx));
-        if self.line.desk.borrow().calls.is_empty() {
+        if self.line.desk.lock().calls.is_empty() {
             self.buffers.rest();
         }
         if next > now {
@@ -362,6 +381,18 @@ impl Driver {
         } else {
             Poll::Ready(())
         }
+    }
+
+    /// When there is something to do without anything happening before.
+    fn next_time(&self) -> Option<Instant> {
+        let counted = [
+            Some(self.session.watchdog.next_check()),
+            self.line.desk.lock().calls.next_deadline(),
+            self.draining,
+        ];
+        let counted = counted.into_iter().flatten().min();
+        let again = self.ask_again.filter(|_| self.draining.is_none());
+        self.second_look.or(counted).into_iter().chain(again).min()
     }
 
     /// The timer came early: sets it to when there is something to do.

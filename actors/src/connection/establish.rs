@@ -9,7 +9,7 @@ use windlass_protocol::connection::{Continuity, Handshake, HandshakeStep, Sessio
 use windlass_protocol::{CloseCode, CloseReason, HelloOk};
 
 use super::Exit;
-use crate::clock::sleep_until;
+use crate::clock::until;
 use crate::failpoint;
 use crate::line::LineState;
 use crate::routing::Marker;
@@ -26,6 +26,7 @@ pub(super) struct Established {
 /// Waits for a place among the attempts that may run at a time, and makes one.
 pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exit> {
     let machine = &line.machine;
+    ready_credentials(line).await?;
     let _place = machine.gate.acquire().await.map_err(|_| Exit::Stopped)?;
     failpoint::reach("connection.dial");
     let spec = line.spec();
@@ -41,14 +42,23 @@ pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exi
     Ok(Established { socket, session, pulse })
 }
 
+/// Reads the device's token, unless it was read for this line.
+async fn ready_credentials(line: &Rc<LineContext>) -> Result<(), Exit> {
+    if line.memory.borrow().has_credentials() {
+        return Ok(());
+    }
+    let token = line.tokens.load(line.spec().token_key()).await.map_err(Exit::Tokens)?;
+    line.memory.borrow_mut().has_read(&line.spec(), token);
+    Ok(())
+}
+
 async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket, pulse: &Pulse) -> Result<HelloOk, Exit> {
     let clock = &line.machine.clock;
-    let id = line.desk.borrow_mut().calls.fresh_id();
-    let mut handshake = Handshake::begin(id, clock.now());
+    let id = line.desk.lock().calls.fresh_id();
+    let mut handshake = Handshake::begin(id, clock.now(), line.spec().handshake_timeout);
     loop {
-        let message = tokio::select! {
-            message = socket.next() => message,
-            () = sleep_until(handshake.deadline()) => return Err(Exit::Handshake(handshake.late())),
+        let Some(message) = until(handshake.deadline(), socket.next()).await else {
+            return Err(Exit::Handshake(handshake.late()));
         };
         if let Some(Ok(message)) = &message {
             pulse.took(message);
@@ -110,7 +120,8 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
     let now = line.machine.clock.now();
     let generation = line.status.next_generation();
     let session = Session::begin(generation, &hello, now);
-    let continuity = line.memory.borrow_mut().met(&hello, now);
+    let (continuity, learnt) = line.memory.borrow_mut().met(&hello, now);
+    line.keep_token(learnt);
     // Nothing reads these two again, and they are most of a hello-ok.
     hello.snapshot.presence = None;
     hello.snapshot.health = None;
@@ -132,7 +143,7 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
     });
     line.declarations.begin(generation, &hello);
     line.desk
-        .borrow_mut()
+        .lock()
         .calls
         .restored(continuity.unwrap_or(Continuity::Unknown), now);
     session

@@ -31,6 +31,8 @@ pub(crate) enum Exit {
     Closed(CloseReason),
     /// The socket broke.
     Lost(String),
+    /// The device's token could not be read within this time.
+    Tokens(Duration),
     /// Nothing was heard for two tick intervals.
     Silent(Duration),
     /// The supervisor asked for it.
@@ -54,6 +56,7 @@ impl Exit {
             Self::Upgrade(_)
             | Self::Handshake(_)
             | Self::Lost(_)
+            | Self::Tokens(_)
             | Self::Silent(_)
             | Self::Stopped
             | Self::Panicked(_)
@@ -70,6 +73,7 @@ impl Exit {
             Self::Refused(..) => "refused",
             Self::Closed(_) => "closed",
             Self::Lost(_) => "lost",
+            Self::Tokens(_) => "tokens",
             Self::Silent(_) => "silent",
             Self::Stopped => "stopped",
             Self::Panicked(_) | Self::SupervisorPanicked(_) => "panicked",
@@ -132,6 +136,10 @@ impl Exit {
             Self::Lost(why) => Advice::new(
                 format!("The connection broke: {why}."),
                 "Nothing to do: the line reconnects by itself. If it goes on, look at the gateway's process and the network.",
+            ),
+            Self::Tokens(within) => Advice::new(
+                format!("The device's token could not be read within {} s.", within.as_secs()),
+                "Look at the disk, or whatever the host keeps device tokens in: it does not answer. The line tries again by itself.",
             ),
             Self::Silent(silence) => Advice::new(
                 format!("Nothing was heard from the gateway for {} s.", silence.as_secs()),

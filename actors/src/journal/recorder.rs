@@ -9,6 +9,8 @@ use windlass_store::{OwnError, Ownership, Retention, Store, StoreError};
 
 use super::recording::Task;
 use super::status::{RecorderState, RecorderStatus};
+use windlass_protocol::time::after;
+
 use crate::clock::{Clock, sleep_until};
 use crate::line::Line;
 use crate::registry::RegistryError;
@@ -288,7 +290,7 @@ impl Recording {
             loop {
                 tokio::select! {
                     biased;
-                    () = sleep_until(shared.clock.now() + rest.delay) => {}
+                    () = sleep_until(after(shared.clock.now(), rest.delay)) => {}
                     _ = stop.wait_for(|stop| *stop) => {}
                 }
                 if shared.find_newest(&status).await || *stop.borrow() {

@@ -9,6 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 use tokio::task::unconstrained;
 use windlass_protocol::Generation;
+use windlass_protocol::time::after;
 use windlass_store::{Cursor, GatewayUid, Retention, StoreError, Timestamp, limits};
 
 use super::batch::Batch;
@@ -192,7 +193,7 @@ impl Task {
                 // What goes leaves its room to what waits.
                 self.prune().await;
             }
-            let again = self.shared.clock.now() + wait;
+            let again = after(self.shared.clock.now(), wait);
             if deadline.is_some_and(|deadline| again > deadline) {
                 return Err(Stopped);
             }

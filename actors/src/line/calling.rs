@@ -7,10 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use windlass_protocol::{CallError, NotSent, RawJson};
 
-use super::{Ended, Line, LineMessage, OutgoingCall, Reply};
+use super::inbox::Turned;
+use super::{Ended, Line, OutgoingCall, Reply};
 use crate::telemetry::Observed;
 
 /// A call that was handed to its line. Ends by its deadline at the latest; dropping it cancels the call: it is not sent if
@@ -27,7 +28,7 @@ pub struct Calling<L: Deref<Target = Line> + Unpin> {
 
 /// How far a call is.
 enum Stage {
-    /// The line's inbox is full. In a box: few calls meet one, and all would carry its state.
+    /// All places of the line are taken. In a box: few calls meet one, and all would carry its state.
     Queueing(Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>, End),
     /// The line has it.
     Waiting(End),
@@ -43,15 +44,10 @@ impl<L: Deref<Target = Line> + Unpin> Calling<L> {
     pub(super) fn begin(line: L, call: OutgoingCall, now: Instant) -> Self {
         let observed = Observed::begin(&line.id, &call.method, now, &line.meter);
         let (reply, end) = oneshot::channel();
-        let deadline = call.deadline;
-        let message = LineMessage::Call(Box::new(call.into_request(Reply::Caller(reply))));
-        let stage = match line.inbox.try_send(message) {
+        let stage = match line.inbox.try_enter(Box::new(call.into_request(Reply::Caller(reply)))) {
             Ok(()) => Stage::Waiting(end),
-            Err(mpsc::error::TrySendError::Closed(_)) => Stage::Refused(NotSent::Closed.into()),
-            Err(mpsc::error::TrySendError::Full(message)) => {
-                let room = wait_for_room(line.inbox.clone(), message, now, deadline);
-                Stage::Queueing(Box::pin(room), end)
-            }
+            Err(Turned::Closed) => Stage::Refused(NotSent::Closed.into()),
+            Err(Turned::Full(call)) => Stage::Queueing(Box::pin(line.inbox.clone().enter(call, now)), end),
         };
         Self { line, observed, stage }
     }
@@ -93,10 +89,9 @@ impl<L: Deref<Target = Line> + Unpin> Future for Calling<L> {
 impl<L: Deref<Target = Line> + Unpin> Drop for Calling<L> {
     fn drop(&mut self) {
         if let Stage::Waiting(_) = self.stage {
-            // So that its place is freed now and not at the deadline. A full inbox wakes the line anyway, and it looks for
-            // abandoned calls whenever a deadline comes. The receiver goes first: the line looks at once.
+            // So that its place is freed now and not at the deadline. The receiver goes first: the line looks at once.
             self.stage = Stage::Over;
-            let _ = self.line.inbox.try_send(LineMessage::Cancelled);
+            self.line.inbox.cancelled();
         }
         self.observed.cancelled(&*self.line.clock);
     }
@@ -107,21 +102,5 @@ impl<L: Deref<Target = Line> + Unpin> fmt::Debug for Calling<L> {
         f.debug_struct("Calling")
             .field("gateway", &self.line.id)
             .finish_non_exhaustive()
-    }
-}
-
-async fn wait_for_room(
-    inbox: mpsc::Sender<LineMessage>,
-    message: LineMessage,
-    now: Instant,
-    deadline: Instant,
-) -> Result<(), CallError> {
-    match tokio::time::timeout_at(deadline.into(), inbox.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(NotSent::Closed.into()),
-        Err(_) => Err(NotSent::NotReady {
-            waited: deadline.saturating_duration_since(now),
-        }
-        .into()),
     }
 }

@@ -1,73 +1,220 @@
-//! The calls of a line, and who is in charge of them.
+//! The calls of a line, and what is in charge of them.
 //!
 //! At any time exactly one future looks after a desk: the connection's driver while the line is up, and [`hold`]
-//! around whatever the line waits for while it is down. Both are polled by the line's supervisor only, so that nothing
-//! is shared but this one cell, and a panic in one leaves the calls to the next.
+//! around whatever the line waits for while it is down. Both are polled by the line's supervisor only, and a panic in one
+//! leaves the calls to the next. Where that thread does not come to it by a call's deadline, the
+//! [`Backstop`](super::Backstop) ends the call in its place: hence the lock, which is held for no foreign code but wakers.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::sync::mpsc;
-use windlass_protocol::connection::Calls;
+use tokio::task::unconstrained;
+use windlass_protocol::connection::{CallLimits, Calls};
 
-use super::{LineMessage, Reply};
+use super::backstop::Backstop;
+use super::inbox::{Entrance, LineMessage};
+use super::{MAX_TOPICS, Reply};
 use crate::clock::Clock;
 
 /// The calls of a line and the inbox that they come from.
 pub(crate) struct Desk {
-    inbox: mpsc::Receiver<LineMessage>,
+    inbox: mpsc::UnboundedReceiver<LineMessage>,
+    entrance: Arc<Entrance>,
     pub(crate) calls: Calls<Reply>,
+    /// Places that were taken by calls that came out of the inbox and were not given back yet.
+    taken: usize,
 }
 
 impl Desk {
-    pub(crate) const fn new(inbox: mpsc::Receiver<LineMessage>, calls: Calls<Reply>) -> Self {
-        Self { inbox, calls }
+    /// `limits.waiting` is the number of places that `entrance` has.
+    pub(super) fn new(
+        inbox: mpsc::UnboundedReceiver<LineMessage>,
+        entrance: Arc<Entrance>,
+        limits: CallLimits,
+    ) -> Self {
+        // A call that has a place is never turned away: beside those that have one there are what a cut takes back and the
+        // line's own questions.
+        let beside = limits.in_flight.saturating_add(MAX_TOPICS);
+        let calls = Calls::new(CallLimits {
+            waiting: limits.waiting.saturating_add(beside),
+            ..limits
+        });
+        Self {
+            inbox,
+            entrance,
+            calls,
+            taken: 0,
+        }
     }
 
-    /// Takes what lies in the inbox, as long as there is room. Registers for what comes later.
+    /// Takes all that lies in the inbox. Registers for what comes later.
     pub(crate) fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant) {
         let mut cancelled = false;
-        while self.calls.has_room() {
-            match self.inbox.poll_recv(cx) {
-                Poll::Ready(Some(LineMessage::Call(request))) => self.calls.admit(request, now),
-                Poll::Ready(Some(LineMessage::Cancelled)) => cancelled = true,
-                // It is enough that this woke the driver.
-                Poll::Ready(Some(LineMessage::Declared)) => {}
-                Poll::Ready(None) | Poll::Pending => break,
+        while let Poll::Ready(Some(message)) = self.inbox.poll_recv(cx) {
+            cancelled |= self.take(message, now);
+        }
+        self.took(cancelled);
+    }
+
+    /// Takes all that lies in the inbox, in the place of the future that is registered there.
+    fn take_inbox(&mut self, now: Instant) {
+        let mut cancelled = false;
+        while let Ok(message) = self.inbox.try_recv() {
+            cancelled |= self.take(message, now);
+        }
+        self.took(cancelled);
+    }
+
+    /// Tells whether a caller went away.
+    fn take(&mut self, message: LineMessage, now: Instant) -> bool {
+        match message {
+            LineMessage::Call(request) => {
+                self.taken += 1;
+                self.calls.admit(request, now);
+                false
+            }
+            LineMessage::Cancelled => self.entrance.cancelled.swap(false, Ordering::AcqRel),
+            // It is enough that this woke the driver.
+            LineMessage::Declared => {
+                self.entrance.declared.store(false, Ordering::Release);
+                false
             }
         }
+    }
+
+    fn took(&mut self, cancelled: bool) {
         if cancelled {
-            self.calls.expire(now);
+            self.calls.free_abandoned();
+        }
+        self.give_places_back();
+    }
+
+    /// Ends what is late.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.calls.expire(now);
+        self.give_places_back();
+    }
+
+    /// A call that was written, or has ended, waits no longer. What a cut took back may have no place: then none is given
+    /// back until fewer calls wait than have one.
+    fn give_places_back(&mut self) {
+        let free = self.taken.saturating_sub(self.calls.waiting());
+        if free > 0 {
+            self.taken -= free;
+            self.entrance.places.add_permits(free);
         }
     }
 
     /// Takes no call any more; those in the inbox already are still taken.
     pub(crate) fn close_inbox(&mut self) {
+        self.entrance.places.close();
         self.inbox.close();
     }
 
     /// Ends every call, in the inbox too: the line is closed for good.
     pub(crate) fn close(&mut self) {
-        self.inbox.close();
-        while let Ok(message) = self.inbox.try_recv() {
-            drop(message);
+        self.close_inbox();
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            // Without tokio's budget of a task, which would make an inbox look empty that is not.
+            let next = pin!(unconstrained(poll_fn(|cx| self.inbox.poll_recv(cx))));
+            match next.poll(&mut cx) {
+                Poll::Ready(Some(message)) => drop(message),
+                Poll::Ready(None) => break,
+                // A caller is between two instructions: it saw the inbox open, and its call is not in it yet.
+                Poll::Pending => std::thread::yield_now(),
+            }
         }
         self.calls.close();
     }
 }
 
-impl Drop for Desk {
+/// A desk where both the line's thread and the [`Backstop`] find it.
+pub(crate) struct DeskCell {
+    desk: Mutex<Desk>,
+    /// With the number by which it knows this desk.
+    backstop: Option<(Backstop, u64)>,
+    /// When the line was made: [`watched`](Self::watched) counts from here.
+    epoch: Instant,
+    /// Up to when the backstop has been asked to look, in nanoseconds. A call with a later deadline needs not ask.
+    watched: AtomicU64,
+}
+
+impl DeskCell {
+    pub(super) fn new(desk: Desk, backstop: Option<Backstop>, epoch: Instant) -> Self {
+        Self {
+            desk: Mutex::new(desk),
+            backstop: backstop.map(|backstop| {
+                let number = backstop.number();
+                (backstop, number)
+            }),
+            epoch,
+            watched: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the backstop look at `deadline`, unless it looks before: one load for nearly every call.
+    pub(super) fn watch(self: &Arc<Self>, deadline: Instant) {
+        let Some((backstop, number)) = &self.backstop else {
+            return;
+        };
+        let since = deadline.saturating_duration_since(self.epoch);
+        let nanos = since
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::from(since.subsec_nanos()));
+        if nanos < self.watched.load(Ordering::Relaxed) && nanos < self.watched.fetch_min(nanos, Ordering::AcqRel) {
+            backstop.look_at(deadline, *number, Arc::downgrade(self));
+        }
+    }
+
+    /// From here on calls ask for a look again.
+    pub(super) fn unwatched(&self) {
+        self.watched.store(u64::MAX, Ordering::Release);
+    }
+
+    /// Ends what callers wait for and is late, as the line's thread would have done. Returns the next deadline.
+    pub(super) fn end_late(&self, now: Instant) -> Option<Instant> {
+        let mut desk = self.lock();
+        desk.take_inbox(now);
+        // Not the line's own questions: their ends are told to subscribers, between two events.
+        let next = desk.calls.expire_where(now, |slot| matches!(slot, Reply::Caller(_)));
+        desk.give_places_back();
+        next
+    }
+}
+
+/// The right to a desk, held by what keeps its line. Calls end with it.
+pub(crate) struct DeskOwner(pub(super) Arc<DeskCell>);
+
+impl std::ops::Deref for DeskOwner {
+    type Target = DeskCell;
+
+    fn deref(&self) -> &DeskCell {
+        &self.0
+    }
+}
+
+impl Drop for DeskOwner {
     fn drop(&mut self) {
-        self.close();
+        self.0.lock().close();
+        if let Some((backstop, number)) = &self.0.backstop {
+            backstop.forget(*number);
+        }
     }
 }
 
 /// Looks after a desk until `until` is done: takes calls in, and ends those whose deadline comes.
-pub(crate) async fn hold<F: Future>(desk: &Rc<RefCell<Desk>>, clock: &dyn Clock, until: F) -> F::Output {
+pub(crate) async fn hold<F: Future>(desk: &DeskCell, clock: &dyn Clock, until: F) -> F::Output {
     let mut until = pin!(until);
     let mut timer = pin!(tokio::time::sleep_until(clock.now().into()));
     poll_fn(|cx| {
@@ -75,7 +222,7 @@ pub(crate) async fn hold<F: Future>(desk: &Rc<RefCell<Desk>>, clock: &dyn Clock,
             return Poll::Ready(output);
         }
         let now = clock.now();
-        let mut desk = desk.borrow_mut();
+        let mut desk = desk.lock();
         desk.poll_inbox(cx, now);
         while let Some(deadline) = desk.calls.next_deadline() {
             if deadline > now {
@@ -84,7 +231,7 @@ pub(crate) async fn hold<F: Future>(desk: &Rc<RefCell<Desk>>, clock: &dyn Clock,
                     break;
                 }
             }
-            desk.calls.expire(now.max(deadline));
+            desk.expire(now.max(deadline));
             desk.poll_inbox(cx, now);
         }
         Poll::Pending

@@ -1,19 +1,17 @@
 //! What a line remembers from one connection to the next.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 use windlass_protocol::connection::{Backoff, BootIdentity, Continuity};
 use windlass_protocol::{
-    Auth, Challenge, ConnectParams, ConnectRefusal, CredentialKind, CredentialPlan, DEVICE_TOKEN_RETRY_DELAY,
-    DeviceFault, EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role, SignatureInput, SignatureVersion,
-    StoreAction,
+    Auth, Challenge, CloseClass, ConnectParams, ConnectRefusal, CredentialKind, CredentialPlan,
+    DEVICE_TOKEN_RETRY_DELAY, DeviceFault, EndpointTrust, HelloOk, Pause, RawJson, RefusalKind, Role, Secret,
+    SignatureInput, SignatureVersion, StoreAction,
 };
 
 use crate::connection::Exit;
-use crate::tokens::{DeviceTokenStore, TokenKey};
 use crate::{GatewaySpec, TlsPolicy};
 
 /// The part of a line that learns: how far its backoff is, which credentials work, which gateway process it last met.
@@ -21,37 +19,49 @@ pub(crate) struct Memory {
     pub(crate) backoff: Backoff,
     /// For waits, nothing secret: a tenth of the size of one that could be used for keys.
     pub(crate) rng: Xoshiro256PlusPlus,
-    key: TokenKey,
-    tokens: Arc<dyn DeviceTokenStore>,
-    plan: CredentialPlan,
+    /// Nothing until the device's token was read.
+    plan: Option<CredentialPlan>,
     /// 2026.1.30 takes v2 signatures only, and says so only by refusing.
     signature: SignatureVersion,
     boot: Option<BootIdentity>,
     restart_announced: bool,
     up_since: Option<Instant>,
+    /// The gateway closed for a policy, and no healthy stretch came since.
+    closed_by_policy: bool,
+    /// The connection that ended last was up and closed for a policy: the next attempt tells whether that is a refusal.
+    try_at_once: bool,
 }
 
 impl Memory {
-    pub(crate) fn new(spec: &GatewaySpec, tokens: Arc<dyn DeviceTokenStore>, seed: u64) -> Self {
+    pub(crate) fn new(spec: &GatewaySpec, seed: u64) -> Self {
         Self {
             backoff: Backoff::new(spec.backoff),
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
-            key: spec.token_key(),
-            plan: plan(spec, &*tokens),
-            tokens,
+            plan: None,
             signature: SignatureVersion::V3,
             boot: None,
             restart_announced: false,
             up_since: None,
+            closed_by_policy: false,
+            try_at_once: false,
         }
     }
 
     /// The gateway is reached in another way from now on: what was learnt about credentials no longer holds.
     pub(crate) fn forget(&mut self, spec: &GatewaySpec) {
-        self.key = spec.token_key();
-        self.plan = plan(spec, &*self.tokens);
+        self.plan = None;
         self.backoff = Backoff::new(spec.backoff);
         self.signature = SignatureVersion::V3;
+    }
+
+    /// Whether the device's token was read since the gateway is reached in this way.
+    pub(crate) const fn has_credentials(&self) -> bool {
+        self.plan.is_some()
+    }
+
+    /// The device's token was read.
+    pub(crate) fn has_read(&mut self, spec: &GatewaySpec, token: Option<Secret>) {
+        self.plan = Some(plan(spec, token));
     }
 
     /// The number of the attempt that begins, since the line was last up for a healthy stretch.
@@ -71,7 +81,7 @@ impl Memory {
         challenge: &Challenge,
         wall: SystemTime,
     ) -> Result<RawJson, String> {
-        let auth = self.plan.choose();
+        let auth = self.plan.as_ref().and_then(CredentialPlan::choose);
         let device = spec.device.as_ref().map(|device| {
             let input = SignatureInput {
                 client: &spec.client,
@@ -91,18 +101,19 @@ impl Memory {
 
     /// Which credentials [`connect_params`](Self::connect_params) has in it.
     pub(crate) fn sends(&self) -> CredentialKind {
-        self.plan.kind()
+        self.plan.as_ref().map_or(CredentialKind::None, CredentialPlan::kind)
     }
 
-    /// A hello-ok came at `now`. Tells whether the gateway is the one met before; nothing the first time.
-    pub(crate) fn met(&mut self, hello: &HelloOk, now: Instant) -> Option<Continuity> {
-        let action = self.plan.on_hello(hello);
-        self.keep(action);
+    /// A hello-ok came at `now`. Tells whether the gateway is the one met before (nothing the first time), and what becomes of the
+    /// device's token.
+    pub(crate) fn met(&mut self, hello: &HelloOk, now: Instant) -> (Option<Continuity>, StoreAction) {
+        let plan = self.plan.as_mut();
+        let action = plan.map_or(StoreAction::Keep, |plan| plan.on_hello(hello));
         self.up_since = Some(now);
         let boot = BootIdentity::new(hello, now);
         let announced = std::mem::take(&mut self.restart_announced);
-        let before = self.boot.replace(boot.clone())?;
-        Some(boot.since(&before, announced))
+        let before = self.boot.replace(boot.clone());
+        (before.map(|before| boot.since(&before, announced)), action)
     }
 
     /// The gateway said that it goes down.
@@ -110,31 +121,54 @@ impl Memory {
         self.restart_announced = true;
     }
 
-    /// A connection, or an attempt at one, ended.
-    pub(crate) fn ended(&mut self, exit: &Exit, now: Instant) {
+    /// A connection, or an attempt at one, ended. Tells what becomes of the device's token.
+    pub(crate) fn ended(&mut self, exit: &Exit, now: Instant) -> StoreAction {
         self.restart_announced |= exit.announces_restart();
-        if let Some(since) = self.up_since.take() {
-            self.backoff.after_uptime(now.saturating_duration_since(since));
+        let uptime = self.up_since.take().map(|since| now.saturating_duration_since(since));
+        if let Some(uptime) = uptime {
+            self.backoff.after_uptime(uptime);
         }
-        if let Exit::Closed(reason) = exit {
-            let action = self.plan.on_close(reason);
-            self.keep(action);
+        self.judge_policy_close(exit, uptime);
+        match (exit, &mut self.plan) {
+            (Exit::Closed(reason), Some(plan)) => plan.on_close(reason),
+            _ => StoreAction::Keep,
         }
     }
 
-    /// After how long other credentials are tried, if a refusal leaves some.
-    pub(crate) fn second_chance(&mut self, exit: &Exit, spec: &GatewaySpec) -> Option<Duration> {
-        let Exit::Refused(refusal, _) = exit else { return None };
+    /// A close for a policy says that somebody has to act, if it is the answer to `connect`. Of a line that was up it says
+    /// nothing: the next attempt tells. So it is one more end the first time, and a refusal if it comes again before the line
+    /// was up for a healthy stretch.
+    fn judge_policy_close(&mut self, exit: &Exit, uptime: Option<Duration>) {
+        let by_policy = matches!(exit, Exit::Closed(reason) if reason.class() == CloseClass::PolicyRefused);
+        let healthy = uptime.is_some_and(|uptime| self.backoff.is_healthy(uptime));
+        let before = self.closed_by_policy && !healthy;
+        self.try_at_once = by_policy && uptime.is_some() && !before;
+        if by_policy || healthy {
+            self.closed_by_policy = by_policy;
+        }
+    }
+
+    /// After how long other credentials are tried, if a refusal leaves some, and what becomes of the device's token.
+    pub(crate) fn second_chance(&mut self, exit: &Exit, spec: &GatewaySpec) -> (Option<Duration>, StoreAction) {
+        if std::mem::take(&mut self.try_at_once) {
+            return (Some(Duration::ZERO), StoreAction::Keep);
+        }
+        let Exit::Refused(refusal, _) = exit else {
+            return (None, StoreAction::Keep);
+        };
         if self.may_be_too_old_for_v3(refusal, spec) {
             self.signature = SignatureVersion::V2;
-            return Some(Duration::ZERO);
+            return (Some(Duration::ZERO), StoreAction::Keep);
         }
-        let after = self.plan.on_refusal(refusal);
-        self.keep(after.store);
-        (after.pause != refusal.pause()).then_some(match after.pause {
+        let Some(plan) = &mut self.plan else {
+            return (None, StoreAction::Keep);
+        };
+        let after = plan.on_refusal(refusal);
+        let delay = (after.pause != refusal.pause()).then_some(match after.pause {
             Pause::Retry { after: Some(delay) } => delay,
             Pause::Retry { after: None } | Pause::SlowPoll { .. } => DEVICE_TOKEN_RETRY_DELAY,
-        })
+        });
+        (delay, after.store)
     }
 
     fn may_be_too_old_for_v3(&self, refusal: &ConnectRefusal, spec: &GatewaySpec) -> bool {
@@ -145,20 +179,9 @@ impl Memory {
                 RefusalKind::DeviceSignature(DeviceFault::SignatureInvalid)
             )
     }
-
-    fn keep(&self, action: StoreAction) {
-        let done = match action {
-            StoreAction::Keep => Ok(()),
-            StoreAction::Save(token) => self.tokens.store(&self.key, &token),
-            StoreAction::Forget => self.tokens.clear(&self.key),
-        };
-        if let Err(error) = done {
-            tracing::warn!(gateway = %self.key.gateway, %error, "the line goes on, but the device may have to be paired again");
-        }
-    }
 }
 
-fn plan(spec: &GatewaySpec, tokens: &dyn DeviceTokenStore) -> CredentialPlan {
+fn plan(spec: &GatewaySpec, device_token: Option<Secret>) -> CredentialPlan {
     let configured = Auth::configured(spec.token.clone(), spec.password.clone());
     let pinned = matches!(spec.tls, TlsPolicy::Pinned(_));
     let trusted = spec.endpoint.is_loopback() || (spec.endpoint.is_secure() && pinned);
@@ -167,7 +190,7 @@ fn plan(spec: &GatewaySpec, tokens: &dyn DeviceTokenStore) -> CredentialPlan {
     } else {
         EndpointTrust::Untrusted
     };
-    CredentialPlan::new(configured, tokens.load(&spec.token_key()), trust)
+    CredentialPlan::new(configured, device_token, trust)
 }
 
 fn millis(wall: SystemTime) -> u64 {

@@ -5,14 +5,17 @@
 //! ```text
 //!   any thread                          the machine's thread
 //!   Line ── inbox (bounded) ─────────▶ Desk: the calls, held by whoever is in charge just now
+//!                                      Backstop (a thread of its own): their deadlines, should this one be late
 //!        ◀─ status (watch) ──────────── StatusCell: the line's state machine
 //!        ◀─ subscriptions (bounded) ─── Router: every event, once
 //! ```
 
+mod backstop;
 mod call;
 mod calling;
 mod declared;
 mod desk;
+mod inbox;
 mod memory;
 mod status;
 
@@ -21,15 +24,18 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
-use windlass_protocol::connection::{CallLimits, CallRequest};
+use windlass_protocol::connection::CallLimits;
 use windlass_protocol::{GatewayId, Generation};
 
+pub use backstop::Backstop;
 pub use call::OutgoingCall;
 pub(crate) use call::{Ended, Reply};
 pub use calling::Calling;
 pub(crate) use declared::{Declarations, SNAPSHOT_SESSIONS};
 pub use declared::{Declared, MAX_TOPICS, ResyncCounters, TooManyTopics};
-pub(crate) use desk::{Desk, hold};
+use desk::{Desk, DeskCell};
+pub(crate) use desk::{DeskOwner, hold};
+use inbox::{Entrance, Inbox};
 pub(crate) use memory::Memory;
 pub use status::{LineError, LineErrorKind, LineState, LineStatus};
 pub(crate) use status::{StatusCell, StatusWatch};
@@ -39,25 +45,11 @@ use crate::roster::Slot;
 use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
 use crate::telemetry::{CallMeter, LineMeter};
 
-/// What callers put into a line's inbox.
-pub(crate) enum LineMessage {
-    /// A call.
-    Call(Box<CallRequest<Reply>>),
-    /// A caller went away: its place can be freed.
-    Cancelled,
-    /// What is declared changed: there may be something to ask.
-    Declared,
-}
-
-/// How many messages an inbox holds. It is emptied at each turn of the line, so this only has to take what arrives
-/// within one: a burst of a thousand callers.
-const INBOX: usize = 1024;
-
 /// One gateway's line, for callers. Cheap to share; usable from any thread.
 pub struct Line {
     id: GatewayId,
     clock: Arc<dyn Clock>,
-    inbox: mpsc::Sender<LineMessage>,
+    inbox: Inbox,
     status: StatusWatch,
     router: Arc<Router>,
     declarations: Arc<Declarations>,
@@ -67,11 +59,10 @@ pub struct Line {
 
 /// The machine's half of a line.
 pub struct LineEnds {
-    pub(crate) inbox: mpsc::Receiver<LineMessage>,
+    pub(crate) desk: DeskOwner,
     pub(crate) status: StatusCell,
     pub(crate) router: Arc<Router>,
     pub(crate) declarations: Arc<Declarations>,
-    pub(crate) limits: CallLimits,
 }
 
 impl std::fmt::Debug for Line {
@@ -87,24 +78,30 @@ impl std::fmt::Debug for LineEnds {
 }
 
 impl Line {
-    /// Makes both halves of a line. `metered` says whether it is told to the recorder of metrics (feature `metrics`).
-    pub fn new(id: GatewayId, limits: CallLimits, clock: Arc<dyn Clock>, metered: bool) -> (Self, LineEnds) {
-        let (sender, inbox) = mpsc::channel(INBOX);
+    /// Makes both halves of a line. `metered` says whether it is told to the recorder of metrics (feature `metrics`); without a
+    /// `backstop` deadlines are kept by the machine's thread alone.
+    pub fn new(
+        id: GatewayId,
+        limits: CallLimits,
+        clock: Arc<dyn Clock>,
+        metered: bool,
+        backstop: Option<Backstop>,
+    ) -> (Self, LineEnds) {
+        let (inbox, desk) = open_desk(limits, &*clock, backstop);
         let (cell, status) = StatusCell::new(id.clone(), Arc::clone(&clock));
         let router = Arc::new(Router::new(LineMeter::new(&id, metered)));
         let declarations = Arc::new(Declarations::new(id.clone(), Arc::clone(&router)));
         let ends = LineEnds {
-            inbox,
+            desk,
             status: cell,
             router: Arc::clone(&router),
             declarations: Arc::clone(&declarations),
-            limits,
         };
         (
             Self {
                 id,
                 clock,
-                inbox: sender,
+                inbox,
                 status,
                 router,
                 declarations,
@@ -179,4 +176,16 @@ impl Line {
     pub fn call_at<L: Deref<Target = Self> + Unpin>(line: L, call: OutgoingCall, now: Instant) -> Calling<L> {
         Calling::begin(line, call, now)
     }
+}
+
+/// Both ends of a line's inbox.
+fn open_desk(limits: CallLimits, clock: &dyn Clock, backstop: Option<Backstop>) -> (Inbox, DeskOwner) {
+    // Bounded by the places: each call has one, and beside the calls there is one message of each kind.
+    #[expect(clippy::disallowed_methods, reason = "the entrance bounds it")]
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let entrance = Arc::new(Entrance::new(limits.waiting));
+    let desk = Desk::new(receiver, Arc::clone(&entrance), limits);
+    let desk = Arc::new(DeskCell::new(desk, backstop, clock.now()));
+    let inbox = Inbox::new(sender, entrance, Arc::clone(&desk));
+    (inbox, DeskOwner(desk))
 }

@@ -49,7 +49,7 @@ impl Roster {
     pub(super) fn inspect(&self, id: &GatewayId) -> Option<Inspection> {
         let lines = self.0.borrow();
         let line = &lines.get(id)?.line;
-        let calls = &line.desk.borrow().calls;
+        let calls = &line.desk.lock().calls;
         Some(Inspection {
             calls: calls.counters(),
             in_flight: calls.in_flight(),

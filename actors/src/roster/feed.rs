@@ -12,6 +12,7 @@ use futures_util::FutureExt as _;
 use tokio::task::unconstrained;
 use windlass_protocol::request::{Request as _, SessionsListReply, SessionsSubscribe};
 use windlass_protocol::session_roster::{RosterPage, SessionRoster};
+use windlass_protocol::time::after;
 
 use super::pace::Pace;
 use super::pages::{Answer, Asking, Failed, Part, cut_unsaid};
@@ -99,7 +100,7 @@ impl Feed {
             let rest = restarts.panicked(line.now(), &panic);
             // Stale, and so nobody takes it for the truth while the next one begins.
             seat.view().send_replace(RosterView::default());
-            sleep_until(line.now() + rest.delay).await;
+            sleep_until(after(line.now(), rest.delay)).await;
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use windlass_protocol::connection::{AnswerMode, Resend};
 use windlass_protocol::request::Request;
+use windlass_protocol::time::after;
 use windlass_protocol::{CallError, MethodName, NotSent, RawJson};
 
 use super::error::AskError;
@@ -47,7 +48,7 @@ pub(super) async fn call<R: Request>(line: &Line, request: &R, manner: Manner<'_
     let call = OutgoingCall {
         method: MethodName::new(R::METHOD).map_err(|error| invalid(error.to_string()))?,
         params: Some(params),
-        deadline: line.now() + manner.within,
+        deadline: after(line.now(), manner.within),
         resend: manner.resend,
         answers: AnswerMode::First,
         wait_for_line: true,

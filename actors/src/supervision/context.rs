@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::Semaphore;
-use windlass_protocol::GatewayId;
-use windlass_protocol::connection::Calls;
+use windlass_protocol::time::wall_after;
+use windlass_protocol::{GatewayId, StoreAction};
 
 use super::KnownFeatures;
 use crate::GatewaySpec;
 use crate::clock::Clock;
-use crate::line::{Declarations, Desk, LineEnds, Memory, StatusCell};
+use crate::line::{Declarations, DeskOwner, LineEnds, Memory, StatusCell};
 use crate::routing::Router;
-use crate::tokens::DeviceTokenStore;
+use crate::tokens::{DeviceTokenStore, TokenKeeper};
 use crate::transport::{Connector, FrameWriter};
 
 /// What all lines of a machine share.
@@ -22,6 +22,8 @@ pub(crate) struct MachineContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) tokens: Arc<dyn DeviceTokenStore>,
+    /// One permit per thread that may be used to read and keep device tokens.
+    pub(crate) token_threads: Arc<Semaphore>,
     /// One permit per attempt to connect that may be under way, over all machines of a process.
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) known: KnownFeatures,
@@ -32,7 +34,7 @@ pub(crate) struct MachineContext {
 impl MachineContext {
     /// The time of day at an instant of the clock.
     pub(crate) fn wall_at(&self, instant: Instant) -> SystemTime {
-        self.clock.wall() + instant.saturating_duration_since(self.clock.now())
+        wall_after(self.clock.wall(), instant.saturating_duration_since(self.clock.now()))
     }
 }
 
@@ -40,31 +42,40 @@ impl MachineContext {
 pub(crate) struct LineContext {
     pub(crate) id: GatewayId,
     pub(crate) machine: Rc<MachineContext>,
-    pub(crate) desk: Rc<RefCell<Desk>>,
+    pub(crate) desk: DeskOwner,
     pub(crate) router: Arc<Router>,
     pub(crate) declarations: Arc<Declarations>,
     pub(crate) status: StatusCell,
     pub(crate) memory: RefCell<Memory>,
+    pub(crate) tokens: TokenKeeper,
     spec: RefCell<Rc<GatewaySpec>>,
 }
 
 impl LineContext {
     pub(crate) fn new(spec: GatewaySpec, ends: LineEnds, machine: Rc<MachineContext>, seed: u64) -> Self {
-        let tokens = Arc::clone(&machine.tokens);
+        let (store, threads) = (Arc::clone(&machine.tokens), Arc::clone(&machine.token_threads));
         Self {
             id: spec.id.clone(),
             machine,
-            desk: Rc::new(RefCell::new(Desk::new(ends.inbox, Calls::new(ends.limits)))),
+            desk: ends.desk,
             router: ends.router,
             declarations: ends.declarations,
             status: ends.status,
-            memory: RefCell::new(Memory::new(&spec, tokens, seed)),
+            memory: RefCell::new(Memory::new(&spec, seed)),
+            tokens: TokenKeeper::new(store, threads),
             spec: RefCell::new(Rc::new(spec)),
         }
     }
 
     pub(crate) fn spec(&self) -> Rc<GatewaySpec> {
         Rc::clone(&self.spec.borrow())
+    }
+
+    /// What becomes of the device's token is done where it is kept; returns at once.
+    pub(crate) fn keep_token(&self, action: StoreAction) {
+        if !matches!(action, StoreAction::Keep) {
+            self.tokens.keep(self.spec().token_key(), action);
+        }
     }
 
     /// Changes how the gateway is reached. What was learnt about the old way is forgotten.

@@ -10,6 +10,8 @@ use futures_util::FutureExt as _;
 use tokio::task::JoinError;
 
 use super::{Intensity, IntensityPolicy};
+use windlass_protocol::time::after;
+
 use crate::telemetry;
 
 /// What a panic said. Cut, since it goes into logs and statuses.
@@ -108,7 +110,7 @@ pub(crate) async fn keep_running<F: Future>(
             Ok(end) => return end,
             Err(panic) => {
                 let rest = restarts.panicked(now(), &panic);
-                crate::clock::sleep_until(now() + rest.delay).await;
+                crate::clock::sleep_until(after(now(), rest.delay)).await;
             }
         }
     }

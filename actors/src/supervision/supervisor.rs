@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_channel::mpsc;
 use futures_util::StreamExt as _;
+use windlass_protocol::time::after;
 
 use super::decision::{Decision, decide};
 use super::{Intensity, LineContext, Panic, Rest, Running};
@@ -58,6 +59,7 @@ pub(crate) async fn supervise(line: Rc<LineContext>, begin: Begin, commands: Rc<
         flow = supervisor.one_connection().await;
     }
     supervisor.close();
+    Box::pin(supervisor.line.tokens.settled()).await;
 }
 
 struct Supervisor {
@@ -71,12 +73,12 @@ impl Supervisor {
     fn begin(&self, begin: Begin) -> Instant {
         let now = self.line.machine.clock.now();
         let (panic, rest) = match begin {
-            Begin::Fresh(delay) => return now + delay,
+            Begin::Fresh(delay) => return after(now, delay),
             Begin::After(panic, rest) => (panic, rest),
         };
         let exit = Exit::SupervisorPanicked(panic.into());
         let was_up = self.after_end(&exit);
-        let until = self.line.machine.wall_at(now + rest.delay);
+        let until = self.line.machine.wall_at(after(now, rest.delay));
         let state = match rest.degraded {
             Some(failures) => LineState::Degraded { until, failures },
             None => LineState::Waiting { until },
@@ -84,7 +86,7 @@ impl Supervisor {
         let report = exit.report(&self.line.spec().origins);
         self.line.status.transition(state, report);
         self.mark_down(was_up);
-        now + rest.delay
+        after(now, rest.delay)
     }
 
     /// One incarnation, and the wait after it.
@@ -156,8 +158,9 @@ impl Supervisor {
         if matches!(exit, Exit::Panicked(_)) {
             telemetry::restarted("connection");
         }
-        line.desk.borrow_mut().calls.lost();
-        line.memory.borrow_mut().ended(exit, line.machine.clock.now());
+        line.desk.lock().calls.lost();
+        let learnt = line.memory.borrow_mut().ended(exit, line.machine.clock.now());
+        line.keep_token(learnt);
         was_up
     }
 
@@ -174,7 +177,8 @@ impl Supervisor {
         }
         let decision = {
             let memory = &mut *line.memory.borrow_mut();
-            let second_chance = memory.second_chance(exit, &line.spec());
+            let (second_chance, learnt) = memory.second_chance(exit, &line.spec());
+            line.keep_token(learnt);
             let intensity = (&mut self.intensity, &line.spec().intensity);
             decide(
                 exit,
@@ -185,7 +189,7 @@ impl Supervisor {
                 &mut memory.rng,
             )
         };
-        let wall = |delay| line.machine.wall_at(now + delay);
+        let wall = |delay| line.machine.wall_at(after(now, delay));
         let (delay, state) = match decision {
             Decision::Wait(delay) | Decision::Retry(delay) => (delay, LineState::Waiting { until: wall(delay) }),
             Decision::Pause(delay) => (delay, LineState::Paused { until: wall(delay) }),
@@ -198,7 +202,7 @@ impl Supervisor {
             ),
         };
         line.status.transition(state, exit.report(&line.spec().origins));
-        now + delay
+        after(now, delay)
     }
 
     /// Waits, looking after the line's calls, until the time comes or a command changes something.
@@ -230,7 +234,7 @@ impl Supervisor {
     }
 
     fn close(&self) {
-        self.line.desk.borrow_mut().close();
+        self.line.desk.lock().close();
         self.line.router.close();
         self.line.status.transition(LineState::Closed, None);
     }

@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
 
 use super::tls::TlsClient;
 use super::{BoxedIo, Connector, DialError, DialPhase, Dialing, TlsPolicy};
-use crate::Endpoint;
+use crate::{Endpoint, clock};
 
 /// Dials gateways over TCP, with TLS for `wss://`.
 ///
@@ -89,7 +88,6 @@ impl Connector for TcpConnector {
 }
 
 async fn within<F: Future>(phase: DialPhase, after: Duration, future: F) -> Result<F::Output, DialError> {
-    timeout(after, future)
-        .await
-        .map_err(|_| DialError::Timeout { phase, after })
+    let output = clock::within(after, future).await;
+    output.ok_or(DialError::Timeout { phase, after })
 }

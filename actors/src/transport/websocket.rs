@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Request, Response, header};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -12,6 +11,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use windlass_protocol::{Secret, UpgradeRefusal};
 
 use super::{BoxedIo, DialPhase, Metered, Pulse};
+use crate::clock::within;
 use crate::{Endpoint, GatewaySpec};
 
 /// An open WebSocket to a gateway.
@@ -54,9 +54,6 @@ impl ReadBuffer {
             .max_frame_size(Some(MAX_MESSAGE))
     }
 }
-
-/// How long the upgrade may take. A gateway process whose event loop hangs accepts TCP and never answers.
-pub(crate) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One HTTP header for the upgrade: for a proxy in front of the gateway that wants to be shown something.
 #[derive(Clone, PartialEq, Eq)]
@@ -112,7 +109,7 @@ pub enum UpgradeError {
 /// Upgrades a stream to a WebSocket as a line does, for those who want to go through its steps by themselves.
 ///
 /// # Errors
-/// [`UpgradeError`] within 15 s.
+/// [`UpgradeError`] within [`GatewaySpec::handshake_timeout`].
 pub async fn open_websocket(io: BoxedIo, spec: &GatewaySpec) -> Result<Socket, UpgradeError> {
     upgrade(io, Pulse::default(), spec).await
 }
@@ -124,10 +121,10 @@ pub(crate) async fn upgrade(io: BoxedIo, pulse: Pulse, spec: &GatewaySpec) -> Re
     let request = request(&spec.endpoint, &spec.headers, query)?;
     let config = ReadBuffer::Opening.config();
     let opening = client_async_with_config(request, Metered::new(io, pulse), Some(config));
-    match timeout(UPGRADE_TIMEOUT, opening).await {
-        Err(_) => Err(UpgradeError::Timeout(UPGRADE_TIMEOUT)),
-        Ok(Err(error)) => Err(fault(error)),
-        Ok(Ok((socket, _response))) => Ok(socket),
+    match within(spec.handshake_timeout, opening).await {
+        None => Err(UpgradeError::Timeout(spec.handshake_timeout)),
+        Some(Err(error)) => Err(fault(error)),
+        Some(Ok((socket, _response))) => Ok(socket),
     }
 }
 

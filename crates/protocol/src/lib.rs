@@ -33,6 +33,7 @@ mod secret;
 mod session_key;
 pub mod session_roster;
 mod text;
+pub mod time;
 mod trace;
 mod upgrade;
 

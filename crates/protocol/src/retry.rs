@@ -8,6 +8,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _};
 
 use crate::connection::Resend;
+use crate::time::scaled;
 use crate::{CallError, ErrorClass, NotSent};
 
 /// How long, and how often, to try again.
@@ -56,8 +57,9 @@ impl RetryPolicy {
             return None;
         }
         let doubled = self.base.saturating_mul(1 << attempt.saturating_sub(1).min(20));
-        let jitter = rng.random_range(1.0 - self.jitter..=1.0 + self.jitter);
-        let wait = doubled.min(self.cap).mul_f64(jitter);
+        // A wait varies by all of itself at most; `max` makes nothing of what is no number.
+        let jitter = self.jitter.max(0.0).min(1.0);
+        let wait = scaled(doubled.min(self.cap), rng.random_range(1.0 - jitter..=1.0 + jitter));
         let delay = error.retry_after().map_or(wait, |asked| asked.max(wait));
         (elapsed.saturating_add(delay) < self.budget).then_some(delay)
     }

@@ -86,6 +86,7 @@ pub(super) struct RawGateway {
     pub(super) headers_env: BTreeMap<String, Spanned<String>>,
     pub(super) control_ui: Option<bool>,
     pub(super) token_in_query: Option<bool>,
+    pub(super) handshake_timeout: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::Spanned;
 use windlass_actors::{Endpoint, GatewaySpec, Header, TlsPolicy};
@@ -11,6 +12,7 @@ use super::ConfigError;
 use super::file::{RawDevice, RawGateway, RawTls, Source};
 use super::secret::SecretSource;
 use super::sources::Environment;
+use super::span::parse_span;
 
 /// Which device identity a gateway is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub(crate) struct GatewayConfig {
     pub(crate) headers: Vec<Placed<(String, String)>>,
     pub(crate) control_ui: bool,
     pub(crate) token_in_query: bool,
+    pub(crate) handshake_timeout: Option<Duration>,
 }
 
 /// Something with the place that it was configured at.
@@ -105,6 +108,7 @@ impl GatewayConfig {
             headers: Vec::new(),
             control_ui: false,
             token_in_query: false,
+            handshake_timeout: None,
         }
     }
 
@@ -154,6 +158,9 @@ impl GatewayConfig {
         }
         spec.device = device;
         (spec.token, spec.password, spec.origins) = (token, password, origins);
+        if let Some(timeout) = self.handshake_timeout {
+            spec.handshake_timeout = timeout;
+        }
         (spec.tls, spec.scopes, spec.token_in_query) = (self.tls, self.scopes, self.token_in_query);
         Ok(spec)
     }
@@ -180,6 +187,10 @@ pub(super) fn check(source: &Source<'_>, id: &str, raw: Spanned<RawGateway>) -> 
         .map_err(|error| ConfigError::new(at(url.span().start, ".url"), error.to_string()))?;
     let token = secret(source, &at, "token", raw.token_file, raw.token_env)?;
     let password = secret(source, &at, "password", raw.password_file, raw.password_env)?;
+    let handshake_timeout = raw.handshake_timeout.map(|text| {
+        let place = || at(text.span().start, ".handshake_timeout");
+        parse_span(text.get_ref()).map_err(|problem| ConfigError::new(place(), problem))
+    });
     let control_ui = raw.control_ui.unwrap_or(false);
     let headers = raw.headers_env.into_iter().map(|(name, variable)| {
         let place = at(variable.span().start, &format!(".headers_env.{name}"));
@@ -195,6 +206,7 @@ pub(super) fn check(source: &Source<'_>, id: &str, raw: Spanned<RawGateway>) -> 
         device: check_device(source, &at, raw.device.as_ref(), control_ui)?,
         headers: headers.collect(),
         token_in_query: raw.token_in_query.unwrap_or(false),
+        handshake_timeout: handshake_timeout.transpose()?,
         id,
         listed: Listed::InFile(source.path.to_owned()),
         endpoint,

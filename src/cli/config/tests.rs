@@ -148,6 +148,11 @@ fn every_mistake_is_named_with_its_file_line_and_field() {
             "both",
         ),
         ("[timeouts]\ncall = \"30\"", ":2, timeouts.call", "30s"),
+        (
+            "[gateways.a]\nurl = \"ws://h\"\nhandshake_timeout = \"15\"",
+            ":3, gateways.a.handshake_timeout",
+            "30s",
+        ),
         ("", "no gateway", "--url"),
         ("# empty", "windlass.toml", "[gateways.NAME]"),
     ];
@@ -349,6 +354,16 @@ fn one_token_for_several_gateways_is_sent_to_none_of_them() {
         "{:?}",
         selected.notes
     );
+}
+
+#[test]
+fn how_long_a_handshake_may_take_can_be_configured() {
+    let timeout = |line: &str| {
+        let file = format!("[gateways.a]\nurl = \"ws://h\"\n{line}");
+        Scene::new(&file, &[]).spec().unwrap().handshake_timeout
+    };
+    assert_eq!(timeout(""), Duration::from_secs(15));
+    assert_eq!(timeout("handshake_timeout = \"2m\""), Duration::from_secs(120));
 }
 
 #[test]

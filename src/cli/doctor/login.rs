@@ -94,7 +94,7 @@ impl<'a> Login<'a> {
 
     async fn shake_hands(&self, socket: &mut Socket, findings: &mut Findings) -> Result<HelloOk, End> {
         let clock = TokioClock::start();
-        let mut handshake = Handshake::begin(CONNECT, clock.now());
+        let mut handshake = Handshake::begin(CONNECT, clock.now(), self.target.handshake_timeout);
         loop {
             let text = next_text(socket, &handshake).await?;
             let sign = |challenge: &Challenge| self.connect_params(challenge, millis(clock.wall()));
@@ -237,7 +237,7 @@ fn write_down(end: &End, findings: &mut Findings) -> Stopped {
         End::Fault(fault) => {
             let step = match fault {
                 HandshakeFault::Protocol(_) => Step::Protocol,
-                HandshakeFault::NoHello | HandshakeFault::Credentials(_) => Step::Auth,
+                HandshakeFault::NoHello { .. } | HandshakeFault::Credentials(_) => Step::Auth,
                 _ => Step::Challenge,
             };
             let next =

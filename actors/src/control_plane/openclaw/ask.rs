@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use windlass_protocol::connection::{AnswerMode, Resend};
 use windlass_protocol::request::Request;
+use windlass_protocol::time::after;
 use windlass_protocol::{AgentId, CallError, MethodName, NotSent, RawJson};
 
 use super::{OpenClaw, rules};
@@ -53,7 +54,7 @@ impl OpenClaw {
         let call = OutgoingCall {
             method,
             params: Some(params(request, key)?),
-            deadline: self.line.now() + self.call_timeout,
+            deadline: after(self.line.now(), self.call_timeout),
             resend,
             answers: AnswerMode::First,
             wait_for_line: true,

@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rand::Rng;
-use tokio::sync::mpsc;
 use windlass_protocol::connection::CallRequest;
 use windlass_protocol::{CallError, GatewayId, Generation, HelloOk, RawJson};
 
@@ -26,7 +25,8 @@ use outcome::{Outcome, Trouble};
 use table::Table;
 pub use table::{MAX_TOPICS, ResyncCounters};
 
-use super::{LineMessage, Reply};
+use super::Reply;
+use super::inbox::Inbox;
 use crate::routing::{Incoming, Router, Topic};
 
 /// More is declared on one line than it keeps.
@@ -39,7 +39,7 @@ pub struct TooManyTopics;
 pub struct Declared {
     topic: Topic,
     declarations: Arc<Declarations>,
-    wake: mpsc::Sender<LineMessage>,
+    wake: Inbox,
 }
 
 impl Declared {
@@ -53,7 +53,7 @@ impl Declared {
     /// at most.
     pub fn resync(&self) {
         self.declarations.with(|table| table.again(&self.topic));
-        wake(&self.wake);
+        self.wake.declared();
     }
 }
 
@@ -68,13 +68,8 @@ impl fmt::Debug for Declared {
 impl Drop for Declared {
     fn drop(&mut self) {
         self.declarations.with(|table| table.release(&self.topic));
-        wake(&self.wake);
+        self.wake.declared();
     }
-}
-
-/// Has the line look at what is declared. A full inbox wakes it anyway.
-fn wake(inbox: &mpsc::Sender<LineMessage>) {
-    let _ = inbox.try_send(LineMessage::Declared);
 }
 
 /// The declarations of one line, shared by their holders and the line's connection.
@@ -99,13 +94,9 @@ impl Declarations {
         }
     }
 
-    pub(super) fn declare(
-        self: &Arc<Self>,
-        topic: Topic,
-        inbox: &mpsc::Sender<LineMessage>,
-    ) -> Result<Declared, TooManyTopics> {
+    pub(super) fn declare(self: &Arc<Self>, topic: Topic, inbox: &Inbox) -> Result<Declared, TooManyTopics> {
         self.with(|table| table.declare(&topic))?;
-        wake(inbox);
+        inbox.declared();
         Ok(Declared {
             topic,
             declarations: Arc::clone(self),

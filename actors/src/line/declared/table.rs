@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use rand::Rng;
 use serde::Deserialize;
-use windlass_protocol::{CallError, Generation, HelloOk, RawJson};
+use windlass_protocol::{CallError, Generation, HelloOk, RawJson, time};
 
 use super::TooManyTopics;
 use super::asking::{Ask, Fate, Offers, Step};
@@ -202,7 +202,7 @@ impl Table {
         match entry.phase {
             Phase::Failed(after) => {
                 entry.failures += 1;
-                let at = now + rest(entry.failures, after, rng);
+                let at = time::after(now, rest(entry.failures, after, rng));
                 entry.phase = Phase::Resting(at);
                 self.resting.insert((at, topic));
                 None

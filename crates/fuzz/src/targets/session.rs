@@ -23,7 +23,7 @@ pub(super) fn run(data: &[u8]) {
 }
 
 fn shake_hands<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Box<HelloOk>> {
-    let mut handshake = Handshake::begin(CallId::new(1), epoch());
+    let mut handshake = Handshake::begin(CallId::new(1), epoch(), Handshake::TIMEOUT);
     let mut sent = 0;
     for line in lines {
         match handshake.receive(line, epoch(), sign) {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::GatewayError;
+use crate::time::after;
 
 /// Most writes that are remembered: more than any known limit.
 const REMEMBERED: usize = 256;
@@ -75,13 +76,19 @@ impl WriteBudget {
         let Some(nth) = self.writes.len().checked_sub(count) else {
             return Duration::ZERO;
         };
-        let free_at = self.writes.get(nth).map(|at| *at + limit.window + MARGIN);
+        let free_at = self
+            .writes
+            .get(nth)
+            .map(|at| after(*at, limit.window.saturating_add(MARGIN)));
         free_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
     /// A write was answered, or lost, at `now`: it counts from the moment at which the gateway had it at the latest.
     pub fn wrote(&mut self, now: Instant) {
-        let window = self.limit.map_or(USUAL_WINDOW, |limit| limit.window) + MARGIN;
+        let window = self
+            .limit
+            .map_or(USUAL_WINDOW, |limit| limit.window)
+            .saturating_add(MARGIN);
         while self
             .writes
             .front()
@@ -106,7 +113,7 @@ impl WriteBudget {
         if is_limit {
             let window = self.limit.map_or(USUAL_WINDOW, |limit| limit.window);
             let wait = error.retry_after.unwrap_or(window).min(LONGEST_WAIT) + MARGIN;
-            self.not_before = Some(now + wait);
+            self.not_before = Some(after(now, wait));
         }
         is_limit
     }

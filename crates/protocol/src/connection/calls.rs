@@ -220,7 +220,15 @@ impl<S: ReplySlot> Calls<S> {
 
     /// Ends what is late at `now` and frees what nobody waits for.
     pub fn expire(&mut self, now: Instant) {
-        let late = |entry: &Entry<S>| now >= entry.request.deadline || entry.request.slot.is_abandoned();
+        self.expire_where(now, |_| true);
+    }
+
+    /// The same for the calls only whose slot is as wanted. Returns the earliest deadline of those that are left.
+    pub fn expire_where(&mut self, now: Instant, wanted: impl Fn(&S) -> bool) -> Option<Instant> {
+        let late = |entry: &Entry<S>| {
+            let slot = &entry.request.slot;
+            (now >= entry.request.deadline || slot.is_abandoned()) && wanted(slot)
+        };
         let mut ended = take_where(&mut self.waiting, late);
         ended.extend(
             self.in_flight
@@ -234,12 +242,18 @@ impl<S: ReplySlot> Calls<S> {
                 self.end_late(entry);
             }
         }
-        let deadlines = self
-            .waiting
-            .iter()
-            .chain(self.in_flight.values())
-            .map(|entry| entry.request.deadline);
-        self.earliest = deadlines.min();
+        let left = || self.waiting.iter().chain(self.in_flight.values());
+        self.earliest = left().map(|entry| entry.request.deadline).min();
+        let of_wanted = left().filter(|entry| wanted(&entry.request.slot));
+        of_wanted.map(|entry| entry.request.deadline).min()
+    }
+
+    /// Frees what is waited for no longer, late or not.
+    pub fn free_abandoned(&mut self) {
+        let abandoned = |entry: &Entry<S>| entry.request.slot.is_abandoned();
+        let mut freed = take_where(&mut self.waiting, abandoned).len();
+        freed += self.in_flight.extract_if(|_, entry| abandoned(entry)).count();
+        self.counters.abandoned += freed as u64;
     }
 
     /// When to call [`expire`](Self::expire) next.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   AwaitingChallenge ──connect.challenge──▶ AwaitingHello ──hello-ok──▶ a Session
-//!         │ 15 s                                  │ 15 s       └─error──▶ refused
+//!         │ late                                  │ late       └─error──▶ refused
 //!         └──────────────▶ fault ◀────────────────┘
 //! ```
 
@@ -14,12 +14,14 @@ use crate::HelloOk;
 use crate::frame::{EventFrame, Response, encode_request};
 use crate::json::decode;
 use crate::text::{MESSAGE_LIMIT, printable};
+use crate::time::after;
 use crate::{CallId, Frame, MAX_PROTOCOL, MIN_PROTOCOL, MethodName, RawJson};
 
 /// One handshake. Everything that comes in before hello-ok goes through it.
 #[derive(Debug)]
 pub struct Handshake {
     id: CallId,
+    within: Duration,
     state: State,
 }
 
@@ -47,11 +49,17 @@ pub enum HandshakeStep {
 #[non_exhaustive]
 pub enum HandshakeFault {
     /// No challenge came in time: not a gateway, or one that hangs.
-    #[error("no connect.challenge came within {} s of the upgrade", Handshake::CHALLENGE_TIMEOUT.as_secs())]
-    NoChallenge,
+    #[error("no connect.challenge came within {} s of the upgrade", .within.as_secs_f64())]
+    NoChallenge {
+        /// How long was waited.
+        within: Duration,
+    },
     /// `connect` was sent and not answered in time.
-    #[error("connect was not answered within {} s", Handshake::HELLO_TIMEOUT.as_secs())]
-    NoHello,
+    #[error("connect was not answered within {} s", .within.as_secs_f64())]
+    NoHello {
+        /// How long was waited.
+        within: Duration,
+    },
     /// What came is not what a gateway sends at this point.
     #[error("unexpected handshake frame: {0}")]
     Unexpected(String),
@@ -64,19 +72,19 @@ pub enum HandshakeFault {
 }
 
 impl Handshake {
-    /// How long to wait for the challenge: the reference client's 15 s (2026.9.6); gateways send it at once, slow
-    /// machines within seconds.
-    pub const CHALLENGE_TIMEOUT: Duration = Duration::from_secs(15);
-    /// How long to wait for the answer to `connect`; as the reference client.
-    pub const HELLO_TIMEOUT: Duration = Duration::from_secs(15);
+    /// How long to wait for the challenge, and as long again for the answer to `connect`, unless told otherwise: the reference
+    /// client's 15 s (2026.9.6). Gateways send both at once, slow machines within seconds.
+    pub const TIMEOUT: Duration = Duration::from_secs(15);
     /// Largest frame that a gateway takes before hello-ok; a larger one is answered by close 1009.
     pub const MAX_FRAME: usize = 64 * 1024;
 
-    /// Begins on a socket that was just upgraded; `id` will be the id of the connect request.
-    pub fn begin(id: CallId, now: Instant) -> Self {
-        let until = now + Self::CHALLENGE_TIMEOUT;
+    /// Begins on a socket that was just upgraded; `id` will be the id of the connect request. Challenge and answer may each take
+    /// as long as `within` says.
+    pub fn begin(id: CallId, now: Instant, within: Duration) -> Self {
+        let until = after(now, within);
         Self {
             id,
+            within,
             state: State::AwaitingChallenge { until },
         }
     }
@@ -90,9 +98,10 @@ impl Handshake {
 
     /// Why the handshake failed, once its deadline passed.
     pub const fn late(&self) -> HandshakeFault {
+        let within = self.within;
         match self.state {
-            State::AwaitingChallenge { .. } => HandshakeFault::NoChallenge,
-            State::AwaitingHello { .. } => HandshakeFault::NoHello,
+            State::AwaitingChallenge { .. } => HandshakeFault::NoChallenge { within },
+            State::AwaitingHello { .. } => HandshakeFault::NoHello { within },
         }
     }
 
@@ -133,7 +142,7 @@ impl Handshake {
             return Err(HandshakeFault::Credentials("it is over 64 KiB".into()));
         }
         self.state = State::AwaitingHello {
-            until: now + Self::HELLO_TIMEOUT,
+            until: after(now, self.within),
         };
         Ok(HandshakeStep::Send(frame))
     }

@@ -5,10 +5,12 @@ use crate::RefusalKind;
 
 const CHALLENGE: &str = r#"{"type":"event","event":"connect.challenge","payload":{"nonce":"n-1","ts":1795350900000}}"#;
 
+const WITHIN: Duration = Duration::from_secs(20);
+
 fn begin() -> (Handshake, Instant) {
     #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
     let now = Instant::now();
-    (Handshake::begin(CallId::new(5), now), now)
+    (Handshake::begin(CallId::new(5), now, WITHIN), now)
 }
 
 fn sign(challenge: &Challenge) -> Result<RawJson, String> {
@@ -74,12 +76,12 @@ fn events_before_the_answer_are_read_over() {
 #[test]
 fn each_wait_has_its_own_deadline_and_reason() {
     let (mut handshake, now) = begin();
-    assert_eq!(handshake.deadline(), now + Handshake::CHALLENGE_TIMEOUT);
-    assert_eq!(handshake.late(), HandshakeFault::NoChallenge);
+    assert_eq!(handshake.deadline(), now + WITHIN);
+    assert_eq!(handshake.late(), HandshakeFault::NoChallenge { within: WITHIN });
     let later = now + Duration::from_secs(14);
     handshake.receive(CHALLENGE, later, sign).unwrap();
-    assert_eq!(handshake.deadline(), later + Handshake::HELLO_TIMEOUT);
-    assert_eq!(handshake.late(), HandshakeFault::NoHello);
+    assert_eq!(handshake.deadline(), later + WITHIN);
+    assert_eq!(handshake.late(), HandshakeFault::NoHello { within: WITHIN });
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::time::after;
+
 /// What the silence on a connection calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vigil {
@@ -23,11 +25,16 @@ pub struct Watchdog {
     interval: Duration,
     heard: Instant,
     probed: bool,
+    /// When it was found that no look had been taken for a while. Once per silence.
+    overslept: Option<Instant>,
 }
 
 impl Watchdog {
     /// How long past a tick that is due the probe waits.
     const PROBE_GRACE: Duration = Duration::from_millis(500);
+    /// How long a gateway has to answer a probe after a time without looks: it may have sent all the time, and its packets are
+    /// sent again within seconds (TCP).
+    const AFTER_SLEEP: Duration = Duration::from_secs(5);
 
     /// A watch over a connection that was last heard from at `now`; `interval` is [`Policy::tick_interval`](crate::Policy::tick_interval).
     pub const fn new(interval: Duration, now: Instant) -> Self {
@@ -35,6 +42,7 @@ impl Watchdog {
             interval,
             heard: now,
             probed: false,
+            overslept: None,
         }
     }
 
@@ -42,11 +50,21 @@ impl Watchdog {
     pub const fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.probed = false;
+        self.overslept = None;
+    }
+
+    /// No look was taken at the connection for a while before `now`: the process was stopped (SIGSTOP, a paused container or
+    /// machine), or its thread was blocked. That silence was not the gateway's, so it is asked before it is given up, once.
+    pub const fn overslept(&mut self, now: Instant) {
+        if self.overslept.is_none() {
+            self.overslept = Some(now);
+            self.probed = false;
+        }
     }
 
     /// Looks at the clock. [`Vigil::Probe`] is said once per silence.
     pub fn check(&mut self, now: Instant) -> Vigil {
-        if now >= self.heard + self.interval * 2 {
+        if now >= self.dead_at() {
             Vigil::Dead
         } else if !self.probed && now >= self.probe_at() {
             self.probed = true;
@@ -58,11 +76,7 @@ impl Watchdog {
 
     /// When to look next.
     pub fn next_check(&self) -> Instant {
-        if self.probed {
-            self.heard + self.interval * 2
-        } else {
-            self.probe_at()
-        }
+        if self.probed { self.dead_at() } else { self.probe_at() }
     }
 
     /// How long nothing was heard.
@@ -71,7 +85,13 @@ impl Watchdog {
     }
 
     fn probe_at(&self) -> Instant {
-        self.heard + self.interval + Self::PROBE_GRACE
+        after(self.heard, self.interval.saturating_add(Self::PROBE_GRACE))
+    }
+
+    fn dead_at(&self) -> Instant {
+        let silent = after(self.heard, self.interval.saturating_mul(2));
+        let asked = self.overslept.map(|at| after(at, Self::AFTER_SLEEP));
+        asked.map_or(silent, |asked| asked.max(silent))
     }
 }
 
@@ -94,6 +114,29 @@ mod tests {
         assert_eq!(dog.check(second(32)), Vigil::Alive);
         assert_eq!(dog.next_check(), second(60));
         assert_eq!(dog.check(second(60)), Vigil::Dead);
+    }
+
+    #[test]
+    fn a_silence_without_looks_is_asked_about_once_before_it_counts() {
+        let start = start();
+        let second = |n| start + Duration::from_secs(n);
+        let mut dog = Watchdog::new(Duration::from_secs(30), start);
+        dog.overslept(second(100));
+        assert_eq!(dog.check(second(100)), Vigil::Probe);
+        assert_eq!(dog.next_check(), second(105));
+        dog.overslept(second(104));
+        assert_eq!(dog.check(second(105)), Vigil::Dead);
+        dog.heard(second(105));
+        dog.overslept(second(200));
+        assert_eq!(dog.check(second(204)), Vigil::Probe);
+    }
+
+    #[test]
+    fn an_interval_of_any_length_has_an_end() {
+        let start = start();
+        let mut dog = Watchdog::new(Duration::MAX, start);
+        assert_eq!(dog.check(start + Duration::from_secs(1_000_000)), Vigil::Alive);
+        assert!(dog.next_check() > start);
     }
 
     #[test]

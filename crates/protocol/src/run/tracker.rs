@@ -16,6 +16,7 @@ use super::rules;
 use super::spoken::Spoken;
 use crate::connection::Continuity;
 use crate::request::{AgentWaitReply, ChatHistoryReply, ChatSendReply};
+use crate::time::after;
 use crate::{AgentEvent, CallError, ChatEvent, NotSent, SessionMessageEvent, SessionsChangedEvent};
 
 /// Follows one logical send to its end.
@@ -166,7 +167,7 @@ impl RunTracker {
         let wanted = self.wants.next(self.line_up, self.sends == 0);
         let staged = match &self.stage {
             Stage::Erring { since, .. } => Some(*since + rules::RETRY_WINDOW),
-            Stage::Running if self.line_up && !self.wants.any() => Some(self.heard_at + self.config.limits.quiet),
+            Stage::Running if self.line_up && !self.wants.any() => Some(self.quiet_at()),
             _ => None,
         };
         let deadlines = [wanted, staged, Some(self.give_up_at())];
@@ -318,7 +319,11 @@ impl RunTracker {
     }
 
     fn give_up_at(&self) -> Instant {
-        self.began + self.config.limits.give_up
+        after(self.began, self.config.limits.give_up)
+    }
+
+    fn quiet_at(&self) -> Instant {
+        after(self.heard_at, self.config.limits.quiet)
     }
 
     fn begin(&mut self, action: stage::Due, now: Instant) -> Action {
@@ -348,7 +353,7 @@ impl RunTracker {
                 self.ended = Some(Ended::Erred(message.clone()));
                 self.ask_how_it_ended(now);
             }
-            Stage::Running if self.line_up && !self.wants.any() && now >= self.heard_at + self.config.limits.quiet => {
+            Stage::Running if self.line_up && !self.wants.any() && now >= self.quiet_at() => {
                 self.heard_at = now;
                 self.wants.wait(now);
             }

@@ -11,6 +11,7 @@ use crate::run::config::ResendAfterLoss;
 use crate::run::end::{Doubt, Loss, RunEnd};
 use crate::run::rules::{self, WaitVerdict};
 use crate::run::standing::{Look, Outcome, Standing};
+use crate::time::after;
 
 /// How often history is asked for the rows of a run that is known to be over: they are written within ms of its end.
 const SETTLE_TRIES: u32 = 5;
@@ -325,7 +326,7 @@ impl RunTracker {
         }
         // Without a proof of the restart, silence may be a long thought; only a history that names what runs excludes it.
         let certain = self.life == Continuity::Restarted || self.config.facts.names_running;
-        if certain && now >= since + self.config.limits.resume {
+        if certain && now >= after(since, self.config.limits.resume) {
             return self.finish(RunEnd::Lost(Loss::NotResumed));
         }
         self.look_again(now);
@@ -370,7 +371,7 @@ impl RunTracker {
         if same && !busy && standing.row && now >= since + rules::JOIN_GRACE && self.joined_quietly() {
             return;
         }
-        if !busy && now >= since + self.config.limits.handover {
+        if !busy && now >= after(since, self.config.limits.handover) {
             let used = self.known_at_first && !self.heard_run;
             let why = if used { Doubt::KeyUsedBefore } else { Doubt::EndUnseen };
             return self.finish(RunEnd::Unknown(why));

@@ -1,0 +1,174 @@
+//! Deadlines of calls that a line's own thread does not keep: because it is blocked, or late.
+//!
+//! One thread looks after all lines of a Windlass. It sleeps until a deadline of some line has passed by a little, and
+//! finds then that the line's thread has ended the call, which is the rule, or does it in its place. A line asks for its next
+//! look only, so a call costs one load of an atomic, and the thread wakes about once for each line and timeout.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use windlass_protocol::time::after;
+
+use super::desk::DeskCell;
+use crate::clock::{Clock, is_late};
+
+/// How long past its deadline a call is looked for: the line's own timer, which is exact to a millisecond, comes first.
+const GRACE: Duration = Duration::from_millis(5);
+
+/// How long after a look that found no call there is another one. A caller that put a call in before the first look, and did not
+/// see yet that it had to ask for one, is found by the second: a write to memory is seen by all within far less.
+const ONCE_MORE: Duration = Duration::from_millis(100);
+
+/// How long the lines have to look into their sockets after the whole process was stopped, before calls end: an answer that
+/// lies there counts. Longer than what the lines take for it ([`SECOND_LOOK`](crate::clock::SECOND_LOOK)).
+const AFTER_SLEEP: Duration = Duration::from_millis(50);
+
+/// Looks at lines whose calls are due. Cheap to clone; the clones share.
+#[derive(Clone, Default)]
+pub struct Backstop(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// How many desks there were.
+    desks: AtomicU64,
+    plan: Mutex<Plan>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Plan {
+    /// By when they come, and the desk's number. One for each desk at most.
+    looks: BTreeMap<(Instant, u64), Look>,
+    /// When the look at a desk comes.
+    planned: FxHashMap<u64, Instant>,
+    over: bool,
+}
+
+/// One look at a line.
+struct Look {
+    desk: Weak<DeskCell>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A call asked for it, or was found by the look before.
+    Due,
+    /// The process was stopped when it should have come.
+    AfterSleep,
+    /// The look before found no call.
+    OnceMore,
+}
+
+impl fmt::Debug for Backstop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backstop").finish_non_exhaustive()
+    }
+}
+
+impl Backstop {
+    /// Nothing is looked at until [`run`](Self::run) does.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks after lines until [`stop`](Self::stop): run it on a thread of its own. Nothing here logs or calls code of the host but
+    /// wakers, so that what blocks the lines' threads does not block this one.
+    pub fn run(&self, clock: &dyn Clock) {
+        while let Some((at, number, look)) = self.next(clock) {
+            let Some(desk) = look.desk.upgrade() else { continue };
+            let now = clock.now();
+            if look.kind == Kind::Due && is_late(at, now) {
+                self.plan(after(now, AFTER_SLEEP), number, look.desk, Kind::AfterSleep);
+                continue;
+            }
+            desk.unwatched();
+            // A waker is code of the host: should it panic, the next look goes on.
+            let next = catch_unwind(AssertUnwindSafe(|| desk.end_late(now)));
+            match next {
+                Ok(Some(deadline)) => desk.watch(deadline),
+                Ok(None) if look.kind == Kind::OnceMore => {}
+                Ok(None) | Err(_) => self.plan(after(now, ONCE_MORE), number, look.desk, Kind::OnceMore),
+            }
+        }
+    }
+
+    /// Ends [`run`](Self::run).
+    pub fn stop(&self) {
+        self.lock().over = true;
+        self.0.changed.notify_all();
+    }
+
+    /// A number for a desk.
+    pub(super) fn number(&self) -> u64 {
+        self.0.desks.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn look_at(&self, deadline: Instant, number: u64, desk: Weak<DeskCell>) {
+        self.plan(after(deadline, GRACE), number, desk, Kind::Due);
+    }
+
+    /// The desk's line is closed for good.
+    pub(super) fn forget(&self, number: u64) {
+        let mut plan = self.lock();
+        if let Some(at) = plan.planned.remove(&number) {
+            plan.looks.remove(&(at, number));
+        }
+    }
+
+    /// Plans a look, unless there is an earlier one at the same desk.
+    fn plan(&self, at: Instant, number: u64, desk: Weak<DeskCell>, kind: Kind) {
+        let mut plan = self.lock();
+        match plan.planned.insert(number, at) {
+            Some(before) if before <= at => {
+                plan.planned.insert(number, before);
+                return;
+            }
+            Some(before) => drop(plan.looks.remove(&(before, number))),
+            None => {}
+        }
+        plan.looks.insert((at, number), Look { desk, kind });
+        let is_first = plan
+            .looks
+            .first_key_value()
+            .is_some_and(|(first, _)| *first == (at, number));
+        drop(plan);
+        if is_first {
+            self.0.changed.notify_one();
+        }
+    }
+
+    /// Waits for the next look; nothing when it is over.
+    fn next(&self, clock: &dyn Clock) -> Option<(Instant, u64, Look)> {
+        let mut plan = self.lock();
+        loop {
+            if plan.over {
+                return None;
+            }
+            let first = plan.looks.first_key_value().map(|((at, _), _)| *at);
+            let now = clock.now();
+            plan = match first {
+                Some(at) if at <= now => {
+                    let ((at, number), look) = plan.looks.pop_first()?;
+                    plan.planned.remove(&number);
+                    return Some((at, number, look));
+                }
+                Some(at) => {
+                    let wait = at.saturating_duration_since(now);
+                    let waited = self.0.changed.wait_timeout(plan, wait);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.0.changed.wait(plan).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Plan> {
+        self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
