@@ -1,11 +1,28 @@
 //! Virtual time with a date that is the same in every run.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant, SystemTime};
 
 use windlass::{Clock, TokioClock};
 
 /// 2026-11-22T12:00:00Z, where simulated gateways begin, too.
 const EPOCH: Duration = Duration::from_secs(1_795_348_800);
+
+thread_local! {
+    /// For how long the process was stopped in this run.
+    static STOPPED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Stops the process for so long, as SIGSTOP does.
+pub(crate) async fn jump(time: Duration) {
+    STOPPED.set(STOPPED.get() + time);
+    tokio::time::advance(time).await;
+}
+
+/// For how long the process was stopped so far, in this run and others of the thread.
+pub(crate) fn stopped() -> Duration {
+    STOPPED.get()
+}
 
 /// The runtime's clock, which counts from [`EPOCH`].
 #[derive(Clone, Copy, Debug)]

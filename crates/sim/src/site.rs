@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use windlass::protocol::connection::CallLimits;
 use windlass::{DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Secret, Windlass, transport};
 use windlass_testkit::chaos::{ChaosProxy, Fault};
 use windlass_testkit::{Mine, SimGateway, WireError};
 
+use crate::clock;
 use crate::trace::note;
 use crate::world::{Blow, Deed, Lie, Plan};
 
@@ -30,6 +32,7 @@ pub(crate) struct Door {
     pub(crate) sim: SimGateway,
     pub(crate) proxy: ChaosProxy,
     pub(crate) mine: Mine,
+    limits: Option<CallLimits>,
 }
 
 impl Door {
@@ -53,12 +56,17 @@ impl Door {
             sim,
             proxy,
             mine: Mine::default(),
+            limits: plan.limits,
         }
     }
 
     /// What a line to it is made from.
     pub(crate) fn spec(&self) -> GatewaySpec {
-        spec(&self.name)
+        let mut spec = spec(&self.name);
+        if let Some(limits) = self.limits {
+            spec.limits = limits;
+        }
+        spec
     }
 }
 
@@ -172,6 +180,7 @@ impl Site {
                 self.door.proxy.cut();
             }
             Deed::Unlock => sim.set_token(TOKEN),
+            Deed::Jump(time) => clock::jump(*time).await,
             // Both are refused when Windlass is shut down, and then nobody is told.
             Deed::ReconnectNow => drop(self.gateway.reconnect_now().await),
             Deed::Update => drop(self.windlass.update(self.door.spec()).await),

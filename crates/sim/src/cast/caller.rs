@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use windlass::{CallError, Clock as _, Gateway, RawJson};
 
-use crate::clock::WorldClock;
+use crate::clock::{self, WorldClock};
 use crate::site::Site;
 use crate::trace::note;
 use crate::world::{Errand, What};
@@ -16,6 +16,8 @@ pub(crate) struct Called {
     pub(crate) errand: Errand,
     pub(crate) end: End,
     pub(crate) took: Duration,
+    /// For how much of that the process was stopped.
+    pub(crate) stopped: Duration,
 }
 
 /// How it was over.
@@ -42,11 +44,17 @@ pub(crate) async fn call_all(site: Site, errands: Vec<Errand>, clock: WorldClock
     let mut called = Vec::new();
     for errand in errands {
         tokio::time::sleep(errand.pause).await;
-        let begun = clock.now();
+        let (begun, stopped) = (clock.now(), clock::stopped());
         note(|| format!("{}: calls {:?}", site.name(), Told(&errand.what)));
         let end = one(&site.gateway, &errand).await;
         let took = clock.now().saturating_duration_since(begun);
-        let ended = Called { errand, end, took };
+        let stopped = clock::stopped() - stopped;
+        let ended = Called {
+            errand,
+            end,
+            took,
+            stopped,
+        };
         note(|| {
             let (what, word) = (Told(&ended.errand.what), ended.word());
             format!("{}: {what:?} ended {word} after {took:?}", site.name())

@@ -11,6 +11,9 @@ use crate::world::{Hides, What, Wire};
 /// A timer's grain.
 const GRACE: Duration = Duration::from_millis(10);
 
+/// How long sockets are looked into.
+const SECOND_LOOK: Duration = Duration::from_millis(20);
+
 /// Judges the calls of one site.
 pub(crate) fn calls(verdict: &mut Verdict, site: &str, calls: &[Called], deeds: &Deeds, wire: Wire) {
     for call in calls {
@@ -24,8 +27,16 @@ pub(crate) fn calls(verdict: &mut Verdict, site: &str, calls: &[Called], deeds: 
 
 fn ends(verdict: &mut Verdict, site: &str, call: &Called) {
     let what = &call.errand.what;
-    verdict.holds(Promise::CallsEnd, call.took <= call.errand.deadline + GRACE, || {
-        format!("{site}: {what:?} took {:?} of {:?}", call.took, call.errand.deadline)
+    // After the process was stopped an answer that came meanwhile counts, so sockets are looked into first.
+    let looks = if call.stopped.is_zero() {
+        Duration::ZERO
+    } else {
+        SECOND_LOOK
+    };
+    let limit = call.errand.deadline.saturating_add(call.stopped + looks + GRACE);
+    verdict.holds(Promise::CallsEnd, call.took <= limit, || {
+        let (took, deadline, stopped) = (call.took, call.errand.deadline, call.stopped);
+        format!("{site}: {what:?} took {took:?} of {deadline:?}, {stopped:?} of it stopped")
     });
     // Who does not wait for the line has no second try, of a read either.
     let waits = !call.errand.fail_fast;

@@ -101,6 +101,29 @@ pub(crate) fn errands(dice: &mut Dice, caller: usize, span: Duration) -> Vec<Err
         .collect()
 }
 
+/// Callers with one call each, all at the same moment: more than a small table holds.
+pub(crate) fn crowd(dice: &mut Dice, span: Duration) -> Vec<Vec<Errand>> {
+    /// Names that no other caller has.
+    const FIRST: usize = 100;
+    let (pause, count) = (dice.around(span / 2), dice.count(5..40));
+    let one = |caller: usize, dice: &mut Dice| {
+        let cancel = dice.one_in(3).then(|| dice.millis(0..2_000));
+        let mut deadline = dice.pick(&[1, 300, 1_000, 5_000, 30_000].map(Duration::from_millis));
+        // The end of such a call is its caller's.
+        if cancel.is_some() && dice.one_in(2) {
+            deadline = Duration::MAX;
+        }
+        Errand {
+            pause,
+            what: what(dice, &format!("{}-0", FIRST + caller)),
+            deadline,
+            cancel,
+            fail_fast: false,
+        }
+    };
+    (0..count).map(|caller| vec![one(caller, dice)]).collect()
+}
+
 fn what(dice: &mut Dice, name: &str) -> What {
     match dice.count(0..10) {
         0 => What::Read("agents.list"),

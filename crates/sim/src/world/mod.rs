@@ -6,6 +6,7 @@ mod weather;
 use std::fmt;
 use std::time::Duration;
 
+use windlass::protocol::connection::CallLimits;
 use windlass_testkit::chaos::FrameFault;
 use windlass_testkit::{ChatPlan, Profile, RELEASES};
 
@@ -73,6 +74,8 @@ pub(crate) struct Plan {
     /// Somebody watches the sessions.
     pub(crate) roster: bool,
     pub(crate) storm: Vec<Blow>,
+    /// How many calls of the line may be under way, and wait.
+    pub(crate) limits: Option<CallLimits>,
 }
 
 impl World {
@@ -152,7 +155,28 @@ impl Plan {
             topics: dice.one_in(3),
             roster: dice.one_in(2),
             storm: weather::storm(dice, Profile::of(release).is_some_and(|facts| facts.boot_id), span, big),
+            limits: None,
         }
+        .strained(dice, span)
+    }
+
+    /// What was thought of later, drawn behind all that a seed had meant before.
+    fn strained(mut self, dice: &mut Dice, span: Duration) -> Self {
+        self.limits = dice.one_in(6).then(|| CallLimits {
+            in_flight: dice.count(1..4),
+            waiting: dice.count(1..6),
+        });
+        if dice.one_in(6) {
+            self.callers.extend(load::crowd(dice, span));
+        }
+        if dice.one_in(12) {
+            self.storm.extend(weather::cuts(dice, span));
+        }
+        if dice.one_in(12) {
+            self.storm.extend(weather::stops(dice, span));
+        }
+        self.storm.sort_by_key(|blow| blow.at);
+        self
     }
 }
 

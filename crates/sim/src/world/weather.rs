@@ -44,6 +44,8 @@ pub(crate) enum Deed {
     /// The token is another one for a while.
     Lock,
     Unlock,
+    /// The whole process is stopped: time jumps, and everything finds itself late.
+    Jump(Duration),
     /// The line is told to try now.
     ReconnectNow,
     /// The line is opened anew with the same settings.
@@ -157,6 +159,27 @@ pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -
     }
     blows.sort_by_key(|blow| blow.at);
     blows
+}
+
+/// A gateway, or what stands before it, that cuts its clients again and again, a second or so after it let them in.
+pub(crate) fn cuts(dice: &mut Dice, span: Duration) -> Vec<Blow> {
+    let (begin, every) = (dice.around(span / 2), dice.millis(300..2_000));
+    (0..dice.count(5..40))
+        .map(|number| Blow {
+            at: begin + every * u32::try_from(number).unwrap_or(0),
+            deed: Deed::Fault(Fault::Cut),
+        })
+        .collect()
+}
+
+/// A process that is stopped and goes on.
+pub(crate) fn stops(dice: &mut Dice, span: Duration) -> Vec<Blow> {
+    (0..dice.count(1..3))
+        .map(|_| Blow {
+            at: dice.around(span / 2),
+            deed: Deed::Jump(dice.millis(300..150_000)),
+        })
+        .collect()
 }
 
 /// A deed, and how long it lasts if it is one that does.
