@@ -128,7 +128,7 @@ fn blocking(sim: &SimGateway) -> (impl windlass::Connector + use<>, Sender<()>, 
         let sim = sim.clone();
         async move {
             if blocks {
-                return Err(std::io::ErrorKind::ConnectionRefused.into());
+                return Err(io::ErrorKind::ConnectionRefused.into());
             }
             sim.dial().await
         }
