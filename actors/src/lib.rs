@@ -29,6 +29,7 @@ pub mod machine;
 mod once;
 pub mod provisioner;
 mod registry;
+mod rendering;
 pub mod roster;
 pub mod routing;
 pub mod sessions;

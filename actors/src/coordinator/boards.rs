@@ -37,7 +37,8 @@ impl Desk {
                 correlation_id: correlation_id.to_owned(),
                 ..MessageVariables::default()
             },
-        )?;
+        );
+        let text = text.await?;
         self.dispatch(&Dispatch {
             gateway: &gateway,
             agent: target,
@@ -113,7 +114,7 @@ impl Desk {
             board_name: board.name,
             ..words
         };
-        let text = self.text(kind, words)?;
+        let text = self.text(kind, words).await?;
         self.dispatch(&Dispatch {
             gateway: &gateway,
             agent: &main,

@@ -10,12 +10,13 @@ use windlass_protocol::RetryPolicy;
 use windlass_store::{
     Agent, AgentFilter, AgentRole, AgentUid, Board, BoardId, Gateway, GatewayUid, Store, Timestamp, resolver,
 };
-use windlass_templates::{MessageKind, MessageVariables, Templates};
+use windlass_templates::{MessageKind, MessageVariables, Overrides, Templates};
 
 use super::error::CoordinationError;
 use super::policy::Caller;
 use crate::clock::Clock;
 use crate::provisioner::{Fleet, ProvisionerHandle};
+use crate::rendering;
 
 /// Longest message taken, in characters: what a person writes, and an agent reads with its other instructions.
 pub const MESSAGE_CHARS: usize = 20_000;
@@ -85,10 +86,18 @@ impl Desk {
             .ok_or(CoordinationError::NoMainAgent(gateway))
     }
 
-    pub(super) fn text(&self, kind: MessageKind, mut words: MessageVariables) -> Result<String, CoordinationError> {
+    pub(super) async fn text(
+        &self,
+        kind: MessageKind,
+        mut words: MessageVariables,
+    ) -> Result<String, CoordinationError> {
         check_message("message", &words.message, kind == MessageKind::Onboarding)?;
         words.base_url.clone_from(&self.base_url);
-        Ok(self.templates.coordination_message(kind, &words)?)
+        let is_users = self.templates.work_on_users_text(&Overrides::default());
+        let text = rendering::render(&self.templates, is_users, move |templates| {
+            templates.coordination_message(kind, &words)
+        });
+        Ok(text.await?)
     }
 }
 

@@ -10,6 +10,7 @@ use windlass_templates::{
 use super::dossier::Dossier;
 use super::file_plan::{self, FilesPlan, Rules, Seen};
 use super::request::RunOptions;
+use crate::rendering;
 
 /// What stands in for a token where nothing is written: in a check of the templates, and in a plan.
 pub(crate) const NO_TOKEN: &str = "not-made-yet";
@@ -26,13 +27,13 @@ pub(crate) struct Desired<'a> {
 
 impl Desired<'_> {
     /// Whether all its texts can be made.
-    pub(crate) fn check(&self) -> Result<(), TemplateError> {
-        self.render(NO_TOKEN)?;
-        self.wake_message("check").map(drop)
+    pub(crate) async fn check(&self) -> Result<(), TemplateError> {
+        self.render(NO_TOKEN).await?;
+        self.wake_message("check").await.map(drop)
     }
 
     /// What should stand in which file, and what is to be done for that.
-    pub(crate) fn files(
+    pub(crate) async fn files(
         &self,
         layout: &Layout,
         seen: &Seen,
@@ -43,7 +44,7 @@ impl Desired<'_> {
         let bootstrap = self.options.force_bootstrap
             || (self.first && role == AgentRole::Lead)
             || seen.is_there(Content::Bootstrap.file_name());
-        let wanted = layout.place(&self.render(token)?, bootstrap);
+        let wanted = layout.place(&self.render(token).await?, bootstrap);
         let rules = Rules {
             role: template_role(role),
             update: !self.first,
@@ -55,21 +56,29 @@ impl Desired<'_> {
     }
 
     /// The greeting that wakes the agent. The reference is found again in the session's history.
-    pub(crate) fn wake_message(&self, reference: &str) -> Result<String, TemplateError> {
+    pub(crate) async fn wake_message(&self, reference: &str) -> Result<String, TemplateError> {
         let role = template_role(self.dossier.agent.role());
         let bootstrap = self.first && role == Role::Lead || self.options.force_bootstrap;
-        self.templates
-            .wake_message(role, &self.variables(NO_TOKEN), reference, bootstrap)
+        let (variables, reference) = (self.variables(NO_TOKEN), reference.to_owned());
+        let is_users = self.templates.work_on_users_text(&Overrides::default());
+        rendering::render(self.templates, is_users, move |templates| {
+            templates.wake_message(role, &variables, &reference, bootstrap)
+        })
+        .await
     }
 
-    fn render(&self, token: &str) -> Result<Rendered, TemplateError> {
+    async fn render(&self, token: &str) -> Result<Rendered, TemplateError> {
         let agent = &self.dossier.agent;
         let overrides = Overrides {
             identity: agent.identity_override.as_ref().map(own_file),
             soul: agent.soul_override.as_ref().map(own_file),
         };
-        self.templates
-            .render(template_role(agent.role()), &self.variables(token), &overrides)
+        let (role, variables) = (template_role(agent.role()), self.variables(token));
+        let is_users = self.templates.work_on_users_text(&overrides);
+        rendering::render(self.templates, is_users, move |templates| {
+            templates.render(role, &variables, &overrides)
+        })
+        .await
     }
 
     fn variables(&self, token: &str) -> Variables {
@@ -100,12 +109,17 @@ impl Desired<'_> {
 }
 
 /// What the gateway's own agent is told when another was deleted.
-pub(crate) fn cleanup_message(
+pub(crate) async fn cleanup_message(
     templates: &Templates,
     dossier: &Dossier,
     reference: &str,
 ) -> Result<String, TemplateError> {
-    let text = templates.cleanup_message(&dossier.agent.name, &dossier.workspace)?;
+    let (name, workspace) = (dossier.agent.name.clone(), dossier.workspace.clone());
+    let is_users = templates.work_on_users_text(&Overrides::default());
+    let text = rendering::render(templates, is_users, move |templates| {
+        templates.cleanup_message(&name, &workspace)
+    })
+    .await?;
     Ok(format!("{text}\n\nref: {reference}"))
 }
 

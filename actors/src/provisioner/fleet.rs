@@ -163,7 +163,7 @@ impl GatewayWork {
                     first,
                 };
                 if kind != RunKind::Delete {
-                    desired.check().map_err(|error| at(error.into()))?;
+                    desired.check().await.map_err(|error| at(error.into()))?;
                 }
                 let brief = Brief {
                     options,

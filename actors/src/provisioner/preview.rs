@@ -95,7 +95,7 @@ async fn try_plan(ctx: &Context, agent: AgentUid, options: RunOptions) -> Result
         options,
         first: dossier.is_new(),
     };
-    desired.check().map_err(|error| at(error.into()))?;
+    desired.check().await.map_err(|error| at(error.into()))?;
     let plane = ctx.fleet.control_plane(&dossier.gateway).await;
     let plane = plane.map_err(|error| Failed::at(StepName::Agent, error))?;
     compare(&*plane, &desired).await
@@ -128,7 +128,7 @@ async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<Agen
     if there.is_some() {
         compare_files(plane, desired, offers, &mut plan).await?;
     } else {
-        plan_new_files(desired, &mut plan)?;
+        plan_new_files(desired, &mut plan).await?;
     }
     plan.wake = options.wake.wanted(desired.first || plan.differs() || plan.reset);
     Ok(plan)
@@ -157,7 +157,10 @@ async fn compare_files(
     };
     plan.token_differs = known == Some(Known::Wrong);
     let text = found.as_deref().unwrap_or(NO_TOKEN);
-    let (_, files) = desired.files(&layout, &seen, text).map_err(|error| at(error.into()))?;
+    let (_, files) = desired
+        .files(&layout, &seen, text)
+        .await
+        .map_err(|error| at(error.into()))?;
     take(plan, files);
     if plan.new_token {
         // It is not made yet, so the file that will hold it looks as it should.
@@ -168,9 +171,11 @@ async fn compare_files(
 
 /// For an agent that is not there yet. Where it will keep what is known when it is, so the files are named as on most
 /// gateways.
-fn plan_new_files(desired: &Desired<'_>, plan: &mut AgentPlan) -> Result<(), Failed> {
+async fn plan_new_files(desired: &Desired<'_>, plan: &mut AgentPlan) -> Result<(), Failed> {
     let layout = windlass_templates::Layout::of::<&str>(&[], false);
-    let files = desired.files(&layout, &super::file_plan::Seen::default(), NO_TOKEN);
+    let files = desired
+        .files(&layout, &super::file_plan::Seen::default(), NO_TOKEN)
+        .await;
     let (_, files) = files.map_err(|error| Failed::at(StepName::Files, error))?;
     take(plan, files);
     Ok(())

@@ -3,15 +3,14 @@
 //! Measured with the engine in use (3.1): it bounds nesting in parentheses and blocks by itself, but not chains. A text
 //! of 64 KiB that holds one expression of 16 000 `not`, 65 000 `-` or 32 000 `.b` overflows a stack of 2 MiB and ends
 //! the process; one of 32 000 `~` takes half a minute to compile, before any fuel counts. Hence a limit on the tokens of
-//! one tag and on `elif` branches. What is left (lists in lists, some thousand deep, made by a loop within its fuel)
-//! needs a few megabytes, so users' texts are worked on in a thread that has them.
+//! one tag and on `elif` branches. What is left needs a few megabytes, so users' texts are worked on in a thread that has them.
 
 use std::thread;
 
 use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
-use crate::TemplateError;
+use crate::{TemplateError, grammar};
 
 /// The largest template source, in bytes: as much as a record keeps of one.
 pub const MAX_TEMPLATE: usize = 64 * 1024;
@@ -27,7 +26,8 @@ pub const MAX_BRANCHES: usize = 100;
 /// needs in a debug build. It is address space; only what is used becomes memory.
 const STACK: usize = 16 * 1024 * 1024;
 
-/// Refuses a source that is too large, or that could exhaust stack or time while it is compiled.
+/// Refuses a source that is too large, that could exhaust stack or time while it is compiled, or that is made of what is not
+/// offered.
 pub(crate) fn check_source(shown: &str, source: &str, syntax: SyntaxConfig) -> Result<(), TemplateError> {
     let too_large = |what, limit| {
         Err(TemplateError::TooLarge {
@@ -41,7 +41,7 @@ pub(crate) fn check_source(shown: &str, source: &str, syntax: SyntaxConfig) -> R
     }
     let (mut tokens, mut branches) = (0, 0);
     // What the lexer cannot read ends the count: the compiler then stops at the same place and says why.
-    for (token, span) in tokenize(source, false, syntax).map_while(Result::ok) {
+    for (token, span) in tokenize(source, false, syntax.clone()).map_while(Result::ok) {
         match token {
             Token::TemplateData(_) | Token::VariableStart | Token::BlockStart => tokens = 0,
             Token::Ident("elif") => branches += 1,
@@ -57,7 +57,11 @@ pub(crate) fn check_source(shown: &str, source: &str, syntax: SyntaxConfig) -> R
             return too_large("the number of elif", MAX_BRANCHES.to_string());
         }
     }
-    Ok(())
+    grammar::check(source, syntax).map_err(|refused| TemplateError::NotOffered {
+        template: shown.to_owned(),
+        line: refused.line,
+        why: refused.why,
+    })
 }
 
 /// Does the work in a thread of its own with a known stack, and waits for it.

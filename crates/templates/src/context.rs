@@ -53,6 +53,23 @@ pub const VARIABLE_NAMES: [&str; 39] = [
     "workspace_root",
 ];
 
+/// The names that exist in messages only.
+const MESSAGE_NAMES: [&str; 8] = [
+    "channel",
+    "correlation_id",
+    "has_bootstrap",
+    "message",
+    "reference",
+    "sender",
+    "source",
+    "tags",
+];
+
+/// Whether the name is a variable, whose value is a text or a switch.
+pub(crate) fn is_variable(name: &str) -> bool {
+    VARIABLE_NAMES.contains(&name) || MESSAGE_NAMES.contains(&name)
+}
+
 /// The names and values of one rendering.
 pub(crate) struct Context(BTreeMap<&'static str, Value>);
 

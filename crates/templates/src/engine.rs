@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 
-use crate::TemplateError;
 use crate::bounds::check_source;
+use crate::{TemplateError, grammar};
 
 /// The longest rendered text, in UTF-16 units (gateways count that way). Three of them and their headings fit into one
 /// file or scratch ([`MAX_FILE`](crate::MAX_FILE)), which merged layouts need.
@@ -44,8 +45,12 @@ impl Engine {
         environment.set_debug(true);
         environment.set_syntax(syntax());
         environment.add_filter("quoted", quoted);
-        // It prints every variable, the token among them: no text needs that.
-        environment.remove_global("debug");
+        for name in grammar::NO_FUNCTIONS {
+            environment.remove_global(name);
+        }
+        for name in grammar::NO_FILTERS {
+            environment.remove_filter(name);
+        }
         environment.set_formatter(|out, state, value: &Value| {
             if value.kind() == ValueKind::Bool {
                 Ok(out.write_str(if value.is_true() { "true" } else { "false" })?)
@@ -74,17 +79,31 @@ impl Engine {
     /// Renders a template that was added.
     pub(crate) fn render(&self, name: &str, values: &Value) -> Result<String, TemplateError> {
         let shown = self.shown.get(name).map_or(name, String::as_str);
-        let rendered = self
-            .environment
-            .get_template(name)
-            .and_then(|template| template.render(values.clone()));
-        finish(shown, &rendered.map_err(|error| self.explain(shown, &error))?)
+        self.finished(shown, || {
+            self.environment
+                .get_template(name)
+                .and_then(|template| template.render(values.clone()))
+        })
     }
 
     /// Renders a text that is nobody's file.
     pub(crate) fn render_text(&self, shown: &str, source: &str, values: &Value) -> Result<String, TemplateError> {
         check_source(shown, source, syntax())?;
-        let rendered = self.environment.render_named_str(shown, source, values.clone());
+        self.finished(shown, || {
+            self.environment.render_named_str(shown, source, values.clone())
+        })
+    }
+
+    /// Lets the engine work. It has panicked on some templates (a slice with the smallest integer as its step, where overflows
+    /// are checked); nothing of ours is changed while it works, so nothing is left half done.
+    fn finished(
+        &self,
+        shown: &str,
+        work: impl FnOnce() -> Result<String, minijinja::Error>,
+    ) -> Result<String, TemplateError> {
+        let rendered = catch_unwind(AssertUnwindSafe(work)).map_err(|_| TemplateError::Engine {
+            template: shown.to_owned(),
+        })?;
         finish(shown, &rendered.map_err(|error| self.explain(shown, &error))?)
     }
 

@@ -1,6 +1,7 @@
 //! Why a rendering did not happen. Nothing was rendered then: there is no half result.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What stands in the way, with the place to look at. No variant ever holds a value, a token or rendered text: only
 /// names, lines and the template's own source.
@@ -38,6 +39,22 @@ pub enum TemplateError {
         /// The kind of failure.
         why: String,
     },
+    /// The template is made of something that is not offered here, because its work could not be bounded.
+    #[error("{template}, line {line}: {why}")]
+    NotOffered {
+        /// Which template.
+        template: String,
+        /// Its line, from 1.
+        line: usize,
+        /// What is not offered, and what is instead.
+        why: &'static str,
+    },
+    /// The engine panicked: a fault of it, not of this program.
+    #[error("{template}: the template engine failed on it; make the template simpler")]
+    Engine {
+        /// Which template.
+        template: String,
+    },
     /// The template does more work than [`MAX_WORK`](crate::MAX_WORK).
     #[error("{template}, line {line}: does too much work; shorten its loops")]
     TooMuchWork {
@@ -73,6 +90,12 @@ pub enum TemplateError {
         #[source]
         source: std::io::Error,
     },
+    /// A link in the user's folder that leads out of it.
+    #[error("{} is a link that leads out of the folder of templates; put a copy of the file in its place", path.display())]
+    Outside {
+        /// The link.
+        path: PathBuf,
+    },
     /// A file that overrides nothing: most likely a misspelt name.
     #[error("{} overrides no template; allowed here: {allowed}", path.display())]
     UnknownFile {
@@ -80,6 +103,12 @@ pub enum TemplateError {
         path: PathBuf,
         /// The names that are allowed in its folder.
         allowed: String,
+    },
+    /// The rendering, or the wait for its turn, took too long.
+    #[error("rendering took longer than {} s; try again when the machine has less to do", limit.as_secs())]
+    Late {
+        /// The bound.
+        limit: Duration,
     },
     /// The system gave no thread to work on a user's template.
     #[error("no thread to render in; try again when the machine has room")]

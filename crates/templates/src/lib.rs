@@ -8,8 +8,8 @@
 //!
 //! Nothing here touches network, clock or store. The only IO is reading a user's folder ([`Templates::with_folder`]).
 //!
-//! What keeps a user's text harmless: templates cannot read files, their work is bounded ([`MAX_WORK`]), so is what
-//! they render ([`MAX_RENDERED`]); a *value* is never evaluated as template text; values that machines read back are
+//! What keeps a user's text harmless: templates cannot read files, their work is bounded ([`MAX_WORK`]), which their values
+//! being flat makes true (no list of lists but as it is written), so is what they render ([`MAX_RENDERED`]); a *value* is never evaluated as template text; values that machines read back are
 //! refused when they hold a line break, values that people read are put on one line ([`Variables`]). No error and no
 //! `Debug` shows a rendered text or a value.
 
@@ -20,6 +20,7 @@ mod coordination;
 mod engine;
 mod error;
 mod folder;
+mod grammar;
 mod layout;
 mod markdown;
 mod shipped;

@@ -121,6 +121,12 @@ impl Templates {
         })
     }
 
+    /// Whether rendering with these works on text of a user, which may take some tenths of a second and 17 MB until its work is
+    /// used up: not on a thread that has other things to do.
+    pub fn work_on_users_text(&self, overrides: &Overrides) -> bool {
+        self.0.overridden > 0 || overrides.hold_a_template()
+    }
+
     /// Renders every content of an agent, BOOTSTRAP.md too: whether it is written, the caller decides when placing.
     /// Contents that render to nothing are left out.
     ///

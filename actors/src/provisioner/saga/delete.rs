@@ -74,6 +74,7 @@ impl Saga {
         let at = |why: Why| Failed::at(STEP, why);
         let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
         let text = content::cleanup_message(&self.ctx.templates, &self.dossier, once::reference(&idempotency_key))
+            .await
             .map_err(|error| at(error.into()))?;
         let message = Once {
             key: &main.session_key,

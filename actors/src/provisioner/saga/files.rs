@@ -37,7 +37,7 @@ impl Saga {
             ..Changes::default()
         };
         for _ in 0..=REFUSALS {
-            let (wanted, plan) = self.plan_files(&layout, &seen, &token.text)?;
+            let (wanted, plan) = self.plan_files(&layout, &seen, &token.text).await?;
             note(&mut changes, &plan);
             if plan.any() {
                 self.begun(STEP, &changes).await?;
@@ -56,8 +56,8 @@ impl Saga {
         Err(at(Why::FileRefused { file: "files".into() }))
     }
 
-    fn plan_files(&self, layout: &Layout, seen: &Seen, token: &str) -> Result<(Placement, FilesPlan), Failed> {
-        self.desired().files(layout, seen, token).map_err(at)
+    async fn plan_files(&self, layout: &Layout, seen: &Seen, token: &str) -> Result<(Placement, FilesPlan), Failed> {
+        self.desired().files(layout, seen, token).await.map_err(at)
     }
 
     /// Does what is planned, and tells which file the gateway does not take, if it met one.

@@ -62,7 +62,7 @@ impl Saga {
         self.begun(STEP, &woken).await?;
         self.woken_at = self.steps.get(&STEP).map(|step| step.at);
         let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
-        let text = self.desired().wake_message(once::reference(&idempotency_key));
+        let text = self.desired().wake_message(once::reference(&idempotency_key)).await;
         let text = text.map_err(|error| Failed::at(STEP, error))?;
         let message = Once {
             key: &key,
