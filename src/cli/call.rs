@@ -1,6 +1,5 @@
 //! `windlass call`: one call, its payload on stdout.
 
-use std::io::Read as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,11 +11,15 @@ use windlass_protocol::{Advice, CallError, GatewayId, NotSent, RawJson};
 use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure, advice_on_call, of_call};
+use super::input;
 use super::json::pretty;
 use super::output::Output;
 use super::session::{self, Patience};
 use crate::GatewaySpec;
 use crate::{Call, Gateway};
+
+/// Largest parameters that are read from a file or stdin, in bytes: the largest message that a gateway takes, of any release.
+const MAX_PARAMS: usize = 25 * 1024 * 1024;
 
 /// Call a method of a gateway and print its answer
 ///
@@ -50,7 +53,7 @@ pub(super) struct CallArgs {
 }
 
 pub(super) async fn run(global: &Global, args: CallArgs, output: &Output) -> Result<Exit, Failure> {
-    let params = params(args.params.as_deref())?;
+    let params = params(args.params.as_deref()).await?;
     let (target, timeouts, tokens) = session::prepare_one(global, output)?;
     let timeout = args.timeout.unwrap_or(timeouts.call);
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
@@ -196,14 +199,14 @@ fn details(error: &CallError) -> Value {
     }
 }
 
-fn params(given: Option<&str>) -> Result<RawJson, Failure> {
+async fn params(given: Option<&str>) -> Result<RawJson, Failure> {
     let (place, text) = match given {
         None => ("the parameters".to_owned(), "null".to_owned()),
-        Some("-") => ("stdin".to_owned(), from_stdin()?),
+        Some("-") => ("stdin".to_owned(), input::stdin("the parameters", MAX_PARAMS).await?),
         Some(given) => match given.strip_prefix('@') {
             None => ("the parameters".to_owned(), given.to_owned()),
             Some(path) => {
-                let read = std::fs::read_to_string(path).map_err(|error| {
+                let read = windlass_files::read_text(path.as_ref(), MAX_PARAMS).map_err(|error| {
                     Failure::usage(
                         format!("{path} can't be read: {error}"),
                         "Name a file with JSON after the @.",
@@ -222,27 +225,16 @@ fn params(given: Option<&str>) -> Result<RawJson, Failure> {
     })
 }
 
-fn from_stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| {
-        Failure::usage(
-            format!("stdin can't be read: {error}"),
-            "Pipe one JSON value into the program.",
-        )
-    })?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn parameters_are_json_or_a_usage_error_that_does_not_repeat_them() {
-        assert_eq!(params(None).unwrap().as_str(), "null");
-        assert_eq!(params(Some("{\"a\":1}")).unwrap().as_str(), "{\"a\":1}");
-        for given in ["{s3cret", "", "@/nonexistent/file"] {
-            match params(Some(given)).unwrap_err() {
+    #[tokio::test]
+    async fn parameters_are_json_or_a_usage_error_that_does_not_repeat_them() {
+        assert_eq!(params(None).await.unwrap().as_str(), "null");
+        assert_eq!(params(Some("{\"a\":1}")).await.unwrap().as_str(), "{\"a\":1}");
+        for given in ["{s3cret", "", "@/nonexistent/file", "@/", "@/dev/zero"] {
+            match params(Some(given)).await.unwrap_err() {
                 Failure::Told(Exit::Usage, advice) => assert!(!advice.to_string().contains("s3cret"), "{advice}"),
                 other => panic!("{other:?}"),
             }

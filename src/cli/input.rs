@@ -1,12 +1,15 @@
 //! Texts that are given to a command: as an argument, in a file, or on stdin.
 
 use std::fmt::Display;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use tokio::task::spawn_blocking;
 
 use super::exit::Failure;
+
+/// What an editor puts behind the last line, and is taken off again: it counts for no limit.
+const LINE_END: usize = 2;
 
 /// The words of an argument; `-` stands for stdin. Line ends behind them are dropped.
 ///
@@ -29,29 +32,35 @@ pub(super) async fn file(flag: &str, path: &Path, limit: usize) -> Result<String
     let text = if path == Path::new("-") {
         stdin(flag, limit).await?
     } else {
-        let opened = std::fs::File::open(path);
-        let read = opened.and_then(|file| bounded(file, limit));
-        read.map_err(|error| unreadable(flag, path.display(), &error, "Name a text file, or - for stdin."))?
+        windlass_files::read_text(path, limit + LINE_END)
+            .map_err(|error| unreadable(flag, path.display(), &error, limit, "Name a text file, or - for stdin."))?
     };
     checked(flag, &text, limit)
 }
 
-/// On a thread of its own: a read can't be interrupted, and Ctrl-C has to work meanwhile.
-async fn stdin(name: &str, limit: usize) -> Result<String, Failure> {
-    let read = spawn_blocking(move || bounded(io::stdin().lock(), limit)).await;
+/// All of stdin, as text of at most `limit` bytes and a line end.
+///
+/// # Errors
+/// When it can't be read, or has more.
+pub(super) async fn stdin(name: &str, limit: usize) -> Result<String, Failure> {
+    // On a thread of its own: a read can't be interrupted, and Ctrl-C has to work meanwhile.
+    let read = spawn_blocking(move || windlass_files::read_text_from(io::stdin().lock(), limit + LINE_END)).await;
     let read = read.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
-    read.map_err(|error| unreadable(name, "stdin", &error, "Pipe UTF-8 text into the program."))
+    read.map_err(|error| unreadable(name, "stdin", &error, limit, "Pipe UTF-8 text into the program."))
 }
 
-/// One byte more than is allowed tells that there is too much.
-fn bounded(from: impl Read, limit: usize) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(limit as u64 + 1).read_to_string(&mut text)?;
-    Ok(text)
+fn unreadable(name: &str, place: impl Display, error: &io::Error, limit: usize, next_step: &'static str) -> Failure {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => too_much(name, limit),
+        _ => Failure::usage(format!("{name}: {place} can't be read: {error}"), next_step),
+    }
 }
 
-fn unreadable(name: &str, place: impl Display, error: &io::Error, next_step: &'static str) -> Failure {
-    Failure::usage(format!("{name}: {place} can't be read: {error}"), next_step)
+fn too_much(name: &str, limit: usize) -> Failure {
+    Failure::usage(
+        format!("{name}: it has over {limit} bytes"),
+        "Say less, or put it where the agent can read it.",
+    )
 }
 
 fn checked(name: &str, text: &str, limit: usize) -> Result<String, Failure> {
@@ -63,10 +72,7 @@ fn checked(name: &str, text: &str, limit: usize) -> Result<String, Failure> {
         ));
     }
     if text.len() > limit {
-        return Err(Failure::usage(
-            format!("{name}: it has over {limit} bytes"),
-            "Say less, or put it where the agent can read it.",
-        ));
+        return Err(too_much(name, limit));
     }
     Ok(text.to_owned())
 }
@@ -89,9 +95,20 @@ mod tests {
         assert!(told(checked("--set", "abcd", 3)).contains("--set: it has over 3 bytes"));
     }
 
-    #[test]
-    fn no_more_is_read_than_tells_that_it_is_too_much() {
-        assert_eq!(bounded(io::repeat(b'x'), 5).unwrap().len(), 6);
-        assert!(bounded(&b"\xff"[..], 5).is_err());
+    #[tokio::test]
+    async fn a_file_of_words_is_a_regular_one_and_its_last_line_end_counts_for_no_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("words");
+        std::fs::write(&path, "abc\r\n").unwrap();
+        assert_eq!(file("--set", &path, 3).await.unwrap(), "abc");
+        assert!(told(file("--set", &path, 2).await).contains("--set: it has over 2 bytes"));
+        std::fs::write(&path, "x".repeat(99)).unwrap();
+        assert!(told(file("--set", &path, 2).await).contains("--set: it has over 2 bytes"));
+        let device = if cfg!(unix) {
+            Path::new("/dev/zero")
+        } else {
+            folder.path()
+        };
+        assert!(told(file("--set", device, 2).await).contains("not a regular file"));
     }
 }

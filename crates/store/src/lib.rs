@@ -37,7 +37,7 @@ pub use record::{
     BoardRules, ChatSend, CheckIn, Consumer, Creator, Cursor, Ended, Entry, EntryKind, EntryType, Extent, FileOverride,
     Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER, Organization, Owner,
     Page, Pruned, Retention, Run, RunKind, RunState, SendEnd, SendFilter, SendState, Step, StepName, StepState,
-    TOUCH_INTERVAL,
+    TOUCH_INTERVAL, unfit_for_workspaces,
 };
 pub use secret_source::{InvalidSecretSource, SecretError, SecretSource};
 pub use sqlite::{Renamed, SqliteOptions, SqliteStore};

@@ -1,7 +1,7 @@
 //! A user's folder of templates.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::bounds::MAX_TEMPLATE;
@@ -25,8 +25,18 @@ pub(crate) enum Place {
     Named(&'static str),
 }
 
+/// The most entries of one folder that are looked at: there are 26 templates, and one for each role of some.
+const MAX_ENTRIES: usize = 200;
+
 /// Every override of the folder; those for all roles come before those for one, which win.
+///
+/// A link is followed as long as it stays within the folder: what is elsewhere (a secret of this machine, say) is not meant to
+/// end up in an agent's workspace, whatever put the link there.
 pub(crate) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
+    let root = &folder.canonicalize().map_err(|source| TemplateError::Folder {
+        path: folder.to_owned(),
+        source,
+    })?;
     let (folders, files): (Vec<_>, Vec<_>) = entries(folder)?.into_iter().partition(|path| path.is_dir());
     let mut found = Vec::new();
     for path in files {
@@ -34,16 +44,16 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
             let allowed = format!("{}; folders main, lead, worker, shared, messages", content_files());
             return Err(TemplateError::UnknownFile { path, allowed });
         };
-        found.push(file(path, Place::Content(Role::ALL.to_vec(), content))?);
+        found.push(file(root, path, Place::Content(Role::ALL.to_vec(), content))?);
     }
     for path in folders {
-        read_inner(path, &mut found)?;
+        read_inner(root, path, &mut found)?;
     }
     Ok(found)
 }
 
 /// Reads `main`, `lead`, `worker`, `shared` or `messages`.
-fn read_inner(folder: PathBuf, found: &mut Vec<File>) -> Result<(), TemplateError> {
+fn read_inner(root: &Path, folder: PathBuf, found: &mut Vec<File>) -> Result<(), TemplateError> {
     let name = folder
         .file_name()
         .and_then(|name| name.to_str())
@@ -54,6 +64,7 @@ fn read_inner(folder: PathBuf, found: &mut Vec<File>) -> Result<(), TemplateErro
         let allowed = "folders main, lead, worker, shared, messages".to_owned();
         return Err(TemplateError::UnknownFile { path: folder, allowed });
     }
+    within(root, &folder)?;
     for path in entries(&folder)? {
         let place = match role {
             Some(role) => stem(&path)
@@ -61,7 +72,7 @@ fn read_inner(folder: PathBuf, found: &mut Vec<File>) -> Result<(), TemplateErro
                 .map(|content| Place::Content(vec![role], content)),
             None => stem(&path).and_then(|stem| shipped_name(&name, stem)).map(Place::Named),
         };
-        let Some(place) = place.filter(|_| path.is_file()) else {
+        let Some(place) = place.filter(|_| !path.is_dir()) else {
             let allowed = if role.is_some() {
                 content_files()
             } else {
@@ -69,7 +80,7 @@ fn read_inner(folder: PathBuf, found: &mut Vec<File>) -> Result<(), TemplateErro
             };
             return Err(TemplateError::UnknownFile { path, allowed });
         };
-        found.push(file(path, place)?);
+        found.push(file(root, path, place)?);
     }
     Ok(())
 }
@@ -86,23 +97,43 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, TemplateError> {
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             paths.push(entry.path());
         }
+        if paths.len() > MAX_ENTRIES {
+            return Err(TemplateError::TooLarge {
+                template: folder.display().to_string(),
+                what: "the folder",
+                limit: format!("{MAX_ENTRIES} entries"),
+            });
+        }
     }
     paths.sort();
     Ok(paths)
 }
 
-/// Reads one file: text, of a bounded size.
-fn file(path: PathBuf, place: Place) -> Result<File, TemplateError> {
-    let read = || {
-        let mut source = String::new();
-        let limit = MAX_TEMPLATE as u64 + 1;
-        fs::File::open(&path)?.take(limit).read_to_string(&mut source)?;
-        Ok(source)
-    };
-    match read() {
+/// Reads one file: a regular one, text, of a bounded size.
+fn file(root: &Path, path: PathBuf, place: Place) -> Result<File, TemplateError> {
+    // What is read is what was looked at, not what the name leads to by then.
+    let real = within(root, &path)?;
+    match windlass_files::read_text(&real, MAX_TEMPLATE) {
         Ok(source) => Ok(File { path, place, source }),
+        Err(source) if source.kind() == ErrorKind::FileTooLarge => Err(TemplateError::TooLarge {
+            template: path.display().to_string(),
+            what: "the template",
+            limit: format!("{MAX_TEMPLATE} bytes"),
+        }),
         Err(source) => Err(TemplateError::Folder { path, source }),
     }
+}
+
+/// The real path of an entry, which lies in the folder.
+fn within(root: &Path, path: &Path) -> Result<PathBuf, TemplateError> {
+    let real = path.canonicalize().map_err(|source| TemplateError::Folder {
+        path: path.to_owned(),
+        source,
+    })?;
+    if real.starts_with(root) {
+        return Ok(real);
+    }
+    Err(TemplateError::Outside { path: path.to_owned() })
 }
 
 /// The file's name without `.j2`.

@@ -1,6 +1,5 @@
 //! A plan of faults as it stands in a file: known keys only, each wrong one with its line.
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +11,9 @@ use windlass_testkit::chaos::{Direction, Door, Fault, FaultKind, FrameFault, Fra
 
 use crate::cli::config::parse_span;
 use crate::cli::exit::Failure;
+
+/// Largest plan that is read, in bytes: some ten thousand faults.
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// What is to happen, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +147,7 @@ impl Source<'_> {
 
 /// Reads and checks a plan.
 pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
-    let text = fs::read_to_string(path).map_err(|error| PlanError {
+    let text = windlass_files::read_text(path, MAX_BYTES).map_err(|error| PlanError {
         place: path.display().to_string(),
         problem: format!("the plan can't be read: {error}"),
     })?;

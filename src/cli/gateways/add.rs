@@ -9,7 +9,7 @@ use crate::cli::args::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::store::{self, Missing, Records, short, shown};
-use crate::store::{Gateway, GatewayUid, Gateways as _, SecretSource};
+use crate::store::{Gateway, GatewayUid, Gateways as _, SecretSource, unfit_for_workspaces};
 use crate::{Endpoint, Fingerprint};
 
 /// Add a gateway
@@ -75,7 +75,7 @@ pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Resu
         name: args.name.trim().to_owned(),
         url: args.url.trim().to_owned(),
         token,
-        workspace_root: Some(args.workspace_root),
+        workspace_root: Some(args.workspace_root.trim().to_owned()),
         allow_insecure_tls: args.insecure_tls,
         tls_fingerprint: args.tls_fingerprint,
         disable_device_pairing: args.control_ui,
@@ -116,7 +116,13 @@ impl AddArgs {
                 "flag --workspace-root: it is empty",
                 "Name a folder on the gateway's host, for example /srv/agents.",
             )),
-            _ => Ok(()),
+            _ => match unfit_for_workspaces(&self.workspace_root) {
+                Some(why) => Err(Failure::usage(
+                    format!("flag --workspace-root: it {why}"),
+                    "Name a folder on the gateway's host that is there for agents, for example /srv/agents.",
+                )),
+                None => Ok(()),
+            },
         }
     }
 

@@ -48,8 +48,7 @@ impl Gateway {
         }
         if let Some(root) = &self.workspace_root {
             limits::chars(WORKSPACE_ROOT, root, limits::URL_CHARS)?;
-            // A blank one counts as none, and blanks around it as nothing.
-            if let Some(why) = unfit_for_workspaces(root.trim()) {
+            if let Some(why) = unfit_for_workspaces(root) {
                 return Err(StoreError::invalid(WORKSPACE_ROOT, why));
             }
         }
@@ -69,8 +68,10 @@ impl Gateway {
     }
 }
 
-/// Why agents can't have their workspaces in this folder, if so. The gateway's host may be of another system than this one.
-fn unfit_for_workspaces(root: &str) -> Option<&'static str> {
+/// Why agents can't have their workspaces in this folder, if so: what is put behind the folder's name or its flag. The gateway's
+/// host may be of another system than this one. A blank one counts as none, and is not judged.
+pub fn unfit_for_workspaces(root: &str) -> Option<&'static str> {
+    let root = root.trim();
     if root.is_empty() {
         return None;
     }

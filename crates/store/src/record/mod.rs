@@ -20,7 +20,7 @@ pub use agent::{
 };
 pub use board::{Board, BoardFilter, BoardRules};
 pub use cursor::Cursor;
-pub use gateway::Gateway;
+pub use gateway::{Gateway, unfit_for_workspaces};
 pub(crate) use journal::check_batch;
 pub use journal::{Appended, Consumer, Entry, EntryKind, EntryType, Extent, JournalFilter, Lost, NewEntry, Page};
 pub use organization::{Organization, Owner};

@@ -148,6 +148,72 @@ fn a_file_that_is_too_large_is_refused() {
     assert!(matches!(error, TemplateError::TooLarge { .. }), "{error:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_within_the_folder_is_followed_and_one_out_of_it_refused() {
+    use std::os::unix::fs::symlink;
+    // As mounted volumes are: every file is a link into a hidden folder of the moment.
+    let mounted = folder(&[("..moment/SOUL.md.j2", "mounted"), ("..moment/TOOLS.md.j2", "x")]);
+    symlink("..moment", mounted.path().join("..data")).unwrap();
+    symlink("..data/SOUL.md.j2", mounted.path().join("SOUL.md.j2")).unwrap();
+    let rendered = render(mounted.path(), Role::Main).unwrap();
+    assert_eq!(rendered.get(Content::Soul), Some("mounted\n"));
+    let linked = tempfile::tempdir().unwrap();
+    symlink(mounted.path(), linked.path().join("to-the-folder")).unwrap();
+    render(&linked.path().join("to-the-folder"), Role::Main).expect("the folder itself may be a link");
+
+    let outside = folder(&[("secret", "s3cret"), ("role/SOUL.md.j2", "s3cret")]);
+    for (link, to) in [
+        ("SOUL.md.j2", "secret"),
+        ("lead/SOUL.md.j2", "secret"),
+        ("worker", "role"),
+        ("shared/api.md.j2", "secret"),
+    ] {
+        let folder = folder(&[("lead/AGENTS.md.j2", "x"), ("shared/safety.md.j2", "x")]);
+        symlink(outside.path().join(to), folder.path().join(link)).unwrap();
+        let error = Templates::with_folder(folder.path()).unwrap_err();
+        assert!(
+            matches!(&error, TemplateError::Outside { path } if path.ends_with(link)),
+            "{link}: {error:?}"
+        );
+        assert!(!format!("{error:?} {error}").contains("s3cret"), "{error}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    use std::os::unix::fs::symlink;
+    for name in ["SOUL.md.j2", "lead/SOUL.md.j2", "messages/wake.j2"] {
+        let folder = folder(&[("lead/AGENTS.md.j2", "x"), ("messages/nudge.j2", "x")]);
+        let path = folder.path().join(name);
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let error = Templates::with_folder(folder.path()).unwrap_err();
+        assert!(
+            matches!(&error, TemplateError::Folder { path, .. } if path.ends_with(name)),
+            "{error:?}"
+        );
+        fs::remove_file(&path).unwrap();
+        symlink("/dev/zero", &path).unwrap();
+        let error = Templates::with_folder(folder.path()).unwrap_err();
+        assert!(matches!(&error, TemplateError::Outside { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_folder_with_more_entries_than_templates_is_refused() {
+    let folder = folder(&[]);
+    for number in 0..300 {
+        fs::write(folder.path().join(format!("{number}.j2")), "").unwrap();
+    }
+    let error = Templates::with_folder(folder.path()).unwrap_err();
+    assert!(
+        matches!(error, TemplateError::TooLarge { what: "the folder", .. }),
+        "{error:?}"
+    );
+}
+
 #[test]
 fn an_empty_folder_changes_nothing() {
     let folder = folder(&[]);
