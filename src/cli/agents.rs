@@ -6,6 +6,7 @@
 //! | `which` | the agents that a command is about |
 //! | `workshop` | store, lines and templates, ready to work |
 //! | `provision`, `sync`, `delete` | jobs |
+//! | `forget` | the records alone, of agents whose gateway is gone |
 //! | `plan`, `drift` | what a job would do |
 //! | `checkin` | an agent says that it is there |
 //! | `service` | the process that looks after the agents |
@@ -15,6 +16,7 @@ mod add;
 mod checkin;
 mod delete;
 mod drift;
+mod forget;
 mod list;
 mod plan;
 mod progress;
@@ -24,6 +26,8 @@ mod service;
 mod sync;
 mod which;
 pub(super) mod workshop;
+
+pub(super) use forget::{confirmed, work as forget_work};
 
 use clap::{Args, Subcommand};
 
@@ -52,6 +56,7 @@ enum AgentsCommand {
     Checkin(checkin::CheckinArgs),
     RotateToken(provision::RotateArgs),
     Delete(delete::DeleteArgs),
+    Forget(forget::ForgetArgs),
     Run(service::ServiceArgs),
 }
 
@@ -73,6 +78,7 @@ pub(super) async fn run(global: &Global, args: AgentsArgs, output: &Output) -> R
         AgentsCommand::Checkin(args) => checkin::run(global, &args, output).await,
         AgentsCommand::RotateToken(args) => provision::rotate(global, &args, output).await,
         AgentsCommand::Delete(args) => delete::run(global, &args, output).await,
+        AgentsCommand::Forget(args) => forget::run(global, &args, output).await,
         AgentsCommand::Run(args) => service::run(global, &args, output).await,
     }
 }

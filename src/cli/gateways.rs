@@ -5,10 +5,12 @@ mod list;
 
 use clap::{Args, Subcommand};
 
+use super::agents;
 use super::args::Global;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::store::{Missing, Records, short, shown};
+use crate::agents::Job;
 use crate::store::Gateways as _;
 
 /// Keep the gateways on which agents live
@@ -25,13 +27,29 @@ pub(super) struct GatewaysArgs {
 enum GatewaysCommand {
     Add(Box<add::AddArgs>),
     List(list::ListArgs),
-    /// Remove a gateway's record; nothing is done on the gateway
+    /// Remove the record of a gateway that has no boards and no agents; nothing is done on the gateway
     Remove {
         /// The gateway, by its name or id
         // Not under the name of the global flag.
         #[arg(id = "name", value_name = "GATEWAY")]
         gateway: String,
     },
+    Forget(ForgetArgs),
+}
+
+/// Take a gateway's record out of the store, with the boards and agents on it, and ask it nothing
+///
+/// For a gateway that is gone for good. Agents that are still there go on with their tokens, files and sessions, and nothing here
+/// knows them any more: where it still answers, use windlass agents delete and windlass gateways remove.
+#[derive(Debug, Args)]
+struct ForgetArgs {
+    /// The gateway, by its name or id
+    // Not under the name of the global flag.
+    #[arg(id = "name", value_name = "GATEWAY")]
+    gateway: String,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
 }
 
 pub(super) async fn run(global: &Global, args: GatewaysArgs, output: &Output) -> Result<Exit, Failure> {
@@ -39,7 +57,29 @@ pub(super) async fn run(global: &Global, args: GatewaysArgs, output: &Output) ->
         GatewaysCommand::Add(args) => add::run(global, *args, output).await,
         GatewaysCommand::List(args) => list::run(global, args, output).await,
         GatewaysCommand::Remove { gateway } => remove(global, &gateway, output).await,
+        GatewaysCommand::Forget(args) => forget(global, &args, output).await,
     }
+}
+
+async fn forget(global: &Global, args: &ForgetArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let gateway = records.gateway(&args.gateway)?;
+    let boards = records
+        .boards
+        .iter()
+        .filter(|board| board.gateway_id == Some(gateway.id));
+    let agents = records.agents.iter().filter(|agent| agent.gateway_id == gateway.id);
+    let what = format!(
+        "gateway {} with {} boards and {} agents",
+        shown(&gateway.name),
+        boards.count(),
+        agents.count()
+    );
+    if !agents::confirmed(&what, args.yes, output)? {
+        return Ok(Exit::Ok);
+    }
+    let job = Job::ForgetGateway { gateway: gateway.id };
+    agents::forget_work("forget", &records, job, output).await
 }
 
 async fn remove(global: &Global, name: &str, output: &Output) -> Result<Exit, Failure> {

@@ -27,7 +27,7 @@ async fn the_help_of_every_subcommand_is_as_written() {
         is_as_written(name, &[name, "--help"]).await;
     }
     for (name, commands) in [
-        ("gateways", &["add", "list", "remove"][..]),
+        ("gateways", &["add", "list", "remove", "forget"][..]),
         ("boards", &["add", "list"]),
         ("owner", &["show", "set"]),
         ("config", &["trust", "distrust"]),
@@ -45,6 +45,7 @@ async fn the_help_of_every_subcommand_is_as_written() {
                 "checkin",
                 "rotate-token",
                 "delete",
+                "forget",
                 "run",
             ],
         ),

@@ -1,6 +1,7 @@
 //! `windlass gateways`, `boards`, `owner`, and the records of `agents`.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
@@ -71,7 +72,7 @@ async fn a_gateway_is_listed_with_where_its_token_is_and_removed_when_nothing_is
         .tells(&["nobody"]);
     let twice = shop
         .bench
-        .run(&["gateways", "add", "LAB", "--url", "ws://h", "--workspace-root", "/"])
+        .run(&["gateways", "add", "LAB", "--url", "ws://h", "--workspace-root", "/srv"])
         .await;
     twice.ends_with(2).tells(&["LAB", &id[..8]]);
     assert_eq!(sim.journal().connect_attempts(), 0, "nobody was asked");
@@ -101,6 +102,87 @@ async fn what_makes_no_gateway_is_refused_by_its_flag() {
         assert!(!ran.stderr.contains("s3cret") && !ran.stderr.contains("pw@"), "{ran:?}");
     }
     bench.run(&["gateways", "list"]).await.ends_with(2);
+}
+
+#[tokio::test]
+async fn a_workspace_root_that_agents_would_share_with_all_else_is_refused_by_its_flag() {
+    let bench = Bench::new();
+    for root in ["/", "../x", "x", "/srv/../etc", "/srv/a\nb", " "] {
+        let args = ["gateways", "add", "lab", "--url", "ws://h", "--workspace-root", root];
+        bench.run(&args).await.ends_with(2).tells(&["--workspace-root"]);
+    }
+    let long = "x".repeat(121);
+    let args = ["gateways", "add", &long, "--url", "ws://h", "--workspace-root", "/srv"];
+    bench.run(&args).await.ends_with(2).tells(&["gateway.name", "120"]);
+}
+
+#[tokio::test]
+async fn of_many_processes_that_add_one_name_one_does() {
+    let bench = Bench::new();
+    let first = [
+        "gateways",
+        "add",
+        "first",
+        "--url",
+        "ws://h",
+        "--workspace-root",
+        "/srv",
+    ];
+    bench.run(&first).await.ends_with(0);
+    let all = (0..6).map(|number| {
+        let name = if number % 2 == 0 { "Lab" } else { "LAB" };
+        let args = ["gateways", "add", name, "--url", "ws://h", "--workspace-root", "/srv"];
+        bench
+            .command(args)
+            .stderr(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    });
+    let all: Vec<Child> = all.collect();
+    let ends: Vec<_> = all.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    let added = ends.iter().filter(|end| end.status.success()).count();
+    assert_eq!(added, 1, "{ends:?}");
+    for end in ends.iter().filter(|end| !end.status.success()) {
+        let told = String::from_utf8_lossy(&end.stderr);
+        assert!(told.contains("taken") || told.contains("locked"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_on_a_gateway_that_is_gone_is_forgotten_without_asking_it() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let shop = Shop::with_agents(&sim).await;
+    shop.run(&["agents", "provision", "Scribe"]).await;
+    let journal = sim.journal();
+    sim.stop().await;
+    let attempts = journal.connect_attempts();
+
+    // Never provisioned: there is nothing to ask about.
+    shop.worker("Unborn", "Docs").await;
+    let deleted = shop.run(&["agents", "delete", "Unborn", "--yes"]).await;
+    assert!(deleted.stdout.contains("forgotten"), "{deleted:?}");
+
+    let warned = shop.bench.run(&["agents", "forget", "Scribe"]).await.ends_with(2);
+    warned.tells(&["no gateway is asked", "--yes"]);
+    let forgotten = shop.run(&["agents", "forget", "Scribe", "--yes"]).await;
+    assert!(forgotten.stdout.contains("forgotten"), "{forgotten:?}");
+    forgotten.tells(&["no gateway is asked"]);
+    shop.bench
+        .run(&["gateways", "forget", "lab"])
+        .await
+        .ends_with(2)
+        .tells(&["1 boards", "1 agents", "--yes"]);
+    shop.run(&["gateways", "forget", "lab", "--yes", "--json"]).await;
+    for (kind, args) in [
+        ("gateways", ["gateways", "list", "--json"]),
+        ("boards", ["boards", "list", "--json"]),
+        ("agents", ["agents", "list", "--json"]),
+    ] {
+        let listed = shop.run(&args).await.json();
+        assert_eq!(listed[kind], json!([]), "{listed}");
+    }
+    assert_eq!(journal.connect_attempts(), attempts, "nobody was asked");
 }
 
 #[tokio::test]

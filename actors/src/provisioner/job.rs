@@ -11,6 +11,7 @@ use super::context::Context;
 use super::dossier;
 use super::failure::{Failed, Why};
 use super::fleet::{self, Ticket};
+use super::forget;
 use super::progress::{Progress, Teller};
 use super::report::{AgentReport, Changes, FleetReport};
 use super::request::{Job, RunOptions};
@@ -28,13 +29,36 @@ pub(crate) async fn run(ctx: Rc<Context>, job: Job, teller: Teller) -> FleetRepo
         }
         Job::Delete { agents, delete_files } => {
             let options = RunOptions::quiet();
+            let order = agents.clone();
+            let (unborn, agents) = never_begun(&ctx, agents).await;
+            let forgotten = forget::each(&ctx, unborn, &teller).await;
             let tickets = agents
                 .into_iter()
                 .map(|agent| ticket(agent, Some(RunKind::Delete), options, delete_files));
-            work(ctx, tickets.collect(), teller).await
+            let mut report = work(ctx, tickets.collect(), teller).await;
+            report.agents.extend(forgotten);
+            let place = |report: &AgentReport| order.iter().position(|agent| *agent == report.agent);
+            report.agents.sort_by_key(place);
+            report
         }
+        Job::Forget { agents } => forget::agents(ctx, agents, &teller).await,
+        Job::ForgetGateway { gateway } => forget::gateway(ctx, gateway, &teller).await,
         Job::Sync { gateway, options } => sync::run(ctx, gateway, options, teller).await,
     }
+}
+
+/// Takes out the agents that no run was ever begun for: their gateways have nothing of them.
+async fn never_begun(ctx: &Context, agents: Vec<AgentUid>) -> (Vec<AgentUid>, Vec<AgentUid>) {
+    let (mut unborn, mut others) = (Vec::new(), Vec::new());
+    for id in agents {
+        let agent = ctx.store.agent(id).await.ok().flatten();
+        if agent.is_some_and(|agent| agent.lifecycle_generation == 0) {
+            unborn.push(id);
+        } else {
+            others.push(id);
+        }
+    }
+    (unborn, others)
 }
 
 /// Goes on with runs that were cut off.
@@ -89,7 +113,7 @@ async fn cut_off(ctx: &Context, tickets: Vec<Ticket>) -> (Vec<Ticket>, Vec<Ticke
 
 /// The run of an agent that has not ended. There is one at most, and none is begun after it, so it is among the newest; not
 /// always the first of them: two may have begun in the same millisecond.
-async fn active_run(ctx: &Context, agent: AgentUid) -> Option<Run> {
+pub(super) async fn active_run(ctx: &Context, agent: AgentUid) -> Option<Run> {
     const NEWEST: usize = 10;
     let runs = ctx.store.runs(agent, NEWEST).await.ok()?;
     runs.into_iter().find(|run| run.state == RunState::Active)

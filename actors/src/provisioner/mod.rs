@@ -19,6 +19,7 @@ mod ensure;
 mod failure;
 mod file_plan;
 mod fleet;
+mod forget;
 mod housekeeping;
 mod job;
 mod lifecycle;

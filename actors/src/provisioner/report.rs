@@ -52,6 +52,8 @@ pub struct Changes {
     pub woken: bool,
     /// It was taken off the gateway.
     pub removed: bool,
+    /// Its record was taken out of the store, and its gateway was not asked.
+    pub forgotten: bool,
 }
 
 impl Changes {
@@ -65,6 +67,7 @@ impl Changes {
         self.reset |= more.reset;
         self.woken |= more.woken;
         self.removed |= more.removed;
+        self.forgotten |= more.forgotten;
         for (mine, more) in [
             (&mut self.written, more.written),
             (&mut self.preserved, more.preserved),
@@ -91,6 +94,7 @@ impl Changes {
             reset,
             woken,
             removed,
+            forgotten,
         } = self;
         *created
             || *updated
@@ -102,6 +106,7 @@ impl Changes {
             || *reset
             || *woken
             || *removed
+            || *forgotten
     }
 }
 

@@ -130,12 +130,25 @@ pub enum Job {
         /// How.
         options: RunOptions,
     },
-    /// Take agents off their gateways, and their records out of the store.
+    /// Take agents off their gateways, and their records out of the store. Of an agent that no run was ever begun for there is
+    /// nothing but its record: its gateway is not asked.
     Delete {
         /// The agents, of any gateways.
         agents: Vec<AgentUid>,
         /// Their workspaces too.
         delete_files: bool,
+    },
+    /// Take the records of agents out of the store, and ask no gateway: for agents of a gateway that is gone for good. An agent
+    /// that is still there goes on with its token, its files and its session, and nothing knows it any more.
+    Forget {
+        /// The agents, of any gateways.
+        agents: Vec<AgentUid>,
+    },
+    /// Take the record of a gateway out of the store, with those of the boards and agents on it, and ask it nothing: see
+    /// [`Job::Forget`].
+    ForgetGateway {
+        /// The gateway.
+        gateway: windlass_store::GatewayUid,
     },
     /// Write the present templates for the agents of a gateway.
     Sync {

@@ -1,6 +1,6 @@
 //! `windlass agents delete`.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
 
 use clap::Args;
 
@@ -12,6 +12,12 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::store::{Missing, Records, shown};
 use crate::store::Agent;
+
+/// Longest answer that is read from the terminal, in bytes.
+const ANSWER_BYTES: u64 = 64;
+
+/// The command's name in a report.
+pub(super) const COMMAND: &str = "delete";
 
 /// Take agents off their gateways, and their records out of the store
 #[derive(Debug, Args)]
@@ -38,7 +44,11 @@ pub(super) async fn run(global: &Global, args: &DeleteArgs, output: &Output) -> 
         return Ok(Exit::Ok);
     }
     let job = |agents| Job::Delete { agents, delete_files };
-    provision::work("delete", &records, &agents, job, &args.files, output).await
+    let exit = provision::work(COMMAND, &records, &agents, job, &args.files, output).await?;
+    if exit != Exit::Ok && !output.json() {
+        output.note("an agent whose gateway is gone for good is taken out of the store by windlass agents forget");
+    }
+    Ok(exit)
 }
 
 /// Asks on the terminal.
@@ -58,6 +68,6 @@ fn confirmed(records: &Records, agents: &[&Agent], delete_files: bool) -> Result
     write!(terminal, "Delete {}{with_files}? [y/N] ", names.join(", "))?;
     terminal.flush()?;
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
+    std::io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer)?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

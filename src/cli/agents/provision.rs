@@ -5,7 +5,7 @@ use clap::Args;
 use super::progress::Screen;
 use super::which::Which;
 use super::workshop::{FileArgs, Workshop};
-use super::{plan, report};
+use super::{delete, plan, report};
 use crate::agents::{FleetReport, Job, RunOptions, TokenRule, Wake};
 use crate::cli::args::Global;
 use crate::cli::exit::{Exit, Failure};
@@ -112,7 +112,8 @@ pub(super) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) 
     work("rotate-token", &records, &agents, job, &args.files, output).await
 }
 
-/// Does a job on these agents: those of gateways that are down are reported, the others are worked on.
+/// Does a job on these agents: those of gateways that are down are reported, the others are worked on. Of a deletion, agents that
+/// were never begun need no gateway.
 pub(super) async fn work(
     command: &str,
     records: &Records,
@@ -121,11 +122,16 @@ pub(super) async fn work(
     files: &FileArgs,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let workshop = Workshop::open(records, records.gateways_of(agents), files, output).await?;
-    let reachable = agents
+    let needs_gateway = |agent: &&Agent| command != delete::COMMAND || agent.lifecycle_generation > 0;
+    let on_gateways: Vec<&Agent> = agents.iter().copied().filter(needs_gateway).collect();
+    let workshop = Workshop::open(records, records.gateways_of(&on_gateways), files, output).await?;
+    let is_reachable = |agent: &&Agent| !needs_gateway(agent) || !workshop.down.contains_key(&agent.gateway_id);
+    let reachable: Vec<AgentUid> = agents
         .iter()
-        .filter(|agent| !workshop.down.contains_key(&agent.gateway_id));
-    let reachable: Vec<AgentUid> = reachable.map(|agent| agent.id).collect();
+        .copied()
+        .filter(is_reachable)
+        .map(|agent| agent.id)
+        .collect();
     let mut report = if reachable.is_empty() {
         FleetReport::default()
     } else {
@@ -133,7 +139,9 @@ pub(super) async fn work(
         let lines = workshop.host.watch(&workshop.gateways);
         Screen::new(output).follow(operation, lines).await?
     };
-    report.agents.extend(report::of_those_down(agents, &workshop.down));
+    report
+        .agents
+        .extend(report::of_those_down(&on_gateways, &workshop.down));
     let place = |id: AgentUid| agents.iter().position(|agent| agent.id == id);
     report.agents.sort_by_key(|agent| place(agent.agent));
     let exit = report::exit_of(&report, &workshop.down);

@@ -116,6 +116,7 @@ fn changes(changes: &Changes) -> Vec<String> {
         (changes.reset, "session reset"),
         (changes.woken, "woken"),
         (changes.removed, "removed"),
+        (changes.forgotten, "forgotten"),
     ]
     .into_iter()
     .filter(|(happened, _)| *happened)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use windlass_protocol::{MethodName, Rejected, RetryPolicy, SessionKey};
-use windlass_store::{AgentStatus, RunState, Runs as _};
+use windlass_store::{AgentStatus, AgentUid, RunState, Runs as _};
 use windlass_templates::tool_values;
 
 use super::bench::{Bench, play};
@@ -195,6 +195,86 @@ async fn deleting_an_agent_takes_it_off_and_tells_the_gateways_own_agent() {
         let told = bench.fake().messages(&main_session);
         assert!(told.last().is_some_and(|text| text.contains("Stoker")), "{told:?}");
         let gone = life.work(job()).await;
+        assert!(gone.agents[0].failure.is_some());
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_was_never_provisioned_is_deleted_without_its_gateway() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (board, life) = (bench.add_board("Engine room").await, bench.start());
+        let (alive, unborn) = (bench.add_lead(board).await, bench.add_worker(board, "Unborn").await);
+        assert!(life.provision(&[alive]).await.all_done());
+        let refused = ControlError::NotOffered {
+            method: "agents.delete",
+        };
+        bench.fake().fault(Operation::DeleteAgent, Fault::Before(refused));
+        let agents = vec![alive, unborn];
+        let job = Job::Delete {
+            agents: agents.clone(),
+            delete_files: false,
+        };
+        let report = life.work(job).await;
+        let order: Vec<AgentUid> = report.agents.iter().map(|report| report.agent).collect();
+        assert_eq!(order, agents);
+        assert!(report.agents[0].failure.is_some(), "its gateway refuses: {report:?}");
+        assert!(
+            report.agents[1].changes.forgotten && report.agents[1].failure.is_none(),
+            "{report:?}"
+        );
+        assert_eq!(
+            windlass_store::Agents::agent(&*bench.store, unborn).await.unwrap(),
+            None
+        );
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_gone_is_forgotten_with_all_that_is_on_it_and_asked_nothing() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let board = bench.add_board("Engine room").await;
+        let (main, worker) = (bench.add_main().await, bench.add_worker(board, "Stoker").await);
+        // The process ends in the middle of a run, and then the gateway is gone.
+        let life = bench.start();
+        assert!(life.provision(&[main, worker]).await.all_done());
+        bench.fake().fault(Operation::SetFile, Fault::HangBefore);
+        let mut record = bench.agent(worker).await;
+        record.name = "Fireman".into();
+        windlass_store::Agents::update_agent(&*bench.store, &record)
+            .await
+            .unwrap();
+        let begun = life.handle.work(Job::Provision {
+            agents: vec![worker],
+            options: RunOptions::quiet(),
+        });
+        let _operation = begun.await.unwrap();
+        bench.wait_agent(worker, |agent| agent.provision_action.is_some()).await;
+        life.kill().await;
+
+        let life = bench.start();
+        let (effects, sent) = (bench.effects(), bench.sent());
+        let report = life.work(Job::Forget { agents: vec![worker] }).await;
+        assert!(report.all_done() && report.agents[0].changes.forgotten, "{report:?}");
+        let runs = windlass_store::Runs::active_runs(&*bench.store, 10).await.unwrap();
+        assert_eq!(runs, [], "its run is not taken up again");
+        let gateway = bench.gateway;
+        let report = life.work(Job::ForgetGateway { gateway }).await;
+        assert!(report.all_done() && report.agents.len() == 1, "{report:?}");
+        assert_eq!(
+            windlass_store::Gateways::gateways(&*bench.store, None).await.unwrap(),
+            []
+        );
+        let all = windlass_store::BoardFilter::default();
+        let boards = windlass_store::Boards::boards(&*bench.store, &all).await.unwrap();
+        assert_eq!(boards, []);
+        assert_eq!((bench.effects(), bench.sent()), (effects, sent), "nobody was asked");
+        let gone = life.work(Job::Forget { agents: vec![worker] }).await;
         assert!(gone.agents[0].failure.is_some());
         life.kill().await;
     })

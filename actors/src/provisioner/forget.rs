@@ -1,0 +1,138 @@
+//! Forgetting: the records of agents and gateways that are gone for good. No gateway is asked.
+
+use std::rc::Rc;
+
+use windlass_store::{Agent, AgentFilter, AgentUid, BoardFilter, BoardId, GatewayUid, NewActivity, RunState, StepName};
+
+use super::context::Context;
+use super::failure::{Failed, Why};
+use super::job;
+use super::progress::{Progress, Teller};
+use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
+
+/// What ended runs say that were under way when their agent was forgotten.
+const FORGOTTEN: &str = "the agent was forgotten";
+
+/// Forgets agents.
+pub(crate) async fn agents(ctx: Rc<Context>, agents: Vec<AgentUid>, teller: &Teller) -> FleetReport {
+    teller.tell(Progress::Planned { agents: agents.len() });
+    FleetReport {
+        agents: each(&ctx, agents, teller).await,
+        ..FleetReport::default()
+    }
+}
+
+/// Forgets a gateway with the agents and boards on it. What could not be forgotten keeps the gateway on record, so that it can
+/// be tried again.
+pub(crate) async fn gateway(ctx: Rc<Context>, gateway: GatewayUid, teller: &Teller) -> FleetReport {
+    let filter = AgentFilter {
+        gateway: Some(gateway),
+        ..AgentFilter::default()
+    };
+    let mut report = match ctx.store.agents(&filter).await {
+        Ok(found) => agents(Rc::clone(&ctx), found.iter().map(|agent| agent.id).collect(), teller).await,
+        Err(error) => {
+            return FleetReport {
+                gateways: vec![failed(gateway, error.into())],
+                ..FleetReport::default()
+            };
+        }
+    };
+    if report.failed().next().is_none()
+        && let Err(error) = without_agents(&ctx, gateway).await
+    {
+        report.gateways.push(failed(gateway, error));
+    }
+    report
+}
+
+/// Deletes the records of the gateway and its boards.
+async fn without_agents(ctx: &Context, gateway: GatewayUid) -> Result<(), Why> {
+    let filter = BoardFilter {
+        gateway: Some(gateway),
+        ..BoardFilter::default()
+    };
+    for board in ctx.store.boards(&filter).await? {
+        if ctx.store.delete_board(board.id).await? {
+            note(ctx, "board.forgotten", &board.name, None, Some(board.id)).await;
+        }
+    }
+    let record = ctx.store.gateway(gateway).await?;
+    if ctx.store.delete_gateway(gateway).await? {
+        let name = record.map(|record| record.name).unwrap_or_default();
+        note(ctx, "gateway.forgotten", &name, None, None).await;
+    }
+    Ok(())
+}
+
+pub(super) async fn each(ctx: &Context, agents: Vec<AgentUid>, teller: &Teller) -> Vec<AgentReport> {
+    let mut reports = Vec::with_capacity(agents.len());
+    for agent in agents {
+        let report = one(ctx, agent).await;
+        teller.tell(Progress::ended(&report));
+        reports.push(report);
+    }
+    reports
+}
+
+async fn one(ctx: &Context, id: AgentUid) -> AgentReport {
+    let _held = ctx.locks.hold([id]).await;
+    let mut report = AgentReport {
+        agent: id,
+        name: String::new(),
+        changes: Changes::default(),
+        warnings: Vec::new(),
+        failure: None,
+        skipped: None,
+    };
+    match forget(ctx, id).await {
+        Ok(agent) => {
+            note(ctx, "agent.forgotten", &agent.name, Some(agent.id), agent.board_id).await;
+            report.changes.forgotten = true;
+            report.name = agent.name;
+        }
+        Err(why) => report.failure = Some(Failed::at(StepName::DeleteAgent, why).explain()),
+    }
+    ctx.deadline_moved();
+    report
+}
+
+/// Deletes an agent's record, and ends the run that it has under way in the same transaction: a run without an agent would be
+/// taken up at every start.
+async fn forget(ctx: &Context, id: AgentUid) -> Result<Agent, Why> {
+    let agent = ctx.store.agent(id).await?.ok_or(Why::Gone)?;
+    match job::active_run(ctx, id).await {
+        Some(mut run) => {
+            run.state = RunState::Failed;
+            run.ended_at = Some(ctx.now());
+            run.error = Some(FORGOTTEN.to_owned());
+            ctx.store.end_run_and_delete(&run).await?;
+        }
+        None => {
+            ctx.store.delete_agent(id).await?;
+        }
+    }
+    Ok(agent)
+}
+
+async fn note(ctx: &Context, kind: &str, name: &str, agent_id: Option<AgentUid>, board_id: Option<BoardId>) {
+    let activity = NewActivity {
+        kind: kind.to_owned(),
+        message: format!("{name}: forgotten, without a word to the gateway"),
+        agent_id,
+        board_id,
+        at: ctx.now(),
+    };
+    if let Err(error) = ctx.store.record(&activity).await {
+        tracing::warn!("an activity could not be recorded: {error}");
+    }
+}
+
+fn failed(gateway: GatewayUid, why: Why) -> GatewayFailure {
+    let failure = Failed::at(StepName::DeleteAgent, why).explain();
+    GatewayFailure {
+        gateway,
+        summary: failure.summary,
+        next_step: failure.next_step,
+    }
+}
