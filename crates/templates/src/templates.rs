@@ -82,7 +82,11 @@ impl Templates {
     ///   `ask-user.j2`, `lead-question.j2`, `lead-handoff.j2`, `onboarding.j2`.
     ///
     /// A template may include a shipped one by its name: `{% include "worker/SOUL.md" %}`. Names that begin with a dot
-    /// are passed over.
+    /// are passed over. Links are followed as long as they stay within the folder.
+    ///
+    /// What a template may use: the variables ([`VARIABLE_NAMES`](crate::VARIABLE_NAMES)), conditions, loops, what it sets itself,
+    /// lists of constants and variables as they are written, and the engine's filters on texts, numbers and such lists. It builds no
+    /// lists of lists, repeats none, and takes no macros and imports: their work could not be bounded.
     ///
     /// # Errors
     ///
