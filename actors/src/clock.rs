@@ -92,3 +92,76 @@ pub(crate) async fn within<F: Future>(wait: Duration, future: F) -> Option<F::Ou
 pub(crate) async fn sleep_until(deadline: Instant) {
     tokio::time::sleep_until(deadline.into()).await;
 }
+
+/// One deadline over several steps, for a loop that takes what comes.
+///
+/// It is looked at before each step, so that the loop ends in time also where the next step is ready at once, always: against
+/// a peer that floods. After a time in which the process was stopped the loop goes on for a moment, once.
+#[derive(Debug)]
+pub struct Deadline {
+    at: Instant,
+    /// It was found passed by a process that had been stopped: the end that counts.
+    moment: Option<Instant>,
+}
+
+impl Deadline {
+    /// A deadline at this instant.
+    pub const fn at(at: Instant) -> Self {
+        Self { at, moment: None }
+    }
+
+    /// Moves it, where it is another one.
+    pub fn set(&mut self, at: Instant) {
+        if at != self.at {
+            *self = Self::at(at);
+        }
+    }
+
+    /// What a step gives before the deadline, or nothing.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    pub async fn give<F: Future>(&mut self, step: F) -> Option<F::Output> {
+        let now = tokio::time::Instant::now().into_std();
+        if self.moment.is_none() && is_late(self.at, now) {
+            self.moment = Some(after(now, SECOND_LOOK));
+        }
+        let end = self.moment.unwrap_or(self.at);
+        if now >= end {
+            return None;
+        }
+        until(end, step).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    fn in_a_second() -> Deadline {
+        Deadline::at(TokioClock::start().now() + Duration::from_secs(1))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_is_looked_at_also_where_something_is_there_always() {
+        let mut deadline = in_a_second();
+        let mut steps = 0;
+        while deadline.give(ready(())).await.is_some() {
+            steps += 1;
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        assert_eq!(steps, 10);
+        assert_eq!(in_a_second().give(pending::<()>()).await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_stop_the_steps_go_on_for_a_moment_once() {
+        let mut deadline = in_a_second();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(deadline.give(ready(1)).await, Some(1));
+        tokio::time::advance(SECOND_LOOK / 2).await;
+        assert_eq!(deadline.give(ready(2)).await, Some(2));
+        tokio::time::advance(SECOND_LOOK).await;
+        assert_eq!(deadline.give(ready(3)).await, None);
+    }
+}

@@ -40,7 +40,7 @@ mod tokens;
 pub mod transport;
 pub mod turns;
 
-pub use clock::{Clock, TokioClock};
+pub use clock::{Clock, Deadline, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use line::{
     Backstop, Calling, Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS,

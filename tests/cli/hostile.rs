@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+use tungstenite::{Error, Message};
 
 use crate::bench::{Bench, Ran, TOKEN};
 
@@ -199,6 +199,30 @@ async fn a_million_answers_to_nobody_are_read_over() {
     is_harmless(&ran);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_million_pings_of_a_gateway_that_reads_nothing_leave_one_pong_to_be_sent() {
+    const PINGS: usize = 1_000_000;
+    let impostor = Impostor::let_in(|mut socket| async move {
+        let ping = [&[0x89, 125][..], &[b'p'; 125]].concat().repeat(1000);
+        let raw = socket.get_mut();
+        for _ in 0..PINGS / 1000 {
+            raw.write_all(&ping).await?;
+        }
+        socket.send(event("done", &json!({}), 1)).await?;
+        std::future::pending().await
+    })
+    .await;
+    let mut running = impostor.bench().start(&["watch", "--event", "done", "--json"]);
+    assert_eq!(running.line().await["marker"], "reconnected");
+    assert_eq!(running.line().await["event"], "done");
+    let peak = running.peak_memory_mb();
+    assert!(peak < SMALL_PEAK_MB, "{peak} MB");
+    running.interrupt();
+    let ran = running.end().await.ends_with(130);
+    is_harmless(&ran);
+}
+
 #[tokio::test]
 async fn json_of_any_depth_is_no_crash() {
     let impostor = Impostor::let_in(|mut socket| async move {
@@ -272,7 +296,7 @@ async fn a_refusal_and_a_close_are_shown_harmless() {
     })
     .await;
     let closing = Impostor::upgraded(|mut socket| async move {
-        let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+        let frame = tungstenite::protocol::CloseFrame {
             code: 4321.into(),
             reason: POISON.into(),
         };

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use windlass::{EventFilter, LineEvent, LineState, LineStatus, Marker, transport};
 use windlass_testkit::Generation as Protocol;
-use windlass_testkit::chaos::{ChaosProxy, Direction, Fault};
+use windlass_testkit::chaos::{ChaosProxy, Direction, Fault, FrameFault, Which};
 
 use crate::bench::{Bench, Stopwatch, next, next_marker, play, seed, sim, spec};
 
@@ -167,6 +167,90 @@ async fn frames_that_can_not_be_read_are_told_and_the_line_stays() {
             drop(events);
             bench.finish().await;
         }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_pings_and_never_reads_is_given_up_and_dialled_again() {
+    play(async {
+        for protocol in [Protocol::V3, Protocol::V4] {
+            let sim = sim(protocol).start_pipe();
+            let dialled = sim.clone();
+            let proxy = ChaosProxy::pipe(move || {
+                let sim = dialled.clone();
+                async move { sim.dial().await }
+            });
+            let front = proxy.clone();
+            let connector = transport::dial_with(move |_| {
+                let proxy = front.clone();
+                async move { proxy.dial().await }
+            });
+            let windlass = windlass::Windlass::builder()
+                .connector(connector)
+                .seed(seed())
+                .start_local()
+                .unwrap();
+            let gateway = windlass.add(spec("gw")).await.unwrap();
+            let mut status = gateway
+                .wait_until_up(Duration::from_secs(60))
+                .await
+                .map(|_| gateway.status())
+                .unwrap();
+            proxy.apply(&Fault::Stall(Direction::ToGateway));
+            proxy.arm(
+                FrameFault::Pings(1000)
+                    .next()
+                    .of(Which::Named("pulse".into()))
+                    .permille(1000),
+            );
+            let (watch, pulse) = (Stopwatch::start(), sim.clone());
+            let pulses = tokio::task::spawn_local(async move {
+                loop {
+                    pulse.emit("pulse", json!({}));
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            });
+            let down = status.wait_for(|status| !status.is_up()).await.unwrap().clone();
+            let (took, told) = (watch.elapsed(), down.last_error.unwrap().advice.to_string());
+            assert!(told.contains("sends, and has not read anything for 3"), "{told}");
+            assert!(
+                (Duration::from_secs(30)..Duration::from_secs(40)).contains(&took),
+                "{took:?}"
+            );
+            pulses.abort();
+            proxy.calm();
+            gateway
+                .call("health", ())
+                .timeout(Duration::from_secs(60))
+                .await
+                .expect("it is dialled again");
+            windlass.shutdown(Duration::ZERO).await;
+            proxy.shutdown().await;
+            sim.shutdown().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_takes_no_connect_request_is_given_up_at_the_deadline() {
+    play(async {
+        let (status, took) = first_error(|far| async move {
+            let mut far = tokio_tungstenite::accept_async(far).await.unwrap().into_inner();
+            // The pipe is full of answers to pings before it challenges, and stays so.
+            for _ in 0..1000 {
+                let _ = far.write_all(&[&[0x89, 125][..], &[b'p'; 125]].concat()).await;
+            }
+            let challenge = json!({"type": "event", "event": "connect.challenge", "payload": {"nonce": "n", "ts": 1}});
+            let challenge = challenge.to_string();
+            let head = [0x81, u8::try_from(challenge.len()).unwrap()];
+            let _ = far.write_all(&[&head[..], challenge.as_bytes()].concat()).await;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        assert!(took <= Duration::from_secs(31), "{took:?}");
+        assert_eq!(status.state.name(), "waiting");
     })
     .await;
 }

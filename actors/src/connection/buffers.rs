@@ -24,15 +24,19 @@ impl Buffers {
         }
     }
 
-    /// A message came, of so many bytes.
-    pub(super) const fn took(&mut self, bytes: u64) {
-        self.taken = self.taken.saturating_add(bytes);
+    /// A message came, of so many bytes. One that no buffer is large enough for leaves one behind that is as large as itself:
+    /// it is given back as soon as all is read.
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(bytes as u64);
+        if ReadBuffer::is_outgrown_by(bytes) {
+            self.wants.get_or_insert(self.has);
+        }
     }
 
     /// So many messages came in one turn.
     pub(super) fn came(&mut self, frames: usize) {
-        if frames >= BURST {
-            self.wants = Some(ReadBuffer::Busy).filter(|_| self.has != ReadBuffer::Busy);
+        if frames >= BURST && self.has != ReadBuffer::Busy {
+            self.wants = Some(ReadBuffer::Busy);
         }
     }
 

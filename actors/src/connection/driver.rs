@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use futures_channel::mpsc;
-use futures_util::{Sink as _, Stream as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use tokio::time::{Sleep, sleep_until, timeout};
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use windlass_protocol::CloseReason;
-use windlass_protocol::connection::{Answered, Received, Session, Vigil};
+use windlass_protocol::connection::{Answered, Received, Session, Vigil, WriteWatch};
 use windlass_protocol::time::after;
 
 use super::buffers::Buffers;
@@ -27,7 +27,7 @@ use crate::clock::{SECOND_LOOK, is_late};
 use crate::failpoint;
 use crate::line::LineState;
 use crate::supervision::LineContext;
-use crate::transport::{Pulse, ReadBuffer, Socket, with_read_buffer};
+use crate::transport::Socket;
 
 /// Frames read in one turn. Small, so that calls that wait to be written don't wait for long.
 const READ_BUDGET: usize = 32;
@@ -43,7 +43,7 @@ struct Driver {
     socket: Socket,
     buffers: Buffers,
     session: Session,
-    pulse: Pulse,
+    writes: WriteWatch,
     orders: mpsc::Receiver<Order>,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to. It may come early: then there is nothing to do, and it is set again.
@@ -67,7 +67,7 @@ pub(super) fn drive(
     established: Established,
     orders: mpsc::Receiver<Order>,
 ) -> impl Future<Output = Exit> {
-    let Established { socket, session, pulse } = established;
+    let Established { socket, session } = established;
     let timer_at = session.watchdog.next_check();
     let timer = Box::pin(sleep_until(timer_at.into()));
     let mut driver = Driver {
@@ -75,7 +75,7 @@ pub(super) fn drive(
         socket,
         buffers: Buffers::after_opening(),
         session,
-        pulse,
+        writes: WriteWatch::default(),
         orders,
         timer,
         timer_at,
@@ -87,39 +87,34 @@ pub(super) fn drive(
         ask_again: None,
     };
     async move {
-        loop {
-            match poll_fn(|cx| driver.poll_turn(cx)).await {
-                // In boxes: rare, and every line would have room for them.
-                Pause::Rebuffer(size) => {
-                    driver.socket = Box::pin(with_read_buffer(driver.socket, size)).await;
-                    driver.buffers.changed(size);
-                }
-                Pause::Ended(exit) => return Box::pin(driver.finish(exit)).await,
-            }
-        }
+        let exit = poll_fn(|cx| driver.poll_turn(cx)).await;
+        // In a box: it happens once, and every line would have room for it.
+        Box::pin(driver.finish(exit)).await
     }
 }
 
-/// Why the driver takes no turn any more.
-enum Pause {
-    /// The connection ended.
-    Ended(Exit),
-    /// The WebSocket is to have another read buffer, and can.
-    Rebuffer(ReadBuffer),
-}
-
 impl Driver {
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Pause> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         match self.turn(cx) {
             Ok(Turn::Again) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Ok(Turn::Wait) => match self.buffers.wanted() {
-                Some(size) if self.pulse.is_all_read() && !self.unflushed => Poll::Ready(Pause::Rebuffer(size)),
-                _ => Poll::Pending,
-            },
-            Err(exit) => Poll::Ready(Pause::Ended(exit)),
+            Ok(Turn::Wait) => {
+                self.change_read_buffer();
+                Poll::Pending
+            }
+            Err(exit) => Poll::Ready(exit),
+        }
+    }
+
+    fn change_read_buffer(&mut self) {
+        if let Some(size) = self.buffers.wanted()
+            && self.socket.is_all_read()
+            && !self.unflushed
+        {
+            self.socket.set_read_buffer(size);
+            self.buffers.changed(size);
         }
     }
 
@@ -130,11 +125,14 @@ impl Driver {
         let turn = self.read(cx);
         self.hand_over();
         let turn = turn?;
-        if self.pulse.take() {
+        let heard = self.socket.take_heard();
+        if heard {
             self.session.watchdog.heard(now);
         }
         self.ask_what_is_declared(now);
         self.write(cx, now)?;
+        let (waits, taken) = (self.socket.is_blocked(), self.socket.take_moved());
+        self.writes.look(now, waits, taken, heard);
         self.look_at_the_clock(cx)?;
         {
             let (in_flight, waiting) = self.count_calls();
@@ -166,7 +164,7 @@ impl Driver {
     fn read(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
         let busy = self.count_calls().0 > BUSY;
         for frames in 0..if busy { BUSY_READ_BUDGET } else { READ_BUDGET } {
-            match Pin::new(&mut self.socket).poll_next(cx) {
+            match self.socket.poll_next(cx) {
                 Poll::Pending => {
                     self.buffers.came(frames);
                     return Ok(Turn::Wait);
@@ -182,7 +180,7 @@ impl Driver {
 
     fn take_message(&mut self, message: Message) -> Result<(), Exit> {
         failpoint::reach("connection.stream");
-        self.buffers.took(self.pulse.took(&message));
+        self.buffers.took(message.len());
         match message {
             Message::Text(text) => self.take_text(text),
             // Gateways read binary frames as text (2026.3.13, 2026.9.6), so this does too.
@@ -266,13 +264,13 @@ impl Driver {
         let wire = self.session.wire();
         let mut frames = self.line.machine.frames.borrow_mut();
         let mut wrote = false;
-        while let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
+        while let Poll::Ready(ready) = self.socket.poll_ready(cx) {
             ready.map_err(broken)?;
             // Not held while the socket, which may be a host's, is written.
             if !self.line.desk.lock().calls.next_frame(now, &wire, frames.text()) {
                 break;
             }
-            Pin::new(&mut self.socket).start_send(frames.frame()).map_err(broken)?;
+            self.socket.start_send(cx, frames.frame()).map_err(broken)?;
             wrote = true;
         }
         self.unflushed |= wrote;
@@ -280,7 +278,7 @@ impl Driver {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Exit> {
-        match Pin::new(&mut self.socket).poll_flush(cx) {
+        match self.socket.poll_flush(cx) {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Err(error)) => Err(broken(error)),
             Poll::Ready(Ok(())) => {
@@ -329,6 +327,9 @@ impl Driver {
             Vigil::Probe => self.probe(cx)?,
             Vigil::Dead => return Err(Exit::Silent(self.session.watchdog.silence(now))),
         }
+        if let Some(waited) = self.writes.verdict(now) {
+            return Err(Exit::NotReading(waited));
+        }
         let mut desk = self.line.desk.lock();
         if desk.calls.next_deadline().is_some_and(|deadline| deadline <= now) {
             desk.expire(now);
@@ -353,10 +354,10 @@ impl Driver {
 
     /// Asks a quiet gateway for a sign of life. A socket that takes nothing is not asked: it is about to be given up.
     fn probe(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
-        if let Poll::Ready(ready) = Pin::new(&mut self.socket).poll_ready(cx) {
+        if let Poll::Ready(ready) = self.socket.poll_ready(cx) {
             ready.map_err(broken)?;
-            Pin::new(&mut self.socket)
-                .start_send(Message::Ping(Bytes::new()))
+            self.socket
+                .start_send(cx, Message::Ping(Bytes::new()))
                 .map_err(broken)?;
             self.unflushed = true;
             let _ = self.poll_flush(cx)?;
@@ -387,6 +388,7 @@ impl Driver {
     fn next_time(&self) -> Option<Instant> {
         let counted = [
             Some(self.session.watchdog.next_check()),
+            self.writes.next_check(),
             self.line.desk.lock().calls.next_deadline(),
             self.draining,
         ];

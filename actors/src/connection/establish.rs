@@ -3,24 +3,22 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio_tungstenite::tungstenite::{self, Message};
+use tungstenite::{self, Message};
 use windlass_protocol::connection::{Continuity, Handshake, HandshakeStep, Session};
 use windlass_protocol::{CloseCode, CloseReason, HelloOk};
 
 use super::Exit;
-use crate::clock::until;
+use crate::clock::Deadline;
 use crate::failpoint;
 use crate::line::LineState;
 use crate::routing::Marker;
 use crate::supervision::LineContext;
-use crate::transport::{Pulse, Socket, upgrade};
+use crate::transport::{Socket, open_websocket};
 
 /// A connection on which calls can go.
 pub(super) struct Established {
     pub(super) socket: Socket,
     pub(super) session: Session,
-    pub(super) pulse: Pulse,
 }
 
 /// Waits for a place among the attempts that may run at a time, and makes one.
@@ -35,11 +33,10 @@ pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exi
         .dial(&spec.endpoint, &spec.tls)
         .await
         .map_err(Exit::Dial)?;
-    let pulse = Pulse::default();
-    let mut socket = upgrade(io, pulse.clone(), &spec).await.map_err(Exit::Upgrade)?;
-    let hello = shake_hands(line, &mut socket, &pulse).await?;
+    let mut socket = open_websocket(io, &spec).await.map_err(Exit::Upgrade)?;
+    let hello = shake_hands(line, &mut socket).await?;
     let session = begin(line, hello);
-    Ok(Established { socket, session, pulse })
+    Ok(Established { socket, session })
 }
 
 /// Reads the device's token, unless it was read for this line.
@@ -52,17 +49,16 @@ async fn ready_credentials(line: &Rc<LineContext>) -> Result<(), Exit> {
     Ok(())
 }
 
-async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket, pulse: &Pulse) -> Result<HelloOk, Exit> {
+async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<HelloOk, Exit> {
     let clock = &line.machine.clock;
     let id = line.desk.lock().calls.fresh_id();
     let mut handshake = Handshake::begin(id, clock.now(), line.spec().handshake_timeout);
+    let mut deadline = Deadline::at(handshake.deadline());
     loop {
-        let Some(message) = until(handshake.deadline(), socket.next()).await else {
+        deadline.set(handshake.deadline());
+        let Some(message) = deadline.give(socket.next()).await else {
             return Err(Exit::Handshake(handshake.late()));
         };
-        if let Some(Ok(message)) = &message {
-            pulse.took(message);
-        }
         let Some(text) = text_of(message)? else { continue };
         let sign = |challenge: &_| {
             line.memory
@@ -71,7 +67,11 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket, pulse: &Pulse)
         };
         match handshake.receive(&text, clock.now(), sign).map_err(Exit::Handshake)? {
             HandshakeStep::Wait => {}
-            HandshakeStep::Send(frame) => socket.send(Message::text(frame)).await.map_err(broken)?,
+            HandshakeStep::Send(frame) => {
+                deadline.set(handshake.deadline());
+                let sent = deadline.give(socket.send(Message::text(frame))).await;
+                sent.ok_or_else(|| Exit::Handshake(handshake.late()))?.map_err(broken)?;
+            }
             HandshakeStep::Up(hello) => return Ok(*hello),
             HandshakeStep::Refused(refusal) => {
                 return Err(Exit::Refused(Box::new(refusal), line.memory.borrow().sends()));

@@ -35,6 +35,8 @@ pub(crate) enum Exit {
     Tokens(Duration),
     /// Nothing was heard for two tick intervals.
     Silent(Duration),
+    /// It sends, and has taken no byte for so long.
+    NotReading(Duration),
     /// The supervisor asked for it.
     Stopped,
     /// The actor panicked, with this message.
@@ -58,6 +60,7 @@ impl Exit {
             | Self::Lost(_)
             | Self::Tokens(_)
             | Self::Silent(_)
+            | Self::NotReading(_)
             | Self::Stopped
             | Self::Panicked(_)
             | Self::SupervisorPanicked(_) => Pause::BACKOFF,
@@ -75,6 +78,7 @@ impl Exit {
             Self::Lost(_) => "lost",
             Self::Tokens(_) => "tokens",
             Self::Silent(_) => "silent",
+            Self::NotReading(_) => "not_reading",
             Self::Stopped => "stopped",
             Self::Panicked(_) | Self::SupervisorPanicked(_) => "panicked",
         }
@@ -144,6 +148,13 @@ impl Exit {
             Self::Silent(silence) => Advice::new(
                 format!("Nothing was heard from the gateway for {} s.", silence.as_secs()),
                 "Nothing to do: the line reconnects by itself. If it goes on, look for a gateway that hangs or a network that drops idle connections.",
+            ),
+            Self::NotReading(waited) => Advice::new(
+                format!(
+                    "The gateway sends, and has not read anything for {} s.",
+                    waited.as_secs()
+                ),
+                "Nothing to do: the line reconnects by itself. If it goes on, look at the gateway's process, and at what stands in between.",
             ),
             Self::Panicked(message) => Advice::new(format!("The connection's actor panicked: {message}."), A_BUG),
             Self::SupervisorPanicked(message) => {

@@ -1,9 +1,9 @@
 //! Requests on their way into WebSocket frames.
 
 use bytes::BytesMut;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tungstenite::Message;
+use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 /// Room for the frames of a turn, one for all lines of a thread. A frame that needs more gets it for itself.
 const KEPT: usize = 16 * 1024;

@@ -2,9 +2,11 @@
 
 mod advice;
 mod frames;
-mod meter;
+mod intake;
+mod socket;
 mod tcp;
 mod tls;
+mod upgrade;
 mod websocket;
 
 use std::fmt;
@@ -20,12 +22,11 @@ use crate::Endpoint;
 
 pub(crate) use advice::sentence;
 pub(crate) use frames::FrameWriter;
-pub use meter::Metered;
-pub(crate) use meter::Pulse;
+pub(crate) use socket::ReadBuffer;
+pub use socket::Socket;
 pub use tcp::TcpConnector;
 pub use tls::{Fingerprint, InvalidFingerprint, TlsFault, TlsPolicy};
-pub use websocket::{Header, InvalidHeader, Socket, UpgradeError, open_websocket};
-pub(crate) use websocket::{ReadBuffer, upgrade, with_read_buffer};
+pub use websocket::{Header, InvalidHeader, UpgradeError, open_websocket};
 
 /// A byte stream to a gateway, encrypted already where it has to be.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}

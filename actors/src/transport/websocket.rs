@@ -1,59 +1,16 @@
-//! The HTTP upgrade, and the settings of the WebSocket.
+//! The request for a WebSocket, and the time that its answer may take.
 
 use std::fmt;
 use std::time::Duration;
 
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Request, Response, header};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{self, Error};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tungstenite::client::IntoClientRequest as _;
+use tungstenite::http::{HeaderName, HeaderValue, Request};
 use windlass_protocol::{Secret, UpgradeRefusal};
 
-use super::{BoxedIo, DialPhase, Metered, Pulse};
+use super::upgrade::upgrade;
+use super::{BoxedIo, DialPhase, Socket};
 use crate::clock::within;
 use crate::{Endpoint, GatewaySpec};
-
-/// An open WebSocket to a gateway.
-pub type Socket = WebSocketStream<Metered<BoxedIo>>;
-
-/// Largest message taken from a gateway. Gateways send up to 25 MiB and a bit (an error that repeats a 25 MiB request
-/// had 26 MB on 2026.9.6); twice that leaves room for later releases and still bounds a hostile one.
-pub(crate) const MAX_MESSAGE: usize = 50 * 1024 * 1024;
-
-/// The bytes that a WebSocket reads at a time. It keeps that much for as long as it lives (and more after a larger message), and
-/// clears it before each read; 128 KiB is what the library would take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadBuffer {
-    /// Until hello-ok, which is a few kilobytes to some twenty.
-    Opening,
-    /// Some events a minute: ten thousand lines that are quiet take 10 MB for it.
-    Quiet,
-    /// Bursts: some seventy answers in one read.
-    Busy,
-}
-
-impl ReadBuffer {
-    const fn bytes(self) -> usize {
-        match self {
-            Self::Opening => 4 * 1024,
-            Self::Quiet => 1024,
-            Self::Busy => 16 * 1024,
-        }
-    }
-
-    /// Whether that much was read that it may have grown.
-    pub(crate) const fn may_have_grown(self, bytes_read: u64) -> bool {
-        bytes_read > self.bytes() as u64
-    }
-
-    fn config(self) -> WebSocketConfig {
-        WebSocketConfig::default()
-            .read_buffer_size(self.bytes())
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE))
-    }
-}
 
 /// One HTTP header for the upgrade: for a proxy in front of the gateway that wants to be shown something.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,32 +63,18 @@ pub enum UpgradeError {
     Broken(String),
 }
 
-/// Upgrades a stream to a WebSocket as a line does, for those who want to go through its steps by themselves.
+/// Upgrades a stream to a WebSocket, as a line does and as a diagnosis does that goes through a line's steps.
 ///
 /// # Errors
 /// [`UpgradeError`] within [`GatewaySpec::handshake_timeout`].
 pub async fn open_websocket(io: BoxedIo, spec: &GatewaySpec) -> Result<Socket, UpgradeError> {
-    upgrade(io, Pulse::default(), spec).await
-}
-
-/// Upgrades a stream whose incoming bytes beat `pulse`.
-pub(crate) async fn upgrade(io: BoxedIo, pulse: Pulse, spec: &GatewaySpec) -> Result<Socket, UpgradeError> {
     // Only for a proxy that looks for the token there: it goes on the wire and nowhere else.
     let query = spec.token.as_ref().filter(|_| spec.token_in_query);
     let request = request(&spec.endpoint, &spec.headers, query)?;
-    let config = ReadBuffer::Opening.config();
-    let opening = client_async_with_config(request, Metered::new(io, pulse), Some(config));
-    match within(spec.handshake_timeout, opening).await {
+    match within(spec.handshake_timeout, upgrade(io, request)).await {
         None => Err(UpgradeError::Timeout(spec.handshake_timeout)),
-        Some(Err(error)) => Err(fault(error)),
-        Some(Ok((socket, _response))) => Ok(socket),
+        Some(upgraded) => upgraded,
     }
-}
-
-/// The same connection with fresh buffers, while the present ones hold nothing: all that came in was read
-/// ([`Pulse::is_all_read`]), all that was written is flushed.
-pub(crate) async fn with_read_buffer(socket: Socket, size: ReadBuffer) -> Socket {
-    WebSocketStream::from_raw_socket(socket.into_inner(), Role::Client, Some(size.config())).await
 }
 
 fn request(endpoint: &Endpoint, headers: &[Header], query: Option<&Secret>) -> Result<Request<()>, UpgradeError> {
@@ -151,24 +94,4 @@ fn request(endpoint: &Endpoint, headers: &[Header], query: Option<&Secret>) -> R
         }
     }
     Ok(request)
-}
-
-fn fault(error: Error) -> UpgradeError {
-    match error {
-        Error::Http(response) => refusal(&response).into(),
-        Error::Io(error) => UpgradeError::Broken(error.kind().to_string()),
-        Error::Protocol(tungstenite::error::ProtocolError::HandshakeIncomplete) | Error::ConnectionClosed => {
-            UpgradeError::Broken("closed without an answer".into())
-        }
-        other => UpgradeError::NotWebSocket(other.to_string()),
-    }
-}
-
-fn refusal(response: &Response<Option<Vec<u8>>>) -> UpgradeRefusal {
-    let retry_after = response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok());
-    let body = response.body().as_deref().unwrap_or_default();
-    UpgradeRefusal::new(response.status().as_u16(), body).with_retry_after(retry_after)
 }

@@ -1,9 +1,10 @@
 //! From a WebSocket to hello-ok.
 
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio_tungstenite::tungstenite::Message;
+use std::time::Duration;
+
+use tungstenite::Message;
 use windlass_actors::transport::Socket;
-use windlass_actors::{Clock as _, DeviceTokenStore as _, TlsPolicy, TokioClock};
+use windlass_actors::{Clock as _, Deadline, DeviceTokenStore as _, TlsPolicy, TokioClock};
 use windlass_protocol::connection::{Handshake, HandshakeFault, HandshakeStep};
 use windlass_protocol::{
     Advice, Advise as _, Auth, CallId, Challenge, CloseCode, CloseReason, ConnectParams, ConnectRefusal,
@@ -20,6 +21,8 @@ use windlass_actors::GatewaySpec;
 
 /// The id of the connect request.
 const CONNECT: CallId = CallId::new(0);
+/// How long a goodbye may take, as for a line.
+const CLOSE_GRACE: Duration = Duration::from_millis(250);
 /// Longest release name shown, in characters.
 const RELEASE_LIMIT: usize = 32;
 
@@ -38,9 +41,9 @@ pub(super) struct Connected {
 }
 
 impl Connected {
-    /// Says goodbye; that the gateway hears it is not waited for.
+    /// Says goodbye; that the gateway hears it is not waited for, and that it takes it not for long.
     pub(super) async fn close(mut self) {
-        let _ = self.socket.close(None).await;
+        let _ = tokio::time::timeout(CLOSE_GRACE, self.socket.close(None)).await;
     }
 }
 
@@ -95,16 +98,19 @@ impl<'a> Login<'a> {
     async fn shake_hands(&self, socket: &mut Socket, findings: &mut Findings) -> Result<HelloOk, End> {
         let clock = TokioClock::start();
         let mut handshake = Handshake::begin(CONNECT, clock.now(), self.target.handshake_timeout);
+        let mut deadline = Deadline::at(handshake.deadline());
         loop {
-            let text = next_text(socket, &handshake).await?;
+            deadline.set(handshake.deadline());
+            let text = next_text(socket, &mut deadline, &handshake).await?;
             let sign = |challenge: &Challenge| self.connect_params(challenge, millis(clock.wall()));
             match handshake.receive(&text, clock.now(), sign).map_err(End::Fault)? {
                 HandshakeStep::Wait => {}
                 HandshakeStep::Send(frame) => {
                     findings.ok(Step::Challenge, "received");
-                    socket
-                        .send(Message::text(frame))
-                        .await
+                    deadline.set(handshake.deadline());
+                    let sent = deadline.give(socket.send(Message::text(frame))).await;
+                    sent
+                        .ok_or_else(|| End::Fault(handshake.late()))?
                         .map_err(|error| End::Broken(error.to_string()))?;
                 }
                 HandshakeStep::Up(hello) => return Ok(*hello),
@@ -272,10 +278,10 @@ fn short(id: &str) -> String {
 }
 
 /// The next text message, within the handshake's deadline.
-async fn next_text(socket: &mut Socket, handshake: &Handshake) -> Result<String, End> {
+async fn next_text(socket: &mut Socket, deadline: &mut Deadline, handshake: &Handshake) -> Result<String, End> {
     loop {
-        let message = tokio::time::timeout_at(handshake.deadline().into(), socket.next()).await;
-        match message.map_err(|_| End::Fault(handshake.late()))? {
+        let message = deadline.give(socket.next()).await;
+        match message.ok_or_else(|| End::Fault(handshake.late()))? {
             Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
             Some(Ok(Message::Close(Some(frame)))) => {
                 return Err(End::Closed(CloseReason::new(

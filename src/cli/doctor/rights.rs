@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio_tungstenite::tungstenite::Message;
+use tungstenite::Message;
 use windlass_protocol::{Advice, Advise as _, CallId, Frame, GatewayError, MethodName, Scope, encode_request};
 
 use super::Stopped;
 use super::login::Connected;
 use super::steps::{Findings, Step};
 use crate::cli::exit::Exit;
-use windlass_actors::GatewaySpec;
+use windlass_actors::{Clock as _, Deadline, GatewaySpec, TokioClock};
 
 /// How long an answer may take; the slowest `agents.list` measured took half a second.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -37,23 +36,22 @@ pub(super) async fn check(
         return Err(findings.failed(Step::Scopes, not_granted(target, &missing.join(", ")), Exit::Refused));
     }
     // 2026.3.13 and 2026.4.15 don't tell, and grant nothing to a client without a device identity.
-    let answered = tokio::time::timeout(ANSWER_LIMIT, probe(connected)).await;
-    match answered {
-        Ok(Some(Ok(()))) => {
+    match probe(connected).await {
+        Some(Ok(())) => {
             findings.ok(
                 Step::Scopes,
                 format!("this release does not list them; {PROBE} works, so reading is granted"),
             );
             Ok(())
         }
-        Ok(Some(Err(error))) => {
+        Some(Err(error)) => {
             let advice = match error.missing_scope() {
                 Some(scope) => not_granted(target, &Scope::from(scope).to_string()),
                 None => error.advice(),
             };
             Err(findings.failed(Step::Scopes, advice, Exit::Refused))
         }
-        Ok(None) | Err(_) => {
+        None => {
             let next = "The gateway let us in and then did not answer: look at its load and its log.";
             let advice = Advice::new(format!("{PROBE} was not answered"), next);
             Err(findings.failed(Step::Scopes, advice, Exit::Unreachable))
@@ -75,15 +73,13 @@ fn not_granted(target: &GatewaySpec, missing: &str) -> Advice {
     Advice::new(format!("Not granted: {missing}"), next)
 }
 
-/// Calls the probe; nothing when the connection ends before the answer.
+/// Calls the probe; nothing when the connection ends before the answer, or the time does.
 async fn probe(connected: &mut Connected) -> Option<Result<(), GatewayError>> {
-    let method = MethodName::new(PROBE).ok()?;
-    connected
-        .socket
-        .send(Message::text(encode_request(PROBE_ID, &method, None)))
-        .await
-        .ok()?;
-    while let Some(Ok(message)) = connected.socket.next().await {
+    let (method, clock, socket) = (MethodName::new(PROBE).ok()?, TokioClock::start(), &mut connected.socket);
+    let mut deadline = Deadline::at(clock.now() + ANSWER_LIMIT);
+    let request = Message::text(encode_request(PROBE_ID, &method, None));
+    deadline.give(socket.send(request)).await?.ok()?;
+    while let Some(Ok(message)) = deadline.give(socket.next()).await? {
         let Message::Text(text) = message else { continue };
         if let Ok(Frame::Response(response)) = Frame::decode(text.as_str())
             && CallId::parse(&response.id) == Some(PROBE_ID)

@@ -95,6 +95,7 @@ impl Case {
         for direction in [Direction::ToClient, Direction::ToGateway] {
             all.extend(frames(direction));
         }
+        all.extend(hostile());
         all
     }
 }
@@ -212,4 +213,17 @@ fn frames(direction: Direction) -> Vec<Case> {
         }
     };
     faults.map(case).into()
+}
+
+/// What no gateway does, and what answers in its place may.
+fn hostile() -> Vec<Case> {
+    let to_client = |fault: FrameFault| Fault::Arm(fault.next().permille(1000));
+    vec![
+        Case::new(
+            "pings without reading",
+            [Fault::Stall(Direction::ToGateway), to_client(FrameFault::Pings(1000))],
+        )
+        .lasting(LONG),
+        Case::new("padding of 100 kB in all frames", [to_client(FrameFault::Pad(100_000))]),
+    ]
 }

@@ -18,6 +18,7 @@ mod handshake;
 mod sequence;
 mod session;
 mod watchdog;
+mod write_watch;
 
 pub use backoff::{Backoff, BackoffPolicy};
 pub use boot::{BootIdentity, Continuity};
@@ -27,3 +28,4 @@ pub use handshake::{Handshake, HandshakeFault, HandshakeStep};
 pub use sequence::{Gap, Place, Sequence};
 pub use session::{IgnoredFrame, Received, Session, Wire};
 pub use watchdog::{Vigil, Watchdog};
+pub use write_watch::WriteWatch;

@@ -11,6 +11,8 @@ mod head;
 mod ids;
 mod lose;
 mod oversize;
+mod pad;
+mod pings;
 mod reorder;
 mod rule;
 pub(super) mod skew;
@@ -74,6 +76,8 @@ impl FrameFault {
             Self::WrongId => ids::wrong(frame),
             Self::RepeatId => ids::repeated(frame, memory.last_id.as_deref()),
             Self::Oversize(bytes) => oversize::oversize(frame, bytes),
+            Self::Pings(pings) => pings::pings(frame, pings),
+            Self::Pad(bytes) => pad::pad(frame, bytes),
             Self::Close(code) => close::close(&frame, code),
         }
     }

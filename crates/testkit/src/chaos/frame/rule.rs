@@ -30,6 +30,10 @@ pub enum FrameFault {
     RepeatId,
     /// A frame of so many bytes, of a kind that nobody knows, arrives before it.
     Oversize(usize),
+    /// So many pings of 125 bytes arrive before it.
+    Pings(u32),
+    /// It says the same, and so many bytes more that mean nothing.
+    Pad(usize),
     /// A close frame with this code stands in its place, and the connection ends.
     Close(u16),
 }
@@ -48,6 +52,8 @@ impl FrameFault {
             Self::WrongId => "wrong-id",
             Self::RepeatId => "repeat-id",
             Self::Oversize(_) => "oversize",
+            Self::Pings(_) => "pings",
+            Self::Pad(_) => "pad",
             Self::Close(_) => "close-at-frame",
         }
     }
@@ -140,6 +146,8 @@ impl fmt::Display for FrameRule {
         f.write_str(self.fault.name())?;
         match self.fault {
             FrameFault::Oversize(bytes) => write!(f, " {bytes} bytes before")?,
+            FrameFault::Pings(pings) => write!(f, " {pings} before")?,
+            FrameFault::Pad(bytes) => write!(f, " {bytes} bytes into")?,
             FrameFault::Close(code) => write!(f, " {code} at")?,
             _ => {}
         }
