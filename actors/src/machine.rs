@@ -28,6 +28,7 @@ use crate::registry::{
     AddLine, Command, GatewayRegistry, Inspect, Inspection, RegistryError, RemoveLine, Roster, StopAll, Tell,
 };
 use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
+use crate::routing::EventNames;
 use crate::tokens::{DeviceTokenStore, TOKEN_THREADS};
 use crate::transport::Connector;
 use crate::turns::named;
@@ -255,6 +256,7 @@ impl Registry {
             token_threads: Arc::new(Semaphore::new(TOKEN_THREADS)),
             gate: Arc::clone(&config.gate),
             known: KnownFeatures::default(),
+            names: EventNames::default(),
             frames: RefCell::default(),
         });
         let (roster, mut rng) = (Roster::default(), StdRng::seed_from_u64(config.seed));

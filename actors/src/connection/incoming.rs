@@ -25,8 +25,8 @@ pub(super) fn gather(
     let incoming = Incoming::new(&event.name, event.payload.as_str());
     line.declarations.observe(&incoming);
     line.router.gather(&incoming, || Event {
-        name: event.name.as_ref().into(),
-        payload: event.payload.to_owned_in(text),
+        name: line.machine.names.get(&event.name),
+        payload: event.payload.to_kept_in(text),
         seq: event.seq,
         generation: session.generation(),
     });

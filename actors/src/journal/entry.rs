@@ -43,7 +43,7 @@ fn of_event(event: &Event, stamp: Stamp) -> NewEntry {
     NewEntry {
         gateway: stamp.gateway,
         generation: stamp.generation.number(),
-        kind: EntryKind::event(event.name.clone()),
+        kind: EntryKind::event(&*event.name),
         // A number that no integer column holds is no gateway's.
         seq: event.seq.filter(|seq| i64::try_from(*seq).is_ok()),
         session_key: keys.session_key.and_then(|key| SessionKey::parse(&key).ok()),
@@ -94,7 +94,7 @@ pub(super) fn read(entry: Entry) -> Recorded {
     let generation = Generation::new(entry.generation);
     let what = match entry.kind {
         EntryKind::Event { name } => What::Event(Arc::new(Event {
-            name,
+            name: name.into(),
             payload: entry.body,
             seq: entry.seq,
             generation,

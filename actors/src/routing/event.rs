@@ -12,8 +12,9 @@ use super::Topic;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its name, for example `chat`.
-    pub name: Box<str>,
-    /// What it carries.
+    pub name: Arc<str>,
+    /// What it carries. It holds on to nothing else where it is at most 16 KiB long, and to at most four times its length where it
+    /// is longer.
     pub payload: RawJson,
     /// Its number, where it has one.
     pub seq: Option<u64>,
@@ -30,8 +31,8 @@ impl Event {
         self.payload.decode()
     }
 
-    /// What it counts against a queue's bound, in bytes. The payload is shared by all queues that it waits in, and counted
-    /// in each.
+    /// What it counts against a queue's bound, in bytes: what it keeps in memory, but for the slack of a large frame. The payload
+    /// is shared by all queues that it waits in, and counted in each.
     pub(super) fn weight(&self) -> usize {
         size_of::<Arc<Self>>() + size_of::<Self>() + self.name.len() + self.payload.as_str().len()
     }

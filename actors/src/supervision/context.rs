@@ -13,7 +13,7 @@ use super::KnownFeatures;
 use crate::GatewaySpec;
 use crate::clock::Clock;
 use crate::line::{Declarations, DeskOwner, LineEnds, Memory, StatusCell};
-use crate::routing::Router;
+use crate::routing::{EventNames, Router};
 use crate::tokens::{DeviceTokenStore, TokenKeeper};
 use crate::transport::{Connector, FrameWriter};
 
@@ -27,6 +27,7 @@ pub(crate) struct MachineContext {
     /// One permit per attempt to connect that may be under way, over all machines of a process.
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) known: KnownFeatures,
+    pub(crate) names: EventNames,
     /// Where requests become frames, for all lines: one line at a time writes.
     pub(crate) frames: RefCell<FrameWriter>,
 }

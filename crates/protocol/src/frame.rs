@@ -62,9 +62,21 @@ impl<'a> Payload<'a> {
         self.0.unwrap_or("null")
     }
 
-    /// Takes the payload out of its frame without copying. `frame` is the text that was decoded.
+    /// Takes the payload out of its frame, for a reader that is waiting for it: without copying where it is most of the frame, or
+    /// the frame is small. `frame` is the text that was decoded.
     pub fn to_owned_in(&self, frame: &ByteString) -> RawJson {
-        self.0.map_or_else(RawJson::null, |raw| RawJson::slice_of(frame, raw))
+        self.0.map_or_else(RawJson::null, |raw| RawJson::part_of(frame, raw))
+    }
+
+    /// As [`to_owned_in`](Self::to_owned_in), for a queue in which it may wait long: a payload of at most
+    /// [`RawJson::COPIED`] bytes is copied, so that it keeps neither its frame in memory nor the buffer that the frame was read into
+    /// together with others.
+    pub fn to_kept_in(&self, frame: &ByteString) -> RawJson {
+        match self.0 {
+            None => RawJson::null(),
+            Some(raw) if raw.len() <= RawJson::COPIED => RawJson::copy_of(raw),
+            Some(raw) => RawJson::part_of(frame, raw),
+        }
     }
 }
 

@@ -16,8 +16,8 @@ pub use self::marked::{marked, marked_half, unmarked, unmarked_for_people};
 
 /// One JSON value as text, cheap to clone and to send between threads.
 ///
-/// An answer's payload is a slice of the frame that carried it, so holding a small payload keeps the
-/// whole frame in memory. `Debug` shows only the length: a payload may carry anything, secrets included.
+/// An answer's payload is a slice of the frame that carried it, where it is most of the frame or the frame is small: then holding it
+/// keeps the frame in memory. `Debug` shows only the length: a payload may carry anything, secrets included.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RawJson(ByteString);
 
@@ -53,14 +53,27 @@ impl RawJson {
         Self(ByteString::from_static("null"))
     }
 
-    /// A part of a frame without copying it; a copy where `part` does not lie inside `frame`.
-    pub(crate) fn slice_of(frame: &ByteString, part: &str) -> Self {
+    /// Longest payload that is copied where it may wait long, in bytes: a copy takes half a microsecond at most.
+    pub const COPIED: usize = 16 * 1024;
+    /// A part of a frame that is at most so long is never copied: what it keeps in memory is little.
+    const SMALL_FRAME: usize = 4 * 1024;
+
+    /// A part of a frame: without copying where it makes up three quarters of the frame or the frame is small. A copy where it does
+    /// not lie inside `frame`.
+    pub(crate) fn part_of(frame: &ByteString, part: &str) -> Self {
         let (whole, piece) = (frame.as_bytes().as_ptr_range(), part.as_bytes().as_ptr_range());
-        if whole.start <= piece.start && piece.end <= whole.end {
+        let inside = whole.start <= piece.start && piece.end <= whole.end;
+        let most = frame.len() <= Self::SMALL_FRAME || part.len() >= frame.len() / 4 * 3;
+        if inside && most {
             Self(frame.slice_ref(part))
         } else {
-            Self(part.into())
+            Self::copy_of(part)
         }
+    }
+
+    /// The same text in memory of its own.
+    pub(crate) fn copy_of(text: &str) -> Self {
+        Self(text.into())
     }
 
     /// The JSON text.
@@ -145,15 +158,26 @@ mod tests {
     #[test]
     fn a_payload_inside_a_frame_is_not_copied() {
         let frame = ByteString::from(r#"{"payload":{"a":1}}"#);
-        let payload = RawJson::slice_of(&frame, &frame[11..18]);
+        let payload = RawJson::part_of(&frame, &frame[11..18]);
         assert_eq!(payload.as_str(), r#"{"a":1}"#);
         assert_eq!(payload.as_str().as_ptr(), frame[11..].as_ptr());
     }
 
     #[test]
+    fn a_small_part_of_a_large_frame_is_copied() {
+        let lies_in = |frame: &ByteString, part: &RawJson| frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr());
+        for (junk, payload, slice) in [(4_000, 50, true), (5_000, 50, false), (5_000, 14_000, false), (5_000, 16_000, true)] {
+            let frame = ByteString::from(format!("{}{}", "x".repeat(junk), "1".repeat(payload)));
+            let part = RawJson::part_of(&frame, &frame[junk..]);
+            assert_eq!(part.as_str(), &frame[junk..]);
+            assert_eq!(lies_in(&frame, &part), slice, "{junk} {payload}");
+        }
+    }
+
+    #[test]
     fn a_value_from_elsewhere_is_copied() {
         let frame = ByteString::from("{}");
-        assert_eq!(RawJson::slice_of(&frame, "[1]").as_str(), "[1]");
+        assert_eq!(RawJson::part_of(&frame, "[1]").as_str(), "[1]");
     }
 
     #[test]

@@ -65,6 +65,8 @@ fn assert_payload_is_kept(frame: &Frame<'_>, text: &str) {
     if let Err(error) = kept.decode::<Value>() {
         panic!("{error}: {}", payload.as_str());
     }
+    let copied = self::payload(&again).expect("the same").to_kept_in(&shared);
+    assert_eq!(copied, kept);
     assert_eq!(RawJson::parse(kept.as_str()).ok().as_ref(), Some(&kept));
 }
 
