@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use windlass_actors::{DeviceTokenStore, TokenKey, TokenStoreError};
-use windlass_protocol::{GatewayId, Secret};
+use windlass_protocol::{DEVICE_TOKEN_MAX, GatewayId, Secret};
 
 use super::private_file::{self, Found};
 
@@ -23,6 +24,9 @@ const VERSION: u32 = 2;
 ///
 /// A token of a file of version 1 (`{"<id>":"<token>"}`) has no address. It is given to the first address that asks for it by its
 /// id, if that has no path, and belongs to that address from then on; an address with a path never gets one.
+///
+/// An entry that can't be used (no gateway's name, no token, a token of more than 4 KiB) is read over, with a warning, and is gone at
+/// the next change; the others are not touched by it.
 ///
 /// Every change reads the file again first, so that processes that share it lose a token only when they write in the
 /// very same moment; the loser's device then connects with the gateway's token, and is issued another.
@@ -99,13 +103,15 @@ struct Version {
 }
 
 #[derive(Deserialize)]
-struct LayoutV1 {
-    tokens: BTreeMap<GatewayId, Secret>,
+struct LayoutV1<'a> {
+    #[serde(borrow)]
+    tokens: BTreeMap<String, &'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct LayoutV2 {
-    tokens: Vec<EntryV2>,
+struct LayoutV2<'a> {
+    #[serde(borrow)]
+    tokens: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -196,6 +202,12 @@ impl DeviceTokenStore for FileTokens {
     }
 
     fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        if !may_be_kept(token) {
+            return Err(TokenStoreError(format!(
+                "it has {} bytes, and one of 1 to {DEVICE_TOKEN_MAX} is kept",
+                token.expose().len()
+            )));
+        }
         self.change(|tokens| tokens.insert(key.into(), token.clone()).as_ref() != Some(token))
     }
 
@@ -243,20 +255,46 @@ fn parse(text: &str) -> Result<Tokens, TokenFileProblem> {
     let Version { version } = serde_json::from_str(text).map_err(damaged)?;
     match version {
         1 => {
-            let layout: LayoutV1 = serde_json::from_str(text).map_err(damaged)?;
-            let entry = |(gateway, token)| (Key { gateway, address: None }, token);
-            Ok(layout.tokens.into_iter().map(entry).collect())
+            let layout: LayoutV1<'_> = serde_json::from_str(text).map_err(damaged)?;
+            let entry = |(gateway, token): (String, &RawValue)| {
+                let gateway = GatewayId::new(gateway).ok()?;
+                Some((Key { gateway, address: None }, serde_json::from_str(token.get()).ok()?))
+            };
+            Ok(usable(layout.tokens.into_iter().map(entry)))
         }
         VERSION => {
-            let layout: LayoutV2 = serde_json::from_str(text).map_err(damaged)?;
-            let entry = |entry: EntryV2| {
-                let (gateway, address) = (entry.gateway, entry.address);
-                (Key { gateway, address }, entry.token)
+            let layout: LayoutV2<'_> = serde_json::from_str(text).map_err(damaged)?;
+            let entry = |entry: &RawValue| {
+                let EntryV2 {
+                    gateway,
+                    address,
+                    token,
+                } = serde_json::from_str(entry.get()).ok()?;
+                Some((Key { gateway, address }, token))
             };
-            Ok(layout.tokens.into_iter().map(entry).collect())
+            Ok(usable(layout.tokens.into_iter().map(entry)))
         }
         other => Err(TokenFileProblem::Version(other)),
     }
+}
+
+/// The entries that can be used. One that can't costs itself and nothing else.
+fn usable(entries: impl Iterator<Item = Option<(Key, Secret)>>) -> Tokens {
+    let (mut tokens, mut odd) = (Tokens::new(), 0_usize);
+    for entry in entries {
+        match entry.filter(|(_, token)| may_be_kept(token)) {
+            Some((key, token)) => drop(tokens.insert(key, token)),
+            None => odd += 1,
+        }
+    }
+    if odd > 0 {
+        tracing::warn!(entries = odd, "device tokens that can't be used are read over");
+    }
+    tokens
+}
+
+fn may_be_kept(token: &Secret) -> bool {
+    !token.is_empty() && token.expose().len() <= DEVICE_TOKEN_MAX
 }
 
 fn render(tokens: &Tokens) -> Secret {
@@ -349,7 +387,6 @@ mod tests {
             ("{\"version\":1,\"tokens\":{\"a\":\"s3cret\"", 0o600),
             ("{\"version\":2,\"tokens\":{\"a\":\"s3cret\"}}", 0o600),
             ("{\"version\":3,\"tokens\":[]}", 0o600),
-            ("{\"version\":1,\"tokens\":{\"a b\":\"s3cret\"}}", 0o600),
             ("{\"version\":1,\"tokens\":\"s3cret\"}", 0o600),
             ("{\"version\":1,\"tokens\":{\"a\":\"s3cret\"}}", 0o644),
         ] {
@@ -362,6 +399,47 @@ mod tests {
             assert!(shown.contains(TOKENS_FILE_NAME) && !shown.contains("s3cret"), "{shown}");
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn an_entry_that_can_not_be_used_costs_itself_only() {
+        let (_folder, path) = place();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let (long, good) = ("x".repeat(DEVICE_TOKEN_MAX + 1), id("good"));
+        let address = good.address.to_string();
+        for text in [
+            format!(r#"{{"version":1,"tokens":{{"a b":"s3cret","b":5,"c":"{long}","d":"","good":"kept"}}}}"#),
+            format!(
+                r#"{{"version":2,"tokens":[{{"gateway":"a b","token":"s3cret"}},7,{{"gateway":"b"}},{{"gateway":"c","token":"{long}"}},
+                {{"gateway":"good","address":"{address}","token":"kept"}}]}}"#
+            ),
+        ] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let tokens = FileTokens::open(&path).unwrap();
+            assert_eq!(tokens.load(&good), Some(Secret::new("kept")));
+            tokens.store(&id("more"), &Secret::new("more")).unwrap();
+            assert_eq!(read(&path).unwrap().len(), 2);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let (_folder, path) = place();
+        let tokens = FileTokens::open(&path).unwrap();
+        tokens.store(&id("a"), &Secret::new("one")).unwrap();
+        let long = Secret::new("x".repeat(DEVICE_TOKEN_MAX + 1));
+        for unfit in [long, Secret::new("")] {
+            let told = tokens.store(&id("b"), &unfit).unwrap_err().to_string();
+            assert!(told.contains("is kept") && !told.contains("xxx"), "{told}");
+        }
+        let most = Secret::new("x".repeat(DEVICE_TOKEN_MAX));
+        let all: Tokens = (0..1100)
+            .map(|n| (Key::from(&id(&format!("g{n}"))), most.clone()))
+            .collect();
+        let refused = private_file::replace(&path, &render(&all)).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(tokens.load(&id("a")), Some(Secret::new("one")));
     }
 
     #[test]

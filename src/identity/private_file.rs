@@ -56,6 +56,15 @@ fn exposed_mode(_: &Metadata) -> Option<u32> {
     None
 }
 
+/// What can't be read again is not written.
+fn readable(text: &Secret) -> io::Result<()> {
+    if text.expose().len() <= MAX_BYTES {
+        return Ok(());
+    }
+    let why = format!("it would have more than {MAX_BYTES} bytes");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
+}
+
 /// Writes a file that is not there yet; `false` when somebody else was faster, whose file stays as it is.
 pub(crate) fn create_new(path: &Path, text: &Secret) -> io::Result<bool> {
     match written(path, text)?.persist_noclobber(path) {
@@ -73,6 +82,7 @@ pub(crate) fn replace(path: &Path, text: &Secret) -> io::Result<()> {
 
 /// A finished file beside the one that it will become; `tempfile` creates it with mode 0600.
 fn written(path: &Path, text: &Secret) -> io::Result<NamedTempFile> {
+    readable(text)?;
     let folder = folder_of(path);
     create_folder(folder)?;
     let mut file = NamedTempFile::new_in(folder)?;

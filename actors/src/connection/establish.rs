@@ -72,7 +72,13 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<Hell
                 let sent = deadline.give(socket.send(Message::text(frame))).await;
                 sent.ok_or_else(|| Exit::Handshake(handshake.late()))?.map_err(broken)?;
             }
-            HandshakeStep::Up(hello) => return Ok(*hello),
+            HandshakeStep::Up(read) => {
+                if !read.left_out.is_empty() {
+                    let left_out = read.left_out.join(", ");
+                    tracing::warn!(gateway = %line.id, left_out, "hello-ok has parts that are too large: the line goes on without them");
+                }
+                return Ok(read.hello);
+            }
             HandshakeStep::Refused(refusal) => {
                 return Err(Exit::Refused(Box::new(refusal), line.memory.borrow().sends()));
             }

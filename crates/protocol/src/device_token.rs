@@ -26,6 +26,9 @@ use crate::pause::Pause;
 use crate::refusal::{ConnectRefusal, RefusalKind};
 use crate::secret::Secret;
 
+/// Longest device token that is taken, in bytes. All nine releases of 2026 issue 43; a signed one of a later release may have a
+/// thousand or two.
+pub const DEVICE_TOKEN_MAX: usize = 4 * 1024;
 /// The pause before the one retry with the device token, as the reference client has it.
 pub const DEVICE_TOKEN_RETRY_DELAY: Duration = Duration::from_millis(250);
 
@@ -84,7 +87,7 @@ impl CredentialPlan {
     /// Begins with what is configured and what is stored. An empty secret counts as none.
     pub fn new(configured: Option<Auth>, stored: Option<Secret>, trust: EndpointTrust) -> Self {
         let configured = configured.filter(|auth| !is_empty(auth));
-        let stored = stored.filter(|token| !token.is_empty());
+        let stored = stored.filter(may_be_kept);
         Self {
             configured,
             stored,
@@ -122,7 +125,8 @@ impl CredentialPlan {
             self.retry = Retry::Unused;
         }
         match hello.auth.as_ref().and_then(|auth| auth.device_token.as_ref()) {
-            Some(issued) if !issued.is_empty() && self.stored.as_ref() != Some(issued) => {
+            Some(issued) if !may_be_kept(issued) => StoreAction::Keep,
+            Some(issued) if self.stored.as_ref() != Some(issued) => {
                 self.stored = Some(issued.clone());
                 StoreAction::Save(issued.clone())
             }
@@ -176,6 +180,10 @@ impl CredentialPlan {
             StoreAction::Keep
         }
     }
+}
+
+fn may_be_kept(token: &Secret) -> bool {
+    !token.is_empty() && token.expose().len() <= DEVICE_TOKEN_MAX
 }
 
 fn is_empty(auth: &Auth) -> bool {

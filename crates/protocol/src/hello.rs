@@ -1,6 +1,7 @@
 //! The gateway's answer to an accepted `connect`.
 
 mod auth;
+mod bounds;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use self::auth::HelloAuth;
+pub use self::bounds::BoundedHello;
 use crate::event::StateVersion;
 use crate::open::{Extra, need, open_object, take};
 

@@ -48,7 +48,9 @@ pub use device::{
     DeviceFile, DeviceFileError, DeviceIdentity, SIGNATURE_SKEW_MS, SignatureInput, SignatureVersion, VerifyError,
     signed_payload, verify,
 };
-pub use device_token::{AfterRefusal, CredentialPlan, DEVICE_TOKEN_RETRY_DELAY, EndpointTrust, StoreAction};
+pub use device_token::{
+    AfterRefusal, CredentialPlan, DEVICE_TOKEN_MAX, DEVICE_TOKEN_RETRY_DELAY, EndpointTrust, StoreAction,
+};
 pub use error::{DetailCode, ErrorClass, ErrorCode, GatewayError, KEPT_MESSAGE_BYTES};
 pub use event::{
     AgentEvent, AgentPhase, AgentStream, ChatEvent, ChatMetadataChangedEvent, ChatState, ConfigChangedEvent, CronEvent,
@@ -59,8 +61,8 @@ pub use event::{
 };
 pub use frame::{EventFrame, Frame, FrameError, InvalidMethodName, MethodName, Payload, Response, encode_request};
 pub use hello::{
-    DEFAULT_MAX_BUFFERED_BYTES, DEFAULT_MAX_PAYLOAD, DEFAULT_TICK_INTERVAL_MS, Features, HelloAuth, HelloOk, Policy,
-    ServerInfo, SessionDefaults, Snapshot, Suspension, TICK_INTERVAL_BOUNDS,
+    BoundedHello, DEFAULT_MAX_BUFFERED_BYTES, DEFAULT_MAX_PAYLOAD, DEFAULT_TICK_INTERVAL_MS, Features, HelloAuth,
+    HelloOk, Policy, ServerInfo, SessionDefaults, Snapshot, Suspension, TICK_INTERVAL_BOUNDS,
 };
 pub use id::{CallId, GatewayId, Generation, InvalidGatewayId};
 pub use json::RawJson;

@@ -113,7 +113,7 @@ impl<'a> Login<'a> {
                         .ok_or_else(|| End::Fault(handshake.late()))?
                         .map_err(|error| End::Broken(error.to_string()))?;
                 }
-                HandshakeStep::Up(hello) => return Ok(*hello),
+                HandshakeStep::Up(read) => return Ok(read.hello),
                 HandshakeStep::Refused(refusal) => return Err(End::Refused(refusal)),
             }
         }

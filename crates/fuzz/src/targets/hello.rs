@@ -2,9 +2,12 @@
 
 use serde_json::{Map, Value, json};
 use windlass_protocol::json::decode;
-use windlass_protocol::{HelloOk, RawJson, TICK_INTERVAL_BOUNDS};
+use windlass_protocol::{BoundedHello, HelloOk, RawJson, TICK_INTERVAL_BOUNDS};
 
 use crate::shared::{CANARY, alike, assert_keeps_secret, object, plant, text};
+
+/// More than all parts together may have, escapes and defaults included.
+const MOST: usize = 8 * 1024 * 1024;
 
 /// It is read or refused, and never refused for what it says of others; what was read is written as it came, secrets are neither in its `Debug` nor in its shown JSON nor in
 /// the error, and the ticks that it asks for lie within bounds.
@@ -16,6 +19,13 @@ pub(super) fn run(data: &[u8]) {
         assert!(read.is_err(), "only an object is a hello");
         return;
     };
+    if let Ok(BoundedHello { hello, .. }) = BoundedHello::read(text) {
+        assert_bounded(&hello);
+        assert!(
+            hello.to_wire().expect("JSON is written").to_string().len() < MOST,
+            "more than a line may keep"
+        );
+    }
     if let Ok(hello) = &read {
         assert_bounded(hello);
         assert_lossless(hello, &map);
@@ -36,6 +46,9 @@ fn assert_comes_up_beside(text: &str) {
             "snapshot":{{"presence":[{text}],"health":{text}}},"features":{text},"policy":{text}}}"#
     );
     if let Err(error) = decode::<HelloOk>(&around) {
+        panic!("{error}: {text}");
+    }
+    if let Err(error) = BoundedHello::read(&around) {
         panic!("{error}: {text}");
     }
 }

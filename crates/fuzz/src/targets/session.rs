@@ -33,9 +33,9 @@ fn shake_hands<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Option<Box<Hell
                 assert_eq!(sent, 1, "connect goes out once");
                 assert!(frame.len() <= Handshake::MAX_FRAME && frame.contains(CANARY));
             }
-            Ok(HandshakeStep::Up(hello)) => {
-                assert!((3..=4).contains(&hello.protocol));
-                return Some(hello);
+            Ok(HandshakeStep::Up(read)) => {
+                assert!((3..=4).contains(&read.hello.protocol));
+                return Some(Box::new(read.hello));
             }
             Ok(HandshakeStep::Refused(refusal)) => {
                 assert_fit_to_show(&refusal.to_string());

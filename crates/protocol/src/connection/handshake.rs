@@ -8,9 +8,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::BoundedHello;
 use crate::Challenge;
 use crate::ConnectRefusal;
-use crate::HelloOk;
 use crate::frame::{EventFrame, Response, encode_request};
 use crate::json::decode;
 use crate::text::{MESSAGE_LIMIT, printable};
@@ -39,7 +39,7 @@ pub enum HandshakeStep {
     /// Write this frame.
     Send(String),
     /// The gateway let us in.
-    Up(Box<HelloOk>),
+    Up(Box<BoundedHello>),
     /// The gateway refused.
     Refused(ConnectRefusal),
 }
@@ -155,11 +155,11 @@ impl Handshake {
                 Err(HandshakeFault::Unexpected("an answer to another request".into()))
             }
             Ok(payload) => {
-                let hello: HelloOk = decode(payload.as_str()).map_err(|error| unreadable("hello-ok", &error))?;
-                if !(MIN_PROTOCOL..=MAX_PROTOCOL).contains(&hello.protocol) {
-                    return Err(HandshakeFault::Protocol(hello.protocol));
+                let read = BoundedHello::read(payload.as_str()).map_err(|error| unreadable("hello-ok", &error))?;
+                if !(MIN_PROTOCOL..=MAX_PROTOCOL).contains(&read.hello.protocol) {
+                    return Err(HandshakeFault::Protocol(read.hello.protocol));
                 }
-                Ok(HandshakeStep::Up(Box::new(hello)))
+                Ok(HandshakeStep::Up(Box::new(read)))
             }
         }
     }

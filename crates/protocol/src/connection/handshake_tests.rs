@@ -48,7 +48,7 @@ fn a_challenge_is_answered_and_hello_ok_ends_the_handshake() {
     for protocol in [3, 4] {
         let (mut handshake, now) = challenged();
         let step = handshake.receive(&hello("5", protocol), now, sign).unwrap();
-        assert!(matches!(step, HandshakeStep::Up(hello) if hello.protocol == protocol));
+        assert!(matches!(step, HandshakeStep::Up(read) if read.hello.protocol == protocol));
     }
 }
 

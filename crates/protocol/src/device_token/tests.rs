@@ -60,6 +60,15 @@ fn what_is_configured_goes_first_and_the_stored_token_stands_in_for_nothing() {
 }
 
 #[test]
+fn a_token_that_is_longer_than_any_is_neither_kept_nor_sent() {
+    let (most, long) = ("x".repeat(DEVICE_TOKEN_MAX), "x".repeat(DEVICE_TOKEN_MAX + 1));
+    let mut plan = CredentialPlan::new(None, Some(secret(&long)), EndpointTrust::Trusted);
+    assert_eq!(plan.choose(), None);
+    assert_eq!(plan.on_hello(&hello(Some(&long))), StoreAction::Keep);
+    assert_eq!(plan.on_hello(&hello(Some(&most))), StoreAction::Save(secret(&most)));
+}
+
+#[test]
 fn an_issued_token_is_stored_once_and_used_when_nothing_else_is_configured() {
     let mut plan = CredentialPlan::new(None, None, EndpointTrust::Untrusted);
     assert_eq!(plan.on_hello(&hello(None)), StoreAction::Keep);
