@@ -52,9 +52,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use tokio::runtime::Runtime;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use windlass_actors::transport::INSECURE_LOG_TARGET;
 use windlass_protocol::Advice;
 
 use self::args::{Cli, Command};
@@ -90,6 +91,11 @@ fn log_to_stderr(directives: &str, output: &Output) -> Result<(), Failure> {
             "Give off, error, warn, info, debug or trace, or directives like windlass=debug.",
         )
     })?;
+    let filter = match filter.default_level() {
+        // That nobody is kept from reading along is shown wherever anything is.
+        Some(LevelFilter::OFF) | None => filter,
+        Some(_) => filter.with_target(INSECURE_LOG_TARGET, LevelFilter::WARN),
+    };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(output.colours_the_log());

@@ -11,7 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::crypto::ring::sign::any_supported_type;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, version};
 use tracing_subscriber::fmt::MakeWriter;
 use windlass::{Endpoint, Fingerprint, Header, LineStatus, TlsPolicy, Windlass, transport};
@@ -60,14 +62,25 @@ impl Drop for TlsFront {
 impl TlsFront {
     async fn start(sim: &SimGateway, versions: &[&'static SupportedProtocolVersion]) -> Self {
         let certified = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
-        let fingerprint = Fingerprint::of(certified.cert.der());
         let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+        Self::start_with(sim, versions, certified.cert.der().clone(), &key).await
+    }
+
+    async fn start_with(
+        sim: &SimGateway,
+        versions: &[&'static SupportedProtocolVersion],
+        certificate: CertificateDer<'static>,
+        key: &PrivateKeyDer<'_>,
+    ) -> Self {
+        let fingerprint = Fingerprint::of(&certificate);
+        // Given by a resolver, the certificate is not looked into.
+        let key = any_supported_type(key).unwrap();
+        let resolver = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
         let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key)
-            .unwrap();
+            .with_cert_resolver(Arc::new(resolver));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -126,6 +139,50 @@ async fn a_pinned_certificate_is_believed_whoever_signed_it_and_whatever_name_it
             let bench = front.line(sim, TlsPolicy::Pinned(front.fingerprint)).await;
             bench.gateway.wait_until_up(SOON).await.unwrap();
             bench.gateway.call("health", ()).await.unwrap();
+            bench.finish().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_certificate_of_x509_version_1_is_good_enough_where_no_root_is_asked() {
+    // For "old appliance", until 2126: openssl x509 -req -signkey, without extensions.
+    const CERTIFICATE: &[u8] = include_bytes!("tls/x509-v1-certificate.der");
+    const KEY: &[u8] = include_bytes!("tls/x509-v1-key.der");
+    play(async {
+        for version in [&version::TLS12, &version::TLS13] {
+            for pinned in [true, false] {
+                let sim = sim(Generation::V4).start_pipe();
+                let key = PrivateKeyDer::try_from(KEY).unwrap();
+                let front = TlsFront::start_with(&sim, &[version], CERTIFICATE.into(), &key).await;
+                let tls = if pinned {
+                    TlsPolicy::Pinned(front.fingerprint)
+                } else {
+                    TlsPolicy::Insecure
+                };
+                let bench = front.line(sim, tls).await;
+                bench.gateway.wait_until_up(SOON).await.unwrap();
+                bench.gateway.call("health", ()).await.unwrap();
+                bench.finish().await;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_certificate_of_another_is_no_proof_whatever_its_version() {
+    const CERTIFICATE: &[u8] = include_bytes!("tls/x509-v1-certificate.der");
+    play(async {
+        for version in [&version::TLS12, &version::TLS13] {
+            let sim = sim(Generation::V4).start_pipe();
+            let own = rcgen::generate_simple_self_signed(["gateway.test".to_owned()]).unwrap();
+            let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+            let front = TlsFront::start_with(&sim, &[version], CERTIFICATE.into(), &key).await;
+            let bench = front.line(sim, TlsPolicy::Pinned(front.fingerprint)).await;
+            let (state, told) = refused(&bench).await;
+            assert!(state == "paused" && told.contains("TLS"), "{state}: {told}");
             bench.finish().await;
         }
     })

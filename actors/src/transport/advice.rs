@@ -28,8 +28,23 @@ impl Advise for UpgradeError {
     }
 }
 
+/// Whether this process, or the whole machine, has as many files and sockets open as it may.
+fn is_out_of_descriptors(error: &DialError) -> bool {
+    /// The numbers of EMFILE and ENFILE on every Unix; other systems have no such limit.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let (DialError::Dns(error) | DialError::Tcp(error)) = error else {
+        return false;
+    };
+    cfg!(unix) && matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
+}
+
 fn dial_step(error: &DialError) -> &'static str {
     match error {
+        error if is_out_of_descriptors(error) => {
+            "This is the limit of this process or machine, and not the gateway: raise it (ulimit -n, or LimitNOFILE of the \
+             service); each line takes one file descriptor."
+        }
         DialError::Dns(_) => "Check the host name in the gateway's URL and this machine's name resolution.",
         DialError::Tls(TlsFault::PinMismatch { .. }) => {
             "If the gateway's certificate was renewed, compare the fingerprint on its host and pin the new one; \
@@ -61,4 +76,28 @@ pub(crate) fn sentence(error: &dyn Error) -> String {
     letters.next().map_or_else(String::new, |first| {
         format!("{}{}.", first.to_uppercase(), letters.as_str())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn who_has_no_file_descriptor_left_is_told_so_and_not_sent_to_the_gateway() {
+        let limit = |number| io::Error::from_raw_os_error(number);
+        for error in [
+            DialError::Tcp(limit(24)),
+            DialError::Tcp(limit(23)),
+            DialError::Dns(limit(24)),
+        ] {
+            let told = error.advice().to_string();
+            assert!(told.contains("ulimit -n") && told.contains("open files"), "{told}");
+        }
+        let refused = DialError::Tcp(io::ErrorKind::ConnectionRefused.into())
+            .advice()
+            .to_string();
+        assert!(refused.contains("Check that the gateway runs"), "{refused}");
+    }
 }

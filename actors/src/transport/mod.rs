@@ -3,6 +3,7 @@
 mod advice;
 mod frames;
 mod intake;
+mod public_key;
 mod socket;
 mod tcp;
 mod tls;
@@ -25,7 +26,7 @@ pub(crate) use frames::FrameWriter;
 pub(crate) use socket::ReadBuffer;
 pub use socket::Socket;
 pub use tcp::TcpConnector;
-pub use tls::{Fingerprint, InvalidFingerprint, TlsFault, TlsPolicy};
+pub use tls::{Fingerprint, INSECURE_LOG_TARGET, InvalidFingerprint, TlsFault, TlsPolicy};
 pub use websocket::{Header, InvalidHeader, UpgradeError, open_websocket};
 
 /// A byte stream to a gateway, encrypted already where it has to be.

@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sha2::{Digest, Sha256};
@@ -15,7 +17,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::public_key::PublicKey;
 use crate::Endpoint;
+
+/// What the warning of [`TlsPolicy::Insecure`] is logged under, so that a program can show it whatever else it shows.
+pub const INSECURE_LOG_TARGET: &str = "windlass::insecure";
 
 /// Whom to believe on a `wss://` line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,7 +121,7 @@ pub enum TlsFault {
 /// Makes TLS connections. The system's roots are read once, at first use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TlsClient {
-    system: Arc<OnceLock<Option<Arc<ClientConfig>>>>,
+    system: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl TlsClient {
@@ -127,27 +133,29 @@ impl TlsClient {
     ) -> Result<TlsStream<TcpStream>, TlsFault> {
         let name = ServerName::try_from(endpoint.host()).map_err(|_| TlsFault::Name)?;
         let config = match policy {
-            TlsPolicy::SystemRoots => self.system_config().ok_or(TlsFault::NoRoots)?,
+            TlsPolicy::SystemRoots => self.system_config()?,
             TlsPolicy::Pinned(pin) => config_with(Believe::Pinned(*pin)),
             TlsPolicy::Insecure => {
-                tracing::warn!(%endpoint, "TLS certificates are not checked: this line can be read and changed in between");
+                tracing::warn!(target: INSECURE_LOG_TARGET, %endpoint, "TLS certificates are not checked: this line can be read and changed in between");
                 config_with(Believe::Anyone)
             }
         };
         TlsConnector::from(config).connect(name, stream).await.map_err(fault)
     }
 
-    fn system_config(&self) -> Option<Arc<ClientConfig>> {
-        self.system
-            .get_or_init(|| {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-                    .build()
-                    .ok()?;
-                Some(config_with(Believe::Roots(roots)))
-            })
-            .clone()
+    /// Kept once it could be made: what keeps it from being made, files that run out for example, passes.
+    fn system_config(&self) -> Result<Arc<ClientConfig>, TlsFault> {
+        if let Some(config) = self.system.get() {
+            return Ok(Arc::clone(config));
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map_err(|_| TlsFault::NoRoots)?;
+        Ok(Arc::clone(
+            self.system.get_or_init(|| config_with(Believe::Roots(roots))),
+        ))
     }
 }
 
@@ -213,10 +221,29 @@ struct Disbelief {
 }
 
 /// Checks the certificate by our own rule, and always that the other side holds its key.
+///
+/// A certificate that need not chain to a root may be of any version of X.509: old appliances have ones of version 1, which the
+/// library that checks signatures does not read. There the signature is checked by the certificate's key alone.
 #[derive(Debug)]
 struct Verifier {
     believe: Believe,
     provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    /// The key of a certificate that could not be read, where it need not be read.
+    fn key_alone<'a>(
+        &self,
+        certificate: &'a CertificateDer<'_>,
+        error: rustls::Error,
+    ) -> Result<PublicKey<'a>, rustls::Error> {
+        let unreadable = !matches!(error, rustls::Error::InvalidCertificate(CertificateError::BadSignature));
+        if matches!(self.believe, Believe::Pinned(_) | Believe::Anyone) && unreadable {
+            PublicKey::of_certificate(certificate).map_err(|_| error)
+        } else {
+            Err(error)
+        }
+    }
 }
 
 impl ServerCertVerifier for Verifier {
@@ -246,7 +273,15 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, algorithms).or_else(|error| {
+            let key = self.key_alone(cert, error)?;
+            let known = algorithms.mapping.iter().find(|(scheme, _)| *scheme == dss.scheme);
+            let holds = known.is_some_and(|(_, algorithms)| key.verifies(algorithms, message, dss.signature()));
+            holds
+                .then(HandshakeSignatureValid::assertion)
+                .ok_or_else(|| CertificateError::BadSignature.into())
+        })
     }
 
     fn verify_tls13_signature(
@@ -255,7 +290,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, algorithms).or_else(|error| {
+            let key = self.key_alone(cert, error)?;
+            verify_tls13_signature_with_raw_key(message, &key.info(), dss, algorithms)
+        })
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
