@@ -115,6 +115,7 @@ struct RawFault {
     /// Bytes per second.
     rate: Option<Spanned<u64>>,
     bytes: Option<Spanned<usize>>,
+    pings: Option<Spanned<u32>>,
     code: Option<Spanned<u16>>,
     status: Option<Spanned<u16>>,
     skew_ms: Option<Spanned<i64>>,
@@ -269,6 +270,7 @@ impl Keys<'_> {
             ("jitter", at(raw.jitter.as_ref())),
             ("rate", at(raw.rate.as_ref())),
             ("bytes", at(raw.bytes.as_ref())),
+            ("pings", at(raw.pings.as_ref())),
             ("code", at(raw.code.as_ref())),
             ("status", at(raw.status.as_ref())),
             ("skew_ms", at(raw.skew_ms.as_ref())),
@@ -362,6 +364,8 @@ impl Keys<'_> {
             FaultKind::WrongId => FrameFault::WrongId,
             FaultKind::RepeatId => FrameFault::RepeatId,
             FaultKind::Oversize => FrameFault::Oversize(self.needed("bytes", raw.bytes.as_ref())?),
+            FaultKind::Pings => FrameFault::Pings(self.needed("pings", raw.pings.as_ref())?),
+            FaultKind::Pad => FrameFault::Pad(self.needed("bytes", raw.bytes.as_ref())?),
             FaultKind::CloseAtFrame => FrameFault::Close(self.needed("code", raw.code.as_ref())?),
             other => return Err(self.wrong("do", format!("{} can't be planned", other.name()))),
         };

@@ -235,8 +235,15 @@ fn fault(dice: &mut Dice, temper: Temper) -> Deed {
         Temper::Network if dice.one_in(6) => dice.pick(&AT_THE_DOOR),
         Temper::Network => dice.pick(&FaultKind::NETWORK),
         Temper::Forger if dice.one_in(2) => FaultKind::Corrupt,
-        // A megabyte each: dear, and met seldom.
-        _ if dice.one_in(60) => return Deed::Fault(Fault::Arm(FrameFault::Oversize(1_000_000).next())),
+        // Dear, and met seldom.
+        _ if dice.one_in(60) => {
+            let dear = [
+                FrameFault::Oversize(1_000_000),
+                FrameFault::Pad(1_000_000),
+                FrameFault::Pings(1000),
+            ];
+            return Deed::Fault(Fault::Arm(dice.pick(&dear).next()));
+        }
         _ if dice.one_in(3) => dice.pick(&FaultKind::NETWORK),
         _ => dice.pick(&NOBODY_DOES),
     };

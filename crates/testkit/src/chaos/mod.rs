@@ -7,7 +7,7 @@
 //! | at once | [`Cut`](Fault::Cut), [`Reset`](Fault::Reset), [`HalfOpen`](Fault::HalfOpen), [`Close`](Fault::Close) |
 //! | lasting | [`Stall`](Fault::Stall), [`Latency`](Fault::Latency), [`Bandwidth`](Fault::Bandwidth), [`SlowReader`](Fault::SlowReader), [`Slice`](Fault::Slice), [`SkewClock`](Fault::SkewClock) |
 //! | at the door | [`Door`]: refuse, hang, hang the upgrade, answer it with a status, fail TLS |
-//! | on one frame | [`FrameFault`]: lose, truncate, tear, duplicate, reorder, corrupt, garbage, wrong and repeated ids, oversize, close |
+//! | on one frame | [`FrameFault`]: lose, truncate, tear, duplicate, reorder, corrupt, garbage, wrong and repeated ids, oversize, pings, padding, close |
 //!
 //! They are data, and add up: latency while frames are sliced while the third answer is truncated. A test applies them
 //! ([`ChaosProxy::apply`]), plays a [`Schedule`], or lets [`RandomFaults`] come by a seed. Either way

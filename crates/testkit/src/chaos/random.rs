@@ -39,6 +39,8 @@ pub enum FaultKind {
     WrongId,
     RepeatId,
     Oversize,
+    Pings,
+    Pad,
     CloseAtFrame,
 }
 
@@ -48,7 +50,7 @@ const CODES: [u16; 8] = [1000, 1001, 1006, 1011, 1012, 1013, 4001, 4999];
 
 impl FaultKind {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::Cut,
         Self::Reset,
         Self::HalfOpen,
@@ -74,6 +76,8 @@ impl FaultKind {
         Self::WrongId,
         Self::RepeatId,
         Self::Oversize,
+        Self::Pings,
+        Self::Pad,
         Self::CloseAtFrame,
     ];
 
@@ -123,6 +127,8 @@ impl FaultKind {
             Self::WrongId => "wrong-id",
             Self::RepeatId => "repeat-id",
             Self::Oversize => "oversize",
+            Self::Pings => "pings",
+            Self::Pad => "pad",
             Self::CloseAtFrame => "close-at-frame",
         }
     }
@@ -166,6 +172,9 @@ impl FaultKind {
             Self::WrongId => frame(FrameFault::WrongId),
             Self::RepeatId => frame(FrameFault::RepeatId),
             Self::Oversize => Fault::Arm(FrameFault::Oversize(rng.random_range(1_000_000..60_000_000)).next()),
+            Self::Pings => frame(FrameFault::Pings(rng.random_range(1..2_000))),
+            // To the client only: 2026.5.12 to 2026.7.1 refuse a request with a member that they don't know.
+            Self::Pad => Fault::Arm(FrameFault::Pad(rng.random_range(1_000..1_000_000)).next()),
             Self::CloseAtFrame => frame(FrameFault::Close(code)),
         }
     }
