@@ -27,8 +27,8 @@ use crate::line::LineEnds;
 use crate::registry::{
     AddLine, Command, GatewayRegistry, Inspect, Inspection, RegistryError, RemoveLine, Roster, StopAll, Tell,
 };
-use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
 use crate::routing::EventNames;
+use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
 use crate::tokens::{DeviceTokenStore, TOKEN_THREADS};
 use crate::transport::Connector;
 use crate::turns::named;

@@ -83,7 +83,7 @@ impl Impostor {
     {
         Self::upgraded(move |socket| {
             let serve = serve.clone();
-            async move { serve(shake_hands(socket).await?).await }
+            async move { serve(shake_hands(socket, greeting()).await?).await }
         })
         .await
     }
@@ -95,7 +95,17 @@ impl Impostor {
     }
 }
 
-async fn shake_hands(mut socket: Socket) -> Result<Socket, Error> {
+/// A hello-ok without anything that is not needed.
+fn greeting() -> Value {
+    json!({
+        "type": "hello-ok", "protocol": 4, "server": {"version": "2026.9.6", "connId": "c", "bootId": "b"},
+        "features": {"methods": ["health"], "events": ["tick"]}, "snapshot": {"uptimeMs": 1},
+        "policy": {"maxPayload": 26_214_400, "maxBufferedBytes": 52_428_800, "tickIntervalMs": 30_000},
+        "auth": {"method": "token", "role": "operator", "scopes": ["operator.read"]},
+    })
+}
+
+async fn shake_hands(mut socket: Socket, hello: Value) -> Result<Socket, Error> {
     let challenge = json!({"type": "event", "event": "connect.challenge", "payload": {"nonce": "n", "ts": 1}});
     socket.send(Message::text(challenge.to_string())).await?;
     let id = loop {
@@ -104,12 +114,6 @@ async fn shake_hands(mut socket: Socket) -> Result<Socket, Error> {
             break frame["id"].clone();
         }
     };
-    let hello = json!({
-        "type": "hello-ok", "protocol": 4, "server": {"version": "2026.9.6", "connId": "c", "bootId": "b"},
-        "features": {"methods": ["health"], "events": ["tick"]}, "snapshot": {"uptimeMs": 1},
-        "policy": {"maxPayload": 26_214_400, "maxBufferedBytes": 52_428_800, "tickIntervalMs": 30_000},
-        "auth": {"method": "token", "role": "operator", "scopes": ["operator.read"]},
-    });
     let answer = json!({"type": "res", "id": id, "ok": true, "payload": hello});
     socket.send(Message::text(answer.to_string())).await?;
     Ok(socket)
@@ -221,6 +225,87 @@ async fn a_million_pings_of_a_gateway_that_reads_nothing_leave_one_pong_to_be_se
     running.interrupt();
     let ran = running.end().await.ends_with(130);
     is_harmless(&ran);
+}
+
+#[tokio::test]
+async fn a_flood_before_the_challenge_does_not_keep_doctor_past_its_deadline() {
+    let impostor = Impostor::upgraded(|mut socket| async move {
+        let tick = event("tick", &json!({"x": "x".repeat(10_000)}), 1);
+        loop {
+            socket.send(tick.clone()).await?;
+        }
+    })
+    .await;
+    let ran = impostor.bench().run(&["doctor"]).await.ends_with(3);
+    assert!(ran.stdout.contains("connect.challenge came within 15 s"), "{ran:#?}");
+}
+
+/// An event of this name that says little, in a frame of five megabytes.
+#[cfg(target_os = "linux")]
+fn padded(name: &str, seq: u64) -> Message {
+    let (text, junk) = ("t".repeat(4000), "x".repeat(5_000_000));
+    Message::text(format!(
+        r#"{{"type":"event","event":"{name}","payload":{{"text":"{text}"}},"seq":{seq},"junk":"{junk}"}}"#
+    ))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn events_that_wait_for_a_slow_reader_hold_on_to_nothing_else() {
+    /// The program, a frame of five megabytes and its buffer while it grows.
+    const PEAK_MB: u64 = 70;
+    /// Sixteen of them fill the pipe that nobody reads.
+    const WAITING: u64 = 40;
+    let all_read = std::sync::Arc::new(tokio::sync::Notify::new());
+    let told = std::sync::Arc::clone(&all_read);
+    let impostor = Impostor::let_in(move |mut socket| {
+        let told = std::sync::Arc::clone(&told);
+        async move {
+            for turn in 0..WAITING {
+                // What is small stands in a large frame, or behind one in the same buffer.
+                socket.send(padded("small", 3 * turn + 1)).await?;
+                socket.send(padded("other", 3 * turn + 2)).await?;
+                let text = json!({"text": "t".repeat(4000)});
+                socket.send(event("small", &text, 3 * turn + 3)).await?;
+            }
+            socket.send(Message::Ping("all read".into())).await?;
+            while !matches!(socket.next().await, Some(Ok(Message::Pong(pong))) if pong == "all read") {}
+            told.notify_one();
+            std::future::pending().await
+        }
+    })
+    .await;
+    let mut running = impostor.bench().start(&["watch", "--event", "small", "--json"]);
+    assert_eq!(running.line().await["marker"], "reconnected");
+    all_read.notified().await;
+    let peak = running.peak_memory_mb();
+    assert!(peak < PEAK_MB, "{peak} MB");
+    running.interrupt();
+    running.end().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hello_of_forty_eight_megabytes_is_read_and_not_kept() {
+    let greeted = Impostor::upgraded(|socket| async move {
+        let mut hello = greeting();
+        // As a tree each of these would take twenty times its text.
+        hello["snapshot"]["presence"] = json!(vec![json!({"a": 0}); 2_000_000]);
+        hello["snapshot"]["newer"] = json!("x".repeat(10_000_000));
+        hello["newer"] = json!("x".repeat(10_000_000));
+        hello["auth"]["deviceToken"] = json!("t".repeat(5_000_000));
+        let mut socket = shake_hands(socket, hello).await?;
+        socket.send(event("done", &json!({}), 1)).await?;
+        std::future::pending().await
+    })
+    .await;
+    let mut running = greeted.bench().start(&["watch", "--event", "done", "--json"]);
+    assert_eq!(running.line().await["marker"], "reconnected");
+    assert_eq!(running.line().await["event"], "done");
+    let peak = running.peak_memory_mb();
+    assert!(peak < PEAK_MB, "{peak} MB");
+    running.interrupt();
+    running.end().await.ends_with(130);
 }
 
 #[tokio::test]

@@ -61,7 +61,8 @@ pub enum WhenFull {
 /// How much waits for a subscriber, and what follows.
 ///
 /// What the reader has taken in hand does not wait any more: at most 64 events that came together, and 64 KiB of them. An event that
-/// waits may hold on to others that came with it, of no more weight than what the subscriber picked of them.
+/// waits may hold on to others that came with it, of no more weight than what the subscriber picked of them. It holds on to nothing of
+/// the frames that it came among, but for the slack of its own where that is over 16 KiB long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
     /// Events and markers that wait at most; 1 at least.

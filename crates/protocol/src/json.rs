@@ -165,8 +165,14 @@ mod tests {
 
     #[test]
     fn a_small_part_of_a_large_frame_is_copied() {
-        let lies_in = |frame: &ByteString, part: &RawJson| frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr());
-        for (junk, payload, slice) in [(4_000, 50, true), (5_000, 50, false), (5_000, 14_000, false), (5_000, 16_000, true)] {
+        let lies_in =
+            |frame: &ByteString, part: &RawJson| frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr());
+        for (junk, payload, slice) in [
+            (4_000, 50, true),
+            (5_000, 50, false),
+            (5_000, 14_000, false),
+            (5_000, 16_000, true),
+        ] {
             let frame = ByteString::from(format!("{}{}", "x".repeat(junk), "1".repeat(payload)));
             let part = RawJson::part_of(&frame, &frame[junk..]);
             assert_eq!(part.as_str(), &frame[junk..]);
