@@ -264,7 +264,13 @@ mod tests {
             }
         }
         let key = hello("newer", json!(1)).replace("newer", r"cut \ud83d");
-        assert!(BoundedHello::read(&key).unwrap().hello.extra.contains_key("cut \u{fffd}"));
+        assert!(
+            BoundedHello::read(&key)
+                .unwrap()
+                .hello
+                .extra
+                .contains_key("cut \u{fffd}")
+        );
     }
 
     #[test]
