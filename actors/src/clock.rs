@@ -12,18 +12,33 @@ use windlass_protocol::time::{after, wall_after};
 pub trait Clock: Send + Sync + 'static {
     /// The monotonic time, that of the timers.
     fn now(&self) -> Instant;
-    /// The time of day, for people.
+    /// The time of day, for people. It follows the system's clock, and steps with it.
     fn wall(&self) -> SystemTime;
 }
 
+/// A difference between the system's clock and the monotonic time that is taken for a step. What is less comes from reading
+/// the two one after the other.
+const SMALLEST_STEP: Duration = Duration::from_millis(50);
+/// Attempts to read both clocks within [`READ_WITHIN`]: a thread that is put off between the two would see a step.
+const READ_ATTEMPTS: u32 = 8;
+/// How far apart the readings of the two clocks may be.
+const READ_WITHIN: Duration = Duration::from_millis(5);
+
 /// The time of the tokio runtime: real, or virtual where the runtime's clock is paused.
 ///
-/// The time of day is read once and then follows the monotonic time, so that both agree under virtual time and a
-/// step of the system's clock does not reorder a log.
+/// The time of day goes with the monotonic time, virtual or not, and follows each step of the system's clock: an NTP
+/// correction after boot, a suspended machine.
 #[derive(Debug, Clone, Copy)]
 pub struct TokioClock {
     start: Instant,
-    start_wall: SystemTime,
+    real: RealTime,
+}
+
+/// The system's two clocks, read at one moment.
+#[derive(Debug, Clone, Copy)]
+struct RealTime {
+    monotonic: Instant,
+    wall: SystemTime,
 }
 
 impl TokioClock {
@@ -32,8 +47,49 @@ impl TokioClock {
     pub fn start() -> Self {
         Self {
             start: tokio::time::Instant::now().into_std(),
-            start_wall: SystemTime::now(),
+            real: RealTime::read(),
         }
+    }
+
+    /// The time of day, `elapsed` after the start by the runtime's time.
+    fn wall_at(&self, elapsed: Duration, now: RealTime) -> SystemTime {
+        let unstepped = wall_after(self.real.wall, elapsed);
+        let real_elapsed = now.monotonic.saturating_duration_since(self.real.monotonic);
+        // Where the system's clock would be if it had not stepped.
+        let Some(expected) = self.real.wall.checked_add(real_elapsed) else {
+            return unstepped;
+        };
+        let stepped = match now.wall.duration_since(expected) {
+            Ok(ahead) if ahead >= SMALLEST_STEP => unstepped.checked_add(ahead),
+            Err(behind) if behind.duration() >= SMALLEST_STEP => unstepped.checked_sub(behind.duration()),
+            _ => Some(unstepped),
+        };
+        stepped.unwrap_or(unstepped)
+    }
+}
+
+impl RealTime {
+    /// Reads both clocks, as close to each other as it goes.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn read() -> Self {
+        let mut best: Option<(Duration, Self)> = None;
+        for _ in 0..READ_ATTEMPTS {
+            let (monotonic, wall) = (Instant::now(), SystemTime::now());
+            let apart = Instant::now().saturating_duration_since(monotonic);
+            if best.is_none_or(|(known, _)| apart < known) {
+                best = Some((apart, Self { monotonic, wall }));
+            }
+            if apart <= READ_WITHIN {
+                break;
+            }
+        }
+        best.map_or_else(
+            || Self {
+                monotonic: Instant::now(),
+                wall: SystemTime::now(),
+            },
+            |(_, read)| read,
+        )
     }
 }
 
@@ -44,7 +100,8 @@ impl Clock for TokioClock {
     }
 
     fn wall(&self) -> SystemTime {
-        wall_after(self.start_wall, self.now().saturating_duration_since(self.start))
+        let elapsed = self.now().saturating_duration_since(self.start);
+        self.wall_at(elapsed, RealTime::read())
     }
 }
 
@@ -163,5 +220,47 @@ mod tests {
         assert_eq!(deadline.give(ready(2)).await, Some(2));
         tokio::time::advance(SECOND_LOOK).await;
         assert_eq!(deadline.give(ready(3)).await, None);
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const ELAPSED: Duration = Duration::from_secs(10);
+
+    /// The system's clocks ten seconds after the start, if the time of day had not stepped.
+    fn later(clock: &TokioClock) -> RealTime {
+        RealTime {
+            monotonic: clock.real.monotonic + ELAPSED,
+            wall: clock.real.wall + ELAPSED,
+        }
+    }
+
+    #[test]
+    fn the_time_of_day_follows_a_step_of_the_systems_clock_either_way() {
+        let clock = TokioClock::start();
+        let at = |wall| RealTime { wall, ..later(&clock) };
+        let unstepped = clock.real.wall + ELAPSED;
+        for wall in [unstepped, unstepped + HOUR, unstepped - HOUR, SystemTime::UNIX_EPOCH] {
+            assert_eq!(clock.wall_at(ELAPSED, at(wall)), wall);
+        }
+    }
+
+    #[test]
+    fn readings_that_differ_by_little_are_no_step() {
+        let clock = TokioClock::start();
+        let unstepped = clock.real.wall + ELAPSED;
+        let off_by = |by| RealTime {
+            wall: unstepped + by,
+            ..later(&clock)
+        };
+        assert_eq!(clock.wall_at(ELAPSED, off_by(SMALLEST_STEP / 2)), unstepped);
+        // A drift adds up, and is followed then.
+        assert_eq!(clock.wall_at(ELAPSED, off_by(SMALLEST_STEP)), unstepped + SMALLEST_STEP);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn under_virtual_time_the_time_of_day_goes_with_it() {
+        let clock = TokioClock::start();
+        let before = clock.wall();
+        tokio::time::advance(HOUR).await;
+        assert_eq!(clock.wall(), before + HOUR);
     }
 }

@@ -33,11 +33,11 @@ pub use id::{AgentUid, BoardId, GatewayUid, InvalidId, OrganizationId, RunId};
 pub use memory::MemoryStore;
 pub use ownership::{Ownership, Right};
 pub use record::{
-    Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board, BoardFilter,
-    BoardRules, ChatSend, CheckIn, Consumer, Creator, Cursor, Ended, Entry, EntryKind, EntryType, Extent, FileOverride,
-    Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER, Organization, Owner,
-    Page, Pruned, Retention, Run, RunKind, RunState, SendEnd, SendFilter, SendState, Step, StepName, StepState,
-    TOUCH_INTERVAL, unfit_for_workspaces,
+    Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board,
+    BoardFilter, BoardRules, ChatSend, CheckIn, ClockStep, Consumer, Creator, Cursor, Ended, Entry, EntryKind,
+    EntryType, Extent, FileOverride, Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend,
+    OFFLINE_AFTER, Organization, Owner, PRUNED_MARKER, Page, Pruned, ReaderId, Retention, Run, RunKind, RunState,
+    SendEnd, SendFilter, SendState, Step, StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,
 };
 pub use secret_source::{InvalidSecretSource, SecretError, SecretSource};
 pub use sqlite::{Renamed, SqliteOptions, SqliteStore};

@@ -7,11 +7,13 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, listed};
 use crate::error::{OwnError, StoreError};
+use crate::id::GatewayUid;
 use crate::limits;
 use crate::ownership::{Ownership, Right};
 use crate::record::{
-    Aged, Appended, Consumer, Cursor, Entry, Extent, JournalFilter, NewEntry, Page, Pruned, Reach, Retention,
-    check_batch, fitting,
+    Acknowledged, Aged, Appended, CLOCK_STEPS_KEPT, Candidate, ClockStep, Consumer, Cursor, Entry, EntryKind, Extent,
+    Hole, JournalFilter, NewEntry, PRUNED_MARKER, Page, PrunePlan, Pruned, Reach, ReaderId, Retention, Share,
+    check_batch, corrected, fitting, prune_from,
 };
 use crate::time::Timestamp;
 use crate::traits::Journal;
@@ -22,6 +24,8 @@ pub(super) struct Entries {
     // None until the first append.
     reach: Option<Reach>,
     consumers: BTreeMap<String, Consumer>,
+    shares: BTreeMap<GatewayUid, Share>,
+    clock_steps: Vec<ClockStep>,
 }
 
 impl Entries {
@@ -29,7 +33,10 @@ impl Entries {
         let reach = self.reach.get_or_insert_with(|| Reach::new(entries[0].at));
         let appended = reach.append(entries);
         for (count, entry) in entries.iter().enumerate() {
-            self.by_cursor.insert(appended.first.advanced(count), entry.clone());
+            let cursor = appended.first.advanced(count);
+            let share = self.shares.entry(entry.gateway);
+            share.or_insert_with(|| Share::new(cursor.before())).append(entry);
+            self.by_cursor.insert(cursor, entry.clone());
         }
         appended
     }
@@ -59,33 +66,136 @@ impl Entries {
     }
 
     fn prune(&mut self, retention: &Retention, now: Timestamp, limit: usize) -> Pruned {
-        let Some(reach) = &mut self.reach else {
-            return Pruned::default();
-        };
-        let oldest = self.by_cursor.iter().map(|(cursor, entry)| Aged {
-            cursor: *cursor,
-            size: entry.size(),
-            at: entry.at,
-        });
-        let (cut, pruned) = retention.cut(oldest, reach.bytes, now, limits::page(limit));
-        if let Some(cut) = cut {
-            self.by_cursor = self.by_cursor.split_off(&cut.advanced(1));
-            reach.prune(cut, pruned);
+        let mut pruned = self.prune_old(retention, now, limit);
+        if let Some(max) = retention.max_bytes
+            && !pruned.more
+        {
+            let left = limits::page(limit).saturating_sub(usize::try_from(pruned.entries).unwrap_or(0));
+            pruned.add(self.prune_too_much(max, left));
         }
         pruned
     }
 
-    fn acknowledge(&mut self, consumer: &str, cursor: Cursor, at: Timestamp) -> Result<Cursor, StoreError> {
-        Reach::check(self.reach, cursor)?;
-        let known = self.consumers.entry(consumer.to_owned()).or_insert_with(|| Consumer {
-            name: consumer.to_owned(),
-            cursor,
-            at,
+    fn prune_old(&mut self, retention: &Retention, now: Timestamp, limit: usize) -> Pruned {
+        let by_age = Retention {
+            max_bytes: None,
+            ..*retention
+        };
+        let bytes = self.reach.map_or(0, |reach| reach.bytes);
+        let oldest = self.by_cursor.iter().map(|(cursor, entry)| Aged {
+            cursor: *cursor,
+            size: entry.size(),
+            at: corrected(entry.at, *cursor, &self.clock_steps),
         });
-        if cursor > known.cursor {
-            (known.cursor, known.at) = (cursor, at);
+        let (cut, pruned) = by_age.cut(oldest, bytes, now, limits::page(limit));
+        if let Some(cut) = cut {
+            let rest = self.by_cursor.split_off(&cut.advanced(1));
+            for entry in std::mem::replace(&mut self.by_cursor, rest).into_values() {
+                if let Some(share) = self.shares.get_mut(&entry.gateway) {
+                    share.prune(1, entry.size());
+                }
+            }
+            self.pruned(pruned);
         }
-        Ok(known.cursor)
+        pruned
+    }
+
+    fn prune_too_much(&mut self, max: u64, limit: usize) -> Pruned {
+        let excess = self.reach.map_or(0, |reach| reach.bytes.saturating_sub(max));
+        let Some(from) = prune_from(&self.shares, max).filter(|_| excess > 0) else {
+            return Pruned::default();
+        };
+        let rows = self.by_cursor.range((Bound::Excluded(from), Bound::Unbounded));
+        let plan = PrunePlan::make(
+            &self.shares,
+            rows.map(|(cursor, entry)| candidate(*cursor, entry)),
+            max,
+            excess,
+            limit,
+        );
+        let mut pruned = Pruned {
+            more: plan.entries == limit,
+            ..Pruned::default()
+        };
+        for run in plan.runs.values() {
+            for cursor in &run.cursors {
+                self.by_cursor.remove(cursor);
+            }
+        }
+        let oldest = self.by_cursor.first_key_value().map(|(cursor, _)| *cursor);
+        for (gateway, run) in plan.runs {
+            let mut gone = Pruned {
+                entries: run.cursors.len() as u64,
+                bytes: run.bytes,
+                more: false,
+            };
+            let mut before = run.last();
+            if oldest.is_some_and(|oldest| oldest < run.last()) {
+                let marker = run.marker(gateway);
+                gone.entries -= 1;
+                gone.bytes = gone.bytes.saturating_sub(marker.size());
+                before = run.last().before();
+                self.by_cursor.insert(run.last(), marker);
+            }
+            if let Some(share) = self.shares.get_mut(&gateway) {
+                share.prune(gone.entries, gone.bytes);
+                share.before = before;
+            }
+            pruned.add(gone);
+        }
+        self.pruned(pruned);
+        pruned
+    }
+
+    /// Entries are gone: what is left begins later, and steps of the clock before it are nothing to anybody.
+    fn pruned(&mut self, pruned: Pruned) {
+        let oldest = self.by_cursor.first_key_value().map(|(cursor, _)| *cursor);
+        if let Some(reach) = &mut self.reach {
+            reach.prune(pruned.entries, pruned.bytes, oldest.map(Cursor::before));
+            let before = reach.pruned;
+            self.clock_steps.retain(|step| step.upto > before);
+        }
+        self.shares.retain(|_, share| share.entries > 0);
+    }
+
+    fn note_clock_step(&mut self, step: ClockStep) {
+        self.clock_steps.push(step);
+        let surplus = self.clock_steps.len().saturating_sub(CLOCK_STEPS_KEPT);
+        self.clock_steps.drain(..surplus);
+    }
+
+    fn acknowledge(
+        &mut self,
+        consumer: &str,
+        cursor: Cursor,
+        reader: ReaderId,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError> {
+        let newest = Reach::check(self.reach, cursor)?;
+        let acknowledged = Acknowledged::of(self.consumers.get(consumer), cursor, newest);
+        if acknowledged.is_news(reader) {
+            let name = consumer.to_owned();
+            let consumer = Consumer {
+                name: name.clone(),
+                cursor: acknowledged.now,
+                at,
+                reader: Some(reader),
+            };
+            self.consumers.insert(name, consumer);
+        }
+        Ok(acknowledged)
+    }
+}
+
+fn candidate(cursor: Cursor, entry: &NewEntry) -> Candidate {
+    let is_hole = entry.kind == EntryKind::marker(PRUNED_MARKER);
+    Candidate {
+        cursor,
+        gateway: entry.gateway,
+        size: entry.size(),
+        at: entry.at,
+        generation: entry.generation,
+        stands_for: is_hole.then(|| entry.body.decode::<Hole>().ok()).flatten(),
     }
 }
 
@@ -118,9 +228,24 @@ impl Journal for MemoryStore {
         Ok(self.tables()?.journal.prune(retention, now, limit))
     }
 
-    async fn acknowledge(&self, consumer: &str, cursor: Cursor, at: Timestamp) -> Result<Cursor, StoreError> {
+    async fn note_clock_step(&self, step: ClockStep) -> Result<(), StoreError> {
+        self.tables()?.journal.note_clock_step(step);
+        Ok(())
+    }
+
+    async fn clock_steps(&self) -> Result<Vec<ClockStep>, StoreError> {
+        Ok(self.tables()?.journal.clock_steps.clone())
+    }
+
+    async fn acknowledge(
+        &self,
+        consumer: &str,
+        cursor: Cursor,
+        reader: ReaderId,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError> {
         limits::name("consumer.name", consumer, limits::KEY_CHARS)?;
-        self.tables()?.journal.acknowledge(consumer, cursor, at)
+        self.tables()?.journal.acknowledge(consumer, cursor, reader, at)
     }
 
     async fn acknowledged(&self, consumer: &str) -> Result<Option<Cursor>, StoreError> {

@@ -34,9 +34,9 @@ impl Cursor {
         Self(self.0.saturating_add(i64::try_from(count).unwrap_or(i64::MAX)))
     }
 
-    /// How many there are from `earlier`, which is not counted, to this.
-    pub(crate) fn since(self, earlier: Self) -> u64 {
-        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    /// The one before it.
+    pub(crate) fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 
     /// What counts as the last one used by a journal that has none yet.

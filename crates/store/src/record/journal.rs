@@ -164,6 +164,39 @@ pub struct Page {
     pub is_end: bool,
 }
 
+/// How far a consumer is after it acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// How far it was before, or not at all.
+    pub before: Option<Cursor>,
+    /// How far it is now.
+    pub now: Cursor,
+    /// The reader that acknowledged before. A reader that has acknowledged already and finds another one here is not the only
+    /// reader of this name.
+    pub previous_reader: Option<ReaderId>,
+}
+
+impl Acknowledged {
+    /// What follows from an acknowledgement: it goes forward, and goes back only from a place that this journal does not have.
+    pub(crate) fn of(known: Option<&Consumer>, cursor: Cursor, newest: Cursor) -> Self {
+        let before = known.map(|known| known.cursor);
+        let now = match before {
+            Some(before) if before <= newest => before.max(cursor),
+            _ => cursor,
+        };
+        Self {
+            before,
+            now,
+            previous_reader: known.and_then(|known| known.reader),
+        }
+    }
+
+    /// Whether there is something to write down.
+    pub(crate) fn is_news(&self, reader: ReaderId) -> bool {
+        self.before != Some(self.now) || self.previous_reader != Some(reader)
+    }
+}
+
 /// How far the journal reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
@@ -186,6 +219,25 @@ pub struct Consumer {
     pub cursor: Cursor,
     /// When it said so.
     pub at: Timestamp,
+    /// The reader that said so; none where an earlier version wrote it.
+    pub reader: Option<ReaderId>,
+}
+
+/// One reader of the journal, told apart from others that read under the same consumer's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ReaderId(i64);
+
+impl ReaderId {
+    /// A reader by a number that no other reader has: drawn by chance, or counted.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
 }
 
 impl NewEntry {

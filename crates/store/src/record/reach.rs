@@ -1,11 +1,10 @@
 //! How far a journal reaches, and what follows from it: the same arithmetic for every backend.
 //!
-//! Cursors are counted up by one, batches are whole, and only the oldest entries are pruned: what is there is every cursor above
-//! the last pruned one, up to the newest.
+//! Cursors are counted up by one and batches are whole. Entries are there above the last pruned cursor, up to the newest; between
+//! them entries of a gateway that took more than its share may be gone, and a marker stands in their place.
 
 use super::cursor::Cursor;
 use super::journal::{Appended, Extent, Lost, NewEntry, Page};
-use super::retention::Pruned;
 use crate::error::StoreError;
 use crate::limits;
 use crate::time::Timestamp;
@@ -19,6 +18,8 @@ pub(crate) struct Reach {
     pub(crate) pruned: Cursor,
     /// What the entries that are there count.
     pub(crate) bytes: u64,
+    /// How many entries are there.
+    pub(crate) entries: u64,
 }
 
 /// A range of cursors, `above` not in it, `to` in it.
@@ -36,6 +37,7 @@ impl Reach {
             newest: before,
             pruned: before,
             bytes: 0,
+            entries: 0,
         }
     }
 
@@ -44,27 +46,25 @@ impl Reach {
         let first = self.newest.advanced(1);
         self.newest = self.newest.advanced(entries.len());
         self.bytes += entries.iter().map(NewEntry::size).sum::<u64>();
+        self.entries += entries.len() as u64;
         Appended {
             first,
             last: self.newest,
         }
     }
 
-    /// Entries are pruned, up to `cut`.
-    pub(crate) fn prune(&mut self, cut: Cursor, pruned: Pruned) {
-        self.pruned = cut;
-        self.bytes = self.bytes.saturating_sub(pruned.bytes);
-    }
-
-    fn count(self) -> u64 {
-        self.newest.since(self.pruned)
+    /// Entries are pruned, so many of so many bytes. `before_oldest` is the last cursor before the oldest entry that is left.
+    pub(crate) fn prune(&mut self, entries: u64, bytes: u64, before_oldest: Option<Cursor>) {
+        self.entries = self.entries.saturating_sub(entries);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.pruned = before_oldest.unwrap_or(self.newest);
     }
 
     pub(crate) fn extent(self) -> Extent {
         Extent {
-            oldest: (self.count() > 0).then(|| self.pruned.advanced(1)),
+            oldest: (self.entries > 0).then(|| self.pruned.advanced(1)),
             newest: Some(self.newest),
-            entries: self.count(),
+            entries: self.entries,
             bytes: self.bytes,
         }
     }
@@ -85,11 +85,10 @@ impl Reach {
     }
 
     /// Whether there can be such a cursor: one above the newest is none of this journal's.
-    pub(crate) fn check(reach: Option<Self>, cursor: Cursor) -> Result<(), StoreError> {
-        if reach.is_none_or(|reach| cursor > reach.newest) {
-            return Err(StoreError::unknown("cursor", cursor));
-        }
-        Ok(())
+    /// Gives the newest.
+    pub(crate) fn check(reach: Option<Self>, cursor: Cursor) -> Result<Cursor, StoreError> {
+        let newest = reach.map(|reach| reach.newest).filter(|newest| cursor <= *newest);
+        newest.ok_or_else(|| StoreError::unknown("cursor", cursor))
     }
 }
 

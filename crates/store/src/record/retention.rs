@@ -7,11 +7,14 @@ use crate::time::Timestamp;
 
 /// How much of the journal is kept. With neither bound, everything is. Consumers that are behind keep nothing from being pruned:
 /// they are told of the hole.
+///
+/// Age is counted by the clock of today: see [`Journal::note_clock_step`](crate::Journal::note_clock_step). When the journal is
+/// too large, the gateway that takes the most of it loses its oldest entries first, so that each keeps its share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Entries that are older than this go.
     pub max_age: Option<Duration>,
-    /// The oldest go until the rest counts at most so many bytes ([`Extent::bytes`](crate::Extent::bytes)).
+    /// Entries go until the rest counts at most so many bytes ([`Extent::bytes`](crate::Extent::bytes)).
     pub max_bytes: Option<u64>,
 }
 
@@ -24,6 +27,15 @@ pub struct Pruned {
     pub bytes: u64,
     /// Whether the step ended at its limit: there may be more to prune.
     pub more: bool,
+}
+
+impl Pruned {
+    /// Both together.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.bytes += other.bytes;
+        self.more |= other.more;
+    }
 }
 
 /// What decides over pruning, of the oldest entries.

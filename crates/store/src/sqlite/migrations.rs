@@ -45,7 +45,14 @@ pub(super) const RECORDS: Schema = Schema {
 /// The journal: "WINJ".
 pub(super) const JOURNAL: Schema = Schema {
     application_id: 0x5749_4e4a,
-    migrations: &[(1, "entries", include_str!("../../migrations/journal/0001_entries.sql"))],
+    migrations: &[
+        (1, "entries", include_str!("../../migrations/journal/0001_entries.sql")),
+        (
+            2,
+            "shares and clock steps",
+            include_str!("../../migrations/journal/0002_shares_and_clock_steps.sql"),
+        ),
+    ],
     unique_names_since: None,
     // A log of 16 MiB: entries come in order, so that the last page and the inner ones are in every commit. Measured against
     // 1,000: a third less written in small batches, and larger pages write more.

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 
 use crate::error::{OwnError, StoreError};
 use crate::ownership::Ownership;
-use crate::record::{Appended, Consumer, Cursor, Extent, JournalFilter, NewEntry, Page, Pruned, Retention};
+use crate::record::{
+    Acknowledged, Appended, ClockStep, Consumer, Cursor, Extent, JournalFilter, NewEntry, Page, Pruned, ReaderId,
+    Retention,
+};
 use crate::time::Timestamp;
 
 /// The journal: events and markers of all gateways, in the order in which they were appended, for readers that come later.
@@ -37,16 +40,31 @@ pub trait Journal {
     /// How far the journal reaches.
     async fn journal_extent(&self) -> Result<Extent, StoreError>;
 
-    /// Deletes the oldest entries as far as the retention asks for it; at most `limit` and
-    /// [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT) in one step, so that appending is not kept waiting: again while
-    /// [`Pruned::more`]. What was deleted leaves its room to what is appended; the database's file does not shrink.
+    /// Deletes entries as far as the retention asks for it; at most `limit` and [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT) in
+    /// one step, so that appending is not kept waiting: again while [`Pruned::more`]. Too old are the oldest entries of all;
+    /// where the journal is too large, gateways that take more than an equal share lose their oldest entries first. A
+    /// [`PRUNED_MARKER`](crate::PRUNED_MARKER) stands in the place of entries that were deleted behind older ones that stay.
+    /// Deleted entries leave their room to new ones; the database's file does not shrink.
     async fn prune_journal(&self, retention: &Retention, now: Timestamp, limit: usize) -> Result<Pruned, StoreError>;
 
-    /// A consumer has done with all entries up to this one. Gives back how far it is, which never goes back, whatever is
-    /// acknowledged later.
+    /// The clock that stamps entries moved. Pruning by age counts the age of the entries up to [`ClockStep::upto`] by the clock
+    /// as it is now. A journal without entries has nothing to correct.
+    async fn note_clock_step(&self, step: ClockStep) -> Result<(), StoreError>;
+
+    /// The steps of the clock that are known, oldest first; those before the oldest entry are forgotten.
+    async fn clock_steps(&self) -> Result<Vec<ClockStep>, StoreError>;
+
+    /// A consumer has done with all entries up to this one. Gives back how far it was and is. It never goes back, but from a
+    /// place above the newest entry: then the journal is an older copy of the one that the consumer read, or another one.
     ///
     /// [`StoreError::Unknown`] for a cursor above the newest entry.
-    async fn acknowledge(&self, consumer: &str, cursor: Cursor, at: Timestamp) -> Result<Cursor, StoreError>;
+    async fn acknowledge(
+        &self,
+        consumer: &str,
+        cursor: Cursor,
+        reader: ReaderId,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError>;
 
     /// How far a consumer is.
     async fn acknowledged(&self, consumer: &str) -> Result<Option<Cursor>, StoreError>;

@@ -5,7 +5,7 @@ use windlass_store::limits::{
     FILTER_NAMES, JOURNAL_BATCH, JOURNAL_BATCH_BYTES, JOURNAL_BODY_BYTES, JOURNAL_PAGE_BYTES, JOURNAL_SCAN, KEY_CHARS,
     PAGE_LIMIT,
 };
-use windlass_store::{Appended, Cursor, EntryKind, Extent, JournalFilter, Lost, NewEntry, Page, StoreError};
+use windlass_store::{Appended, Cursor, EntryKind, Extent, JournalFilter, Lost, NewEntry, Page, ReaderId, StoreError};
 
 use crate::world::{Shared, at, gateway_id};
 
@@ -69,7 +69,12 @@ pub(crate) async fn an_empty_journal_reaches_nowhere(store: &Shared) {
     let page = store.read_journal(Some(place(1)), &all, 10).await.unwrap();
     assert!(page.is_end && page.next.is_none());
     assert_eq!(page.lost, Some(Lost::OtherJournal));
-    assert!(store.acknowledge("board", Cursor::new(1), at(0)).await.is_err());
+    assert!(
+        store
+            .acknowledge("board", Cursor::new(1), ReaderId::new(1), at(0))
+            .await
+            .is_err()
+    );
 }
 
 pub(crate) async fn entries_read_back_as_they_were_appended(store: &Shared) {

@@ -129,7 +129,12 @@ contract! {
         a_journal_is_pruned_by_age_in_steps
         a_journal_is_pruned_by_size_and_the_count_is_exact
         a_clock_that_was_wrong_neither_keeps_all_nor_loses_what_is_young
+        a_gateway_that_sends_much_is_pruned_before_the_others_and_leaves_a_marker
+        a_hole_grows_and_goes_with_what_is_older
+        a_clock_that_stepped_does_not_make_entries_old
+        of_the_steps_of_a_clock_the_latest_are_kept
         an_acknowledged_cursor_never_goes_back
+        readers_of_one_name_find_each_other
         of_many_that_acknowledge_the_furthest_stays
         many_appenders_readers_and_a_pruner_lose_nothing;
     sends:

@@ -7,8 +7,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use windlass_store::{
-    Agents as _, Journal as _, Retention, Run, RunId, RunKind, Runs as _, SendEnd, Sends as _, SqliteStore, Step,
-    StepName, StepState, Store as _,
+    Agents as _, Journal as _, ReaderId, Retention, Run, RunId, RunKind, Runs as _, SendEnd, Sends as _, SqliteStore,
+    Step, StepName, StepState, Store as _,
 };
 
 use crate::journal;
@@ -183,7 +183,7 @@ async fn appends_until_it_is_killed() {
     for number in 1.. {
         let entries = journal::batch(number, 1 + number * 37 % 50, 100);
         let last = store.append(&entries).await.unwrap().last;
-        store.acknowledge("test", last, at(0)).await.unwrap();
+        store.acknowledge("test", last, ReaderId::new(1), at(0)).await.unwrap();
         acknowledge(u64::try_from(last.number()).unwrap());
         store.prune_journal(&keep, at(0), 100).await.unwrap();
     }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use windlass_store::{
-    Activities as _, Agents as _, Cursor, EntryKind, Journal as _, JournalFilter, Lost, OpenError, Sends as _,
-    SqliteOptions, SqliteStore, Store as _, StoreError,
+    Activities as _, Agents as _, Cursor, EntryKind, Journal as _, JournalFilter, Lost, OpenError, ReaderId,
+    Sends as _, SqliteOptions, SqliteStore, Store as _, StoreError,
 };
 
 use crate::journal::{ALL, append, batch, journal_of, whole};
@@ -232,4 +232,99 @@ fn assert_names(error: &StoreError, column: &str) {
         "{shown}"
     );
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+/// All entries from the first one on, whatever they are.
+async fn read_all(store: &SqliteStore) -> Vec<windlass_store::Entry> {
+    let page = store
+        .read_journal(None, &JournalFilter::default(), 1_000)
+        .await
+        .unwrap();
+    assert!(page.is_end);
+    page.entries
+}
+
+#[tokio::test]
+async fn a_damaged_entry_is_a_marked_entry_and_not_the_end_of_the_reading() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    append(&store, 1, 9, 10).await.unwrap();
+    store.close().await.unwrap();
+    for damage in [
+        "UPDATE entries SET body = '{\"password\": hunter2' WHERE cursor = 2",
+        "UPDATE entries SET body = CAST(x'ff80' AS TEXT) WHERE cursor = 3",
+        "UPDATE entries SET gateway = 'hunter2' WHERE cursor = 4",
+        "UPDATE entries SET kind = 'hunter2' WHERE cursor = 5",
+        "UPDATE entries SET seq = -1 WHERE cursor = 6",
+        "UPDATE entries SET session_key = '' WHERE cursor = 7",
+    ] {
+        run_sql(&journal_of(&path), damage).await;
+    }
+    let store = SqliteStore::open(&path).await.unwrap();
+    let entries = read_all(&store).await;
+    assert!(
+        entries.iter().map(|entry| entry.cursor.number()).eq(1..=9),
+        "{entries:?}"
+    );
+    for entry in &entries {
+        let is_damaged = (2..=7).contains(&entry.cursor.number());
+        assert_eq!(
+            matches!(entry.entry.kind, EntryKind::Damaged { .. }),
+            is_damaged,
+            "{entry:?}"
+        );
+    }
+    // They are pruned like any other.
+    while store.prune_journal(&ALL, at(0), 100).await.unwrap().more {}
+    assert_eq!(store.journal_extent().await.unwrap().entries, 0);
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_ahead_of_a_restored_journal_is_told_and_goes_on() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    append(&store, 1, 5, 10).await.unwrap();
+    store.close().await.unwrap();
+    let backup = std::fs::read(journal_of(&path)).unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    append(&store, 2, 5, 10).await.unwrap();
+    let far = Cursor::new(10);
+    store.acknowledge("audit", far, ReaderId::new(1), at(0)).await.unwrap();
+    store.close().await.unwrap();
+    // The consumers stand in the same file: one that another store keeps has its place from elsewhere.
+    std::fs::write(journal_of(&path), backup).unwrap();
+    run_sql(
+        &journal_of(&path),
+        "INSERT INTO consumers (name, cursor, at) VALUES ('audit', 10, 0)",
+    )
+    .await;
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let after = store.acknowledged("audit").await.unwrap();
+    let page = store.read_journal(after, &JournalFilter::default(), 100).await.unwrap();
+    assert_eq!(page.lost, Some(Lost::OtherJournal));
+    assert_eq!(page.entries.len(), 5);
+    let done = store
+        .acknowledge("audit", Cursor::new(2), ReaderId::new(1), at(1))
+        .await
+        .unwrap();
+    assert_eq!((done.before, done.now), (Some(far), Cursor::new(2)));
+    assert_eq!(store.acknowledged("audit").await.unwrap(), Some(Cursor::new(2)));
+}
+
+#[tokio::test]
+async fn a_journal_of_the_first_version_is_counted_by_gateway_when_it_is_opened() {
+    let (_folder, path) = folder();
+    furnished(&path).await;
+    let journal = journal_of(&path);
+    run_sql(&journal, include_str!("../fixtures/journal_first_version.sql")).await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    let extent = store.journal_extent().await.unwrap();
+    assert_eq!((extent.entries, extent.bytes), (3, 300));
+    assert_eq!(read_all(&store).await.len(), 3);
+    while store.prune_journal(&ALL, at(0), 100).await.unwrap().more {}
+    assert_eq!(store.journal_extent().await.unwrap().entries, 0);
+    assert_eq!(append(&store, 1, 1, 1).await.unwrap(), Cursor::new(8));
 }

@@ -1,4 +1,4 @@
-//! Entries are appended and pruned.
+//! Entries are appended.
 
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -6,9 +6,9 @@ use windlass_protocol::SessionKey;
 
 use super::super::failure;
 use super::super::rows::{self, Fields, Statement};
+use super::shares;
 use crate::error::StoreError;
-use crate::record::{Aged, Appended, Cursor, NewEntry, Pruned, Reach, Retention};
-use crate::time::Timestamp;
+use crate::record::{Appended, Cursor, NewEntry, Reach};
 
 pub(super) const COLUMNS: &[&str] = &[
     "cursor",
@@ -29,7 +29,7 @@ const LENGTHS: &[usize] = &[100, 10, 1];
 
 /// How far the journal reaches; none before its first entry.
 pub(super) async fn reach(connection: &mut SqliteConnection) -> Result<Option<Reach>, StoreError> {
-    let row: Option<SqliteRow> = sqlx::query("SELECT newest, pruned, bytes FROM extent")
+    let row: Option<SqliteRow> = sqlx::query("SELECT newest, pruned, bytes, entries FROM extent")
         .fetch_optional(connection)
         .await
         .map_err(|error| failure::of_call(&error))?;
@@ -39,18 +39,21 @@ pub(super) async fn reach(connection: &mut SqliteConnection) -> Result<Option<Re
             newest: Cursor::new(row.get("newest")?),
             pruned: Cursor::new(row.get("pruned")?),
             bytes: row.number("bytes")?,
+            entries: row.number("entries")?,
         })
     };
     row.map(read).transpose()
 }
 
-async fn put_reach(connection: &mut SqliteConnection, reach: &Reach) -> Result<(), StoreError> {
-    let sql = "INSERT INTO extent (id, newest, pruned, bytes) VALUES (1, ?1, ?2, ?3)
-        ON CONFLICT (id) DO UPDATE SET newest = excluded.newest, pruned = excluded.pruned, bytes = excluded.bytes";
+pub(super) async fn put_reach(connection: &mut SqliteConnection, reach: &Reach) -> Result<(), StoreError> {
+    let sql = "INSERT INTO extent (id, newest, pruned, bytes, entries) VALUES (1, ?1, ?2, ?3, ?4)
+        ON CONFLICT (id) DO UPDATE SET newest = excluded.newest, pruned = excluded.pruned, bytes = excluded.bytes,
+            entries = excluded.entries";
     let statement = sqlx::query(sql)
         .bind(reach.newest.number())
         .bind(reach.pruned.number())
-        .bind(rows::number("extent.bytes", reach.bytes)?);
+        .bind(rows::number("extent.bytes", reach.bytes)?)
+        .bind(rows::number("extent.entries", reach.entries)?);
     let done = statement.execute(connection).await;
     done.map(drop).map_err(|error| failure::of_call(&error))
 }
@@ -70,11 +73,16 @@ pub(super) async fn append(connection: &mut SqliteConnection, entries: &[NewEntr
             }
         }
     }
+    shares::append(connection, appended.first, entries).await?;
     put_reach(connection, &reach).await?;
     Ok(appended)
 }
 
-async fn insert(connection: &mut SqliteConnection, first: Cursor, entries: &[NewEntry]) -> Result<(), StoreError> {
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    first: Cursor,
+    entries: &[NewEntry],
+) -> Result<(), StoreError> {
     let row = format!("({})", vec!["?"; COLUMNS.len()].join(", "));
     let sql = format!(
         "INSERT INTO entries ({}) VALUES {}",
@@ -108,44 +116,4 @@ pub(super) fn bind<'q>(
         .bind(seq)
         .bind(entry.session_key.as_ref().map(SessionKey::as_str))
         .bind(entry.body.as_str()))
-}
-
-pub(super) async fn prune(
-    connection: &mut SqliteConnection,
-    retention: &Retention,
-    now: Timestamp,
-    limit: usize,
-) -> Result<Pruned, StoreError> {
-    let Some(mut reach) = reach(connection).await? else {
-        return Ok(Pruned::default());
-    };
-    let oldest = oldest(connection, limit).await?;
-    let (cut, pruned) = retention.cut(oldest.into_iter(), reach.bytes, now, limit);
-    if let Some(cut) = cut {
-        sqlx::query("DELETE FROM entries WHERE cursor <= ?1")
-            .bind(cut.number())
-            .execute(&mut *connection)
-            .await
-            .map_err(|error| failure::of_call(&error))?;
-        reach.prune(cut, pruned);
-        put_reach(connection, &reach).await?;
-    }
-    Ok(pruned)
-}
-
-async fn oldest(connection: &mut SqliteConnection, limit: usize) -> Result<Vec<Aged>, StoreError> {
-    let sql = format!("SELECT cursor, size, at FROM entries ORDER BY cursor LIMIT {limit}");
-    let rows = sqlx::query(&sql)
-        .fetch_all(connection)
-        .await
-        .map_err(|error| failure::of_call(&error))?;
-    let read = |row| {
-        let row = Fields::new(row, "entries");
-        Ok(Aged {
-            cursor: Cursor::new(row.get("cursor")?),
-            size: row.number("size")?,
-            at: row.at("at")?,
-        })
-    };
-    rows.iter().map(read).collect()
 }

@@ -5,7 +5,9 @@
 //! once.
 
 mod entries;
+mod pruning;
 mod reading;
+mod shares;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,7 +23,8 @@ use crate::error::{OpenError, OwnError, StoreError};
 use crate::limits;
 use crate::ownership::{Ownership, Right};
 use crate::record::{
-    Appended, Consumer, Cursor, Extent, JournalFilter, NewEntry, Page, Pruned, Reach, Retention, check_batch,
+    Acknowledged, Appended, ClockStep, Consumer, Cursor, Extent, JournalFilter, NewEntry, Page, Pruned, Reach,
+    ReaderId, Retention, check_batch,
 };
 use crate::time::Timestamp;
 use crate::traits::Journal;
@@ -60,13 +63,14 @@ impl SqliteStore {
 
 impl Record for Consumer {
     const TABLE: &'static str = "consumers";
-    const COLUMNS: &'static [&'static str] = &["name", "cursor", "at"];
+    const COLUMNS: &'static [&'static str] = &["name", "cursor", "at", "reader"];
 
     fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
         Ok(statement
             .bind(self.name.clone())
             .bind(self.cursor.number())
-            .bind(self.at.as_millis()))
+            .bind(self.at.as_millis())
+            .bind(self.reader.map(ReaderId::number)))
     }
 
     fn read(row: &Fields<'_>) -> Result<Self, StoreError> {
@@ -74,6 +78,7 @@ impl Record for Consumer {
             name: row.get("name")?,
             cursor: Cursor::new(row.get("cursor")?),
             at: row.at("at")?,
+            reader: row.get::<Option<i64>>("reader")?.map(ReaderId::new),
         })
     }
 }
@@ -86,17 +91,22 @@ async fn acknowledge(
     connection: &mut SqliteConnection,
     name: &str,
     cursor: Cursor,
+    reader: ReaderId,
     at: Timestamp,
-) -> Result<Cursor, StoreError> {
-    Reach::check(entries::reach(connection).await?, cursor)?;
-    if let Some(known) = known(connection, name).await?
-        && known.cursor >= cursor
-    {
-        return Ok(known.cursor);
+) -> Result<Acknowledged, StoreError> {
+    let newest = Reach::check(entries::reach(connection).await?, cursor)?;
+    let known = known(connection, name).await?;
+    let acknowledged = Acknowledged::of(known.as_ref(), cursor, newest);
+    if acknowledged.is_news(reader) {
+        let consumer = Consumer {
+            name: name.to_owned(),
+            cursor: acknowledged.now,
+            at,
+            reader: Some(reader),
+        };
+        rows::put(connection, &consumer).await?;
     }
-    let name = name.to_owned();
-    rows::put(connection, &Consumer { name, cursor, at }).await?;
-    Ok(cursor)
+    Ok(acknowledged)
 }
 
 #[async_trait]
@@ -132,14 +142,31 @@ impl Journal for SqliteStore {
 
     async fn prune_journal(&self, retention: &Retention, now: Timestamp, limit: usize) -> Result<Pruned, StoreError> {
         let mut write = self.journal().await?.write().await?;
-        let result = entries::prune(write.connection(), retention, now, limits::page(limit)).await;
+        let result = pruning::prune(write.connection(), retention, now, limits::page(limit)).await;
         write.finish(result).await
     }
 
-    async fn acknowledge(&self, consumer: &str, cursor: Cursor, at: Timestamp) -> Result<Cursor, StoreError> {
+    async fn note_clock_step(&self, step: ClockStep) -> Result<(), StoreError> {
+        let mut write = self.journal().await?.write().await?;
+        let result = shares::note_clock_step(write.connection(), &step).await;
+        write.finish(result).await
+    }
+
+    async fn clock_steps(&self) -> Result<Vec<ClockStep>, StoreError> {
+        let mut read = self.journal().await?.read().await?;
+        shares::clock_steps(read.connection()).await
+    }
+
+    async fn acknowledge(
+        &self,
+        consumer: &str,
+        cursor: Cursor,
+        reader: ReaderId,
+        at: Timestamp,
+    ) -> Result<Acknowledged, StoreError> {
         limits::name("consumer.name", consumer, limits::KEY_CHARS)?;
         let mut write = self.journal().await?.write().await?;
-        let result = acknowledge(write.connection(), consumer, cursor, at).await;
+        let result = acknowledge(write.connection(), consumer, cursor, reader, at).await;
         write.finish(result).await
     }
 
