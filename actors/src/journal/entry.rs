@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::json;
 use windlass_protocol::{EventKeys, Generation, RawJson, SessionKey};
-use windlass_store::{Entry, EntryKind, GatewayUid, NewEntry, Timestamp, limits};
+use windlass_store::{Cursor, Entry, EntryKind, GatewayUid, NewEntry, PRUNED_MARKER, Timestamp, limits};
 
 use super::item::{Recorded, RecordedMarker, What};
 use crate::routing::{Event, LineEvent, Marker};
@@ -71,6 +71,10 @@ pub(super) fn of_marker(marker: &RecordedMarker, stamp: Stamp) -> NewEntry {
         RecordedMarker::Ended => RawJson::from_value(&json!({})),
         RecordedMarker::Unrecorded { events, why } => RawJson::from_value(&json!({ "events": events, "why": why })),
         RecordedMarker::Damaged { what } => RawJson::from_value(&json!({ "what": what })),
+        RecordedMarker::Repeated { count, .. } => RawJson::from_value(&json!({ "count": count })),
+        RecordedMarker::Pruned { first, entries } => {
+            RawJson::from_value(&json!({ "first": first, "entries": entries }))
+        }
         RecordedMarker::Other { detail, .. } => Ok(detail.clone()),
     };
     let session = match marker {
@@ -118,6 +122,11 @@ fn marker(name: Box<str>, detail: RawJson) -> RecordedMarker {
         up: bool,
     }
     #[derive(Deserialize)]
+    struct Pruned {
+        first: Cursor,
+        entries: u64,
+    }
+    #[derive(Deserialize)]
     struct Unrecorded {
         events: u64,
         why: Box<str>,
@@ -140,15 +149,29 @@ fn marker(name: Box<str>, detail: RawJson) -> RecordedMarker {
             .decode::<Unrecorded>()
             .ok()
             .map(|Unrecorded { events, why }| RecordedMarker::Unrecorded { events, why }),
-        _ => Marker::of_detail(&name, detail.as_str()).map(RecordedMarker::Line),
+        PRUNED_MARKER => detail
+            .decode::<Pruned>()
+            .ok()
+            .map(|Pruned { first, entries }| RecordedMarker::Pruned { first, entries }),
+        _ => Marker::of_detail(&name, detail.as_str()).map(|marker| repeated(marker, &detail)),
     };
     known.unwrap_or(RecordedMarker::Other { name, detail })
 }
 
+/// A marker of the line, or of many that are one entry.
+fn repeated(marker: Marker, detail: &RawJson) -> RecordedMarker {
+    #[derive(Deserialize)]
+    struct Repeated {
+        count: u64,
+    }
+    match detail.decode::<Repeated>() {
+        Ok(Repeated { count }) => RecordedMarker::Repeated { marker, count },
+        Err(_) => RecordedMarker::Line(marker),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use windlass_store::Cursor;
-
     use super::*;
     use crate::routing::Topic;
 
@@ -207,6 +230,14 @@ mod tests {
             RecordedMarker::Unrecorded {
                 events: 2,
                 why: "x".into(),
+            },
+            RecordedMarker::Repeated {
+                marker: Marker::Unreadable,
+                count: 7,
+            },
+            RecordedMarker::Pruned {
+                first: Cursor::new(5),
+                entries: 6,
             },
             RecordedMarker::Other {
                 name: "later".into(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use windlass_protocol::{Generation, RawJson};
-use windlass_store::{Cursor, GatewayUid, Lost, Timestamp};
+use windlass_store::{Cursor, GatewayUid, Lost, PRUNED_MARKER, Timestamp};
 
 use super::Stall;
 use crate::routing::{Event, Marker};
@@ -21,6 +21,9 @@ pub enum TrailItem {
     Stalled(Stall),
     /// The store takes entries again.
     Resumed,
+    /// Another reader acknowledges under the same consumer's name: what one of them acknowledged is not read again by the other
+    /// after its next start. Told once, and again after it ended; it is no entry.
+    OtherReader,
 }
 
 /// An entry of the journal.
@@ -74,6 +77,20 @@ pub enum RecordedMarker {
         /// The part that can't be read, for example `entries.body`.
         what: Box<str>,
     },
+    /// A marker that came again and again, with nothing else of its gateway in between.
+    Repeated {
+        /// The marker.
+        marker: Marker,
+        /// How often.
+        count: u64,
+    },
+    /// Entries of this gateway were deleted here: it took more than its share of a journal that was too large.
+    Pruned {
+        /// The first place of the hole. The last one is the marker's own.
+        first: Cursor,
+        /// How many entries there were.
+        entries: u64,
+    },
     /// A marker of a later version.
     Other {
         /// Its name.
@@ -92,6 +109,8 @@ impl RecordedMarker {
             Self::Ended => "ended",
             Self::Unrecorded { .. } => "unrecorded",
             Self::Damaged { .. } => "damaged",
+            Self::Repeated { marker, .. } => marker.name(),
+            Self::Pruned { .. } => PRUNED_MARKER,
             Self::Other { name, .. } => name,
         }
     }

@@ -20,6 +20,8 @@ mod item;
 mod place;
 mod recorder;
 mod recording;
+mod repeats;
+mod stamps;
 mod status;
 mod trail;
 

@@ -10,12 +10,16 @@ use tokio::sync::watch;
 use tokio::task::unconstrained;
 use windlass_protocol::Generation;
 use windlass_protocol::time::after;
-use windlass_store::{Cursor, GatewayUid, Retention, StoreError, Timestamp, limits};
+use windlass_store::{
+    ClockStep, Cursor, GatewayUid, JournalFilter, Retention, StoreError, Timestamp, corrected, limits,
+};
 
 use super::batch::Batch;
 use super::entry::{Stamp, of_item, of_marker};
 use super::item::RecordedMarker;
 use super::recorder::{STOP_WITHIN, Shared};
+use super::repeats::Repeats;
+use super::stamps::{Stamps, step_before};
 use super::status::{RecorderState, RecorderStatus, Stall};
 use crate::clock::sleep_until;
 use crate::failpoint;
@@ -51,13 +55,26 @@ pub(super) struct Task {
     /// The last entry that the journal is known to have.
     newest: Option<Cursor>,
     prune_at: Instant,
+    repeats: Repeats,
+    stamps: Stamps,
+    /// Steps of the clock that the store does not know yet. Nothing is pruned for its age meanwhile.
+    unnoted: Vec<ClockStep>,
+    /// The newest entry when this began, and when that was.
+    begun_behind: Option<Cursor>,
+    began_at: Timestamp,
+    /// Whether the time between the two was looked at.
+    has_begun: bool,
 }
+
+/// Most steps that wait for a store which takes nothing. The clock of a machine is not set more often in that time.
+const UNNOTED: usize = 16;
 
 /// What woke the task.
 enum Woken {
     Line(Brought),
     Joined,
     Prune,
+    Repeats,
     Stop,
 }
 
@@ -67,9 +84,16 @@ struct Stopped;
 impl Task {
     pub(super) fn new(shared: Arc<Shared>, status: Arc<watch::Sender<RecorderStatus>>) -> Self {
         let newest = status.borrow().newest;
+        let stamps = Stamps::start(&*shared.clock);
         Self {
             stop: shared.stop.subscribe(),
             prune_at: shared.clock.now(),
+            repeats: Repeats::default(),
+            begun_behind: newest,
+            began_at: stamps.at(shared.clock.now()),
+            stamps,
+            unnoted: Vec::new(),
+            has_begun: false,
             newest,
             shared,
             status,
@@ -81,6 +105,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         failpoint::reach("recorder");
         loop {
+            self.follow_clock();
             self.begin_lines();
             if self.flush(None).await.is_err() {
                 return self.finish().await;
@@ -88,10 +113,17 @@ impl Task {
             if self.prune_at <= self.shared.clock.now() {
                 self.prune().await;
             }
-            match self.wake().await {
+            let woken = self.wake().await;
+            self.follow_clock();
+            match woken {
                 Woken::Line(brought) => {
                     self.take(brought);
                     self.gather().await;
+                }
+                Woken::Repeats => {
+                    for entry in self.repeats.due(self.shared.clock.now()) {
+                        self.batch.push(entry);
+                    }
                 }
                 // Looked after at the next turn.
                 Woken::Joined | Woken::Prune => {}
@@ -119,11 +151,13 @@ impl Task {
 
     async fn wake(&mut self) -> Woken {
         let (lines, stop, shared) = (&mut self.lines, &mut self.stop, &self.shared);
+        let repeats = self.repeats.next_due();
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => Woken::Stop,
             () = shared.joined.notified() => Woken::Joined,
             Some(brought) = lines.next(), if !lines.is_empty() => Woken::Line(brought),
+            () = sleep_until(repeats.unwrap_or(self.prune_at)), if repeats.is_some() => Woken::Repeats,
             () = sleep_until(self.prune_at) => Woken::Prune,
         }
     }
@@ -151,12 +185,21 @@ impl Task {
             self.status.send_modify(|status| status.dropped += dropped);
         }
         let stamp = self.stamp(&line, generation);
-        self.batch.push(of_item(&item, stamp));
+        let taken = self.repeats.take(&item, stamp, self.shared.clock.now());
+        if let Some(before) = taken.before {
+            self.batch.push(before);
+        }
+        if taken.is_recorded {
+            self.batch.push(of_item(&item, stamp));
+        }
     }
 
     fn mark(&mut self, line: &Line, marker: &RecordedMarker, generation: Generation) {
-        let entry = of_marker(marker, self.stamp(line, generation));
-        self.batch.push(entry);
+        let stamp = self.stamp(line, generation);
+        if let Some(before) = self.repeats.close(stamp.gateway) {
+            self.batch.push(before);
+        }
+        self.batch.push(of_marker(marker, stamp));
     }
 
     fn stamp(&self, line: &Line, generation: Generation) -> Stamp {
@@ -168,7 +211,61 @@ impl Task {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::from(self.shared.clock.wall())
+        self.stamps.at(self.shared.clock.now())
+    }
+
+    /// Reads the clock between two batches, so that a step of it lies between two entries.
+    fn follow_clock(&mut self) {
+        if !self.batch.is_empty() {
+            return;
+        }
+        let (Some(by_ms), Some(upto)) = (self.stamps.follow(&*self.shared.clock), self.newest) else {
+            return;
+        };
+        tracing::warn!(by_ms, "the system's clock stepped; recorded entries keep their age");
+        self.note(ClockStep { upto, by_ms });
+    }
+
+    fn note(&mut self, step: ClockStep) {
+        self.unnoted.push(step);
+        if self.unnoted.len() > UNNOTED {
+            self.unnoted.remove(0);
+        }
+    }
+
+    /// Tells the store of the steps of the clock. Whether it knows all: only then may entries be judged by their age.
+    async fn note_clock_steps(&mut self) -> bool {
+        if !self.has_begun {
+            match self.step_before().await {
+                Ok(step) => self.unnoted.splice(..0, step).for_each(drop),
+                Err(_) => return false,
+            }
+            self.has_begun = true;
+        }
+        while let Some(step) = self.unnoted.first() {
+            if self.shared.store.note_clock_step(*step).await.is_err() {
+                return false;
+            }
+            self.unnoted.remove(0);
+        }
+        true
+    }
+
+    /// The step of the clock between the newest entry that was there at the beginning and now.
+    async fn step_before(&self) -> Result<Option<ClockStep>, StoreError> {
+        let Some(newest) = self.begun_behind else {
+            return Ok(None);
+        };
+        let before = Cursor::new(newest.number().saturating_sub(1));
+        let all = JournalFilter::default();
+        let page = self.shared.store.read_journal(Some(before), &all, 1).await?;
+        let Some(entry) = page.entries.into_iter().find(|entry| entry.cursor == newest) else {
+            return Ok(None);
+        };
+        let steps = self.shared.store.clock_steps().await?;
+        let stamped = corrected(entry.entry.at, newest, &steps);
+        let max_age = self.shared.settings.retention.max_age;
+        Ok(step_before(newest, stamped, self.began_at, max_age))
     }
 
     /// Stores the batch, however long that takes: until the recorder is to end, or until `deadline`.
@@ -301,6 +398,11 @@ impl Task {
         if retention == Retention::default() {
             return;
         }
+        let knows_the_clock = self.note_clock_steps().await;
+        let retention = Retention {
+            max_age: retention.max_age.filter(|_| knows_the_clock),
+            ..retention
+        };
         let step = self.shared.store.prune_journal(&retention, self.now(), PRUNE_STEP);
         match step.await {
             Ok(done) => {
@@ -344,6 +446,9 @@ impl Task {
 
     fn end_lines(&mut self) {
         self.lines.clear();
+        for entry in self.repeats.end() {
+            self.batch.push(entry);
+        }
         for line in self.shared.begun() {
             self.mark(&line, &RecordedMarker::Ended, line.generation());
         }

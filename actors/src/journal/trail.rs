@@ -2,12 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rustc_hash::FxHasher;
 use tokio::sync::watch;
 use windlass_protocol::{EventKeys, SessionKey};
-use windlass_store::{Cursor, Entry, GatewayUid, JournalFilter, NewEntry, Store, StoreError, Timestamp, limits};
+use windlass_store::{
+    Cursor, Entry, GatewayUid, JournalFilter, Lost, NewEntry, ReaderId, Store, StoreError, Timestamp, limits,
+};
 
 use super::entry;
 use super::item::{Recorded, RecordedMarker, TrailItem, What};
@@ -47,6 +52,10 @@ pub struct Trail {
     /// The last entry given, or passed over.
     done: Option<Cursor>,
     acknowledged: Option<Cursor>,
+    reader: ReaderId,
+    /// Whether this reader has acknowledged, and whether another one was found doing so under the same name.
+    has_acknowledged: bool,
+    other_reader: OtherReader,
     read: VecDeque<Entry>,
     /// The recorder in this process, where there is one.
     recorder: Option<watch::Receiver<RecorderStatus>>,
@@ -66,6 +75,7 @@ impl Trail {
         filter: TrailFilter,
     ) -> Result<Self, StoreError> {
         let next = from.cursor(&*store).await?;
+        let reader = new_reader(&*clock);
         Ok(Self {
             store,
             clock,
@@ -76,6 +86,9 @@ impl Trail {
             next,
             done: next,
             acknowledged: next,
+            reader,
+            has_acknowledged: false,
+            other_reader: OtherReader::default(),
             read: VecDeque::new(),
             recorder: None,
             stalled: false,
@@ -118,6 +131,10 @@ impl Trail {
             if let Some(item) = self.trouble() {
                 return Ok(Some(item));
             }
+            if self.other_reader == OtherReader::Found {
+                self.other_reader = OtherReader::Told;
+                return Ok(Some(TrailItem::OtherReader));
+            }
             // What is appended after this look is seen by the next one.
             let ended = self.recorder_ended();
             let page = match self.store.read_journal(self.next, &self.narrowed, PAGE).await {
@@ -127,7 +144,9 @@ impl Trail {
                 }
                 page => page?,
             };
-            self.next = page.next.or(self.next);
+            // A cursor of another journal leads nowhere in this one, which may have no entry yet.
+            let kept = self.next.filter(|_| page.lost != Some(Lost::OtherJournal));
+            self.next = page.next.or(kept);
             self.read.extend(page.entries);
             if self.read.is_empty() {
                 self.done = self.next;
@@ -155,7 +174,10 @@ impl Trail {
         };
         if self.acknowledged < Some(done) {
             let at = Timestamp::from(self.clock.wall());
-            self.store.acknowledge(consumer, done, at).await?;
+            let before = self.store.acknowledge(consumer, done, self.reader, at).await?;
+            let is_shared = self.has_acknowledged && before.previous_reader != Some(self.reader);
+            self.other_reader = self.other_reader.after(is_shared);
+            self.has_acknowledged = true;
             self.acknowledged = Some(done);
         }
         Ok(())
@@ -214,6 +236,35 @@ impl Trail {
             None => sleep_until(self.clock.now() + FOLLOW_POLL).await,
         }
     }
+}
+
+/// Whether another reader acknowledges under the name of this one's consumer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum OtherReader {
+    #[default]
+    None,
+    Found,
+    Told,
+}
+
+impl OtherReader {
+    const fn after(self, is_shared: bool) -> Self {
+        match self {
+            _ if !is_shared => Self::None,
+            Self::Told => Self::Told,
+            Self::None | Self::Found => Self::Found,
+        }
+    }
+}
+
+/// An id that no other reader of the same store has: the process, a count within it, and the time.
+fn new_reader(clock: &dyn Clock) -> ReaderId {
+    static READERS: AtomicU32 = AtomicU32::new(0);
+    let count = READERS.fetch_add(1, Ordering::Relaxed);
+    let micros = Timestamp::from(clock.wall()).as_millis();
+    let mut hasher = FxHasher::default();
+    (std::process::id(), count, micros).hash(&mut hasher);
+    ReaderId::new(i64::from_ne_bytes(hasher.finish().to_ne_bytes()))
 }
 
 /// As much of a filter as the store can look after.

@@ -47,6 +47,7 @@ pub(super) enum Line<'a> {
     Lost(&'a Lost),
     Stalled(&'a Stall),
     Resumed,
+    OtherReader,
 }
 
 impl<'a> From<&'a LineEvent> for Line<'a> {
@@ -118,6 +119,7 @@ impl Shown<'_> {
             }
             Line::Lost(Lost::OtherJournal) => json!({"type": "marker", "marker": "otherJournal", "detail": {}}),
             Line::Stalled(why) => json!({"type": "marker", "marker": "stalled", "detail": {"why": why.to_string()}}),
+            Line::OtherReader => json!({"type": "marker", "marker": "otherReader", "detail": {}}),
             _ => json!({"type": "marker", "marker": "resumed", "detail": {}}),
         }
     }
@@ -151,6 +153,10 @@ impl Shown<'_> {
             }
             Line::Stalled(why) => format!("nothing can be recorded just now: {why}"),
             Line::Resumed => "recording goes on".to_owned(),
+            Line::OtherReader => {
+                "another reader uses this consumer's name: both move its place; give one of them another --consumer"
+                    .to_owned()
+            }
         }
     }
 }
@@ -221,6 +227,10 @@ fn recorded_text(marker: &RecordedMarker) -> String {
                 escaped(what, KEY_LIMIT)
             )
         }
+        RecordedMarker::Repeated { marker, count } => format!("{count} times: {}", marker_text(marker)),
+        RecordedMarker::Pruned { entries, .. } => {
+            format!("{entries} entries of this gateway were deleted before this point: it took too much of the journal")
+        }
         other => escaped(other.name(), KEY_LIMIT),
     }
 }
@@ -238,6 +248,8 @@ fn detail(marker: &RecordedMarker) -> serde_json::Result<RawJson> {
         RecordedMarker::Unrecorded { events, why } => json!({"events": events, "why": why}),
         RecordedMarker::Damaged { what } => json!({"what": what}),
         RecordedMarker::Other { detail, .. } => return Ok(detail.clone()),
+        RecordedMarker::Repeated { count, .. } => json!({"count": count}),
+        RecordedMarker::Pruned { first, entries } => json!({"first": first, "entries": entries}),
         _ => json!({}),
     })
 }

@@ -232,6 +232,7 @@ fn show_item(item: &TrailItem, names: &mut Names, clock: &dyn Clock, output: &Ou
         TrailItem::Lost(lost) => Line::Lost(lost),
         TrailItem::Stalled(why) => Line::Stalled(why),
         TrailItem::Resumed => Line::Resumed,
+        TrailItem::OtherReader => Line::OtherReader,
         _ => return Ok(false),
     };
     let shown = Shown {
