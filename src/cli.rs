@@ -34,12 +34,12 @@ mod fleet;
 pub mod fuzzing;
 mod gateways;
 mod input;
+mod interrupts;
 mod json;
 mod output;
 mod owner;
 mod session;
 mod sessions;
-mod signals;
 mod status;
 mod store;
 mod text;
@@ -128,10 +128,7 @@ fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         }
         tokio::select! {
             ended = run(cli, output) => ended,
-            interrupt = tokio::signal::ctrl_c() => {
-                interrupt.map_err(Failure::Output)?;
-                Ok(Exit::Interrupted)
-            }
+            () = interrupts::stop_signal()? => Ok(Exit::Interrupted),
         }
     });
     // A read from a terminal can't be interrupted, so it is not waited for.

@@ -25,10 +25,11 @@ use windlass_protocol::request::HISTORY_LIMIT;
 use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
+use super::interrupts::Interrupts;
 use super::output::Output;
 use super::sessions::desk::Desk;
 use super::sessions::named;
-use super::turn::{self, Followed, Interrupts, Notices, OnInterrupt, Screen, Turn};
+use super::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
 const ANSWER: Duration = Duration::from_secs(15 * 60);

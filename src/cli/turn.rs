@@ -9,7 +9,6 @@
 //! | `interrupts` | Ctrl-C |
 
 mod end;
-mod interrupts;
 mod notices;
 mod screen;
 mod spoken;
@@ -19,11 +18,11 @@ use std::pin::Pin;
 use windlass_protocol::SessionKey;
 
 pub(super) use end::{ended, not_sent, started};
-pub(super) use interrupts::{Interrupt, Interrupts};
 pub(super) use notices::Notices;
 pub(super) use screen::Screen;
 
 use super::exit::Failure;
+use crate::cli::interrupts::{Interrupt, Interrupts};
 use crate::sessions::{AskError, Following, RunEnd, RunProgress, Sessions};
 
 /// Longest message taken, in bytes: gateways take frames of 25 MiB, and 600 KB were seen to work.

@@ -217,6 +217,17 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Waits for the program's end without reading what it wrote: its exit code.
+    pub(crate) async fn end_unread(mut self) -> i32 {
+        let (mut child, stdout) = (self.child.take().unwrap(), self.stdout.take());
+        let ending = spawn_blocking(move || child.wait().unwrap().code().expect("ended by itself"));
+        let code = timeout(LIMIT, ending).await.expect("it ends").unwrap();
+        drop(stdout);
+        code
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {

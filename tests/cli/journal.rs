@@ -358,3 +358,33 @@ async fn killed_and_cut_at_any_moment_the_journal_has_all_that_came_in_order_onc
         "{cut} cuts and {kills} kills, seed {seed}: {events} of {n} events recorded, {markers} markers, no fault"
     );
 }
+
+#[tokio::test]
+async fn a_recording_whose_output_nobody_reads_is_stored_at_the_first_signal_and_ends_at_the_second() {
+    let (sim, place) = (gateway().start_tcp().await.unwrap(), Place::new());
+    let mut blocked = place.recorder(&sim).start(&["watch", "--journal", "--json"]);
+    next(&mut blocked, &["reconnected"]).await;
+    // Ten times what a pipe holds: the program stands in a write.
+    for n in 0..64 {
+        sim.emit("custom", json!({ "n": n, "text": "x".repeat(10_000) }));
+    }
+    let mut reader = place.reader().start(&["watch", "--from", "start", "--json"]);
+    while next(&mut reader, &["custom"]).await["payload"]["n"] != 63 {}
+    blocked.interrupt();
+    next(&mut reader, &["ended"]).await;
+    blocked.interrupt();
+    assert_eq!(blocked.end_unread().await, 130);
+}
+
+#[tokio::test]
+async fn a_hangup_ends_a_recording_in_good_order() {
+    let (sim, place) = (gateway().start_tcp().await.unwrap(), Place::new());
+    let mut running = place.recorder(&sim).start(&["watch", "--journal", "--json"]);
+    next(&mut running, &["reconnected"]).await;
+    running.signal("HUP");
+    running.end().await.ends_with(130);
+    let reader = place.reader();
+    let read = reader.run(&["watch", "--from", "start", "--no-follow", "--json"]).await;
+    let lines = read.ends_with(0).json_lines();
+    assert_eq!(lines.last().unwrap()["marker"], "ended");
+}

@@ -7,8 +7,9 @@ use rustyline::{Config, DefaultEditor, ExternalPrinter as _};
 use tokio::task::spawn_blocking;
 
 use crate::cli::exit::Failure;
+use crate::cli::interrupts::Interrupts;
 use crate::cli::output::DIM;
-use crate::cli::turn::{Interrupts, Notices};
+use crate::cli::turn::Notices;
 
 /// What stands before the line. Without colours: its width is counted.
 const PROMPT: &str = "> ";

@@ -10,8 +10,9 @@ use crate::cli::args::Global;
 use crate::cli::config::parse_span;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::input;
+use crate::cli::interrupts::Interrupts;
 use crate::cli::output::Output;
-use crate::cli::turn::{self, Followed, Interrupts, Notices, OnInterrupt, Screen, Turn};
+use crate::cli::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
 const ANSWER: Duration = Duration::from_secs(15 * 60);

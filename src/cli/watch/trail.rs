@@ -12,9 +12,9 @@ use super::shown::{InJournal, Line, Shown};
 use super::{From, WatchArgs, all_lost, filter, show};
 use crate::cli::args::Global;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::interrupts::{Interrupts, stop_signal};
 use crate::cli::output::Output;
 use crate::cli::session::{self, Setup};
-use crate::cli::signals::stop_signal;
 use crate::cli::store::{self, Missing};
 use crate::journal::{
     Place, Recorded, RecordedMarker, Recorder, RecorderError, Retention, Timestamp, Trail, TrailFilter, TrailItem, What,
@@ -42,6 +42,9 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     } else {
         Recording::start(global, args, &store, output).await?
     };
+    if let Some(recording) = &recording {
+        stop_recording_at_a_signal(recording.windlass.clone())?;
+    }
     let mut names = Names::of(global, recording.as_ref());
     let filter = TrailFilter {
         events: filter(args),
@@ -65,6 +68,17 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     }
     store.close().await?;
     ended
+}
+
+/// Stores what was recorded when the program is told to end, also where this command can't: its output blocks it as long as the
+/// reader of its output stands still.
+fn stop_recording_at_a_signal(windlass: Windlass) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::listen()?;
+    tokio::spawn(async move {
+        interrupts.next().await;
+        session::close(windlass).await;
+    });
+    Ok(())
 }
 
 async fn place(args: &WatchArgs, store: &dyn Store) -> Result<Place, Failure> {
