@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::task::LocalSet;
 use windlass::{
     CallError, Clock as _, DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, LineEvent, LineStatus, Marker,
-    RawJson, Secret, Subscription, TokioClock, Windlass, transport,
+    RawJson, Secret, Subscription, TokioClock, Windlass, WindlassBuilder, transport,
 };
 use windlass_testkit::{Generation, SimGateway, SimGatewayBuilder};
 
@@ -58,6 +58,14 @@ pub(crate) fn spec(name: &str) -> GatewaySpec {
 
 /// Windlass on the test's own thread, dialling simulated gateways by host name.
 pub(crate) fn windlass(sims: impl IntoIterator<Item = (String, SimGateway)>) -> Windlass {
+    windlass_with(sims, |builder| builder)
+}
+
+/// The same with settings of its own.
+pub(crate) fn windlass_with(
+    sims: impl IntoIterator<Item = (String, SimGateway)>,
+    change: impl FnOnce(WindlassBuilder) -> WindlassBuilder,
+) -> Windlass {
     let sims: Arc<Mutex<HashMap<_, _>>> = Arc::new(Mutex::new(sims.into_iter().collect()));
     let connector = transport::dial_with(move |endpoint: Endpoint| {
         let sim = sims.lock().unwrap().get(&endpoint.host()).cloned();
@@ -68,9 +76,7 @@ pub(crate) fn windlass(sims: impl IntoIterator<Item = (String, SimGateway)>) -> 
             }
         }
     });
-    Windlass::builder()
-        .connector(connector)
-        .seed(seed())
+    change(Windlass::builder().connector(connector).seed(seed()))
         .start_local()
         .unwrap()
 }

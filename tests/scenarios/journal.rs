@@ -1,7 +1,8 @@
 //! What gateways send is kept, in order and once, and every hole in it is marked.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use windlass::journal::{
@@ -9,10 +10,10 @@ use windlass::journal::{
     Trail, TrailFilter, TrailItem, What,
 };
 use windlass::store::{Journal as _, MemoryStore, OwnError};
-use windlass::{EventFilter, GatewayId, Marker, Windlass};
+use windlass::{Clock, EventFilter, GatewayId, Marker, TokioClock, Windlass};
 use windlass_testkit::Generation as Protocol;
 
-use crate::bench::{Bench, play, sim, spec, windlass};
+use crate::bench::{Bench, play, sim, spec, windlass, windlass_with};
 
 pub(crate) fn memory() -> Arc<MemoryStore> {
     Arc::new(MemoryStore::new())
@@ -335,6 +336,206 @@ async fn the_old_and_the_too_much_go_in_the_background_and_a_reader_is_told() {
             recorder.stop().await;
         }
         bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_readers_of_one_consumer_name_are_told_of_each_other() {
+    play(async {
+        let bench = Bench::up(Protocol::V4).await;
+        let store = memory();
+        let recorder = record(&bench.windlass, &store).await;
+        let audit = || Place::Consumer("audit".into());
+        let mut readers = [
+            trail(&bench, &store, audit()).await,
+            trail(&bench, &store, audit()).await,
+        ];
+        let mut told = [0, 0];
+        for n in 0..5 {
+            bench.sim.emit("custom", json!({ "n": n }));
+            for (reader, told) in readers.iter_mut().zip(&mut told) {
+                while item(reader).await == Some(TrailItem::OtherReader) {
+                    *told += 1;
+                }
+                reader.acknowledge().await.unwrap();
+            }
+        }
+        assert_eq!(told, [1, 1], "each once");
+        // One that is alone is told nothing, whoever read under its name before.
+        let [mut alone, _gone] = readers;
+        for n in 5..8 {
+            bench.sim.emit("custom", json!({ "n": n }));
+            next(&mut alone).await;
+            alone.acknowledge().await.unwrap();
+        }
+        drop(recorder);
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_of_another_journal_is_told_and_goes_on_with_this_one() {
+    play(async {
+        let bench = Bench::up(Protocol::V4).await;
+        let store = memory();
+        let mut reader = trail(&bench, &store, Place::After(Cursor::new(i64::MAX))).await;
+        assert_eq!(item(&mut reader).await, Some(TrailItem::Lost(Lost::OtherJournal)));
+        let recorder = record(&bench.windlass, &store).await;
+        assert_eq!(
+            word(&next(&mut reader).await),
+            "began",
+            "told once, also while the journal is empty"
+        );
+        drop(recorder);
+        bench.finish().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_cannot_be_read_are_few_entries_with_a_count() {
+    const FRAMES: u64 = 20_000;
+    play(async {
+        let bench = Bench::up(Protocol::V4).await;
+        let store = memory();
+        let recorder = record(&bench.windlass, &store).await;
+        let connection = bench.sim.connections()[0];
+        // Twenty seconds of it, and an event behind.
+        for _ in 0..FRAMES / 100 {
+            for _ in 0..100 {
+                bench.sim.send_text(connection, "");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bench.sim.emit("custom", json!({ "n": 1 }));
+        recorder.stop().await;
+        let mut reader = trail(&bench, &store, Place::Start).await.to_the_end();
+        let (mut entries, mut counted) = (0, 0);
+        while let Some(TrailItem::Recorded(entry)) = reader.next().await.unwrap() {
+            counted += match entry.what {
+                What::Marker(RecordedMarker::Line(Marker::Unreadable)) => 1,
+                What::Marker(RecordedMarker::Repeated { count, .. }) => count,
+                _ => continue,
+            };
+            entries += 1;
+        }
+        assert_eq!(counted, FRAMES, "none is forgotten");
+        assert!(entries <= 4, "{entries} entries");
+        bench.finish().await;
+    })
+    .await;
+}
+
+/// The runtime's time, with a time of day that is set by hand: it counts from 1970, as a machine without a battery does until
+/// its clock is set.
+#[derive(Clone)]
+struct SetClock {
+    tokio: TokioClock,
+    start: Instant,
+    /// Seconds.
+    ahead: Arc<AtomicU64>,
+}
+
+impl SetClock {
+    fn start() -> Self {
+        let tokio = TokioClock::start();
+        Self {
+            tokio,
+            start: tokio.now(),
+            ahead: Arc::default(),
+        }
+    }
+
+    /// Sets the clock from 1970 to some day of 2026.
+    fn set(&self) {
+        self.ahead.store(1_795_348_800, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Instant {
+        self.tokio.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        let ahead = Duration::from_secs(self.ahead.load(Ordering::Relaxed));
+        SystemTime::UNIX_EPOCH + ahead + self.now().saturating_duration_since(self.start)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_the_clock() {
+    play(async {
+        let (clock, store) = (SetClock::start(), memory());
+        let sim = sim(Protocol::V4).start_pipe();
+        let windlass = windlass_with([("gw".to_owned(), sim.clone())], |builder| builder.clock(clock.clone()));
+        let gateway = windlass.add(spec("gw")).await.unwrap();
+        gateway.wait_until_up(Duration::from_secs(60)).await.unwrap();
+        let month = Retention {
+            max_age: Some(Duration::from_secs(30 * 86_400)),
+            max_bytes: None,
+        };
+        let journal = windlass.journal(store.clone());
+        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        for n in 0..20 {
+            if n == 10 {
+                clock.set();
+            }
+            sim.emit("custom", json!({ "n": n }));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        recorder.stop().await;
+        // The next recorder looks at what is old at once, and after a day.
+        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        recorder.stop().await;
+        let mut reader = journal.trail_of(Place::Start, custom()).await.unwrap().to_the_end();
+        let mut stamps = Vec::new();
+        while let Some(TrailItem::Recorded(entry)) = reader.next().await.unwrap() {
+            if matches!(entry.what, What::Event(_)) {
+                stamps.push(entry.at.as_millis());
+            }
+        }
+        assert_eq!(stamps.len(), 20, "all are kept");
+        assert!(stamps[..10].iter().all(|at| *at < 100_000), "{stamps:?}");
+        assert!(stamps[10..].iter().all(|at| *at > 1_795_000_000_000), "{stamps:?}");
+        // They are old thirty days after they came, by whichever clock.
+        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30 * 86_400)).await;
+        assert!(recorder.status().borrow().pruned >= 20);
+        recorder.stop().await;
+        windlass.shutdown(Duration::from_secs(1)).await;
+        sim.shutdown().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_recorder_stamped_with_a_wrong_clock_is_not_deleted_by_the_next_one() {
+    play(async {
+        let (clock, store) = (SetClock::start(), memory());
+        let sim = sim(Protocol::V4).start_pipe();
+        let windlass = windlass_with([("gw".to_owned(), sim.clone())], |builder| builder.clock(clock.clone()));
+        let gateway = windlass.add(spec("gw")).await.unwrap();
+        gateway.wait_until_up(Duration::from_secs(60)).await.unwrap();
+        let month = Retention {
+            max_age: Some(Duration::from_secs(30 * 86_400)),
+            max_bytes: None,
+        };
+        let journal = windlass.journal(store.clone());
+        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        sim.emit("custom", json!({ "n": 1 }));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        recorder.stop().await;
+        clock.set();
+        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        assert_eq!(recorder.status().borrow().pruned, 0);
+        recorder.stop().await;
+        windlass.shutdown(Duration::from_secs(1)).await;
+        sim.shutdown().await;
     })
     .await;
 }

@@ -110,6 +110,9 @@ impl Task {
             if self.flush(None).await.is_err() {
                 return self.finish().await;
             }
+            if !self.unnoted.is_empty() {
+                self.note_clock_steps().await;
+            }
             if self.prune_at <= self.shared.clock.now() {
                 self.prune().await;
             }
@@ -439,6 +442,8 @@ impl Task {
                 return;
             }
             if is_last {
+                // The next recorder judges what is old by them.
+                self.note_clock_steps().await;
                 return;
             }
         }
