@@ -473,12 +473,12 @@ async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_th
         let windlass = windlass_with([("gw".to_owned(), sim.clone())], |builder| builder.clock(clock.clone()));
         let gateway = windlass.add(spec("gw")).await.unwrap();
         gateway.wait_until_up(Duration::from_secs(60)).await.unwrap();
-        let month = Retention {
-            max_age: Some(Duration::from_secs(30 * 86_400)),
+        let hours = Retention {
+            max_age: Some(Duration::from_secs(7_200)),
             max_bytes: None,
         };
         let journal = windlass.journal(store.clone());
-        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        let recorder = journal.recorder().retention(hours).start().await.unwrap();
         for n in 0..20 {
             if n == 10 {
                 clock.set();
@@ -487,9 +487,9 @@ async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_th
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         recorder.stop().await;
-        // The next recorder looks at what is old at once, and after a day.
-        let recorder = journal.recorder().retention(month).start().await.unwrap();
-        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        // The next recorder looks at what is old at once, and after an hour.
+        let recorder = journal.recorder().retention(hours).start().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
         recorder.stop().await;
         let mut reader = journal.trail_of(Place::Start, custom()).await.unwrap().to_the_end();
         let mut stamps = Vec::new();
@@ -501,9 +501,9 @@ async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_th
         assert_eq!(stamps.len(), 20, "all are kept");
         assert!(stamps[..10].iter().all(|at| *at < 100_000), "{stamps:?}");
         assert!(stamps[10..].iter().all(|at| *at > 1_795_000_000_000), "{stamps:?}");
-        // They are old thirty days after they came, by whichever clock.
-        let recorder = journal.recorder().retention(month).start().await.unwrap();
-        tokio::time::sleep(Duration::from_secs(30 * 86_400)).await;
+        // They are old two hours after they came, by whichever clock.
+        let recorder = journal.recorder().retention(hours).start().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(7_200)).await;
         assert!(recorder.status().borrow().pruned >= 20);
         recorder.stop().await;
         windlass.shutdown(Duration::from_secs(1)).await;
@@ -520,17 +520,17 @@ async fn what_another_recorder_stamped_with_a_wrong_clock_is_not_deleted_by_the_
         let windlass = windlass_with([("gw".to_owned(), sim.clone())], |builder| builder.clock(clock.clone()));
         let gateway = windlass.add(spec("gw")).await.unwrap();
         gateway.wait_until_up(Duration::from_secs(60)).await.unwrap();
-        let month = Retention {
-            max_age: Some(Duration::from_secs(30 * 86_400)),
+        let hours = Retention {
+            max_age: Some(Duration::from_secs(7_200)),
             max_bytes: None,
         };
         let journal = windlass.journal(store.clone());
-        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        let recorder = journal.recorder().retention(hours).start().await.unwrap();
         sim.emit("custom", json!({ "n": 1 }));
         tokio::time::sleep(Duration::from_secs(1)).await;
         recorder.stop().await;
         clock.set();
-        let recorder = journal.recorder().retention(month).start().await.unwrap();
+        let recorder = journal.recorder().retention(hours).start().await.unwrap();
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         assert_eq!(recorder.status().borrow().pruned, 0);
         recorder.stop().await;
