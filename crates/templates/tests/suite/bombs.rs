@@ -1,5 +1,6 @@
 //! Templates that are small and would take all time or memory: each ends at once, with an error that names it.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use windlass_templates::{MAX_RENDERED, TemplateError};
@@ -13,100 +14,105 @@ fn doubled(times: usize, begin: &str, step: &str, used: &str) -> String {
 
 /// Nested loops, whose variables are other names than those that the template sets.
 fn nested_loops(depth: usize) -> String {
-    let open: String = (0..depth)
-        .map(|level| format!("{{% for x{} in [[x{level}, x{level}]] %}}", level + 1))
-        .collect();
+    let open = (0..depth).fold(String::new(), |mut open, level| {
+        let _ = write!(open, "{{% for x{} in [[x{level}, x{level}]] %}}", level + 1);
+        open
+    });
     format!(
         "{{% set x0 = 'a' %}}{open}{{{{ x{depth} }}}}{}",
         "{% endfor %}".repeat(depth)
     )
 }
 
+/// What is done with a value that was made.
+const USES: [&str; 12] = [
+    "{{ a }}",
+    "{{ a ~ '' }}",
+    "{{ a | string }}",
+    "{{ a | upper }}",
+    "{{ [a] | join }}",
+    "{{ a in 'x' }}",
+    "{{ 'x' | replace('x', a) }}",
+    "{{ '%s' | format(a) }}",
+    "{% set b = a %}{{ a == b }}",
+    "{{ a | sort }}",
+    "{{ {a: 1} }}",
+    "{{ a | length }}",
+];
+
+/// How a value begins, and a step that makes more of it.
+const STEPS: [(&str, &str); 16] = [
+    ("{% set a = [] %}", "{% set a = [a, a] %}"),
+    ("{% set a = [] %}", "{%set a=(a,a)%}"),
+    ("{% set a = [] %}", "{%set a={1:a,2:a}%}"),
+    ("{% set a = ['x'] %}", "{% set a = a + a %}"),
+    ("{% set a = ['x'] %}", "{% set a = a * 9999 %}"),
+    ("{% set a = ['x'] %}", "{% set a = [a, a] | list %}"),
+    ("{% set a = ['x'] %}", "{% set a = a | zip(a) | list %}"),
+    ("{% set a = ['x'] %}", "{% set a = a | chain(a) %}"),
+    ("{% set a = ['x'] %}", "{% set a = [1] | batch(3, a) | list %}"),
+    ("{% set a = ['x'] %}", "{% set a = [1, 2] | map('default', a) | list %}"),
+    ("{% set a = ['x'] %}", "{% set a = dict(x=a, y=a) %}"),
+    ("{% set a = 'x' %}", "{% set a = a ~ a %}"),
+    ("{% set a = 'x' %}", "{% set a = a + a %}"),
+    ("{% set a = 'x' %}", "{% set a %}{{ a }}{{ a }}{% endset %}"),
+    ("{% set a = 'x' %}", "{% set a = a | replace('x', 'xx') %}"),
+    ("{% set a = ['x'] %}", "{% set a = a | reverse %}"),
+];
+
+const OTHERS: [&str; 39] = [
+    "{% set n = namespace(x=[]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+    "{% set n = namespace() %}{% set n.x = n %}{{ n }}",
+    "{{ [[['a'] * 9999] * 9999] * 9999 }}",
+    "{{ ['a'] * 9999999999999 }}",
+    "{{ (['a'] * 9999999999999) | upper }}",
+    "{{ (['a'] * 9999999999999) in 'abc' }}",
+    "{{ [['a'] * 9999] * 9999 == [['a'] * 9999] * 9999 }}",
+    "{{ 'x' * 1000000000 }}",
+    "{{ 1000000000 * 'x' }}",
+    "{{ range(1000000000) | upper }}",
+    "{{ range(99999) | join(agent_name) }}",
+    "{{ range(99999) | join('x' * 9999) }}",
+    "{{ '%999999999d' | format(1) }}",
+    "{{ '%.999999999f' | format(1.5) }}",
+    "{{ agent_name | indent(999999999) }}",
+    "{{ ('x' * 9999) | replace('', 'x' * 9999) }}",
+    "{{ range(99999) | batch(1) | list }}",
+    "{{ range(99999) | slice(99999999) | list }}",
+    "{{ 'abc'[::-9223372036854775808] }}",
+    "{{ [1, 2, 3][::-9223372036854775807 - 1] }}",
+    "{{ [1][-9223372036854775808:9223372036854775807] }}",
+    "{{ 2 ** 999999999 }}",
+    "{{ 'x' | round(-9223372036854775808) }}",
+    "{{ (9223372036854775807 + 1) // -1 }}",
+    "{{ -9223372036854775808 // -1 }}{{ -9223372036854775808 % -1 }}",
+    "{{ (-9223372036854775807 - 1) | abs }}",
+    "{% for x in [[1, 2]] recursive %}{{ loop([x, x]) }}{% endfor %}",
+    "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+    "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+    "{% set agent_name = [agent_name] %}{{ [agent_name, agent_name] }}",
+    "{% for agent_name in [['a']] %}{{ [agent_name, agent_name] }}{% endfor %}",
+    "{% with a = ['x'] %}{% with b = [a, a] %}{{ b }}{% endwith %}{% endwith %}",
+    "{% import 'worker/SOUL.md' as m %}{{ [m, m] }}",
+    "{% include 'agent' %}",
+    "{% block a %}{{ self.a() }}{% endblock %}",
+    "{% filter upper %}{% for i in range(9999) %}{{ 'x' * 999 }}{% endfor %}{% endfilter %}",
+    "{% for c in ('x' * 60000) | list %}{% for d in ('x' * 60000) | list %}{% endfor %}{% endfor %}",
+    "{{ ('x ' * 30000) | split(' ') | sort | unique | join(', ' * 100) }}",
+    "{{ user_notes | lines | join('x' * 59000) }}",
+];
+
 fn bombs() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    let uses = [
-        "{{ a }}",
-        "{{ a ~ '' }}",
-        "{{ a | string }}",
-        "{{ a | upper }}",
-        "{{ [a] | join }}",
-        "{{ a in 'x' }}",
-        "{{ 'x' | replace('x', a) }}",
-        "{{ '%s' | format(a) }}",
-        "{% set b = a %}{{ a == b }}",
-        "{{ a | sort }}",
-        "{{ {a: 1} }}",
-        "{{ a | length }}",
-    ];
-    let steps = [
-        ("{% set a = [] %}", "{% set a = [a, a] %}"),
-        ("{% set a = [] %}", "{%set a=(a,a)%}"),
-        ("{% set a = [] %}", "{%set a={1:a,2:a}%}"),
-        ("{% set a = ['x'] %}", "{% set a = a + a %}"),
-        ("{% set a = ['x'] %}", "{% set a = a * 9999 %}"),
-        ("{% set a = ['x'] %}", "{% set a = [a, a] | list %}"),
-        ("{% set a = ['x'] %}", "{% set a = a | zip(a) | list %}"),
-        ("{% set a = ['x'] %}", "{% set a = a | chain(a) %}"),
-        ("{% set a = ['x'] %}", "{% set a = [1] | batch(3, a) | list %}"),
-        ("{% set a = ['x'] %}", "{% set a = [1, 2] | map('default', a) | list %}"),
-        ("{% set a = ['x'] %}", "{% set a = dict(x=a, y=a) %}"),
-        ("{% set a = 'x' %}", "{% set a = a ~ a %}"),
-        ("{% set a = 'x' %}", "{% set a = a + a %}"),
-        ("{% set a = 'x' %}", "{% set a %}{{ a }}{{ a }}{% endset %}"),
-        ("{% set a = 'x' %}", "{% set a = a | replace('x', 'xx') %}"),
-        ("{% set a = ['x'] %}", "{% set a = a | reverse %}"),
-    ];
-    for (begin, step) in steps {
+    for (begin, step) in STEPS {
         for times in [27, 60, 900] {
-            for used in uses {
+            for used in USES {
                 let name = format!("{times} x {step} {used}");
                 all.push((name, doubled(times, begin, step, used)));
             }
         }
     }
-    for text in [
-        "{% set n = namespace(x=[]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
-        "{% set n = namespace() %}{% set n.x = n %}{{ n }}",
-        "{{ [[['a'] * 9999] * 9999] * 9999 }}",
-        "{{ ['a'] * 9999999999999 }}",
-        "{{ (['a'] * 9999999999999) | upper }}",
-        "{{ (['a'] * 9999999999999) in 'abc' }}",
-        "{{ [['a'] * 9999] * 9999 == [['a'] * 9999] * 9999 }}",
-        "{{ 'x' * 1000000000 }}",
-        "{{ 1000000000 * 'x' }}",
-        "{{ range(1000000000) | upper }}",
-        "{{ range(99999) | join(agent_name) }}",
-        "{{ range(99999) | join('x' * 9999) }}",
-        "{{ '%999999999d' | format(1) }}",
-        "{{ '%.999999999f' | format(1.5) }}",
-        "{{ agent_name | indent(999999999) }}",
-        "{{ ('x' * 9999) | replace('', 'x' * 9999) }}",
-        "{{ range(99999) | batch(1) | list }}",
-        "{{ range(99999) | slice(99999999) | list }}",
-        "{{ 'abc'[::-9223372036854775808] }}",
-        "{{ [1, 2, 3][::-9223372036854775807 - 1] }}",
-        "{{ [1][-9223372036854775808:9223372036854775807] }}",
-        "{{ 2 ** 999999999 }}",
-        "{{ 'x' | round(-9223372036854775808) }}",
-        "{{ (9223372036854775807 + 1) // -1 }}",
-        "{{ -9223372036854775808 // -1 }}{{ -9223372036854775808 % -1 }}",
-        "{{ (-9223372036854775807 - 1) | abs }}",
-        "{% for x in [[1, 2]] recursive %}{{ loop([x, x]) }}{% endfor %}",
-        "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
-        "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
-        "{% set agent_name = [agent_name] %}{{ [agent_name, agent_name] }}",
-        "{% for agent_name in [['a']] %}{{ [agent_name, agent_name] }}{% endfor %}",
-        "{% with a = ['x'] %}{% with b = [a, a] %}{{ b }}{% endwith %}{% endwith %}",
-        "{% import 'worker/SOUL.md' as m %}{{ [m, m] }}",
-        "{% include 'agent' %}",
-        "{% block a %}{{ self.a() }}{% endblock %}",
-        "{% filter upper %}{% for i in range(9999) %}{{ 'x' * 999 }}{% endfor %}{% endfilter %}",
-        "{% for c in ('x' * 60000) | list %}{% for d in ('x' * 60000) | list %}{% endfor %}{% endfor %}",
-        "{{ ('x ' * 30000) | split(' ') | sort | unique | join(', ' * 100) }}",
-        "{{ user_notes | lines | join('x' * 59000) }}",
-    ] {
-        all.push((text.to_owned(), text.to_owned()));
-    }
+    all.extend(OTHERS.map(|text| (text.to_owned(), text.to_owned())));
     all.push(("nested loops".into(), nested_loops(60)));
     all
 }
