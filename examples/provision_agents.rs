@@ -77,6 +77,7 @@ async fn team(store: &MemoryStore, url: &str) -> Result<Vec<AgentUid>, Box<dyn E
         url: url.into(),
         token: Some("host:lab".parse()?),
         workspace_root: Some("/srv/agents".into()),
+        base_url: None,
         allow_insecure_tls: false,
         tls_fingerprint: None,
         disable_device_pairing: false,

@@ -48,7 +48,7 @@ impl AgentsBuilder {
             store,
             templates: Templates::shipped(),
             settings: ProvisionerSettings {
-                base_url: String::new(),
+                base_url: None,
                 supervise: true,
                 keep: Keep::default(),
             },
@@ -58,9 +58,10 @@ impl AgentsBuilder {
         }
     }
 
-    /// Where agents reach the service that they belong to; it goes into their files. Without it their files name none.
+    /// Where agents reach the service that they belong to; it goes into their files, and onto the records of the gateways that are
+    /// worked with. Without it what is on record counts; an empty one takes it away.
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
-        self.settings.base_url = base_url.into();
+        self.settings.base_url = Some(base_url.into());
         self
     }
 

@@ -94,7 +94,7 @@ impl Fleet for LineFleet {
         // Two who ask at once must not open two lines.
         let mut known = slot.lock().await;
         if let Some(known) = &*known
-            && known.record == *gateway
+            && is_reached_alike(&known.record, gateway)
         {
             return Ok(Arc::clone(&known.plane) as _);
         }
@@ -116,6 +116,20 @@ impl Fleet for LineFleet {
             .fold(EventFilter::all(), |filter, name| filter.name(name));
         Some(self.windlass.gateway(&line)?.events_bounded(filter, ACTIVITY_QUEUE))
     }
+}
+
+/// Whether both records say the same of the way to their gateway. What else changes needs no other line.
+fn is_reached_alike(one: &Gateway, other: &Gateway) -> bool {
+    let way = |gateway: &Gateway| {
+        (
+            gateway.url.clone(),
+            gateway.token.clone(),
+            gateway.allow_insecure_tls,
+            gateway.tls_fingerprint.clone(),
+            gateway.disable_device_pairing,
+        )
+    };
+    way(one) == way(other)
 }
 
 /// The name of a record's line.

@@ -105,6 +105,7 @@ async fn records(bench: &Bench, sim: &SimGateway) -> [AgentUid; 2] {
         url: sim.url(),
         token: Some("env:T".parse().unwrap()),
         workspace_root: Some("/srv/agents".into()),
+        base_url: None,
         allow_insecure_tls: false,
         tls_fingerprint: None,
         disable_device_pairing: false,

@@ -80,6 +80,7 @@ impl Fleet {
                 url: format!("ws://{name}"),
                 token: Some("host:gateway".parse().unwrap()),
                 workspace_root: Some("/srv/agents".into()),
+                base_url: None,
                 allow_insecure_tls: false,
                 tls_fingerprint: None,
                 disable_device_pairing: false,

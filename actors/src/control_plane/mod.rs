@@ -126,4 +126,8 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// Up to 2026.5 a message shows up only when its run is over: there, `false` may be early. Sending again under the
     /// same key is right then: the gateway either knows the key, or was restarted and lost the run.
     async fn was_sent(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool>;
+
+    /// Whether the agent said something in the session after this message: told from [`was_sent`](Self::was_sent)'s marks, and by
+    /// the order of the history's rows, not by any clock. A session that was reset since knows of no answer.
+    async fn was_answered(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool>;
 }

@@ -28,6 +28,7 @@ impl Desk {
         policy::may_nudge(caller.as_ref(), target, nudge.board)?;
         let (board, gateway) = self.board(nudge.board).await?;
         let text = self.text(
+            &gateway,
             MessageKind::Nudge,
             MessageVariables {
                 sender: sender(caller.as_ref()),
@@ -114,7 +115,7 @@ impl Desk {
             board_name: board.name,
             ..words
         };
-        let text = self.text(kind, words).await?;
+        let text = self.text(&gateway, kind, words).await?;
         self.dispatch(&Dispatch {
             gateway: &gateway,
             agent: &main,

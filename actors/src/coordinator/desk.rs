@@ -15,7 +15,7 @@ use windlass_templates::{MessageKind, MessageVariables, Overrides, Templates};
 use super::error::CoordinationError;
 use super::policy::Caller;
 use crate::clock::Clock;
-use crate::provisioner::{Fleet, ProvisionerHandle};
+use crate::provisioner::{Fleet, ProvisionerHandle, ProvisionerSettings};
 use crate::rendering;
 
 /// Longest message taken, in characters: what a person writes, and an agent reads with its other instructions.
@@ -27,7 +27,7 @@ pub(super) struct Desk {
     pub(super) fleet: Arc<dyn Fleet>,
     pub(super) provisioner: ProvisionerHandle,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) base_url: String,
+    pub(super) settings: ProvisionerSettings,
     pub(super) rng: RefCell<StdRng>,
 }
 
@@ -88,11 +88,12 @@ impl Desk {
 
     pub(super) async fn text(
         &self,
+        gateway: &Gateway,
         kind: MessageKind,
         mut words: MessageVariables,
     ) -> Result<String, CoordinationError> {
         check_message("message", &words.message, kind == MessageKind::Onboarding)?;
-        words.base_url.clone_from(&self.base_url);
+        self.settings.base_url_of(gateway).clone_into(&mut words.base_url);
         let is_users = self.templates.work_on_users_text(&Overrides::default());
         let text = rendering::render(&self.templates, is_users, move |templates| {
             templates.coordination_message(kind, &words)

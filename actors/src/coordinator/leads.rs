@@ -60,7 +60,7 @@ impl Desk {
             source: message.source.clone().unwrap_or_else(|| LEAD_SOURCE.to_owned()),
             ..MessageVariables::default()
         };
-        let text = self.text(message.kind.template(), words).await?;
+        let text = self.text(&gateway, message.kind.template(), words).await?;
         let (lead, created) = self.ensure_lead(board.id).await?;
         self.dispatch(&Dispatch {
             gateway: &gateway,

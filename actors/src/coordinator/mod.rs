@@ -85,7 +85,7 @@ impl Coordinator {
             fleet: self.parts.fleet,
             provisioner: self.provisioner,
             clock: self.parts.clock,
-            base_url: self.parts.settings.base_url,
+            settings: self.parts.settings,
             rng: RefCell::new(StdRng::from_seed(self.parts.seed)),
         });
         worker::run(desk, self.orders).await;

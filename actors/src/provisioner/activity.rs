@@ -11,10 +11,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use windlass_protocol::run::explain_failed_run;
 use windlass_protocol::{AgentEvent, AgentId, ChatEvent, ChatState, CronEvent, SessionKey};
-use windlass_store::{Gateway, GatewayUid};
+use windlass_store::{Agent, Gateway, GatewayUid, StoreError};
 
 use super::context::{Context, sleep};
+use super::lifecycle;
 use crate::failpoint;
 use crate::routing::{Event, LineEvent, Subscription};
 use crate::supervision::keep_running;
@@ -36,8 +38,17 @@ const WATCH_AGAIN: Duration = Duration::from_secs(60);
 /// How long to wait when the store fails.
 const STORE_REST: Duration = Duration::from_secs(10);
 
-/// Watches all gateways, those too that are added later: from the moment at which they are first worked with.
-pub(crate) async fn watch_all(ctx: Rc<Context>) {
+/// Which gateways are watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// All that are on record; those that are added later from the moment at which they are first worked with.
+    All,
+    /// Those that are worked with.
+    Met,
+}
+
+/// Watches gateways.
+pub(crate) async fn watch_all(ctx: Rc<Context>, whose: Whose) {
     let mut met = ctx.met.subscribe();
     let (mut known, mut watches) = (BTreeSet::new(), JoinSet::new());
     loop {
@@ -52,7 +63,8 @@ pub(crate) async fn watch_all(ctx: Rc<Context>) {
             }
         };
         for gateway in gateways {
-            if known.insert(gateway.id) {
+            let meant = whose == Whose::All || met.borrow().contains(&gateway.id);
+            if meant && known.insert(gateway.id) {
                 let (ctx, id) = (Rc::clone(&ctx), gateway.id);
                 watches.spawn_local(named("activity", None, async move {
                     keep_running("activity", || ctx.clock.now(), || watch(Rc::clone(&ctx), id)).await;
@@ -87,6 +99,10 @@ async fn follow(ctx: &Context, gateway: &Gateway, mut events: Subscription) {
     while let Some(item) = events.next().await {
         failpoint::reach("activity.stream");
         let LineEvent::Event(event) = item else { continue };
+        if let Some((key, why)) = failing(&event) {
+            note_failure(ctx, gateway, &key, &why).await;
+            continue;
+        }
         let Some((key, is_end)) = working(&event) else { continue };
         if is_due(&mut looked, &key, is_end, ctx.clock.now()) {
             seen(ctx, gateway, &key).await;
@@ -126,6 +142,41 @@ fn in_chat(event: &Event) -> Option<(SessionKey, bool)> {
         _ => return None,
     };
     Some((SessionKey::parse(&chat.session_key).ok()?, is_end))
+}
+
+/// The session whose run failed in this event, and why.
+fn failing(event: &Event) -> Option<(SessionKey, String)> {
+    if &*event.name != "chat" {
+        return None;
+    }
+    let chat: ChatEvent = event.decode().ok()?;
+    let key = SessionKey::parse(&chat.session_key).ok()?;
+    (chat.state == ChatState::Error).then(|| {
+        (
+            key,
+            explain_failed_run(chat.error_message.as_deref().unwrap_or_default()),
+        )
+    })
+}
+
+/// Keeps on record why an agent can't answer its wake, while an answer is waited for.
+async fn note_failure(ctx: &Context, gateway: &Gateway, key: &SessionKey, why: &str) {
+    let noted = async {
+        if let Some(agent) = ctx.store.agent_by_session(gateway.id, key).await?
+            && lifecycle::owes_an_answer(&agent)
+        {
+            let note = |agent: &mut Agent| {
+                if lifecycle::owes_an_answer(agent) {
+                    agent.last_provision_error = Some(why.to_owned());
+                }
+            };
+            ctx.change(agent.id, note).await?;
+        }
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = noted.await {
+        tracing::warn!(gateway = %gateway.id, "why an agent's run failed could not be kept: {error}");
+    }
 }
 
 fn is_due(looked: &mut HashMap<SessionKey, Instant>, key: &SessionKey, is_end: bool, now: Instant) -> bool {

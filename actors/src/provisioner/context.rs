@@ -15,7 +15,6 @@ use windlass_store::{Agent, AgentUid, Gateway, GatewayUid, Store, StoreError, Ti
 use windlass_templates::Templates;
 
 use super::housekeeping::Keep;
-use super::lifecycle::{self, Transition};
 use super::locks::Locks;
 use crate::clock::Clock;
 use crate::control_plane::{ControlError, ControlPlane};
@@ -39,13 +38,22 @@ pub trait Fleet: Send + Sync + 'static {
 /// How the provisioner works.
 #[derive(Debug, Clone)]
 pub struct ProvisionerSettings {
-    /// Where agents reach the service that they belong to: `base_url` in their files.
-    pub base_url: String,
+    /// Where agents reach the service that they belong to: `base_url` in their files. Goes onto the records of the gateways that
+    /// are worked with; without it what is on record counts. An empty one takes it away.
+    pub base_url: Option<String>,
     /// Take up broken-off runs, wake agents that did not check in, and watch gateways' events: for the one service that
     /// runs the agents of a store, not for a command that ends when its work is done.
     pub supervise: bool,
     /// How long records are kept, by the service that supervises.
     pub keep: Keep,
+}
+
+impl ProvisionerSettings {
+    /// Where the agents of this gateway reach the service; empty where that is not known.
+    pub(crate) fn base_url_of<'a>(&'a self, gateway: &'a Gateway) -> &'a str {
+        let given = self.base_url.as_deref().or(gateway.base_url.as_deref());
+        given.unwrap_or_default().trim()
+    }
 }
 
 /// What the provisioner is made of.
@@ -111,16 +119,6 @@ impl Context {
         rand::distr::StandardUniform: rand::distr::Distribution<T>,
     {
         self.rng.borrow_mut().random()
-    }
-
-    /// Applies a transition to an agent's record as it is now.
-    pub(crate) async fn transition(
-        &self,
-        agent: AgentUid,
-        transition: Transition,
-    ) -> Result<Option<Agent>, StoreError> {
-        self.change(agent, |agent| lifecycle::apply(agent, transition.clone()))
-            .await
     }
 
     /// Changes an agent's record as it is now; nothing when it is gone.

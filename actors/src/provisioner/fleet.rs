@@ -10,7 +10,9 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use futures_util::stream;
 use windlass_protocol::config::Roster;
-use windlass_store::{AgentStatus, AgentUid, Gateway, Run, RunKind, RunState, StepName, Timestamp};
+use windlass_store::{
+    AgentStatus, AgentUid, Gateway, GatewayUid, Run, RunKind, RunState, StepName, StoreError, Timestamp,
+};
 
 use super::content::Desired;
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
@@ -64,6 +66,14 @@ impl Ticket {
         }
     }
 
+    /// Whether it is about an agent's files, and not about taking the agent away.
+    fn writes_files(&self) -> bool {
+        match self {
+            Self::New { kind, .. } => *kind != Some(RunKind::Delete),
+            Self::Resume(run) => run.kind != RunKind::Delete,
+        }
+    }
+
     fn cut_off(&self) -> Option<&Run> {
         match self {
             Self::New { .. } => None,
@@ -93,9 +103,14 @@ struct GatewayWork {
 pub(crate) async fn work(ctx: Rc<Context>, gateway: &Gateway, tickets: Vec<Ticket>, teller: Teller) -> Worked {
     let _held = ctx.locks.hold(tickets.iter().map(Ticket::agent)).await;
     ctx.met.send_if_modified(|met| met.insert(gateway.id));
+    if tickets.iter().any(Ticket::writes_files)
+        && let Err(error) = record_base_url(&ctx, gateway.id).await
+    {
+        return none_begun(&ctx, tickets, &Failed::at(StepName::Render, error), &teller).await;
+    }
     let plane = match ctx.fleet.control_plane(gateway).await {
         Ok(plane) => plane,
-        Err(error) => return unreachable(&ctx, tickets, &error, &teller).await,
+        Err(error) => return none_begun(&ctx, tickets, &Failed::at(StepName::Agent, error), &teller).await,
     };
     let written_before = plane.writes().written;
     let work = GatewayWork {
@@ -157,7 +172,7 @@ impl GatewayWork {
                 let kind = kind.unwrap_or(if first { RunKind::Provision } else { RunKind::Update });
                 let desired = Desired {
                     templates: &ctx.templates,
-                    base_url: &ctx.settings.base_url,
+                    base_url: ctx.settings.base_url_of(&dossier.gateway),
                     dossier: &dossier,
                     options,
                     first,
@@ -316,14 +331,29 @@ fn refused(agent: AgentUid, name: String, failed: &Failed) -> AgentReport {
     }
 }
 
-/// The gateway has no line to be opened: nothing is put on record, as nothing was begun.
-async fn unreachable(ctx: &Context, tickets: Vec<Ticket>, error: &ControlError, teller: &Teller) -> Worked {
+/// Puts on record where the gateway's agents reach the service, where this process was told: later runs need not be.
+async fn record_base_url(ctx: &Context, gateway: GatewayUid) -> Result<(), StoreError> {
+    let Some(given) = &ctx.settings.base_url else {
+        return Ok(());
+    };
+    let wanted = Some(given.trim().to_owned()).filter(|url| !url.is_empty());
+    match ctx.store.gateway(gateway).await? {
+        Some(mut record) if record.base_url != wanted => {
+            record.base_url = wanted;
+            ctx.store.update_gateway(&record).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The gateway can't be worked with: nothing is put on record, as nothing was begun.
+async fn none_begun(ctx: &Context, tickets: Vec<Ticket>, why: &Failed, teller: &Teller) -> Worked {
     let mut reports = Vec::with_capacity(tickets.len());
     for ticket in tickets {
         let agent = ticket.agent();
         let record = ctx.store.agent(agent).await.ok().flatten();
         let name = record.map(|record| record.name).unwrap_or_default();
-        let report = refused(agent, name, &Failed::at(StepName::Agent, error.clone()));
+        let report = refused(agent, name, why);
         teller.tell(Progress::ended(&report));
         reports.push(report);
     }

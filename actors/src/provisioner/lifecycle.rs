@@ -32,6 +32,8 @@ pub(crate) enum Transition {
         woken: Option<Timestamp>,
         /// Until when an earlier wake was to be answered, when the run began.
         pending: Option<Timestamp>,
+        /// Whether this process watches for the answer: a wake that nothing watches has no deadline, and is no miss.
+        watched: bool,
         /// When the run ended.
         at: Timestamp,
     },
@@ -51,7 +53,12 @@ pub(crate) fn apply(agent: &mut Agent, transition: Transition) {
     let from = agent.status;
     match transition {
         Transition::Begin { kind, at } => begin(agent, kind, at),
-        Transition::Succeed { woken, pending, at } => succeed(agent, woken, pending, at),
+        Transition::Succeed {
+            woken,
+            pending,
+            watched,
+            at,
+        } => succeed(agent, woken, pending, watched.then_some(at + CHECK_IN_WINDOW)),
         Transition::Fail { error, was_online } => {
             // Nothing stays in between: what was online before is so still.
             agent.status = if was_online {
@@ -66,11 +73,14 @@ pub(crate) fn apply(agent: &mut Agent, transition: Transition) {
         Transition::GiveUp => {
             agent.status = AgentStatus::Offline;
             agent.checkin_deadline_at = None;
+            // What its run failed with, where that was seen.
+            let seen = agent.last_provision_error.take().map(|error| format!(" ({error})"));
             agent.last_provision_error = Some(format!(
-                "woken {} times without checking in within {} s: look at the agent's session on the gateway, then \
+                "woken {} times without checking in within {} s{}: look at the agent's session on the gateway, then \
                  provision it again",
                 agent.wake_attempts,
-                CHECK_IN_WINDOW.as_secs()
+                CHECK_IN_WINDOW.as_secs(),
+                seen.unwrap_or_default()
             ));
         }
     }
@@ -90,7 +100,8 @@ fn begin(agent: &mut Agent, kind: RunKind, at: Timestamp) {
     agent.checkin_deadline_at = None;
 }
 
-fn succeed(agent: &mut Agent, woken: Option<Timestamp>, pending: Option<Timestamp>, at: Timestamp) {
+/// `deadline`: until when a wake of this run has to be answered, if that is watched for.
+fn succeed(agent: &mut Agent, woken: Option<Timestamp>, pending: Option<Timestamp>, deadline: Option<Timestamp>) {
     agent.status = AgentStatus::Online;
     agent.provision_action = None;
     agent.last_provision_error = None;
@@ -100,8 +111,8 @@ fn succeed(agent: &mut Agent, woken: Option<Timestamp>, pending: Option<Timestam
         if has_answered(agent) {
             agent.checkin_deadline_at = None;
         } else {
-            agent.wake_attempts = agent.wake_attempts.saturating_add(1);
-            agent.checkin_deadline_at = Some(at + CHECK_IN_WINDOW);
+            agent.wake_attempts = agent.wake_attempts.saturating_add(u32::from(deadline.is_some()));
+            agent.checkin_deadline_at = deadline;
         }
     } else {
         // A run that wakes nobody lets nobody off.
@@ -113,6 +124,21 @@ fn succeed(agent: &mut Agent, woken: Option<Timestamp>, pending: Option<Timestam
 pub(crate) fn has_answered(agent: &Agent) -> bool {
     let seen_since = |sent| agent.last_seen_at.is_some_and(|seen| seen >= sent);
     agent.last_wake_sent_at.is_some_and(seen_since)
+}
+
+/// Whether an answer to its latest wake is still to come.
+pub(crate) fn owes_an_answer(agent: &Agent) -> bool {
+    agent.status == AgentStatus::Online
+        && agent.provision_action.is_none()
+        && agent.last_wake_sent_at.is_some()
+        && !has_answered(agent)
+}
+
+/// A process begins to watch for the answer: whatever time went by unwatched does not count.
+pub(crate) fn watch(agent: &mut Agent, now: Timestamp) {
+    if owes_an_answer(agent) {
+        agent.checkin_deadline_at = agent.checkin_deadline_at.max(Some(now + CHECK_IN_WINDOW));
+    }
 }
 
 /// What is to be done about an agent whose deadline is over.

@@ -100,7 +100,7 @@ impl Provisioner {
 
     /// Runs until the last handle is dropped. Must be polled within a `LocalSet` (or an actix system) with tokio's time.
     pub async fn run(self) {
-        supervise::run(self.parts, self.orders).await;
+        supervise::run(self.parts, self.orders, self.ownership.is_some()).await;
         drop(self.ownership);
     }
 }

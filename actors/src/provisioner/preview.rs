@@ -90,7 +90,7 @@ async fn try_plan(ctx: &Context, agent: AgentUid, options: RunOptions) -> Result
         .map_err(|error| at(error.into()))?;
     let desired = Desired {
         templates: &ctx.templates,
-        base_url: &ctx.settings.base_url,
+        base_url: ctx.settings.base_url_of(&dossier.gateway),
         dossier: &dossier,
         options,
         first: dossier.is_new(),

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use windlass_store::StoreError;
 
+use super::activity::Whose;
 use super::context::{Context, ProvisionerParts, sleep};
 use super::messages::Order;
 use super::progress::Teller;
@@ -23,7 +24,8 @@ const RUNS: usize = 100;
 /// How long to wait when the store fails at the start.
 const STORE_REST: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) {
+/// `owned`: this process has the right to run the store's agents.
+pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>, owned: bool) {
     let rng = StdRng::from_seed(parts.seed);
     let ctx = Rc::new(Context::new(parts, rng));
     let tasks = Tasks::of("provisioning");
@@ -36,6 +38,13 @@ pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) 
             () = orders => {}
             () = look_after(&ctx) => {}
         }
+    } else if owned {
+        // An answer that comes while a job goes on is seen, too; what comes later is left to the process that supervises.
+        tokio::select! {
+            biased;
+            () = orders => {}
+            () = keep_running("activity", || ctx.clock.now(), || activity::watch_all(Rc::clone(&ctx), Whose::Met)) => {}
+        }
     } else {
         orders.await;
     }
@@ -44,11 +53,12 @@ pub(super) async fn run(parts: ProvisionerParts, orders: mpsc::Receiver<Order>) 
 /// What the one process that runs the agents does without being asked: each part is started again by itself.
 async fn look_after(ctx: &Rc<Context>) {
     let now = || ctx.clock.now();
-    let watched = keep_running("activity", now, || activity::watch_all(Rc::clone(ctx)));
+    let watched = keep_running("activity", now, || activity::watch_all(Rc::clone(ctx), Whose::All));
     let cleaned = keep_running("housekeeping", now, || housekeeping::run(Rc::clone(ctx)));
     let wakes = Tasks::of("wake");
     let kept = async {
         keep_running("reconciler", now, || take_up_all(ctx)).await;
+        keep_running("reconciler", now, || reconcile::begin_to_watch(ctx)).await;
         keep_running("reconciler", now, || reconcile::run(Rc::clone(ctx), wakes.clone())).await;
     };
     // From the start: an agent may answer its wake before the last run is taken up.

@@ -9,6 +9,8 @@ mod drain;
 mod echo;
 mod failed_runs;
 mod health;
+mod idle_agent;
+mod included_config;
 mod journal;
 mod kill;
 mod kit;
@@ -30,6 +32,7 @@ mod send_restart;
 mod stream;
 mod survive;
 mod ten_turns;
+mod unchanged_agents;
 mod wrong_token;
 
 use crate::scenario::Scenario;
@@ -66,6 +69,9 @@ pub const ALL: &[Scenario] = &[
     provision_delete::SCENARIO,
     provision_restart::SCENARIO,
     activity::SCENARIO,
+    unchanged_agents::SCENARIO,
+    included_config::SCENARIO,
+    idle_agent::SCENARIO,
 ];
 
 /// Those that run only for the table of all releases, or when they are named: each takes half a minute or more, for agents of
@@ -76,6 +82,9 @@ const LONG: &[&str] = &[
     "provision-delete",
     "provision-restart",
     "activity",
+    "unchanged-agents",
+    "included-config",
+    "idle-agent",
     "send-restart",
     "failed-runs",
     "roster",

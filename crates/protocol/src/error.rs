@@ -1,7 +1,7 @@
 //! The error inside a refused answer, and what it means for the caller.
 
 mod code;
-mod old_release;
+pub(crate) mod old_release;
 #[cfg(test)]
 mod tests;
 

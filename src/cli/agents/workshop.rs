@@ -19,7 +19,8 @@ use crate::store::{Gateway, GatewayUid, Store};
 /// What agents' files are made from, and how long to wait for gateways.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct FileArgs {
-    /// Where agents reach your service; it goes into their files
+    /// Where agents reach your service: it goes into their files, and onto their gateway's record, so that later runs know it. An empty
+    /// one takes it away again [default: what is on record]
     #[arg(long, value_name = "URL", env = "WINDLASS_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
     /// A folder of templates in place of those that are shipped

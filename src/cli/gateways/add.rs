@@ -33,6 +33,9 @@ pub(super) struct AddArgs {
     /// The folder on the gateway's host in which agents get their workspaces
     #[arg(long, value_name = "DIR")]
     workspace_root: String,
+    /// Where its agents reach your service; it goes into their files
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
     /// SHA-256 of the certificate that is expected
     #[arg(long, value_name = "HEX", conflicts_with = "insecure_tls")]
     tls_fingerprint: Option<String>,
@@ -76,6 +79,10 @@ pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Resu
         url: args.url.trim().to_owned(),
         token,
         workspace_root: Some(args.workspace_root.trim().to_owned()),
+        base_url: args
+            .base_url
+            .map(|url| url.trim().to_owned())
+            .filter(|url| !url.is_empty()),
         allow_insecure_tls: args.insecure_tls,
         tls_fingerprint: args.tls_fingerprint,
         disable_device_pairing: args.control_ui,

@@ -223,6 +223,7 @@ pub(super) fn as_json(records: &Records, gateway: &Gateway) -> Value {
         "url": gateway.url,
         "token": gateway.token,
         "workspaceRoot": gateway.workspace_root,
+        "baseUrl": gateway.base_url,
         "tlsFingerprint": gateway.tls_fingerprint,
         "insecureTls": gateway.allow_insecure_tls,
         "controlUi": gateway.disable_device_pairing,

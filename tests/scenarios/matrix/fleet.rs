@@ -67,6 +67,7 @@ async fn records(store: &MemoryStore) -> Vec<AgentUid> {
         url: "ws://gw".into(),
         token: Some("host:gateway".parse().unwrap()),
         workspace_root: Some("/srv/agents".into()),
+        base_url: None,
         allow_insecure_tls: false,
         tls_fingerprint: None,
         disable_device_pairing: false,

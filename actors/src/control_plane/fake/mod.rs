@@ -80,6 +80,7 @@ pub enum Operation {
     DeleteSession,
     Send,
     WasSent,
+    WasAnswered,
 }
 
 /// What happens to the next call of an operation.
@@ -112,6 +113,8 @@ struct FakeSession {
     id: u64,
     /// Idempotency key and text.
     messages: Vec<(String, String)>,
+    /// Whether the agent said something after the last of them.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -193,6 +196,11 @@ impl FakeControlPlane {
     /// Takes back all faults that were ordered.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
+    }
+
+    /// The agent says something in its session; no event tells of it.
+    pub fn answer(&self, key: &SessionKey) {
+        self.lock().session(key).answered = true;
     }
 
     /// All that changed, oldest first.

@@ -237,7 +237,9 @@ impl ControlPlane for FakeControlPlane {
             let mut state = self.lock();
             let there = state.sessions.contains_key(key);
             if there {
-                state.session(key).messages.clear();
+                let session = state.session(key);
+                session.messages.clear();
+                session.answered = false;
                 state.effect(FakeEffect::SessionReset(key.clone()));
             }
             there
@@ -271,7 +273,9 @@ impl ControlPlane for FakeControlPlane {
             } else {
                 state.keys.insert(message.idempotency_key.clone(), message.key.clone());
                 let row = (message.idempotency_key.clone(), message.text.clone());
-                state.session(&message.key).messages.push(row);
+                let session = state.session(&message.key);
+                session.messages.push(row);
+                session.answered = false;
                 state.effect(FakeEffect::Sent(message.key.clone(), message.idempotency_key.clone()));
                 ChatSendStatus::Started
             }
@@ -291,5 +295,18 @@ impl ControlPlane for FakeControlPlane {
             rows.unwrap_or_default().iter().any(is_it)
         };
         course.end(found).await
+    }
+
+    async fn was_answered(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
+        let course = self.enter(Operation::WasAnswered).await?;
+        let answered = {
+            let state = self.lock();
+            let is_it = |(known, text): &(String, String)| {
+                known == idempotency_key || (!marker.is_empty() && text.contains(marker))
+            };
+            let session = state.sessions.get(key);
+            session.is_some_and(|session| session.answered && session.messages.iter().any(is_it))
+        };
+        course.end(answered).await
     }
 }

@@ -4,6 +4,7 @@
 //! configuration, the keys that it takes from its own schema. What only a text tells stands in `rules`.
 
 mod agents;
+mod answers;
 mod ask;
 mod files;
 mod removal;
@@ -239,6 +240,10 @@ impl ControlPlane for OpenClaw {
 
     async fn was_sent(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
         self.find_message(key, idempotency_key, marker).await
+    }
+
+    async fn was_answered(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
+        self.find_answer(key, idempotency_key, marker).await
     }
 }
 

@@ -181,7 +181,7 @@ impl Saga {
     fn desired(&self) -> Desired<'_> {
         Desired {
             templates: &self.ctx.templates,
-            base_url: &self.ctx.settings.base_url,
+            base_url: self.ctx.settings.base_url_of(&self.dossier.gateway),
             dossier: &self.dossier,
             options: self.brief.options,
             first: self.is_first(),
@@ -270,6 +270,7 @@ impl Saga {
             None => Transition::Succeed {
                 woken: self.woken_at(),
                 pending: self.brief.pending_deadline.map(Timestamp::from_millis),
+                watched: self.ctx.settings.supervise,
                 at: now,
             },
             Some(failure) => Transition::Fail {

@@ -146,6 +146,7 @@ impl Bench {
             url: "ws://gateway".into(),
             token: None,
             workspace_root: Some("/srv/agents/".into()),
+            base_url: None,
             allow_insecure_tls: false,
             tls_fingerprint: None,
             disable_device_pairing: false,
@@ -268,15 +269,26 @@ impl Bench {
             clock: Arc::new(self.clock),
             seed: [*self.next_id.lock().unwrap(); 32],
             settings: ProvisionerSettings {
-                base_url: "https://board.example/api".into(),
+                base_url: Some("https://board.example/api".into()),
                 supervise,
                 keep: Keep::default(),
             },
         }
     }
 
+    /// Starts one that is told where agents reach the service, or not.
+    pub(crate) fn start_with_base_url(&self, base_url: Option<&str>) -> Life {
+        let mut parts = self.parts(false);
+        parts.settings.base_url = base_url.map(str::to_owned);
+        Self::run(parts)
+    }
+
     fn start_with(&self, supervise: bool) -> Life {
-        let (provisioner, handle) = Provisioner::new(self.parts(supervise), None);
+        Self::run(self.parts(supervise))
+    }
+
+    fn run(parts: ProvisionerParts) -> Life {
+        let (provisioner, handle) = Provisioner::new(parts, None);
         Life {
             handle,
             task: spawn_local(provisioner.run()),

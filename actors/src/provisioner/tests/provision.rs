@@ -24,7 +24,8 @@ async fn an_agent_is_made_written_and_woken() {
         let record = bench.agent(agent).await;
         assert_eq!(
             (record.status, record.lifecycle_generation, record.wake_attempts),
-            (AgentStatus::Online, 1, 1)
+            (AgentStatus::Online, 1, 0),
+            "nothing watches for its answer"
         );
         let token = tool_values(&files["AGENTS.md"])
             .get("AUTH_TOKEN")
@@ -382,6 +383,48 @@ async fn a_gateway_that_asks_for_an_absurd_wait_ends_the_run_in_its_budget() {
         assert!(took < RetryPolicy::PROVISIONING.budget, "{took:?}");
         assert!(report.failed().count() == 1, "{report:?}");
         life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_agents_reach_the_service_is_on_record_for_later_runs() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let board = bench.add_board("Engine room").await;
+        let first = bench.add_worker(board, "Stoker").await;
+        let life = bench.start_with_base_url(Some(" https://board.example/api "));
+        life.provision(&[first]).await;
+        life.kill().await;
+        let life = bench.start_with_base_url(None);
+        let plan = life.handle.plan(first, RunOptions::default()).await.unwrap();
+        assert!(!plan.any(), "a later run without it changes nothing: {plan:?}");
+        let second = bench.add_worker(board, "Oiler").await;
+        let report = life.provision(&[first, second]).await;
+        assert!(!report.agents[0].changes.any(), "{report:?}");
+        let text = |agent| {
+            let (bench, id) = (&bench, agent);
+            async move { bench.fake().file(&bench.agent_id(id).await, "AGENTS.md").unwrap() }
+        };
+        assert!(text(second).await.contains("https://board.example/api"));
+        life.kill().await;
+        // Another one takes its place, and an empty one takes it away.
+        for (given, changed) in [
+            ("https://other.example", true),
+            ("https://other.example", false),
+            ("", true),
+        ] {
+            let life = bench.start_with_base_url(Some(given));
+            let report = life.provision(&[first]).await;
+            assert_eq!(report.agents[0].changes.any(), changed, "{given}: {report:?}");
+            assert_eq!(text(first).await.contains("other.example"), !given.is_empty());
+            life.kill().await;
+        }
+        let record = windlass_store::Gateways::gateway(&*bench.store, bench.gateway)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(record.base_url, None);
     })
     .await;
 }

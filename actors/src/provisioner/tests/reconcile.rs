@@ -325,7 +325,7 @@ async fn a_run_that_wakes_nobody_lets_nobody_off() {
 async fn a_deadline_outlives_the_process() {
     play(async {
         let bench = Bench::new(FakeRelease::Current).await;
-        let (agent, life) = (bench.worker().await, bench.start());
+        let (agent, life) = (bench.worker().await, bench.supervise());
         life.provision(&[agent]).await;
         life.kill().await;
         tokio::time::sleep(Duration::from_secs(600)).await;
@@ -333,6 +333,117 @@ async fn a_deadline_outlives_the_process() {
         let life = bench.supervise();
         bench.wait_agent(agent, |agent| agent.wake_attempts == 2).await;
         assert_eq!(bench.sent(), 2);
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wake_that_nothing_watches_has_no_deadline_and_is_no_miss() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.start());
+        let options = RunOptions {
+            wake: Wake::Always,
+            ..RunOptions::default()
+        };
+        for _ in 0..3 {
+            life.provision_with(&[agent], options).await;
+        }
+        life.kill().await;
+        let record = bench.agent(agent).await;
+        assert_eq!((record.status, record.checkin_deadline_at), (AgentStatus::Online, None));
+        assert_eq!((record.wake_attempts, bench.sent()), (0, 3));
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert_eq!(record.shown_status(bench.now()), AgentStatus::Provisioned);
+        let (life, start) = (bench.supervise(), bench.now());
+        bench
+            .wait_agent(agent, |agent| agent.status == AgentStatus::Offline)
+            .await;
+        let took = bench.now().saturating_duration_since(start);
+        // Time for the old wake, and for three of its own.
+        assert!(took > Duration::from_secs(115), "{took:?}");
+        assert_eq!(bench.sent(), 3 + WAKES as usize);
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_answered_while_nothing_watched_is_left_in_peace() {
+    play(async {
+        for supervised in [false, true] {
+            let bench = Bench::new(FakeRelease::Current).await;
+            let agent = bench.worker().await;
+            let life = if supervised { bench.supervise() } else { bench.start() };
+            life.provision(&[agent]).await;
+            life.kill().await;
+            bench.fake().answer(&bench.agent(agent).await.session_key);
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            let life = bench.supervise();
+            let record = bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
+            assert_eq!(
+                record.last_seen_at, record.last_wake_sent_at,
+                "no later sign is known of"
+            );
+            tokio::time::sleep(Duration::from_secs(300)).await;
+            let record = bench.agent(agent).await;
+            assert_eq!((record.status, record.wake_attempts), (AgentStatus::Online, 0));
+            let is_reset = |effect: &FakeEffect| matches!(effect, FakeEffect::SessionReset(_));
+            assert_eq!((bench.sent(), bench.fake().count(is_reset)), (1, 0));
+            life.kill().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_goes_unseen_but_answered_is_not_woken_again() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        // Its event was lost with the line.
+        bench.fake().answer(&bench.agent(agent).await.session_key);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let record = bench.agent(agent).await;
+        assert_eq!(
+            (record.wake_attempts, record.checkin_deadline_at, bench.sent()),
+            (0, None, 1)
+        );
+        life.kill().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_an_agents_runs_fail_stands_on_its_record_when_it_is_given_up() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        let key = bench.agent(agent).await.session_key;
+        let failed = json!({"runId": "r", "sessionKey": key, "seq": 1, "state": "error",
+            "errorMessage": "Error: Session file path must be within sessions directory"});
+        let failing = async {
+            loop {
+                bench.publish("chat", &failed);
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        };
+        let record = tokio::select! {
+            record = bench.wait_agent(agent, |agent| agent.status == AgentStatus::Offline) => record,
+            () = failing => unreachable!(),
+        };
+        let why = record.last_provision_error.unwrap();
+        for part in [
+            "woken 3 times",
+            "2026.2.12",
+            "Update the gateway",
+            "within sessions directory",
+        ] {
+            assert!(why.contains(part), "{part}: {why}");
+        }
         life.kill().await;
     })
     .await;

@@ -10,6 +10,8 @@ const SLOW_PAUSE: Duration = Duration::from_millis(500);
 const MAX_SLOW_CHUNKS: u32 = 10_000;
 /// Pause between the chunks of an ordinary answer, so that they arrive as several.
 const PAUSE: Duration = Duration::from_millis(20);
+/// What an agent with nothing to say answers its heartbeat.
+const HEARTBEAT: &str = "HEARTBEAT_OK";
 /// How much of the user's text an echo repeats, in characters.
 const ECHO_CHARS: usize = 200;
 
@@ -45,6 +47,7 @@ impl Behaviour {
     /// | `HANG` | hangs |
     /// | `SLOW[:chunks[:milliseconds]]` | a slow answer |
     /// | `TOOL:<name>:<json object>` | a tool call; the object reaches to the end of the text |
+    /// | `HEARTBEAT_OK`: the prompt of a heartbeat | that word |
     /// | anything else | `echo: ` and the text |
     ///
     /// A word counts only when it stands alone: `CHANGE` does not hang.
@@ -61,6 +64,10 @@ impl Behaviour {
         }
         if let Some(call) = find_word(words, "TOOL:").and_then(tool_call) {
             return call;
+        }
+        // Gateways ask for this word where nothing needs attention, and hide an answer that is nothing else.
+        if find_word(words, HEARTBEAT).is_some() {
+            return Self::say(vec![HEARTBEAT.to_owned()]);
         }
         match find_word(words, "SLOW") {
             Some(rest) => Self::slow(rest),

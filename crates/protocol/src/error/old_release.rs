@@ -1,7 +1,8 @@
 //! What can only be read from a message's text.
 //!
-//! Releases up to 2026.4 answer some refusals with a code as general as `INVALID_REQUEST` and no details at all. These
-//! three texts are the only ones this crate ever looks into, and only when the answer has no `details.code`.
+//! Releases up to 2026.4 answer some refusals with a code as general as `INVALID_REQUEST` and no details at all, and tell of failed
+//! runs by a text alone. These texts are the only ones this crate ever looks into, those of refusals only when the answer has no
+//! `details.code`.
 
 /// "missing scope: operator.write" (seen on 2026.3.13, without details): the scope.
 pub(super) fn missing_scope(message: &str) -> Option<&str> {
@@ -18,4 +19,9 @@ pub(super) fn is_protocol_mismatch(message: &str) -> bool {
 /// "device signature invalid" (seen on 2026.1.30, which knows only the v2 payload, without details).
 pub(super) fn is_device_signature_invalid(message: &str) -> bool {
     message == "device signature invalid"
+}
+
+/// "Error: Session file path must be within sessions directory" (2026.2.12): how every run of an agent but the first one fails.
+pub(crate) fn runs_main_only(message: &str) -> bool {
+    message.contains("Session file path must be within sessions directory")
 }

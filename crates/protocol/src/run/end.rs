@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error::old_release;
+use crate::text::{MESSAGE_LIMIT, printable};
 use crate::{Advice, Advise, GatewayError, NotSent};
 
 /// One thing that [`RunTracker::poll`](super::RunTracker::poll) gives, in the order in which it has to be handled.
@@ -164,12 +166,29 @@ impl Advise for Failure {
                 "The gateway took the message and did not run it.",
                 "Send it again when the gateway is back.",
             ),
+            None if old_release::runs_main_only(&self.message) => Advice::new(RUNS_MAIN_ONLY.0, RUNS_MAIN_ONLY.1),
             None => Advice::new(
                 "The agent could not answer.",
                 "Look at the model's provider and at the gateway's log.",
             ),
         }
     }
+}
+
+/// 2026.2.12, for every agent but the first.
+const RUNS_MAIN_ONLY: (&str, &str) = (
+    "This gateway's release (2026.2.12) can't run sessions of further agents.",
+    "Update the gateway to 2026.2.26 or later: nothing else helps.",
+);
+
+/// What a run's failure means, in the gateway's words and where it is known in ours; for an agent's record.
+pub fn explain_failed_run(message: &str) -> String {
+    let said = printable(message, MESSAGE_LIMIT);
+    if old_release::runs_main_only(message) {
+        let (summary, next_step) = RUNS_MAIN_ONLY;
+        return format!("{summary} {next_step} The gateway says: {said}");
+    }
+    format!("its run failed: {said}")
 }
 
 /// What an end is known by.

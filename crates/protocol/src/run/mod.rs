@@ -40,5 +40,8 @@ mod standing;
 mod tracker;
 
 pub use config::{GatewayFacts, ResendAfterLoss, RunConfig, RunLimits, SentBefore};
-pub use end::{Action, Answer, Asked, Doubt, Evidence, Failure, FailureSign, Loss, Output, Progress, Repair, RunEnd};
+pub use end::{
+    Action, Answer, Asked, Doubt, Evidence, Failure, FailureSign, Loss, Output, Progress, Repair, RunEnd,
+    explain_failed_run,
+};
 pub use tracker::RunTracker;

@@ -74,6 +74,7 @@ async fn records_of(
         url: format!("ws://{gateway}"),
         token: Some("host:gateway".parse().expect("this names a secret")),
         workspace_root: Some("/srv/agents".into()),
+        base_url: None,
         allow_insecure_tls: false,
         tls_fingerprint: None,
         disable_device_pairing: false,

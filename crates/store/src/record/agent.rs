@@ -27,6 +27,9 @@ named! {
     AgentStatus, "agent status" {
         /// On its way to the gateway, or never seen there.
         Provisioning = "provisioning",
+        /// It has all it needs, and nothing has seen it since: it was woken while nothing watched for its answer, or not woken. Shown
+        /// only, never stored.
+        Provisioned = "provisioned",
         /// Being brought up to date.
         Updating = "updating",
         /// At work.
@@ -121,7 +124,7 @@ pub struct Agent {
     pub last_seen_at: Option<Timestamp>,
     /// Counts its runs.
     pub lifecycle_generation: u64,
-    /// Wakes since it was seen last.
+    /// Wakes since it was seen last whose answer was watched for.
     pub wake_attempts: u32,
     /// When it was woken last.
     pub last_wake_sent_at: Option<Timestamp>,
@@ -239,15 +242,23 @@ impl Agent {
         is(&self.token_hash) | is(&self.next_token_hash)
     }
 
-    /// How it is shown: on its way while a run is, provisioning until it was seen once, offline when it was not seen for more than
-    /// [`OFFLINE_AFTER`]. What was found to be offline stays so until it is seen.
+    /// How it is shown: on its way while a run is; provisioned when that is over, until it is seen; offline when it was not seen for
+    /// more than [`OFFLINE_AFTER`], unless it was woken since and nothing watched for an answer. What was found to be offline stays
+    /// so until it is seen.
     pub fn shown_status(&self, now: Timestamp) -> AgentStatus {
         match (self.status, self.last_seen_at) {
             (busy @ (AgentStatus::Updating | AgentStatus::Deleting | AgentStatus::Offline), _) => busy,
-            (_, None) => AgentStatus::Provisioning,
+            (AgentStatus::Provisioning, None) => AgentStatus::Provisioning,
+            (_, None) => AgentStatus::Provisioned,
+            (AgentStatus::Online, _) if self.wake_is_unwatched() => AgentStatus::Provisioned,
             (_, Some(seen)) if now.saturating_duration_since(seen) > OFFLINE_AFTER => AgentStatus::Offline,
             (status, Some(_)) => status,
         }
+    }
+
+    /// Whether it was woken since it was seen last, and nothing looks after the answer.
+    fn wake_is_unwatched(&self) -> bool {
+        self.checkin_deadline_at.is_none() && self.last_wake_sent_at > self.last_seen_at
     }
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {
@@ -345,6 +356,10 @@ impl CheckIn {
             Some(AgentStatus::Deleting) => Err(StoreError::invalid(
                 "check_in.status",
                 "is deleting: start a run for that",
+            )),
+            Some(AgentStatus::Provisioned) => Err(StoreError::invalid(
+                "check_in.status",
+                "is provisioned: an agent that checks in is seen",
             )),
             _ => Ok(()),
         }

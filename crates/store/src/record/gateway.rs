@@ -24,6 +24,9 @@ pub struct Gateway {
     /// The folder on the gateway's host in which agents get their workspaces; needed to provision. An absolute path of POSIX or
     /// of Windows, or one that begins with `~/`; not a root by itself, and without `.` and `..`.
     pub workspace_root: Option<String>,
+    /// Where its agents reach the service that they belong to; it stands in their files. Recorded by the first run that is given
+    /// one, and used by every later run that is not. Must not hold a token or a password.
+    pub base_url: Option<String>,
     /// Whether a certificate that nobody vouches for is accepted.
     pub allow_insecure_tls: bool,
     /// SHA-256 of the certificate that is expected, in hex.
@@ -51,6 +54,13 @@ impl Gateway {
             if let Some(why) = unfit_for_workspaces(root) {
                 return Err(StoreError::invalid(WORKSPACE_ROOT, why));
             }
+        }
+        limits::optional("gateway.base_url", self.base_url.as_ref(), limits::URL_CHARS)?;
+        if self.base_url.as_deref().is_some_and(holds_a_secret) {
+            return Err(StoreError::invalid(
+                "gateway.base_url",
+                "holds a user, a password or a token: it stands in the files of all agents",
+            ));
         }
         limits::optional(
             "gateway.tls_fingerprint",

@@ -21,6 +21,7 @@ impl Record for Gateway {
         "url",
         "token",
         "workspace_root",
+        "base_url",
         "allow_insecure_tls",
         "tls_fingerprint",
         "disable_device_pairing",
@@ -36,6 +37,7 @@ impl Record for Gateway {
             .bind(self.url.clone())
             .bind(self.token.as_ref().map(ToString::to_string))
             .bind(self.workspace_root.clone())
+            .bind(self.base_url.clone())
             .bind(self.allow_insecure_tls)
             .bind(self.tls_fingerprint.clone())
             .bind(self.disable_device_pairing)
@@ -50,6 +52,7 @@ impl Record for Gateway {
             url: row.get("url")?,
             token: row.optional("token")?,
             workspace_root: row.get("workspace_root")?,
+            base_url: row.get("base_url")?,
             allow_insecure_tls: row.get("allow_insecure_tls")?,
             tls_fingerprint: row.get("tls_fingerprint")?,
             disable_device_pairing: row.get("disable_device_pairing")?,

@@ -36,6 +36,7 @@ pub(super) const RECORDS: Schema = Schema {
         (4, "sends", include_str!("../../migrations/0004_sends.sql")),
         (5, "own texts", include_str!("../../migrations/0005_own_texts.sql")),
         (6, "names", include_str!("../../migrations/0006_names.sql")),
+        (7, "base url", include_str!("../../migrations/0007_base_url.sql")),
     ],
     unique_names_since: Some(6),
     // As SQLite has it.

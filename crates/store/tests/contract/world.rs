@@ -56,6 +56,7 @@ pub(crate) fn gateway(number: u16, name: &str) -> Gateway {
         url: "ws://127.0.0.1:18789".into(),
         token: Some(SecretSource::Env("OPENCLAW_TOKEN".into())),
         workspace_root: Some("/srv/agents/".into()),
+        base_url: None,
         allow_insecure_tls: false,
         tls_fingerprint: None,
         disable_device_pairing: false,

@@ -42,6 +42,7 @@ pub(crate) async fn furnished(path: &Path) -> Agent {
         url: "ws://127.0.0.1:18789".into(),
         token: None,
         workspace_root: Some("/srv".into()),
+        base_url: None,
         allow_insecure_tls: false,
         tls_fingerprint: None,
         disable_device_pairing: false,

@@ -127,6 +127,7 @@ fn gateway(organization: &Organization, url: &str, state: &Path, at: Timestamp) 
         url: url.to_owned(),
         token: Some(SecretSource::Host(SECRET.to_owned())),
         workspace_root: Some(format!("{}/", state.join("fleet").display())),
+        base_url: None,
         allow_insecure_tls: false,
         tls_fingerprint: None,
         disable_device_pairing: false,

@@ -1,0 +1,42 @@
+//! An agent that is added changes nothing of those that are there: of one write for many, each is told what was its own.
+
+use windlass::agents::RunOptions;
+use windlass::store::AgentUid;
+
+use super::kit::{Fleet, TURN, answers_of};
+use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "unchanged-agents",
+    what: "Agents that are as they should be are not woken when another is provisioned in the same configuration write",
+    deadline: USUAL_DEADLINE,
+    run: |ctx| Box::pin(run(ctx)),
+};
+
+async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
+    let mut fleet = Fleet::up(ctx, false).await?;
+    let all = fleet.team.all();
+    let (new, known) = all.split_last().ok_or_else(|| Failure::new("there are no agents"))?;
+    fleet.helm.provision(known.to_vec(), RunOptions::default()).await?;
+    let mut agents = Vec::new();
+    for id in known {
+        agents.push(fleet.record(*id).await?);
+    }
+    answers_of(&mut fleet.stream, &agents, TURN).await?;
+    for id in known {
+        let plan = fleet.helm.agents.plan(*id, RunOptions::default()).await?;
+        check(!plan.any(), || format!("it would do more: {plan:?}"))?;
+    }
+    let woken = fleet.helm.requests.count("chat.send");
+    let report = fleet.helm.provision(all.clone(), RunOptions::default()).await?;
+    let changed: Vec<AgentUid> = report.changed().map(|agent| agent.agent).collect();
+    check_eq("agents that changed", &changed, &vec![*new])?;
+    let more = fleet.helm.requests.count("chat.send") - woken;
+    check_eq("wakes", &more, &1)?;
+    let writes = report.config_writes;
+    fleet.finish().await?;
+    Ok(Outcome::passed_with(format!(
+        "{writes} configuration writes, 1 of {} agents woken",
+        all.len()
+    )))
+}
