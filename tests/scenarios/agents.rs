@@ -440,7 +440,7 @@ async fn asking_for_a_gateways_own_agent_over_and_over_makes_one() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_whose_name_was_cut_in_half_is_left_as_it_is() {
-    for name in windlass_testkit::RELEASES {
+    for name in RELEASES {
         play(async {
             let odd = format!("Ro{}", windlass_testkit::half(0xd83d));
             let mut fleet = Fleet::new([release(name).agent("odd", odd)]).await;
