@@ -37,8 +37,8 @@ use super::output::Output;
 
 /// Bring agents to life on their gateways, keep them up to date, and take them away
 ///
-/// An agent is named by its name, its id or a unique beginning of its id. Gateways are named the same way, in --on and --main; the
-/// global --gateway and --url are about windlass.toml and are not taken here.
+/// An agent is named by its name, its id or a unique beginning of its id. Gateways are named the same way, in --on and --main.
+/// With --gateway a command looks at the agents of that gateway alone.
 #[derive(Debug, Args)]
 pub(super) struct AgentsArgs {
     #[command(subcommand)]

@@ -37,8 +37,9 @@ pub(super) struct Global {
     /// The gateway's address, ws://HOST:PORT or wss://HOST [env: WINDLASS_URL, OPENCLAW_GATEWAY_URL]
     #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["gateway", "config"])]
     pub(super) url: Option<String>,
-    /// A gateway of windlass.toml by its id; repeat it for several [default: all of them]
-    #[arg(long, global = true, value_name = "ID")]
+    /// A gateway by its name, of windlass.toml or of the store (or by its record's id); repeat it for several [default: all of
+    /// them; where one is needed, the one that WINDLASS_GATEWAY or default = "NAME" in windlass.toml names]
+    #[arg(short = 'g', long, global = true, value_name = "NAME")]
     pub(super) gateway: Vec<String>,
     /// The configuration [env: WINDLASS_CONFIG] [default: ./windlass.toml if it is trusted (windlass config), then ~/.config/windlass/windlass.toml]
     #[arg(long, global = true, value_name = "FILE")]

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_actors::{Clock as _, TokioClock};
-use windlass_protocol::{Advice, CallError, GatewayId, NotSent, RawJson};
+use windlass_protocol::{Advice, CallError, NotSent, RawJson};
 
 use super::args::Global;
 use super::config::parse_span;
@@ -14,8 +14,7 @@ use super::exit::{Exit, Failure, advice_on_call, of_call};
 use super::input;
 use super::json::pretty;
 use super::output::Output;
-use super::session::{self, Patience};
-use crate::GatewaySpec;
+use super::session::{self, Patience, Target};
 use crate::{Call, Gateway};
 
 /// Largest parameters that are read from a file or stdin, in bytes: the largest message that a gateway takes, of any release.
@@ -54,14 +53,14 @@ pub(super) struct CallArgs {
 
 pub(super) async fn run(global: &Global, args: CallArgs, output: &Output) -> Result<Exit, Failure> {
     let params = params(args.params.as_deref()).await?;
-    let (target, timeouts, tokens) = session::prepare_one(global, output)?;
+    let (target, timeouts, tokens) = session::prepare_one(global, output).await?;
     let timeout = args.timeout.unwrap_or(timeouts.call);
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {
         return Ok(Exit::Usage);
     };
     let ended = make(gateway, &target, &args, &params, timeout, output).await;
-    let shown = show(output, gateway, &args.method, ended);
+    let shown = show(output, &target.name, &args.method, ended);
     session::close(windlass).await;
     shown
 }
@@ -75,7 +74,7 @@ enum End {
 
 async fn make(
     gateway: &Gateway,
-    target: &GatewaySpec,
+    target: &Target,
     args: &CallArgs,
     params: &RawJson,
     timeout: Duration,
@@ -88,7 +87,7 @@ async fn make(
     } else {
         Patience::All
     };
-    let status = session::settle(gateway, gateway.id().as_str(), patience, timeout, output).await;
+    let status = session::settle(gateway, &target.name, patience, timeout, output).await;
     let waited = clock.now().saturating_duration_since(begun);
     if !status.is_up() {
         let not_sent = if args.no_wait {
@@ -128,7 +127,7 @@ fn call(gateway: &Gateway, args: &CallArgs, params: &RawJson) -> Call {
 }
 
 /// The line's own trouble tells more than that the call was not sent.
-fn down(target: &GatewaySpec, gateway: &Gateway, error: CallError) -> End {
+fn down(target: &Target, gateway: &Gateway, error: CallError) -> End {
     let status = gateway.status().borrow().clone();
     match session::why_down(target, &status) {
         Failure::Told(Exit::Ok, _) | Failure::Output(_) => {
@@ -145,14 +144,13 @@ fn down(target: &GatewaySpec, gateway: &Gateway, error: CallError) -> End {
 /// A payload for programs: the text that came.
 #[derive(Serialize)]
 struct Answered<'a> {
-    gateway: &'a GatewayId,
+    gateway: &'a str,
     method: &'a str,
     outcome: &'static str,
     payload: &'a RawJson,
 }
 
-fn show(output: &Output, gateway: &Gateway, method: &str, end: End) -> Result<Exit, Failure> {
-    let id = gateway.id();
+fn show(output: &Output, id: &str, method: &str, end: End) -> Result<Exit, Failure> {
     match end {
         End::Payload(payload) if output.json() => {
             output.value(&Answered {

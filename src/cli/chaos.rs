@@ -33,7 +33,7 @@ use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::session::{self, Tokens};
+use super::session::{self, Target, Tokens};
 use crate::Windlass;
 use crate::sessions::SessionKey;
 
@@ -97,7 +97,7 @@ pub(super) async fn run(global: &Global, args: ChaosArgs, output: &Output) -> Re
         None => Plan::default(),
     };
     let seed = args.seed.or(plan.seed).unwrap_or(SEED);
-    let (target, _, tokens) = session::prepare_one(&chosen(global, &args), output)?;
+    let (target, _, tokens) = session::prepare_one(&chosen(global, &args), output).await?;
     reach(&target).await?;
     let proxy = listen(&args, &target, seed).await?;
     let url = front(&proxy, &target)?;
@@ -175,13 +175,13 @@ fn front(proxy: &ChaosProxy, target: &GatewaySpec) -> Result<Endpoint, Failure> 
 
 async fn drive(
     args: &ChaosArgs,
-    mut target: GatewaySpec,
+    mut target: Target,
     url: Endpoint,
     tokens: Tokens,
 ) -> Result<(Windlass, Probe), Failure> {
     // The proxy is ours and leads to the gateway alone, so the gateway's own device token may go there.
     let tokens = Tokens::Of(target.token_key(), Box::new(tokens));
-    target.endpoint = url;
+    target.spec.endpoint = url;
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {
         return Err(Failure::usage("the probe works with one gateway", ""));

@@ -23,11 +23,10 @@ mod trust;
 pub(super) use file::{Timeouts, check_text};
 pub(super) use gateway::{DeviceChoice, GatewayConfig};
 pub(super) use secret::SecretSource;
-pub(super) use sources::{Choice, Environment, select};
+pub(super) use sources::{Choice, Environment, FILE_NAME, configured, is_by_address, select};
 pub(super) use span::parse_span;
 
-#[cfg(test)]
-use sources::Selected;
+pub(super) use sources::Selected;
 
 /// Longest place shown, in characters: a path may have 4096 bytes.
 const PLACE_LIMIT: usize = 5_000;

@@ -35,7 +35,7 @@ use crate::GatewaySpec;
 pub(super) struct DoctorArgs {}
 
 pub(super) async fn run(global: &Global, _: DoctorArgs, output: &Output) -> Result<Exit, Failure> {
-    let Setup { targets, tokens, .. } = session::prepare(global, output)?;
+    let Setup { targets, tokens, .. } = session::prepare(global, output).await?;
     let examined = join_all(targets.iter().map(|target| examine(target, &tokens))).await;
     let exit = examined.iter().map(Findings::exit).max().unwrap_or(Exit::Ok);
     if output.json() {

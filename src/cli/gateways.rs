@@ -15,8 +15,8 @@ use crate::store::Gateways as _;
 
 /// Keep the gateways on which agents live
 ///
-/// These are records of the store (--store), apart from the gateways of windlass.toml that call, watch, status and doctor work
-/// with.
+/// These are records of the store (--store). Every command knows them by their names, beside the gateways of windlass.toml; agents
+/// live on recorded ones only.
 #[derive(Debug, Args)]
 pub(super) struct GatewaysArgs {
     #[command(subcommand)]

@@ -61,7 +61,11 @@ struct OwnerFields {
 }
 
 pub(super) async fn run(global: &Global, args: OwnerArgs, output: &Output) -> Result<Exit, Failure> {
-    let store = store::open(global, Missing::Make).await?;
+    let missing = match args.command {
+        OwnerCommand::Show => Missing::Refuse,
+        OwnerCommand::Set(_) => Missing::Make,
+    };
+    let store = store::open(global, missing).await?;
     let mut organization = store::organization(&*store).await?;
     if let OwnerCommand::Set(fields) = args.command {
         fields.apply(&mut organization);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::IsTerminal as _;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,13 @@ use windlass_actors::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, T
 use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
 
 use super::args::Global;
-use super::config::{Choice, DeviceChoice, Environment, GatewayConfig, Timeouts, select};
+use super::config::{
+    self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, Selected, Timeouts, is_by_address, select,
+};
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::text;
+use super::store::{recorded_gateways, shown};
+use super::text::{self, escaped};
 use crate::identity::{FileTokens, default_identity_path, load_or_create};
 use crate::{Gateway, LineErrorKind, LineState, LineStatus, Windlass};
 
@@ -23,13 +27,32 @@ use crate::{Gateway, LineErrorKind, LineState, LineStatus, Windlass};
 /// first attempt by design: 2026.1.30 takes the older signature only, and says so by refusing the newer one.
 const GRACE: Duration = Duration::from_millis(1500);
 
+/// Longest note shown, in characters: names and paths of files, of a few gateways.
+const NOTE_LIMIT: usize = 2_000;
+
 /// How long calls under way are waited for at the end.
 const DRAIN: Duration = Duration::from_millis(200);
+
+/// A gateway to work with.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    /// What people call it: of a record the name, otherwise the id of its line.
+    pub(super) name: String,
+    pub(super) spec: GatewaySpec,
+}
+
+impl Deref for Target {
+    type Target = GatewaySpec;
+
+    fn deref(&self) -> &GatewaySpec {
+        &self.spec
+    }
+}
 
 /// Everything that flags, environment and file say.
 #[derive(Debug)]
 pub(super) struct Setup {
-    pub(super) targets: Vec<GatewaySpec>,
+    pub(super) targets: Vec<Target>,
     pub(super) timeouts: Timeouts,
     pub(super) tokens: Tokens,
 }
@@ -72,79 +95,107 @@ impl DeviceTokenStore for Tokens {
     }
 }
 
-/// Reads flags, environment, file, identity and tokens.
-pub(super) fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure> {
-    let variable = |name: &str| std::env::var_os(name);
-    let folder = std::env::current_dir().unwrap_or_default();
-    let environment = Environment {
-        variable: &variable,
-        folder,
-    };
-    let choice = Choice {
-        url: global.url.clone(),
-        gateways: global.gateway.clone(),
-        config: global.config.clone(),
-        token: if global.ask_token { Some(ask_token()?) } else { None },
-    };
-    let selected = select(&choice, &environment)?;
+/// Reads flags, environment, file, store, identity and tokens.
+pub(super) async fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure> {
+    prepare_for(global, false, output).await
+}
+
+async fn prepare_for(global: &Global, one: bool, output: &Output) -> Result<Setup, Failure> {
+    let mut choice = choice_of(global);
+    choice.one = one;
+    if global.ask_token {
+        choice.token = Some(ask_token()?);
+    }
+    let selected = chosen(global, &choice).await?;
     for note in &selected.notes {
-        output.note(note);
+        output.note(&escaped(note, NOTE_LIMIT));
     }
-    let mut identities = Identities::default();
-    let mut targets = Vec::new();
-    for gateway in selected.gateways {
-        let device = identities.of(&gateway, &environment)?;
-        targets.push(gateway.into_spec(device, &environment)?);
-    }
-    let tokens = match identities.first {
-        Some(path) => Tokens::File(FileTokens::beside(&path)?),
-        None => Tokens::None(MemoryTokens::default()),
-    };
-    Ok(Setup {
-        targets,
-        timeouts: selected.timeouts,
-        tokens,
+    Environment::of_process(|environment| {
+        let mut identities = Identities::default();
+        let mut targets = Vec::new();
+        for gateway in selected.gateways {
+            let device = identities.of(&gateway, environment)?;
+            let name = shown(&gateway.name);
+            let spec = gateway.into_spec(device, environment)?;
+            targets.push(Target { name, spec });
+        }
+        let tokens = match identities.first {
+            Some(path) => Tokens::File(FileTokens::beside(&path)?),
+            None => Tokens::None(MemoryTokens::default()),
+        };
+        Ok(Setup {
+            targets,
+            timeouts: selected.timeouts,
+            tokens,
+        })
     })
 }
 
-/// The ids of the gateways that are configured, where they are: for those who only want names.
-pub(super) fn known_ids(global: &Global) -> Vec<GatewayId> {
-    let variable = |name: &str| std::env::var_os(name);
-    let folder = std::env::current_dir().unwrap_or_default();
-    let environment = Environment {
-        variable: &variable,
-        folder,
-    };
-    let choice = Choice {
+fn choice_of(global: &Global) -> Choice {
+    Choice {
         url: global.url.clone(),
-        gateways: Vec::new(),
+        gateways: global.gateway.clone(),
         config: global.config.clone(),
-        token: None,
-    };
-    // Without a configuration there are no names, and no harm in that.
-    let selected = select(&choice, &environment);
-    selected.map_or_else(
-        |_| Vec::new(),
-        |selected| selected.gateways.into_iter().map(|gateway| gateway.id).collect(),
-    )
+        ..Choice::default()
+    }
 }
 
-/// As [`prepare`], for commands that work with one gateway.
-pub(super) fn prepare_one(global: &Global, output: &Output) -> Result<(GatewaySpec, Timeouts, Tokens), Failure> {
+/// The gateways that are chosen. The store is not looked at where an address is given.
+async fn chosen(global: &Global, choice: &Choice) -> Result<Selected, ConfigError> {
+    let by_address = Environment::of_process(|environment| is_by_address(choice, environment));
+    let records = if by_address {
+        Ok(Vec::new())
+    } else {
+        recorded_gateways(global).await
+    };
+    Environment::of_process(|environment| select(choice, environment, &records))
+}
+
+/// The gateways that are there, with their names, for a command that only wants those.
+pub(super) async fn known(global: &Global) -> Vec<(GatewayId, String)> {
+    let choice = Choice {
+        gateways: Vec::new(),
+        ..choice_of(global)
+    };
+    // Without a configuration there are no names, and no harm in that.
+    let known = |selected: Selected| {
+        selected
+            .gateways
+            .into_iter()
+            .map(|gateway| (gateway.id, gateway.name))
+            .collect()
+    };
+    chosen(global, &choice).await.map_or_else(|_| Vec::new(), known)
+}
+
+/// The gateways of the configuration that `--gateway` names, or all of them.
+pub(super) fn configured(global: &Global) -> Result<Vec<GatewayConfig>, ConfigError> {
+    let gateways = Environment::of_process(|environment| config::configured(&choice_of(global), environment))?;
+    let wanted = |gateway: &GatewayConfig| {
+        global.gateway.is_empty() || global.gateway.iter().any(|name| gateway.is_called(name))
+    };
+    Ok(gateways.into_iter().filter(wanted).collect())
+}
+
+/// As [`prepare`], for commands that work with one gateway: the one there is, or the default one.
+pub(super) async fn prepare_one(global: &Global, output: &Output) -> Result<(Target, Timeouts, Tokens), Failure> {
     let Setup {
         mut targets,
         timeouts,
         tokens,
-    } = prepare(global, output)?;
+    } = prepare_for(global, true, output).await?;
     match (targets.pop(), targets.is_empty()) {
         (Some(target), true) => Ok((target, timeouts, tokens)),
         (last, _) => {
-            let ids: Vec<_> = targets.iter().chain(&last).map(|target| target.id.as_str()).collect();
+            let names: Vec<_> = targets.iter().chain(&last).map(|target| target.name.as_str()).collect();
             Err(Failure::Told(
                 Exit::Usage,
                 Advice::new(
-                    format!("This works with one gateway, and {} are configured", ids.len()),
-                    format!("Choose one: --gateway {}", ids.join(" or --gateway ")),
+                    format!("This works with one gateway, and there are {}", names.len()),
+                    format!(
+                        "Choose one: --gateway {}; or make it the default: default = \"NAME\" in windlass.toml, or WINDLASS_GATEWAY.",
+                        names.join(" or --gateway ")
+                    ),
                 ),
             ))
         }
@@ -220,11 +271,11 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], Failure> {
 }
 
 /// Windlass with a line to every target, in their order.
-pub(super) async fn open(targets: &[GatewaySpec], tokens: Tokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
+pub(super) async fn open(targets: &[Target], tokens: Tokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
     let windlass = Windlass::builder().device_tokens(tokens).start()?;
     let mut gateways = Vec::new();
     for target in targets {
-        gateways.push(windlass.add(target.clone()).await?);
+        gateways.push(windlass.add(target.spec.clone()).await?);
     }
     Ok((windlass, gateways))
 }
@@ -286,9 +337,9 @@ pub(super) fn exit_of(status: &LineStatus) -> Exit {
 }
 
 /// Why a line is not up.
-pub(super) fn why_down(target: &GatewaySpec, status: &LineStatus) -> Failure {
+pub(super) fn why_down(target: &Target, status: &LineStatus) -> Failure {
     let exit = exit_of(status);
-    let id = &status.id;
+    let id = &target.name;
     let advice = match &status.last_error {
         Some(error) => Advice::new(
             format!("{id}: {}", error.advice.summary),

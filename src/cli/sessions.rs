@@ -26,8 +26,8 @@ use super::output::Output;
 /// Look at the sessions of a gateway, and talk in them
 ///
 /// A session is named by its key (agent:main:main), its label, or the last part of its key; an agent, by its id or name, stands for
-/// its main session. What names several is refused with their keys. The gateway is that of --url, of the environment or of
-/// windlass.toml.
+/// its main session. What names several is refused with their keys. The gateway is that of --url, of the environment, of
+/// windlass.toml or of the store.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -13,9 +13,8 @@ use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
 use super::output::{Output, Redraw};
-use super::session::{self, Patience, Setup};
+use super::session::{self, Patience, Setup, Target};
 use super::text::millis;
-use crate::GatewaySpec;
 use crate::{Gateway, LineStatus};
 
 /// How often a live table is drawn when nothing happens, to keep its times right.
@@ -43,7 +42,7 @@ pub(super) async fn run(global: &Global, args: StatusArgs, output: &Output) -> R
         targets,
         timeouts,
         tokens,
-    } = session::prepare(global, output)?;
+    } = session::prepare(global, output).await?;
     let (windlass, gateways) = session::open(&targets, tokens).await?;
     let limit = args.timeout.unwrap_or(timeouts.connect);
     let ended = if args.watch {
@@ -55,16 +54,12 @@ pub(super) async fn run(global: &Global, args: StatusArgs, output: &Output) -> R
     ended
 }
 
-async fn once(
-    targets: &[GatewaySpec],
-    gateways: &[Gateway],
-    limit: Duration,
-    output: &Output,
-) -> Result<Exit, Failure> {
+async fn once(targets: &[Target], gateways: &[Gateway], limit: Duration, output: &Output) -> Result<Exit, Failure> {
     let settled = join_all(
         gateways
             .iter()
-            .map(|gateway| session::settle(gateway, gateway.id().as_str(), Patience::FirstAttempt, limit, output)),
+            .zip(targets)
+            .map(|(gateway, target)| session::settle(gateway, &target.name, Patience::FirstAttempt, limit, output)),
     );
     let statuses = settled.await;
     if output.json() {
@@ -75,13 +70,20 @@ async fn once(
             .collect();
         output.value(&json!({"gateways": rows}))?;
     } else {
-        output.line(&table::lines(&statuses, TokioClock::start().wall(), usize::MAX).join("\n"))?;
+        output.line(
+            &table::lines(
+                &named(targets, statuses.clone()),
+                TokioClock::start().wall(),
+                usize::MAX,
+            )
+            .join("\n"),
+        )?;
     }
     Ok(statuses.iter().map(session::exit_of).max().unwrap_or(Exit::Ok))
 }
 
 /// Runs until it is interrupted.
-async fn watch(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output) -> Result<Exit, Failure> {
+async fn watch(targets: &[Target], gateways: &[Gateway], output: &Output) -> Result<Exit, Failure> {
     let clock = TokioClock::start();
     let mut lines: Vec<_> = gateways.iter().map(Gateway::status).collect();
     let mut redraw = Redraw::default();
@@ -91,7 +93,10 @@ async fn watch(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output) -
     loop {
         if output.redraws() {
             let statuses: Vec<_> = lines.iter_mut().map(|line| line.borrow_and_update().clone()).collect();
-            redraw.draw(output, &table::lines(&statuses, clock.wall(), LIVE_WIDTH))?;
+            redraw.draw(
+                output,
+                &table::lines(&named(targets, statuses), clock.wall(), LIVE_WIDTH),
+            )?;
         } else {
             for (target, line) in targets.iter().zip(&mut lines) {
                 // An error would mean that the line is closed, which only happens at the end.
@@ -100,7 +105,7 @@ async fn watch(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output) -
                     if output.json() {
                         output.value(&as_json(target, &status))?;
                     } else {
-                        output.line(&table::timed_change(&status))?;
+                        output.line(&table::timed_change(&target.name, &status))?;
                     }
                 }
             }
@@ -111,9 +116,14 @@ async fn watch(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output) -
     }
 }
 
-fn as_json(target: &GatewaySpec, status: &LineStatus) -> Value {
+/// Each line's status with its gateway's name.
+fn named(targets: &[Target], statuses: Vec<LineStatus>) -> Vec<(String, LineStatus)> {
+    targets.iter().map(|target| target.name.clone()).zip(statuses).collect()
+}
+
+fn as_json(target: &Target, status: &LineStatus) -> Value {
     json!({
-        "gateway": status.id,
+        "gateway": target.name,
         "url": target.endpoint.to_string(),
         "state": status.state.name(),
         "sinceMs": millis(status.since),

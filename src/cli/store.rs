@@ -8,7 +8,7 @@ use std::sync::Arc;
 use windlass_actors::{Clock as _, TokioClock};
 
 use super::args::Global;
-use super::exit::Failure;
+use super::exit::{Failure, with_causes};
 use super::session::random;
 use super::text::escaped;
 use crate::store::limits::NAME_CHARS;
@@ -18,10 +18,10 @@ use crate::store::{
 };
 
 /// Shortest beginning of an id that is taken for the id: shorter ones are more likely meant as names.
-const SHORTEST_PREFIX: usize = 4;
+pub(super) const SHORTEST_PREFIX: usize = 4;
 
 /// How much of an id tables show; any unique beginning names the record.
-const SHOWN_ID: usize = 8;
+pub(super) const SHOWN_ID: usize = 8;
 
 /// The name of the organization that is made by itself.
 const ORGANIZATION: &str = "default";
@@ -64,10 +64,39 @@ pub(super) fn shown(name: &str) -> String {
     escaped(name, NAME_CHARS)
 }
 
-/// Opens the store that the flags name. The lines' own flags mean nothing here and are refused.
+/// Opens the store that the flags name, for a command that works with none of its gateways. The flags that choose gateways mean
+/// nothing here and are refused.
 pub(super) async fn open(global: &Global, missing: Missing) -> Result<Arc<SqliteStore>, Failure> {
-    refuse_line_flags(global)?;
-    open_any(global, missing).await
+    if global.gateway.is_empty() {
+        refuse_line_flags(global)?;
+        return open_any(global, missing).await;
+    }
+    Err(Failure::usage(
+        "--gateway chooses among the gateways that are there; this command works with none of them",
+        "Leave it away.",
+    ))
+}
+
+/// The records of gateways, for a command that only looks: no store is made where there is none.
+///
+/// # Errors
+/// In words, why they can't be read.
+pub(super) async fn recorded_gateways(global: &Global) -> Result<Vec<Gateway>, String> {
+    let Ok(path) = path(global) else { return Ok(Vec::new()) };
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let unread = |error: &dyn std::error::Error| format!("{}: {}", path.display(), with_causes(error));
+    let store = SqliteStore::open(&path).await.map_err(|error| unread(&error))?;
+    let gateways = crate::store::Gateways::gateways(&store, None).await;
+    // What was read counts, however the store is left.
+    let _ = Store::close(&store).await;
+    gateways.map_err(|error| unread(&error))
+}
+
+/// Whether there is a store where the flags say.
+pub(super) fn is_there(global: &Global) -> bool {
+    path(global).is_ok_and(|path| path.exists())
 }
 
 /// Opens the store that the flags name, for a command that works with lines too.
@@ -102,15 +131,14 @@ pub(super) async fn open_any(global: &Global, missing: Missing) -> Result<Arc<Sq
 fn refuse_line_flags(global: &Global) -> Result<(), Failure> {
     let given = [
         ("--url", global.url.is_some()),
-        ("--gateway", !global.gateway.is_empty()),
         ("--config", global.config.is_some()),
         ("--ask-token", global.ask_token),
     ];
     match given.iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((flag, _)) => Err(Failure::usage(
-            format!("{flag} is about the gateways of windlass.toml; this command works with those of the store"),
-            "Leave it away; gateways of the store are named as the command's help says (--on, --main).",
+            format!("{flag} is not taken here: this command works with the gateways of the store"),
+            "Leave it away; --gateway chooses among them.",
         )),
     }
 }
@@ -171,14 +199,42 @@ impl Records {
         })
     }
 
-    /// Opens the store and reads it.
+    /// Opens the store and reads it; where `--gateway` names some, only those gateways and what is on them.
     pub(super) async fn open(global: &Global, missing: Missing) -> Result<Self, Failure> {
-        Ok(Self::read(open(global, missing).await?).await?)
+        refuse_line_flags(global)?;
+        let mut records = Self::read(open_any(global, missing).await?).await?;
+        if !global.gateway.is_empty() {
+            let chosen: Result<Vec<_>, _> = global
+                .gateway
+                .iter()
+                .map(|name| records.gateway(name).map(|one| one.id))
+                .collect();
+            records.narrow(&chosen?);
+        }
+        Ok(records)
+    }
+
+    fn narrow(&mut self, chosen: &[GatewayUid]) {
+        self.gateways.retain(|gateway| chosen.contains(&gateway.id));
+        self.boards
+            .retain(|board| board.gateway_id.is_some_and(|id| chosen.contains(&id)));
+        self.agents.retain(|agent| chosen.contains(&agent.gateway_id));
     }
 
     /// The gateway that a text names.
     pub(super) fn gateway(&self, text: &str) -> Result<&Gateway, Failure> {
         let found = named(text, &self.gateways, |gateway| (gateway.id.to_string(), &gateway.name));
+        if found.is_empty() && !self.gateways.is_empty() {
+            let known: Vec<_> = self.gateways.iter().map(|gateway| shown(&gateway.name)).collect();
+            return Err(Failure::usage(
+                format!(
+                    "the store has no gateway {:?}; it has {}",
+                    shown(text),
+                    known.join(", ")
+                ),
+                "Agents live on recorded gateways: windlass gateways add records one.",
+            ));
+        }
         one("gateway", text, &found, |gateway| {
             format!(
                 "{} ({}, {})",

@@ -17,8 +17,7 @@ use self::shown::{InJournal, Line, Shown};
 use super::args::Global;
 use super::exit::{Exit, Failure};
 use super::output::Output;
-use super::session::{self, Setup};
-use crate::GatewaySpec;
+use super::session::{self, Setup, Target};
 use crate::journal::Cursor;
 use crate::{Gateway, LineState, LineStatus};
 
@@ -117,20 +116,20 @@ pub(super) async fn run(global: &Global, args: WatchArgs, output: &Output) -> Re
     if args.reads_journal() {
         return trail::run(global, &args, output).await;
     }
-    let Setup { targets, tokens, .. } = session::prepare(global, output)?;
+    let Setup { targets, tokens, .. } = session::prepare(global, output).await?;
     let (windlass, gateways) = session::open(&targets, tokens).await?;
     let ended = tokio::select! {
-        ended = print(&gateways, &args, output) => ended,
+        ended = print(&targets, &gateways, &args, output) => ended,
         failure = all_lost(&targets, &gateways, output) => Err(failure),
     };
     session::close(windlass).await;
     ended
 }
 
-async fn print(gateways: &[Gateway], args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
+async fn print(targets: &[Target], gateways: &[Gateway], args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
     let clock = TokioClock::start();
-    let streams = gateways.iter().map(|gateway| {
-        let id = gateway.id().clone();
+    let streams = gateways.iter().zip(targets).map(|(gateway, target)| {
+        let id = target.name.clone();
         gateway.events(filter(args)).map(move |item| (id.clone(), item))
     });
     let mut events = stream::select_all(streams);
@@ -177,13 +176,13 @@ fn filter(args: &WatchArgs) -> EventFilter {
 }
 
 /// Tells on stderr why lines are down; ends when every line waits for a person.
-async fn all_lost(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output) -> Failure {
+async fn all_lost(targets: &[Target], gateways: &[Gateway], output: &Output) -> Failure {
     let mut lines: Vec<Receiver<LineStatus>> = gateways.iter().map(Gateway::status).collect();
     let mut told: Vec<Option<String>> = vec![None; lines.len()];
     loop {
-        for (line, told) in lines.iter_mut().zip(&mut told) {
+        for ((line, told), target) in lines.iter_mut().zip(&mut told).zip(targets) {
             let status = line.borrow_and_update().clone();
-            tell(&status, told, output);
+            tell(&target.name, &status, told, output);
         }
         let paused = |line: &Receiver<LineStatus>| matches!(line.borrow().state, LineState::Paused { .. });
         if lines.iter().all(paused)
@@ -200,7 +199,7 @@ async fn all_lost(targets: &[GatewaySpec], gateways: &[Gateway], output: &Output
 }
 
 /// Each reason once, not once per attempt.
-fn tell(status: &LineStatus, told: &mut Option<String>, output: &Output) {
+fn tell(name: &str, status: &LineStatus, told: &mut Option<String>, output: &Output) {
     let why = match (&status.state, &status.last_error) {
         (LineState::Up { .. }, _) => {
             *told = None;
@@ -210,7 +209,7 @@ fn tell(status: &LineStatus, told: &mut Option<String>, output: &Output) {
         (_, None) => return,
     };
     if told.as_ref() != Some(&why) {
-        output.note(&format!("{}: {why}", status.id));
+        output.note(&format!("{name}: {why}"));
         *told = Some(why);
     }
 }

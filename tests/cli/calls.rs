@@ -139,7 +139,7 @@ async fn a_wrong_or_missing_token_ends_with_4() {
         .run(&["call", "health"])
         .await
         .ends_with(4)
-        .tells(&["erify gateway token"]);
+        .tells(&["gateway.auth.token"]);
     assert!(!ran.stderr.contains("wrong-one"));
     let missing = Bench::new().with("WINDLASS_URL", &sim.url());
     missing

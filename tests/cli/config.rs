@@ -61,7 +61,7 @@ async fn a_call_with_several_gateways_asks_for_one() {
         .run(&["call", "health", "--gateway", "c"])
         .await
         .ends_with(2)
-        .tells(&["it has a, b"]);
+        .tells(&["no gateway c", "a (", "b ("]);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod hostile;
 mod interrupt;
 mod journal;
 mod logins;
+mod one_list;
 mod records;
 mod secrets;
 mod sessions;

@@ -79,5 +79,5 @@ async fn watching_ends_when_only_a_person_can_help() {
     let bench = Bench::new()
         .with("WINDLASS_URL", &sim.url())
         .with("WINDLASS_TOKEN", "wrong");
-    bench.run(&["watch"]).await.ends_with(4).tells(&["erify gateway token"]);
+    bench.run(&["watch"]).await.ends_with(4).tells(&["gateway.auth.token"]);
 }

@@ -67,7 +67,7 @@ impl Talk<'_> {
         let release = release.unwrap_or_default();
         self.output.line(&format!(
             "{HEAD}{session}{HEAD:#} on {GOOD}{}{GOOD:#} {DIM}{release}{DIM:#}",
-            gateway.id()
+            self.desk.target.name
         ))?;
         self.dim("Enter says it, Ctrl-C stops an answer, Ctrl-D ends, /help has more")?;
         if history > 0 {

@@ -43,6 +43,8 @@ impl Default for Timeouts {
 pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     pub(crate) gateways: Vec<GatewayConfig>,
+    /// The gateway of commands that work with one, with the place that names it.
+    pub(crate) default: Option<(String, String)>,
     pub(crate) timeouts: Timeouts,
 }
 
@@ -50,6 +52,8 @@ pub(crate) struct ConfigFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
+    /// A gateway's name: of this file or of the store.
+    default: Option<Spanned<String>>,
     #[serde(default)]
     gateways: BTreeMap<String, Spanned<RawGateway>>,
     #[serde(default)]
@@ -189,6 +193,9 @@ fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
         let offset = error.span().map_or(0, |span| span.start);
         ConfigError::new(source.place(offset, ""), without_value(error.message()))
     })?;
+    let default = raw
+        .default
+        .map(|name| (source.place(name.span().start, "default"), name.into_inner()));
     let gateways = raw
         .gateways
         .into_iter()
@@ -196,6 +203,7 @@ fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
     Ok(ConfigFile {
         path: source.path.to_owned(),
         gateways: gateways.collect::<Result<_, _>>()?,
+        default,
         timeouts: timeouts(source, raw.timeouts)?,
     })
 }

@@ -13,6 +13,8 @@ use super::file::{RawDevice, RawGateway, RawTls, Source};
 use super::secret::SecretSource;
 use super::sources::Environment;
 use super::span::parse_span;
+use crate::cli::store::{SHORTEST_PREFIX, SHOWN_ID};
+use crate::store::{Gateway, SecretSource as Reference};
 
 /// Which device identity a gateway is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub(crate) enum DeviceChoice {
 #[derive(Debug, Clone)]
 pub(crate) struct GatewayConfig {
     pub(crate) id: GatewayId,
+    /// What people call it: of a record the name, otherwise the id.
+    pub(crate) name: String,
     pub(crate) listed: Listed,
     pub(crate) endpoint: Endpoint,
     pub(crate) token: Option<Placed<SecretSource>>,
@@ -79,6 +83,8 @@ pub(crate) enum Listed {
     ByAddress,
     /// In this configuration.
     InFile(PathBuf),
+    /// In the store, as a record with this id.
+    InStore(String),
 }
 
 impl Listed {
@@ -89,6 +95,9 @@ impl Listed {
                 "name its file as token_file or its variable as token_env of gateways.{id} in {}, or type it with --ask-token",
                 path.display()
             ),
+            Self::InStore(_) => {
+                "type it with --ask-token, or set WINDLASS_TOKEN where the record names no token".to_owned()
+            }
         }
     }
 }
@@ -97,6 +106,7 @@ impl GatewayConfig {
     /// A gateway of which only the address is known.
     pub(crate) fn at(id: GatewayId, endpoint: Endpoint) -> Self {
         Self {
+            name: id.to_string(),
             id,
             listed: Listed::ByAddress,
             endpoint,
@@ -110,6 +120,54 @@ impl GatewayConfig {
             token_in_query: false,
             handshake_timeout: None,
         }
+    }
+
+    /// A gateway of the store. Its line has the record's id, as that of the agents' commands has.
+    pub(crate) fn of_record(record: &Gateway) -> Result<Self, ConfigError> {
+        let place = format!("the record of gateway {}", record.name);
+        let fail = |error: &dyn std::fmt::Display| ConfigError::new(&place, error.to_string());
+        let id = GatewayId::new(record.id.to_string()).map_err(|error| fail(&error))?;
+        let endpoint = Endpoint::parse(&record.url).map_err(|error| fail(&error))?;
+        let tls = match &record.tls_fingerprint {
+            Some(pin) => TlsPolicy::Pinned(pin.parse().map_err(|error| fail(&error))?),
+            None if record.allow_insecure_tls => TlsPolicy::Insecure,
+            None => TlsPolicy::SystemRoots,
+        };
+        let source = record.token.as_ref().map(|source| match source {
+            Reference::Env(name) => SecretSource::Variable(name.clone()),
+            Reference::File(path) => SecretSource::File(path.clone()),
+            Reference::Host(name) => SecretSource::Host(name.clone()),
+        });
+        Ok(Self {
+            name: record.name.clone(),
+            listed: Listed::InStore(record.id.to_string()),
+            token: source.map(|source| Placed::configured(place, source)),
+            tls,
+            device: if record.disable_device_pairing {
+                DeviceChoice::None
+            } else {
+                DeviceChoice::Default
+            },
+            control_ui: record.disable_device_pairing,
+            ..Self::at(id, endpoint)
+        })
+    }
+
+    /// Where it is listed, for a list of candidates.
+    pub(crate) fn described(&self) -> String {
+        let place = match &self.listed {
+            Listed::ByAddress => return self.name.clone(),
+            Listed::InFile(path) => path.display().to_string(),
+            Listed::InStore(id) => format!("record {}", &id[..id.len().min(SHOWN_ID)]),
+        };
+        format!("{} ({place}, {})", self.name, self.endpoint)
+    }
+
+    /// Whether a text names it: by its name in whatever letters, or, of a record, by its id or the beginning of it.
+    pub(crate) fn is_called(&self, text: &str) -> bool {
+        let wanted = text.trim().to_lowercase();
+        let by_id = |id: &str| *id == wanted || (wanted.len() >= SHORTEST_PREFIX && id.starts_with(&wanted));
+        self.name.to_lowercase() == wanted || matches!(&self.listed, Listed::InStore(id) if by_id(id))
     }
 
     /// Where its credentials come from, and how others are given.
@@ -207,6 +265,7 @@ pub(super) fn check(source: &Source<'_>, id: &str, raw: Spanned<RawGateway>) -> 
         headers: headers.collect(),
         token_in_query: raw.token_in_query.unwrap_or(false),
         handshake_timeout: handshake_timeout.transpose()?,
+        name: id.to_string(),
         id,
         listed: Listed::InFile(source.path.to_owned()),
         endpoint,

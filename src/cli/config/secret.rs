@@ -15,6 +15,8 @@ pub(crate) enum SecretSource {
     File(PathBuf),
     /// An environment variable.
     Variable(String),
+    /// A name that only a service which embeds Windlass knows.
+    Host(String),
     /// Typed in.
     Typed(Secret),
 }
@@ -27,6 +29,12 @@ impl SecretSource {
     pub(crate) fn read(&self, place: &str, environment: &Environment<'_>) -> Result<Secret, ConfigError> {
         let secret = match self {
             Self::Typed(secret) => secret.clone(),
+            Self::Host(name) => {
+                let problem = format!(
+                    "only the service that made this record knows the secret {name}: type the token with --ask-token"
+                );
+                return Err(ConfigError::new(place, problem));
+            }
             Self::Variable(name) => {
                 let value = environment.text(name)?;
                 Secret::new(value.ok_or_else(|| ConfigError::new(place, format!("the variable {name} is not set")))?)
@@ -39,11 +47,22 @@ impl SecretSource {
         Ok(secret)
     }
 
+    /// Where the secret lies, as records write it.
+    pub(crate) fn reference(&self) -> String {
+        match self {
+            Self::File(path) => format!("file:{}", path.display()),
+            Self::Variable(name) => format!("env:{name}"),
+            Self::Host(name) => format!("host:{name}"),
+            Self::Typed(_) => "prompt".to_owned(),
+        }
+    }
+
     /// Where the secret lies.
     pub(crate) fn place(&self) -> SecretPlace {
         match self {
             Self::File(path) => SecretPlace::File(path.clone()),
             Self::Variable(name) => SecretPlace::Variable(name.clone()),
+            Self::Host(name) => SecretPlace::Host(name.clone()),
             Self::Typed(_) => SecretPlace::Prompt,
         }
     }

@@ -43,12 +43,12 @@ impl Scene {
     }
 
     fn select(&self, choice: &Choice) -> Result<Selected, ConfigError> {
-        self.with(|environment| select(choice, environment))
+        self.with(|environment| select(choice, environment, &Ok(Vec::new())))
     }
 
     fn spec(&self) -> Result<windlass_actors::GatewaySpec, ConfigError> {
         self.with(|environment| {
-            let selected = select(&Choice::default(), environment)?;
+            let selected = select(&Choice::default(), environment, &Ok(Vec::new()))?;
             let [gateway] = selected.gateways.try_into().expect("one gateway");
             gateway.into_spec(None, environment)
         })
@@ -273,7 +273,7 @@ fn the_file_is_found_by_flag_variable_folder_and_home_in_that_order() {
         if let Ok(text) = fs::read_to_string(&found) {
             TrustList::open(&environment).unwrap().trust(&found, &text).unwrap();
         }
-        let selected = select(&choice, &environment).unwrap();
+        let selected = select(&choice, &environment, &Ok(Vec::new())).unwrap();
         selected.gateways[0].id.to_string()
     };
     let all = [("WINDLASS_CONFIG", OsString::from("var.toml")), ("HOME", home)];
@@ -293,7 +293,10 @@ fn an_unknown_gateway_is_answered_with_the_known_ones() {
         ..Choice::default()
     };
     let error = scene.select(&choice).unwrap_err().to_string();
-    assert!(error.contains("--gateway") && error.contains("it has a, b"), "{error}");
+    assert!(
+        error.contains("--gateway") && error.contains("there are a ("),
+        "{error}"
+    );
 }
 
 #[test]
@@ -371,7 +374,7 @@ fn a_control_ui_has_no_device_and_an_origin() {
     let file = "[gateways.a]\nurl = \"wss://gw.example:8443/x\"\ncontrol_ui = true\nheaders_env = { X-Key = \"K\" }";
     let scene = Scene::new(file, &[("K", "s3cret")]);
     let spec = scene.with(|environment| {
-        let [gateway] = select(&Choice::default(), environment)
+        let [gateway] = select(&Choice::default(), environment, &Ok(Vec::new()))
             .unwrap()
             .gateways
             .try_into()
@@ -415,7 +418,9 @@ impl Found {
     }
 
     fn ids(&self, folder: &str) -> Result<Vec<String>, String> {
-        let selected = self.with(folder, |environment| select(&Choice::default(), environment));
+        let selected = self.with(folder, |environment| {
+            select(&Choice::default(), environment, &Ok(Vec::new()))
+        });
         let ids = |selected: Selected| selected.gateways.iter().map(|gateway| gateway.id.to_string()).collect();
         selected.map(ids).map_err(|error| error.to_string())
     }

@@ -22,20 +22,13 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const SHOWN: usize = 100;
 
 pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let (target, timeouts, tokens) = session::prepare_one(global, output)?;
+    let (target, timeouts, tokens) = session::prepare_one(global, output).await?;
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {
         return Ok(Exit::Usage);
     };
     let mut events = gateway.events(EventFilter::all());
-    let status = session::settle(
-        gateway,
-        gateway.id().as_str(),
-        Patience::FirstAttempt,
-        timeouts.connect,
-        output,
-    )
-    .await;
+    let status = session::settle(gateway, &target.name, Patience::FirstAttempt, timeouts.connect, output).await;
     if !status.is_up() {
         return Err(session::why_down(&target, &status));
     }
@@ -44,7 +37,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, Failur
         let protocol = status.protocol().unwrap_or_default();
         output.line(&format!(
             "{HEAD}{}{HEAD:#} is up: release {version}, protocol {protocol}. Only reads from here on.",
-            gateway.id()
+            target.name
         ))?;
     }
     for (method, params) in [

@@ -109,8 +109,7 @@ impl<'a> Login<'a> {
                     findings.ok(Step::Challenge, "received");
                     deadline.set(handshake.deadline());
                     let sent = deadline.give(socket.send(Message::text(frame))).await;
-                    sent
-                        .ok_or_else(|| End::Fault(handshake.late()))?
+                    sent.ok_or_else(|| End::Fault(handshake.late()))?
                         .map_err(|error| End::Broken(error.to_string()))?;
                 }
                 HandshakeStep::Up(read) => return Ok(read.hello),

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::steps::{Finding, Findings};
 use crate::cli::output::{BAD, DIM, GOOD, HEAD};
-use windlass_actors::GatewaySpec;
+use crate::cli::session::Target;
 
-pub(super) fn lines(target: &GatewaySpec, findings: &Findings) -> Vec<String> {
-    let mut lines = vec![format!("{HEAD}{}{HEAD:#} at {}", target.id, target.endpoint)];
+pub(super) fn lines(target: &Target, findings: &Findings) -> Vec<String> {
+    let mut lines = vec![format!("{HEAD}{}{HEAD:#} at {}", target.name, target.endpoint)];
     for (step, finding) in findings.iter() {
         let title = step.title();
         match finding {
@@ -22,7 +22,7 @@ pub(super) fn lines(target: &GatewaySpec, findings: &Findings) -> Vec<String> {
     lines
 }
 
-pub(super) fn as_json(target: &GatewaySpec, findings: &Findings) -> Value {
+pub(super) fn as_json(target: &Target, findings: &Findings) -> Value {
     let steps: Vec<Value> = findings
         .iter()
         .map(|(step, finding)| {
@@ -39,7 +39,7 @@ pub(super) fn as_json(target: &GatewaySpec, findings: &Findings) -> Value {
         })
         .collect();
     json!({
-        "gateway": target.id,
+        "gateway": target.name,
         "url": target.endpoint.to_string(),
         "exitCode": findings.exit() as u8,
         "steps": steps,

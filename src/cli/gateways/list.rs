@@ -8,13 +8,15 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use windlass_protocol::{Advice, Advise as _, Verdict};
 
+use crate::TlsPolicy;
 use crate::cli::args::Global;
 use crate::cli::columns::{Cell, columns};
-use crate::cli::config::parse_span;
+use crate::cli::config::{FILE_NAME, GatewayConfig, parse_span};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fleet::{CONNECT, Host};
 use crate::cli::output::{BAD, GOOD, Output, WARN};
-use crate::cli::store::{Missing, Records, short, shown};
+use crate::cli::session;
+use crate::cli::store::{Missing, Records, is_there, short, shown};
 use crate::cli::told;
 use crate::store::{Gateway, Store};
 
@@ -38,6 +40,14 @@ enum Checked {
 }
 
 pub(super) async fn run(global: &Global, args: ListArgs, output: &Output) -> Result<Exit, Failure> {
+    // A list of records is of use without the configuration.
+    let listed = session::configured(global).unwrap_or_else(|error| {
+        output.note(&error.to_string());
+        Vec::new()
+    });
+    if !listed.is_empty() && !args.check && args.gateways.is_empty() && !is_there(global) {
+        return show(None, &[], &listed, output);
+    }
     let records = Records::open(global, Missing::Refuse).await?;
     let chosen: Vec<Gateway> = if args.gateways.is_empty() {
         records.gateways.clone()
@@ -50,7 +60,8 @@ pub(super) async fn run(global: &Global, args: ListArgs, output: &Output) -> Res
         named?
     };
     if !args.check {
-        return show(&records, &chosen, output);
+        let listed = if args.gateways.is_empty() { listed } else { Vec::new() };
+        return show(Some(&records), &chosen, &listed, output);
     }
     let checked = check(&records, &chosen, args.timeout.unwrap_or(CONNECT), output).await?;
     show_checked(&records, &chosen, &checked, output)?;
@@ -138,32 +149,77 @@ impl Checked {
     }
 }
 
-fn show(records: &Records, gateways: &[Gateway], output: &Output) -> Result<Exit, Failure> {
+/// The records, and behind them the gateways of the configuration.
+fn show(
+    records: Option<&Records>,
+    gateways: &[Gateway],
+    listed: &[GatewayConfig],
+    output: &Output,
+) -> Result<Exit, Failure> {
     if output.json() {
-        let rows: Vec<_> = gateways.iter().map(|gateway| as_json(records, gateway)).collect();
+        let recorded = records
+            .iter()
+            .flat_map(|records| gateways.iter().map(|gateway| as_json(records, gateway)));
+        let rows: Vec<_> = recorded.chain(listed.iter().map(listed_as_json)).collect();
         output.value(&json!({"gateways": rows}))?;
         return Ok(Exit::Ok);
     }
-    let rows: Vec<Vec<Cell>> = gateways
+    let recorded = records
         .iter()
-        .map(|gateway| {
-            let dash = || "-".to_owned();
-            let token = gateway.token.as_ref().map_or_else(dash, ToString::to_string);
-            vec![
-                Cell::plain(shown(&gateway.name)),
-                Cell::plain(shown(&gateway.url)),
-                Cell::plain(shown(&token)),
-                Cell::plain(gateway.workspace_root.as_deref().map_or_else(dash, shown)),
-                Cell::plain(tls(gateway)),
-                Cell::plain(counts(records, gateway).0),
-                Cell::plain(counts(records, gateway).1),
-                Cell::plain(short(gateway.id)),
-            ]
-        })
-        .collect();
+        .flat_map(|records| gateways.iter().map(|gateway| row(records, gateway)));
+    let rows: Vec<Vec<Cell>> = recorded.chain(listed.iter().map(listed_row)).collect();
     let headings = ["GATEWAY", "URL", "TOKEN", "WORKSPACES", "TLS", "BOARDS", "AGENTS", "ID"];
     output.line(&columns(&headings, &rows).join("\n"))?;
     Ok(Exit::Ok)
+}
+
+fn row(records: &Records, gateway: &Gateway) -> Vec<Cell> {
+    let dash = || "-".to_owned();
+    let token = gateway.token.as_ref().map_or_else(dash, ToString::to_string);
+    let (boards, agents) = counts(records, gateway);
+    vec![
+        Cell::plain(shown(&gateway.name)),
+        Cell::plain(shown(&gateway.url)),
+        Cell::plain(shown(&token)),
+        Cell::plain(gateway.workspace_root.as_deref().map_or_else(dash, shown)),
+        Cell::plain(tls(gateway)),
+        Cell::plain(boards),
+        Cell::plain(agents),
+        Cell::plain(short(gateway.id)),
+    ]
+}
+
+/// A gateway of the configuration: it has no record, so no agent lives there.
+fn listed_row(gateway: &GatewayConfig) -> Vec<Cell> {
+    let token = gateway
+        .token
+        .as_ref()
+        .map_or_else(|| "-".to_owned(), |token| token.value.reference());
+    let tls = match gateway.tls {
+        TlsPolicy::Pinned(_) => "pinned",
+        TlsPolicy::Insecure => "insecure",
+        TlsPolicy::SystemRoots => "-",
+    };
+    vec![
+        Cell::plain(shown(&gateway.name)),
+        Cell::plain(shown(&gateway.endpoint.to_string())),
+        Cell::plain(shown(&token)),
+        Cell::plain("-"),
+        Cell::plain(tls),
+        Cell::plain("-"),
+        Cell::plain("-"),
+        Cell::plain(FILE_NAME),
+    ]
+}
+
+fn listed_as_json(gateway: &GatewayConfig) -> Value {
+    json!({
+        "source": "file",
+        "name": gateway.name,
+        "url": gateway.endpoint.to_string(),
+        "token": gateway.token.as_ref().map(|token| token.value.reference()),
+        "controlUi": gateway.control_ui,
+    })
 }
 
 fn show_checked(records: &Records, gateways: &[Gateway], checked: &[Checked], output: &Output) -> Result<(), Failure> {
@@ -218,6 +274,7 @@ fn counts(records: &Records, gateway: &Gateway) -> (usize, usize) {
 pub(super) fn as_json(records: &Records, gateway: &Gateway) -> Value {
     let (boards, agents) = counts(records, gateway);
     json!({
+        "source": "record",
         "id": gateway.id,
         "name": gateway.name,
         "url": gateway.url,

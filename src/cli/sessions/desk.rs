@@ -10,9 +10,9 @@ use crate::cli::args::Global;
 use crate::cli::config::parse_span;
 use crate::cli::exit::{Exit, Failure, advice_on_call, of_call};
 use crate::cli::output::Output;
-use crate::cli::session::{self, Patience};
+use crate::cli::session::{self, Patience, Target};
 use crate::sessions::{AskError, HistoryError, ListError, Sessions};
-use crate::{Gateway, GatewaySpec, Windlass};
+use crate::{Gateway, Windlass};
 
 /// How long to wait.
 #[derive(Debug, Args)]
@@ -26,7 +26,7 @@ pub(in crate::cli) struct Limit {
 pub(in crate::cli) struct Desk {
     windlass: Windlass,
     pub(in crate::cli) gateway: Gateway,
-    target: GatewaySpec,
+    pub(in crate::cli) target: Target,
     pub(in crate::cli) sessions: Sessions,
     /// What is left of the time.
     pub(in crate::cli) left: Duration,
@@ -44,7 +44,7 @@ impl Desk {
         within: Option<Duration>,
         output: &Output,
     ) -> Result<Self, Failure> {
-        let (target, timeouts, tokens) = session::prepare_one(global, output)?;
+        let (target, timeouts, tokens) = session::prepare_one(global, output).await?;
         let limit = within.unwrap_or(timeouts.call);
         let (windlass, mut gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
         let Some(gateway) = gateways.pop() else {
@@ -52,7 +52,7 @@ impl Desk {
         };
         let clock = TokioClock::start();
         let begun = clock.now();
-        let status = session::settle(&gateway, gateway.id().as_str(), Patience::All, limit, output).await;
+        let status = session::settle(&gateway, &target.name, Patience::All, limit, output).await;
         let left = limit.saturating_sub(clock.now().saturating_duration_since(begun));
         if !status.is_up() {
             session::close(windlass).await;

@@ -178,7 +178,7 @@ fn nothing(desk: &Desk, text: &str) -> Failure {
     Failure::usage(
         format!(
             "{} has no agent and no session {:?}",
-            desk.gateway.id(),
+            desk.target.name,
             escaped(text, NAME_LIMIT)
         ),
         "See windlass sessions list; a session that is to be begun is named in full: agent:ID:NAME.",

@@ -40,13 +40,13 @@ struct Found {
 pub(super) async fn run(global: &Global, args: &ShowArgs, output: &Output) -> Result<Exit, Failure> {
     let desk = Desk::open(global, &args.time, output).await?;
     let found = look(&desk, args.session.as_deref()).await;
-    let gateway = desk.gateway.id().clone();
+    let gateway = desk.target.name.clone();
     desk.close().await;
     let found = found?;
     if output.json() {
-        output.value(&json_of(&found, gateway.as_str()))?;
+        output.value(&json_of(&found, &gateway))?;
     } else {
-        output.line(&lines(&found, gateway.as_str()).join("\n"))?;
+        output.line(&lines(&found, &gateway).join("\n"))?;
     }
     Ok(Exit::Ok)
 }
@@ -122,7 +122,7 @@ fn not_there(desk: &Desk, key: &SessionKey) -> Failure {
         Advice::new(
             format!(
                 "{} has no session {}",
-                desk.gateway.id(),
+                desk.target.name,
                 escaped(key.as_str(), VALUE_LIMIT)
             ),
             "See windlass sessions list; the first message makes it.",

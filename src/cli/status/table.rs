@@ -28,18 +28,18 @@ const INDENT: usize = 8;
 const RELEASE_LIMIT: usize = 32;
 
 /// The table, and below each line that is not up the reason and the next step, in lines of at most `width` characters.
-pub(super) fn lines(statuses: &[LineStatus], now: SystemTime, width: usize) -> Vec<String> {
-    let rows: Vec<Vec<Cell>> = statuses.iter().map(|status| row(status, now)).collect();
+pub(super) fn lines(statuses: &[(String, LineStatus)], now: SystemTime, width: usize) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = statuses.iter().map(|(name, status)| row(name, status, now)).collect();
     let mut lines = columns(&HEADINGS, &rows);
     // From the last one up, so that the places of those before it stay.
-    for (index, status) in statuses.iter().enumerate().rev() {
+    for (index, (_, status)) in statuses.iter().enumerate().rev() {
         let below = index + 2;
         lines.splice(below..below, reason(status, width));
     }
     lines
 }
 
-fn row(status: &LineStatus, now: SystemTime) -> Vec<Cell> {
+fn row(name: &str, status: &LineStatus, now: SystemTime) -> Vec<Cell> {
     let dash = || "-".to_owned();
     let since = now.duration_since(status.since).unwrap_or_default();
     let next = status.state.next_attempt_at().map(|at| match at.duration_since(now) {
@@ -47,7 +47,7 @@ fn row(status: &LineStatus, now: SystemTime) -> Vec<Cell> {
         Err(_) => "now".to_owned(),
     });
     vec![
-        Cell::plain(&status.id),
+        Cell::plain(name),
         Cell::styled(&status.state, style_of(&status.state)),
         Cell::plain(span(since)),
         Cell::plain(status.generation),
@@ -103,12 +103,16 @@ fn folded(label: &str, text: &str, width: usize) -> Vec<String> {
 }
 
 /// One change, as one line: its time, the change, and what to do.
-pub(super) fn timed_change(status: &LineStatus) -> String {
+pub(super) fn timed_change(name: &str, status: &LineStatus) -> String {
     let next = match &status.last_error {
         Some(error) if status.state.next_attempt_at().is_some() => format!(" {}", error.advice.next_step),
         _ => String::new(),
     };
-    format!("{DIM}{}{DIM:#} {}{next}", time_of_day(status.since), change(status))
+    format!(
+        "{DIM}{}{DIM:#} {}{next}",
+        time_of_day(status.since),
+        change_of(name, status)
+    )
 }
 
 /// One change: the gateway, its line's state, and why.
@@ -166,7 +170,7 @@ mod tests {
                 advice: Advice::new("It broke.", "Mend it."),
             }),
         };
-        let plain: Vec<String> = lines(&[status], at, usize::MAX)
+        let plain: Vec<String> = lines(&[("prod".into(), status)], at, usize::MAX)
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())
             .collect();

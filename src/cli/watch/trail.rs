@@ -14,13 +14,13 @@ use crate::cli::args::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupts::{Interrupts, stop_signal};
 use crate::cli::output::Output;
-use crate::cli::session::{self, Setup};
+use crate::cli::session::{self, Setup, Target};
 use crate::cli::store::{self, Missing};
 use crate::journal::{
     Place, Recorded, RecordedMarker, Recorder, RecorderError, Retention, Timestamp, Trail, TrailFilter, TrailItem, What,
 };
 use crate::store::{GatewayUid, OwnError, Store};
-use crate::{Gateway, GatewaySpec, Windlass};
+use crate::{Gateway, Windlass};
 
 /// Items after which a consumer's place is stored, if the stream does not come to rest before: so many are shown again after a
 /// kill, at most.
@@ -28,7 +28,9 @@ const ACKNOWLEDGE_EVERY: u32 = 100;
 
 pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
     let mut stop = pin!(stop_signal()?);
-    let missing = if args.journal.no_follow {
+    let known = session::known(global).await;
+    // A command that records nothing makes no store.
+    let missing = if args.journal.no_follow || (known.is_empty() && !args.journal.journal) {
         Missing::Refuse
     } else {
         Missing::Make
@@ -40,12 +42,12 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     let recording = if args.journal.no_follow {
         None
     } else {
-        Recording::start(global, args, &store, output).await?
+        Recording::start(global, args, &known, &store, output).await?
     };
     if let Some(recording) = &recording {
         stop_recording_at_a_signal(recording.windlass.clone())?;
     }
-    let mut names = Names::of(global, recording.as_ref());
+    let mut names = Names::of(global, &known, recording.as_ref());
     let filter = TrailFilter {
         events: filter(args),
         gateways: names.chosen.clone(),
@@ -97,7 +99,7 @@ async fn place(args: &WatchArgs, store: &dyn Store) -> Result<Place, Failure> {
 /// What this process records.
 struct Recording {
     windlass: Windlass,
-    targets: Vec<GatewaySpec>,
+    targets: Vec<Target>,
     gateways: Vec<Gateway>,
     recorder: Recorder,
 }
@@ -107,15 +109,16 @@ impl Recording {
     async fn start(
         global: &Global,
         args: &WatchArgs,
+        known: &[(GatewayId, String)],
         store: &Arc<dyn Store>,
         output: &Output,
     ) -> Result<Option<Self>, Failure> {
         let may_follow = !args.journal.journal;
-        if may_follow && session::known_ids(global).is_empty() {
+        if may_follow && known.is_empty() {
             output.note("no gateway is configured here: what another process records is shown as it comes");
             return Ok(None);
         }
-        let Setup { targets, tokens, .. } = session::prepare(global, output)?;
+        let Setup { targets, tokens, .. } = session::prepare(global, output).await?;
         let windlass = Windlass::builder().device_tokens(tokens).start()?;
         let retention = Retention {
             max_age: Some(args.journal.keep),
@@ -132,7 +135,7 @@ impl Recording {
         };
         let mut gateways = Vec::new();
         for target in &targets {
-            gateways.push(windlass.add(target.clone()).await?);
+            gateways.push(windlass.add(target.spec.clone()).await?);
         }
         Ok(Some(Self {
             windlass,
@@ -183,24 +186,31 @@ struct Names {
 }
 
 impl Names {
-    fn of(global: &Global, recording: Option<&Recording>) -> Self {
-        let asked = global
-            .gateway
-            .iter()
-            .filter_map(|name| GatewayId::new(name.as_str()).ok());
-        let recorded = recording.iter().flat_map(|recording| &recording.targets);
-        let mut ids: Vec<GatewayId> = asked.chain(recorded.map(|target| target.id.clone())).collect();
+    fn of(global: &Global, gateways: &[(GatewayId, String)], recording: Option<&Recording>) -> Self {
+        let of = |name: &String| {
+            let listed = gateways
+                .iter()
+                .find(|(_, known)| known == name)
+                .map(|(id, _)| id.clone());
+            // One that is listed no more may have left entries.
+            listed.or_else(|| GatewayId::new(name.as_str()).ok())
+        };
+        let recorded = || recording.iter().flat_map(|recording| &recording.targets);
+        let asked = global.gateway.iter().filter_map(of);
+        let ids: Vec<GatewayId> = asked.chain(recorded().map(|target| target.id.clone())).collect();
         let narrowed = global.url.is_some() || !global.gateway.is_empty();
         let chosen = ids.iter().filter(|_| narrowed).map(GatewayUid::of_line).collect();
-        ids.extend(session::known_ids(global));
-        let known = ids.iter().map(|id| (GatewayUid::of_line(id), id.to_string())).collect();
+        let plain = ids.iter().map(|id| (id.clone(), id.to_string()));
+        let named = recorded().map(|target| (target.id.clone(), target.name.clone()));
+        let all = plain.chain(named).chain(gateways.iter().cloned());
+        let known = all.map(|(id, name)| (GatewayUid::of_line(&id), name)).collect();
         Self { known, chosen }
     }
 
     /// Learns from a marker that names its gateway.
     fn learn(&mut self, recorded: &Recorded) {
         if let What::Marker(RecordedMarker::Began { line, .. }) = &recorded.what {
-            self.known.insert(recorded.gateway, line.to_string());
+            self.known.entry(recorded.gateway).or_insert_with(|| line.to_string());
         }
     }
 
