@@ -213,6 +213,17 @@ pub enum OpenError {
         /// What the check found.
         what: String,
     },
+    /// A file or folder that SQLite writes beside the database can't be written.
+    #[error(
+        "{} can't be written, and SQLite needs it beside {}: give it to this user, or name a store in a folder of yours",
+        side.display(), path.display()
+    )]
+    SideFile {
+        /// The database.
+        path: PathBuf,
+        /// The file or folder that is in the way.
+        side: PathBuf,
+    },
     /// Another process keeps the file locked.
     #[error("{} is locked by another process: end that, or wait for it", path.display())]
     Locked {
@@ -281,7 +292,7 @@ pub enum OwnError {
         pid: Option<u32>,
     },
     /// The lock can't be made.
-    #[error("can't lock {}", lock.display())]
+    #[error("can't lock {}: give the file and its folder to this user, or name a store in a folder of yours", lock.display())]
     Io {
         /// The lock.
         lock: PathBuf,

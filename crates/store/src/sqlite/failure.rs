@@ -1,6 +1,8 @@
 //! What SQLite says of a failure, sorted by its result code.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 
 use sqlx::migrate::MigrateError;
 
@@ -9,7 +11,11 @@ use crate::error::{BackendError, OpenError, StoreError};
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const CORRUPT: i32 = 11;
+const PERMISSION: i32 = 3;
+const READ_ONLY: i32 = 8;
+const INPUT_OUTPUT: i32 = 10;
 const FULL: i32 = 13;
+const CANT_OPEN: i32 = 14;
 const NOT_A_DATABASE: i32 = 26;
 
 /// The extended result code, and the primary one that is its low byte.
@@ -50,11 +56,34 @@ pub(super) fn of_open(error: &sqlx::Error, path: &Path) -> OpenError {
             path,
             what: "SQLite can't read it".into(),
         },
+        Some(PERMISSION | READ_ONLY | INPUT_OUTPUT | CANT_OPEN) => match unwritable_beside(&path) {
+            Some(side) => OpenError::SideFile { path, side },
+            None => OpenError::Backend {
+                path,
+                source: backend(error),
+            },
+        },
         _ => OpenError::Backend {
             path,
             source: backend(error),
         },
     }
+}
+
+/// The file beside a database, or its folder, that this process can't write. SQLite's own error does not tell which it is.
+fn unwritable_beside(database: &Path) -> Option<PathBuf> {
+    let beside = ["-wal", "-shm", "-journal"].map(|suffix| {
+        let mut name = OsString::from(database);
+        name.push(suffix);
+        PathBuf::from(name)
+    });
+    let is_in_the_way = |path: &PathBuf| path.exists() && OpenOptions::new().append(true).open(path).is_err();
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let read_only = |folder: &&Path| folder.metadata().is_ok_and(|found| found.permissions().readonly());
+    beside
+        .into_iter()
+        .find(is_in_the_way)
+        .or_else(|| folder.filter(read_only).map(Path::to_owned))
 }
 
 /// A failure to migrate.

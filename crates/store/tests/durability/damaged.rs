@@ -184,3 +184,22 @@ async fn the_database_itself_refuses_what_the_store_refuses() {
     assert!(error.to_string().contains("FOREIGN KEY constraint failed"), "{error}");
     connection.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_file_beside_the_database_that_cannot_be_written_is_named_with_what_to_do() {
+    for suffix in ["-wal", "-journal"] {
+        let (_folder, path) = folder();
+        furnished(&path).await;
+        let beside = path.with_file_name(format!("store.db{suffix}"));
+        // A folder can't be written as a file, whoever runs the test.
+        std::fs::create_dir(&beside).unwrap();
+        let error = SqliteStore::open(&path).await.unwrap_err();
+        assert!(
+            matches!(&error, OpenError::SideFile { side, .. } if *side == beside.canonicalize().unwrap()),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("give it to this user"), "{error}");
+        std::fs::remove_dir(&beside).unwrap();
+        SqliteStore::open(&path).await.unwrap().close().await.unwrap();
+    }
+}
