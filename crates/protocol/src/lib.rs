@@ -76,7 +76,8 @@ pub use request::Request;
 pub use retry::RetryPolicy;
 pub use secret::Secret;
 pub use session_key::{
-    AGENT_ID_LIMIT, AgentId, AgentIdentity, KeyError, SESSION_KEY_LIMIT, SessionKey, agent_id_of, slug,
+    AGENT_ID_LIMIT, AgentId, AgentIdentity, GLOBAL_SESSION, KeyError, SESSION_KEY_LIMIT, SessionKey, SessionKeySpace,
+    SessionSpellings, agent_id_of, slug,
 };
 pub use text::{MESSAGE_LIMIT, NAME_LIMIT, Printable, printable, steers};
 pub use trace::{InvalidTraceParent, TraceParent};

@@ -2,6 +2,7 @@
 //!
 //! These strings are the contract with the gateway: they are made of UUIDs and never of a name that a person can change.
 
+mod space;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
+
+pub use space::{GLOBAL_SESSION, SessionKeySpace, SessionSpellings};
 
 /// Longest session key that gateways accept, in characters (schema of generation 4).
 pub const SESSION_KEY_LIMIT: usize = 512;
