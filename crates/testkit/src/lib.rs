@@ -91,6 +91,7 @@ pub use gateway::profile::{
 pub use gateway::script::Script;
 pub use gateway::wire::WireError;
 pub use gateway::{
-    ChatPlan, HeartbeatEnd, NotSeen, Outcome, PendingPairing, RestartKind, SimGateway, SimGatewayBuilder, WAIT_LIMIT,
+    ChatPlan, HeartbeatEnd, NO_REPLY, NotSeen, Outcome, PendingPairing, RestartKind, SimGateway, SimGatewayBuilder,
+    WAIT_LIMIT,
 };
 pub use net::mine::{MINE_PANIC, Mine, Mined};

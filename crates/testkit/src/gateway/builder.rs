@@ -31,6 +31,7 @@ pub(crate) struct Options {
     /// By id and name.
     pub(crate) agents: Vec<(String, String)>,
     pub(crate) chat: ChatPlan,
+    pub(crate) session: serde_json::Value,
 }
 
 /// Settings of a gateway to be simulated; got from [`SimGateway::builder`].
@@ -66,6 +67,7 @@ impl Default for SimGatewayBuilder {
                 hidden_methods: Vec::new(),
                 agents: Vec::new(),
                 chat: ChatPlan::default(),
+                session: serde_json::Value::Null,
             },
         }
     }
@@ -209,6 +211,18 @@ impl SimGatewayBuilder {
         self
     }
 
+    /// One main session for all agents: `session.scope: "global"`.
+    pub fn global_session(mut self) -> Self {
+        self.options.session["scope"] = "global".into();
+        self
+    }
+
+    /// What main sessions' keys end in: `session.mainKey`.
+    pub fn main_key(mut self, key: &str) -> Self {
+        self.options.session["mainKey"] = key.into();
+        self
+    }
+
     /// Starts on a free port of 127.0.0.1, inside the current tokio runtime. Not for paused time: sockets do not
     /// wait for the virtual clock.
     ///
@@ -229,9 +243,12 @@ impl SimGatewayBuilder {
     }
 
     fn start(self, port: Option<Port>) -> SimGateway {
-        let chat = self.options.chat.clone();
+        let (chat, session) = (self.options.chat.clone(), self.options.session.clone());
         let server = Arc::new(Server::new(self.profile, self.options));
         server.state().plan = chat;
+        if !session.is_null() {
+            server.state().config["session"] = session;
+        }
         server.spawn(Arc::clone(&server).tick());
         SimGateway::new(server, port)
     }

@@ -8,6 +8,7 @@ use super::methods::table;
 use super::profile::{HelloAuth, Profile};
 use super::roster;
 use super::server::Server;
+use super::spelling::Spelling;
 use super::state::State;
 
 /// `policy.attachments.maxBytes` of 2026.9.6.
@@ -77,6 +78,7 @@ fn auth(profile: &Profile, admission: &Admission) -> Option<Value> {
 fn snapshot(server: &Server, state: &State) -> Value {
     let profile = &server.profile;
     let default_agent = roster::default_id(profile, &state.config);
+    let spelling = Spelling::new(profile, &state.config);
     let uptime = clock::now().saturating_duration_since(state.booted).as_millis();
     let mut snapshot = json!({
         "presence": presence(server, state),
@@ -87,9 +89,9 @@ fn snapshot(server: &Server, state: &State) -> Value {
         "stateDir": "/srv/gateway",
         "sessionDefaults": {
             "defaultAgentId": default_agent,
-            "mainKey": "main",
-            "mainSessionKey": format!("agent:{default_agent}:main"),
-            "scope": "per-sender",
+            "mainKey": spelling.main_key(),
+            "mainSessionKey": spelling.main_session(),
+            "scope": if spelling.is_global() { "global" } else { "per-sender" },
         },
         "authMode": match (&server.options.password, &state.token) {
             (Some(_), _) => "password",

@@ -70,6 +70,11 @@ pub enum SideEffect {
         /// Run id.
         key: String,
     },
+    /// A text was carried out as a command instead of being handed to the model, such as `stop`.
+    CommandDone {
+        /// The idempotency key that it came with.
+        key: String,
+    },
     /// A heartbeat scratch was written or removed.
     ScratchWritten {
         /// Cron job id.

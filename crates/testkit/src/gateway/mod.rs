@@ -24,6 +24,7 @@ mod requests;
 mod roster;
 pub(crate) mod script;
 mod server;
+mod spelling;
 mod state;
 mod upgrade;
 pub(crate) mod wire;
@@ -37,7 +38,7 @@ use serde_json::Value;
 use tokio::io::DuplexStream;
 
 pub use self::builder::SimGatewayBuilder;
-pub use self::chat::{ChatPlan, Outcome};
+pub use self::chat::{ChatPlan, NO_REPLY, Outcome};
 pub use self::control::RestartKind;
 pub use self::heartbeat::HeartbeatEnd;
 pub use self::pairing::PendingPairing;

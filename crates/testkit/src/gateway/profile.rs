@@ -77,6 +77,18 @@ pub enum FailedRun {
     ErrorTwice,
 }
 
+/// What comes of a model that says nothing (`NO_REPLY`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Silence {
+    /// Lifecycle `end` and a `final` without message, and a row that shows what the model said.
+    BareFinalAndRow,
+    /// The same without a row of the assistant's.
+    BareFinal,
+    /// The model is asked once more; then lifecycle `error`, chat `aborted` and chat `error`.
+    Fails,
+}
+
 /// What becomes of a text that comes while a run goes on in its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -197,6 +209,12 @@ pub struct Profile {
     pub replaced_runs_end_silently: bool,
     /// `sessions.delete` is refused while a run goes on in the session (4.15); others end the run.
     pub active_sessions_kept: bool,
+    /// What comes of a model that says nothing.
+    pub silence: Silence,
+    /// `stop`, `abort` and the like are commands also with other words or signs around them (`please stop`, `stop!`).
+    pub polite_stops: bool,
+    /// The ids of Matrix rooms stay as they are in keys of sessions; before, keys are in lower case throughout.
+    pub keeps_room_ids: bool,
     /// `chat.send` to an unknown agent runs.
     pub runs_unknown_agents: bool,
     /// A send within half a second of a final is answered with a bare final and run later under another id.
@@ -334,6 +352,9 @@ impl Profile {
             active_sessions_kept: r == R4_15,
             history_cursors: r >= R9_6,
             history_cut: history_cut(r),
+            silence: silence(r),
+            polite_stops: r >= R3_13,
+            keeps_room_ids: r >= R7_1,
             runs_unknown_agents: !v4,
             requeues_early_sends: matches!(r, R4_15 | R5_12 | R7_1),
             precreated_sessions_break: r == R6_11,
@@ -418,6 +439,15 @@ fn failed_run(r: usize) -> FailedRun {
         R2_26 | R3_13 => FailedRun::Error,
         R4_15 | R5_12 => FailedRun::NoTerminal,
         _ => FailedRun::ErrorTwice,
+    }
+}
+
+/// Measured on 1.30, 3.13, 4.15, 7.1, 8.2 and 9.6.
+fn silence(r: usize) -> Silence {
+    match r {
+        R1_30 => Silence::BareFinalAndRow,
+        R9_6.. => Silence::Fails,
+        _ => Silence::BareFinal,
     }
 }
 

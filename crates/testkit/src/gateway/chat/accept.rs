@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{ChatPlan, Run, Status, forget, frames, holder};
+use super::{ChatPlan, Run, Status, commands, forget, frames, holder};
 use crate::gateway::clock;
 use crate::gateway::events::Event;
 use crate::gateway::journal::SideEffect;
@@ -15,6 +15,7 @@ use crate::gateway::methods::sessions::{agent_of, ensure, full_key};
 use crate::gateway::profile::SecondSend;
 use crate::gateway::roster;
 use crate::gateway::server::{Answer, Effect, Later};
+use crate::gateway::spelling::Spelling;
 use crate::gateway::wire::WireError;
 
 /// 6.11: the same text within this time after a final is taken for a repetition.
@@ -31,10 +32,15 @@ pub(crate) fn send(call: &mut Call<'_>) -> Answer {
     if call.required("message").trim().is_empty() && !attached {
         return WireError::invalid("message or attachment required").into();
     }
-    let key = full_key(&call.required("sessionKey"));
+    let key = full_key(call, &call.required("sessionKey"));
     let id = call.required("idempotencyKey");
     if let Some(refused) = refuse_agent(call, &key) {
         return refused;
+    }
+    // Before the key is looked at, and never remembered under it.
+    if commands::is_stop(&call.server.profile, &call.required("message")) {
+        call.server.effect(SideEffect::CommandDone { key: id });
+        return stop(call, &key, None, "stop");
     }
     forget(call.state);
     if let Some(answer) = repeated(call, &id, &key) {
@@ -43,7 +49,11 @@ pub(crate) fn send(call: &mut Call<'_>) -> Answer {
     if let Some(older) = same_content(call, &key) {
         return Answer::ok(json!({"runId": older, "status": "in_flight"}));
     }
-    accept(call, id.clone(), &key, started(&id))
+    let answer = started(&id);
+    match commands::answer_to(&call.required("message")) {
+        Some(said) => commands::carry_out(call, id, &key, said, answer),
+        None => accept(call, id, &key, answer),
+    }
 }
 
 fn started(id: &str) -> Answer {
@@ -139,16 +149,22 @@ fn accept(call: &mut Call<'_>, id: String, key: &str, answer: Answer) -> Answer 
     answer.then(Effect::StartRun(id))
 }
 
-fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
+pub(super) fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
+    let shown_as = match call.text("sessionKey") {
+        Some(asked) => Spelling::new(&call.server.profile, &call.state.config).shown(asked),
+        None => key.to_owned(),
+    };
     let session_id = ensure(call, key, false).id.clone();
     let plan: ChatPlan = call
         .state
         .next_plans
         .pop_front()
         .unwrap_or_else(|| call.state.plan.clone());
+    let plan = plan.for_text(message);
     Run {
         id,
         session: key.to_owned(),
+        shown_as,
         session_id,
         message: message.to_owned(),
         came_ms: call.server.clock.wall_ms(),
@@ -167,7 +183,7 @@ fn new_run(call: &mut Call<'_>, id: String, key: &str, message: &str) -> Run {
     }
 }
 
-fn remember(call: &mut Call<'_>, run: Run) {
+pub(super) fn remember(call: &mut Call<'_>, run: Run) {
     call.state.run_order.push_back(run.id.clone());
     call.state.runs.insert(run.id.clone(), run);
     forget(call.state);
@@ -247,9 +263,9 @@ fn run_after(call: &mut Call<'_>, mut run: Run, first: &str, answer: Answer) -> 
 
 pub(crate) fn agent(call: &mut Call<'_>) -> Answer {
     let key = match (call.text("sessionKey"), call.text("agentId")) {
-        (Some(key), _) => full_key(key),
-        (None, Some(agent)) => format!("agent:{agent}:main"),
-        (None, None) => "agent:main:main".to_owned(),
+        (Some(key), _) => full_key(call, key),
+        (None, Some(agent)) => full_key(call, &format!("agent:{agent}:main")),
+        (None, None) => full_key(call, "main"),
     };
     let id = call.required("idempotencyKey");
     if let Some(refused) = refuse_agent(call, &key) {
@@ -274,8 +290,13 @@ pub(crate) fn agent(call: &mut Call<'_>) -> Answer {
 }
 
 pub(crate) fn abort(call: &mut Call<'_>) -> Answer {
-    let key = full_key(&call.required("sessionKey"));
+    let key = full_key(call, &call.required("sessionKey"));
     let only = call.text("runId").map(str::to_owned);
+    stop(call, &key, only, "rpc")
+}
+
+/// Ends what runs in a session, or one run of it.
+fn stop(call: &mut Call<'_>, key: &str, only: Option<String>, why: &'static str) -> Answer {
     let ids: Vec<String> = call
         .state
         .runs
@@ -284,7 +305,7 @@ pub(crate) fn abort(call: &mut Call<'_>) -> Answer {
         .map(|run| run.id.clone())
         .collect();
     let answer = Answer::ok(json!({"ok": true, "aborted": !ids.is_empty(), "runIds": ids}));
-    let ended: Vec<Value> = ids.iter().flat_map(|id| abort_run(call, id, "rpc")).collect();
+    let ended: Vec<Value> = ids.iter().flat_map(|id| abort_run(call, id, why)).collect();
     ended.into_iter().fold(answer, |answer, payload| {
         answer.then(Effect::Emit(Event::new("chat", payload)))
     })
@@ -335,7 +356,7 @@ fn abort_run(call: &mut Call<'_>, id: &str, stop: &'static str) -> Vec<Value> {
 }
 
 pub(crate) fn inject(call: &mut Call<'_>) -> Answer {
-    let key = full_key(&call.required("sessionKey"));
+    let key = full_key(call, &call.required("sessionKey"));
     let message = call.required("message");
     let now_ms = call.server.clock.wall_ms();
     let id = call.state.random.uuid();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::steps::{assistant, begin, complete, enter, failed, first_error, lifecycle_error, tool};
+use super::steps::{assistant, begin, complete, enter, failed, first_error, lifecycle_error, silent, tool};
 use super::{Outcome, Run, Status};
 use crate::gateway::events::{self, Event};
 use crate::gateway::halves;
@@ -152,6 +152,10 @@ impl Drive {
                 self.step(|profile, state, run, now_ms| complete(&self.server, profile, state, run, now_ms))
             }
             Outcome::Fail { status } => self.fail(status).await,
+            Outcome::Silent => {
+                self.pause(plan.pace).await?;
+                self.step(|profile, state, run, now_ms| silent(&self.server, profile, state, run, now_ms))
+            }
             Outcome::Hang => {
                 self.pause(Duration::MAX).await?;
                 Some(())

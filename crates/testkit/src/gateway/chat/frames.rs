@@ -7,7 +7,7 @@ use crate::gateway::methods::sessions::agent_of;
 use crate::gateway::profile::Profile;
 
 fn chat(profile: &Profile, run: &Run, state: &str) -> Value {
-    let mut payload = json!({"runId": run.id, "sessionKey": run.session, "seq": run.seq, "state": state});
+    let mut payload = json!({"runId": run.id, "sessionKey": run.shown_as, "seq": run.seq, "state": state});
     if profile.chat_agent_id {
         payload["agentId"] = json!(agent_of(&run.session));
     }
@@ -43,6 +43,15 @@ pub(super) fn bare_final(profile: &Profile, run: &mut Run) -> Value {
     chat(profile, run, "final")
 }
 
+/// The run ended and its model had said nothing.
+pub(super) fn silent_final(profile: &Profile, run: &mut Run) -> Value {
+    let mut payload = bare_final(profile, run);
+    if profile.stop_reason {
+        payload["stopReason"] = json!("stop");
+    }
+    payload
+}
+
 pub(super) fn aborted(profile: &Profile, run: &mut Run, stop: &str, now_ms: u64) -> Value {
     run.seq += 1;
     let mut payload = chat(profile, run, "aborted");
@@ -68,7 +77,7 @@ pub(super) fn status(profile: &Profile, run: &Run, phase: &str) -> Value {
 pub(super) fn agent(profile: &Profile, run: &mut Run, stream: &str, data: &Value, now_ms: u64) -> Value {
     run.seq += 1;
     let mut payload = json!({
-        "runId": run.id, "stream": stream, "data": data, "sessionKey": run.session, "seq": run.seq, "ts": now_ms,
+        "runId": run.id, "stream": stream, "data": data, "sessionKey": run.shown_as, "seq": run.seq, "ts": now_ms,
     });
     if profile.chat_agent_id {
         payload["agentId"] = json!(agent_of(&run.session));

@@ -60,7 +60,8 @@ pub(super) fn assistant_row(
 
 pub(crate) fn history(call: &Call<'_>) -> Answer {
     let profile = &call.server.profile;
-    let key = full_key(&call.required("sessionKey"));
+    let asked = call.required("sessionKey");
+    let key = full_key(call, &asked);
     let limit = call.params["limit"].as_u64().unwrap_or(DEFAULT_LIMIT);
     if limit > MAX_LIMIT {
         return WireError::invalid("invalid chat.history params: at /limit: must be <= 1000").into();
@@ -81,7 +82,7 @@ pub(crate) fn history(call: &Call<'_>) -> Answer {
     let begin = end.saturating_sub(limit);
     let shown = |at: usize| shortened(profile, numbered(&rows[at], at));
     let messages: Vec<Value> = (begin..end).map(shown).collect();
-    let mut payload = json!({"sessionKey": key, "messages": messages});
+    let mut payload = json!({"sessionKey": asked, "messages": messages});
     if let Some(session) = session {
         payload["sessionId"] = json!(session.id);
     }

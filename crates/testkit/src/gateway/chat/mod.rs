@@ -1,6 +1,7 @@
 //! Chat runs: accepting a text, running the fake model, waiting for the end.
 
 mod accept;
+mod commands;
 mod drive;
 mod frames;
 mod history;
@@ -37,6 +38,8 @@ pub enum Outcome {
         /// HTTP status of the model's answer.
         status: u16,
     },
+    /// The model has nothing to say.
+    Silent,
     /// Never, unless aborted.
     Hang,
 }
@@ -50,7 +53,7 @@ pub enum Outcome {
 /// ```
 #[derive(Clone, Debug)]
 pub struct ChatPlan {
-    /// The answer; `None` echoes the text as `echo: <text>`.
+    /// The answer; `None` echoes the text as `echo: <text>`, and says nothing to one that asks for [`NO_REPLY`].
     pub reply: Option<String>,
     /// Pieces in which the answer comes, at least 1.
     pub increments: u32,
@@ -62,6 +65,19 @@ pub struct ChatPlan {
     pub tool: bool,
     /// How it ends.
     pub outcome: Outcome,
+}
+
+/// What models are told to say when they have nothing to say.
+pub const NO_REPLY: &str = "NO_REPLY";
+
+impl ChatPlan {
+    /// What it comes to for one text.
+    fn for_text(mut self, text: &str) -> Self {
+        if self.reply.is_none() && self.outcome == Outcome::Complete && text.contains(NO_REPLY) {
+            self.outcome = Outcome::Silent;
+        }
+        self
+    }
 }
 
 impl Default for ChatPlan {
@@ -94,6 +110,8 @@ pub(crate) enum Status {
 pub(crate) struct Run {
     pub(crate) id: String,
     pub(crate) session: String,
+    /// The key under which events show the session.
+    pub(crate) shown_as: String,
     /// `sessionId` of the session when the text came in.
     pub(crate) session_id: String,
     pub(crate) message: String,

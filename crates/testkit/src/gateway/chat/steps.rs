@@ -9,7 +9,7 @@ use crate::gateway::halves;
 use crate::gateway::journal::SideEffect;
 use crate::gateway::methods::sessions::{agent_of, row_of};
 use crate::gateway::profile::at::{R6_11, R8_2, R9_6};
-use crate::gateway::profile::{FailedRun, Profile, SecondSend};
+use crate::gateway::profile::{FailedRun, Profile, SecondSend, Silence};
 use crate::gateway::server::Server;
 use crate::gateway::state::State;
 
@@ -208,6 +208,43 @@ fn rows_at_end(profile: &Profile, state: &mut State, run: &mut Run, error: Optio
     }
     let row = history::assistant_row(profile, &mut state.random, run, error, now_ms);
     sent.extend(push_row(profile, state, run, &row));
+    sent
+}
+
+/// The model said nothing, on the releases that ask it again a second time.
+pub(super) fn silent(server: &Server, profile: &Profile, state: &mut State, run: &mut Run, now_ms: u64) -> Vec<Event> {
+    const WHY: &str = "\u{26a0}\u{fe0f} Agent couldn't generate a response. Please try again.";
+    if profile.silence != Silence::Fails {
+        let ended = json!({"phase": "end", "endedAt": now_ms});
+        let mut sent = vec![lifecycle(profile, run, &ended, now_ms)];
+        sent.push(Event::new("chat", frames::silent_final(profile, run)));
+        if profile.silence == Silence::BareFinalAndRow {
+            super::NO_REPLY.clone_into(&mut run.text);
+            sent.extend(rows_at_end(profile, state, run, None, now_ms));
+            run.text.clear();
+        } else if !run.noted {
+            sent.extend(note_user(profile, state, run));
+        }
+        sent.extend(settle(server, profile, state, run, Status::Ok, now_ms));
+        return sent;
+    }
+    let ended = json!({
+        "phase": "error", "aborted": false, "error": WHY, "endedAt": now_ms, "terminalReply": {"disposition": "silent"},
+    });
+    let mut sent = vec![lifecycle(profile, run, &ended, now_ms)];
+    let mut aborted = frames::aborted(profile, run, "stop", now_ms);
+    let mut error = frames::error(profile, run, WHY);
+    for (event, absent) in [(&mut aborted, "message"), (&mut error, "agentId")] {
+        if let Some(event) = event.as_object_mut() {
+            event.remove(absent);
+        }
+    }
+    sent.extend([aborted, error].map(|payload| Event::new("chat", payload)));
+    if !run.noted {
+        sent.extend(note_user(profile, state, run));
+    }
+    let failed = Status::Failed(WHY.to_owned());
+    sent.extend(settle(server, profile, state, run, failed, now_ms));
     sent
 }
 

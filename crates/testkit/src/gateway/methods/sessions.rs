@@ -10,19 +10,16 @@ use crate::gateway::profile::Profile;
 use crate::gateway::profile::at::R2_26;
 use crate::gateway::roster;
 use crate::gateway::server::{Answer, Effect};
+use crate::gateway::spelling::{GLOBAL, Spelling};
 use crate::gateway::state::{Session, State};
 use crate::gateway::wire::WireError;
 
 /// Rows of `sessions.list` when no limit is asked for (9.6).
 const DEFAULT_LIMIT: usize = 100;
 
-/// `weird` becomes `agent:main:weird`.
-pub(crate) fn full_key(key: &str) -> String {
-    if key.starts_with("agent:") {
-        key.to_owned()
-    } else {
-        format!("agent:main:{key}")
-    }
+/// The gateway's own key of the session that a caller names.
+pub(crate) fn full_key(call: &Call<'_>, key: &str) -> String {
+    Spelling::new(&call.server.profile, &call.state.config).canonical(key)
 }
 
 /// The agent part of a full key.
@@ -97,7 +94,7 @@ pub(crate) fn row_of(profile: &Profile, state: &State, key: &str, session: &Sess
     let (provider, model) = model(profile, state, key, session);
     let mut row = json!({
         "key": key,
-        "kind": "direct",
+        "kind": if key == GLOBAL { GLOBAL } else { "direct" },
         "updatedAt": session.updated_ms,
         "sessionId": session.id,
         "totalTokensFresh": false,
@@ -122,12 +119,15 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
     let v4 = call.server.profile.v4();
     let agent = call.text("agentId");
     let label = call.text("label");
+    // 3.13 leaves it out of the sessions of any agent, too.
+    let global = call.params["includeGlobal"] == true && (v4 || agent.is_none());
     let mut rows: Vec<(&String, &Session)> = call
         .state
         .sessions
         .iter()
         .filter(|(key, session)| {
             agent.is_none_or(|agent| agent_of(key) == agent)
+                && (global || *key != GLOBAL)
                 && label.is_none_or(|label| session.label.as_deref() == Some(label))
         })
         .collect();
@@ -163,7 +163,7 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
 
 pub(super) fn patch(call: &mut Call<'_>) -> Answer {
     let profile = call.server.profile.clone();
-    let key = full_key(&call.required("key"));
+    let key = full_key(call, &call.required("key"));
     let text = |name: &str| call.params[name].as_str().map(str::to_owned);
     let (label, model_wanted, thinking) = (text("label"), text("model"), text("thinkingLevel"));
     if let Some(label) = &label {
@@ -225,7 +225,7 @@ fn changed(call: &Call<'_>, key: &str, reason: &str, answer: Answer) -> Answer {
 
 pub(super) fn reset(call: &mut Call<'_>) -> Answer {
     let profile = call.server.profile.clone();
-    let key = full_key(&call.required("key"));
+    let key = full_key(call, &call.required("key"));
     let aborted = chat::abort_session(call, &key, "restart");
     let (id, revision) = (call.state.random.uuid(), call.state.random.uuid());
     let now_ms = call.server.clock.wall_ms();
@@ -248,10 +248,10 @@ pub(super) fn reset(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn delete(call: &mut Call<'_>) -> Answer {
     let profile = &call.server.profile;
-    let key = full_key(&call.required("key"));
+    let key = full_key(call, &call.required("key"));
     // By the key alone: neither the session nor its agent need be there.
-    if key == "agent:main:main" || (profile.main_sessions_kept && key.ends_with(":main") && key.split(':').count() == 3)
-    {
+    let main = Spelling::new(profile, &call.state.config).main_session();
+    if key == main || (profile.main_sessions_kept && key.ends_with(":main") && key.split(':').count() == 3) {
         return WireError::invalid(format!("Cannot delete the main session ({key}).")).into();
     }
     if profile.active_sessions_kept && chat::is_active(call.state, &key) {
@@ -278,7 +278,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn resolve(call: &Call<'_>) -> Answer {
-    let key = full_key(&call.required("key"));
+    let key = full_key(call, &call.required("key"));
     if !call.state.sessions.contains_key(&key) {
         return WireError::invalid(format!("No session found: {key}")).into();
     }
@@ -290,7 +290,7 @@ pub(super) fn resolve(call: &Call<'_>) -> Answer {
 }
 
 pub(super) fn describe(call: &Call<'_>) -> Answer {
-    let key = full_key(&call.required("key"));
+    let key = full_key(call, &call.required("key"));
     let session = call.state.sessions.get(&key).map(|session| row(call, &key, session));
     Answer::ok(json!({ "session": session }))
 }
@@ -311,7 +311,7 @@ pub(super) fn subscribe(call: &mut Call<'_>, on: bool) -> Answer {
 }
 
 pub(super) fn subscribe_messages(call: &mut Call<'_>, on: bool) -> Answer {
-    let key = full_key(&call.required("key"));
+    let key = full_key(call, &call.required("key"));
     if let Some(conn) = call.state.conns.get_mut(&call.conn) {
         if on {
             conn.messages.insert(key.clone());
