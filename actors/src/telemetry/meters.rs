@@ -1,4 +1,6 @@
 //! Metrics, by the `metrics` facade. A recorder has to be installed before Windlass starts: handles are asked for once.
+//!
+//! A recorder is code of the host, so all that it does is done in a guard: what panics is missing in its figures, and nowhere else.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -6,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use rustc_hash::FxHashMap;
+use tracing::{Foreign, guard};
 use windlass_protocol::{GatewayId, Generation, MethodName};
 
 /// Methods that are counted by name on one line; 2026.9.6 has 466. What comes after them is counted as `other`, so that a
@@ -32,9 +35,9 @@ pub(crate) struct MethodMeter(Arc<MethodHandles>);
 
 struct MethodHandles {
     method: Cow<'static, str>,
-    seconds: Histogram,
+    seconds: Foreign<Histogram>,
     /// In the order of [`OUTCOMES`]; each asked for when it is first needed, so that none shows that never was.
-    outcomes: [OnceLock<Counter>; OUTCOMES.len()],
+    outcomes: [OnceLock<Foreign<Counter>>; OUTCOMES.len()],
 }
 
 impl std::fmt::Debug for MethodMeter {
@@ -66,7 +69,7 @@ impl CallMeter {
 impl MethodMeter {
     fn new(method: Cow<'static, str>) -> Self {
         Self(Arc::new(MethodHandles {
-            seconds: histogram!("windlass_call_seconds", "method" => method.clone()),
+            seconds: Foreign::new(|| histogram!("windlass_call_seconds", "method" => method.clone())),
             method,
             outcomes: Default::default(),
         }))
@@ -75,11 +78,13 @@ impl MethodMeter {
     /// A call of this method ended.
     pub(crate) fn ended(&self, outcome: &'static str, took: Duration) {
         let handles = &*self.0;
-        handles.seconds.record(took.as_secs_f64());
-        let asked = || counter!("windlass_calls_total", "method" => handles.method.clone(), "outcome" => outcome);
+        handles.seconds.with(|seconds| seconds.record(took.as_secs_f64()));
+        let asked = || {
+            Foreign::new(|| counter!("windlass_calls_total", "method" => handles.method.clone(), "outcome" => outcome))
+        };
         match OUTCOMES.iter().position(|known| *known == outcome) {
-            Some(index) => handles.outcomes[index].get_or_init(asked).increment(1),
-            None => asked().increment(1),
+            Some(index) => one_more(handles.outcomes[index].get_or_init(asked)),
+            None => one_more(&asked()),
         }
     }
 }
@@ -89,13 +94,13 @@ impl MethodMeter {
 pub(crate) struct LineMeter(Option<Box<LineHandles>>);
 
 struct LineHandles {
-    in_flight: Gauge,
-    waiting: Gauge,
-    events: Counter,
-    gaps: Counter,
-    lagged: Counter,
-    generation: Gauge,
-    up_since: Gauge,
+    in_flight: Foreign<Gauge>,
+    waiting: Foreign<Gauge>,
+    events: Foreign<Counter>,
+    gaps: Foreign<Counter>,
+    lagged: Foreign<Counter>,
+    generation: Foreign<Gauge>,
+    up_since: Foreign<Gauge>,
     gateway: GatewayId,
 }
 
@@ -109,13 +114,13 @@ impl LineMeter {
     pub(crate) fn new(gateway: &GatewayId, on: bool) -> Self {
         let id = || gateway.as_str().to_owned();
         let handles = || LineHandles {
-            in_flight: gauge!("windlass_calls_in_flight", "gateway" => id()),
-            waiting: gauge!("windlass_calls_waiting", "gateway" => id()),
-            events: counter!("windlass_events_total", "gateway" => id()),
-            gaps: counter!("windlass_events_lost_total", "gateway" => id(), "why" => "gap"),
-            lagged: counter!("windlass_events_lost_total", "gateway" => id(), "why" => "lag"),
-            generation: gauge!("windlass_line_generation", "gateway" => id()),
-            up_since: gauge!("windlass_line_up_since_seconds", "gateway" => id()),
+            in_flight: Foreign::new(|| gauge!("windlass_calls_in_flight", "gateway" => id())),
+            waiting: Foreign::new(|| gauge!("windlass_calls_waiting", "gateway" => id())),
+            events: Foreign::new(|| counter!("windlass_events_total", "gateway" => id())),
+            gaps: Foreign::new(|| counter!("windlass_events_lost_total", "gateway" => id(), "why" => "gap")),
+            lagged: Foreign::new(|| counter!("windlass_events_lost_total", "gateway" => id(), "why" => "lag")),
+            generation: Foreign::new(|| gauge!("windlass_line_generation", "gateway" => id())),
+            up_since: Foreign::new(|| gauge!("windlass_line_up_since_seconds", "gateway" => id())),
             gateway: gateway.clone(),
         };
         Self(on.then(|| Box::new(handles())))
@@ -125,29 +130,29 @@ impl LineMeter {
     #[expect(clippy::cast_precision_loss, reason = "a queue's length")]
     pub(crate) fn calls(&self, in_flight: usize, waiting: usize) {
         if let Some(handles) = &self.0 {
-            handles.in_flight.set(in_flight as f64);
-            handles.waiting.set(waiting as f64);
+            set(&handles.in_flight, in_flight as f64);
+            set(&handles.waiting, waiting as f64);
         }
     }
 
     /// An event came.
     pub(crate) fn event(&self) {
         if let Some(handles) = &self.0 {
-            handles.events.increment(1);
+            one_more(&handles.events);
         }
     }
 
     /// The gateway dropped events.
     pub(crate) fn gap(&self, lost: u64) {
         if let Some(handles) = &self.0 {
-            handles.gaps.increment(lost);
+            handles.gaps.with(|gaps| gaps.increment(lost));
         }
     }
 
     /// A subscriber was too slow for so many.
     pub(crate) fn lagged(&self, dropped: u64) {
         if let Some(handles) = &self.0 {
-            handles.lagged.increment(dropped);
+            handles.lagged.with(|lagged| lagged.increment(dropped));
         }
     }
 
@@ -155,29 +160,39 @@ impl LineMeter {
     #[expect(clippy::cast_precision_loss, reason = "connections are counted, not measured")]
     pub(crate) fn up(&self, generation: Generation, at: SystemTime) {
         if let Some(handles) = &self.0 {
-            handles.generation.set(generation.number() as f64);
+            set(&handles.generation, generation.number() as f64);
             let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-            handles.up_since.set(since.as_secs_f64());
+            set(&handles.up_since, since.as_secs_f64());
         }
     }
 
     /// A connection, or an attempt at one, ended. The line has none now: 0 stands for that.
     pub(crate) fn ended(&self, reason: &'static str) {
         if let Some(handles) = &self.0 {
-            handles.up_since.set(0.0);
+            set(&handles.up_since, 0.0);
             self.calls(0, 0);
             let gateway = handles.gateway.as_str().to_owned();
-            counter!("windlass_connections_ended_total", "gateway" => gateway, "reason" => reason).increment(1);
+            guard(|| {
+                counter!("windlass_connections_ended_total", "gateway" => gateway, "reason" => reason).increment(1);
+            });
         }
     }
 }
 
+fn one_more(counter: &Foreign<Counter>) {
+    counter.with(|counter| counter.increment(1));
+}
+
+fn set(gauge: &Foreign<Gauge>, value: f64) {
+    gauge.with(|gauge| gauge.set(value));
+}
+
 /// Something that panicked was started again.
 pub(crate) fn restarted(what: &'static str) {
-    counter!("windlass_restarts_total", "what" => what).increment(1);
+    guard(|| counter!("windlass_restarts_total", "what" => what).increment(1));
 }
 
 /// A turn held its thread up.
 pub(crate) fn blocked(what: &'static str) {
-    counter!("windlass_blocked_turns_total", "what" => what).increment(1);
+    guard(|| counter!("windlass_blocked_turns_total", "what" => what).increment(1));
 }
