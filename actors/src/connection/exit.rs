@@ -166,9 +166,11 @@ impl Exit {
 
 fn pause_of_dial(error: &DialError) -> Pause {
     match error {
-        DialError::Dns(_) | DialError::Tcp(_) | DialError::Timeout { .. } | DialError::Tls(TlsFault::Broken(_)) => {
-            Pause::BACKOFF
-        }
+        DialError::Dns(_)
+        | DialError::Tcp(_)
+        | DialError::Resources(_)
+        | DialError::Timeout { .. }
+        | DialError::Tls(TlsFault::Broken(_)) => Pause::BACKOFF,
         DialError::Tls(TlsFault::Protocol(_)) => Pause::WRONG_PLACE,
         DialError::Tls(_) => Pause::PERSON,
     }

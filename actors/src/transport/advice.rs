@@ -46,6 +46,7 @@ fn dial_step(error: &DialError) -> &'static str {
              service); each line takes one file descriptor."
         }
         DialError::Dns(_) => "Check the host name in the gateway's URL and this machine's name resolution.",
+        DialError::Resources(error) => error.limit().next_step(),
         DialError::Tls(TlsFault::PinMismatch { .. }) => {
             "If the gateway's certificate was renewed, compare the fingerprint on its host and pin the new one; \
              otherwise somebody may stand in between."

@@ -2,8 +2,10 @@
 
 mod advice;
 mod frames;
+mod happy_eyeballs;
 mod intake;
 mod public_key;
+mod resolver;
 mod socket;
 mod tcp;
 mod tls;
@@ -20,6 +22,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::Endpoint;
+use crate::threads::ResourceError;
 
 pub(crate) use advice::sentence;
 pub(crate) use frames::FrameWriter;
@@ -92,6 +95,9 @@ pub enum DialError {
     /// No address of the host took the connection.
     #[error("no TCP connection")]
     Tcp(#[source] io::Error),
+    /// The system has no thread or no socket to give.
+    #[error(transparent)]
+    Resources(ResourceError),
     /// The TLS handshake failed.
     #[error(transparent)]
     Tls(#[from] TlsFault),

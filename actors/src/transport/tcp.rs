@@ -2,13 +2,16 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 
+use super::happy_eyeballs::first_of;
+use super::resolver::Resolver;
 use super::tls::TlsClient;
 use super::{BoxedIo, Connector, DialError, DialPhase, Dialing, TlsPolicy};
+use crate::threads::ResourceError;
 use crate::{Endpoint, clock};
 
 /// Dials gateways over TCP, with TLS for `wss://`.
@@ -17,6 +20,7 @@ use crate::{Endpoint, clock};
 #[derive(Debug, Clone, Default)]
 pub struct TcpConnector {
     tls: TlsClient,
+    resolver: Resolver,
 }
 
 impl TcpConnector {
@@ -27,31 +31,42 @@ impl TcpConnector {
     /// How long TLS may take: two round trips and a signature, even on a slow line.
     pub const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
+    /// Looks names up in another way than the system does. `ask` is called on a thread of its own, and may block; nothing waits for
+    /// it longer than [`DNS_TIMEOUT`](Self::DNS_TIMEOUT).
+    pub fn resolving(ask: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
+        Self {
+            tls: TlsClient::default(),
+            resolver: Resolver::new(ask),
+        }
+    }
+
     /// Looks up the host.
     ///
     /// # Errors
-    /// [`DialError::Dns`], or [`DialError::Timeout`].
+    /// [`DialError::Dns`], [`DialError::Timeout`], or [`DialError::Resources`] when there is no thread for it.
     pub async fn resolve(&self, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
-        let look_up = async {
-            let found: Vec<_> = lookup_host((endpoint.host(), endpoint.port())).await?.collect();
-            if found.is_empty() {
-                Err(io::ErrorKind::NotFound.into())
-            } else {
-                Ok(found)
-            }
-        };
-        within(DialPhase::Dns, Self::DNS_TIMEOUT, look_up)
-            .await?
-            .map_err(DialError::Dns)
+        let host = endpoint.host();
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, endpoint.port())]);
+        }
+        let look_up = self.resolver.look_up(&host, endpoint.port());
+        within(DialPhase::Dns, Self::DNS_TIMEOUT, look_up).await?
     }
 
-    /// Opens a TCP connection to the first address that takes one.
+    /// Opens a TCP connection to the first address that takes one. Families take turns, and an address that has not answered for
+    /// 250 ms gets the next one beside it (RFC 8305).
     ///
     /// # Errors
-    /// [`DialError::Tcp`] with the last address's error, or [`DialError::Timeout`] over all of them.
+    /// [`DialError::Tcp`] with the last address's error, [`DialError::Timeout`] over all of them, or [`DialError::Resources`] when
+    /// this process may open no more sockets.
     pub async fn connect(&self, addresses: &[SocketAddr]) -> Result<TcpStream, DialError> {
-        let stream = within(DialPhase::Tcp, Self::TCP_TIMEOUT, TcpStream::connect(addresses)).await?;
-        let stream = stream.map_err(DialError::Tcp)?;
+        let stream = within(
+            DialPhase::Tcp,
+            Self::TCP_TIMEOUT,
+            first_of(addresses, TcpStream::connect),
+        )
+        .await?;
+        let stream = stream.map_err(refused)?;
         // Frames are batched by the writer already; waiting for more would only delay them.
         stream.set_nodelay(true).map_err(DialError::Tcp)?;
         Ok(stream)
@@ -84,6 +99,14 @@ impl Connector for TcpConnector {
                 Ok(Box::new(stream) as BoxedIo)
             }
         })
+    }
+}
+
+/// What no gateway can help is not told as its fault.
+fn refused(error: io::Error) -> DialError {
+    match ResourceError::of_socket(error) {
+        Ok(limit) => DialError::Resources(limit),
+        Err(error) => DialError::Tcp(error),
     }
 }
 
