@@ -227,8 +227,8 @@ async fn a_fleet_connects_a_few_at_a_time_and_not_in_step() {
             let (sim, open, peak) = (dialled.clone(), Arc::clone(&open), Arc::clone(&peak));
             async move {
                 peak.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                // A slow network: an attempt holds its place for a while.
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                // A network that takes its time, and less than that for which an attempt holds its place among all.
+                tokio::time::sleep(Duration::from_millis(80)).await;
                 open.fetch_sub(1, Ordering::SeqCst);
                 sim.dial().await
             }

@@ -8,6 +8,7 @@ use windlass_protocol::connection::{Continuity, Handshake, HandshakeStep, Sessio
 use windlass_protocol::{CloseCode, CloseReason, HelloOk};
 
 use super::Exit;
+use crate::GatewaySpec;
 use crate::clock::Deadline;
 use crate::failpoint;
 use crate::line::LineState;
@@ -23,17 +24,21 @@ pub(super) struct Established {
 
 /// Waits for a place among the attempts that may run at a time, and makes one.
 pub(super) async fn establish(line: &Rc<LineContext>) -> Result<Established, Exit> {
-    let machine = &line.machine;
     ready_credentials(line).await?;
-    let _place = machine.gate.acquire().await.map_err(|_| Exit::Stopped)?;
-    failpoint::reach("connection.dial");
     let spec = line.spec();
+    let attempt = line.machine.gate.attempt(&spec.endpoint, attempt(line, &spec));
+    attempt.await.map_err(|_| Exit::Stopped)?
+}
+
+async fn attempt(line: &Rc<LineContext>, spec: &GatewaySpec) -> Result<Established, Exit> {
+    failpoint::reach("connection.dial");
+    let machine = &line.machine;
     let io = machine
         .connector
         .dial(&spec.endpoint, &spec.tls)
         .await
         .map_err(Exit::Dial)?;
-    let mut socket = open_websocket(io, &spec).await.map_err(Exit::Upgrade)?;
+    let mut socket = open_websocket(io, spec).await.map_err(Exit::Upgrade)?;
     let hello = shake_hands(line, &mut socket).await?;
     let session = begin(line, hello);
     Ok(Established { socket, session })

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, LocalSet};
 use windlass_actors::control_plane::{AgentCard, OpenClaw};
+use windlass_actors::machine::ConnectGate;
 use windlass_actors::transport::dial_with;
 use windlass_actors::{
     Clock as _, Endpoint, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens, TokioClock,
@@ -55,7 +55,7 @@ impl Bench {
                 async move { sim.dial().await }
             })),
             tokens: Arc::new(MemoryTokens::default()),
-            gate: Arc::new(Semaphore::new(4)),
+            gate: ConnectGate::new(4),
             seed: seed(),
         };
         let (machine, handle) = Machine::new(config);

@@ -4,12 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use windlass_protocol::connection::{AnswerMode, CallLimits, Resend};
 use windlass_protocol::{CallError, DeviceIdentity, GatewayId, MethodName, RawJson, Secret};
 use windlass_testkit::{SimGateway, SimGatewayBuilder};
 
+use crate::machine::ConnectGate;
 use crate::sessions::{Outbox, SessionManager, SessionManagerHandle, SessionManagerParts};
 use crate::transport::dial_with;
 use crate::{
@@ -50,7 +50,7 @@ impl Bench {
                 async move { sim.dial().await }
             })),
             tokens: Arc::new(MemoryTokens::default()),
-            gate: Arc::new(Semaphore::new(4)),
+            gate: ConnectGate::new(4),
             seed: 1,
         });
         let (manager, sessions) = SessionManager::new(SessionManagerParts {
