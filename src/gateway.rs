@@ -28,7 +28,6 @@ pub struct Gateway(Arc<Handle>);
 /// One count for all that a handle needs: each call takes a handle along.
 struct Handle {
     inner: Arc<Inner>,
-    shard: usize,
     line: Arc<Line>,
 }
 
@@ -62,8 +61,8 @@ impl fmt::Display for NotUp {
 }
 
 impl Gateway {
-    pub(crate) fn new(inner: Arc<Inner>, shard: usize, line: Arc<Line>) -> Self {
-        Self(Arc::new(Handle { inner, shard, line }))
+    pub(crate) fn new(inner: Arc<Inner>, line: Arc<Line>) -> Self {
+        Self(Arc::new(Handle { inner, line }))
     }
 
     /// Its id.
@@ -209,7 +208,7 @@ impl Gateway {
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.
     pub async fn reconnect_now(&self) -> Result<(), RegistryError> {
-        self.inner().shard(self.0.shard).reconnect_now(self.id().clone()).await
+        self.inner().directory().reconnect_now(&self.0.line).await
     }
 
     /// Counts what the line holds and has done.
@@ -217,7 +216,7 @@ impl Gateway {
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.
     pub async fn inspect(&self) -> Result<Inspection, RegistryError> {
-        self.inner().shard(self.0.shard).inspect(self.id().clone()).await
+        self.inner().directory().inspect(&self.0.line).await
     }
 
     pub(crate) fn shared_line(&self) -> Arc<Line> {

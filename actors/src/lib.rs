@@ -13,6 +13,7 @@
 //! | [`control_plane`] | what a gateway is told about its agents |
 //! | [`transport`] | TCP, TLS, WebSocket |
 //! | `telemetry` | spans and metrics |
+//! | [`threads`] | where threads and runtimes are made |
 //! | [`turns`] | who blocks a thread |
 //!
 //! This is the only crate that names actix.
@@ -23,6 +24,8 @@ pub mod control_plane;
 pub mod coordinator;
 mod endpoint;
 mod failpoint;
+mod foreign;
+mod gate;
 pub mod journal;
 pub mod line;
 pub mod machine;
@@ -36,18 +39,20 @@ pub mod sessions;
 mod spec;
 mod supervision;
 mod telemetry;
+pub mod threads;
 mod tokens;
 pub mod transport;
 pub mod turns;
 
 pub use clock::{Clock, Deadline, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use foreign::GuardedClock;
 pub use line::{
     Backstop, Calling, Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS,
     OutgoingCall, ResyncCounters, TooManyTopics,
 };
 pub use machine::{Machine, MachineConfig, MachineHandle};
-pub use registry::{Inspection, RegistryError};
+pub use registry::{Directory, Inspection, OnceAdded, RegistryError};
 pub use roster::{Roster, RosterClosed, RosterView};
 pub use routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,

@@ -16,16 +16,19 @@ use std::time::Duration;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{JoinError, JoinSet, spawn_local};
+use tokio::task::{JoinError, JoinSet};
 use windlass_protocol::GatewayId;
 use windlass_protocol::time::after;
 
 use crate::GatewaySpec;
 use crate::clock::Clock;
+use crate::foreign::GuardedTokens;
 use crate::line::LineEnds;
 use crate::registry::{
-    AddLine, Command, GatewayRegistry, Inspect, Inspection, RegistryError, RemoveLine, Roster, StopAll, Tell,
+    AddLine, Command, GatewayRegistry, Inspect, Inspection, OnceAdded, Registration, RegistryError, RemoveLine, Roster,
+    StopAll, Tell,
 };
 use crate::routing::EventNames;
 use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
@@ -33,8 +36,10 @@ use crate::tokens::{DeviceTokenStore, TOKEN_THREADS};
 use crate::transport::Connector;
 use crate::turns::named;
 
-/// How many attempts to connect may be under way in a process: 64 keeps 10,000 gateways near the fastest recovery that
-/// was measured, and a gateway that serves many lines from a storm of handshakes.
+pub use crate::gate::ConnectGate;
+
+/// Places of a [`ConnectGate`]: 64 keeps 10,000 gateways near the fastest recovery that was measured, and a gateway that serves many
+/// lines from a storm of handshakes.
 pub const CONNECT_CONCURRENCY: usize = 64;
 
 /// Requests that may wait for a machine. Each waits for its answer, so this only has to take what comes at once.
@@ -49,8 +54,8 @@ pub struct MachineConfig {
     pub connector: Arc<dyn Connector>,
     /// Where device tokens are kept.
     pub tokens: Arc<dyn DeviceTokenStore>,
-    /// One permit per attempt to connect that may be under way.
-    pub gate: Arc<Semaphore>,
+    /// Bounds the attempts to connect.
+    pub gate: Arc<ConnectGate>,
     /// What jitter is drawn from. The same seed gives the same delays.
     pub seed: u64,
 }
@@ -94,10 +99,80 @@ enum Request {
 }
 
 enum RegistryRequest {
-    Add(Box<GatewaySpec>, Box<LineEnds>, Answer),
+    Add(Box<Addition>, Answer),
     Tell(GatewayId, Command, Answer),
     Inspect(GatewayId, Answer<Inspection>),
     Remove(GatewayId, Duration, Answer),
+}
+
+/// A gateway that is to be added.
+pub(crate) struct Addition {
+    spec: GatewaySpec,
+    ends: LineEnds,
+    /// Done once the line runs, before the addition is answered.
+    added: Option<OnceAdded>,
+}
+
+impl Addition {
+    pub(crate) const fn new(spec: GatewaySpec, ends: LineEnds, added: Option<OnceAdded>) -> Self {
+        Self { spec, ends, added }
+    }
+
+    /// Has the entry of a directory live as long as the line.
+    pub(crate) fn register(&mut self, registration: Registration) {
+        self.ends.registration = Some(registration);
+    }
+}
+
+/// A place in a machine's queue. What is put there is taken out in its turn, though nobody waits for the answer.
+pub(crate) struct Place<'a> {
+    permit: mpsc::Permit<'a, Request>,
+    requests: &'a mpsc::Sender<Request>,
+}
+
+impl Place<'_> {
+    pub(crate) fn add(self, addition: Addition) -> Answered<()> {
+        self.ask(|answer| RegistryRequest::Add(Box::new(addition), answer))
+    }
+
+    pub(crate) fn tell(self, id: GatewayId, command: Command) -> Answered<()> {
+        self.ask(|answer| RegistryRequest::Tell(id, command, answer))
+    }
+
+    pub(crate) fn inspect(self, id: GatewayId) -> Answered<Inspection> {
+        self.ask(|answer| RegistryRequest::Inspect(id, answer))
+    }
+
+    pub(crate) fn remove(self, id: GatewayId, drain: Duration) -> Answered<()> {
+        self.ask(|answer| RegistryRequest::Remove(id, drain, answer))
+    }
+
+    fn ask<T>(self, request: impl FnOnce(Answer<T>) -> RegistryRequest) -> Answered<T> {
+        let (answer, end) = oneshot::channel();
+        self.permit.send(Request::Registry(request(answer)));
+        let requests = self.requests.clone();
+        Answered { end, requests }
+    }
+}
+
+/// The answer to a request that is in a machine's queue.
+#[must_use = "the answer tells whether it was done"]
+pub(crate) struct Answered<T> {
+    end: oneshot::Receiver<Result<T, RegistryError>>,
+    requests: mpsc::Sender<Request>,
+}
+
+impl<T> Answered<T> {
+    /// Waits for it.
+    pub(crate) async fn wait(mut self) -> Result<T, RegistryError> {
+        let end = tokio::select! {
+            biased;
+            end = &mut self.end => end.ok(),
+            // A machine that ended answers nothing more, and may have left a request in its queue.
+            () = self.requests.closed() => self.end.try_recv().ok(),
+        };
+        end.unwrap_or(Err(RegistryError::ShutDown))
+    }
 }
 
 impl MachineHandle {
@@ -106,8 +181,8 @@ impl MachineHandle {
     /// # Errors
     /// When the id is taken, or the machine stopped.
     pub async fn add(&self, spec: GatewaySpec, ends: LineEnds) -> Result<(), RegistryError> {
-        self.ask(|answer| RegistryRequest::Add(Box::new(spec), Box::new(ends), answer))
-            .await
+        let addition = Box::new(Addition::new(spec, ends, None));
+        self.ask(|answer| RegistryRequest::Add(addition, answer)).await
     }
 
     /// Reaches a gateway in another way from now on; its line is closed and opened again at once.
@@ -162,6 +237,22 @@ impl MachineHandle {
     /// When there is no such gateway, or the machine stopped.
     pub async fn inspect(&self, id: GatewayId) -> Result<Inspection, RegistryError> {
         self.ask(|answer| RegistryRequest::Inspect(id, answer)).await
+    }
+
+    /// A place in the queue; nothing while it is full.
+    pub(crate) fn place(&self) -> Result<Option<Place<'_>>, RegistryError> {
+        let requests = &self.requests;
+        match requests.try_reserve() {
+            Ok(permit) => Ok(Some(Place { permit, requests })),
+            Err(TrySendError::Full(())) => Ok(None),
+            Err(TrySendError::Closed(())) => Err(RegistryError::ShutDown),
+        }
+    }
+
+    /// Waits until there is room in the queue.
+    pub(crate) async fn room(&self) -> Result<(), RegistryError> {
+        let place = self.requests.reserve().await;
+        place.map(drop).map_err(|_| RegistryError::ShutDown)
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> RegistryRequest) -> Result<T, RegistryError> {
@@ -245,6 +336,8 @@ struct Registry {
     actor: Running<GatewayRegistry>,
     /// Whether the registry was told to stop: then what it does not answer is no fault.
     stopping: Rc<Cell<bool>>,
+    /// Requests whose answers are under way.
+    answers: JoinSet<()>,
 }
 
 impl Registry {
@@ -252,7 +345,7 @@ impl Registry {
         let machine = Rc::new(MachineContext {
             clock: Arc::clone(&config.clock),
             connector: Arc::clone(&config.connector),
-            tokens: Arc::clone(&config.tokens),
+            tokens: Arc::new(GuardedTokens(Arc::clone(&config.tokens))),
             token_threads: Arc::new(Semaphore::new(TOKEN_THREADS)),
             gate: Arc::clone(&config.gate),
             known: KnownFeatures::default(),
@@ -268,6 +361,7 @@ impl Registry {
             restarts: Restarts::of("registry"),
             actor: Running::start("registry", None, actor),
             stopping: Rc::default(),
+            answers: JoinSet::new(),
         }
     }
 
@@ -280,46 +374,95 @@ impl Registry {
         self.actor = Running::start("registry", None, actor);
     }
 
-    async fn pass(&self, request: RegistryRequest) {
+    async fn pass(&mut self, request: RegistryRequest) {
+        let asked = &self.actor.address;
         match request {
-            RegistryRequest::Add(spec, ends, answer) => self.ask(AddLine { spec, ends: *ends }, answer).await,
-            RegistryRequest::Tell(id, command, answer) => self.ask(Tell { id, command }, answer).await,
-            RegistryRequest::Inspect(id, answer) => self.ask(Inspect { id }, answer).await,
-            RegistryRequest::Remove(id, drain, answer) => {
-                let drain_until = after(self.machine.clock.now(), drain);
-                self.ask(RemoveLine { id, drain_until }, answer).await;
+            RegistryRequest::Add(addition, answer) => {
+                let Addition { spec, ends, added } = *addition;
+                let adding = self.asked(asked.send(AddLine {
+                    spec: Box::new(spec),
+                    ends,
+                }));
+                let adding = async move {
+                    adding.await?;
+                    // Here, so that it is done although the caller went away.
+                    if let Some(added) = added {
+                        added.await;
+                    }
+                    Ok(())
+                };
+                self.answer(adding, answer);
             }
+            RegistryRequest::Tell(id, command, answer) => {
+                self.answer(self.asked(asked.send(Tell { id, command })), answer);
+            }
+            RegistryRequest::Inspect(id, answer) => self.answer(self.asked(asked.send(Inspect { id })), answer),
+            RegistryRequest::Remove(id, drain, answer) => self.remove(id, drain, answer),
         }
+        // Lets the registry take the request before the next one comes: requests keep their order.
+        tokio::task::yield_now().await;
     }
 
-    /// Passes a request on and sends its answer back, without waiting for it here: a line that drains takes its time.
-    async fn ask<M, T>(&self, message: M, answer: Answer<T>)
+    /// Removes a line, be it without the registry: a removal that was taken is carried out.
+    fn remove(&mut self, id: GatewayId, drain: Duration, answer: Answer) {
+        let drain_until = after(self.machine.clock.now(), drain);
+        let asked = self.actor.address.send(RemoveLine {
+            id: id.clone(),
+            drain_until,
+        });
+        let roster = self.roster.clone();
+        let removal = async move {
+            let Ok(ended) = asked.await else {
+                // Not there any more: it was closed before the registry panicked.
+                let _ = roster.stop(&id, drain_until).await;
+                return Ok(());
+            };
+            ended
+        };
+        self.answer(removal, answer);
+    }
+
+    /// What the registry answers, or that it panicked over the request.
+    fn asked<M, T>(
+        &self,
+        asked: actix::prelude::Request<GatewayRegistry, M>,
+    ) -> impl Future<Output = Result<T, RegistryError>> + use<M, T>
     where
         T: Send + 'static,
         M: actix::Message<Result = Result<T, RegistryError>> + Send + 'static,
         GatewayRegistry: actix::Handler<M>,
     {
-        let (answered, stopping) = (self.actor.address.send(message), Rc::clone(&self.stopping));
-        spawn_local(async move {
-            let answered = answered.await.unwrap_or_else(|_| {
+        let stopping = Rc::clone(&self.stopping);
+        async move {
+            asked.await.unwrap_or_else(|_| {
                 Err(if stopping.get() {
                     RegistryError::ShutDown
                 } else {
                     RegistryError::Fault
                 })
-            });
-            let _ = answer.send(answered);
-        });
-        // Lets the registry take the request before the next one comes: requests keep their order.
-        tokio::task::yield_now().await;
+            })
+        }
     }
 
-    /// Closes every line, be it without the registry.
-    async fn stop(&self, drain: Duration) {
+    /// Sends an answer back without waiting for it here: a line that drains takes its time.
+    fn answer<T: 'static>(
+        &mut self,
+        answered: impl Future<Output = Result<T, RegistryError>> + 'static,
+        answer: Answer<T>,
+    ) {
+        while self.answers.try_join_next().is_some() {}
+        self.answers.spawn_local(async move {
+            let _ = answer.send(answered.await);
+        });
+    }
+
+    /// Closes every line, be it without the registry. All that was asked is answered then.
+    async fn stop(&mut self, drain: Duration) {
         let drain_until = after(self.machine.clock.now(), drain);
         self.stopping.set(true);
         if self.actor.address.send(StopAll { drain_until }).await.is_err() {
             self.roster.stop_all(drain_until).await;
         }
+        while self.answers.join_next().await.is_some() {}
     }
 }

@@ -41,6 +41,7 @@ pub use status::{LineError, LineErrorKind, LineState, LineStatus};
 pub(crate) use status::{StatusCell, StatusWatch};
 
 use crate::clock::Clock;
+use crate::registry::Registration;
 use crate::roster::Slot;
 use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
 use crate::telemetry::{CallMeter, LineMeter};
@@ -63,6 +64,8 @@ pub struct LineEnds {
     pub(crate) status: StatusCell,
     pub(crate) router: Arc<Router>,
     pub(crate) declarations: Arc<Declarations>,
+    /// The line's entry in a directory, which is there as long as the line is.
+    pub(crate) registration: Option<Registration>,
 }
 
 impl std::fmt::Debug for Line {
@@ -96,6 +99,7 @@ impl Line {
             status: cell,
             router: Arc::clone(&router),
             declarations: Arc::clone(&declarations),
+            registration: None,
         };
         (
             Self {

@@ -3,6 +3,7 @@
 //! What it supervises stands in a [`Roster`] outside the actor, so that a registry that panicked is replaced by one that
 //! finds its lines as they were; the lines themselves don't notice.
 
+mod directory;
 mod messages;
 mod roster;
 
@@ -13,6 +14,8 @@ use actix::{Actor, ActorFutureExt as _, Context, Handler, ResponseActFuture, Wra
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+pub(crate) use directory::Registration;
+pub use directory::{Directory, OnceAdded};
 pub(crate) use messages::{AddLine, Command, Inspect, RemoveLine, StopAll, Tell};
 pub use messages::{Inspection, RegistryError};
 pub(crate) use roster::Roster;
@@ -57,32 +60,33 @@ impl Actor for GatewayRegistry {
 impl Handler<AddLine> for GatewayRegistry {
     type Result = Result<(), RegistryError>;
 
-    fn handle(&mut self, AddLine { spec, ends }: AddLine, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, AddLine { spec, mut ends }: AddLine, _: &mut Self::Context) -> Self::Result {
         let _handling = handling("registry::AddLine");
         failpoint::reach("registry.add");
         if self.roster.contains(&spec.id) {
             return Err(RegistryError::AlreadyThere(spec.id.clone()));
         }
         let first = self.first_delay();
+        let registration = ends.registration.take();
         let line = Rc::new(LineContext::new(
             *spec,
             ends,
             Rc::clone(&self.machine),
             self.rng.random(),
         ));
-        self.roster.start(line, first);
+        self.roster.start(line, first, registration);
         Ok(())
     }
 }
 
 impl Handler<Tell> for GatewayRegistry {
-    type Result = ResponseActFuture<Self, Result<(), RegistryError>>;
+    type Result = Result<(), RegistryError>;
 
     fn handle(&mut self, Tell { id, command }: Tell, _: &mut Self::Context) -> Self::Result {
         let _handling = handling("registry::Tell");
         failpoint::reach("registry.tell");
         let told = self.roster.tell(&id, command);
-        Box::pin(async move { told.await.map_err(|()| RegistryError::NotThere(id)) }.into_actor(self))
+        told.map_err(|()| RegistryError::NotThere(id))
     }
 }
 

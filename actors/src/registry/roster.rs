@@ -6,49 +6,75 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_channel::mpsc;
-use futures_util::SinkExt as _;
-use futures_util::future::join_all;
+use futures_channel::{mpsc, oneshot};
+use futures_util::FutureExt as _;
+use futures_util::future::{Shared, join_all};
 use tokio::task::{JoinHandle, spawn_local};
 use windlass_protocol::GatewayId;
 
-use super::{Command, Inspection};
+use super::{Command, Inspection, Registration};
 use crate::supervision::{Begin, LineCommand, LineContext, Restarts, guarded, supervise};
 use crate::turns::named;
 
-/// Commands that may wait for one line: an operator's, one at a time, and a stop.
+/// Commands that may wait for one line: an operator's, one at a time, and a stop. Who tells something has one place more, so that
+/// telling never waits.
 const COMMANDS: usize = 8;
 
 /// All lines of a machine, in the order of their ids, so that a run repeats. Cheap to clone; the clones share.
 #[derive(Clone, Default)]
-pub(crate) struct Roster(Rc<RefCell<BTreeMap<GatewayId, Running>>>);
+pub(crate) struct Roster(Rc<RefCell<Lines>>);
+
+#[derive(Default)]
+struct Lines {
+    running: BTreeMap<GatewayId, Running>,
+    closing: BTreeMap<GatewayId, Closing>,
+}
 
 struct Running {
     line: Rc<LineContext>,
     commands: mpsc::Sender<LineCommand>,
     task: JoinHandle<()>,
+    registration: Option<Registration>,
 }
 
+/// A line that was told to close.
+struct Closing {
+    commands: mpsc::Sender<LineCommand>,
+    closed: Closed,
+}
+
+/// Comes when a line is closed.
+type Closed = Shared<oneshot::Receiver<()>>;
+
 impl Roster {
+    /// How many lines run.
     pub(crate) fn len(&self) -> usize {
-        self.0.borrow().len()
+        self.0.borrow().running.len()
     }
 
+    /// Whether a line of this id runs or closes.
     pub(super) fn contains(&self, id: &GatewayId) -> bool {
-        self.0.borrow().contains_key(id)
+        let lines = self.0.borrow();
+        lines.running.contains_key(id) || lines.closing.contains_key(id)
     }
 
-    pub(super) fn start(&self, line: Rc<LineContext>, first: Duration) {
+    pub(super) fn start(&self, line: Rc<LineContext>, first: Duration, registration: Option<Registration>) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
         let id = line.id.clone();
         let supervised = keep_supervised(Rc::clone(&line), first, Rc::new(RefCell::new(receiver)));
         let task = spawn_local(named("supervisor", Some(&id), supervised));
-        self.0.borrow_mut().insert(id, Running { line, commands, task });
+        let running = Running {
+            line,
+            commands,
+            task,
+            registration,
+        };
+        self.0.borrow_mut().running.insert(id, running);
     }
 
     pub(super) fn inspect(&self, id: &GatewayId) -> Option<Inspection> {
         let lines = self.0.borrow();
-        let line = &lines.get(id)?.line;
+        let line = &lines.running.get(id)?.line;
         let calls = &line.desk.lock().calls;
         Some(Inspection {
             calls: calls.counters(),
@@ -61,42 +87,75 @@ impl Roster {
         })
     }
 
-    pub(super) fn tell(&self, id: &GatewayId, command: Command) -> impl Future<Output = Result<(), ()>> + use<> {
-        let commands = self.0.borrow().get(id).map(|running| running.commands.clone());
-        async move {
-            let mut commands = commands.ok_or(())?;
-            commands.send(command.into()).await.map_err(|_| ())
-        }
+    pub(super) fn tell(&self, id: &GatewayId, command: Command) -> Result<(), ()> {
+        let lines = self.0.borrow();
+        let running = lines.running.get(id).ok_or(())?;
+        tell(&running.commands, command.into());
+        Ok(())
     }
 
-    pub(super) fn stop(&self, id: &GatewayId, drain_until: Instant) -> impl Future<Output = Result<(), ()>> + use<> {
-        let running = self.0.borrow_mut().remove(id);
-        // A task of its own: a registry that panics meanwhile takes no drain with it.
-        let closing = running.map(|running| spawn_local(running.stop(drain_until)));
+    /// Closes a line, or waits for one that closes already; an error where there is none.
+    pub(crate) fn stop(&self, id: &GatewayId, drain_until: Instant) -> impl Future<Output = Result<(), ()>> + use<> {
+        let running = self.0.borrow_mut().running.remove(id);
+        let closed = match running {
+            Some(running) => Some(self.close(running, drain_until)),
+            None => self.0.borrow().closing.get(id).map(|closing| closing.closed.clone()),
+        };
         async move {
-            let _ = closing.ok_or(())?.await;
+            let _ = closed.ok_or(())?.await;
             Ok(())
         }
     }
 
+    /// Closes all lines, and has those that close already take no longer than that.
     pub(crate) fn stop_all(&self, drain_until: Instant) -> impl Future<Output = ()> + use<> {
-        let lines = std::mem::take(&mut *self.0.borrow_mut());
-        let all: Vec<_> = lines
-            .into_values()
-            .map(|running| spawn_local(running.stop(drain_until)))
-            .collect();
+        let running = std::mem::take(&mut self.0.borrow_mut().running);
+        for closing in self.0.borrow().closing.values() {
+            tell(&closing.commands, LineCommand::Stop { drain_until });
+        }
+        for running in running.into_values() {
+            drop(self.close(running, drain_until));
+        }
+        let lines = self.0.borrow();
+        let all: Vec<_> = lines.closing.values().map(|closing| closing.closed.clone()).collect();
         async move {
             join_all(all).await;
         }
     }
+
+    /// In a task of its own: a registry that panics meanwhile takes no drain with it.
+    fn close(&self, running: Running, drain_until: Instant) -> Closed {
+        let Running {
+            line,
+            commands,
+            task,
+            registration,
+        } = running;
+        let (done, closed) = oneshot::channel();
+        let (id, closed) = (line.id.clone(), closed.shared());
+        line.stopping.set(true);
+        tell(&commands, LineCommand::Stop { drain_until });
+        let closing = Closing {
+            commands,
+            closed: closed.clone(),
+        };
+        self.0.borrow_mut().closing.insert(id.clone(), closing);
+        let roster = self.clone();
+        spawn_local(async move {
+            let _ = task.await;
+            drop(line);
+            roster.0.borrow_mut().closing.remove(&id);
+            // Now its id is free, and then it is told.
+            drop(registration);
+            let _ = done.send(());
+        });
+        closed
+    }
 }
 
-impl Running {
-    async fn stop(mut self, drain_until: Instant) {
-        let _ = self.commands.send(LineCommand::Stop { drain_until }).await;
-        drop(self.commands);
-        let _ = self.task.await;
-    }
+/// Tells a line something. A sender that was cloned just now has a place of its own, so this fails only where the line is over.
+fn tell(commands: &mpsc::Sender<LineCommand>, command: LineCommand) {
+    let _ = commands.clone().try_send(command);
 }
 
 /// Runs a line's supervisor, and runs it again should it panic. The line's commands wait meanwhile.

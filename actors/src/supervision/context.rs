@@ -1,6 +1,6 @@
 //! What a line's supervisor and its connections share, on the machine's thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -12,6 +12,7 @@ use windlass_protocol::{GatewayId, StoreAction};
 use super::KnownFeatures;
 use crate::GatewaySpec;
 use crate::clock::Clock;
+use crate::gate::ConnectGate;
 use crate::line::{Declarations, DeskOwner, LineEnds, Memory, StatusCell};
 use crate::routing::{EventNames, Router};
 use crate::tokens::{DeviceTokenStore, TokenKeeper};
@@ -24,8 +25,8 @@ pub(crate) struct MachineContext {
     pub(crate) tokens: Arc<dyn DeviceTokenStore>,
     /// One permit per thread that may be used to read and keep device tokens.
     pub(crate) token_threads: Arc<Semaphore>,
-    /// One permit per attempt to connect that may be under way, over all machines of a process.
-    pub(crate) gate: Arc<Semaphore>,
+    /// Bounds the attempts to connect, over all machines of a process.
+    pub(crate) gate: Arc<ConnectGate>,
     pub(crate) known: KnownFeatures,
     pub(crate) names: EventNames,
     /// Where requests become frames, for all lines: one line at a time writes.
@@ -49,6 +50,8 @@ pub(crate) struct LineContext {
     pub(crate) status: StatusCell,
     pub(crate) memory: RefCell<Memory>,
     pub(crate) tokens: TokenKeeper,
+    /// It was told to close: it is not connected again, whatever happens.
+    pub(crate) stopping: Cell<bool>,
     spec: RefCell<Rc<GatewaySpec>>,
 }
 
@@ -64,6 +67,7 @@ impl LineContext {
             status: ends.status,
             memory: RefCell::new(Memory::new(&spec, seed)),
             tokens: TokenKeeper::new(store, threads),
+            stopping: Cell::new(false),
             spec: RefCell::new(Rc::new(spec)),
         }
     }

@@ -115,35 +115,43 @@ impl Supervisor {
     /// Waits for the connection's end, and passes commands on meanwhile. The second part is what a command asked for.
     async fn watch(&mut self, child: &mut Child) -> (Exit, Option<Flow>) {
         let mut asked = None;
+        let (mut drains_until, mut let_go) = (None::<Instant>, false);
         loop {
             failpoint::reach("supervisor");
-            tokio::select! {
+            let command = tokio::select! {
                 biased;
                 exit = child.end() => return (exit, asked),
-                command = next_command(&self.commands), if asked != Some(Flow::Break(())) => match command {
-                    Some(LineCommand::ReconnectNow) => {
-                        self.fresh_start();
-                        // An attempt that hangs is given up for a new one; a line that is up is left alone.
-                        if !self.line.memory.borrow().is_up() {
-                            asked = Some(Flow::Continue(()));
-                            child.order(Order::Close);
-                        }
+                command = next_command(&self.commands), if !let_go => command,
+            };
+            match command {
+                // Once more, it may be sooner: whoever closes all lines does not wait for one that drains for longer.
+                Some(LineCommand::Stop { drain_until }) => {
+                    asked = Some(Flow::Break(()));
+                    if drains_until.is_none_or(|until| drain_until < until) {
+                        drains_until = Some(drain_until);
+                        child.order(Order::Drain(drain_until));
                     }
-                    Some(LineCommand::Update(spec)) => {
-                        self.line.update(*spec);
-                        self.fresh_start();
+                }
+                None => {
+                    (asked, let_go) = (Some(Flow::Break(())), true);
+                    child.order(Order::Close);
+                }
+                // What closes is not to be reached any more.
+                Some(_) if asked == Some(Flow::Break(())) => {}
+                Some(LineCommand::ReconnectNow) => {
+                    self.fresh_start();
+                    // An attempt that hangs is given up for a new one; a line that is up is left alone.
+                    if !self.line.memory.borrow().is_up() {
                         asked = Some(Flow::Continue(()));
                         child.order(Order::Close);
                     }
-                    Some(LineCommand::Stop { drain_until }) => {
-                        asked = Some(Flow::Break(()));
-                        child.order(Order::Drain(drain_until));
-                    }
-                    None => {
-                        asked = Some(Flow::Break(()));
-                        child.order(Order::Close);
-                    }
-                },
+                }
+                Some(LineCommand::Update(spec)) => {
+                    self.line.update(*spec);
+                    self.fresh_start();
+                    asked = Some(Flow::Continue(()));
+                    child.order(Order::Close);
+                }
             }
         }
     }
@@ -208,6 +216,9 @@ impl Supervisor {
     /// Waits, looking after the line's calls, until the time comes or a command changes something.
     async fn wait_until(&mut self, time: Instant) -> Flow {
         let line = Rc::clone(&self.line);
+        if line.stopping.get() {
+            return Flow::Break(());
+        }
         let commands = Rc::clone(&self.commands);
         let event = async {
             tokio::select! {

@@ -1,0 +1,299 @@
+//! The gateways of a process, for callers on any thread.
+//!
+//! Each operation takes effect at one moment: when it changes or reads the table, under the table's lock. In the same moment the
+//! request to the machine is put into its queue, so machines see the operations in the order in which they took effect, and an
+//! operation whose caller goes away has either not begun or is carried out all the same.
+//!
+//! An entry is there for as long as its line: the machine holds the entry's [`Registration`] together with the line, and gives it
+//! back when the line is closed, for whatever reason. So no entry is left over, and none is missing.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use windlass_protocol::GatewayId;
+
+use super::{Command, Inspection, RegistryError};
+use crate::GatewaySpec;
+use crate::line::{Line, LineEnds};
+use crate::machine::{Addition, Answered, MachineHandle, Place};
+
+/// Something to do once a gateway was added, on its machine, before it is told.
+pub type OnceAdded = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The directory.
+#[derive(Debug)]
+pub struct Directory {
+    shards: Vec<MachineHandle>,
+    table: Arc<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: Mutex<BTreeMap<GatewayId, Entry>>,
+    /// An entry was taken out.
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct Entry {
+    line: Arc<Line>,
+    shard: usize,
+    /// It was removed, and its line is not closed yet. Then it is not there, but for the fact that its id is not free.
+    closing: bool,
+}
+
+/// An entry, as its machine holds it. When this is dropped, the entry is gone.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    table: Weak<Table>,
+    id: GatewayId,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(table) = self.table.upgrade() {
+            // Its line is dropped when the lock is free again.
+            let entry = table.entries().remove(&self.id);
+            table.freed.notify_waiters();
+            drop(entry);
+        }
+    }
+}
+
+impl Table {
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<GatewayId, Entry>> {
+        // Held by steps that can't panic.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an operation came to when it looked at the table.
+enum Step<T> {
+    /// It took effect; the machine will answer.
+    Begun(Answered<T>),
+    /// It did not: this has to be waited for.
+    Wait(Wait),
+}
+
+/// What keeps an operation from taking effect.
+enum Wait {
+    /// The machine's queue is full.
+    Queue(usize),
+    /// A line of this id is closing.
+    Closing,
+}
+
+/// A gateway that is to be added.
+struct Newcomer {
+    line: Arc<Line>,
+    shard: usize,
+    /// Nothing once it was handed to its machine.
+    addition: Option<Addition>,
+}
+
+impl Directory {
+    /// A directory without gateways, over these machines: one at least.
+    pub fn new(shards: Vec<MachineHandle>) -> Self {
+        let table = Arc::default();
+        Self { shards, table }
+    }
+
+    /// The machines.
+    pub fn shards(&self) -> &[MachineHandle] {
+        &self.shards
+    }
+
+    /// Takes a gateway in, on one of the machines. Where a line of the same id is closing, this waits until it is closed.
+    ///
+    /// `entered` is called in the moment in which the gateway is there, and must do little. `added` is done once its line runs,
+    /// before this returns, and also when the caller went away.
+    ///
+    /// ## Cancel safety
+    /// When the future is dropped, the gateway is either there, as if this had returned, or not.
+    ///
+    /// # Errors
+    /// When the id is taken, or the machine stopped.
+    pub async fn add(
+        &self,
+        shard: usize,
+        spec: GatewaySpec,
+        (line, ends): (Line, LineEnds),
+        entered: impl Fn(&Arc<Line>),
+        added: impl FnOnce(Arc<Line>) -> OnceAdded,
+    ) -> Result<Arc<Line>, RegistryError> {
+        let line = Arc::new(line);
+        let mut newcomer = Newcomer {
+            addition: Some(Addition::new(spec, ends, Some(added(Arc::clone(&line))))),
+            line: Arc::clone(&line),
+            shard: shard % self.shards.len(),
+        };
+        let begun = self
+            .begin(|entries| self.enter(entries, &mut newcomer, &entered))
+            .await?;
+        begun.wait().await?;
+        Ok(line)
+    }
+
+    fn enter(
+        &self,
+        entries: &mut BTreeMap<GatewayId, Entry>,
+        newcomer: &mut Newcomer,
+        entered: &impl Fn(&Arc<Line>),
+    ) -> Result<Step<()>, RegistryError> {
+        let id = newcomer.line.id().clone();
+        match entries.get(&id) {
+            Some(entry) if entry.closing => return Ok(Step::Wait(Wait::Closing)),
+            Some(_) => return Err(RegistryError::AlreadyThere(id)),
+            None => {}
+        }
+        let shard = newcomer.shard;
+        let Some(place) = self.shards[shard].place()? else {
+            return Ok(Step::Wait(Wait::Queue(shard)));
+        };
+        // Taken once only: this is the step in which it is there.
+        let Some(mut addition) = newcomer.addition.take() else {
+            return Err(RegistryError::Fault);
+        };
+        addition.register(Registration {
+            table: Arc::downgrade(&self.table),
+            id: id.clone(),
+        });
+        let line = Arc::clone(&newcomer.line);
+        entered(&line);
+        let closing = false;
+        entries.insert(id, Entry { line, shard, closing });
+        Ok(Step::Begun(place.add(addition)))
+    }
+
+    /// Reaches a gateway in another way from now on.
+    ///
+    /// ## Cancel safety
+    /// When the future is dropped, this is either done or has not begun.
+    ///
+    /// # Errors
+    /// When there is no such gateway, or the machine stopped.
+    pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
+        let mut command = Some(Command::Update(Box::new(spec.clone())));
+        let told = self.begin(|entries| {
+            let shard = present(entries, &spec.id)?.shard;
+            self.on(shard, |place| {
+                // Taken once only: this is the step in which it is told.
+                let command = command.take().ok_or(RegistryError::Fault)?;
+                Ok(place.tell(spec.id.clone(), command))
+            })
+        });
+        told.await?.wait().await
+    }
+
+    /// Tries this very line now, where it waits for its next attempt.
+    ///
+    /// # Errors
+    /// When it was removed, or the machine stopped.
+    pub async fn reconnect_now(&self, line: &Arc<Line>) -> Result<(), RegistryError> {
+        let told = self.begin(|entries| {
+            let shard = the_same(entries, line)?.shard;
+            self.on(shard, |place| Ok(place.tell(line.id().clone(), Command::ReconnectNow)))
+        });
+        told.await?.wait().await
+    }
+
+    /// Counts what this very line holds and has done.
+    ///
+    /// # Errors
+    /// When it was removed, or the machine stopped.
+    pub async fn inspect(&self, line: &Arc<Line>) -> Result<Inspection, RegistryError> {
+        let asked = self.begin(|entries| {
+            let shard = the_same(entries, line)?.shard;
+            self.on(shard, |place| Ok(place.inspect(line.id().clone())))
+        });
+        asked.await?.wait().await
+    }
+
+    /// Lets a gateway go; returns when its line is closed. It is not there any more from the moment in which this takes effect.
+    ///
+    /// ## Cancel safety
+    /// When the future is dropped, the line is either closed all the same, or as it was.
+    ///
+    /// # Errors
+    /// When there is no such gateway, or the machine stopped.
+    pub async fn remove(&self, id: &GatewayId, drain: Duration) -> Result<(), RegistryError> {
+        let removal = self.begin(|entries| {
+            let entry = present(entries, id)?;
+            self.on(entry.shard, |place| {
+                entry.closing = true;
+                Ok(place.remove(id.clone(), drain))
+            })
+        });
+        removal.await?.wait().await
+    }
+
+    /// The line of a gateway that is there.
+    pub fn get(&self, id: &GatewayId) -> Option<Arc<Line>> {
+        let entries = self.table.entries();
+        let entry = entries.get(id).filter(|entry| !entry.closing)?;
+        Some(Arc::clone(&entry.line))
+    }
+
+    /// The lines of all gateways that are there, ordered by id.
+    pub fn all(&self) -> Vec<Arc<Line>> {
+        let entries = self.table.entries();
+        let there = entries.values().filter(|entry| !entry.closing);
+        there.map(|entry| Arc::clone(&entry.line)).collect()
+    }
+
+    /// Forgets all gateways. For the end, when all machines have stopped.
+    pub fn clear(&self) {
+        let entries = std::mem::take(&mut *self.table.entries());
+        self.table.freed.notify_waiters();
+        drop(entries);
+    }
+
+    /// Looks at the table until the operation takes effect.
+    async fn begin<T>(
+        &self,
+        mut step: impl FnMut(&mut BTreeMap<GatewayId, Entry>) -> Result<Step<T>, RegistryError>,
+    ) -> Result<Answered<T>, RegistryError> {
+        loop {
+            // Before the look: what is freed after it is not missed.
+            let freed = self.table.freed.notified();
+            let looked = step(&mut self.table.entries());
+            match looked? {
+                Step::Begun(answered) => return Ok(answered),
+                Step::Wait(Wait::Queue(shard)) => self.shards[shard].room().await?,
+                Step::Wait(Wait::Closing) => freed.await,
+            }
+        }
+    }
+
+    /// Hands a request to a machine, where its queue has room.
+    fn on<T>(
+        &self,
+        shard: usize,
+        ask: impl FnOnce(Place<'_>) -> Result<Answered<T>, RegistryError>,
+    ) -> Result<Step<T>, RegistryError> {
+        Ok(match self.shards[shard].place()? {
+            Some(place) => Step::Begun(ask(place)?),
+            None => Step::Wait(Wait::Queue(shard)),
+        })
+    }
+}
+
+/// The entry of a gateway that is there.
+fn present<'a>(entries: &'a mut BTreeMap<GatewayId, Entry>, id: &GatewayId) -> Result<&'a mut Entry, RegistryError> {
+    let entry = entries.get_mut(id).filter(|entry| !entry.closing);
+    entry.ok_or_else(|| RegistryError::NotThere(id.clone()))
+}
+
+/// The entry of this line, and not of another one with the same id.
+fn the_same<'a>(entries: &'a mut BTreeMap<GatewayId, Entry>, line: &Arc<Line>) -> Result<&'a mut Entry, RegistryError> {
+    let entry = present(entries, line.id())?;
+    if Arc::ptr_eq(&entry.line, line) {
+        Ok(entry)
+    } else {
+        Err(RegistryError::NotThere(line.id().clone()))
+    }
+}
