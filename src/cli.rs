@@ -55,6 +55,7 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use windlass_actors::threads;
 use windlass_actors::transport::INSECURE_LOG_TARGET;
 use windlass_protocol::Advice;
 
@@ -104,16 +105,8 @@ fn log_to_stderr(directives: &str, output: &Output) -> Result<(), Failure> {
 }
 
 fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build();
-    let runtime: Runtime = runtime.map_err(|error| {
-        Failure::usage(
-            format!("No thread can be started: {error}"),
-            "Raise this user's limit of processes.",
-        )
-    })?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime: Runtime = threads::build(builder.worker_threads(WORKERS).enable_all(), WORKERS)?;
     // A service ends in its own way, and so does who waits for an answer, records, or has something to tell at its end.
     let ends_itself = match &cli.command {
         Command::Agents(agents) => agents.ends_itself(),

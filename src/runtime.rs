@@ -1,6 +1,7 @@
 //! Windlass itself: the threads that lines run on, and the directory of gateways.
 
 mod builder;
+mod threads;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,15 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use windlass_actors::journal::{Recorder, WeakRecorder};
 use windlass_actors::sessions::SessionManagerHandle;
 use windlass_actors::turns::BlockedTurn;
-use windlass_actors::{Backstop, Clock, GatewaySpec, Line, MachineHandle, RegistryError};
+use windlass_actors::{Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, OnceAdded, RegistryError};
 use windlass_protocol::GatewayId;
 use windlass_store::Store;
 
@@ -36,14 +35,16 @@ pub struct Windlass {
 }
 
 pub(crate) struct Inner {
-    shards: Vec<MachineHandle>,
+    /// The gateways, and the machines that their lines run on.
+    directory: Directory,
     /// Where that runs which works on what lines bring: beside them, so that it delays none.
     side: MachineHandle,
     next_shard: AtomicUsize,
-    directory: DashMap<GatewayId, Place>,
     clock: Arc<dyn Clock>,
     rng: Mutex<StdRng>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Its other ends are held by the threads: it is closed when all have ended.
+    alive: watch::Receiver<()>,
     sessions: SessionManagerHandle,
     metered: bool,
     recorders: Mutex<Vec<Remembered>>,
@@ -57,13 +58,6 @@ struct Remembered {
     recorder: WeakRecorder,
     /// It records every gateway, those that are added later included.
     all: bool,
-}
-
-/// Where a gateway's line is.
-#[derive(Clone)]
-struct Place {
-    shard: usize,
-    line: Arc<Line>,
 }
 
 impl Windlass {
@@ -80,96 +74,83 @@ impl Windlass {
         WindlassBuilder::default()
     }
 
-    /// Takes a gateway in and keeps a line to it from now on. Returns at once; the line comes up when it does.
+    /// Takes a gateway in and keeps a line to it from now on. Returns at once; the line comes up when it does. Where a line of the
+    /// same id is closing after [`remove`](Self::remove), this waits until it is closed.
+    ///
+    /// ## Cancel safety
+    /// Each operation on gateways takes effect at one moment. When its future is dropped, it has either not begun or is carried out
+    /// all the same: [`gateway`](Self::gateway) tells which.
     ///
     /// # Errors
     /// [`RegistryError::AlreadyThere`], or [`RegistryError::ShutDown`].
     pub async fn add(&self, spec: GatewaySpec) -> Result<Gateway, RegistryError> {
         let inner = &self.inner;
-        let (line, ends) = Line::new(
+        let shard = inner.next_shard.fetch_add(1, Ordering::Relaxed);
+        let ends = Line::new(
             spec.id.clone(),
             spec.limits,
             Arc::clone(&inner.clock),
             inner.metered,
             inner.backstop.clone(),
         );
-        let shard = inner.next_shard.fetch_add(1, Ordering::Relaxed) % inner.shards.len();
-        let place = Place {
-            shard,
-            line: Arc::new(line),
-        };
-        match inner.directory.entry(spec.id.clone()) {
-            Entry::Occupied(_) => return Err(RegistryError::AlreadyThere(spec.id)),
-            Entry::Vacant(vacant) => drop(vacant.insert(place.clone())),
-        }
-        let id = spec.id.clone();
         // Before it comes up, so that its first event is recorded too.
-        for recorder in inner.recorders(|remembered| remembered.all) {
-            recorder.record(Arc::clone(&place.line));
-        }
-        if let Err(error) = inner.shards[shard].add(spec, ends).await {
-            inner.directory.remove(&id);
-            return Err(error);
-        }
-        inner.sessions.take_up(Arc::clone(&place.line)).await;
-        Ok(self.gateway_at(&place))
+        let record = |line: &Arc<Line>| {
+            for recorder in inner.recorders(|remembered| remembered.all) {
+                recorder.record(Arc::clone(line));
+            }
+        };
+        let sessions = inner.sessions.clone();
+        let take_up = |line| -> OnceAdded { Box::pin(async move { sessions.take_up(line).await }) };
+        let line = inner.directory.add(shard, spec, ends, record, take_up).await?;
+        Ok(self.gateway_at(line))
     }
 
     /// Reaches a gateway in another way from now on: its line is closed and opened again at once. Handles, calls that
     /// wait, and event streams stay. The bounds of its calls stay as they were when it was added.
     ///
+    /// ## Cancel safety
+    /// As [`add`](Self::add).
+    ///
     /// # Errors
     /// [`RegistryError::NotThere`], or [`RegistryError::ShutDown`].
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
-        let shard = self.shard_of(&spec.id)?;
-        self.inner.shards[shard].update(spec).await
+        self.inner.directory.update(spec).await
     }
 
-    /// Lets a gateway go. Calls under way have `drain` to end by themselves; returns when its line is closed.
+    /// Lets a gateway go: it is not there any more at once. Calls under way have `drain` to end by themselves; returns when its line
+    /// is closed.
+    ///
+    /// ## Cancel safety
+    /// As [`add`](Self::add): the line is closed although nobody waits for it.
     ///
     /// # Errors
     /// [`RegistryError::NotThere`], or [`RegistryError::ShutDown`].
     pub async fn remove(&self, id: &GatewayId, drain: Duration) -> Result<(), RegistryError> {
-        let shard = self.shard_of(id)?;
-        let removed = self.inner.shards[shard].remove(id.clone(), drain).await;
-        self.inner.directory.remove(id);
-        removed
+        self.inner.directory.remove(id, drain).await
     }
 
     /// The handle of a gateway that was added.
     pub fn gateway(&self, id: &GatewayId) -> Option<Gateway> {
-        self.inner.directory.get(id).map(|place| self.gateway_at(&place))
+        self.inner.directory.get(id).map(|line| self.gateway_at(line))
     }
 
     /// The handles of all gateways, ordered by id.
     pub fn gateways(&self) -> Vec<Gateway> {
-        let mut gateways: Vec<_> = self
-            .inner
-            .directory
-            .iter()
-            .map(|place| self.gateway_at(&place))
-            .collect();
-        gateways.sort_unstable_by(|a, b| a.id().cmp(b.id()));
-        gateways
+        let lines = self.inner.directory.all();
+        lines.into_iter().map(|line| self.gateway_at(line)).collect()
     }
 
     /// Closes every line and ends the threads. Calls under way have `drain` to end by themselves; what is left then
     /// ends with a definite outcome. Returns when all is closed. Calling it again does no harm.
     pub async fn shutdown(&self, drain: Duration) {
-        join_all(self.inner.shards.iter().map(|shard| shard.stop(drain))).await;
+        let shards = self.inner.directory.shards();
+        join_all(shards.iter().map(|shard| shard.stop(drain))).await;
         // What the lines brought to their end is recorded; then nothing is left to do.
         let recorders = self.inner.recorders(|_| true);
         join_all(recorders.iter().map(Recorder::stop)).await;
         self.inner.side.stop(Duration::ZERO).await;
         self.inner.directory.clear();
-        let threads = std::mem::take(&mut *self.inner.lock_threads());
-        if !threads.is_empty() {
-            let joined =
-                tokio::task::spawn_blocking(|| threads.into_iter().map(JoinHandle::join).all(|end| end.is_ok()));
-            if !matches!(joined.await, Ok(true)) {
-                tracing::error!("a thread of Windlass ended by a panic");
-            }
-        }
+        self.inner.join_threads().await;
     }
 
     /// Who blocks one of the threads just now, watchable: something that computes or waits in its turn holds up all lines of its
@@ -188,29 +169,26 @@ impl Windlass {
         &self.inner
     }
 
-    fn shard_of(&self, id: &GatewayId) -> Result<usize, RegistryError> {
-        self.inner
-            .directory
-            .get(id)
-            .map(|place| place.shard)
-            .ok_or_else(|| RegistryError::NotThere(id.clone()))
-    }
-
-    fn gateway_at(&self, place: &Place) -> Gateway {
-        Gateway::new(Arc::clone(&self.inner), place.shard, Arc::clone(&place.line))
+    fn gateway_at(&self, line: Arc<Line>) -> Gateway {
+        Gateway::new(Arc::clone(&self.inner), line)
     }
 }
 
 impl Inner {
-    /// Starts a thread, which ends before the shutdown does.
-    fn spawn(&self, name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
-        let thread = std::thread::Builder::new().name(name).spawn(run);
-        self.lock_threads().push(thread.map_err(StartError::Thread)?);
-        Ok(())
+    /// Waits until all threads have ended.
+    async fn join_threads(&self) {
+        let mut alive = self.alive.clone();
+        // Nothing is ever sent: what comes is the end of the last sender.
+        while alive.changed().await.is_ok() {}
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        // They are at their ends: this takes microseconds.
+        if threads.into_iter().map(JoinHandle::join).any(|end| end.is_err()) {
+            tracing::error!("a thread of Windlass ended by a panic");
+        }
     }
 
-    pub(crate) fn shard(&self, index: usize) -> &MachineHandle {
-        &self.shards[index]
+    pub(crate) const fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// The machine without lines, for what works on events.
@@ -238,7 +216,7 @@ impl Inner {
 
     /// The machine that everything runs on which is not a line.
     pub(crate) fn first_shard(&self) -> &MachineHandle {
-        &self.shards[0]
+        &self.directory.shards()[0]
     }
 
     pub(crate) const fn sessions(&self) -> &SessionManagerHandle {
@@ -253,16 +231,12 @@ impl Inner {
     pub(crate) fn with_rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
         draw(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
     }
-
-    fn lock_threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl fmt::Debug for Windlass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Windlass")
-            .field("gateways", &self.inner.directory.len())
+            .field("gateways", &self.inner.directory.all().len())
             .finish_non_exhaustive()
     }
 }

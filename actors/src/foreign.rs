@@ -20,6 +20,10 @@ fn panicked() -> Result<(), TokenStoreError> {
 }
 
 impl DeviceTokenStore for GuardedTokens {
+    fn is_in_memory(&self) -> bool {
+        guard(|| self.0.is_in_memory()).unwrap_or(false)
+    }
+
     fn load(&self, key: &TokenKey) -> Option<Secret> {
         guard(|| self.0.load(key)).flatten()
     }

@@ -147,6 +147,20 @@ pub fn detached<T: Send + 'static>(
     Ok(answered)
 }
 
+/// Does what blocks on a thread of the present runtime, whose virtual clock, where it has one, stands meanwhile. A
+/// [`ThreadRuntime`] does not wait for it at its end.
+///
+/// # Errors
+/// When the system gives no thread.
+pub(crate) fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<tokio::task::JoinHandle<T>, ResourceError> {
+    // tokio panics where it gets none.
+    see_threads(1)?;
+    let begun = tracing::guard(|| tokio::task::spawn_blocking(work));
+    begun.ok_or_else(|| ResourceError::thread(io::ErrorKind::WouldBlock.into()))
+}
+
 /// A runtime of one thread. When it is dropped, nothing is waited for: not for what was begun on it and can't be interrupted, such as
 /// a name look-up of the host's own.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use windlass_actors::threads::{self, ResourceError};
 use windlass_protocol::connection::HandshakeFault;
 use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
 
@@ -117,7 +118,7 @@ macro_rules! usage_with_causes_from {
     };
 }
 
-usage_with_causes_from!(OpenError, StoreError, TemplateError);
+usage_with_causes_from!(OpenError, TemplateError);
 
 /// An error and what it comes from.
 pub(super) fn with_causes(error: &dyn Error) -> String {
@@ -160,10 +161,30 @@ impl From<Interrupted> for Failure {
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        Self::usage(
-            error.to_string(),
-            "Check this user's limits of processes and open files.",
-        )
+        match error {
+            StartError::Resources(error) => error.into(),
+            other => Self::usage(other.to_string(), "Check /dev/urandom."),
+        }
+    }
+}
+
+/// A store says "unable to open" where no descriptors are left.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let text = with_causes(&error);
+        match threads::see_descriptors() {
+            Ok(()) => Self::usage(text, ""),
+            Err(limit) => Self::Told(
+                Exit::Usage,
+                Advice::new(format!("{text} ({})", limit.limit()), limit.limit().next_step()),
+            ),
+        }
+    }
+}
+
+impl From<ResourceError> for Failure {
+    fn from(error: ResourceError) -> Self {
+        Self::Told(Exit::Usage, error.advice())
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use tokio::task::spawn_blocking;
+use windlass_actors::threads;
 
 use super::exit::Failure;
 
@@ -44,7 +44,8 @@ pub(super) async fn file(flag: &str, path: &Path, limit: usize) -> Result<String
 /// When it can't be read, or has more.
 pub(super) async fn stdin(name: &str, limit: usize) -> Result<String, Failure> {
     // On a thread of its own: a read can't be interrupted, and Ctrl-C has to work meanwhile.
-    let read = spawn_blocking(move || windlass_files::read_text_from(io::stdin().lock(), limit + LINE_END)).await;
+    let read = move || windlass_files::read_text_from(io::stdin().lock(), limit + LINE_END);
+    let read = threads::detached("stdin", read)?.await;
     let read = read.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
     read.map_err(|error| unreadable(name, "stdin", &error, limit, "Pipe UTF-8 text into the program."))
 }

@@ -1,22 +1,21 @@
 //! How Windlass is put together and started.
 
 use std::fmt;
-use std::io;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use dashmap::DashMap;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
-use tokio::sync::{Semaphore, watch};
-use windlass_actors::machine::CONNECT_CONCURRENCY;
+use tokio::sync::watch;
+use windlass_actors::machine::{CONNECT_CONCURRENCY, ConnectGate};
 use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerParts};
-use windlass_actors::turns::{self, ThreadTurns};
+use windlass_actors::threads::ResourceError;
 use windlass_actors::{
-    Backstop, Clock, Connector, DeviceTokenStore, Machine, MachineConfig, MemoryTokens, TcpConnector, TokioClock,
+    Backstop, Clock, Connector, DeviceTokenStore, Directory, GuardedClock, Machine, MachineConfig, MemoryTokens,
+    TcpConnector, TokioClock,
 };
 
-use super::{Inner, Windlass};
+use super::{Inner, Windlass, threads};
 
 /// Settings of a [`Windlass`]; the defaults are those of a service on the real network.
 pub struct WindlassBuilder {
@@ -34,9 +33,9 @@ pub struct WindlassBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The system gave no thread.
-    #[error("no thread could be started for the lines")]
-    Thread(#[source] io::Error),
+    /// The system gave no thread, or no descriptors for one.
+    #[error(transparent)]
+    Resources(#[from] ResourceError),
     /// The system gave no randomness.
     #[error("the system's random numbers can't be read: {0}")]
     Random(String),
@@ -76,9 +75,10 @@ impl WindlassBuilder {
         self
     }
 
-    /// Attempts to connect that may be under way at a time; 64 unless given.
+    /// Attempts to connect that may be under way at a time to one endpoint, and that may be at work at a time in all; 64 unless
+    /// given. One that has only waited for its gateway for a while counts for its endpoint alone.
     pub fn connect_concurrency(mut self, connects: usize) -> Self {
-        self.connects = connects.clamp(1, Semaphore::MAX_PERMITS);
+        self.connects = connects;
         self
     }
 
@@ -92,7 +92,7 @@ impl WindlassBuilder {
     /// Reads the time there; that of the tokio runtime unless given. One of several lives under virtual time needs that of the
     /// others.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.clock = Some(Arc::new(GuardedClock::new(clock)));
         self
     }
 
@@ -109,42 +109,16 @@ impl WindlassBuilder {
         self
     }
 
-    /// Starts the threads.
+    /// Starts the threads: all of them, or none.
     ///
     /// # Errors
-    /// [`StartError`] when the system has no thread or no randomness to give.
+    /// [`StartError`] when the system has no threads, no descriptors or no randomness to give.
     pub fn start(self) -> Result<Windlass, StartError> {
-        let shards = self.shards;
         let backstop = Backstop::new();
-        let (windlass, machines) = self.build(Some(backstop.clone()))?;
-        let (alive, ended) = std::sync::mpsc::sync_channel::<()>(0);
-        let needed = Arc::new(Needed(backstop.clone()));
-        let mut watched = Vec::new();
-        for (index, machine) in machines.into_iter().enumerate() {
-            let name = if index < shards {
-                index.to_string()
-            } else {
-                "side".to_owned()
-            };
-            let turns = ThreadTurns::new(format!("windlass-{name}"));
-            watched.push(Arc::clone(&turns));
-            let (alive, needed) = (alive.clone(), Arc::clone(&needed));
-            windlass.inner.spawn(format!("windlass-{name}"), move || {
-                turns.enter();
-                actix_rt::System::new().block_on(machine.run());
-                drop((alive, needed));
-            })?;
-        }
-        drop(needed);
-        let clock = windlass.inner.clock();
-        windlass
-            .inner
-            .spawn("windlass-deadlines".to_owned(), move || backstop.run(&*clock))?;
-        let (clock, blocked) = (windlass.inner.clock(), windlass.inner.blocked.clone());
-        windlass.inner.spawn("windlass-watch".to_owned(), move || {
-            turns::watch(watched, &*clock, &blocked, &ended);
-        })?;
-        Ok(windlass)
+        let (mut inner, machines, alive) = self.build(Some(backstop.clone()))?;
+        let threads = threads::start(machines, &inner.clock, inner.blocked.clone(), backstop, alive)?;
+        inner.threads = Mutex::new(threads);
+        Ok(Windlass { inner: Arc::new(inner) })
     }
 
     /// Runs the lines on the present thread, which must be within a tokio `LocalSet`: for tests under virtual time.
@@ -152,14 +126,14 @@ impl WindlassBuilder {
     /// # Errors
     /// [`StartError::Random`] when there is no seed and the system has no randomness to give.
     pub fn start_local(self) -> Result<Windlass, StartError> {
-        let (windlass, machines) = self.build(None)?;
+        let (inner, machines, _) = self.build(None)?;
         for machine in machines {
             tokio::task::spawn_local(machine.run());
         }
-        Ok(windlass)
+        Ok(Windlass { inner: Arc::new(inner) })
     }
 
-    fn build(self, backstop: Option<Backstop>) -> Result<(Windlass, Vec<Machine>), StartError> {
+    fn build(self, backstop: Option<Backstop>) -> Result<(Inner, Vec<Machine>, watch::Sender<()>), StartError> {
         let seed = match self.seed {
             Some(seed) => seed,
             None => SysRng
@@ -168,7 +142,7 @@ impl WindlassBuilder {
         };
         let mut rng = StdRng::seed_from_u64(seed);
         let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));
-        let gate = Arc::new(Semaphore::new(self.connects));
+        let gate = ConnectGate::new(self.connects);
         let mut machine = || {
             Machine::new(MachineConfig {
                 clock: Arc::clone(&clock),
@@ -189,30 +163,22 @@ impl WindlassBuilder {
         // What is not a line runs on the first machine.
         let first = machines.remove(0).hosting(|| manager.run());
         machines.insert(0, first);
+        let (alive, ended) = watch::channel(());
         let inner = Inner {
-            shards,
+            directory: Directory::new(shards),
             side,
             next_shard: AtomicUsize::new(0),
-            directory: DashMap::new(),
             clock,
             rng: Mutex::new(rng),
             threads: Mutex::default(),
+            alive: ended,
             sessions,
             metered: self.metered,
             recorders: Mutex::default(),
             blocked: watch::Sender::default(),
             backstop,
         };
-        Ok((Windlass { inner: Arc::new(inner) }, machines))
-    }
-}
-
-/// Held by each thread that has lines: the last one ends the backstop.
-struct Needed(Backstop);
-
-impl Drop for Needed {
-    fn drop(&mut self) {
-        self.0.stop();
+        Ok((inner, machines, alive))
     }
 }
 

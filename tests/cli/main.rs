@@ -25,6 +25,7 @@ mod help;
 mod hostile;
 mod interrupt;
 mod journal;
+mod limits;
 mod logins;
 mod one_list;
 mod records;

@@ -1,10 +1,11 @@
 //! The real thing: threads of its own, TCP, real time, and hosts on other runtimes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
-use windlass::{EventFilter, Gateway, LineEvent, Subscription, Windlass, WindlassBuilder, transport};
+use windlass::{EventFilter, Gateway, LineEvent, Subscription, TcpConnector, Windlass, WindlassBuilder, transport};
 use windlass_testkit::{Generation as Protocol, SimGateway};
 
 use crate::bench::{chat, sim, spec};
@@ -118,4 +119,87 @@ async fn who_blocks_a_thread_is_named_until_it_goes_on() {
     // Waits for its threads, of which the watch is one.
     let ended = tokio::time::timeout(limit, windlass.shutdown(Duration::from_secs(5))).await;
     ended.expect("all threads end");
+}
+
+/// How long a shutdown with a drain of a second takes while somebody does something that can't be interrupted. `start` gives what
+/// connects, given something that waits until it is let go.
+async fn shutdown_beside(connects: impl FnOnce(Arc<dyn Fn() + Send + Sync>) -> WindlassBuilder) {
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, mut begins) = tokio::sync::mpsc::channel(16);
+    let wait = std::sync::Mutex::new(wait);
+    let windlass = connects(Arc::new(move || {
+        let _ = begun.try_send(());
+        let _ = wait.lock().unwrap().recv();
+    }))
+    .start()
+    .unwrap();
+    let mut spec = spec("gw");
+    spec.endpoint = "ws://a-name-that-is-looked-up".parse().unwrap();
+    let gateway = windlass.add(spec).await.unwrap();
+    begins.recv().await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(30), windlass.shutdown(Duration::from_secs(1))).await;
+    ended.expect("the shutdown does not wait for it");
+    assert!(matches!(gateway.status().borrow().state, windlass::LineState::Closed));
+    drop(go_on);
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_name_look_up_that_hangs() {
+    shutdown_beside(|hang| {
+        let connector = TcpConnector::resolving(move |_, _| {
+            hang();
+            Err(std::io::ErrorKind::TimedOut.into())
+        });
+        Windlass::builder().connector(connector)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_what_a_connector_does_on_a_blocking_thread() {
+    shutdown_beside(|hang| {
+        let connector = transport::dial_with(move |_| {
+            let hang = Arc::clone(&hang);
+            async move {
+                let _ = tokio::task::spawn_blocking(move || hang()).await;
+                Err::<tokio::io::DuplexStream, _>(std::io::ErrorKind::TimedOut.into())
+            }
+        });
+        Windlass::builder().connector(connector)
+    })
+    .await;
+}
+
+/// Every thread and runtime of the program and the library is made in one place, which tells when it can't be.
+#[test]
+fn threads_are_made_in_one_place() {
+    const MADE: [&str; 7] = [
+        "thread::spawn(",
+        "thread::Builder",
+        "spawn_blocking(",
+        "block_in_place(",
+        "Builder::new_current_thread",
+        "runtime::Runtime::new",
+        "System::new",
+    ];
+    let mut others = Vec::new();
+    let mut folders = vec![
+        std::path::PathBuf::from("src"),
+        "actors/src".into(),
+        "crates/store/src".into(),
+    ];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") && !path.ends_with("actors/src/threads.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+                let lines = code.lines().filter(|line| MADE.iter().any(|made| line.contains(made)));
+                others.extend(lines.map(|line| format!("{}: {line}", path.display())));
+            }
+        }
+    }
+    assert!(others.is_empty(), "{others:#?}");
 }

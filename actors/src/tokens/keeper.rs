@@ -10,11 +10,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+use tokio::task::{JoinHandle, spawn_local};
 use windlass_protocol::{Secret, StoreAction};
 
 use super::{DeviceTokenStore, TokenKey};
 use crate::clock::within;
+use crate::threads;
 
 /// How long a token may take to be read before the attempt to connect counts as failed: a disk that wakes up takes ten.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -121,17 +122,23 @@ impl TokenKeeper {
     }
 }
 
-/// Runs it on a thread that may block; nothing when it panicked.
+/// Runs it on a thread that may block; nothing when it panicked, or where there is no thread.
 async fn on_a_thread<T: Send + 'static>(
-    threads: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
-    let place = threads.acquire_owned().await.ok()?;
-    let done = spawn_blocking(move || {
+    let place = places.acquire_owned().await.ok()?;
+    let begun = threads::blocking(move || {
         let _place = place;
         work()
     });
-    done.await.ok()
+    match begun {
+        Ok(done) => done.await.ok(),
+        Err(error) => {
+            tracing::warn!("the store of device tokens is left out: {error}");
+            None
+        }
+    }
 }
 
 fn carry_out(store: &dyn DeviceTokenStore, key: &TokenKey, action: &StoreAction) {

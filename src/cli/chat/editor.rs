@@ -4,7 +4,7 @@ use std::io;
 
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor, ExternalPrinter as _};
-use tokio::task::spawn_blocking;
+use windlass_actors::threads;
 
 use crate::cli::exit::Failure;
 use crate::cli::interrupts::Interrupts;
@@ -63,10 +63,10 @@ impl Editor {
         let Some(mut editor) = self.editor.take() else {
             return Ok(Typed::Told);
         };
-        let mut reading = spawn_blocking(move || {
+        let mut reading = threads::detached("editor", move || {
             let typed = editor.readline(PROMPT);
             (editor, typed)
-        });
+        })?;
         let read = loop {
             tokio::select! {
                 read = &mut reading => break read,

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, Read as _};
 
-use tokio::task::spawn_blocking;
+use windlass_actors::threads;
 
 use super::{Said, Talk};
 use crate::cli::exit::{Exit, Failure};
@@ -31,12 +31,12 @@ pub(super) async fn talk(mut talk: Talk<'_>) -> Result<Exit, Failure> {
 
 /// The next line without its end; nothing when there are no more. On a thread of its own: a read can't be interrupted.
 async fn line() -> Result<Option<String>, Failure> {
-    let read = spawn_blocking(|| {
+    let read = threads::detached("stdin", || {
         let mut line = String::new();
         let stdin = io::stdin().lock();
         let bytes = stdin.take(TEXT_BYTES as u64 + 1).read_line(&mut line)?;
         Ok::<_, io::Error>((bytes, line))
-    });
+    })?;
     let read = read.await.map_err(io::Error::other)?;
     let (bytes, line) = read.map_err(|error| {
         Failure::usage(
