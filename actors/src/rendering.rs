@@ -4,12 +4,14 @@
 //! tenths of a second before its fuel is gone (measured: 0.2 s in a debug build, 17 MB), in which a thread of lines would read
 //! no frame.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use windlass_templates::{TemplateError, Templates};
+
+use crate::threads;
 
 /// Renderings of users' templates at a time in the process: the others wait. Two, so that one that uses up its fuel does not
 /// hold up all; each may take 17 MB.
@@ -34,15 +36,15 @@ pub(crate) async fn render<T: Send + 'static>(
     let rendered = timeout(DEADLINE, async {
         let turn = TURNS.acquire().await;
         // The turn ends with the work, not with the wait for it.
-        spawn_blocking(move || {
+        let begun = threads::blocking(move || {
             let _turn = turn;
             work(&templates)
-        })
-        .await
+        });
+        begun.map_err(io::Error::other)?.await.map_err(io::Error::other)
     });
     match rendered.await {
         Ok(Ok(end)) => end,
-        Ok(Err(stopped)) => Err(TemplateError::NoThread(std::io::Error::other(stopped))),
+        Ok(Err(stopped)) => Err(TemplateError::NoThread(stopped)),
         Err(_) => Err(TemplateError::Late { limit: DEADLINE }),
     }
 }
