@@ -18,7 +18,7 @@ use crate::bench::{Bench, Ran, TOKEN};
 type Socket = WebSocketStream<TcpStream>;
 
 /// What could steer a terminal, or be taken for a line of our own.
-const POISON: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\nerror: \u{9b}31m\u{202e}";
+const POISON: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\nerror: \u{9b}31m\u{202e}\u{61c}\u{ad}\u{200d}\u{2028}\u{e0041}";
 
 /// Megabytes that a program may take at its peak whatever a gateway sends: one message of 50 MiB, its buffer while it grows,
 /// and the program itself.
@@ -127,7 +127,7 @@ fn event(name: &str, payload: &Value, seq: u64) -> Message {
 #[track_caller]
 fn is_harmless(ran: &Ran) {
     for text in [&ran.stdout, &ran.stderr] {
-        let steering = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        let steering = |c: char| windlass::protocol::steers(c) && c != '\n';
         assert!(!text.contains(steering), "{text:?}");
         assert!(!text.lines().any(|line| line.starts_with("error: \u{9b}")), "{text:?}");
     }
@@ -333,6 +333,65 @@ async fn json_of_any_depth_is_no_crash() {
         running.interrupt();
         let ran = running.end().await;
         assert!([0, 130].contains(&ran.code), "{ran:#?}");
+    }
+}
+
+/// JSON that no tree of values holds.
+fn untold() -> [String; 3] {
+    let deep = format!("{}{}", "[".repeat(2_000), "]".repeat(2_000));
+    [r#"{"cut":"lab\ud83d"}"#.to_owned(), "[1e999]".to_owned(), deep]
+}
+
+#[tokio::test]
+async fn a_payload_that_no_value_holds_is_written_as_it_came_live_and_from_the_journal() {
+    let impostor = Impostor::let_in(|mut socket| async move {
+        for payload in untold() {
+            let text = format!(r#"{{"type":"event","event":"odd","payload":{payload}}}"#);
+            socket.send(Message::text(text)).await?;
+        }
+        while let Some(Ok(message)) = socket.next().await {
+            let Message::Text(text) = message else { continue };
+            let request: Value = serde_json::from_str(&text).unwrap();
+            let [payload, ..] = untold();
+            let answer = format!(
+                r#"{{"type":"res","id":{},"ok":true,"payload":{payload}}}"#,
+                request["id"]
+            );
+            socket.send(Message::text(answer)).await?;
+        }
+        Ok(())
+    })
+    .await;
+    for args in [&["call", "health", "--json"][..], &["call", "health"]] {
+        let ran = impostor.bench().run(args).await.ends_with(0);
+        assert!(ran.stdout.contains(r#"lab\ud83d"#), "{}", ran.stdout);
+    }
+    let live = ["watch", "--event", "odd", "--limit", "3"];
+    let recorded = ["watch", "--event", "odd", "--limit", "3", "--journal"];
+    let again = [
+        "watch",
+        "--event",
+        "odd",
+        "--limit",
+        "3",
+        "--from",
+        "start",
+        "--no-follow",
+    ];
+    let bench = impostor.bench();
+    let store = bench.path("store.db").to_str().unwrap().to_owned();
+    let bench = bench.with("WINDLASS_STORE", &store);
+    for args in [&live[..], &recorded, &again] {
+        let json = [args, &["--json"]].concat();
+        let ran = bench.run(&json).await.ends_with(0);
+        for payload in untold() {
+            assert!(
+                ran.stdout.contains(&format!("\"payload\":{payload}")),
+                "{args:?}: {}",
+                ran.stdout
+            );
+        }
+        bench.run(args).await.ends_with(0);
     }
 }
 

@@ -24,6 +24,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
+use windlass::protocol::json::{decode, unmarked};
 
 pub use self::{
     behaviour::Behaviour,
@@ -127,7 +128,8 @@ impl Message {
 }
 
 async fn complete(State(log): State<ModelLog>, body: Bytes) -> Response {
-    let request: Completion = match serde_json::from_slice(&body) {
+    // What a gateway sends on may have half a character in it.
+    let request: Completion = match decode(&String::from_utf8_lossy(&body)) {
         Ok(request) => request,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),
     };
@@ -190,5 +192,5 @@ fn refusal(status: StatusCode, message: &str) -> Response {
 
 fn json_response(status: StatusCode, body: &Value) -> Response {
     let headers = [(CONTENT_TYPE, "application/json")];
-    (status, headers, body.to_string()).into_response()
+    (status, headers, unmarked(&body.to_string()).into_owned()).into_response()
 }

@@ -275,8 +275,8 @@ impl RealGateway {
     /// The configuration file as it stands; the release may have rewritten it.
     pub fn read_config(&self) -> Result<Value, StartError> {
         let path = self.scratch.config_file();
-        let text = fs::read(path).map_err(io_error("read the configuration"))?;
-        Ok(serde_json::from_slice(&text)?)
+        let text = fs::read_to_string(path).map_err(io_error("read the configuration"))?;
+        Ok(windlass::protocol::json::decode(&text)?)
     }
 
     /// Merges `extra` into the configuration file, for the next start.

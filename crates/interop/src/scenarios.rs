@@ -8,6 +8,7 @@ mod dedupe;
 mod drain;
 mod echo;
 mod failed_runs;
+mod half_a_character;
 mod health;
 mod idle_agent;
 mod included_config;
@@ -63,6 +64,7 @@ pub const ALL: &[Scenario] = &[
     send_restart::SCENARIO,
     roster::SCENARIO,
     journal::SCENARIO,
+    half_a_character::SCENARIO,
     provision::SCENARIO,
     provision_again::SCENARIO,
     provision_update::SCENARIO,
@@ -89,6 +91,7 @@ const LONG: &[&str] = &[
     "failed-runs",
     "roster",
     "journal",
+    "half-a-character",
 ];
 
 /// Every scenario that runs unless others are asked for.

@@ -330,7 +330,7 @@ impl Wire {
                 // Whatever broke it: without a close frame the end is code 1006.
                 Some(Err(_)) | None => return Ok(Err(close_of_broken())),
             };
-            let frame: Value = serde_json::from_str(&text).map_err(|_| WireError::NotJson)?;
+            let frame: Value = windlass::protocol::json::decode(&text).map_err(|_| WireError::NotJson)?;
             if !frame.is_object() {
                 return Err(WireError::NotJson);
             }

@@ -61,11 +61,46 @@ pub(crate) fn need<T: DeserializeOwned, E: serde::de::Error>(
     }
 }
 
+/// Takes the rows of a list that have the wanted type; the others stay in `map` under the same name, so that one odd row hides no
+/// other.
+pub(crate) fn rows<T: DeserializeOwned, E: serde::de::Error>(
+    map: &mut Map<String, Value>,
+    key: &'static str,
+) -> Result<Vec<T>, E> {
+    let list: Vec<Value> = need(map, key)?;
+    let (mut rows, mut odd) = (Vec::with_capacity(list.len()), Vec::new());
+    for row in list {
+        match T::deserialize(&row) {
+            Ok(typed) => rows.push(typed),
+            Err(_) => odd.push(row),
+        }
+    }
+    if !odd.is_empty() {
+        map.insert(key.to_owned(), Value::Array(odd));
+    }
+    Ok(rows)
+}
+
+/// Rows as they are written: those with a type, then the others.
+pub(crate) struct Rows<'a, T>(pub(crate) &'a [T], pub(crate) Option<&'a Value>);
+
+impl<T: Serialize> Serialize for Rows<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq as _;
+        let odd = self.1.and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
+        let mut list = serializer.serialize_seq(Some(self.0.len() + odd.len()))?;
+        self.0.iter().try_for_each(|row| list.serialize_element(row))?;
+        odd.iter().try_for_each(|row| list.serialize_element(row))?;
+        list.end()
+    }
+}
+
 /// Declares a lossless object: `required` members fail the decoding when absent or odd, `optional` ones become `None` and stay in
-/// `extra`, `defaulted` ones get a value instead. Serde's own `flatten` would fail on an odd member.
+/// `extra`, `defaulted` ones get a value instead; of a list of `rows`, which is required, those that are odd stay in `extra`. Serde's own `flatten` would fail on an odd member.
 macro_rules! open_object {
     ($(#[$meta:meta])* $vis:vis struct $name:ident$(: $($derive:path),+)? {
         $(required { $($(#[$rmeta:meta])* $rfield:ident: $rtype:ty = $rkey:literal,)* })?
+        $(rows { $($(#[$lmeta:meta])* $lfield:ident: $ltype:ty = $lkey:literal,)* })?
         $(optional { $($(#[$ometa:meta])* $ofield:ident: $otype:ty = $okey:literal,)* })?
         $(defaulted { $($(#[$dmeta:meta])* $dfield:ident: $dtype:ty = $dkey:literal or $dvalue:expr,)* })?
     }) => {
@@ -73,6 +108,7 @@ macro_rules! open_object {
         #[derive(Clone, Debug, PartialEq$($(, $derive)+)?)]
         $vis struct $name {
             $($($(#[$rmeta])* $vis $rfield: $rtype,)*)?
+            $($($(#[$lmeta])* $vis $lfield: Vec<$ltype>,)*)?
             $($($(#[$ometa])* $vis $ofield: Option<$otype>,)*)?
             $($($(#[$dmeta])* $vis $dfield: $dtype,)*)?
             /// Everything else, as it came.
@@ -82,7 +118,7 @@ macro_rules! open_object {
         impl $name {
             /// The members that have a typed field.
             $vis const KEYS: &'static [&'static str] = &[
-                $($($rkey,)*)? $($($okey,)*)? $($($dkey,)*)?
+                $($($rkey,)*)? $($($lkey,)*)? $($($okey,)*)? $($($dkey,)*)?
             ];
         }
 
@@ -91,6 +127,7 @@ macro_rules! open_object {
                 let mut map = serde_json::Map::deserialize(deserializer)?;
                 Ok(Self {
                     $($($rfield: $crate::open::need(&mut map, $rkey)?,)*)?
+                    $($($lfield: $crate::open::rows(&mut map, $lkey)?,)*)?
                     $($($ofield: $crate::open::take(&mut map, $okey),)*)?
                     $($($dfield: $crate::open::take(&mut map, $dkey).unwrap_or($dvalue),)*)?
                     extra: map.into(),
@@ -103,13 +140,16 @@ macro_rules! open_object {
                 use serde::ser::SerializeMap as _;
                 let mut map = serializer.serialize_map(None)?;
                 $($(map.serialize_entry($rkey, &self.$rfield)?;)*)?
+                $($(map.serialize_entry($lkey, &$crate::open::Rows(&self.$lfield, self.extra.get($lkey)))?;)*)?
                 $($(if let Some(value) = &self.$ofield {
                     map.serialize_entry($okey, value)?;
                 })*)?
                 $($(if !self.extra.contains_key($dkey) {
                     map.serialize_entry($dkey, &self.$dfield)?;
                 })*)?
-                for (key, value) in self.extra.iter() {
+                // Odd rows went with the others.
+                let lists: &[&str] = &[$($($lkey,)*)?];
+                for (key, value) in self.extra.iter().filter(|(key, _)| !lists.contains(&key.as_str())) {
                     map.serialize_entry(key, value)?;
                 }
                 map.end()
@@ -129,6 +169,30 @@ mod tests {
         struct Sample {
             required { id: String = "id", }
             optional { at_ms: u64 = "atMs", names: Vec<String> = "names", }
+        }
+    }
+
+    open_object! {
+        /// For the tests.
+        struct Listed {
+            rows { rows: Sample = "rows", }
+        }
+    }
+
+    #[test]
+    fn an_odd_row_hides_no_other_and_is_not_lost() {
+        let value = json!({"rows": [{"id": "a"}, {"id": 7}, null, {"id": "b", "new": 1}]});
+        let listed: Listed = serde_json::from_value(value).unwrap();
+        let ids: Vec<_> = listed.rows.iter().map(|row| &*row.id).collect();
+        assert_eq!(ids, ["a", "b"]);
+        let written = serde_json::to_value(&listed).unwrap();
+        assert_eq!(
+            written,
+            json!({"rows": [{"id": "a"}, {"id": "b", "new": 1}, {"id": 7}, null]})
+        );
+        assert_eq!(serde_json::from_value::<Listed>(written).unwrap(), listed);
+        for no_list in [json!({}), json!({"rows": {}}), json!({"rows": null})] {
+            assert!(serde_json::from_value::<Listed>(no_list).is_err());
         }
     }
 

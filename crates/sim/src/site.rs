@@ -10,7 +10,7 @@ use serde_json::json;
 use windlass::protocol::connection::CallLimits;
 use windlass::{DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Secret, Windlass, transport};
 use windlass_testkit::chaos::{ChaosProxy, Fault};
-use windlass_testkit::{Mine, SimGateway, WireError};
+use windlass_testkit::{Mine, SimGateway, WireError, half};
 
 use crate::clock;
 use crate::trace::note;
@@ -42,6 +42,9 @@ impl Door {
             .token(TOKEN)
             .seed(plan.seed)
             .chat(plan.model.clone())
+            // Gateways cut texts between the two halves of a character, and one in them is to hide nothing.
+            .presence(format!("cut {}", half(0xd83d)))
+            .agent("odd", format!("Ro{}", half(0xd83d)))
             .start_pipe();
         if let Some((method, time)) = plan.slow {
             sim.script().delay(method, time);
@@ -131,7 +134,7 @@ impl Site {
     pub(crate) fn pulse(&self) -> u64 {
         let n = self.pulses.get() + 1;
         self.pulses.set(n);
-        self.sim().emit("pulse", json!({ "n": n }));
+        self.sim().emit("pulse", json!({ "n": n, "text": half(0xd83d) }));
         n
     }
 

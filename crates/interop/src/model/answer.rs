@@ -9,6 +9,7 @@ use axum::{
 };
 use futures_util::stream;
 use serde_json::{Value, json};
+use windlass::protocol::json::unmarked;
 
 use super::{behaviour::Behaviour, json_response, log::Ticket};
 use crate::clock;
@@ -52,7 +53,7 @@ impl Head {
 }
 
 fn event(object: &Value) -> Bytes {
-    Bytes::from(format!("data: {object}\n\n"))
+    Bytes::from(format!("data: {}\n\n", unmarked(&object.to_string())))
 }
 
 /// What is still to be sent of a streamed answer.

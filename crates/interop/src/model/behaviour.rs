@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use windlass::protocol::json::marked_half;
+
 /// Chunks of a slow answer when the text does not say how many.
 const SLOW_CHUNKS: u32 = 20;
 /// Pause between the chunks of a slow answer when the text does not say how long.
@@ -48,6 +50,7 @@ impl Behaviour {
     /// | `SLOW[:chunks[:milliseconds]]` | a slow answer |
     /// | `TOOL:<name>:<json object>` | a tool call; the object reaches to the end of the text |
     /// | `HEARTBEAT_OK`: the prompt of a heartbeat | that word |
+    /// | `HALF` | an answer that ends in half a character |
     /// | anything else | `echo: ` and the text |
     ///
     /// A word counts only when it stands alone: `CHANGE` does not hang.
@@ -68,6 +71,9 @@ impl Behaviour {
         // Gateways ask for this word where nothing needs attention, and hide an answer that is nothing else.
         if find_word(words, HEARTBEAT).is_some() {
             return Self::say(vec![HEARTBEAT.to_owned()]);
+        }
+        if find_word(words, "HALF").is_some() {
+            return Self::say(vec!["half ".to_owned(), marked_half(0xd83d)]);
         }
         match find_word(words, "SLOW") {
             Some(rest) => Self::slow(rest),

@@ -131,3 +131,10 @@ async fn a_body_that_is_no_request_is_refused() {
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert_eq!(model.log().count(), 0);
 }
+
+#[tokio::test]
+async fn half_a_character_is_sent_as_its_escape() {
+    let model = FakeModel::start().await.expect("a free port");
+    let answer = answer(&model, &user("say HALF")).await;
+    assert!(answer.contains(r#""content":"\ud83d""#), "{answer}");
+}

@@ -14,8 +14,10 @@ open_object! {
         required {
             /// The agent of sessions that name none.
             default_id: String = "defaultId",
+        }
+        rows {
             /// The agents.
-            agents: Vec<AgentRow> = "agents",
+            agents: AgentRow = "agents",
         }
         optional {
             /// Last part of the key of an agent's main session: `main`.

@@ -95,8 +95,10 @@ open_object! {
         required {
             /// The session's full key.
             session_key: String = "sessionKey",
+        }
+        rows {
             /// The rows. Generation 3 shows what the user said only after the run.
-            messages: Vec<ChatMessage> = "messages",
+            messages: ChatMessage = "messages",
         }
         optional {
             /// The transcript; absent where the session does not exist.

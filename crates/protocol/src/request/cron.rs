@@ -27,9 +27,9 @@ request! {
 open_object! {
     /// What `cron.list` answers.
     pub struct CronListReply {
-        required {
+        rows {
             /// The jobs.
-            jobs: Vec<CronJob> = "jobs",
+            jobs: CronJob = "jobs",
         }
         optional {
             /// How many there are.

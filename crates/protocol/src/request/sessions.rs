@@ -34,9 +34,9 @@ request! {
 open_object! {
     /// What `sessions.list` answers.
     pub struct SessionsListReply {
-        required {
+        rows {
             /// The sessions.
-            sessions: Vec<SessionRow> = "sessions",
+            sessions: SessionRow = "sessions",
         }
         optional {
             /// The gateway's clock, in ms since 1970.
@@ -66,8 +66,9 @@ impl SessionsListReply {
     /// When it has neither shape.
     pub fn read(answer: &RawJson) -> Result<Self, serde_json::Error> {
         if answer.as_str().trim_start().starts_with('[') {
-            let rows: Vec<SessionRow> = answer.decode()?;
-            return Ok(Self::of_rows(rows));
+            let rows: Vec<Value> = answer.decode()?;
+            let rows = rows.into_iter().filter_map(|row| serde_json::from_value(row).ok());
+            return Ok(Self::of_rows(rows.collect()));
         }
         answer.decode()
     }

@@ -10,6 +10,7 @@ mod corpus;
 mod decoders;
 mod errors;
 mod frames;
+mod one_decoder;
 mod requests;
 mod roster;
 mod runs;

@@ -69,7 +69,11 @@ async fn one(gateway: &Gateway, errand: &Errand) -> End {
         What::Read(method) => gateway.call(*method, ()),
         What::Say { session, text } => gateway.call("chat.send", json!({ "sessionKey": session, "message": text })),
         What::Create(agent) => gateway.call("agents.create", json!({ "name": agent, "workspace": "/w" })),
-        What::Label(key) => gateway.call("sessions.patch", json!({ "key": key, "label": key })),
+        // With half a character at its end.
+        What::Label(key) => {
+            let params = RawJson::parse(format!(r#"{{"key":"{key}","label":"{key}\ud83d"}}"#));
+            gateway.call("sessions.patch", &params.expect("the world makes plain keys"))
+        }
     };
     let call = call.timeout(errand.deadline);
     let call = if errand.fail_fast { call.fail_fast() } else { call };

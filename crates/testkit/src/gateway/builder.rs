@@ -30,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) hidden_methods: Vec<String>,
     /// By id and name.
     pub(crate) agents: Vec<(String, String)>,
+    pub(crate) said_of_itself: Vec<String>,
     pub(crate) chat: ChatPlan,
     pub(crate) session: serde_json::Value,
 }
@@ -66,6 +67,7 @@ impl Default for SimGatewayBuilder {
                 extra_methods: Vec::new(),
                 hidden_methods: Vec::new(),
                 agents: Vec::new(),
+                said_of_itself: Vec::new(),
                 chat: ChatPlan::default(),
                 session: serde_json::Value::Null,
             },
@@ -168,6 +170,12 @@ impl SimGatewayBuilder {
     /// Has this agent in its configuration from the start. The name may have [half a character](crate::half) in it.
     pub fn agent(mut self, id: impl Into<String>, name: impl Into<String>) -> Self {
         self.options.agents.push((id.into(), name.into()));
+        self
+    }
+
+    /// Has this text in its presence from the start, as some client's `system-event` put it there.
+    pub fn presence(mut self, text: impl Into<String>) -> Self {
+        self.options.said_of_itself.push(text.into());
         self
     }
 

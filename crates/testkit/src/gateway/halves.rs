@@ -22,6 +22,11 @@ pub(crate) fn read(text: &str) -> Result<Value, serde_json::Error> {
     serde_json::from_str(&marked(text))
 }
 
+/// The same, of a message's bytes; nothing where they are no JSON.
+pub(crate) fn read_bytes(bytes: &[u8]) -> Option<Value> {
+    read(std::str::from_utf8(bytes).ok()?).ok()
+}
+
 /// Writes a value as a gateway does.
 pub(crate) fn written(value: &Value) -> String {
     let text = value.to_string();

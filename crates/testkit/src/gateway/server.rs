@@ -105,6 +105,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn new(profile: Profile, options: Options) -> Self {
         let mut state = State::new(&profile, options.seed, options.token.clone(), clock::now());
+        state.said_of_itself.clone_from(&options.said_of_itself);
         for (id, name) in &options.agents {
             state.configure_agent(&profile, id, name);
         }

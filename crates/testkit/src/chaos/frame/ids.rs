@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Frame, Step};
+use crate::gateway::halves;
 
 /// No client counts this far.
 const NEVER_GIVEN: &str = "9007199254740991";
@@ -18,11 +19,11 @@ pub(super) fn repeated(frame: Frame, last: Option<&str>) -> Vec<Step> {
 
 /// Frames without an id stay as they are.
 fn with_id(mut frame: Frame, id: &str) -> Vec<Step> {
-    if let Ok(Value::Object(mut object)) = serde_json::from_slice(&frame.payload)
+    if let Some(Value::Object(mut object)) = halves::read_bytes(&frame.payload)
         && object.contains_key("id")
     {
         object.insert("id".into(), id.into());
-        frame.payload = Value::Object(object).to_string().into_bytes();
+        frame.payload = halves::written(&Value::Object(object)).into_bytes();
     }
     vec![Step::Pass(frame)]
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::super::Direction;
+use crate::gateway::halves;
 
 /// What can be done to one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,7 +183,7 @@ impl Reading {
         if payload.len() > MOST {
             return Self::default();
         }
-        let Ok(Value::Object(mut object)) = serde_json::from_slice(payload) else {
+        let Some(Value::Object(mut object)) = halves::read_bytes(payload) else {
             return Self::default();
         };
         let mut text = |key| match object.remove(key) {

@@ -1,12 +1,11 @@
 //! A gateway whose clock is off, as far as the client can see.
 
-use serde_json::Value;
-
 use super::Frame;
+use crate::gateway::halves;
 
 /// Moves the `ts` of `connect.challenge`; whether it was one.
 pub(in super::super) fn skew(frame: &mut Frame, by_ms: i64) -> bool {
-    let Ok(mut value) = serde_json::from_slice::<Value>(&frame.payload) else {
+    let Some(mut value) = halves::read_bytes(&frame.payload) else {
         return false;
     };
     if value["event"] != "connect.challenge" {
@@ -17,6 +16,6 @@ pub(in super::super) fn skew(frame: &mut Frame, by_ms: i64) -> bool {
     };
     let Some(told) = ts.as_i64() else { return false };
     *ts = told.saturating_add(by_ms).into();
-    frame.payload = value.to_string().into_bytes();
+    frame.payload = halves::written(&value).into_bytes();
     true
 }

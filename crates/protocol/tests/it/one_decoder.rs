@@ -1,0 +1,81 @@
+//! Texts of gateways are read by `json::decode` alone: serde_json refuses half a character, and every gateway sends one some day.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where serde_json reads by itself, and why it may.
+const MAY: &[(&str, &str)] = &[
+    ("crates/protocol/src/json.rs", "checks a text, and makes nothing of it"),
+    ("crates/protocol/src/json/legible.rs", "is the one reader"),
+    (
+        "crates/protocol/src/frame.rs",
+        "the envelope: its texts are lenient by themselves",
+    ),
+    (
+        "crates/protocol/src/event/keys.rs",
+        "borrows, and reads a legible copy after a failure",
+    ),
+    ("crates/protocol/src/connection/calls.rs", "borrows, within decode_with"),
+    ("crates/protocol/src/config/schema.rs", "borrows, within decode_with"),
+    (
+        "crates/protocol/src/config/halves.rs",
+        "keeps halves of characters, marked",
+    ),
+    ("crates/protocol/src/device/file.rs", "a file of this machine"),
+    (
+        "actors/src/roster/wire.rs",
+        "borrows, and reads a legible copy after a failure",
+    ),
+    (
+        "actors/src/line/declared/table/everything.rs",
+        "borrows, within decode_with",
+    ),
+    ("src/identity/file_tokens.rs", "a file of this machine"),
+    ("src/cli/boards.rs", "what a person typed"),
+    ("src/cli/config/trust.rs", "a file of this machine"),
+];
+
+#[test]
+fn texts_of_gateways_are_read_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = Vec::new();
+    for folder in ["src", "actors/src", "crates/protocol/src", "crates/store/src"] {
+        look(&root.join(folder), &mut found);
+    }
+    let mut found: Vec<String> = found
+        .iter()
+        .map(|path| {
+            path.strip_prefix(&root)
+                .expect("under the root")
+                .to_string_lossy()
+                .replace('\\', "/")
+        })
+        .collect();
+    found.sort();
+    let mut may: Vec<&str> = MAY.iter().map(|(path, _)| *path).collect();
+    may.sort_unstable();
+    assert_eq!(found, may, "use json::decode, or say here why not");
+}
+
+/// The files that read by themselves, tests apart.
+fn look(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("it is there").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.contains("tests") {
+            continue;
+        }
+        if path.is_dir() {
+            look(&path, found);
+        } else if reads_by_itself(&fs::read_to_string(&path).expect("text")) {
+            found.push(path);
+        }
+    }
+}
+
+fn reads_by_itself(source: &str) -> bool {
+    let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    ["from_str", "from_slice", "from_reader"]
+        .iter()
+        .any(|reader| code.contains(&format!("serde_json::{reader}")))
+}
