@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use windlass::request::{AgentWait, ChatHistory, ChatSend, Health};
+use windlass::request::{AgentWait, ChatHistory, ChatSend, ChatSendReply, Health};
 use windlass::{CallError, DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Secret, Windlass};
 use windlass_testkit::{RestartKind, SimGateway};
 
@@ -46,6 +46,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// Says something, waits for the run to end, and reads what was said.
 async fn converse(gateway: &Gateway) -> Result<(), Box<dyn Error>> {
     let sent = gateway.request(ChatSend::new(SESSION, "good morning")).await?;
+    let ChatSendReply::Run(sent) = sent else {
+        println!("chat.send: a command, carried out");
+        return Ok(());
+    };
     println!("chat.send: {} ({})", sent.status, sent.run_id);
     let waited = gateway
         .request(AgentWait::new(sent.run_id).timeout_ms(5_000_u64))

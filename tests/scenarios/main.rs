@@ -31,6 +31,7 @@ mod sends_traps;
 mod sessions;
 mod shutdown;
 mod slow_connects;
+mod spellings;
 mod storm;
 mod subscriptions;
 mod supervision;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use windlass::request::{
     AgentWait, AgentWaitStatus, AgentsFilesGet, AgentsFilesList, AgentsFilesSet, AgentsList, Change, ChatAbort,
-    ChatHistory, ChatMessage, ChatSend, ChatSendStatus, DevicePairApprove, DevicePairList, GatewayIdentityGet, Health,
-    SessionsList, SessionsPatch,
+    ChatHistory, ChatMessage, ChatSend, ChatSendReply, ChatSendStatus, DevicePairApprove, DevicePairList,
+    GatewayIdentityGet, Health, SessionsList, SessionsPatch,
 };
 use windlass::{CallError, DeviceIdentity, Gateway, GatewayId, LineState, LineStatus, NotSent, ReplyError};
 use windlass_testkit::Generation;
@@ -66,6 +66,9 @@ async fn hold_a_conversation(gateway: &Gateway) {
         .idempotency_key("run-1")
         .await
         .unwrap();
+    let ChatSendReply::Run(sent) = sent else {
+        panic!("{sent:?}")
+    };
     assert_eq!((sent.run_id.as_str(), sent.status), ("run-1", ChatSendStatus::Started));
     let waited = gateway
         .request(AgentWait::new("run-1").timeout_ms(9_000_u64))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tungstenite::{self, Message};
 use windlass_protocol::connection::{Continuity, Handshake, HandshakeStep, Session};
-use windlass_protocol::{CloseCode, CloseReason, HelloOk};
+use windlass_protocol::{CloseCode, CloseReason, HelloOk, SessionKeySpace};
 
 use super::Exit;
 use crate::GatewaySpec;
@@ -148,6 +148,7 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
         Some(Continuity::Restarted) => Some(true),
         Some(Continuity::Unknown) | None => None,
     };
+    line.router.spell(SessionKeySpace::of(&hello));
     line.router.mark(&Marker::Reconnected {
         generation,
         gateway_restarted,

@@ -30,6 +30,9 @@ pub enum ControlError {
         /// What is wrong with it.
         why: String,
     },
+    /// The gateway took the message for a command of its own, such as `stop`, and carried that out: the agent did not get it.
+    #[error("the gateway took the message for a command and did not give it to the agent")]
+    TakenAsCommand,
     /// The gateway has no such method.
     #[error("this gateway has no {method}")]
     NotOffered {
@@ -134,6 +137,7 @@ impl ControlError {
             Self::NotFound(_)
             | Self::NotAllowed(_)
             | Self::Invalid { .. }
+            | Self::TakenAsCommand
             | Self::NotOffered { .. }
             | Self::Shape { .. } => false,
         }
@@ -178,6 +182,10 @@ impl Advise for ControlError {
             Self::Invalid { why } => Advice::new(
                 format!("{}.", capitalised(why)),
                 "Correct the agent's record: ids are lower-case letters, digits and dashes.",
+            ),
+            Self::TakenAsCommand => Advice::new(
+                "The gateway took the message for a command of its own and did not give it to the agent.",
+                "Say it in other words: a message that is nothing but stop or abort, or begins with a slash, is a command.",
             ),
             Self::NotOffered { method } => Advice::new(
                 format!("This gateway has no {method}."),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHasher;
 use tokio::sync::watch;
-use windlass_protocol::{EventKeys, SessionKey};
+use windlass_protocol::{EventKeys, SessionKey, SessionKeySpace};
 use windlass_store::{
     Cursor, Entry, GatewayUid, JournalFilter, Lost, NewEntry, ReaderId, Store, StoreError, Timestamp, limits,
 };
@@ -30,7 +30,8 @@ const PAGE: usize = 256;
 /// What to read.
 #[derive(Debug, Clone, Default)]
 pub struct TrailFilter {
-    /// Which events. Markers come with them, as in [`EventFilter`].
+    /// Which events. Markers come with them, as in [`EventFilter`]. How a gateway spells its keys is not recorded: a session that
+    /// is named without its agent is that of any agent.
     pub events: EventFilter,
     /// Of these gateways only; empty for all.
     pub gateways: Vec<GatewayUid>,
@@ -81,7 +82,7 @@ impl Trail {
             clock,
             narrowed: narrowed(&filter),
             gateways: filter.gateways,
-            sieve: Sieve::new(filter.events),
+            sieve: Sieve::new(filter.events, &SessionKeySpace::unknown()),
             consumer: from.consumer(),
             next,
             done: next,
@@ -201,7 +202,7 @@ impl Trail {
                     && (!self.sieve.needs_keys() || self.sieve.wants_keys(&EventKeys::parse(event.payload.as_str())))
             }
             What::Marker(RecordedMarker::Line(Marker::Resynced { what, .. } | Marker::Unsynced { what, .. })) => {
-                self.sieve.wants_topic(what)
+                self.sieve.wants_topic(what, &SessionKeySpace::unknown())
             }
             What::Marker(_) => true,
         };
@@ -280,7 +281,10 @@ fn narrowed(filter: &TrailFilter) -> JournalFilter {
         } else {
             Vec::new()
         },
-        session_key: filter.events.only_session().and_then(|key| SessionKey::parse(key).ok()),
+        session_key: filter
+            .events
+            .only_session()
+            .and_then(|key| SessionKey::parse(&key).ok()),
         events_only: false,
     }
 }

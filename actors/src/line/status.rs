@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tokio::sync::{Notify, watch};
-use windlass_protocol::{Advice, GatewayId, Generation, HelloOk};
+use windlass_protocol::{Advice, GatewayId, Generation, HelloOk, SessionKeySpace};
 
 use crate::clock::Clock;
 
@@ -133,6 +133,12 @@ impl LineStatus {
     /// Whether calls go through.
     pub const fn is_up(&self) -> bool {
         matches!(self.state, LineState::Up { .. })
+    }
+
+    /// How the gateway spells the keys of its sessions, as it last introduced itself.
+    pub fn key_space(&self) -> SessionKeySpace {
+        let hello = self.hello.as_deref();
+        hello.map_or_else(SessionKeySpace::unknown, SessionKeySpace::of)
     }
 
     /// Why calls don't go through just now; nothing while they do.

@@ -248,7 +248,11 @@ impl Feeding {
 
     fn take_list(&mut self, list: &SessionsListReply, offset: u32) {
         let mut page = RosterPage::Complete;
-        self.update(|roster| page = roster.on_list(list, offset));
+        let space = self.line.status().borrow().key_space();
+        self.update(|roster| {
+            roster.spell(space);
+            page = roster.on_list(list, offset);
+        });
         match page {
             RosterPage::Next(next) if next > 0 => self.pages.ask(&self.line, Part::Page(next)),
             _ => self.ended(),

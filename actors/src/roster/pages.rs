@@ -85,11 +85,12 @@ pub(super) fn cut_unsaid(list: &SessionsListReply) -> Option<Part> {
 }
 
 async fn list(line: &Line, part: Part) -> Result<SessionsListReply, Failed> {
-    let list = match part {
+    let mut list = match part {
         Part::Page(offset) => SessionsList::new().limit(SNAPSHOT_SESSIONS).offset(offset),
         Part::AsManyAsKept => SessionsList::new().limit(u32::try_from(SESSIONS_KEPT).unwrap_or(u32::MAX)),
         Part::All => SessionsList::new(),
     };
+    list.include_global = line.status().borrow().key_space().is_global().then_some(true);
     let call = OutgoingCall {
         method: MethodName::new(SessionsList::METHOD).expect("sessions.list is a method's name"),
         params: Some(RawJson::from_value(&list).expect("numbers can be written as JSON")),

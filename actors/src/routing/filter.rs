@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 
-use windlass_protocol::EventKeys;
+use windlass_protocol::{EventKeys, SessionKeySpace};
 
 use super::Topic;
 
 /// A choice of events. Empty choices leave everything through; several choices must all hold.
+///
+/// Sessions and agents are meant as the gateway takes them, in whichever spelling they are given: `main`, `Main` and
+/// `agent:main:main` name one session where `main` is the default agent. See [`SessionKeySpace`] for what gateways make of keys.
 ///
 /// Markers pass every filter, but for those about the messages of a session that the filter leaves out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +17,7 @@ pub struct EventFilter {
     names: Vec<Box<str>>,
     sessions: Vec<Box<str>>,
     agents: Vec<Box<str>>,
+    runs: Vec<Box<str>>,
     snapshots: bool,
 }
 
@@ -41,17 +45,23 @@ impl EventFilter {
         self
     }
 
+    /// Also the events of this run, by its id, whatever session and agent they are of.
+    pub fn run(mut self, id: impl Into<Box<str>>) -> Self {
+        self.runs.push(id.into());
+        self
+    }
+
     /// Of the names wanted, all; empty for every one.
     pub(crate) fn names(&self) -> &[Box<str>] {
         &self.names
     }
 
-    /// The only session wanted, where it is one.
-    pub(crate) fn only_session(&self) -> Option<&str> {
-        match &*self.sessions {
-            [only] => Some(only),
-            _ => None,
-        }
+    /// The only session key wanted, where it is one on every gateway.
+    pub(crate) fn only_session(&self) -> Option<String> {
+        let [only] = &*self.sessions else { return None };
+        let spellings = SessionKeySpace::unknown().spellings(only);
+        let is_one = !spellings.is_of_any_agent() && spellings.iter().all(|key| key == spellings.canonical());
+        (is_one && self.runs.is_empty()).then(|| spellings.canonical().to_owned())
     }
 
     /// With the snapshots of what is declared, in [`Marker::Resynced`](super::Marker::Resynced). Without this a
@@ -62,22 +72,56 @@ impl EventFilter {
     }
 }
 
-/// A filter made ready for being asked often.
+/// A filter made ready for being asked often, of one gateway.
 #[derive(Debug)]
 pub(crate) struct Sieve {
+    filter: EventFilter,
     names: Choice,
     sessions: Choice,
+    /// Sessions by the last part of their keys, where the agent is not known.
+    sessions_of_any_agent: Choice,
     agents: Choice,
+    runs: Choice,
+    /// Whether a session whose key names no agent is of a wanted one: it is the default agent's, be it `global` (2026.3.13 sends no
+    /// `agentId` with it) or a short key (2026.1.30).
+    bare_of_wanted: bool,
     pub(super) snapshots: bool,
 }
 
 impl Sieve {
-    pub(crate) fn new(filter: EventFilter) -> Self {
+    pub(crate) fn new(filter: EventFilter, space: &SessionKeySpace) -> Self {
+        let (mut keys, mut bare) = (Vec::new(), Vec::new());
+        for key in &filter.sessions {
+            let spellings = space.spellings(key);
+            let all = spellings.iter().map(Box::from);
+            if spellings.is_of_any_agent() {
+                bare.extend(all);
+            } else {
+                keys.extend(all);
+            }
+            keys.push(key.clone());
+        }
+        let mut agents: Vec<Box<str>> = filter.agents.iter().map(|id| space.agent(id)).collect();
+        let bare_of_wanted = space
+            .default_agent()
+            .is_some_and(|default| agents.iter().any(|id| **id == *default));
+        agents.extend(filter.agents.iter().cloned());
         Self {
-            names: Choice::new(filter.names),
-            sessions: Choice::new(filter.sessions),
-            agents: Choice::new(filter.agents),
+            names: Choice::new(filter.names.clone()),
+            sessions: Choice::new(keys),
+            sessions_of_any_agent: Choice::new(bare),
+            agents: Choice::new(agents),
+            runs: Choice::new(filter.runs.clone()),
+            bare_of_wanted,
             snapshots: filter.snapshots,
+            filter,
+        }
+    }
+
+    /// The gateway spells its keys in another way than was known.
+    pub(super) fn respell(&mut self, space: &SessionKeySpace) {
+        if self.needs_keys() {
+            *self = Self::new(std::mem::take(&mut self.filter), space);
         }
     }
 
@@ -92,13 +136,33 @@ impl Sieve {
     }
 
     pub(crate) fn wants_keys(&self, keys: &EventKeys<'_>) -> bool {
-        self.sessions.has(keys.session_key.as_deref()) && self.agents.has(keys.agent_id.as_deref())
+        let session = keys.session_key.as_deref();
+        (self.wants_session(session) && self.wants_agent(session, keys.agent_id.as_deref()))
+            || self.runs.names(keys.run_id.as_deref())
     }
 
-    /// Whether a word about this topic concerns the subscriber.
-    pub(crate) fn wants_topic(&self, topic: &Topic) -> bool {
-        topic.session().is_none_or(|session| self.sessions.has(Some(session)))
+    fn wants_session(&self, session: Option<&str>) -> bool {
+        self.sessions.has(session)
+            || (!matches!(self.sessions_of_any_agent, Choice::Any)
+                && self.sessions_of_any_agent.has(session.map(without_agent)))
     }
+
+    fn wants_agent(&self, session: Option<&str>, agent: Option<&str>) -> bool {
+        self.agents.has(agent) || (self.bare_of_wanted && agent.is_none() && session.is_some())
+    }
+
+    /// Whether a word about this topic concerns the subscriber. A topic is in the spelling of whoever declared it.
+    pub(crate) fn wants_topic(&self, topic: &Topic, space: &SessionKeySpace) -> bool {
+        topic.session().is_none_or(|session| {
+            self.wants_session(Some(session))
+                || space.spellings(session).iter().any(|key| self.wants_session(Some(key)))
+        })
+    }
+}
+
+fn without_agent(key: &str) -> &str {
+    let rest = key.strip_prefix("agent:").and_then(|rest| rest.split_once(':'));
+    rest.map_or(key, |(_, rest)| rest)
 }
 
 /// Names of which one has to fit.
@@ -114,7 +178,9 @@ impl Choice {
     /// Up to so many names are compared one by one.
     const FEW: usize = 8;
 
-    fn new(names: Vec<Box<str>>) -> Self {
+    fn new(mut names: Vec<Box<str>>) -> Self {
+        names.sort_unstable();
+        names.dedup();
         match names.len() {
             0 => Self::Any,
             1..=Self::FEW => Self::Few(names.into()),
@@ -129,5 +195,10 @@ impl Choice {
             (Self::Few(names), Some(value)) => names.iter().any(|name| **name == *value),
             (Self::Many(names), Some(value)) => names.contains(value),
         }
+    }
+
+    /// Whether one is named and fits.
+    fn names(&self, value: Option<&str>) -> bool {
+        !matches!(self, Self::Any) && self.has(value)
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use names::EventNames;
 use subscription::Subscriber;
 pub use subscription::Subscription;
 pub use topic::Topic;
-use windlass_protocol::EventKeys;
+use windlass_protocol::{EventKeys, SessionKeySpace};
 
 use crate::telemetry::LineMeter;
 
@@ -50,6 +50,8 @@ pub(crate) struct Router {
 struct Fan {
     subscribers: Vec<Subscriber>,
     gathered: Gathering,
+    /// How the gateway spells the keys of its sessions.
+    space: SessionKeySpace,
 }
 
 /// An event as it came in. Whoever wants its keys gets those that were read first.
@@ -85,8 +87,8 @@ impl Router {
     }
 
     pub(crate) fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
-        let (subscriber, subscription) = subscription::channel(filter, backlog.into());
         let mut fan = self.lock();
+        let (subscriber, subscription) = subscription::channel(filter, &fan.space, backlog.into());
         if self.closed.load(Ordering::Relaxed) {
             // Nothing comes any more: it ends at once, as those ended that were there before.
             subscriber.queue.close();
@@ -97,6 +99,20 @@ impl Router {
         }
         drop(fan);
         subscription
+    }
+
+    /// The gateway spells the keys of its sessions so from here on.
+    pub(crate) fn spell(&self, space: SessionKeySpace) {
+        let mut fan = self.lock();
+        if fan.space == space {
+            return;
+        }
+        // What came before it was spelled as before.
+        self.give(&mut fan);
+        for subscriber in &mut fan.subscribers {
+            subscriber.sieve.respell(&space);
+        }
+        fan.space = space;
     }
 
     /// Gathers one event, and hands it over at once.
@@ -170,9 +186,10 @@ impl Router {
         };
         let mut fan = self.lock();
         self.give(&mut fan);
-        fan.subscribers.retain(|subscriber| {
+        let Fan { subscribers, space, .. } = &mut *fan;
+        subscribers.retain(|subscriber| {
             let Subscriber { sieve, queue } = subscriber;
-            if !topic.is_none_or(|topic| sieve.wants_topic(topic)) {
+            if !topic.is_none_or(|topic| sieve.wants_topic(topic, space)) {
                 return subscriber.is_open();
             }
             let marker = if sieve.snapshots { marker } else { &bare };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
+use windlass_protocol::SessionKeySpace;
 
 use super::backlog::Backlog;
 use super::batch::Picked;
@@ -35,10 +36,10 @@ pub struct Subscription {
     hand: Option<Picked>,
 }
 
-pub(super) fn channel(filter: EventFilter, backlog: Backlog) -> (Subscriber, Subscription) {
+pub(super) fn channel(filter: EventFilter, space: &SessionKeySpace, backlog: Backlog) -> (Subscriber, Subscription) {
     let queue = Arc::new(Queue::new(backlog));
     let subscriber = Subscriber {
-        sieve: Sieve::new(filter),
+        sieve: Sieve::new(filter, space),
         queue: Arc::clone(&queue),
     };
     (subscriber, Subscription { queue, hand: None })

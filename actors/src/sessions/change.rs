@@ -6,7 +6,7 @@ use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{
     AgentsList, ChatAbort, ChatHistory, SessionEntry, SessionRow, SessionsDelete, SessionsPatch, SessionsReset,
 };
-use windlass_protocol::{CallError, HelloOk, SessionKey};
+use windlass_protocol::{AgentId, CallError, HelloOk, SessionKey, agent_id_of};
 
 use super::Sessions;
 use super::ask::{Manner, ask};
@@ -96,7 +96,15 @@ impl Sessions {
 
     /// Gateways make sessions for agents that do not exist, too: all nine releases of 2026.
     async fn refuse_unknown_agent(&self, key: &SessionKey) -> Result<(), EnsureError> {
-        let Some(agent) = key.agent_id() else {
+        let canonical = self
+            .line
+            .status()
+            .borrow()
+            .key_space()
+            .spellings(key.as_str())
+            .canonical()
+            .to_owned();
+        let Some(agent) = agent_id_of(&canonical).and_then(|id| AgentId::parse(id).ok()) else {
             return Ok(());
         };
         match ask(&self.line, &AgentsList::new(), Manner::repeatable(self.within)).await {
@@ -151,7 +159,7 @@ impl Sessions {
             }
         }
         let entry = self.reset_once(&hello, key, &before).await?;
-        self.manager.replaced(self.line.id(), key).await;
+        self.manager.replaced(&self.line, key).await;
         Ok(ResetOutcome::Emptied(Box::new(entry)))
     }
 
@@ -216,7 +224,7 @@ impl Sessions {
             let error = match ask(&self.line, &request, manner).await {
                 Ok(reply) if reply.deleted == Some(false) => return Ok(DeleteOutcome::NotThere),
                 Ok(reply) => {
-                    self.manager.replaced(self.line.id(), key).await;
+                    self.manager.replaced(&self.line, key).await;
                     let archived = reply.archived.unwrap_or_default();
                     return Ok(DeleteOutcome::Deleted { archived });
                 }

@@ -18,6 +18,7 @@ use self::attempt::Noted;
 pub(super) use self::prepare::Prior;
 use super::ask::{Manner, ask};
 use super::error::AskError;
+use super::lanes::Turn;
 use super::message::{Follower, Message};
 use super::outbox::Outbox;
 use super::under_way::{Note, Place};
@@ -37,6 +38,8 @@ const WAIT_MARGIN: Duration = Duration::from_secs(10);
 /// What a question came back with.
 enum Reply {
     Sent(Result<ChatSendReply, CallError>),
+    /// The message was answered in a way that is not understood.
+    SentOddly,
     History(Box<Result<ChatHistoryReply, CallError>>),
     Waited(Result<AgentWaitReply, CallError>),
     /// Nothing that the tracker waits for: something was put on record, or a send was called off with its line.
@@ -47,6 +50,7 @@ enum Reply {
 pub(super) struct Follow<'a> {
     shared: &'a Shared,
     place: &'a mut Place,
+    turn: &'a mut Turn,
     message: &'a Message,
     followers: Vec<Follower>,
 }
@@ -71,12 +75,14 @@ impl<'a> Follow<'a> {
     pub(super) const fn new(
         shared: &'a Shared,
         place: &'a mut Place,
+        turn: &'a mut Turn,
         message: &'a Message,
         followers: Vec<Follower>,
     ) -> Self {
         Self {
             shared,
             place,
+            turn,
             message,
             followers,
         }
@@ -88,7 +94,7 @@ impl<'a> Follow<'a> {
         let line = &*self.message.line;
         let give_up = self.message.give_up.unwrap_or(RunLimits::default().give_up);
         // Before anything is sent, so that nothing of the run is missed.
-        let events = line.subscribe(filter(self.message), EVENTS);
+        let events = line.subscribe(filter(self.message, &self.place.key), EVENTS);
         let (ready, since_ms) = match tokio::time::timeout(give_up, self.prepare(prior.as_ref())).await {
             Ok(Some(prepared)) => prepared,
             Ok(None) => return self.closed(RunEnd::NotSent(NotSent::Closed)),
@@ -146,17 +152,12 @@ fn unreached(prior: Option<&Prior>, waited: Duration) -> RunEnd {
     }
 }
 
-fn filter(message: &Message) -> EventFilter {
+/// A run is followed by its id, whichever session the gateway shows it in.
+fn filter(message: &Message, key: &str) -> EventFilter {
     let names = ["chat", "agent", "session.message", "sessions.changed"]
         .into_iter()
         .fold(EventFilter::all(), EventFilter::name);
-    let session = message.session.as_str();
-    if session.starts_with("agent:") {
-        names.session(session)
-    } else {
-        // Events come under the full key that the gateway makes of it, which only the gateway knows; the tracker tells them apart.
-        names
-    }
+    names.session(message.session.as_str()).run(key)
 }
 
 impl Run<'_> {
@@ -287,6 +288,7 @@ impl Run<'_> {
         match reply {
             Reply::Sent(Ok(reply)) => self.tracker.on_sent(&reply, now),
             Reply::Sent(Err(error)) => self.tracker.on_send_failed(&error, now),
+            Reply::SentOddly => self.tracker.on_sent_oddly(now),
             Reply::History(reply) => match &*reply {
                 Ok(reply) => self.tracker.on_history(reply, now),
                 Err(error) => self.tracker.on_ask_failed(Asked::History, error, now),

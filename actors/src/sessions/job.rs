@@ -151,13 +151,13 @@ impl Prior {
 async fn see_to_its_end(
     shared: &Shared,
     mut place: Place,
-    turn: Turn,
+    mut turn: Turn,
     message: &Message,
     prior: Option<Prior>,
     followers: Vec<Follower>,
 ) {
     failpoint::reach("message");
-    let mut follow = Follow::new(shared, &mut place, message, followers);
+    let mut follow = Follow::new(shared, &mut place, &mut turn, message, followers);
     let end = follow.run(prior).await;
     let followers = follow.into_followers();
     match end {

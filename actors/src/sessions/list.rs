@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use windlass_protocol::AgentId;
 use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{SessionRow, SessionsList, SessionsListReply};
+use windlass_protocol::{AgentId, SessionKeySpace};
 
 use super::Sessions;
 use super::ask::{Manner, call};
@@ -81,9 +81,10 @@ impl SessionQuery {
         self
     }
 
-    pub(super) fn request(&self) -> SessionsList {
+    fn request(&self, space: &SessionKeySpace) -> SessionsList {
         let mut request = SessionsList::new();
-        request.agent_id = self.agent.as_ref().map(ToString::to_string);
+        request.agent_id = self.agent.as_ref().map(|agent| space.agent(agent.as_str()).into());
+        request.include_global = space.is_global().then_some(true);
         request.active_minutes = self.active_within.map(|time| {
             let minutes = time.as_secs().div_ceil(60).max(1);
             u32::try_from(minutes).unwrap_or(u32::MAX)
@@ -128,7 +129,7 @@ impl Sessions {
     /// [`ListError`].
     pub async fn list(&self, query: &SessionQuery) -> Result<Vec<SessionRow>, ListError> {
         let most = query.most();
-        let mut request = query.request();
+        let mut request = self.request(query);
         // Asked for nothing, each generation says how much it has; a number would hide that on generation 3.
         request.limit = u32::try_from(most)
             .ok()
@@ -157,13 +158,17 @@ impl Sessions {
         Ok(listed.rows)
     }
 
+    fn request(&self, query: &SessionQuery) -> SessionsList {
+        query.request(&self.line.status().borrow().key_space())
+    }
+
     async fn page_from(
         &self,
         query: &SessionQuery,
         offset: u64,
         total: Option<u64>,
     ) -> Result<SessionsListReply, AskError> {
-        let mut request = query.request().limit(PAGE);
+        let mut request = self.request(query).limit(PAGE);
         request.offset = Some(u32::try_from(offset).unwrap_or(u32::MAX));
         match self.sessions_page(&request).await {
             // Releases that say that there is more, and have no offset: all at once.
@@ -173,7 +178,7 @@ impl Sessions {
                     .is_some_and(|error| rules::param_unknown(error, "offset")) =>
             {
                 let all = total.and_then(|total| u32::try_from(total).ok());
-                let request = query.request().limit(all.unwrap_or(u32::MAX).max(PAGE));
+                let request = self.request(query).limit(all.unwrap_or(u32::MAX).max(PAGE));
                 self.sessions_page(&request).await
             }
             other => other,
@@ -183,7 +188,7 @@ impl Sessions {
     /// A session that changed meanwhile moved to the front, where it had been passed by.
     async fn look_back(&self, query: &SessionQuery, listed: &mut Listed) -> Result<(), AskError> {
         for _ in 0..LOOKS_BACK {
-            let page = self.sessions_page(&query.request().limit(PAGE)).await?;
+            let page = self.sessions_page(&self.request(query).limit(PAGE)).await?;
             let mut front = Listed::default();
             front.add(page.sessions);
             let known = front.rows.len() - front.keys.difference(&listed.keys).count();

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use windlass_protocol::request::{ConfigGet, SessionRow, SessionsDescribe, SessionsList, SessionsPatch};
-use windlass_protocol::run::rules::same_session;
-use windlass_protocol::{HelloOk, NotSent, SessionKey, Verdict};
+use windlass_protocol::{HelloOk, NotSent, SessionKey, SessionKeySpace, Verdict, agent_id_of};
 
 use super::Sessions;
 use super::ask::{Manner, ask};
@@ -108,7 +107,9 @@ impl Sessions {
 
     /// Generation 4 counts all of them; generation 3 gives all of them.
     async fn count(&self) -> Result<u64, AskError> {
-        let page = self.sessions_page(&SessionsList::new()).await?;
+        let mut request = SessionsList::new();
+        request.include_global = self.line.status().borrow().key_space().is_global().then_some(true);
+        let page = self.sessions_page(&request).await?;
         let shown = page.sessions.len() as u64;
         Ok(page.total_count.unwrap_or(shown))
     }
@@ -121,10 +122,13 @@ impl Sessions {
             return Ok(ask(&self.line, &request, manner).await?.session);
         }
         // Releases without it (up to 2026.4) list all sessions unless told otherwise.
+        let space = SessionKeySpace::of(hello);
+        let spellings = space.spellings(key.as_str());
         let mut request = SessionsList::new();
-        request.agent_id = key.agent_id().map(|agent| agent.to_string());
+        request.agent_id = agent_id_of(spellings.canonical()).map(str::to_owned);
+        request.include_global = space.is_global().then_some(true);
         let rows = self.sessions_page(&request).await?.sessions;
-        Ok(rows.into_iter().find(|row| same_session(key.as_str(), &row.key)))
+        Ok(rows.into_iter().find(|row| spellings.include(&row.key)))
     }
 
     /// How the gateway introduced itself last; one that was never met is waited for.

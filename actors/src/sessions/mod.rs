@@ -36,7 +36,7 @@ pub use outbox::{ENDS_KEPT, EXPIRES_AFTER, Outbox, PENDING_KEPT, PendingMessage}
 pub use under_way::UNDER_WAY_LIMIT;
 pub use windlass_protocol::run::{Progress as RunProgress, ResendAfterLoss, RunEnd};
 
-use windlass_protocol::{GatewayId, SessionKey};
+use windlass_protocol::SessionKey;
 use windlass_store::{ChatSend, Store, StoreError};
 
 use crate::Line;
@@ -129,8 +129,8 @@ impl SessionManagerHandle {
         self.ask(|answer| Order::Follow(key, answer)).await
     }
 
-    async fn replaced(&self, gateway: &GatewayId, session: &SessionKey) {
-        let order = Order::Replaced(gateway.clone(), session.clone());
+    async fn replaced(&self, line: &Arc<Line>, session: &SessionKey) {
+        let order = Order::Replaced(Arc::clone(line), session.clone());
         // A manager that stopped follows nothing.
         let _ = self.orders.send(order).await;
     }

@@ -229,6 +229,7 @@ fn recorded(key: &str, end: &RunEnd) -> SendEnd {
         RunEnd::Failed(failure) => SendEnd::Done {
             run_id: failure.run_id.clone(),
         },
+        RunEnd::Command(_) => SendEnd::Done { run_id: key.to_owned() },
         RunEnd::Aborted { run_id, .. } => SendEnd::Done { run_id: run_id.clone() },
         // Of a refusal the code only: its text may repeat what was sent.
         RunEnd::Refused(error) => SendEnd::Failed {

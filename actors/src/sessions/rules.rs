@@ -3,8 +3,7 @@
 //! Those that provisioning needs, too, stand in [`control_plane::rules`](crate::control_plane::rules); those of a run in
 //! [`windlass_protocol::run::rules`].
 
-use windlass_protocol::run::rules::same_session;
-use windlass_protocol::{AgentId, ErrorCode, GatewayError, HelloOk, SessionKey};
+use windlass_protocol::{AgentId, ErrorCode, GatewayError, HelloOk, SessionKey, SessionKeySpace};
 
 pub(super) use crate::control_plane::rules::{breaks_early_sessions, label_taken, main_session_kept, session_active};
 
@@ -27,20 +26,16 @@ pub(super) const fn may_know_offsets(hello: &HelloOk) -> bool {
     hello.protocol >= 4
 }
 
-/// The gateway's main session: what it says of itself, or what it calls it when it says nothing.
+/// The gateway's main session.
 pub(super) fn main_session(hello: &HelloOk) -> SessionKey {
-    let defaults = hello.snapshot.session_defaults.as_ref();
-    let said = defaults.and_then(|defaults| SessionKey::parse(defaults.main_session_key.as_deref()?).ok());
-    said.unwrap_or_else(|| {
-        let agent = defaults.and_then(|defaults| AgentId::parse(defaults.default_agent_id.as_deref()?).ok());
-        let agent = agent.unwrap_or_else(|| AgentId::parse("main").expect("main is an id"));
-        SessionKey::main_of(&agent)
-    })
+    let said = SessionKeySpace::of(hello).main_session();
+    SessionKey::parse(&said).unwrap_or_else(|_| SessionKey::main_of(&AgentId::parse("main").expect("main is an id")))
 }
 
 /// Whether a key means the gateway's main session.
 pub(super) fn is_main(hello: &HelloOk, key: &SessionKey) -> bool {
-    same_session(key.as_str(), main_session(hello).as_str())
+    let space = SessionKeySpace::of(hello);
+    space.same(key.as_str(), &space.main_session())
 }
 
 #[cfg(test)]
@@ -55,17 +50,6 @@ mod tests {
             "features": {}, "snapshot": {"sessionDefaults": defaults}, "policy": {},
         });
         serde_json::from_value(hello).expect("a hello")
-    }
-
-    #[test]
-    fn the_main_session_is_the_one_that_the_gateway_names() {
-        let named = hello(&json!({"mainSessionKey": "agent:boss:home", "defaultAgentId": "boss"}));
-        assert_eq!(main_session(&named).as_str(), "agent:boss:home");
-        assert_eq!(
-            main_session(&hello(&json!({"defaultAgentId": "boss"}))).as_str(),
-            "agent:boss:main"
-        );
-        assert_eq!(main_session(&hello(&json!(null))).as_str(), "agent:main:main");
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use tokio::sync::mpsc;
-use windlass_protocol::run::rules::same_session;
 use windlass_protocol::{GatewayId, SessionKey};
 
 use super::message::Follower;
+use crate::Line;
 
 /// Most messages under way at a time, those that wait for their session's turn included: each holds its text, and those with
 /// a turn a queue of events.
@@ -83,10 +83,12 @@ impl UnderWay {
     }
 
     /// Tells the messages of a session that it was reset or deleted.
-    pub(super) fn replaced(&self, gateway: &GatewayId, session: &SessionKey) {
+    pub(super) fn replaced(&self, line: &Line, session: &SessionKey) {
         let all = self.0.borrow();
-        let is_there =
-            |entry: &&Entry| entry.gateway == *gateway && same_session(entry.session.as_str(), session.as_str());
+        let space = line.status().borrow().key_space();
+        let identity = |key: &SessionKey| space.spellings(key.as_str()).identity().to_owned();
+        let replaced = identity(session);
+        let is_there = |entry: &&Entry| entry.gateway == *line.id() && identity(&entry.session) == replaced;
         let there = all.values().filter(is_there);
         for entry in there {
             // One whose notes overflow waits for its turn, and so has nothing in the session.

@@ -38,7 +38,7 @@ pub(super) enum Order {
     /// To have somebody else follow a message.
     Follow(String, oneshot::Sender<Option<Following>>),
     /// That a session was reset or deleted.
-    Replaced(GatewayId, SessionKey),
+    Replaced(Arc<Line>, SessionKey),
 }
 
 impl Order {
@@ -60,7 +60,7 @@ impl actix::Message for Order {
 pub(super) struct Shared {
     pub(super) outbox: Option<Outbox>,
     clock: Arc<dyn Clock>,
-    lanes: Lanes,
+    pub(super) lanes: Lanes,
     under_way: UnderWay,
     /// What each gateway's hello let expect, and what it was seen to do.
     facts: RefCell<HashMap<GatewayId, (GatewayFacts, GatewayFacts)>>,
@@ -121,7 +121,7 @@ impl Handler<Order> for Worker {
                 let joined = self.shared.under_way.join(&key, follower);
                 let _ = answer.send(joined.then_some(following));
             }
-            Order::Replaced(gateway, session) => self.shared.under_way.replaced(&gateway, &session),
+            Order::Replaced(line, session) => self.shared.under_way.replaced(&line, &session),
         }
     }
 }
@@ -138,7 +138,7 @@ impl Worker {
             uuid::Builder::from_random_bytes(random).into_uuid().to_string()
         };
         let key = message.key.clone().unwrap_or_else(fresh);
-        let Some(job) = job(&self.shared, key.clone(), message.line.id(), &message.session) else {
+        let Some(job) = job(&self.shared, key.clone(), &message.line, &message.session) else {
             let _ = answer.send(Err(SendError::KeyTaken));
             return;
         };
@@ -150,10 +150,10 @@ impl Worker {
 }
 
 /// A place in the session's line, taken in the order of the orders; nothing when the key is under way already.
-fn job(shared: &Rc<Shared>, key: String, gateway: &GatewayId, session: &SessionKey) -> Option<Job> {
-    let place = shared.under_way.enter(key, gateway, session)?;
+fn job(shared: &Rc<Shared>, key: String, line: &Line, session: &SessionKey) -> Option<Job> {
+    let place = shared.under_way.enter(key, line.id(), session)?;
     Some(Job {
-        turn: shared.lanes.queue(gateway, session),
+        turn: shared.lanes.queue(line, session),
         shared: Rc::clone(shared),
         place,
     })
@@ -176,7 +176,7 @@ async fn to_the_end(
             return;
         }
         tokio::time::sleep(rest.delay).await;
-        let Some(job) = job(&shared, key.clone(), line.id(), &session) else {
+        let Some(job) = job(&shared, key.clone(), &line, &session) else {
             return;
         };
         end = guarded(job.take_up(Arc::clone(&line))).await;
@@ -213,7 +213,7 @@ async fn take_up(shared: Rc<Shared>, line: Arc<Line>, tasks: WeakTasks, answer: 
 
 /// Begins with a message on record, unless it is under way.
 fn begin(shared: &Rc<Shared>, tasks: &Tasks, line: &Arc<Line>, key: String, session: SessionKey) {
-    if let Some(job) = job(shared, key.clone(), line.id(), &session) {
+    if let Some(job) = job(shared, key.clone(), line, &session) {
         let taken_up = job.take_up(Arc::clone(line));
         tasks.spawn(to_the_end(Rc::clone(shared), Arc::clone(line), key, session, taken_up));
     }

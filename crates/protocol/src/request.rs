@@ -22,9 +22,9 @@ pub use agents::{
     AgentsFilesSetReply, AgentsList, AgentsListReply, AgentsUpdate, AgentsUpdateReply,
 };
 pub use chat::{
-    AgentWait, AgentWaitReply, AgentWaitStatus, ChatAbort, ChatAbortReply, ChatHistory, ChatHistoryDelta,
-    ChatHistoryDeltaReply, ChatHistoryReply, ChatMessage, ChatSend, ChatSendReply, ChatSendStatus, HISTORY_LIMIT,
-    HistoryDeltaKind, InFlightRun, MessageMeta, TerminalReply,
+    AgentWait, AgentWaitReply, AgentWaitStatus, ChatAbort, ChatAbortReply, ChatCommandReply, ChatHistory,
+    ChatHistoryDelta, ChatHistoryDeltaReply, ChatHistoryReply, ChatMessage, ChatSend, ChatSendReply, ChatSendRun,
+    ChatSendStatus, HISTORY_LIMIT, HistoryDeltaKind, InFlightRun, MessageMeta, TerminalReply,
 };
 pub use config::{ConfigGet, ConfigGetReply, ConfigPatch, ConfigPatchReply, ConfigRestart, ConfigSchemaGet};
 pub use cron::{

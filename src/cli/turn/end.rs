@@ -1,7 +1,7 @@
 //! How a message ended: exit code, words, JSON.
 
 use serde_json::{Value, json};
-use windlass_protocol::run::Doubt;
+use windlass_protocol::run::{CommandDone, Doubt};
 use windlass_protocol::{Advice, Advise as _, CallError, NotSent, SessionKey};
 
 use crate::cli::exit::{Exit, Failure, of_call, of_rejection, with_causes};
@@ -65,6 +65,10 @@ pub(in crate::cli) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<
             }
             return Ok(Exit::Ok);
         }
+        RunEnd::Command(done) => {
+            output.note(&of_command(done));
+            return Ok(Exit::Ok);
+        }
         RunEnd::Failed(failure) => {
             let advice = failure.advice();
             let said = escaped(&failure.message, TEXT_LIMIT);
@@ -94,6 +98,19 @@ pub(in crate::cli) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<
         ),
     };
     Err(Failure::Told(exit, advice))
+}
+
+/// What a command did, such as `stop`.
+fn of_command(done: &CommandDone) -> String {
+    let stopped = match (done.aborted, &*done.run_ids) {
+        (Some(false), _) => "nothing ran in the session".to_owned(),
+        (_, []) => "done".to_owned(),
+        (_, runs) => {
+            let runs: Vec<String> = runs.iter().map(|run| escaped(run, TEXT_LIMIT)).collect();
+            format!("stopped {}", runs.join(", "))
+        }
+    };
+    format!("the gateway took this as a command: {stopped}")
 }
 
 fn of_not_sent(why: &NotSent) -> (Exit, Advice) {
@@ -127,6 +144,11 @@ pub(super) fn as_json(end: &RunEnd) -> Value {
             "runId": answer.run_id,
             "joined": answer.joined,
             "cut": answer.cut,
+        }),
+        RunEnd::Command(done) => json!({
+            "outcome": "command",
+            "aborted": done.aborted,
+            "runIds": done.run_ids,
         }),
         RunEnd::Failed(failure) => json!({
             "outcome": "failed",

@@ -7,7 +7,7 @@ use windlass_protocol::request::{
     ChatHistory, ChatHistoryReply, ChatSend, ChatSendReply, SessionRow, SessionsDelete, SessionsDescribe, SessionsList,
     SessionsPatch, SessionsReset,
 };
-use windlass_protocol::{AgentId, CallError, SessionKey};
+use windlass_protocol::{AgentId, CallError, SessionKey, agent_id_of};
 
 use super::ask::{settle_delay, without_echo};
 use super::{OpenClaw, has_text, rules};
@@ -36,12 +36,13 @@ impl OpenClaw {
             return Ok(reply.session.and_then(info));
         }
         // Releases without `describe` list all sessions unless told otherwise.
+        let space = self.line.status().borrow().key_space();
+        let spellings = space.spellings(key.as_str());
         let mut request = SessionsList::new();
-        if let Some(agent) = key.agent_id() {
-            request = request.agent_id(agent.as_str());
-        }
+        request.agent_id = agent_id_of(spellings.canonical()).map(str::to_owned);
+        request.include_global = space.is_global().then_some(true);
         let reply = self.ask(&request, Resend::Always).await?;
-        let found = reply.sessions.into_iter().find(|row| row.key == key.as_str());
+        let found = reply.sessions.into_iter().find(|row| spellings.include(&row.key));
         Ok(found.and_then(info))
     }
 
@@ -131,6 +132,11 @@ impl OpenClaw {
                 .send_once(message.key.agent_id(), &request, key)
                 .await
                 .map_err(|error| without_echo(error, &message.text))?;
+            let reply = match reply {
+                ChatSendReply::Run(run) => run,
+                // The agent will never see it, however often it is sent.
+                ChatSendReply::Command(_) => return Err(ControlError::TakenAsCommand),
+            };
             // Another run's id: nothing was started for this message.
             if reply.run_id == key || repeated == REPETITIONS {
                 return Ok(Sent {

@@ -39,6 +39,8 @@ pub(crate) struct Ask {
     pub(super) topic: Topic,
     pub(super) step: Step,
     pub(super) generation: Generation,
+    /// Whether the session that all agents share is asked for, too, where there is one.
+    pub(super) global: Option<bool>,
 }
 
 impl Ask {
@@ -64,9 +66,17 @@ impl Ask {
                 let (_, params) = parts(&SessionsMessagesSubscribe::new(&**key));
                 (UNSUBSCRIBE_MESSAGES, params)
             }
-            (_, Step::Subscribe { listing: true }) => parts(&SessionsSubscribe::new().limit(SNAPSHOT_SESSIONS)),
+            (_, Step::Subscribe { listing: true }) => {
+                let mut request = SessionsSubscribe::new().limit(SNAPSHOT_SESSIONS);
+                request.include_global = self.global;
+                parts(&request)
+            }
             (_, Step::Subscribe { listing: false }) => parts(&SessionsSubscribe::new()),
-            (_, Step::Snapshot) => parts(&SessionsList::new().limit(SNAPSHOT_SESSIONS)),
+            (_, Step::Snapshot) => {
+                let mut request = SessionsList::new().limit(SNAPSHOT_SESSIONS);
+                request.include_global = self.global;
+                parts(&request)
+            }
             (_, Step::Unsubscribe) => (UNSUBSCRIBE_SESSIONS, None),
         }
     }

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use rand::Rng;
 use serde::Deserialize;
-use windlass_protocol::{CallError, Generation, HelloOk, RawJson, time};
+use windlass_protocol::{CallError, Generation, HelloOk, RawJson, SessionKeySpace, time};
 
 use super::TooManyTopics;
 use super::asking::{Ask, Fate, Offers, Step};
@@ -47,6 +47,8 @@ pub struct ResyncCounters {
 struct Up {
     generation: Generation,
     offers: Offers,
+    /// Whether all agents share one session, which lists leave out unless asked for it.
+    global: Option<bool>,
 }
 
 /// See the module.
@@ -145,6 +147,7 @@ impl Table {
         self.up = Some(Up {
             generation,
             offers: Offers::new(hello),
+            global: SessionKeySpace::of(hello).is_global().then_some(true),
         });
         self.unsettled = self.everything > 0;
         for entry in self.entries.values_mut() {
@@ -196,7 +199,7 @@ impl Table {
     }
 
     fn take_up(&mut self, topic: Topic, now: Instant, rng: &mut impl Rng) -> Option<Ask> {
-        let generation = self.up.as_ref()?.generation;
+        let Up { generation, global, .. } = *self.up.as_ref()?;
         let first = self.first(&topic);
         let entry = self.entries.get_mut(&topic)?;
         match entry.phase {
@@ -219,6 +222,7 @@ impl Table {
                     topic,
                     step,
                     generation,
+                    global,
                 })
             }
             Phase::Idle | Phase::Asked(_) | Phase::Resting(_) | Phase::Refused => None,

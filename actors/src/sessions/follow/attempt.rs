@@ -8,9 +8,10 @@ use futures_util::future::{LocalBoxFuture, abortable};
 use windlass_protocol::NotSent;
 use windlass_protocol::request::ChatSend;
 
-use super::{ANSWER, Reply, Run, asked};
+use super::{ANSWER, Reply, Run};
 use crate::Line;
-use crate::sessions::ask::Manner;
+use crate::sessions::ask::{Manner, ask};
+use crate::sessions::error::AskError;
 use crate::sessions::life::Life;
 use crate::sessions::outbox::{Facts, Outbox};
 
@@ -37,7 +38,14 @@ impl<'a> Run<'a> {
                 key: Some(key),
                 ..Manner::once(ANSWER)
             };
-            Reply::Sent(asked(line, request, manner).await)
+            match ask(line, &request, manner).await {
+                Ok(reply) => Reply::Sent(Ok(reply)),
+                Err(AskError::Call(error)) => Reply::Sent(Err(error)),
+                Err(error @ AskError::Shape { .. }) => {
+                    tracing::warn!(gateway = %line.id(), "{error}");
+                    Reply::SentOddly
+                }
+            }
         };
         let (sent, sending) = abortable(sent);
         self.sending = Some(sending);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use windlass_protocol::connection::Continuity;
 use windlass_protocol::request::ChatHistory;
 use windlass_protocol::run::{GatewayFacts, RunConfig, SentBefore, rules};
-use windlass_protocol::{CallError, ErrorClass, Generation, KEY_MEMORY_SECONDS};
+use windlass_protocol::{CallError, ErrorClass, Generation, KEY_MEMORY_SECONDS, SessionKeySpace};
 
 use super::{ANSWER, Follow};
 use crate::LineStatus;
@@ -48,16 +48,20 @@ pub(super) struct Ready {
     pub(super) generation: Generation,
     facts: GatewayFacts,
     life: Life,
+    space: SessionKeySpace,
 }
 
 impl Follow<'_> {
     /// Waits for the line, and learns what has to be known before a message goes out. What is told of the line is true when
     /// this returns. Nothing when the line was closed.
-    pub(super) async fn prepare(&self, prior: Option<&Prior>) -> Option<(Ready, Option<u64>)> {
-        let status = self.message.line.watched_status();
+    pub(super) async fn prepare(&mut self, prior: Option<&Prior>) -> Option<(Ready, Option<u64>)> {
+        let line = &*self.message.line;
+        let status = line.watched_status();
         let mut baseline = prior.map(|prior| prior.since_ms);
         loop {
             let mut ready = self.ready(&status.until(LineStatus::is_up).await?);
+            // Before anything is read of it: who was met only now may have spelled the session in another way.
+            self.shared.lanes.respell(self.turn, line, &self.message.session).await;
             if let Some(since_ms) = baseline {
                 return Some((ready, since_ms));
             }
@@ -81,6 +85,7 @@ impl Follow<'_> {
             generation: status.generation,
             facts: self.shared.facts(&status.id, fresh),
             life: Life::of(status),
+            space: status.key_space(),
         }
     }
 
@@ -94,6 +99,7 @@ impl Follow<'_> {
         let message = self.message;
         let (session, key) = (message.session.clone(), self.place.key.as_str());
         let mut config = RunConfig::new(session, key, &message.text, ready.facts);
+        config.space = ready.space.clone();
         config.resend = message.resend;
         config.limits.give_up = give_up;
         config.limits.sends = message.sends.unwrap_or(config.limits.sends);

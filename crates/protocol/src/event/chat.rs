@@ -12,7 +12,7 @@ wire_names! {
         Status = "status",
         /// More text.
         Delta = "delta",
-        /// The end; without a message it only means "handed on" (see [`ChatEvent::is_bare_final`]).
+        /// The end; without a message it means "handed on", or that nothing was said (see [`ChatEvent::is_bare_final`]).
         Final = "final",
         /// Stopped on request, or by a reset or delete of the session.
         Aborted = "aborted",
@@ -70,8 +70,9 @@ impl ChatEvent {
         self.state.is_terminal()
     }
 
-    /// A `final` without a message: the input was merged into another run or queued again under a run id of the gateway's own
-    /// (2026.4, 2026.5, 2026.7), or, on 2026.1, the run failed. It does not mean "done with nothing to say".
+    /// A `final` without a message: the input was merged into another run or queued again under a run id of the gateway's own,
+    /// the model said nothing, or, on 2026.1, the run failed. [`run::rules::is_handed_on`](crate::run::rules::is_handed_on) and
+    /// the history tell which.
     pub fn is_bare_final(&self) -> bool {
         self.state == ChatState::Final && self.message.as_ref().is_none_or(Value::is_null)
     }

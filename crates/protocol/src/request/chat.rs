@@ -1,5 +1,6 @@
 //! Conversations.
 
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use super::request;
@@ -48,9 +49,48 @@ wire_names! {
     }
 }
 
+/// What `chat.send` answers. Of whichever kind, the message has arrived.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ChatSendReply {
+    /// A run, begun now or known already.
+    Run(ChatSendRun),
+    /// The message was a command that the gateway carries out itself, such as `stop`: there is no run, no event and no row of it,
+    /// and its idempotency key is not remembered (all nine releases of 2026).
+    ///
+    /// Only commands that stop runs are answered so. `/status`, `/new`, `/compact` and the like are answered with a run, whose one
+    /// event is a `final` with a message.
+    Command(ChatCommandReply),
+}
+
+impl<'de> Deserialize<'de> for ChatSendReply {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let reply = Value::deserialize(deserializer)?;
+        let is_command = reply.get("runId").is_none() && reply.get("ok") == Some(&Value::Bool(true));
+        let read = if is_command {
+            serde_json::from_value(reply).map(Self::Command)
+        } else {
+            serde_json::from_value(reply).map(Self::Run)
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
 open_object! {
-    /// What `chat.send` answers.
-    pub struct ChatSendReply {
+    /// What `chat.send` answers to a command.
+    pub struct ChatCommandReply {
+        optional {
+            /// Whether a run was stopped by it.
+            aborted: bool = "aborted",
+            /// The runs that were stopped.
+            run_ids: Vec<String> = "runIds",
+        }
+    }
+}
+
+open_object! {
+    /// The run of a message.
+    pub struct ChatSendRun {
         required {
             /// The run. Usually the idempotency key; 2026.6 answers another run's id when the same text was just sent.
             run_id: String = "runId",

@@ -27,6 +27,9 @@ request! {
             include_derived_titles: bool,
             /// Also the beginning of the last message.
             include_last_message: bool,
+            /// Also the session [`global`](crate::GLOBAL_SESSION), where all agents share one main session. With an
+            /// [`agent_id`](Self::agent_id) 2026.3.13 leaves it out all the same.
+            include_global: bool,
         }
     }
 }
@@ -134,6 +137,8 @@ request! {
             active_minutes: u32,
             /// List only those of this agent.
             agent_id: String,
+            /// List also the session [`global`](crate::GLOBAL_SESSION), where all agents share one main session.
+            include_global: bool,
         }
     }
 }

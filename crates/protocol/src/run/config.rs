@@ -4,13 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::connection::Continuity;
-use crate::{HelloOk, KEY_MEMORY_SECONDS, SessionKey};
+use crate::{HelloOk, KEY_MEMORY_SECONDS, SessionKey, SessionKeySpace};
 
 /// One logical send.
 #[derive(Clone)]
 pub struct RunConfig {
-    /// Where. A key without `agent:` is also found under the full key that gateways make of it.
+    /// Where, in whichever spelling the gateway takes.
     pub session: SessionKey,
+    /// How the gateway spells it.
+    pub space: SessionKeySpace,
     /// The idempotency key: one for each logical send, the same for all its attempts, in this process and the next.
     pub key: String,
     /// What is said; looked for in the history of releases that do not note keys.
@@ -36,6 +38,7 @@ impl RunConfig {
     pub fn new(session: SessionKey, key: impl Into<String>, text: impl Into<String>, facts: GatewayFacts) -> Self {
         Self {
             session,
+            space: SessionKeySpace::unknown(),
             key: key.into(),
             text: text.into(),
             facts,
@@ -53,6 +56,7 @@ impl fmt::Debug for RunConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunConfig")
             .field("session", &self.session)
+            .field("space", &self.space)
             .field("key", &self.key)
             .field("text_bytes", &self.text.len())
             .field("facts", &self.facts)

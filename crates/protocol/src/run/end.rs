@@ -90,6 +90,8 @@ pub enum RunEnd {
         /// What tells.
         by: Evidence,
     },
+    /// The message was a command that the gateway carried out itself, such as `stop`: no run, no answer.
+    Command(CommandDone),
     /// The gateway did not take the message.
     Refused(GatewayError),
     /// The gateway took nothing of the message: it never left this process, or each time that it did it was refused for a while
@@ -115,6 +117,15 @@ pub struct Answer {
     pub cut: bool,
     /// What tells.
     pub by: Evidence,
+}
+
+/// What a message did that was a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommandDone {
+    /// Whether it stopped a run; nothing where the gateway does not say.
+    pub aborted: Option<bool>,
+    /// The runs that it stopped.
+    pub run_ids: Vec<String>,
 }
 
 /// Why there is no answer.
@@ -242,6 +253,9 @@ pub enum Doubt {
     /// The line was closed for good, by whoever made it.
     #[error("the line was closed before an end was seen; the run may go on")]
     Closed,
+    /// The gateway answered the message in a way that is not understood, and nothing showed what became of it.
+    #[error("the gateway's answer to the message is not understood, and nothing shows what became of it")]
+    AnswerNotUnderstood,
     /// [`RunLimits::sends`](super::RunLimits::sends) was met.
     #[error("the message was sent as often as is allowed and no answer came")]
     TooManySends,

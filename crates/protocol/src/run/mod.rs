@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Sending ──answered──▶ Running ──final, error, aborted──▶ one RunEnd
+//!      ├──command──▶ Command  │ ├─bare final, run began─▶ Asking ──(no failure in history)──▶ an empty Final
 //!      │                   │  │ └─lifecycle error──▶ Erring ──(no start for 15 s, history agrees)──▶ Failed
 //!      │                   │  └─bare final─────────▶ HandedOn ──(history links the answer)─────────▶ Final
 //!      └──line broke───────┴─────────────────────▶ Asking ──(history decides)──▶ Running, Sending or an end
@@ -17,6 +18,10 @@
 //! | a second send joins the first run (2026.9) or waits for it (2026.3) | [`rules::is_handed_on`], [`rules::steered_to`] |
 //! | a bare final means handed on (2026.4, 2026.5, 2026.7) | the same, and [`rules::RUN_ADOPTED_WITHIN`] |
 //! | a bare final means failed (2026.1) | the assistant's row says so: [`crate::request::ChatMessage::is_failure`] |
+//! | a bare final means that the model said nothing (2026.3) | the run began: [`rules::is_handed_on`], [`rules::is_silence`] |
+//! | an answer of nothing is told as an abort, then as an error (2026.9) | [`rules::is_without_answer`] |
+//! | a command is answered without a run, and its key is not remembered (all) | [`crate::request::ChatSendReply::Command`] |
+//! | a session's key is spelled in another way (all) | the run's id, and [`SessionKeySpace`](crate::SessionKeySpace) |
 //! | two error events for one failure (2026.6 on) | the first one ends the run, an end is told once |
 //! | a message between the two is written down and never run (2026.6, 2026.7) | [`rules::settles_after`] |
 //! | no event for a failure (2026.4, 2026.5) | [`rules::RETRY_WINDOW`] |
@@ -41,7 +46,7 @@ mod tracker;
 
 pub use config::{GatewayFacts, ResendAfterLoss, RunConfig, RunLimits, SentBefore};
 pub use end::{
-    Action, Answer, Asked, Doubt, Evidence, Failure, FailureSign, Loss, Output, Progress, Repair, RunEnd,
+    Action, Answer, Asked, CommandDone, Doubt, Evidence, Failure, FailureSign, Loss, Output, Progress, Repair, RunEnd,
     explain_failed_run,
 };
 pub use tracker::RunTracker;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::end::{FailureSign, RunEnd};
 use crate::ChatEvent;
-use crate::request::{AgentWaitReply, AgentWaitStatus, ChatMessage, ChatSendReply, ChatSendStatus};
+use crate::request::{AgentWaitReply, AgentWaitStatus, ChatMessage, ChatSendRun, ChatSendStatus};
 
 /// Most text kept of one run, in bytes: more than any answer of ordinary use, and a bound for a model gone wild. Text past
 /// it is cut, and the answer says so.
@@ -44,11 +44,30 @@ pub const fn settles_after(end: &RunEnd) -> Duration {
     }
 }
 
-/// Whether an event says that the answer comes with another run (a second send joins the first run on 2026.9.6, waits for it
-/// on 2026.3.13; a send right after a final is put back on 2026.4.15, 2026.5.12 and 2026.7.1), or that the run failed
-/// (2026.1.30). History tells which.
-pub fn is_handed_on(event: &ChatEvent) -> bool {
-    event.is_bare_final()
+/// Whether a text is what models are told to say when they have nothing to say. Gateways keep it from the events; on some the
+/// history shows it.
+pub fn is_silence(text: &str) -> bool {
+    /// All nine releases of 2026.
+    const TOKEN: &str = "NO_REPLY";
+    let text = text.trim();
+    text.is_empty() || text.eq_ignore_ascii_case(TOKEN)
+}
+
+/// Whether the lifecycle error of a run means that its model said nothing, twice (2026.9.6 asks it again, in words of its own).
+/// The gateway then tells `aborted` of a run that nobody stopped, 0.05 s before it tells the error.
+pub fn is_without_answer(lifecycle: &Value) -> bool {
+    let disposition = lifecycle.pointer("/terminalReply/disposition");
+    matches!(disposition.and_then(Value::as_str), Some("silent" | "empty"))
+}
+
+/// Whether a bare final says that the answer comes with another run: a second send joins the first run (2026.9.6) or waits for it
+/// (2026.1.30, 2026.3.13, 2026.7.1), and a send right after a final is put back (2026.4.15, 2026.5.12, 2026.7.1).
+///
+/// Such a run never began: its lifecycle has no `start`, and its final no `stopReason`. The bare final of a run that did begin, or
+/// has one (from 2026.6 on), is its own: its model said nothing (2026.1.30 to 2026.7.1), or its model's call failed (2026.1.30),
+/// which only the history tells apart.
+pub const fn is_handed_on(bare_final: &ChatEvent, began: bool) -> bool {
+    !began && bare_final.stop_reason.is_none()
 }
 
 /// The run that a user's row joined (2026.9.6, some 40 ms after the bare final).
@@ -100,7 +119,7 @@ pub fn is_broken_session(message: &str) -> bool {
 
 /// Whether the gateway took a new message for an older one with the same text and did not run it: it answers with the older
 /// run (2026.6.11).
-pub fn is_taken_for_repetition(key: &str, reply: &ChatSendReply) -> bool {
+pub fn is_taken_for_repetition(key: &str, reply: &ChatSendRun) -> bool {
     reply.run_id != key && reply.status != ChatSendStatus::Started
 }
 
@@ -176,14 +195,4 @@ pub fn is_text_of(said: &str, text: &str) -> bool {
 /// The text of a row without the gateway's notice that there was more of it, and whether there was.
 pub fn without_cut_notice(text: &str) -> (&str, bool) {
     text.strip_suffix(CUT_NOTICE).map_or((text, false), |text| (text, true))
-}
-
-/// Whether a session key of the gateway's is ours: it makes `agent:<default agent>:weird` of `weird` (all nine releases of
-/// 2026).
-pub fn same_session(ours: &str, theirs: &str) -> bool {
-    if ours == theirs {
-        return true;
-    }
-    let rest = theirs.strip_prefix("agent:").and_then(|rest| rest.split_once(':'));
-    !ours.starts_with("agent:") && rest.is_some_and(|(_, rest)| rest == ours)
 }

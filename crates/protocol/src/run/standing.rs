@@ -39,6 +39,8 @@ pub(super) struct Look<'a> {
 pub(super) struct Standing {
     /// Our row is there, or the notice that took its place.
     pub(super) row: bool,
+    /// No user said anything since.
+    pub(super) is_last: bool,
     /// The stamp of our row, or of the notice in its place; 0 where it has none.
     pub(super) row_ms: Option<u64>,
     /// The run that our row joined.
@@ -84,6 +86,7 @@ impl Standing {
         let turn = if let Some(at) = our_row(rows, look) {
             standing.row_ms = Some(rows[at].timestamp.unwrap_or_default());
             standing.steered_to = rules::steered_to(&rows[at]).map(str::to_owned);
+            standing.is_last = !rows[at + 1..].iter().any(is_user);
             turn_of(&rows[at + 1..], look)
         } else if let Some(at) = replacement(rows, look) {
             standing.row_ms = look.noted_ms.or(Some(rows[at].timestamp.unwrap_or_default()));

@@ -17,7 +17,7 @@ use super::spoken::Spoken;
 use crate::connection::Continuity;
 use crate::request::{AgentWaitReply, ChatHistoryReply, ChatSendReply};
 use crate::time::after;
-use crate::{AgentEvent, CallError, ChatEvent, NotSent, SessionMessageEvent, SessionsChangedEvent};
+use crate::{AgentEvent, CallError, ChatEvent, NotSent, SessionMessageEvent, SessionSpellings, SessionsChangedEvent};
 
 /// Follows one logical send to its end.
 ///
@@ -33,6 +33,9 @@ use crate::{AgentEvent, CallError, ChatEvent, NotSent, SessionMessageEvent, Sess
 )]
 pub struct RunTracker {
     config: RunConfig,
+    session: SessionSpellings,
+    /// Other keys under which the gateway showed the session.
+    shown_as: Vec<Box<str>>,
     began: Instant,
     stage: Stage,
     wants: Wants,
@@ -63,8 +66,18 @@ pub struct RunTracker {
     /// Anything came of the run itself.
     heard_run: bool,
     started_told: bool,
+    /// The gateway answered the message, and not in a way that is understood.
+    answered_oddly: Option<Instant>,
+    /// A bare final said that the message was handed on.
+    handed_on: bool,
+    /// A run that seems to go on with the message began, and ended with nothing said.
+    said_nothing: Option<String>,
+    /// The run of ours whose lifecycle began: it was not handed on.
+    begun: Option<String>,
     /// Our run's lifecycle began then, by the gateway's clock.
     begun_ms: Option<u64>,
+    /// What failed is that the model said nothing.
+    without_answer: bool,
     session_id: Option<String>,
     session_replaced: bool,
     /// The message stood in the history once, with this stamp.
@@ -87,6 +100,8 @@ impl RunTracker {
     /// by an earlier process.
     pub fn new(config: RunConfig, now: Instant) -> Self {
         let mut tracker = Self {
+            session: config.space.spellings(config.session.as_str()),
+            shown_as: Vec::new(),
             began: now,
             stage: Stage::Sending,
             wants: Wants::default(),
@@ -107,7 +122,12 @@ impl RunTracker {
             heard_at: now,
             heard_run: false,
             started_told: false,
+            answered_oddly: None,
+            handed_on: false,
+            said_nothing: None,
+            begun: None,
             begun_ms: None,
+            without_answer: false,
             session_id: None,
             session_replaced: false,
             noted: None,
@@ -191,6 +211,18 @@ impl RunTracker {
         }
     }
 
+    /// [`Action::Send`] was answered in a way that is not understood. The gateway may have done whatever it says: the message is
+    /// not sent again, and its run is looked for.
+    pub fn on_sent_oddly(&mut self, now: Instant) {
+        self.wants.send_answered();
+        if !self.over {
+            self.answered_oddly.get_or_insert(now);
+            self.written = true;
+            self.life = Continuity::Same;
+            self.doubt(now);
+        }
+    }
+
     /// The answer to [`Action::AskHistory`].
     pub fn on_history(&mut self, reply: &ChatHistoryReply, now: Instant) {
         self.wants.history_answered();
@@ -227,15 +259,14 @@ impl RunTracker {
 
     /// A `chat` event of any session.
     pub fn on_chat(&mut self, event: &ChatEvent, now: Instant) {
-        if !self.over && self.is_here(&event.session_key) {
+        if !self.over && self.concerns(Some(&event.session_key), &event.run_id) {
             self.take_chat(event, now);
         }
     }
 
     /// An `agent` event of any session.
     pub fn on_agent(&mut self, event: &AgentEvent, now: Instant) {
-        let here = event.session_key.as_deref().is_none_or(|key| self.is_here(key));
-        if !self.over && here {
+        if !self.over && self.concerns(event.session_key.as_deref(), &event.run_id) {
             self.take_agent(event, now);
         }
     }
@@ -303,7 +334,33 @@ impl RunTracker {
     }
 
     fn is_here(&self, session: &str) -> bool {
-        rules::same_session(self.config.session.as_str(), session)
+        session == self.config.session.as_str()
+            || self.session.include(session)
+            || self.shown_as.iter().any(|known| **known == *session)
+    }
+
+    /// Whether an event is of our session or of our run. A run is ours whatever session the gateway shows it in, and shows how the
+    /// gateway spells ours.
+    fn concerns(&mut self, session: Option<&str>, run_id: &str) -> bool {
+        let Some(session) = session else {
+            return true;
+        };
+        if self.is_here(session) {
+            return true;
+        }
+        let ours = run_id == self.config.key || self.is_firm(run_id);
+        if ours {
+            self.learn_spelling(session);
+        }
+        ours
+    }
+
+    fn learn_spelling(&mut self, shown: &str) {
+        /// Most other spellings of one session that are kept: gateways have one for each session.
+        const SPELLINGS: usize = 4;
+        if !self.is_here(shown) && self.shown_as.len() < SPELLINGS {
+            self.shown_as.push(shown.into());
+        }
     }
 
     fn is_ours(&self, run_id: &str) -> bool {

@@ -3,10 +3,12 @@
 mod doubts;
 mod events;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::runs::{self, Said};
+use crate::SessionKeySpace;
 use crate::request::{SessionRow, SessionsListReply};
 
 /// Most sessions kept: past it those that changed longest ago are left out and [`SessionRoster::is_cut`] says so.
@@ -56,6 +58,7 @@ pub struct RosterEntry {
 #[derive(Debug, Clone, Default)]
 pub struct SessionRoster {
     entries: BTreeMap<Arc<str>, Arc<RosterEntry>>,
+    space: SessionKeySpace,
     /// When events since the last list was asked for told of a session, in ms since 1970: a list made earlier has older news.
     said_at: BTreeMap<Arc<str>, u64>,
     /// Sessions with runs whose end may have been lost, and those runs: where the next list says nothing of runs, they count as
@@ -223,9 +226,32 @@ impl SessionRoster {
         self.version
     }
 
-    /// One session, by its full key.
+    /// The gateway spells the keys of its sessions so.
+    pub fn spell(&mut self, space: SessionKeySpace) {
+        self.space = space;
+    }
+
+    /// One session, by its key in whichever spelling the gateway takes.
     pub fn get(&self, key: &str) -> Option<&RosterEntry> {
-        self.entries.get(key).map(|entry| &**entry)
+        let exact = self.entries.get(key);
+        let spelled = || {
+            let spellings = self.space.spellings(key);
+            spellings.iter().find_map(|key| self.entries.get(key))
+        };
+        exact.or_else(spelled).map(|entry| &**entry)
+    }
+
+    /// The key under which a session is listed that an event shows: 2026.1.30 lists `agent:main:main` and tells of `main`.
+    fn listed<'k>(&self, shown: &'k str) -> Cow<'k, str> {
+        if shown.starts_with("agent:") || self.entries.contains_key(shown) {
+            return shown.into();
+        }
+        let canonical = self.space.spellings(shown).canonical().to_owned();
+        if self.entries.contains_key(canonical.as_str()) {
+            canonical.into()
+        } else {
+            shown.into()
+        }
     }
 
     /// All sessions, by key.

@@ -24,7 +24,7 @@ impl RunTracker {
         self.heard(&event.run_id, now);
         match event.state {
             ChatState::Delta => self.take_delta(event),
-            ChatState::Final if rules::is_handed_on(event) => self.take_bare_final(&event.run_id, now),
+            ChatState::Final if event.is_bare_final() => self.take_bare_final(event, now),
             ChatState::Final => self.take_final(event, anything_heard, now),
             ChatState::Error => self.take_error(event, now),
             ChatState::Aborted => self.take_aborted(event, now),
@@ -70,11 +70,25 @@ impl RunTracker {
         self.finish_final(&text, event.run_id.clone(), false, Evidence::Event);
     }
 
-    /// Handed on, or failed (2026.1.30): history tells.
-    fn take_bare_final(&mut self, run_id: &str, now: Instant) {
+    /// Handed on, failed (2026.1.30), or nothing said: history tells.
+    fn take_bare_final(&mut self, event: &ChatEvent, now: Instant) {
+        let run_id = event.run_id.as_str();
+        let began = self.begun.as_deref() == Some(run_id);
+        if self.is_firm(run_id) && !rules::is_handed_on(event, began) {
+            self.ended = Some(Ended::Silent);
+            self.stage = Stage::Asking;
+            self.tries = 0;
+            self.waited = true;
+            self.wants.nothing();
+            return self.ask_history(now);
+        }
         if run_id != self.config.key {
+            if began {
+                self.said_nothing = Some(run_id.to_owned());
+            }
             return self.confirm(run_id, None, now);
         }
+        self.handed_on = true;
         if self.adopted.is_none() {
             self.ended = Some(Ended::Over(None));
             self.stage = Stage::HandedOn { since: now };
@@ -96,6 +110,11 @@ impl RunTracker {
 
     fn take_aborted(&mut self, event: &ChatEvent, now: Instant) {
         if self.is_firm(&event.run_id) {
+            if let Stage::Erring { message, .. } = &self.stage
+                && self.without_answer
+            {
+                return self.finish_failed(message.clone(), event.run_id.clone(), FailureSign::Event);
+            }
             self.finish(RunEnd::Aborted {
                 run_id: event.run_id.clone(),
                 reason: event.stop_reason.clone(),
@@ -194,6 +213,8 @@ impl RunTracker {
         match phase {
             AgentPhase::Start => {
                 self.ended = None;
+                self.without_answer = false;
+                self.begun = Some(event.run_id.clone());
                 if event.run_id == self.config.key {
                     let started = data("startedAt").and_then(Value::as_u64).or(event.ts);
                     self.begun_ms = self.begun_ms.or(started);
@@ -202,7 +223,7 @@ impl RunTracker {
                 self.wants.nothing();
             }
             AgentPhase::End => {
-                self.ended = Some(Ended::Over(None));
+                self.over(None);
                 self.stage = Stage::Asking;
                 self.tries = 0;
                 self.waited = true;
@@ -210,6 +231,7 @@ impl RunTracker {
             }
             AgentPhase::Error if data("aborted").and_then(Value::as_bool) != Some(true) => {
                 let message = data("error").and_then(Value::as_str).unwrap_or_default().to_owned();
+                self.without_answer = event.data.as_ref().is_some_and(rules::is_without_answer);
                 self.stage = Stage::Erring { since: now, message };
                 self.wants.nothing();
             }

@@ -15,6 +15,8 @@ use crate::time::after;
 
 /// How often history is asked for the rows of a run that is known to be over: they are written within ms of its end.
 const SETTLE_TRIES: u32 = 5;
+/// How often history is asked for the row of a message whose run ended without an answer.
+const SILENT_TRIES: u32 = 3;
 /// How often a run's end is looked for in our turn before the run counts as somebody else's.
 const CONFIRM_TRIES: u32 = 3;
 /// Longest pause between two looks.
@@ -34,8 +36,15 @@ impl RunTracker {
         self.ask_history(now);
     }
 
+    /// The run is over. That it ended with nothing said is known better.
+    pub(super) fn over(&mut self, text: Option<String>) {
+        if self.ended != Some(Ended::Silent) {
+            self.ended = Some(Ended::Over(text));
+        }
+    }
+
     /// Looks again after a pause that doubles.
-    fn look_again(&mut self, now: Instant) {
+    pub(super) fn look_again(&mut self, now: Instant) {
         let pause = Duration::from_millis(250).saturating_mul(1 << self.tries.min(6));
         self.wants.history(now + pause.min(LONGEST_PAUSE));
     }
@@ -62,7 +71,7 @@ impl RunTracker {
                 if let Stage::HandedOn { .. } = self.stage {
                     self.ask_history(now);
                 } else if firm {
-                    self.ended = Some(Ended::Over(text));
+                    self.over(text);
                     self.ask_how_it_ended(now);
                 } else {
                     self.confirm(&reply.run_id, text, now);
@@ -99,6 +108,7 @@ impl RunTracker {
         let replaced = self.is_replaced(reply, &standing);
         match standing.outcome {
             Some(Outcome::Final { text, run_id }) => {
+                let text = if rules::is_silence(&text) { String::new() } else { text };
                 let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
                 self.finish_shown(&text, run_id);
             }
@@ -144,6 +154,9 @@ impl RunTracker {
             facts.keys_in_history = Some(keyed || facts.keys_in_history == Some(true));
         }
         facts.names_running |= reply.in_flight_run.is_some();
+        if let Some(row) = &reply.session_info {
+            self.learn_spelling(&row.key);
+        }
     }
 
     /// Whether the run is gone, and the transcript that it wrote to: what the one that took its place lacks proves nothing.
@@ -183,17 +196,26 @@ impl RunTracker {
             });
         }
         if let Some((run, text)) = &standing.running
+            // A run is named for a moment after its end.
+            && !(self.ended == Some(Ended::Silent) && self.is_ours(run))
             && self.goes_on(run, text, standing, now)
         {
             return;
         }
         match (&self.stage, &self.ended) {
             (Stage::Erring { .. }, None) => {}
+            (_, Some(Ended::Silent)) if standing.row || self.tries >= SILENT_TRIES => self.end_silently(),
             (Stage::HandedOn { since }, _) => self.wait_for_handover(*since, standing, now),
             (_, Some(_)) => self.settle(now),
             (Stage::Running, None) => self.heard_at = now,
             (_, None) => self.by_life(standing, now),
         }
+    }
+
+    /// The run began, ended, and the history has neither an answer nor a failure of it.
+    fn end_silently(&mut self) {
+        let run_id = self.run_id().to_owned();
+        self.finish_final("", run_id, false, Evidence::Event);
     }
 
     /// Whether the run that goes on in the session is ours; then it is followed from here.
@@ -343,6 +365,7 @@ impl RunTracker {
         match self.ended.take() {
             _ if guessed => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
             Some(Ended::Erred(message)) => self.finish_failed(message, run_id, FailureSign::Lifecycle),
+            Some(Ended::Silent) => self.end_silently(),
             Some(Ended::Over(Some(text))) => self.finish_final(&text, run_id, false, Evidence::Wait),
             _ if self.spoken.text().is_empty() => {
                 // `ok` is also what `agent.wait` says of a text that was handed on.
@@ -360,6 +383,11 @@ impl RunTracker {
         if let Some(run) = self.adopted.clone() {
             if self.tries < CONFIRM_TRIES {
                 return self.look_again(now);
+            }
+            // A message that still waits for its turn has no row yet, or another's behind it.
+            let is_ours = standing.row && standing.is_last && self.life == Continuity::Same;
+            if is_ours && self.said_nothing.as_ref() == Some(&run.id) {
+                return self.end_silently();
             }
             // It was not our answer.
             self.others.foreign(&run.id);
@@ -380,8 +408,11 @@ impl RunTracker {
     }
 
     /// The run that was under way when our message was taken ended with an answer, and nothing runs after it: our message
-    /// joined it.
+    /// joined it. Only where it is known to have been handed on: a run of its own that left no answer looks the same.
     fn joined_quietly(&mut self) -> bool {
+        if !self.handed_on {
+            return false;
+        }
         let found = self.accepted.and_then(|at| self.others.answered_last(at));
         let Some((run, text)) = found.map(|(run, text)| (run.to_owned(), text.to_owned())) else {
             return false;

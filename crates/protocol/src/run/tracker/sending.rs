@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::stage::{Ended, Stage};
 use super::{Adopted, Evidence, FailureSign, Progress, RunTracker};
 use crate::connection::Continuity;
-use crate::request::{ChatSendReply, ChatSendStatus};
+use crate::request::{ChatCommandReply, ChatSendReply, ChatSendRun, ChatSendStatus};
 use crate::run::config::SentBefore;
-use crate::run::end::{Doubt, RunEnd};
+use crate::run::end::{CommandDone, Doubt, RunEnd};
 use crate::run::rules;
 use crate::{CallError, ErrorClass, GatewayError, NotSent, UnknownReason};
 
@@ -24,6 +24,22 @@ impl RunTracker {
     }
 
     pub(super) fn take_reply(&mut self, reply: &ChatSendReply, now: Instant) {
+        match reply {
+            ChatSendReply::Run(run) => self.take_run(run, now),
+            ChatSendReply::Command(done) => self.take_command(done, now),
+        }
+    }
+
+    /// Commands have no run: this is all that will ever be heard of it.
+    fn take_command(&mut self, done: &ChatCommandReply, now: Instant) {
+        self.accepted.get_or_insert(now);
+        self.finish(RunEnd::Command(CommandDone {
+            aborted: done.aborted,
+            run_ids: done.run_ids.clone().unwrap_or_default(),
+        }));
+    }
+
+    fn take_run(&mut self, reply: &ChatSendRun, now: Instant) {
         if rules::is_taken_for_repetition(&self.config.key, reply) && !self.is_ours(&reply.run_id) {
             return self.not_run(&reply.run_id, now);
         }
@@ -159,6 +175,7 @@ impl RunTracker {
         if life == Continuity::Restarted {
             // No run of the process that is gone goes on under its id.
             self.adopted = None;
+            self.begun = None;
         }
         if self.written || self.accepted.is_some() {
             self.doubt(now);
@@ -191,6 +208,13 @@ impl RunTracker {
 
     /// Sends once more under the same key.
     pub(super) fn send_again(&mut self, now: Instant) {
+        if let Some(since) = self.answered_oddly {
+            // Its run may be long in coming, and then shows.
+            if now < since + self.config.limits.handover {
+                return self.look_again(now);
+            }
+            return self.finish(RunEnd::Unknown(Doubt::AnswerNotUnderstood));
+        }
         if self.sends >= self.config.limits.sends {
             return self.finish(RunEnd::Unknown(Doubt::TooManySends));
         }

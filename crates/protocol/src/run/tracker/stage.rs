@@ -29,6 +29,8 @@ pub(super) enum Ended {
     Over(Option<String>),
     /// By a lifecycle error that no retry followed.
     Erred(String),
+    /// With nothing said, by a bare final of a run that had begun.
+    Silent,
 }
 
 /// What is due.

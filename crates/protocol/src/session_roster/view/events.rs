@@ -7,9 +7,10 @@ use crate::{AgentEvent, AgentPhase, AgentStream, ChatEvent, ChatState, SessionsC
 impl SessionRoster {
     /// Takes a `sessions.changed` event.
     pub fn on_changed(&mut self, event: &SessionsChangedEvent) {
-        let Some(key) = event.session_key.as_deref() else {
+        let Some(shown) = event.session_key.as_deref() else {
             return self.mark(Stale::Unnamed, event.ts);
         };
+        let key = &*self.listed(shown);
         let said = said_ms(event);
         if matches!((self.listed_ms, said), (Some(listed), Some(said)) if said < listed) {
             return;
@@ -53,6 +54,7 @@ impl SessionRoster {
 
     /// The same, of what it looks at: who follows many runs need not read their texts.
     pub fn on_chat_state(&mut self, session_key: &str, run_id: &str, state: &ChatState) {
+        let session_key = &*self.listed(session_key);
         match state {
             ChatState::Delta | ChatState::Status => self.begin(session_key, run_id),
             _ if state.is_terminal() => {
@@ -76,6 +78,7 @@ impl SessionRoster {
 
     /// The same, of what it looks at in the stream `lifecycle`.
     pub fn on_lifecycle(&mut self, session_key: &str, run_id: &str, phase: &AgentPhase) {
+        let session_key = &*self.listed(session_key);
         match phase {
             AgentPhase::Start => self.begin(session_key, run_id),
             // After an error a retry may follow, with a start of its own (2026.4, 2026.5).

@@ -237,6 +237,7 @@ impl World {
 
     fn cut(&mut self) {
         if self.up {
+            self.truth.cuts += 1;
             self.up = false;
             self.conn += 1;
             self.tracker.on_line_down(self.instant());
@@ -286,12 +287,18 @@ fn judge(seed: u64, truth: &Truth, end: &RunEnd, release: Release, resend: Resen
         assert_eq!(truth.taken_again, 0, "taken again after it was heard of; {}", place());
     }
     match end {
+        RunEnd::Final(answer) if answer.text.is_empty() => {
+            assert!(truth.silences > 0 && truth.answers.is_empty(), "{}", place());
+        }
         RunEnd::Final(answer) => assert_eq!(truth.answers, std::slice::from_ref(&answer.text), "{}", place()),
         RunEnd::Failed(_) => assert!(truth.failures > 0 && truth.answers.is_empty(), "{}", place()),
         RunEnd::Lost(_) => assert!(truth.crashes > 0 && truth.answers.is_empty(), "{}", place()),
         RunEnd::Unknown(why) => {
             // Only a failure that leaves no row may stay unknown,
-            let traceless = release.failing == Failing::ErrorWithoutRows && truth.failures > 0;
+            let traceless = (release.failing == Failing::ErrorWithoutRows && truth.failures > 0)
+                // or nothing was said, and the events that told so were lost,
+                || (truth.silences > 0 && truth.cuts > 0)
+                || (release.silence_fails && truth.failures > 0 && truth.cuts > 0);
             // and what may have died with a process, or may not be sent again to find out.
             let never = resend == ResendAfterLoss::Never && *why == Doubt::KeyForgotten;
             let untold = !release.boot_id && (truth.unproven > 0 || never);

@@ -1,7 +1,7 @@
 //! Each known trap of a release, by its rule.
 
 use serde_json::{Value, json};
-use windlass_protocol::run::{Action, Doubt, Evidence, FailureSign, Loss, Progress, Repair, RunEnd};
+use windlass_protocol::run::{Action, CommandDone, Doubt, Evidence, FailureSign, Loss, Progress, Repair, RunEnd};
 use windlass_protocol::{Advise, GatewayError};
 
 use super::bench::{Bench, KEY, SESSION, TEXT, assistant, config, failed, message, user, with};
@@ -451,16 +451,152 @@ fn the_same_text_said_before_is_not_taken_where_ours_was_handed_on_under_a_key_o
 #[test]
 fn a_short_key_is_found_under_the_full_one_and_other_sessions_are_not() {
     let mut short = config(4);
-    short.session = windlass_protocol::SessionKey::parse("weird").unwrap();
+    short.session = windlass_protocol::SessionKey::parse("Weird").unwrap();
     let mut bench = Bench::with(short);
     bench.actions.clear();
     bench.sent("started");
-    bench.done(KEY, "from another session");
-    assert_eq!(bench.ends.len(), 0);
-    let event = with(
-        message("hi"),
-        json!({"runId": KEY, "sessionKey": "agent:main:weird", "state": "final"}),
-    );
-    bench.chat_event(event);
+    bench.chat_event(json!({"runId": KEY, "sessionKey": "agent:main:weird", "state": "final"}));
+    bench.delta("other-run", "from another session");
+    bench.done("other-run", "from another session");
+    assert_eq!((bench.ends.len(), bench.told.as_str()), (0, ""));
+    let event = |state: &str| {
+        with(
+            message("hi"),
+            json!({"runId": "goes-on", "sessionKey": "agent:main:weird", "state": state}),
+        )
+    };
+    bench.chat_event(event("delta"));
+    bench.chat_event(event("final"));
+    bench.answer_history(&[user(TEXT, None), assistant("hi")]);
     bench.answer();
+}
+
+#[test]
+fn a_run_is_followed_by_its_id_whichever_session_the_gateway_shows_it_in() {
+    let mut bench = Bench::started(4);
+    let shown =
+        |run: &str, state: &str, more: Value| with(json!({"runId": run, "sessionKey": "global", "state": state}), more);
+    bench.chat_event(shown("stranger", "final", message("not ours")));
+    bench.chat_event(shown(KEY, "delta", message("echo:")));
+    // What it was shown in is ours from here on, other runs in it included.
+    bench.chat_event(shown(KEY, "final", json!({})));
+    bench.chat_event(shown("goes-on", "delta", message("echo: good")));
+    bench.chat_event(shown("goes-on", "final", message("echo: good morning")));
+    bench.answer_history(&[user(TEXT, None), assistant("echo: good morning")]);
+    assert_eq!(bench.answer().text, "echo: good morning");
+}
+
+#[test]
+fn a_command_is_an_end_and_is_never_sent_again() {
+    for (reply, aborted, run_ids) in [
+        (
+            json!({"ok": true, "aborted": true, "runIds": ["r-1"]}),
+            Some(true),
+            vec!["r-1".to_owned()],
+        ),
+        (
+            json!({"ok": true, "aborted": false, "runIds": []}),
+            Some(false),
+            Vec::new(),
+        ),
+        (json!({"ok": true}), None, Vec::new()),
+    ] {
+        let mut bench = Bench::new(4);
+        assert_eq!(bench.actions.pop_front(), Some(Action::Send));
+        bench.sent_as(reply);
+        assert_eq!(bench.end(), &RunEnd::Command(CommandDone { aborted, run_ids }));
+        bench.pass(10_000.0);
+        assert!(
+            bench.actions.is_empty() && bench.progress.is_empty(),
+            "{:?}",
+            bench.progress
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_understood_is_looked_into_and_the_message_is_not_sent_again() {
+    let odd = || {
+        let mut bench = Bench::new(4);
+        assert_eq!(bench.actions.pop_front(), Some(Action::Send));
+        bench.tracker.on_sent_oddly(bench.now);
+        bench.drain();
+        bench
+    };
+    let mut bench = odd();
+    for _ in 0..100 {
+        match bench.next_action() {
+            Some(Action::AskHistory { .. }) => bench.history(&[]),
+            Some(action) => panic!("{action:?}"),
+            None => break,
+        }
+    }
+    assert_eq!(bench.end(), &RunEnd::Unknown(Doubt::AnswerNotUnderstood));
+    let mut bench = odd();
+    bench.expect_history();
+    bench.history(&[]);
+    bench.done(KEY, "it ran all the same");
+    bench.answer();
+}
+
+#[test]
+fn a_bare_final_of_a_run_that_began_is_an_answer_of_nothing_at_once() {
+    for protocol in [3, 4] {
+        let mut bench = Bench::started(protocol);
+        bench.lifecycle(KEY, json!({"phase": "start"}));
+        bench.lifecycle(KEY, json!({"phase": "end"}));
+        bench.bare(KEY);
+        // The run is named for a moment after its end.
+        bench.expect_history();
+        bench.history_with(&[user(TEXT, None)], json!({"inFlightRun": {"runId": KEY, "text": ""}}));
+        assert_eq!(
+            (bench.answer().text.as_str(), bench.answer().run_id.as_str()),
+            ("", KEY)
+        );
+        assert_eq!(bench.now, super::bench::epoch());
+    }
+}
+
+#[test]
+fn a_bare_final_that_says_why_the_model_stopped_is_an_answer_of_nothing_though_the_beginning_was_lost() {
+    let mut bench = Bench::started(4);
+    bench.chat(KEY, "final", json!({"stopReason": "stop"}));
+    bench.answer_history(&[user(TEXT, Some(KEY))]);
+    assert_eq!(bench.answer().text, "");
+}
+
+#[test]
+fn what_models_say_to_say_nothing_is_no_answer_where_the_history_shows_it() {
+    let mut bench = Bench::started(3);
+    bench.lifecycle(KEY, json!({"phase": "start"}));
+    bench.bare(KEY);
+    bench.answer_history(&[user(TEXT, None), assistant("NO_REPLY")]);
+    assert_eq!(bench.answer().text, "");
+}
+
+#[test]
+fn an_answer_of_nothing_does_not_wait_for_a_row_that_the_gateway_does_not_keep() {
+    let mut bench = Bench::started(3);
+    bench.lifecycle(KEY, json!({"phase": "start"}));
+    bench.bare(KEY);
+    for _ in 0..3 {
+        bench.answer_history(&[]);
+    }
+    assert_eq!(bench.answer().text, "");
+    assert!(bench.now < super::bench::epoch() + std::time::Duration::from_secs(2));
+}
+
+#[test]
+fn a_model_that_says_nothing_twice_fails_though_the_gateway_says_aborted_first() {
+    let mut bench = Bench::started(4);
+    bench.lifecycle(KEY, json!({"phase": "start"}));
+    let data =
+        json!({"phase": "error", "aborted": false, "error": "no response", "terminalReply": {"disposition": "silent"}});
+    bench.lifecycle(KEY, data);
+    bench.chat(KEY, "aborted", json!({"stopReason": "stop"}));
+    assert_eq!(bench.failure().message, "no response");
+    let mut stopped = Bench::started(4);
+    stopped.lifecycle(KEY, json!({"phase": "error", "error": "500"}));
+    stopped.chat(KEY, "aborted", json!({"stopReason": "rpc"}));
+    assert!(matches!(stopped.end(), RunEnd::Aborted { .. }));
 }

@@ -33,6 +33,8 @@ pub(super) struct Release {
     pub(super) steers: bool,
     pub(super) resumes: bool,
     pub(super) failing: Failing,
+    /// A model that says nothing is asked again, and then its run fails.
+    pub(super) silence_fails: bool,
     /// History names the run that goes on.
     pub(super) names_running: bool,
 }
@@ -47,6 +49,7 @@ pub(super) const RELEASES: [Release; 5] = [
         steers: false,
         resumes: false,
         failing: Failing::Bare,
+        silence_fails: false,
         names_running: false,
     },
     // As 2026.3.13.
@@ -58,6 +61,7 @@ pub(super) const RELEASES: [Release; 5] = [
         steers: false,
         resumes: false,
         failing: Failing::ErrorWithoutRows,
+        silence_fails: false,
         names_running: false,
     },
     // As 2026.5.12.
@@ -69,6 +73,7 @@ pub(super) const RELEASES: [Release; 5] = [
         steers: false,
         resumes: false,
         failing: Failing::LifecycleOnly,
+        silence_fails: false,
         names_running: true,
     },
     // As 2026.7.1.
@@ -80,6 +85,7 @@ pub(super) const RELEASES: [Release; 5] = [
         steers: false,
         resumes: true,
         failing: Failing::Twice,
+        silence_fails: false,
         names_running: true,
     },
     // As 2026.9.6.
@@ -91,6 +97,7 @@ pub(super) const RELEASES: [Release; 5] = [
         steers: true,
         resumes: true,
         failing: Failing::Twice,
+        silence_fails: true,
         names_running: true,
     },
 ];
@@ -105,6 +112,8 @@ pub(super) struct Run {
     pub(super) said: usize,
     pub(super) parts: usize,
     pub(super) fails: bool,
+    /// Its model says nothing.
+    pub(super) silent: bool,
     pub(super) begun: bool,
     /// What the user said stands in the history.
     pub(super) noted: bool,
@@ -128,6 +137,9 @@ pub(super) struct Truth {
     /// Answers to our message.
     pub(super) answers: Vec<String>,
     pub(super) failures: u32,
+    /// Runs of our message that ended with nothing said.
+    pub(super) silences: u32,
+    pub(super) cuts: u32,
     /// Sends that a gateway took after the caller had heard that one was taken.
     pub(super) taken_again: u32,
     pub(super) crashes: u32,
@@ -246,6 +258,7 @@ impl World {
             said: 0,
             parts: self.rng.random_range(1..6),
             fails: self.rng.random_bool(0.2),
+            silent: self.rng.random_bool(0.1),
             begun: false,
             noted: false,
         };
@@ -292,6 +305,9 @@ impl World {
         let Some(run) = self.lane.first_mut().filter(|run| run.id == id) else {
             return;
         };
+        if run.silent && !run.steered {
+            return self.say_nothing();
+        }
         if run.fails && run.said > 0 {
             return self.fail();
         }
@@ -337,6 +353,27 @@ impl World {
         if run.ours {
             self.truth.answers.push(text);
         }
+    }
+
+    fn say_nothing(&mut self) {
+        let run = self.leave_lane();
+        if !run.noted {
+            let row = self.said_by_user(&run);
+            self.rows.push(row);
+        }
+        if !self.release.silence_fails {
+            self.truth.silences += u32::from(run.ours);
+            self.lifecycle(&run.id, "end");
+            return self.chat(&run.id, "final", json!({}));
+        }
+        self.truth.failures += u32::from(run.ours);
+        let data = json!({"phase": "error", "error": "no answer", "terminalReply": {"disposition": "silent"}});
+        self.send_event(
+            "agent",
+            json!({"runId": run.id, "sessionKey": SESSION, "stream": "lifecycle", "data": data}),
+        );
+        self.chat(&run.id, "aborted", json!({"stopReason": "stop"}));
+        self.chat(&run.id, "error", json!({"errorMessage": "no answer"}));
     }
 
     fn fail(&mut self) {
