@@ -151,7 +151,13 @@ async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>
         watch.judge(site, world, number, whole, &mut verdict).await;
         let (deeds, wire) = (Deeds::of(site.sim()), world.wire(number));
         oracle::calls(&mut verdict, site.name(), &work.called, &deeds, wire);
-        oracle::messages(&mut verdict, site.name(), &work.said, &deeds, wire.hides);
+        oracle::messages(
+            &mut verdict,
+            site.name(),
+            &work.said,
+            &deeds,
+            (wire.hides, world.is_calm(number)),
+        );
     }
     if whole {
         stage.provision_again(world, &mut verdict).await;

@@ -30,6 +30,7 @@ impl Said {
     pub(crate) const fn word(&self) -> &'static str {
         match &self.end {
             Ended::Run(RunEnd::Final(_)) => "answered",
+            Ended::Run(RunEnd::Command(_)) => "a command",
             Ended::Run(RunEnd::Failed(_)) => "failed",
             Ended::Run(RunEnd::Aborted { .. }) => "aborted",
             Ended::Run(RunEnd::Refused(_)) => "refused",
@@ -53,7 +54,7 @@ pub(crate) async fn speak_all(site: Site, speeches: Vec<Speech>) -> Vec<Said> {
 }
 
 async fn speak(site: &Site, speech: Speech) -> Said {
-    let session = speech.session.parse().expect("the world makes session keys");
+    let session = speech.spelled.parse().expect("the world makes session keys");
     let message = site
         .gateway
         .message(session, speech.text.as_str())
@@ -65,7 +66,7 @@ async fn speak(site: &Site, speech: Speech) -> Said {
         }
         Ok(following) => {
             let key = following.key().to_owned();
-            note(|| format!("{}: {} says {key}", site.name(), speech.session));
+            note(|| format!("{}: {} says {key}", site.name(), speech.spelled));
             let end = match following.end().await {
                 Ok(end) => Ended::Run(end),
                 Err(_) => Ended::Interrupted,

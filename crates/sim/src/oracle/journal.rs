@@ -20,6 +20,7 @@ pub(crate) struct Deeds {
     meddled: BTreeSet<String>,
     /// Two lives of the process began within a moment, and it has no boot id.
     pub(crate) indistinct: bool,
+    commands: BTreeMap<String, u64>,
 }
 
 /// The runs of one key.
@@ -72,6 +73,7 @@ impl Deeds {
                 self.runs.entry(key).or_default().ended += 1;
             }
             SideEffect::SessionReset { key } | SideEffect::SessionDeleted { key } => drop(self.meddled.insert(key)),
+            SideEffect::CommandDone { key } => *self.commands.entry(key).or_default() += 1,
             SideEffect::AgentCreated { agent_id } => *self.created.entry(agent_id).or_default() += 1,
             SideEffect::SessionPatched { key } => *self.labelled.entry(key).or_default() += 1,
             _ => {}
@@ -91,6 +93,11 @@ impl Deeds {
     /// How often a run of a key came to its end.
     pub(crate) fn ended(&self, key: &str) -> u64 {
         self.runs.get(key).map_or(0, |runs| runs.ended)
+    }
+
+    /// How often a key was carried out as a command.
+    pub(crate) fn commands(&self, key: &str) -> u64 {
+        self.commands.get(key).copied().unwrap_or_default()
     }
 
     /// Whether a text was handed to the model at all, be it by the gateway's own doing.

@@ -4,10 +4,10 @@ use windlass::sessions::{ResendAfterLoss, RunEnd};
 
 use super::{Deeds, Promise, Verdict};
 use crate::cast::{Ended, Said};
-use crate::world::Hides;
+use crate::world::{Hides, Words};
 
 /// Judges the messages of one site.
-pub(crate) fn messages(verdict: &mut Verdict, site: &str, said: &[Said], deeds: &Deeds, hides: Hides) {
+pub(crate) fn messages(verdict: &mut Verdict, site: &str, said: &[Said], deeds: &Deeds, (hides, calm): (Hides, bool)) {
     if hides == Hides::Contents {
         return;
     }
@@ -25,11 +25,34 @@ pub(crate) fn messages(verdict: &mut Verdict, site: &str, said: &[Said], deeds: 
         verdict.holds(Promise::NothingTwice, times <= 1 || excused, || {
             format!("{site}: message {key} was run {times} times")
         });
+        if calm {
+            in_the_calm(verdict, site, message, deeds);
+        }
         if let Ended::Run(end) = &message.end {
             let ran = begun > 0 || deeds.was_run(&message.speech.text);
             right(verdict, site, message, end, (begun, ran));
         }
     }
+}
+
+/// What nothing disturbed ends as it should, and a command is given once.
+fn in_the_calm(verdict: &mut Verdict, site: &str, message: &Said, deeds: &Deeds) {
+    let key = message.key.as_deref().unwrap_or_default();
+    let Ended::Run(end) = &message.end else { return };
+    let fits = match message.speech.words {
+        Words::Stop => matches!(end, RunEnd::Command(_)) && deeds.commands(key) == 1,
+        // An answer of nothing to what was handed on to another run may be another one's.
+        Words::Quiet => matches!(end, RunEnd::Final(_) | RunEnd::Failed(_) | RunEnd::Aborted { .. }),
+        Words::Say => true,
+    };
+    verdict.holds(Promise::MessagesEnd, fits, || {
+        format!(
+            "{site}: message {key} {:?} in {:?} was carried out {} times and ended so in the calm: {end:?}",
+            message.speech.text,
+            message.speech.spelled,
+            deeds.commands(key)
+        )
+    });
 }
 
 fn right(verdict: &mut Verdict, site: &str, message: &Said, end: &RunEnd, (begun, ran): (u64, bool)) {
@@ -40,7 +63,8 @@ fn right(verdict: &mut Verdict, site: &str, message: &Said, end: &RunEnd, (begun
                 format!("{site}: message {key} is called answered, and was never run: {answer:?}")
             });
             // A turn that a restart interrupted goes on behind a notice of the gateway's own.
-            let echo = answer.text.starts_with("echo: ") && answer.text.ends_with(&message.speech.text);
+            let quiet = message.speech.words == Words::Quiet && answer.text.is_empty();
+            let echo = quiet || answer.text.starts_with("echo: ") && answer.text.ends_with(&message.speech.text);
             verdict.holds(Promise::MessagesEnd, answer.joined || echo, || {
                 format!(
                     "{site}: message {key} {:?} has another one's answer: {answer:?}",
@@ -48,6 +72,11 @@ fn right(verdict: &mut Verdict, site: &str, message: &Said, end: &RunEnd, (begun
                 )
             });
         }
+        RunEnd::Command(_) => verdict.holds(
+            Promise::MessagesEnd,
+            message.speech.words == Words::Stop && begun == 0,
+            || format!("{site}: message {key} {:?} is called a command", message.speech.text),
+        ),
         // Others may have said the same.
         RunEnd::NotSent(why) => verdict.holds(Promise::MessagesEnd, begun == 0, || {
             format!("{site}: message {key} is called not sent ({why}), and was run")

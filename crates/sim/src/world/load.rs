@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use windlass::sessions::ResendAfterLoss;
+use windlass_testkit::NO_REPLY;
 
 use crate::dice::Dice;
 
@@ -40,9 +41,23 @@ pub(crate) enum What {
 pub(crate) struct Speech {
     pub(crate) pause: Duration,
     pub(crate) session: String,
+    /// How the session is named: in another spelling of its key, now and then.
+    pub(crate) spelled: String,
     pub(crate) text: String,
+    pub(crate) words: Words,
     /// What to do when the gateway lost it.
     pub(crate) resend: ResendAfterLoss,
+}
+
+/// What a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// For the agent, which answers.
+    Say,
+    /// For the agent, which has nothing to say to it.
+    Quiet,
+    /// A command of the gateway's own.
+    Stop,
 }
 
 /// Something that is done to a session in which others speak.
@@ -145,22 +160,43 @@ pub(crate) fn speeches(dice: &mut Dice, speaker: usize, span: Duration) -> Vec<S
     // Two speakers may share a session.
     let session = format!("agent:main:talk-{}", if dice.one_in(4) { 0 } else { speaker });
     (0..count)
-        .map(|turn| Speech {
-            pause: dice.around(mean),
-            session: session.clone(),
-            resend: match dice.count(0..10) {
-                0..2 => ResendAfterLoss::Never,
-                2 => ResendAfterLoss::Always,
-                _ => ResendAfterLoss::default(),
-            },
-            text: if dice.one_in(5) {
-                format!("{HUSH} go on")
-            } else {
-                // Cut into pieces, its answer has half an emoji at the end of some.
-                format!("{HUSH} speech {speaker}-{turn} 😀😀😀")
-            },
+        .map(|turn| {
+            let words = match dice.count(0..12) {
+                0 => Words::Stop,
+                1 => Words::Quiet,
+                _ => Words::Say,
+            };
+            Speech {
+                pause: dice.around(mean),
+                spelled: spelled(dice, &session),
+                session: session.clone(),
+                resend: match dice.count(0..10) {
+                    0..2 => ResendAfterLoss::Never,
+                    2 => ResendAfterLoss::Always,
+                    _ => ResendAfterLoss::default(),
+                },
+                text: match words {
+                    Words::Stop => dice.pick(&["stop", "/stop", " Abort"]).to_owned(),
+                    Words::Quiet => format!("{HUSH} {NO_REPLY} {speaker}-{turn}"),
+                    Words::Say if dice.one_in(5) => format!("{HUSH} go on"),
+                    // Cut into pieces, its answer has half an emoji at the end of some.
+                    Words::Say => format!("{HUSH} speech {speaker}-{turn} 😀😀😀"),
+                },
+                words,
+            }
         })
         .collect()
+}
+
+/// Another spelling of a key of the main agent's: gateways take them all for one session.
+fn spelled(dice: &mut Dice, session: &str) -> String {
+    let rest = session.trim_start_matches("agent:main:");
+    match dice.count(0..8) {
+        0 => session.to_uppercase().replacen("AGENT", "agent", 1),
+        1 => rest.to_owned(),
+        2 => rest.replacen('t', "T", 1),
+        _ => session.to_owned(),
+    }
 }
 
 /// What is done to the sessions of the first speakers.

@@ -10,7 +10,7 @@ use windlass::protocol::connection::CallLimits;
 use windlass_testkit::chaos::FrameFault;
 use windlass_testkit::{ChatPlan, Profile, RELEASES};
 
-pub(crate) use self::load::{Errand, HUSH, Meddling, Mischief, Reader, Speech, What};
+pub(crate) use self::load::{Errand, HUSH, Meddling, Mischief, Reader, Speech, What, Words};
 pub(crate) use self::weather::{Blow, Deed, Hides, LIFE, Lie, Wire};
 use crate::dice::Dice;
 
@@ -114,6 +114,13 @@ impl World {
             }),
             sites: (0..sites).map(|_| Plan::draw(&mut dice.part(), span, big)).collect(),
         }
+    }
+
+    /// Whether nothing happens to a site but what its users do.
+    pub(crate) fn is_calm(&self, site: usize) -> bool {
+        let plan = &self.sites[site];
+        // Provisioning restarts gateways of some releases.
+        plan.storm.is_empty() && plan.meddling.is_empty() && self.crew.is_none() && self.ending == Ending::Calm
     }
 
     /// What the wire to a site is not to be trusted with.

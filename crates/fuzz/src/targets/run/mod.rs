@@ -11,7 +11,7 @@ use windlass_protocol::run::{
     rules,
 };
 
-use self::step::{KEY, Run, SESSION, Setting, Status, Step};
+use self::step::{KEY, Rare, Run, SESSION, Setting, Status, Step};
 use crate::shared::{CANARY, assert_keeps_secret, epoch, steps};
 
 /// Most outputs that one input may set free. The tracker's own queue is drained after each.
@@ -95,6 +95,10 @@ impl Follower {
                 self.open[0] = false;
                 // Another run, and not started: taken for a repetition, and not run (2026.6).
                 self.taken |= matches!((status, run), (Status::Started, _) | (_, Run::Ours));
+            }
+            Step::Rare(Rare::Command { .. } | Rare::SentOddly) => {
+                self.open[0] = false;
+                self.taken = true;
             }
             Step::SendFails(trouble) => {
                 self.open[0] = false;

@@ -224,7 +224,23 @@ pub(super) enum Step {
     Up(u8),
     Replaced,
     Foreign(Run),
+    Rare(Rare),
     Closed,
+}
+
+/// What single texts, models and gateways make of a message.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+pub(super) enum Rare {
+    /// It was a command.
+    Command { aborted: Option<bool>, run: Run },
+    /// It was answered in a way that is not understood.
+    SentOddly,
+    /// Something of a run, in a session of another spelling.
+    Elsewhere(Chat),
+    /// A run ends with nothing said.
+    Silent(Run),
+    /// A run fails because nothing was said, twice.
+    SilentTwice(Run),
 }
 
 impl<'a> Arbitrary<'a> for Step {
@@ -251,7 +267,8 @@ impl<'a> Arbitrary<'a> for Step {
             230..=237 => Self::Down,
             238..=249 => Self::Up(u.arbitrary()?),
             250..=251 => Self::Replaced,
-            252..=254 => Self::Foreign(u.arbitrary()?),
+            252..=253 => Self::Foreign(u.arbitrary()?),
+            254 => Self::Rare(u.arbitrary()?),
             255 => Self::Closed,
         })
     }

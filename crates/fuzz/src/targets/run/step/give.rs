@@ -9,7 +9,7 @@ use windlass_protocol::{
     UnknownReason,
 };
 
-use super::{Agent, Changed, Chat, History, KEY, Phase, Row, SESSION, Said, Step, Trouble, Waited, life};
+use super::{Agent, Changed, Chat, History, KEY, Phase, Rare, Row, Run, SESSION, Said, Step, Trouble, Waited, life};
 use crate::shared::CANARY;
 
 impl Step {
@@ -39,7 +39,37 @@ impl Step {
             Self::Up(number) => tracker.on_line_up(life(*number), now),
             Self::Replaced => tracker.on_session_replaced(now),
             Self::Foreign(run) => tracker.on_foreign_run(run.id()),
+            Self::Rare(rare) => rare.give(tracker, now),
             Self::Closed => tracker.on_closed(),
+        }
+    }
+}
+
+impl Rare {
+    fn give(self, tracker: &mut RunTracker, now: Instant) {
+        let bare =
+            |run: Run| json!({ "sessionKey": SESSION, "runId": run.id(), "state": "final", "stopReason": "stop" });
+        match self {
+            Self::Command { aborted, run } => {
+                let reply = json!({ "ok": true, "aborted": aborted, "runIds": [run.id()] });
+                tracker.on_sent(&typed(reply), now);
+            }
+            Self::SentOddly => tracker.on_sent_oddly(now),
+            Self::Elsewhere(chat) => {
+                let mut event = chat.value();
+                event["sessionKey"] = json!("agent:main:elsewhere");
+                tracker.on_chat(&typed(event), now);
+            }
+            Self::Silent(run) => tracker.on_chat(&typed(bare(run)), now),
+            Self::SilentTwice(run) => {
+                let data = json!({ "phase": "error", "error": "m", "terminalReply": { "disposition": "silent" } });
+                let lifecycle =
+                    json!({ "sessionKey": SESSION, "runId": run.id(), "stream": "lifecycle", "data": data });
+                tracker.on_agent(&typed(lifecycle), now);
+                let mut aborted = bare(run);
+                aborted["state"] = json!("aborted");
+                tracker.on_chat(&typed(aborted), now);
+            }
         }
     }
 }
