@@ -30,6 +30,9 @@ mod schema;
 mod secrets;
 mod send_and_wait;
 mod send_restart;
+mod silence;
+mod spellings;
+mod stop;
 mod stream;
 mod survive;
 mod ten_turns;
@@ -62,6 +65,9 @@ pub const ALL: &[Scenario] = &[
     ten_turns::SCENARIO,
     failed_runs::SCENARIO,
     send_restart::SCENARIO,
+    spellings::SCENARIO,
+    stop::SCENARIO,
+    silence::SCENARIO,
     roster::SCENARIO,
     journal::SCENARIO,
     half_a_character::SCENARIO,
@@ -88,6 +94,7 @@ const LONG: &[&str] = &[
     "included-config",
     "idle-agent",
     "send-restart",
+    "spellings",
     "failed-runs",
     "roster",
     "journal",

@@ -47,6 +47,7 @@ impl Behaviour {
     /// |---|---|
     /// | `HTTP:<status>` | refuses with that status |
     /// | `HANG` | hangs |
+    /// | `SILENT` | `NO_REPLY`, by which gateways know that there is nothing to say |
     /// | `SLOW[:chunks[:milliseconds]]` | a slow answer |
     /// | `TOOL:<name>:<json object>` | a tool call; the object reaches to the end of the text |
     /// | `HEARTBEAT_OK`: the prompt of a heartbeat | that word |
@@ -64,6 +65,9 @@ impl Behaviour {
         }
         if find_word(words, "HANG").is_some() {
             return Self::Hang;
+        }
+        if find_word(words, "SILENT").is_some() {
+            return Self::say(vec!["NO_REPLY".to_owned()]);
         }
         if let Some(call) = find_word(words, "TOOL:").and_then(tool_call) {
             return call;
