@@ -167,3 +167,26 @@ async fn the_general_token_stands_in_for_none_that_a_gateway_has_of_its_own() {
         bench.run(&["call", "health", "-g", name]).await.ends_with(0);
     }
 }
+
+#[tokio::test]
+async fn a_reader_that_is_early_waits_for_the_store_and_makes_none() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let bench = Bench::new();
+    let store = bench.path("later.db");
+    let reader = Bench::new().start(&[
+        "watch",
+        "--from",
+        "start",
+        "--limit",
+        "1",
+        "--store",
+        store.to_str().unwrap(),
+        "--json",
+    ]);
+    let recorder = Bench::of(&sim).start(&["watch", "--journal", "--store", store.to_str().unwrap(), "--json"]);
+    sim.wait_for(|journal| journal.hellos() > 0).await.unwrap();
+    sim.emit("custom", json!({"n": 1}));
+    reader.end().await.ends_with(0);
+    recorder.interrupt();
+    recorder.end().await;
+}

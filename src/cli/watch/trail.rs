@@ -30,11 +30,14 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     let mut stop = pin!(stop_signal()?);
     let known = session::known(global).await;
     // A command that records nothing makes no store.
-    let missing = if args.journal.no_follow || (known.is_empty() && !args.journal.journal) {
-        Missing::Refuse
-    } else {
-        Missing::Make
-    };
+    let records = !args.journal.no_follow && (args.journal.journal || !known.is_empty());
+    let missing = if records { Missing::Make } else { Missing::Refuse };
+    if !records && !args.journal.no_follow {
+        tokio::select! {
+            () = store_is_there(global, output) => {}
+            () = &mut stop => return Ok(Exit::Interrupted),
+        }
+    }
     let store: Arc<dyn Store> = store::open_any(global, missing).await?;
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
     // Found before anything is recorded: what this process records is behind it.
@@ -81,6 +84,20 @@ fn stop_recording_at_a_signal(windlass: Windlass) -> Result<(), Failure> {
         session::close(windlass).await;
     });
     Ok(())
+}
+
+/// How often a command that only follows looks for a store that is not there yet.
+const LOOK_FOR_STORE: Duration = Duration::from_millis(200);
+
+/// Waits until the process that records has made the store.
+async fn store_is_there(global: &Global, output: &Output) {
+    if store::is_there(global) {
+        return;
+    }
+    output.note("there is no such store yet: waiting for the process that records into it");
+    while !store::is_there(global) {
+        tokio::time::sleep(LOOK_FOR_STORE).await;
+    }
 }
 
 async fn place(args: &WatchArgs, store: &dyn Store) -> Result<Place, Failure> {
