@@ -57,8 +57,12 @@ impl RetryPolicy {
             return None;
         }
         let doubled = self.base.saturating_mul(1 << attempt.saturating_sub(1).min(20));
-        // A wait varies by all of itself at most; `max` makes nothing of what is no number.
-        let jitter = self.jitter.max(0.0).min(1.0);
+        // A wait varies by all of itself at most, and by nothing where this is no number.
+        let jitter = if self.jitter.is_nan() {
+            0.0
+        } else {
+            self.jitter.clamp(0.0, 1.0)
+        };
         let wait = scaled(doubled.min(self.cap), rng.random_range(1.0 - jitter..=1.0 + jitter));
         let delay = error.retry_after().map_or(wait, |asked| asked.max(wait));
         (elapsed.saturating_add(delay) < self.budget).then_some(delay)
