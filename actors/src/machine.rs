@@ -180,9 +180,10 @@ impl MachineHandle {
     ///
     /// # Errors
     /// When the id is taken, or the machine stopped.
-    pub async fn add(&self, spec: GatewaySpec, ends: LineEnds) -> Result<(), RegistryError> {
+    pub fn add(&self, spec: GatewaySpec, ends: LineEnds) -> impl Future<Output = Result<(), RegistryError>> + use<'_> {
+        // In a box from the beginning: a future would have room for it several times.
         let addition = Box::new(Addition::new(spec, ends, None));
-        self.ask(|answer| RegistryRequest::Add(addition, answer)).await
+        self.ask(move |answer| RegistryRequest::Add(addition, answer))
     }
 
     /// Reaches a gateway in another way from now on; its line is closed and opened again at once.

@@ -49,7 +49,11 @@ async fn ready_credentials(line: &Rc<LineContext>) -> Result<(), Exit> {
     if line.memory.borrow().has_credentials() {
         return Ok(());
     }
-    let token = line.tokens.load(line.spec().token_key()).await.map_err(Exit::Tokens)?;
+    let token = line
+        .tokens
+        .load(&line.machine, line.spec().token_key())
+        .await
+        .map_err(Exit::Tokens)?;
     line.memory.borrow_mut().has_read(&line.spec(), token);
     Ok(())
 }

@@ -57,7 +57,6 @@ pub(crate) struct LineContext {
 
 impl LineContext {
     pub(crate) fn new(spec: GatewaySpec, ends: LineEnds, machine: Rc<MachineContext>, seed: u64) -> Self {
-        let (store, threads) = (Arc::clone(&machine.tokens), Arc::clone(&machine.token_threads));
         Self {
             id: spec.id.clone(),
             machine,
@@ -66,7 +65,7 @@ impl LineContext {
             declarations: ends.declarations,
             status: ends.status,
             memory: RefCell::new(Memory::new(&spec, seed)),
-            tokens: TokenKeeper::new(store, threads),
+            tokens: TokenKeeper::default(),
             stopping: Cell::new(false),
             spec: RefCell::new(Rc::new(spec)),
         }
@@ -79,7 +78,7 @@ impl LineContext {
     /// What becomes of the device's token is done where it is kept; returns at once.
     pub(crate) fn keep_token(&self, action: StoreAction) {
         if !matches!(action, StoreAction::Keep) {
-            self.tokens.keep(self.spec().token_key(), action);
+            self.tokens.keep(&self.machine, self.spec().token_key(), action);
         }
     }
 

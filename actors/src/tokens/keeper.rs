@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::future::{Future as _, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use windlass_protocol::{Secret, StoreAction};
 
 use super::{DeviceTokenStore, TokenKey};
 use crate::clock::within;
+use crate::supervision::MachineContext;
 use crate::threads;
 
 /// How long a token may take to be read before the attempt to connect counts as failed: a disk that wakes up takes ten.
@@ -29,73 +30,60 @@ const STEPS: usize = 4;
 /// Threads that a machine uses for tokens at a time: a store of one file takes one after the other anyway.
 pub(crate) const TOKEN_THREADS: usize = 4;
 
-/// Reads and keeps the token of one line, one step at a time.
-pub(crate) struct TokenKeeper {
-    store: Arc<dyn DeviceTokenStore>,
-    threads: Arc<Semaphore>,
+/// Reads and keeps the token of one line, one step at a time. Nearly all lines have nothing to keep at nearly all times, and then
+/// this is as good as nothing.
+#[derive(Default)]
+pub(crate) struct TokenKeeper(RefCell<Option<Box<Work>>>);
+
+/// Something is kept.
+struct Work {
     /// What is to be done, one step for each key: a later one makes an earlier one void.
-    steps: Rc<RefCell<VecDeque<(TokenKey, StoreAction)>>>,
+    steps: Rc<RefCell<VecDeque<Step>>>,
     /// Does it.
-    worker: RefCell<Option<JoinHandle<()>>>,
+    worker: JoinHandle<()>,
 }
 
-impl TokenKeeper {
-    /// `threads` has one permit for each thread that may be used for tokens at a time.
-    pub(crate) fn new(store: Arc<dyn DeviceTokenStore>, threads: Arc<Semaphore>) -> Self {
-        Self {
-            store,
-            threads,
-            steps: Rc::default(),
-            worker: RefCell::new(None),
-        }
-    }
+type Step = (TokenKey, StoreAction);
 
+impl TokenKeeper {
     /// The token that is kept, after all that is to be kept is.
     ///
     /// # Errors
     /// How long was waited in vain.
-    pub(crate) async fn load(&self, key: TokenKey) -> Result<Option<Secret>, Duration> {
-        if self.store.is_in_memory() {
-            return Ok(self.store.load(&key));
+    pub(crate) async fn load(&self, machine: &MachineContext, key: TokenKey) -> Result<Option<Secret>, Duration> {
+        if machine.tokens.is_in_memory() {
+            return Ok(machine.tokens.load(&key));
         }
         let read = async {
             self.done().await;
-            let store = Arc::clone(&self.store);
-            on_a_thread(Arc::clone(&self.threads), move || store.load(&key)).await
+            let store = Arc::clone(&machine.tokens);
+            on_a_thread(Arc::clone(&machine.token_threads), move || store.load(&key)).await
         };
         // A store that panics has no token.
         within(READ_WITHIN, read).await.map(Option::flatten).ok_or(READ_WITHIN)
     }
 
     /// Has a step done; returns at once.
-    pub(crate) fn keep(&self, key: TokenKey, action: StoreAction) {
-        if self.store.is_in_memory() {
-            return carry_out(&*self.store, &key, &action);
+    pub(crate) fn keep(&self, machine: &MachineContext, key: TokenKey, action: StoreAction) {
+        if machine.tokens.is_in_memory() {
+            return carry_out(&*machine.tokens, &key, &action);
         }
-        let mut steps = self.steps.borrow_mut();
-        steps.retain(|(of, _)| *of != key);
-        if steps.len() >= STEPS {
-            steps.pop_front();
-        }
-        steps.push_back((key, action));
-        drop(steps);
-        let mut worker = self.worker.borrow_mut();
-        if worker.as_ref().is_none_or(JoinHandle::is_finished) {
-            *worker = Some(self.work());
-        }
-    }
-
-    fn work(&self) -> JoinHandle<()> {
-        let (steps, threads) = (Rc::clone(&self.steps), Arc::clone(&self.threads));
-        let store = Arc::clone(&self.store);
-        spawn_local(async move {
-            loop {
-                let step = steps.borrow_mut().pop_front();
-                let Some((key, action)) = step else { return };
-                let store = Arc::clone(&store);
-                on_a_thread(Arc::clone(&threads), move || carry_out(&*store, &key, &action)).await;
+        let mut work = self.0.borrow_mut();
+        match &*work {
+            Some(work) if !work.worker.is_finished() => {
+                let mut steps = work.steps.borrow_mut();
+                steps.retain(|(of, _)| *of != key);
+                if steps.len() >= STEPS {
+                    steps.pop_front();
+                }
+                steps.push_back((key, action));
             }
-        })
+            _ => {
+                let steps = Rc::new(RefCell::new(VecDeque::from([(key, action)])));
+                let worker = spawn_local(carry_all_out(machine, Rc::clone(&steps)));
+                *work = Some(Box::new(Work { steps, worker }));
+            }
+        }
     }
 
     /// Waits until all that is to be kept is, within bounds.
@@ -109,16 +97,29 @@ impl TokenKeeper {
     /// The work goes on, and can be waited for again.
     async fn done(&self) {
         poll_fn(|cx| {
-            let mut worker = self.worker.borrow_mut();
-            match worker.as_mut().map(|worker| Pin::new(worker).poll(cx)) {
+            let mut work = self.0.borrow_mut();
+            match work.as_mut().map(|work| Pin::new(&mut work.worker).poll(cx)) {
                 Some(Poll::Pending) => Poll::Pending,
                 Some(Poll::Ready(_)) | None => {
-                    *worker = None;
+                    *work = None;
                     Poll::Ready(())
                 }
             }
         })
         .await;
+    }
+}
+
+/// Does one step after the other, until none is left.
+fn carry_all_out(machine: &MachineContext, steps: Rc<RefCell<VecDeque<Step>>>) -> impl Future<Output = ()> + use<> {
+    let (store, threads) = (Arc::clone(&machine.tokens), Arc::clone(&machine.token_threads));
+    async move {
+        loop {
+            let step = steps.borrow_mut().pop_front();
+            let Some((key, action)) = step else { return };
+            let store = Arc::clone(&store);
+            on_a_thread(Arc::clone(&threads), move || carry_out(&*store, &key, &action)).await;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ thread_local! {
 
 /// Stops the process for so long, as SIGSTOP does.
 pub(crate) async fn jump(time: Duration) {
-    STOPPED.set(STOPPED.get() + time);
+    STOPPED.set(STOPPED.get().saturating_add(time));
     tokio::time::advance(time).await;
 }
 

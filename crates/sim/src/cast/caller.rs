@@ -48,7 +48,7 @@ pub(crate) async fn call_all(site: Site, errands: Vec<Errand>, clock: WorldClock
         note(|| format!("{}: calls {:?}", site.name(), Told(&errand.what)));
         let end = one(&site.gateway, &errand).await;
         let took = clock.now().saturating_duration_since(begun);
-        let stopped = clock::stopped() - stopped;
+        let stopped = clock::stopped().saturating_sub(stopped);
         let ended = Called {
             errand,
             end,
