@@ -179,8 +179,8 @@ mod tests {
         let (mut backoff, start, mut rng) = ladder();
         let (mut now, late) = (start, Duration::from_secs(300));
         let (mut attempts, mut up) = (0, Duration::ZERO);
-        let minutes = 100;
-        while now < start + late + Duration::from_secs(60 * minutes) {
+        let minutes = 100_u32;
+        while now < start + late + Duration::from_secs(60) * minutes {
             now += uptime;
             backoff.after_uptime(uptime);
             if now > start + late {
@@ -189,7 +189,7 @@ mod tests {
             }
             now += backoff.next_delay(now, None, &mut rng);
         }
-        (attempts / minutes as u32, up.as_secs_f64() / (60 * minutes) as f64)
+        (attempts / minutes, up.as_secs_f64() / (60.0 * f64::from(minutes)))
     }
 
     #[test]
