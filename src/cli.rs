@@ -86,22 +86,26 @@ pub fn main() -> ExitCode {
 }
 
 fn log_to_stderr(directives: &str, output: &Output) -> Result<(), Failure> {
+    let filter = log_filter(directives)?;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(output.colours_the_log());
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    Ok(())
+}
+
+fn log_filter(directives: &str) -> Result<Targets, Failure> {
     let filter: Targets = directives.parse().map_err(|error| {
         Failure::usage(
             format!("--log (or WINDLASS_LOG): {error}"),
             "Give off, error, warn, info, debug or trace, or directives like windlass=debug.",
         )
     })?;
-    let filter = match filter.default_level() {
-        // That nobody is kept from reading along is shown wherever anything is.
+    Ok(match filter.default_level() {
         Some(LevelFilter::OFF) | None => filter,
+        // That anyone in between can read along is shown wherever anything is.
         Some(_) => filter.with_target(INSECURE_LOG_TARGET, LevelFilter::WARN),
-    };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(output.colours_the_log());
-    tracing_subscriber::registry().with(lines).with(filter).init();
-    Ok(())
+    })
 }
 
 fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
@@ -164,4 +168,29 @@ fn told(advice: &Advice) -> Vec<String> {
         lines.push(format!("  {DIM}next:{DIM:#} {}", advice.next_step));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn the_warning_of_an_unchecked_certificate_is_shown_at_every_level_but_off() {
+        for (directives, shown) in [
+            ("error", true),
+            ("warn", true),
+            ("debug", true),
+            ("windlass=debug", true),
+            ("off", false),
+        ] {
+            let filter = log_filter(directives).ok().unwrap();
+            assert_eq!(
+                filter.would_enable(INSECURE_LOG_TARGET, &Level::WARN),
+                shown,
+                "{directives}"
+            );
+        }
+    }
 }
