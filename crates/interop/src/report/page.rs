@@ -14,6 +14,13 @@ const HEAD: &str = "\
 Written by `windlass-interop run --table`, from runs of the real releases of npm; what each cell is made of lies beside this page.
 `yes`: holds. `no`: does not hold. `-`: the release cannot do it. `?`: not tried.
 
+Of other releases this is known:
+
+- 2026.2.12 can't run sessions of agents other than the first: every run of theirs ends with `Session file path must be within sessions
+  directory`. Windlass names it, in the end of a message and on the record of the agent. Use 2026.2.26 or later.
+- 2026.9.6 does not run the heartbeat of an agent whose target is `last` before anything has reached the agent over a channel
+  (`heartbeat skipped: no-route`), so such an agent shows no sign of life. Give it the target `none`, or a channel.
+
 ";
 
 /// The page: a row for each scenario, a column for each release, the notes of the cells below, equal ones once, and at the end
