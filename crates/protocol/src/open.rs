@@ -184,7 +184,7 @@ mod tests {
         let value = json!({"rows": [{"id": "a"}, {"id": 7}, null, {"id": "b", "new": 1}]});
         let listed: Listed = serde_json::from_value(value).unwrap();
         let ids: Vec<_> = listed.rows.iter().map(|row| &*row.id).collect();
-        assert_eq!(ids, ["a", "b"]);
+        assert_eq!((&*ids, Listed::KEYS), (&["a", "b"][..], &["rows"][..]));
         let written = serde_json::to_value(&listed).unwrap();
         assert_eq!(
             written,
