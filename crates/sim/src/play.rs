@@ -313,7 +313,8 @@ impl Stage {
         }
     }
 
-    /// A second run makes whole what the first one left, a third one finds nothing to do.
+    /// A second run makes whole what the first one left, a third one finds nothing to do, and a fourth one does what one more
+    /// agent needs.
     async fn provision_again(&self, world: &World, verdict: &mut Verdict) {
         let Some(crew) = &self.crew else { return };
         let sim = self.sites[0].sim();
@@ -324,8 +325,12 @@ impl Stage {
         let before = sim.journal().effects().len();
         let Some(third) = crew.provision().await else { return };
         oracle::nothing_to_do(verdict, &third, sim.journal().effects().len() - before);
+        let Some((new, fourth)) = crew.provision_with_another().await else {
+            return;
+        };
+        oracle::only_the_new_one(verdict, &fourth, new);
         if world.wire(0).hides != Hides::Contents {
-            oracle::made_once(verdict, &Deeds::of(sim), crew.count(), |agent| {
+            oracle::made_once(verdict, &Deeds::of(sim), crew.count() + 1, |agent| {
                 !agent.starts_with("hand-")
             });
         }

@@ -25,6 +25,9 @@ pub(crate) const OTHER_TOKEN: &str = "other-token-90ab55f3";
 /// started again, before 2026.8.2.
 pub(crate) const AGE: Duration = Duration::from_secs(600);
 
+/// One gateway in so many has its agents in an included file. By its seed and not by a draw, so that worlds stay as they were.
+const INCLUDED: u64 = 3;
+
 /// What a gateway is reached by; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
@@ -37,15 +40,18 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(number: usize, plan: &Plan) -> Self {
-        let sim = SimGateway::builder()
+        let mut builder = SimGateway::builder()
             .release(plan.release)
             .token(TOKEN)
             .seed(plan.seed)
             .chat(plan.model.clone())
             // Gateways cut texts between the two halves of a character, and one in them is to hide nothing.
             .presence(format!("cut {}", half(0xd83d)))
-            .agent("odd", format!("Ro{}", half(0xd83d)))
-            .start_pipe();
+            .agent("odd", format!("Ro{}", half(0xd83d)));
+        if plan.seed.is_multiple_of(INCLUDED) {
+            builder = builder.included("agents");
+        }
+        let sim = builder.start_pipe();
         if let Some((method, time)) = plan.slow {
             sim.script().delay(method, time);
         }

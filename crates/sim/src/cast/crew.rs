@@ -15,18 +15,20 @@ use crate::site::{TOKEN, device};
 /// Agents on one board of one gateway.
 pub(crate) struct Agents {
     agents: agents::Agents,
+    records: Arc<MemoryStore>,
     workers: Vec<AgentUid>,
+    clock: WorldClock,
 }
 
 impl Agents {
     /// Puts them on record, for the gateway of this name.
     pub(crate) async fn recruit(windlass: &Windlass, gateway: &str, count: usize, clock: WorldClock) -> Self {
-        let records = MemoryStore::new();
+        let records = Arc::new(MemoryStore::new());
         let workers = records_of(&records, gateway, count, Timestamp::from(clock.wall()))
             .await
             .expect("a store in memory takes records");
         let agents = windlass
-            .agents(Arc::new(records))
+            .agents(Arc::clone(&records) as _)
             .base_url("https://board.example/api")
             .device(Arc::new(device()))
             .secrets(|name| (name == "gateway").then(|| Secret::new(TOKEN)))
@@ -34,7 +36,12 @@ impl Agents {
             .start()
             .await
             .expect("nobody else runs the agents of this store");
-        Self { agents, workers }
+        Self {
+            agents,
+            records,
+            workers,
+            clock,
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -43,12 +50,39 @@ impl Agents {
 
     /// Provisions them all; nothing when Windlass was shut down meanwhile.
     pub(crate) async fn provision(&self) -> Option<FleetReport> {
+        self.work(self.workers.clone()).await
+    }
+
+    /// Puts one more on record, and provisions all of them with it.
+    pub(crate) async fn provision_with_another(&self) -> Option<(AgentUid, FleetReport)> {
+        let another = AgentUid::from_bytes(id(ANOTHER));
+        let now = Timestamp::from(self.clock.wall());
+        let record = Agent::new_worker(another, gateway_id(), board_id(), "Oiler", now);
+        let made = self.records.insert_agent(&record, Creator::Operator).await;
+        made.expect("a store in memory takes records");
+        let mut all = self.workers.clone();
+        all.push(another);
+        Some((another, self.work(all).await?))
+    }
+
+    async fn work(&self, agents: Vec<AgentUid>) -> Option<FleetReport> {
         let job = Job::Provision {
-            agents: self.workers.clone(),
+            agents,
             options: RunOptions::default(),
         };
         self.agents.work(job).await.ok()?.report().await.ok()
     }
+}
+
+/// The number of the agent that comes later; those of the others begin at 10.
+const ANOTHER: u8 = 9;
+
+fn gateway_id() -> GatewayUid {
+    GatewayUid::from_bytes(id(2))
+}
+
+fn board_id() -> BoardId {
+    BoardId::from_bytes(id(3))
 }
 
 const fn id(number: u8) -> [u8; 16] {
@@ -68,7 +102,7 @@ async fn records_of(
     };
     store.put_organization(&organization).await?;
     let gateway = Gateway {
-        id: GatewayUid::from_bytes(id(2)),
+        id: gateway_id(),
         organization_id: organization.id,
         name: gateway.to_owned(),
         url: format!("ws://{gateway}"),
@@ -81,7 +115,7 @@ async fn records_of(
         created_at: now,
     };
     store.insert_gateway(&gateway).await?;
-    let board = BoardId::from_bytes(id(3));
+    let board = board_id();
     let record = Board::new(board, organization.id, Some(gateway.id), "board", now);
     store.insert_board(&record).await?;
     let mut workers = Vec::new();

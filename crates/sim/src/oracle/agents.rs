@@ -1,6 +1,7 @@
 //! Agents were made once, and a run that has nothing to do does nothing.
 
 use windlass::agents::FleetReport;
+use windlass::store::AgentUid;
 
 use super::{Deeds, Promise, Verdict};
 
@@ -13,6 +14,14 @@ pub(crate) fn nothing_to_do(verdict: &mut Verdict, report: &FleetReport, done_me
     );
     verdict.holds(Promise::Agents, done_meanwhile == 0, || {
         format!("a run with nothing to do did {done_meanwhile} things")
+    });
+}
+
+/// Judges a run of all with one that is new: what was as it should be is neither written nor woken.
+pub(crate) fn only_the_new_one(verdict: &mut Verdict, report: &FleetReport, new: AgentUid) {
+    let changed: Vec<AgentUid> = report.changed().map(|agent| agent.agent).collect();
+    verdict.holds(Promise::Agents, report.all_done() && changed == [new], || {
+        format!("one agent was added, and this was done: {report:?}")
     });
 }
 

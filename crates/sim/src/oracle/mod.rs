@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-pub(crate) use self::agents::{made_once, nothing_to_do};
+pub(crate) use self::agents::{made_once, nothing_to_do, only_the_new_one};
 pub(crate) use self::calls::calls;
 pub(crate) use self::events::{declared, in_order};
 pub(crate) use self::journal::Deeds;
