@@ -184,17 +184,29 @@ impl Gateway {
         self.0.line.status()
     }
 
+    /// The line's state now, as a value. [`status`](Self::status) watches it.
+    ///
+    /// ```no_run
+    /// # fn example(gateway: &windlass::Gateway) {
+    /// let status = gateway.current_status();
+    /// println!("{}: {}", status.id, status.state);
+    /// # }
+    /// ```
+    pub fn current_status(&self) -> LineStatus {
+        self.status().borrow().clone()
+    }
+
     /// Waits until the line is up.
     ///
     /// To wait for a line to come *back*, wait on [`status`](Self::status) for a newer `generation`: a watch shows only
     /// the latest state, and an outage can be shorter than a look.
     ///
     /// # Errors
-    /// [`NotUp`], when the line is not up within `within` or closed for good. It goes on trying all the same.
-    pub async fn wait_until_up(&self, within: Duration) -> Result<LineStatus, NotUp> {
+    /// [`NotUp`], when the line is not up within `timeout` or closed for good. It goes on trying all the same.
+    pub async fn wait_until_up(&self, timeout: Duration) -> Result<LineStatus, NotUp> {
         let mut status = self.status();
         // A line that is closed drops its end of the watch, which ends the wait with its last status.
-        let _ = tokio::time::timeout(within, status.wait_for(LineStatus::is_up)).await;
+        let _ = tokio::time::timeout(timeout, status.wait_for(LineStatus::is_up)).await;
         let last = status.borrow().clone();
         if last.is_up() {
             Ok(last)

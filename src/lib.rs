@@ -28,10 +28,13 @@ pub use windlass_actors::transport;
 pub use windlass_actors::turns::{BLOCKED_AFTER, BlockedTurn};
 pub use windlass_actors::{
     Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,
-    InvalidEndpoint, MemoryTokens, RegistryError, TcpConnector, TlsPolicy, TokenKey, TokenStoreError, TokioClock,
+    InvalidEndpoint, MemoryTokens, Metering, RegistryError, TcpConnector, TlsPolicy, TokenKey, TokenStoreError,
+    TokioClock,
 };
 pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;
+/// What events and payloads hold, read by [`Event::decode`] and [`Event::keys`].
+pub use windlass_protocol::{AgentEvent, ChatEvent, EventKeys, SessionsChangedEvent};
 pub use windlass_protocol::{
     CallError, CredentialOrigins, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected,
     RetryPolicy, Secret, SecretOrigin, SecretPlace, TimedOut, TraceParent,

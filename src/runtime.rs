@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use windlass_actors::journal::{Recorder, WeakRecorder};
 use windlass_actors::sessions::SessionManagerHandle;
 use windlass_actors::turns::BlockedTurn;
-use windlass_actors::{Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, OnceAdded, RegistryError};
+use windlass_actors::{
+    Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, Metering, OnceAdded, RegistryError,
+};
 use windlass_protocol::GatewayId;
 use windlass_store::Store;
 
@@ -46,7 +48,7 @@ pub(crate) struct Inner {
     /// Its other ends are held by the threads: it is closed when all have ended.
     alive: watch::Receiver<()>,
     sessions: SessionManagerHandle,
-    metered: bool,
+    metering: Metering,
     recorders: Mutex<Vec<Remembered>>,
     blocked: watch::Sender<Vec<BlockedTurn>>,
     /// Keeps deadlines where the lines have threads of their own.
@@ -90,7 +92,7 @@ impl Windlass {
             spec.id.clone(),
             spec.limits,
             Arc::clone(&inner.clock),
-            inner.metered,
+            inner.metering,
             inner.backstop.clone(),
         );
         // Before it comes up, so that its first event is recorded too.

@@ -59,5 +59,6 @@ pub use routing::{
 };
 pub use spec::GatewaySpec;
 pub use supervision::IntensityPolicy;
+pub use telemetry::{Metering, describe as describe_metrics};
 pub use tokens::{DeviceTokenStore, MemoryTokens, TokenKey, TokenStoreError};
 pub use transport::{Connector, DialError, Fingerprint, Header, TcpConnector, TlsPolicy, UpgradeError};

@@ -52,4 +52,6 @@ impl ConfigError {
 }
 
 #[cfg(test)]
+mod page_tests;
+#[cfg(test)]
 mod tests;

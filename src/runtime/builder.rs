@@ -12,7 +12,7 @@ use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerParts};
 use windlass_actors::threads::ResourceError;
 use windlass_actors::{
     Backstop, Clock, Connector, DeviceTokenStore, Directory, GuardedClock, Machine, MachineConfig, MemoryTokens,
-    TcpConnector, TokioClock,
+    Metering, TcpConnector, TokioClock,
 };
 
 use super::{Inner, Windlass, threads};
@@ -26,7 +26,7 @@ pub struct WindlassBuilder {
     seed: Option<u64>,
     outbox: Option<Outbox>,
     clock: Option<Arc<dyn Clock>>,
-    metered: bool,
+    metering: Metering,
 }
 
 /// Why Windlass could not start.
@@ -51,7 +51,7 @@ impl Default for WindlassBuilder {
             seed: None,
             outbox: None,
             clock: None,
-            metered: true,
+            metering: Metering::default(),
         }
     }
 }
@@ -102,10 +102,10 @@ impl WindlassBuilder {
         self
     }
 
-    /// Whether the recorder of metrics is told of the lines, which it is unless this says otherwise.
+    /// How much the recorder of metrics is told of the lines; [`Metering::On`] unless given.
     #[cfg(feature = "metrics")]
-    pub fn metrics(mut self, on: bool) -> Self {
-        self.metered = on;
+    pub const fn metrics(mut self, metering: Metering) -> Self {
+        self.metering = metering;
         self
     }
 
@@ -140,6 +140,9 @@ impl WindlassBuilder {
                 .try_next_u64()
                 .map_err(|error| StartError::Random(error.to_string()))?,
         };
+        if self.metering != Metering::Off {
+            windlass_actors::describe_metrics();
+        }
         let mut rng = StdRng::seed_from_u64(seed);
         let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));
         let gate = ConnectGate::new(self.connects);
@@ -173,7 +176,7 @@ impl WindlassBuilder {
             threads: Mutex::default(),
             alive: ended,
             sessions,
-            metered: self.metered,
+            metering: self.metering,
             recorders: Mutex::default(),
             blocked: watch::Sender::default(),
             backstop,

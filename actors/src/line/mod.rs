@@ -44,7 +44,7 @@ use crate::clock::Clock;
 use crate::registry::Registration;
 use crate::roster::Slot;
 use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
-use crate::telemetry::{CallMeter, LineMeter};
+use crate::telemetry::{CallMeter, LineMeter, Metering};
 
 /// One gateway's line, for callers. Cheap to share; usable from any thread.
 pub struct Line {
@@ -81,18 +81,17 @@ impl std::fmt::Debug for LineEnds {
 }
 
 impl Line {
-    /// Makes both halves of a line. `metered` says whether it is told to the recorder of metrics (feature `metrics`); without a
-    /// `backstop` deadlines are kept by the machine's thread alone.
+    /// Makes both halves of a line. `metering` says how much of it the recorder of metrics is told (feature `metrics`).
     pub fn new(
         id: GatewayId,
         limits: CallLimits,
         clock: Arc<dyn Clock>,
-        metered: bool,
+        metering: Metering,
         backstop: Option<Backstop>,
     ) -> (Self, LineEnds) {
         let (inbox, desk) = open_desk(limits, &*clock, backstop);
         let (cell, status) = StatusCell::new(id.clone(), Arc::clone(&clock));
-        let router = Arc::new(Router::new(LineMeter::new(&id, metered)));
+        let router = Arc::new(Router::new(LineMeter::new(&id, metering)));
         let declarations = Arc::new(Declarations::new(id.clone(), Arc::clone(&router)));
         let ends = LineEnds {
             desk,
@@ -103,13 +102,13 @@ impl Line {
         };
         (
             Self {
+                meter: CallMeter::new(&id, metering),
                 id,
                 clock,
                 inbox,
                 status,
                 router,
                 declarations,
-                meter: CallMeter::new(metered),
                 roster: Arc::default(),
             },
             ends,
@@ -149,7 +148,7 @@ impl Line {
     /// Receives events from now on. `backlog` says how many wait for a slow subscriber, and what follows when more would:
     /// a number is [`Backlog::items`].
     pub fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
-        self.router.subscribe(filter, backlog)
+        self.router.subscribe(filter, backlog).of(&self.id)
     }
 
     /// Keeps a topic subscribed, over all reconnects, for as long as the answer is held; loads it now.

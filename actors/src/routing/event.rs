@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use windlass_protocol::connection::Gap;
-use windlass_protocol::{Generation, RawJson};
+use windlass_protocol::{EventKeys, Generation, RawJson};
 
 use super::Topic;
 
@@ -29,6 +29,11 @@ impl Event {
     /// When the payload does not have that shape.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.payload.decode()
+    }
+
+    /// The session, run and agent that it is about, as far as it names them: one look at the payload.
+    pub fn keys(&self) -> EventKeys<'_> {
+        EventKeys::parse(self.payload.as_str())
     }
 
     /// What it counts against a queue's bound, in bytes: what it keeps in memory, but for the slack of a large frame. The payload

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
-use windlass_protocol::SessionKeySpace;
+use windlass_protocol::{GatewayId, SessionKeySpace};
 
 use super::backlog::Backlog;
 use super::batch::Picked;
@@ -32,6 +32,8 @@ impl Subscriber {
 #[derive(Debug)]
 pub struct Subscription {
     queue: Arc<Queue>,
+    /// The gateway whose events these are, where the subscription is that of a line.
+    gateway: Option<GatewayId>,
     /// Taken from the queue, and not read yet. Comes before all that waits.
     hand: Option<Picked>,
 }
@@ -42,10 +44,36 @@ pub(super) fn channel(filter: EventFilter, space: &SessionKeySpace, backlog: Bac
         sieve: Sieve::new(filter, space),
         queue: Arc::clone(&queue),
     };
-    (subscriber, Subscription { queue, hand: None })
+    let subscription = Subscription {
+        queue,
+        gateway: None,
+        hand: None,
+    };
+    (subscriber, subscription)
 }
 
 impl Subscription {
+    pub(crate) fn of(mut self, gateway: &GatewayId) -> Self {
+        self.gateway = Some(gateway.clone());
+        self
+    }
+
+    /// The gateway whose events these are. Streams of several gateways are told apart by it:
+    ///
+    /// ```no_run
+    /// # use futures_util::StreamExt as _;
+    /// # fn example(streams: Vec<windlass_actors::routing::Subscription>) {
+    /// let all = futures_util::stream::select_all(streams.into_iter().map(|events| {
+    ///     let gateway = events.gateway().cloned();
+    ///     events.map(move |item| (gateway.clone(), item))
+    /// }));
+    /// # drop(all);
+    /// # }
+    /// ```
+    pub const fn gateway(&self) -> Option<&GatewayId> {
+        self.gateway.as_ref()
+    }
+
     /// The next event or marker; `None` when none comes any more.
     ///
     /// ## Cancel safety

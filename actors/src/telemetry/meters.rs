@@ -6,10 +6,15 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Label, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
+    histogram,
+};
 use rustc_hash::FxHashMap;
 use tracing::{Foreign, guard};
 use windlass_protocol::{GatewayId, Generation, MethodName};
+
+use super::Metering;
 
 /// Methods that are counted by name on one line; 2026.9.6 has 466. What comes after them is counted as `other`, so that a
 /// caller with a name of its own for each call does not fill a recorder.
@@ -27,14 +32,21 @@ const OUTCOMES: [&str; 6] = [
 
 /// The calls of one line, by method and outcome; nothing where they are not to be counted.
 #[derive(Debug)]
-pub(crate) struct CallMeter(Option<Mutex<FxHashMap<MethodName, MethodMeter>>>);
+pub(crate) struct CallMeter(Option<MethodMeters>);
+
+#[derive(Debug)]
+struct MethodMeters {
+    /// The value of the label `gateway`, where calls have one.
+    gateway: Option<GatewayId>,
+    by_method: Mutex<FxHashMap<MethodName, MethodMeter>>,
+}
 
 /// The calls of one method. Cheap to clone; the clones share.
 #[derive(Clone)]
 pub(crate) struct MethodMeter(Arc<MethodHandles>);
 
 struct MethodHandles {
-    method: Cow<'static, str>,
+    labels: Vec<Label>,
     seconds: Foreign<Histogram>,
     /// In the order of [`OUTCOMES`]; each asked for when it is first needed, so that none shows that never was.
     outcomes: [OnceLock<Foreign<Counter>>; OUTCOMES.len()],
@@ -47,30 +59,41 @@ impl std::fmt::Debug for MethodMeter {
 }
 
 impl CallMeter {
-    pub(crate) fn new(on: bool) -> Self {
-        Self(on.then(Mutex::default))
+    pub(crate) fn new(gateway: &GatewayId, metering: Metering) -> Self {
+        let gateway = match metering {
+            Metering::Off => return Self(None),
+            Metering::On => None,
+            Metering::CallsByGateway => Some(gateway.clone()),
+        };
+        Self(Some(MethodMeters {
+            gateway,
+            by_method: Mutex::default(),
+        }))
     }
 
     /// Where this method's calls are counted; nothing where none are.
     pub(crate) fn of(&self, method: &MethodName) -> Option<MethodMeter> {
-        let mut methods = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let MethodMeters { gateway, by_method } = self.0.as_ref()?;
+        let mut methods = by_method.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(meter) = methods.get(method) {
             return Some(meter.clone());
         }
         if methods.len() >= MAX_METHODS {
-            return Some(MethodMeter::new(Cow::Borrowed("other")));
+            return Some(MethodMeter::new(Cow::Borrowed("other"), gateway.as_ref()));
         }
-        let meter = MethodMeter::new(Cow::Owned(method.as_str().to_owned()));
+        let meter = MethodMeter::new(Cow::Owned(method.as_str().to_owned()), gateway.as_ref());
         methods.insert(method.clone(), meter.clone());
         Some(meter)
     }
 }
 
 impl MethodMeter {
-    fn new(method: Cow<'static, str>) -> Self {
+    fn new(method: Cow<'static, str>, gateway: Option<&GatewayId>) -> Self {
+        let mut labels = vec![Label::new("method", method)];
+        labels.extend(gateway.map(|id| Label::new("gateway", id.as_str().to_owned())));
         Self(Arc::new(MethodHandles {
-            seconds: Foreign::new(|| histogram!("windlass_call_seconds", "method" => method.clone())),
-            method,
+            seconds: Foreign::new(|| histogram!("windlass_call_seconds", labels.clone())),
+            labels,
             outcomes: Default::default(),
         }))
     }
@@ -80,7 +103,11 @@ impl MethodMeter {
         let handles = &*self.0;
         handles.seconds.with(|seconds| seconds.record(took.as_secs_f64()));
         let asked = || {
-            Foreign::new(|| counter!("windlass_calls_total", "method" => handles.method.clone(), "outcome" => outcome))
+            Foreign::new(|| {
+                let mut labels = handles.labels.clone();
+                labels.push(Label::new("outcome", outcome));
+                counter!("windlass_calls_total", labels)
+            })
         };
         match OUTCOMES.iter().position(|known| *known == outcome) {
             Some(index) => one_more(handles.outcomes[index].get_or_init(asked)),
@@ -111,7 +138,7 @@ impl std::fmt::Debug for LineMeter {
 }
 
 impl LineMeter {
-    pub(crate) fn new(gateway: &GatewayId, on: bool) -> Self {
+    pub(crate) fn new(gateway: &GatewayId, metering: Metering) -> Self {
         let id = || gateway.as_str().to_owned();
         let handles = || LineHandles {
             in_flight: Foreign::new(|| gauge!("windlass_calls_in_flight", "gateway" => id())),
@@ -123,7 +150,7 @@ impl LineMeter {
             up_since: Foreign::new(|| gauge!("windlass_line_up_since_seconds", "gateway" => id())),
             gateway: gateway.clone(),
         };
-        Self(on.then(|| Box::new(handles())))
+        Self((metering != Metering::Off).then(|| Box::new(handles())))
     }
 
     /// The calls that the line holds.
@@ -177,6 +204,52 @@ impl LineMeter {
             });
         }
     }
+}
+
+/// Tells the recorder what each metric is: exporters show it as the metric's help.
+pub fn describe() {
+    guard(|| {
+        describe_histogram!(
+            "windlass_call_seconds",
+            Unit::Seconds,
+            "Time from a call's start to its end, whatever its outcome"
+        );
+        describe_counter!(
+            "windlass_calls_total",
+            "Calls that ended, by method and outcome: ok, rejected, not_sent, unknown, timed_out, cancelled"
+        );
+        describe_gauge!(
+            "windlass_calls_in_flight",
+            "Requests that were sent and are not answered yet"
+        );
+        describe_gauge!("windlass_calls_waiting", "Calls that wait to be sent");
+        describe_counter!("windlass_events_total", "Events that came from the gateway");
+        describe_counter!(
+            "windlass_events_lost_total",
+            "Events lost: dropped by the gateway (why=gap) or by a slow subscriber (why=lag)"
+        );
+        describe_gauge!(
+            "windlass_line_generation",
+            "Connections of the line that reached hello-ok"
+        );
+        describe_gauge!(
+            "windlass_line_up_since_seconds",
+            Unit::Seconds,
+            "Unix time at which the line came up; 0 while it is down"
+        );
+        describe_counter!(
+            "windlass_connections_ended_total",
+            "Connections and attempts to connect that ended, by reason"
+        );
+        describe_counter!(
+            "windlass_restarts_total",
+            "Actors and tasks that panicked and were started again"
+        );
+        describe_counter!(
+            "windlass_blocked_turns_total",
+            "Turns of a task that blocked a shard thread"
+        );
+    });
 }
 
 fn one_more(counter: &Foreign<Counter>) {

@@ -10,7 +10,20 @@ mod meters;
 mod meters;
 
 pub(crate) use call::Observed;
+pub use meters::describe;
 pub(crate) use meters::{CallMeter, LineMeter, MethodMeter, blocked, restarted};
+
+/// How much of a line the recorder of metrics is told (feature `metrics`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Metering {
+    /// Nothing.
+    Off,
+    /// The line by its gateway, its calls by method and outcome.
+    #[default]
+    On,
+    /// The same, and calls by gateway too: as many series for each gateway as its methods have outcomes.
+    CallsByGateway,
+}
 
 /// A call that ended with a payload.
 const OK: &str = "ok";

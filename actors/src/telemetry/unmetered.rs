@@ -4,12 +4,17 @@ use std::time::{Duration, SystemTime};
 
 use windlass_protocol::{GatewayId, Generation, MethodName};
 
+use super::Metering;
+
+/// Tells the recorder what each metric is; here there is none.
+pub const fn describe() {}
+
 #[derive(Debug)]
 pub(crate) struct CallMeter;
 
 #[expect(clippy::unused_self, reason = "the interface of the other one")]
 impl CallMeter {
-    pub(crate) const fn new(_on: bool) -> Self {
+    pub(crate) const fn new(_gateway: &GatewayId, _metering: Metering) -> Self {
         Self
     }
 
@@ -33,7 +38,7 @@ pub(crate) struct LineMeter;
 
 #[expect(clippy::unused_self, reason = "the interface of the other one")]
 impl LineMeter {
-    pub(crate) const fn new(_id: &GatewayId, _on: bool) -> Self {
+    pub(crate) const fn new(_id: &GatewayId, _metering: Metering) -> Self {
         Self
     }
 

@@ -76,7 +76,13 @@ impl Bench {
 
     /// A line that is not up yet.
     pub(super) async fn add(&self, name: &str) -> Arc<Line> {
-        let (line, ends) = Line::new(id(name), CallLimits::default(), Arc::clone(&self.clock), false, None);
+        let (line, ends) = Line::new(
+            id(name),
+            CallLimits::default(),
+            Arc::clone(&self.clock),
+            Metering::Off,
+            None,
+        );
         self.machine.add(Self::spec(name), ends).await.unwrap();
         let line = Arc::new(line);
         self.sessions.take_up(Arc::clone(&line)).await;

@@ -25,7 +25,13 @@ async fn a_registry_that_panics_fails_the_request_in_hand_and_costs_no_line_anyt
         }
         // However often that was, the next one is there, and knows the lines.
         let start = bench.clock.now();
-        let (_, ends) = Line::new(id("one"), CallLimits::default(), bench.clock.clone(), false, None);
+        let (_, ends) = Line::new(
+            id("one"),
+            CallLimits::default(),
+            bench.clock.clone(),
+            Metering::Off,
+            None,
+        );
         let taken = bench.machine.add(Bench::spec("one"), ends).await;
         assert_eq!(taken.unwrap_err(), RegistryError::AlreadyThere(id("one")));
         bench.up("two").await;
@@ -43,7 +49,13 @@ async fn a_gateway_whose_addition_panics_is_not_there_and_can_be_added_again() {
     play(async {
         let bench = Bench::new();
         let armed = arm("registry.add", 1);
-        let (_, ends) = Line::new(id("gw"), CallLimits::default(), bench.clock.clone(), false, None);
+        let (_, ends) = Line::new(
+            id("gw"),
+            CallLimits::default(),
+            bench.clock.clone(),
+            Metering::Off,
+            None,
+        );
         let failed = bench.machine.add(Bench::spec("gw"), ends).await;
         assert_eq!(failed.unwrap_err(), RegistryError::Fault);
         assert_eq!(armed.left(), 0);

@@ -77,7 +77,7 @@ pub(crate) fn device() -> Arc<DeviceIdentity> {
 /// Windlass with metrics, or without.
 #[cfg(feature = "metrics")]
 pub(crate) fn builder(observed: bool) -> WindlassBuilder {
-    Windlass::builder().metrics(observed)
+    Windlass::builder().metrics(if observed { Metering::On } else { Metering::Off })
 }
 
 /// Windlass as it is built without metrics.
