@@ -264,7 +264,7 @@ async fn calls_and_waits_take_any_duration() {
             comes_to(extreme, retried.is_err());
             bench.sim.script().clear("health");
             bench.gateway.wait_until_up(extreme).await.unwrap();
-            let sessions = bench.gateway.sessions().within(extreme);
+            let sessions = bench.gateway.sessions().timeout(extreme);
             let query = SessionQuery::all().active_within(extreme);
             comes_to(extreme, sessions.list(&query).await.is_ok());
             let message = bench.gateway.message("agent:main:main".parse().unwrap(), "hello");

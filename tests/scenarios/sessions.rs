@@ -469,7 +469,7 @@ async fn an_operation_waits_for_a_line_that_is_down_and_for_no_longer_than_it_ma
         let bench = Bench::up(Protocol::V4).await;
         bench.sim.kill().await;
         bench.wait_state(|status| !status.is_up()).await;
-        let sessions = bench.gateway.sessions().within(Duration::from_secs(3));
+        let sessions = bench.gateway.sessions().timeout(Duration::from_secs(3));
         let status = sessions.status().await.unwrap();
         assert!(!status.is_connected() && status.sessions.is_none() && status.main_key.is_some());
         let error = sessions.get(&key("main")).await;

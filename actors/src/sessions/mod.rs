@@ -148,7 +148,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 
 /// The sessions of one gateway. Cheap to clone, usable from any thread.
 ///
-/// Operations wait for a line that is down, for as long as they may take ([`within`](Self::within)). What can be done twice is
+/// Operations wait for a line that is down, for as long as they may take ([`timeout`](Self::timeout)). What can be done twice is
 /// done again by itself when the line breaks under it; of what can't, the error says that its outcome is not known.
 #[derive(Debug, Clone)]
 pub struct Sessions {
@@ -169,8 +169,8 @@ impl Sessions {
 
     /// How long each call to the gateway may take from here on, the wait for the line included; 30 s unless given. Messages have
     /// [their own](Message::give_up_after).
-    pub const fn within(mut self, within: Duration) -> Self {
-        self.within = within;
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.within = timeout;
         self
     }
 

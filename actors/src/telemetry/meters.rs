@@ -269,3 +269,122 @@ pub(crate) fn restarted(what: &'static str) {
 pub(crate) fn blocked(what: &'static str) {
     guard(|| counter!("windlass_blocked_turns_total", "what" => what).increment(1));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use metrics::{Key, KeyName, Metadata, Recorder, SharedString};
+
+    use super::*;
+
+    /// Keeps the names, labels and helps of all metrics that it is asked for.
+    #[derive(Default)]
+    struct Names {
+        helps: Mutex<BTreeMap<String, String>>,
+        series: Mutex<BTreeSet<String>>,
+    }
+
+    impl Names {
+        fn describe(&self, name: &KeyName, help: &SharedString) {
+            let mut helps = self.helps.lock().unwrap();
+            helps.insert(name.as_str().to_owned(), help.to_string());
+        }
+
+        fn register(&self, key: &Key) {
+            let labels: Vec<_> = key
+                .labels()
+                .map(|label| format!("{}={}", label.key(), label.value()))
+                .collect();
+            self.series
+                .lock()
+                .unwrap()
+                .insert(format!("{} {}", key.name(), labels.join(",")));
+        }
+
+        fn series(&self) -> Vec<String> {
+            self.series.lock().unwrap().iter().cloned().collect()
+        }
+    }
+
+    impl Recorder for Names {
+        fn describe_counter(&self, key: KeyName, _: Option<Unit>, help: SharedString) {
+            self.describe(&key, &help);
+        }
+
+        fn describe_gauge(&self, key: KeyName, _: Option<Unit>, help: SharedString) {
+            self.describe(&key, &help);
+        }
+
+        fn describe_histogram(&self, key: KeyName, _: Option<Unit>, help: SharedString) {
+            self.describe(&key, &help);
+        }
+
+        fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+            self.register(key);
+            Counter::noop()
+        }
+
+        fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+            self.register(key);
+            Gauge::noop()
+        }
+
+        fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+            self.register(key);
+            Histogram::noop()
+        }
+    }
+
+    fn a_call_ends(metering: Metering) -> Vec<String> {
+        let (names, id) = (Names::default(), GatewayId::new("lab").unwrap());
+        metrics::with_local_recorder(&names, || {
+            let meter = CallMeter::new(&id, metering);
+            if let Some(method) = meter.of(&MethodName::new("health").unwrap()) {
+                method.ended(super::super::OK, Duration::from_millis(1));
+            }
+        });
+        names.series()
+    }
+
+    #[test]
+    fn calls_are_counted_by_gateway_where_that_is_asked_for() {
+        assert_eq!(a_call_ends(Metering::Off), Vec::<String>::new());
+        assert_eq!(
+            a_call_ends(Metering::On),
+            [
+                "windlass_call_seconds method=health",
+                "windlass_calls_total method=health,outcome=ok"
+            ]
+        );
+        assert_eq!(
+            a_call_ends(Metering::CallsByGateway),
+            [
+                "windlass_call_seconds method=health,gateway=lab",
+                "windlass_calls_total method=health,gateway=lab,outcome=ok"
+            ]
+        );
+    }
+
+    #[test]
+    fn each_metric_has_a_help() {
+        let (names, id) = (Names::default(), GatewayId::new("lab").unwrap());
+        metrics::with_local_recorder(&names, || {
+            describe();
+            LineMeter::new(&id, Metering::On).ended("stopped");
+            let meter = CallMeter::new(&id, Metering::On);
+            meter
+                .of(&MethodName::new("health").unwrap())
+                .unwrap()
+                .ended(super::super::OK, Duration::ZERO);
+            restarted("line");
+            blocked("line");
+        });
+        let helps = names.helps.lock().unwrap();
+        for series in names.series() {
+            let (name, _) = series.split_once(' ').unwrap();
+            assert!(helps.contains_key(name), "{name} has no help");
+        }
+        assert_eq!(helps.len(), 11);
+    }
+}

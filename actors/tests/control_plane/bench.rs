@@ -64,7 +64,7 @@ impl Bench {
         let mut spec = GatewaySpec::new(id.clone(), Endpoint::parse("ws://gw").unwrap());
         spec.token = Some(Secret::new(TOKEN));
         spec.device = Some(Arc::new(DeviceIdentity::from_seed([7; 32])));
-        let (line, ends) = Line::new(id, CallLimits::default(), clock, Metering::Off, None);
+        let (line, ends) = Line::new(id, CallLimits::default(), clock, windlass_actors::Metering::Off, None);
         handle.add(spec, ends).await.unwrap();
         Self {
             plane: Arc::new(OpenClaw::new(Arc::new(line), seed())),

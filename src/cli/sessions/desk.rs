@@ -59,7 +59,7 @@ impl Desk {
             return Err(session::why_down(&target, &status));
         }
         Ok(Self {
-            sessions: gateway.sessions().within(left),
+            sessions: gateway.sessions().timeout(left),
             windlass,
             gateway,
             target,

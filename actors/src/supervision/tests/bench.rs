@@ -80,7 +80,7 @@ impl Bench {
             id(name),
             CallLimits::default(),
             Arc::clone(&self.clock),
-            Metering::Off,
+            crate::telemetry::Metering::Off,
             None,
         );
         self.machine.add(Self::spec(name), ends).await.unwrap();

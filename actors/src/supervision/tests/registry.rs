@@ -29,7 +29,7 @@ async fn a_registry_that_panics_fails_the_request_in_hand_and_costs_no_line_anyt
             id("one"),
             CallLimits::default(),
             bench.clock.clone(),
-            Metering::Off,
+            crate::telemetry::Metering::Off,
             None,
         );
         let taken = bench.machine.add(Bench::spec("one"), ends).await;
@@ -53,7 +53,7 @@ async fn a_gateway_whose_addition_panics_is_not_there_and_can_be_added_again() {
             id("gw"),
             CallLimits::default(),
             bench.clock.clone(),
-            Metering::Off,
+            crate::telemetry::Metering::Off,
             None,
         );
         let failed = bench.machine.add(Bench::spec("gw"), ends).await;

@@ -1,5 +1,6 @@
 //! What a tracker gives: things to do, progress, and one end.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::error::old_release;
@@ -101,6 +102,30 @@ pub enum RunEnd {
     Lost(Loss),
     /// Nothing can tell.
     Unknown(Doubt),
+}
+
+impl fmt::Display for RunEnd {
+    /// One line for people: the outcome and its reason, without the texts of agents and users.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Final(answer) if answer.text.is_empty() => f.write_str("answered without a text"),
+            Self::Final(answer) => write!(f, "answered with {} characters", answer.text.chars().count()),
+            Self::Failed(failure) => write!(f, "failed: {}", printable(&failure.message, MESSAGE_LIMIT)),
+            Self::Aborted { reason: None, .. } => f.write_str("aborted"),
+            Self::Aborted {
+                reason: Some(reason), ..
+            } => write!(f, "aborted ({})", printable(reason, MESSAGE_LIMIT)),
+            Self::Command(CommandDone { run_ids, .. }) => match run_ids.len() {
+                0 => f.write_str("carried out by the gateway as a command"),
+                1 => f.write_str("carried out by the gateway as a command, which stopped 1 run"),
+                runs => write!(f, "carried out by the gateway as a command, which stopped {runs} runs"),
+            },
+            Self::Refused(error) => write!(f, "refused: {error}"),
+            Self::NotSent(why) => write!(f, "not sent: {why}"),
+            Self::Lost(why) => write!(f, "lost: {why}"),
+            Self::Unknown(why) => write!(f, "outcome unknown: {why}"),
+        }
+    }
 }
 
 /// The answer of a run.
@@ -262,4 +287,54 @@ pub enum Doubt {
     /// The gateway took the text for a repetition every time (2026.6).
     #[error("the gateway took the message for a repetition of an earlier one and did not run it")]
     TakenForRepetition,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_shown_as_one_line_without_the_texts_of_a_conversation() {
+        let answer = |text: &str| {
+            RunEnd::Final(Answer {
+                text: text.into(),
+                run_id: "r".into(),
+                joined: false,
+                cut: false,
+                by: Evidence::Event,
+            })
+        };
+        let command = |run_ids: &[&str]| {
+            RunEnd::Command(CommandDone {
+                aborted: Some(!run_ids.is_empty()),
+                run_ids: run_ids.iter().map(ToString::to_string).collect(),
+            })
+        };
+        let aborted = RunEnd::Aborted {
+            run_id: "r".into(),
+            reason: Some("r\u{1b}pc".into()),
+            text: Some("secret".into()),
+            by: Evidence::Event,
+        };
+        for (end, shown) in [
+            (answer(""), "answered without a text"),
+            (answer("Hällo"), "answered with 5 characters"),
+            (
+                command(&["r"]),
+                "carried out by the gateway as a command, which stopped 1 run",
+            ),
+            (command(&[]), "carried out by the gateway as a command"),
+            (
+                RunEnd::Lost(Loss::SessionReplaced),
+                "lost: the session was reset or deleted under the run",
+            ),
+        ] {
+            assert_eq!(end.to_string(), shown);
+        }
+        let shown = aborted.to_string();
+        assert!(
+            shown.starts_with("aborted (r") && !shown.contains('\u{1b}') && !shown.contains("secret"),
+            "{shown}"
+        );
+    }
 }
