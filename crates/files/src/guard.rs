@@ -112,7 +112,8 @@ pub fn weakness(_: &Path, _: &Metadata, _: Owner) -> io::Result<Option<Weakness>
     Ok(None)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;

@@ -439,7 +439,7 @@ fn a_file_of_the_working_folder_is_used_as_long_as_it_is_as_it_was_trusted() {
     assert!(refused.contains("work/windlass.toml"), "{refused}");
 
     found.with("work", |environment| {
-        TrustList::open(environment).unwrap().trust(&path, text).unwrap()
+        TrustList::open(environment).unwrap().trust(&path, text).unwrap();
     });
     assert_eq!(found.ids("work").unwrap(), ["a"]);
     found.write("[gateways.a]\nurl = \"ws://elsewhere\"");
@@ -466,7 +466,7 @@ fn the_list_of_trusted_files_and_the_users_own_file_are_the_users_alone() {
     let found = Found::new(text);
     let path = found.root.path().join("work/windlass.toml");
     found.with("work", |environment| {
-        TrustList::open(environment).unwrap().trust(&path, text).unwrap()
+        TrustList::open(environment).unwrap().trust(&path, text).unwrap();
     });
     let list = found.root.path().join("home/.local/state/windlass/trusted.json");
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
