@@ -63,6 +63,9 @@ use self::args::{Cli, Command};
 use self::exit::{Exit, Failure};
 use self::output::{BAD, DIM, Output};
 
+/// Longest name of a level that is repeated in an error, in characters.
+const LEVEL_LIMIT: usize = 40;
+
 /// Threads of the program itself; the lines have their own.
 const WORKERS: usize = 2;
 
@@ -72,9 +75,13 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            // Nobody can be told that nobody listens.
-            let _ = error.print();
-            return if shown { Exit::Ok } else { Exit::Usage }.into();
+            return match error.print() {
+                Ok(()) if shown => Exit::Ok,
+                Err(error) if shown => Failure::Output(error).report(&Output::new(false)),
+                // There is no stderr to tell that stderr is closed.
+                _ => Exit::Usage,
+            }
+            .into();
         }
     };
     let output = Output::new(cli.global.json);
@@ -95,12 +102,19 @@ fn log_to_stderr(directives: &str, output: &Output) -> Result<(), Failure> {
 }
 
 fn log_filter(directives: &str) -> Result<Targets, Failure> {
-    let filter: Targets = directives.parse().map_err(|error| {
+    let wrong = |problem: String| {
         Failure::usage(
-            format!("--log (or WINDLASS_LOG): {error}"),
+            format!("--log (or WINDLASS_LOG): {problem}"),
             "Give off, error, warn, info, debug or trace, or directives like windlass=debug.",
         )
-    })?;
+    };
+    // A word that is no level would be taken for the name of a target, and everything but that be silenced.
+    let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
+    let mut words = directives.split(',').map(str::trim);
+    if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
+        return Err(wrong(format!("{:?} is no level", text::escaped(word, LEVEL_LIMIT))));
+    }
+    let filter: Targets = directives.parse().map_err(|error| wrong(format!("{error}")))?;
     Ok(match filter.default_level() {
         Some(LevelFilter::OFF) | None => filter,
         // That anyone in between can read along is shown wherever anything is.

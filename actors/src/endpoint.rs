@@ -11,9 +11,13 @@ use windlass_protocol::{GatewayId, NAME_LIMIT, printable};
 /// one address can't be that of another host and port.
 const DIGEST_BYTES: usize = 6;
 
+/// What is shown of a path.
+const HIDDEN_PATH: &str = "/…";
+
 /// A gateway's address: `ws://host:port/path` or `wss://…`.
 ///
-/// Never holds a secret: user names, passwords and query strings are refused, so it can stand in any log.
+/// It can stand in any log: user names, passwords and query strings are refused, and a path, which may be a secret of the proxy
+/// before the gateway, is shown as `/…`. [`address`](Self::address) has all of it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     secure: bool,
@@ -32,6 +36,9 @@ pub enum InvalidEndpoint {
     /// Another scheme.
     #[error("the gateway URL begins with {}://; it has to begin with ws:// or wss://", printable(.0, NAME_LIMIT))]
     Scheme(String),
+    /// The scheme of a web page, or none: the address that is probably meant.
+    #[error("a gateway URL begins with ws:// or wss://: did you mean {0}?")]
+    Meant(Endpoint),
     /// No host.
     #[error("the gateway URL has no host")]
     NoHost,
@@ -49,7 +56,17 @@ impl Endpoint {
     /// # Errors
     /// [`InvalidEndpoint`] says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
-        let url = Url::parse(text.trim())?;
+        let text = text.trim();
+        Self::read(text).map_err(|error| match error {
+            InvalidEndpoint::Syntax(_) | InvalidEndpoint::Scheme(_) => {
+                meant(text).map_or(error, InvalidEndpoint::Meant)
+            }
+            other => other,
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, InvalidEndpoint> {
+        let url = Url::parse(text)?;
         let secure = match url.scheme() {
             "ws" => false,
             "wss" => true,
@@ -67,6 +84,16 @@ impl Endpoint {
             port: url.port().unwrap_or(if secure { 443 } else { 80 }),
             path: url.path().to_owned(),
         })
+    }
+
+    /// The whole address with its path, to dial it and to keep it in private files; no text for logs.
+    pub fn address(&self) -> String {
+        let path = if self.path == "/" { "" } else { &self.path };
+        format!("{}://{}{path}", self.scheme(), self.authority())
+    }
+
+    const fn scheme(&self) -> &'static str {
+        if self.secure { "wss" } else { "ws" }
     }
 
     /// Whether the line is encrypted.
@@ -104,7 +131,7 @@ impl Endpoint {
         }
         let mut id = self.readable(GatewayId::MAX_LEN - 2 * DIGEST_BYTES - 1);
         id.push('-');
-        for byte in &Sha256::digest(self.to_string())[..DIGEST_BYTES] {
+        for byte in &Sha256::digest(self.address())[..DIGEST_BYTES] {
             let _ = write!(id, "{byte:02x}");
         }
         // Nothing else is in it than what an id may have.
@@ -149,11 +176,30 @@ impl Endpoint {
     }
 }
 
+/// The gateway address that is probably meant by a text that is none. Without a scheme only `HOST:PORT` of a host that looks like one
+/// is taken for an address: the text may be a token in the wrong place, and must not be repeated.
+fn meant(text: &str) -> Option<Endpoint> {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => "ws",
+            "https" => "wss",
+            _ => return None,
+        };
+        return Endpoint::read(&format!("{scheme}://{rest}")).ok();
+    }
+    let endpoint = Endpoint::read(&format!("ws://{text}")).ok()?;
+    let has_port = Url::parse(&format!("ws://{text}")).is_ok_and(|url| url.port().is_some());
+    let is_near = endpoint.is_loopback() || !matches!(endpoint.host, Host::Domain(_));
+    let is_host = is_near || endpoint.host().contains('.');
+    // An address in the open is encrypted, as a rule.
+    let secure = !is_near;
+    (has_port && is_host).then_some(Endpoint { secure, ..endpoint })
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.secure { "wss" } else { "ws" };
-        let path = if self.path == "/" { "" } else { &self.path };
-        write!(f, "{scheme}://{}{path}", self.authority())
+        let path = if self.path == "/" { "" } else { HIDDEN_PATH };
+        write!(f, "{}://{}{path}", self.scheme(), self.authority())
     }
 }
 
@@ -182,7 +228,7 @@ mod tests {
             (" wss://gw.example/ ", "wss://gw.example", "gw.example", 443),
             (
                 "wss://gw.example:8443/claw",
-                "wss://gw.example:8443/claw",
+                "wss://gw.example:8443/…",
                 "gw.example",
                 8443,
             ),
@@ -202,10 +248,35 @@ mod tests {
             let error = Endpoint::parse(text).unwrap_err();
             assert!(!error.to_string().contains("s3cret"), "{error}");
         }
-        assert_eq!(
-            Endpoint::parse("http://h").unwrap_err(),
-            InvalidEndpoint::Scheme("http".into())
-        );
+        let endpoint = Endpoint::parse("wss://h/s3cret/gateway").unwrap();
+        assert_eq!(format!("{endpoint} {endpoint:?}"), "wss://h/… wss://h/…");
+        assert_eq!(endpoint.address(), "wss://h/s3cret/gateway");
+    }
+
+    #[test]
+    fn an_address_of_another_form_is_answered_with_the_one_that_is_meant() {
+        for (text, meant) in [
+            ("https://gw.example", "wss://gw.example"),
+            ("HTTP://127.0.0.1:18789/", "ws://127.0.0.1:18789"),
+            ("localhost:18789", "ws://localhost:18789"),
+            ("127.0.0.1:18789", "ws://127.0.0.1:18789"),
+            ("[::1]:18789", "ws://[::1]:18789"),
+            ("gw.example:18789/s3cret", "wss://gw.example:18789/…"),
+        ] {
+            let error = Endpoint::parse(text).unwrap_err().to_string();
+            assert!(error.ends_with(&format!("did you mean {meant}?")), "{text}: {error}");
+        }
+        for text in [
+            "s3cret",
+            "s3cret.s3cret.s3cret",
+            "s3cret:18789",
+            "https://u:s3cret@h",
+            "ftp://h/s3cret",
+            "https://h/?token=s3cret",
+        ] {
+            let error = Endpoint::parse(text).unwrap_err().to_string();
+            assert!(!error.contains("s3cret") && !error.contains("mean"), "{text}: {error}");
+        }
     }
 
     #[test]

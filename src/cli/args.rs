@@ -57,7 +57,8 @@ pub(super) struct Global {
         hide_env_values = true
     )]
     pub(super) store: Option<PathBuf>,
-    /// Print JSON for programs
+    /// Print JSON for programs: one object; an object on each line, of lists and streams; or lines of progress with the result as
+    /// the last (docs/json.md)
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// What to log on stderr: off, error, warn, info, debug or trace

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::args::Global;
-use super::columns::{Cell, columns};
+use super::columns::{Cell, Table};
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::store::{self, Missing, Records, short, shown};
@@ -174,7 +174,12 @@ fn list(records: &Records, output: &Output) -> Result<Exit, Failure> {
         })
         .collect();
     let headings = ["BOARD", "GATEWAY", "TYPE", "AGENTS", "MAX WORKERS", "STATE", "ID"];
-    output.line(&columns(&headings, &rows).join("\n"))?;
+    output.line(
+        &Table::new(&headings, &rows)
+            .spare(&["TYPE", "MAX WORKERS", "ID"])
+            .lines(output.width())
+            .join("\n"),
+    )?;
     Ok(Exit::Ok)
 }
 

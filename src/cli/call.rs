@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_actors::{Clock as _, TokioClock};
-use windlass_protocol::{Advice, CallError, NotSent, RawJson};
+use windlass_protocol::{Advice, Answers, CallError, NotSent, RawJson, method};
 
 use super::args::Global;
 use super::config::parse_span;
@@ -52,6 +52,9 @@ pub(super) struct CallArgs {
 }
 
 pub(super) async fn run(global: &Global, args: CallArgs, output: &Output) -> Result<Exit, Failure> {
+    if args.final_answer {
+        refuse_without_final(&args.method)?;
+    }
     let params = params(args.params.as_deref()).await?;
     let (target, timeouts, tokens) = session::prepare_one(global, output).await?;
     let timeout = args.timeout.unwrap_or(timeouts.call);
@@ -63,6 +66,17 @@ pub(super) async fn run(global: &Global, args: CallArgs, output: &Output) -> Res
     let shown = show(output, &target.name, &args.method, ended);
     session::close(windlass).await;
     shown
+}
+
+/// A method that answers once has no last of two answers. A method that this build does not know may have one.
+fn refuse_without_final(name: &str) -> Result<(), Failure> {
+    match method(name) {
+        Some(row) if row.answers == Answers::One => Err(Failure::usage(
+            format!("--final: {name} answers once, so there is no second answer to wait for"),
+            "Leave --final away; the run of a chat.send is followed by windlass sessions send.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What became of a call.

@@ -167,7 +167,7 @@ async fn listen(args: &ChaosArgs, target: &GatewaySpec, seed: u64) -> Result<Cha
 
 /// The gateway's address with the proxy in its place.
 fn front(proxy: &ChaosProxy, target: &GatewaySpec) -> Result<Endpoint, Failure> {
-    let upstream = target.endpoint.to_string();
+    let upstream = target.endpoint.address();
     let rest = upstream.split("://").last().unwrap_or_default();
     let path = rest.find('/').map_or("", |at| &rest[at..]);
     Endpoint::parse(&format!("{}{path}", proxy.url())).map_err(|error| Failure::usage(error.to_string(), ""))

@@ -27,7 +27,11 @@ pub(super) enum Exit {
     Agents = 6,
     Drift = 7,
     Owned = 8,
+    /// The output can't be written.
+    Output = 9,
     Interrupted = 130,
+    /// The reader of the output went away: as a shell shows the signal SIGPIPE.
+    Unread = 141,
 }
 
 /// The table in `--help`.
@@ -45,7 +49,9 @@ Exit codes:
   6    some agents or boards failed; the report says which and why
   7    drift: a gateway has something else than it should have
   8    another process runs the agents of this store, or records into its journal
-  130  interrupted";
+  9    the output can't be written: a full disk, a closed terminal
+  130  interrupted
+  141  the reader of the output went away, as in windlass watch | head; nothing is told";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -74,15 +80,16 @@ impl Failure {
                 output.error(&advice);
                 exit
             }
-            // Whoever reads has read enough: `windlass watch | head`.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            // The reader has read enough: `windlass watch | head`. Other programs die of SIGPIPE here, silently, and a shell shows
+            // that as 141; with 0 a script could not tell that the rest was not written.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Unread,
             Self::Output(error) => {
                 let advice = Advice::new(
                     format!("The output can't be written: {error}"),
                     "Check where it goes to: a full disk, a closed terminal.",
                 );
                 output.error(&advice);
-                Exit::Usage
+                Exit::Output
             }
         }
     }
@@ -255,7 +262,9 @@ mod tests {
             Exit::Agents,
             Exit::Drift,
             Exit::Owned,
+            Exit::Output,
             Exit::Interrupted,
+            Exit::Unread,
         ];
         let listed: Vec<u8> = EXIT_CODES
             .lines()

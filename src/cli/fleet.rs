@@ -10,7 +10,7 @@ use windlass_protocol::Advice;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::session::{self, Patience, Tokens};
-use super::store::shown;
+use super::store::{shown, shown_url};
 use crate::agents::ControlPlane;
 use crate::store::Gateway;
 use crate::{DeviceIdentity, GatewayId, LineState, LineStatus, MemoryTokens, Windlass};
@@ -78,8 +78,8 @@ impl Host {
                 error.advice.next_step.clone(),
             ),
             None => Advice::new(
-                format!("{name}: no connection to {} in time", shown(&gateway.url)),
-                format!("Look what takes so long: windlass doctor --url {}", shown(&gateway.url)),
+                format!("{name}: no connection to {} in time", shown_url(&gateway.url)),
+                format!("Look what takes so long: windlass doctor --gateway {name}"),
             ),
         };
         let exit = session::exit_of(&status);

@@ -10,6 +10,7 @@ use super::args::Global;
 use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::store::{Missing, Records, short, shown};
+use super::text::counted;
 use crate::agents::Job;
 use crate::store::Gateways as _;
 
@@ -70,10 +71,10 @@ async fn forget(global: &Global, args: &ForgetArgs, output: &Output) -> Result<E
         .filter(|board| board.gateway_id == Some(gateway.id));
     let agents = records.agents.iter().filter(|agent| agent.gateway_id == gateway.id);
     let what = format!(
-        "gateway {} with {} boards and {} agents",
+        "gateway {} with {} and {}",
         shown(&gateway.name),
-        boards.count(),
-        agents.count()
+        counted(boards.count(), "board"),
+        counted(agents.count(), "agent")
     );
     if !agents::confirmed(&what, args.yes, output)? {
         return Ok(Exit::Ok);

@@ -20,11 +20,18 @@ pub(super) const DIM: Style = Style::new().dimmed();
 /// A heading.
 pub(super) const HEAD: Style = Style::new().bold();
 
+/// Cells of a line of the smallest terminals in use.
+const USUAL_WIDTH: usize = 80;
+/// Narrower than this nothing is made to fit.
+const LEAST_WIDTH: usize = 20;
+
 /// How to show results.
 #[derive(Debug)]
 pub(super) struct Output {
     json: bool,
     terminal: bool,
+    /// Cells of a line.
+    width: usize,
     stdout: ColorChoice,
     stderr: ColorChoice,
 }
@@ -34,8 +41,21 @@ impl Output {
         Self {
             json,
             terminal: io::stdout().is_terminal(),
+            width: width(),
             stdout: AutoStream::choice(&io::stdout()),
             stderr: AutoStream::choice(&io::stderr()),
+        }
+    }
+
+    /// No terminal, for people, of this width.
+    #[cfg(test)]
+    pub(super) fn of_width(width: usize) -> Self {
+        Self {
+            json: false,
+            terminal: false,
+            width,
+            stdout: ColorChoice::Never,
+            stderr: ColorChoice::Never,
         }
     }
 
@@ -47,6 +67,21 @@ impl Output {
     /// Whether lines can be drawn over.
     pub(super) const fn redraws(&self) -> bool {
         self.terminal && !self.json
+    }
+
+    /// Cells of a line on stdout: what COLUMNS says, else those of the terminal. Without end where stdout is no terminal: what goes
+    /// into a file or through `grep` stays whole.
+    pub(super) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The same for what is drawn again and again, which has to know a width.
+    pub(super) fn drawn_width(&self) -> usize {
+        if self.width == usize::MAX {
+            USUAL_WIDTH
+        } else {
+            self.width
+        }
     }
 
     /// Whether the log may be coloured.
@@ -95,6 +130,23 @@ impl Output {
         // Without a stderr there is nobody to tell.
         let _ = writeln!(AutoStream::new(io::stderr().lock(), self.stderr), "{}", guarded(text));
     }
+}
+
+fn width() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    let width = told.filter(|width| *width > 0).or_else(terminal_width);
+    width.map_or(usize::MAX, |width: usize| width.max(LEAST_WIDTH))
+}
+
+#[cfg(unix)]
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+#[cfg(not(unix))]
+fn terminal_width() -> Option<usize> {
+    io::stdout().is_terminal().then_some(USUAL_WIDTH)
 }
 
 /// Draws a block of lines over the one it drew before.

@@ -21,7 +21,7 @@ use super::output::Output;
 use super::store::{recorded_gateways, shown};
 use super::text::{self, escaped};
 use crate::identity::{FileTokens, default_identity_path, load_or_create};
-use crate::{Gateway, LineErrorKind, LineState, LineStatus, Windlass};
+use crate::{Endpoint, Gateway, LineErrorKind, LineState, LineStatus, Windlass};
 
 /// How long a line may take to recover from a first failed attempt before it counts as down. Some gateways refuse the
 /// first attempt by design: 2026.1.30 takes the older signature only, and says so by refusing the newer one.
@@ -55,6 +55,16 @@ pub(super) struct Setup {
     pub(super) targets: Vec<Target>,
     pub(super) timeouts: Timeouts,
     pub(super) tokens: Tokens,
+    /// Gateways that can't be worked with as they are configured, each with its place among all that were chosen.
+    pub(super) unusable: Vec<(usize, Unusable)>,
+}
+
+/// A gateway whose token, device or header can't be read.
+#[derive(Debug)]
+pub(super) struct Unusable {
+    pub(super) name: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) why: Advice,
 }
 
 /// Where device tokens are kept.
@@ -97,7 +107,26 @@ impl DeviceTokenStore for Tokens {
 
 /// Reads flags, environment, file, store, identity and tokens.
 pub(super) async fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure> {
-    prepare_for(global, false, output).await
+    all_usable(prepare_for(global, false, output).await?)
+}
+
+/// As [`prepare`], for a command to which one gateway that can't be worked with is no reason to leave the others alone. At least
+/// one can.
+pub(super) async fn prepare_usable(global: &Global, output: &Output) -> Result<Setup, Failure> {
+    let setup = prepare_for(global, false, output).await?;
+    if setup.targets.is_empty() {
+        all_usable(setup)
+    } else {
+        Ok(setup)
+    }
+}
+
+fn all_usable(mut setup: Setup) -> Result<Setup, Failure> {
+    if setup.unusable.is_empty() {
+        return Ok(setup);
+    }
+    let (_, Unusable { why, .. }) = setup.unusable.swap_remove(0);
+    Err(Failure::Told(Exit::Usage, why))
 }
 
 async fn prepare_for(global: &Global, one: bool, output: &Output) -> Result<Setup, Failure> {
@@ -112,12 +141,17 @@ async fn prepare_for(global: &Global, one: bool, output: &Output) -> Result<Setu
     }
     Environment::of_process(|environment| {
         let mut identities = Identities::default();
-        let mut targets = Vec::new();
-        for gateway in selected.gateways {
-            let device = identities.of(&gateway, environment)?;
-            let name = shown(&gateway.name);
-            let spec = gateway.into_spec(device, environment)?;
-            targets.push(Target { name, spec });
+        let (mut targets, mut unusable) = (Vec::new(), Vec::new());
+        for (place, gateway) in selected.gateways.into_iter().enumerate() {
+            let (name, endpoint) = (shown(&gateway.name), gateway.endpoint.clone());
+            let spec = identities
+                .of(&gateway, environment)
+                .and_then(|device| Ok(gateway.into_spec(device, environment)?));
+            match spec {
+                Ok(spec) => targets.push(Target { name, spec }),
+                Err(Failure::Told(_, why)) => unusable.push((place, Unusable { name, endpoint, why })),
+                Err(failure) => return Err(failure),
+            }
         }
         let tokens = match identities.first {
             Some(path) => Tokens::File(FileTokens::beside(&path)?),
@@ -127,6 +161,7 @@ async fn prepare_for(global: &Global, one: bool, output: &Output) -> Result<Setu
             targets,
             timeouts: selected.timeouts,
             tokens,
+            unusable,
         })
     })
 }
@@ -183,7 +218,8 @@ pub(super) async fn prepare_one(global: &Global, output: &Output) -> Result<(Tar
         mut targets,
         timeouts,
         tokens,
-    } = prepare_for(global, true, output).await?;
+        ..
+    } = all_usable(prepare_for(global, true, output).await?)?;
     match (targets.pop(), targets.is_empty()) {
         (Some(target), true) => Ok((target, timeouts, tokens)),
         (last, _) => {
@@ -347,7 +383,7 @@ pub(super) fn why_down(target: &Target, status: &LineStatus) -> Failure {
         ),
         None => Advice::new(
             format!("{id}: no connection to {} in time", target.endpoint),
-            format!("Look what takes so long: windlass doctor --url {}", target.endpoint),
+            "Look what takes so long: windlass doctor, with the same --url or --gateway.",
         ),
     };
     Failure::Told(exit, advice)

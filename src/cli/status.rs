@@ -9,24 +9,22 @@ use futures_util::future::{join_all, select_all};
 use serde_json::{Value, json};
 use windlass_actors::{Clock as _, TokioClock};
 
+use self::table::Row;
 use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
 use super::output::{Output, Redraw};
-use super::session::{self, Patience, Setup, Target};
+use super::session::{self, Patience, Setup, Target, Unusable};
 use super::text::millis;
 use crate::{Gateway, LineStatus};
 
 /// How often a live table is drawn when nothing happens, to keep its times right.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// Characters of a line in the live table: those of the smallest terminals in use.
-const LIVE_WIDTH: usize = 80;
-
 /// Connect and show the state of every line
 ///
-/// The exit code is that of the gateway that is worst off: 0 when all lines are up, 3 when one is down, 4 when a gateway
-/// refuses us.
+/// The exit code is that of the gateway that is worst off: 0 when all lines are up, 2 when the configuration of one can't be used,
+/// 3 when one is down, 4 when a gateway refuses us.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// Stay connected and show every change
@@ -42,19 +40,26 @@ pub(super) async fn run(global: &Global, args: StatusArgs, output: &Output) -> R
         targets,
         timeouts,
         tokens,
-    } = session::prepare(global, output).await?;
+        unusable,
+    } = session::prepare_usable(global, output).await?;
     let (windlass, gateways) = session::open(&targets, tokens).await?;
     let limit = args.timeout.unwrap_or(timeouts.connect);
     let ended = if args.watch {
-        watch(&targets, &gateways, output).await
+        watch(&targets, &gateways, &unusable, output).await
     } else {
-        once(&targets, &gateways, limit, output).await
+        once(&targets, &gateways, &unusable, limit, output).await
     };
     session::close(windlass).await;
     ended
 }
 
-async fn once(targets: &[Target], gateways: &[Gateway], limit: Duration, output: &Output) -> Result<Exit, Failure> {
+async fn once(
+    targets: &[Target],
+    gateways: &[Gateway],
+    unusable: &[(usize, Unusable)],
+    limit: Duration,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let settled = join_all(
         gateways
             .iter()
@@ -63,27 +68,46 @@ async fn once(targets: &[Target], gateways: &[Gateway], limit: Duration, output:
     );
     let statuses = settled.await;
     if output.json() {
-        let rows: Vec<_> = targets
+        let rows = targets
             .iter()
             .zip(&statuses)
-            .map(|(target, status)| as_json(target, status))
-            .collect();
+            .map(|(target, status)| as_json(target, status));
+        let mut rows: Vec<_> = rows.collect();
+        for (place, gateway) in unusable {
+            rows.insert(*place, unusable_as_json(gateway));
+        }
         output.value(&json!({"gateways": rows}))?;
     } else {
         output.line(
             &table::lines(
-                &named(targets, statuses.clone()),
+                &named(targets, statuses.clone(), unusable),
                 TokioClock::start().wall(),
-                usize::MAX,
+                output.width(),
             )
             .join("\n"),
         )?;
     }
-    Ok(statuses.iter().map(session::exit_of).max().unwrap_or(Exit::Ok))
+    let of_unusable = unusable.first().map(|_| Exit::Usage);
+    Ok(statuses
+        .iter()
+        .map(session::exit_of)
+        .chain(of_unusable)
+        .max()
+        .unwrap_or(Exit::Ok))
 }
 
 /// Runs until it is interrupted.
-async fn watch(targets: &[Target], gateways: &[Gateway], output: &Output) -> Result<Exit, Failure> {
+async fn watch(
+    targets: &[Target],
+    gateways: &[Gateway],
+    unusable: &[(usize, Unusable)],
+    output: &Output,
+) -> Result<Exit, Failure> {
+    if !output.redraws() {
+        for (_, gateway) in unusable {
+            output.error(&gateway.why);
+        }
+    }
     let clock = TokioClock::start();
     let mut lines: Vec<_> = gateways.iter().map(Gateway::status).collect();
     let mut redraw = Redraw::default();
@@ -95,7 +119,7 @@ async fn watch(targets: &[Target], gateways: &[Gateway], output: &Output) -> Res
             let statuses: Vec<_> = lines.iter_mut().map(|line| line.borrow_and_update().clone()).collect();
             redraw.draw(
                 output,
-                &table::lines(&named(targets, statuses), clock.wall(), LIVE_WIDTH),
+                &table::lines(&named(targets, statuses, unusable), clock.wall(), output.drawn_width()),
             )?;
         } else {
             for (target, line) in targets.iter().zip(&mut lines) {
@@ -116,9 +140,23 @@ async fn watch(targets: &[Target], gateways: &[Gateway], output: &Output) -> Res
     }
 }
 
-/// Each line's status with its gateway's name.
-fn named(targets: &[Target], statuses: Vec<LineStatus>) -> Vec<(String, LineStatus)> {
-    targets.iter().map(|target| target.name.clone()).zip(statuses).collect()
+/// Each line's status with its gateway's name, and the gateways that have no line.
+fn named(targets: &[Target], statuses: Vec<LineStatus>, unusable: &[(usize, Unusable)]) -> Vec<(String, Row)> {
+    let lines = statuses.into_iter().map(Row::Line);
+    let mut rows: Vec<_> = targets.iter().map(|target| target.name.clone()).zip(lines).collect();
+    for (place, gateway) in unusable {
+        rows.insert(*place, (gateway.name.clone(), Row::Misconfigured(gateway.why.clone())));
+    }
+    rows
+}
+
+fn unusable_as_json(gateway: &Unusable) -> Value {
+    json!({
+        "gateway": gateway.name,
+        "url": gateway.endpoint.to_string(),
+        "state": "misconfigured",
+        "lastError": {"summary": gateway.why.summary, "nextStep": gateway.why.next_step},
+    })
 }
 
 fn as_json(target: &Target, status: &LineStatus) -> Value {

@@ -11,6 +11,7 @@ use super::args::Global;
 use super::exit::{Failure, with_causes};
 use super::session::random;
 use super::text::escaped;
+use crate::Endpoint;
 use crate::store::limits::NAME_CHARS;
 use crate::store::{
     Agent, AgentFilter, AgentUid, Board, BoardFilter, BoardId, Gateway, GatewayUid, Organization, OrganizationId,
@@ -62,6 +63,11 @@ pub(super) fn short(id: impl Display) -> String {
 /// A record's name, harmless on a terminal.
 pub(super) fn shown(name: &str) -> String {
     escaped(name, NAME_CHARS)
+}
+
+/// A record's address as it may be shown: its path may be a secret.
+pub(super) fn shown_url(url: &str) -> String {
+    Endpoint::parse(url).map_or_else(|error| error.to_string(), |endpoint| shown(&endpoint.to_string()))
 }
 
 /// Opens the store that the flags name, for a command that works with none of its gateways. The flags that choose gateways mean

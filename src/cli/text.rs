@@ -9,7 +9,7 @@ use windlass_protocol::steers;
 /// Shows `text` on one line of at most `limit` characters, with everything that could steer a terminal written out as
 /// `\u{..}`.
 pub(super) fn escaped(text: &str, limit: usize) -> String {
-    let mut shown = String::with_capacity(text.len().min(limit * 4));
+    let mut shown = String::with_capacity(text.len().min(limit.saturating_mul(4)));
     for (index, character) in text.chars().enumerate() {
         if index == limit {
             shown.push('…');
@@ -58,6 +58,19 @@ pub(super) fn guarded(line: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// A number with the noun that it counts: `1 event`, `2 events`.
+pub(super) fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let stem = noun
+        .strip_suffix('y')
+        .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
+    match (number, stem) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {noun}s"),
+    }
 }
 
 /// Milliseconds since 1970.
@@ -116,6 +129,17 @@ mod tests {
     fn a_line_of_our_own_keeps_its_styles_and_lets_nothing_else_steer() {
         assert_eq!(guarded("\u{1b}[1mä\u{1b}[0m\n"), "\u{1b}[1mä\u{1b}[0m\n");
         assert_eq!(guarded("\u{1b}[1ma\u{9b}\u{61c}"), "\u{1b}[1ma\\u{9b}\\u{61c}");
+    }
+
+    #[test]
+    fn what_is_counted_has_the_form_of_its_number() {
+        let shown = [0_u64, 1, 2].map(|number| counted(number, "event"));
+        assert_eq!(shown, ["0 events", "1 event", "2 events"]);
+        assert_eq!(
+            (counted(1_usize, "entry"), counted(3_usize, "entry")),
+            ("1 entry".into(), "3 entries".into())
+        );
+        assert_eq!(counted(2_u64, "gateway"), "2 gateways");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use windlass_protocol::SessionKey;
 pub(super) use end::{ended, not_sent, started};
 pub(super) use notices::Notices;
 pub(super) use screen::Screen;
+pub(super) use spoken::{Piece, Spoken};
 
 use super::exit::Failure;
 use crate::cli::interrupts::{Interrupt, Interrupts};

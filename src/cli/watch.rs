@@ -1,8 +1,11 @@
 //! `windlass watch`: events and markers as they come, or from the journal of a store.
 
 mod keep;
+mod screen;
 mod shown;
+mod speech;
 mod trail;
+mod words;
 
 use std::time::Duration;
 
@@ -13,15 +16,20 @@ use futures_util::stream;
 use tokio::sync::watch::Receiver;
 use windlass_actors::{Clock as _, EventFilter, LineEvent, TokioClock};
 
+use self::screen::Screen;
 use self::shown::{InJournal, Line, Shown};
 use super::args::Global;
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{DIM, Output};
 use super::session::{self, Setup, Target};
 use crate::journal::Cursor;
 use crate::{Gateway, LineState, LineStatus};
 
 /// Print events as they come, and where the stream has holes
+///
+/// A line for each event: when, which gateway, who, and what happened; words of an agent as they come. A line that is too long for the
+/// terminal is cut, chats are folded; where the output is no terminal all of it is there. --raw shows payloads as they came, --json
+/// prints an object for each event.
 ///
 /// Goes on until it is interrupted: a line that breaks is connected again, and a marker in the stream says from where to
 /// where events may be missing. Ends when no gateway is left that can come up by itself.
@@ -51,6 +59,9 @@ pub(super) struct WatchArgs {
     /// End after so many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+    /// Show the payloads as they came, instead of words
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
     #[command(flatten)]
     journal: JournalArgs,
 }
@@ -118,6 +129,7 @@ pub(super) async fn run(global: &Global, args: WatchArgs, output: &Output) -> Re
     }
     let Setup { targets, tokens, .. } = session::prepare(global, output).await?;
     let (windlass, gateways) = session::open(&targets, tokens).await?;
+    connecting(&targets, output);
     let ended = tokio::select! {
         ended = print(&targets, &gateways, &args, output) => ended,
         failure = all_lost(&targets, &gateways, output) => Err(failure),
@@ -128,6 +140,7 @@ pub(super) async fn run(global: &Global, args: WatchArgs, output: &Output) -> Re
 
 async fn print(targets: &[Target], gateways: &[Gateway], args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
     let clock = TokioClock::start();
+    let mut screen = Screen::new(output, args.raw, &args.event);
     let streams = gateways.iter().zip(targets).map(|(gateway, target)| {
         let id = target.name.clone();
         gateway.events(filter(args)).map(move |item| (id.clone(), item))
@@ -141,7 +154,7 @@ async fn print(targets: &[Target], gateways: &[Gateway], args: &WatchArgs, outpu
             place: InJournal::Not,
             what: Line::from(&item),
         };
-        show(&shown, output)?;
+        screen.show(&shown)?;
         if matches!(item, LineEvent::Event(_)) {
             left = left.map(|left| left - 1);
         }
@@ -152,13 +165,15 @@ async fn print(targets: &[Target], gateways: &[Gateway], args: &WatchArgs, outpu
     Ok(Exit::Ok)
 }
 
-fn show(shown: &Shown<'_>, output: &Output) -> Result<(), Failure> {
-    if output.json() {
-        output.line(&shown.json().map_err(std::io::Error::from)?)?;
-    } else {
-        output.line(&shown.line())?;
+/// A word while nothing comes yet.
+fn connecting(targets: &[Target], output: &Output) {
+    if !output.json() {
+        let places: Vec<String> = targets
+            .iter()
+            .map(|target| format!("{} ({})", target.name, target.endpoint))
+            .collect();
+        output.progress(&format!("{DIM}connecting to {} …{DIM:#}", places.join(", ")));
     }
-    Ok(())
 }
 
 fn filter(args: &WatchArgs) -> EventFilter {

@@ -50,7 +50,7 @@ impl From<&TokenKey> for Key {
     fn from(key: &TokenKey) -> Self {
         Self {
             gateway: key.gateway.clone(),
-            address: Some(key.address.to_string()),
+            address: Some(key.address.address()),
         }
     }
 }
@@ -406,7 +406,7 @@ mod tests {
         let (_folder, path) = place();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let (long, good) = ("x".repeat(DEVICE_TOKEN_MAX + 1), id("good"));
-        let address = good.address.to_string();
+        let address = good.address.address();
         for text in [
             format!(r#"{{"version":1,"tokens":{{"a b":"s3cret","b":5,"c":"{long}","d":"","good":"kept"}}}}"#),
             format!(

@@ -96,7 +96,7 @@ async fn without_a_terminal_progress_is_lines_on_stderr_and_the_report_is_on_std
         !ran.stdout.contains('\u{1b}') && !ran.stderr.contains('\u{1b}'),
         "{ran:?}"
     );
-    for text in ["RESULT", "created", "wrote", "AGENTS.md", "1 configuration writes"] {
+    for text in ["RESULT", "created", "wrote", "AGENTS.md", "1 configuration write"] {
         assert!(ran.stdout.contains(text), "{text}: {ran:#?}");
     }
     assert_eq!((created(&sim), woken(&sim)), (1, 0));

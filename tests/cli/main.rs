@@ -28,6 +28,7 @@ mod journal;
 mod limits;
 mod logins;
 mod one_list;
+mod people;
 mod records;
 mod secrets;
 mod sessions;

@@ -10,7 +10,7 @@ use windlass_protocol::{
 
 use crate::line::LineErrorKind;
 
-use crate::transport::{DialError, TlsFault, UpgradeError, sentence};
+use crate::transport::{DialError, TlsFault, UpgradeError};
 
 /// What to do about a panic.
 const A_BUG: &str =
@@ -133,10 +133,7 @@ impl Exit {
             }
             Self::Upgrade(error) => error.advice(),
             Self::Dial(error) => error.advice(),
-            Self::Handshake(fault) => Advice::new(
-                sentence(fault),
-                "Check that the address is an OpenClaw gateway's and that it is not overloaded; its log says more.",
-            ),
+            Self::Handshake(fault) => fault.advice(),
             Self::Lost(why) => Advice::new(
                 format!("The connection broke: {why}."),
                 "Nothing to do: the line reconnects by itself. If it goes on, look at the gateway's process and the network.",

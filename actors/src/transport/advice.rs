@@ -66,7 +66,7 @@ fn dial_step(error: &DialError) -> &'static str {
 }
 
 /// An error and all that caused it, as one sentence.
-pub(crate) fn sentence(error: &dyn Error) -> String {
+fn sentence(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

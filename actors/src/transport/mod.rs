@@ -24,7 +24,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::Endpoint;
 use crate::threads::ResourceError;
 
-pub(crate) use advice::sentence;
 pub(crate) use frames::FrameWriter;
 pub(crate) use socket::ReadBuffer;
 pub use socket::Socket;

@@ -78,7 +78,7 @@ pub async fn open_websocket(io: BoxedIo, spec: &GatewaySpec) -> Result<Socket, U
 }
 
 fn request(endpoint: &Endpoint, headers: &[Header], query: Option<&Secret>) -> Result<Request<()>, UpgradeError> {
-    let mut url = endpoint.to_string();
+    let mut url = endpoint.address();
     if let Some(token) = query {
         let encoded: String = url::form_urlencoded::byte_serialize(token.expose().as_bytes()).collect();
         url = format!("{}/?token={encoded}", url.trim_end_matches('/'));

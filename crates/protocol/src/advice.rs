@@ -13,7 +13,9 @@ use std::fmt;
 
 use crate::close::CloseClass;
 use crate::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
+use crate::connection::HandshakeFault;
 use crate::credentials::{CredentialKind, CredentialOrigins};
+use crate::pause::Pause;
 use crate::refusal::{ConnectRefusal, DeviceFault, RefusalKind};
 use crate::text::{NAME_LIMIT, printable};
 use crate::upgrade::{UpgradeKind, UpgradeRefusal};
@@ -64,6 +66,11 @@ impl ConnectRefusal {
     /// What is wrong and what to do next, for one who knows which credentials were sent and where they come from.
     pub fn advice_on(&self, sent: CredentialKind, origins: &CredentialOrigins) -> Advice {
         match self.kind() {
+            // Not of the gateway's making for good: UNAVAILABLE and whatever else may be over at the next attempt.
+            RefusalKind::Other if matches!(self.pause(), Pause::Retry { .. }) => Advice::new(
+                sentence(&format!("The gateway takes no connection just now: {}", self.error())),
+                "Nothing to do: the connection is tried again by itself. If this goes on, look into the gateway's log.",
+            ),
             // Only the answer itself says what it was about.
             RefusalKind::ClientRefused | RefusalKind::Other => {
                 let error = self.error();
@@ -210,6 +217,26 @@ fn device_fault(fault: DeviceFault) -> Advice {
             "The gateway refused the device signature.",
             "Check that device.json was not changed by hand; otherwise report this with the gateway's release.",
         ),
+    }
+}
+
+impl Advise for HandshakeFault {
+    fn advice(&self) -> Advice {
+        match self {
+            Self::Protocol(theirs) => protocol_mismatch(Some(*theirs)),
+            Self::Credentials(_) => Advice::new(
+                sentence(&self.to_string()),
+                "Look at this gateway's device identity and at how long its token is.",
+            ),
+            Self::NoChallenge { .. } | Self::Unexpected(_) => Advice::new(
+                sentence(&self.to_string()),
+                "Check that an OpenClaw gateway listens at this address, and that it is not overloaded; its log says more.",
+            ),
+            Self::NoHello { .. } => Advice::new(
+                sentence(&self.to_string()),
+                "Look at the gateway: it is overloaded or hangs; its log says more.",
+            ),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::cli::args::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::Output;
 use crate::cli::store::{Missing, Records};
+use crate::cli::text::counted;
 
 /// Compare what gateways have with what they should have
 ///
@@ -33,8 +34,8 @@ pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> R
         let rows: Vec<Value> = looked.iter().map(plan::as_json).collect();
         output.value(&json!({"drifted": drifted, "agents": rows}))?;
     } else {
-        let mut lines = plan::lines(&looked, plan::differences);
-        lines.push(format!("{} agents: {drifted} drifted", looked.len()));
+        let mut lines = plan::lines(&looked, plan::differences, output.width());
+        lines.push(format!("{}: {drifted} drifted", counted(looked.len(), "agent")));
         output.line(&lines.join("\n"))?;
     }
     Ok(match plan::exit_of(&looked) {

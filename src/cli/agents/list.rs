@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::args::Global;
-use crate::cli::columns::{Cell, columns};
+use crate::cli::columns::{Cell, Table};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{BAD, GOOD, Output, WARN};
 use crate::cli::store::{self, Missing, Records, short, shown};
@@ -40,23 +40,20 @@ pub(super) async fn run(global: &Global, args: &ListArgs, output: &Output) -> Re
         let rows: Vec<_> = agents.iter().map(|agent| as_json(&records, agent, now)).collect();
         output.value(&json!({"agents": rows}))?;
     } else {
-        output.line(&lines(&records, &agents, now).join("\n"))?;
+        output.line(&lines(&records, &agents, now, output.width()).join("\n"))?;
     }
     Ok(Exit::Ok)
 }
 
-fn lines(records: &Records, agents: &[&Agent], now: Timestamp) -> Vec<String> {
+fn lines(records: &Records, agents: &[&Agent], now: Timestamp, width: usize) -> Vec<String> {
     let rows: Vec<Vec<Cell>> = agents.iter().map(|agent| row(records, agent, now)).collect();
     let headings = ["AGENT", "ROLE", "BOARD", "GATEWAY", "STATUS", "SEEN", "DEADLINE", "ID"];
-    let mut lines = columns(&headings, &rows);
-    // From the last one up, so that the places of those before it stay.
-    for (index, agent) in agents.iter().enumerate().rev() {
-        if let Some(error) = &agent.last_provision_error {
-            let error = escaped(error, ERROR_LIMIT);
-            lines.insert(index + 2, format!("  {BAD}why:{BAD:#}  {error}"));
-        }
-    }
-    lines
+    let table = Table::new(&headings, &rows).spare(&["DEADLINE", "ROLE", "SEEN", "ID"]);
+    table.lines_with(width, |index| {
+        let why = agents[index].last_provision_error.as_ref();
+        let why = why.map(|error| format!("  {BAD}why:{BAD:#}  {}", escaped(error, ERROR_LIMIT)));
+        why.into_iter().collect()
+    })
 }
 
 fn row(records: &Records, agent: &Agent, now: Timestamp) -> Vec<Cell> {

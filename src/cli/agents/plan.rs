@@ -10,11 +10,11 @@ use super::which::Which;
 use super::workshop::{FileArgs, Lookout};
 use crate::agents::{AgentPlan, FileAction, PlanError, RunOptions};
 use crate::cli::args::Global;
-use crate::cli::columns::{Cell, columns};
+use crate::cli::columns::{Cell, Table};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{BAD, DIM, Output, WARN};
 use crate::cli::store::{Missing, Records, short, shown};
-use crate::cli::text::escaped;
+use crate::cli::text::{counted, escaped};
 use crate::store::Agent;
 
 /// Agents that are looked at side by side: as many as a gateway is asked about at a time.
@@ -67,12 +67,15 @@ pub(super) async fn show(
         let plans: Vec<Value> = looked.iter().map(as_json).collect();
         output.value(&json!({"plan": plans}))?;
     } else {
-        let mut lines = lines(&looked, what);
+        let mut lines = lines(&looked, what, output.width());
         let any = looked
             .iter()
             .filter(|looked| looked.end.as_ref().is_ok_and(AgentPlan::any))
             .count();
-        lines.push(format!("{} agents: {any} would change; nothing was done", looked.len()));
+        lines.push(format!(
+            "{}: {any} would change; nothing was done",
+            counted(looked.len(), "agent")
+        ));
         output.line(&lines.join("\n"))?;
     }
     Ok(exit_of(&looked))
@@ -138,7 +141,7 @@ pub(super) fn exit_of(looked: &[Looked<'_>]) -> Exit {
 }
 
 /// The table, and what was in the way.
-pub(super) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>) -> Vec<String> {
+pub(super) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>, width: usize) -> Vec<String> {
     let rows: Vec<Vec<Cell>> = looked
         .iter()
         .map(|looked| {
@@ -153,10 +156,10 @@ pub(super) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>) 
             vec![Cell::plain(shown(&looked.agent.name)), id, result, Cell::plain(text)]
         })
         .collect();
-    let mut lines = columns(&["AGENT", "ID", "PLAN", "WHAT"], &rows);
-    for (index, looked) in looked.iter().enumerate().rev() {
-        if let Err(unseen) = &looked.end {
-            let below = index + 2;
+    let table = Table::new(&["AGENT", "ID", "PLAN", "WHAT"], &rows).spare(&["ID"]);
+    table.lines_with(width, |index| match &looked[index].end {
+        Ok(_) => Vec::new(),
+        Err(unseen) => {
             let mut why = vec![format!(
                 "  {BAD}why:{BAD:#}  {}",
                 escaped(&unseen.summary, REASON_LIMIT)
@@ -167,10 +170,9 @@ pub(super) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>) 
                     escaped(&unseen.next_step, REASON_LIMIT)
                 ));
             }
-            lines.splice(below..below, why);
+            why
         }
-    }
-    lines
+    })
 }
 
 /// What would be done, in words.

@@ -15,7 +15,7 @@ use crate::cli::exit::Failure;
 use crate::cli::fleet::Watched;
 use crate::cli::output::Output;
 use crate::cli::store::shown;
-use crate::cli::text::{escaped, span};
+use crate::cli::text::{counted, escaped, span};
 use crate::store::AgentUid;
 
 /// Agents under way that have a line; the others are in the bar only. Fits the smallest terminals in use.
@@ -117,7 +117,8 @@ impl<'a> Screen<'a> {
 
     fn wait(&mut self, agents: usize, left: Duration) {
         let text = format!(
-            "{agents} agents wait for the gateway's write limit: {} more",
+            "{} waiting for the gateway's write limit: {} more",
+            counted(agents, "agent"),
             span(left)
         );
         match &self.bars {

@@ -1,11 +1,11 @@
 //! The end of a job.
 
 use crate::agents::{AgentReport, Changes, Failure as AgentFailure, FleetReport};
-use crate::cli::columns::{Cell, columns};
+use crate::cli::columns::{Cell, Table};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{BAD, DIM, GOOD, Output, WARN};
 use crate::cli::store::{Records, shown};
-use crate::cli::text::escaped;
+use crate::cli::text::{counted, escaped};
 use crate::store::{Agent, StepName};
 
 use super::progress::final_line;
@@ -53,11 +53,8 @@ pub(super) fn show(command: &str, report: &FleetReport, records: &Records, outpu
         return Ok(());
     }
     let rows: Vec<Vec<Cell>> = report.agents.iter().map(row).collect();
-    let mut lines = columns(&["AGENT", "RESULT", "WHAT"], &rows);
-    for (index, agent) in report.agents.iter().enumerate().rev() {
-        let below = index + 2;
-        lines.splice(below..below, notes(agent));
-    }
+    let table = Table::new(&["AGENT", "RESULT", "WHAT"], &rows);
+    let mut lines = table.lines_with(output.width(), |index| notes(&report.agents[index]));
     for gateway in &report.gateways {
         let name = records.gateway_name(gateway.gateway);
         lines.push(format!("{BAD}gateway {name}{BAD:#}"));
@@ -139,5 +136,6 @@ fn summary(report: &FleetReport) -> String {
     let (all, changed, failed) = (report.agents.len(), report.changed().count(), report.failed().count());
     let skipped = report.agents.iter().filter(|agent| agent.skipped.is_some()).count();
     let writes = report.config_writes;
-    format!("{all} agents: {changed} changed, {failed} failed, {skipped} skipped; {writes} configuration writes")
+    let (all, writes) = (counted(all, "agent"), counted(writes, "configuration write"));
+    format!("{all}: {changed} changed, {failed} failed, {skipped} skipped; {writes}")
 }

@@ -18,7 +18,7 @@ use crate::cli::interrupts::stop_signal;
 use crate::cli::output::{DIM, Output};
 use crate::cli::status::table::change_of;
 use crate::cli::store::{Missing, Records, shown};
-use crate::cli::text::{escaped, millis, time_of_day};
+use crate::cli::text::{counted, escaped, millis, time_of_day};
 use crate::store::{Activities as _, Activity, ActivityFilter, Agent, AgentStatus, AgentUid, Runs as _};
 
 /// How often the store is looked at for what happened: other processes write to it too.
@@ -99,7 +99,12 @@ impl<'a> Eye<'a> {
         let runs = records.store.active_runs(PAGE).await?.len();
         let (agents, gateways) = (records.agents.len(), records.gateways.len());
         let news = json!({"news": "started", "agents": agents, "gateways": gateways, "runsToTakeUp": runs});
-        let text = format!("looking after {agents} agents on {gateways} gateways; {runs} runs to take up");
+        let text = format!(
+            "looking after {} on {}; {} to take up",
+            counted(agents, "agent"),
+            counted(gateways, "gateway"),
+            counted(runs, "run")
+        );
         tell(output, clock.wall(), news, &text)?;
         Ok(Self {
             records,

@@ -10,6 +10,7 @@ use windlass_actors::{Clock as _, EventFilter, LineEvent, Marker, Subscription, 
 use windlass_protocol::{CallError, Generation, RawJson};
 
 use super::messages::{MESSAGE_LIMIT, Messages};
+use crate::cli::text::counted;
 use crate::sessions::SessionKey;
 use crate::{Gateway, LineStatus};
 
@@ -128,7 +129,10 @@ impl Probe {
             Ok(left) if (left.in_flight, left.waiting) == (0, 0) => {}
             Ok(left) => broken(
                 &self.counts,
-                format!("{} calls are left in the line's books", left.in_flight + left.waiting),
+                format!(
+                    "left in the line's books: {}",
+                    counted(left.in_flight + left.waiting, "call")
+                ),
             ),
             Err(error) => broken(&self.counts, error.to_string()),
         }

@@ -12,6 +12,7 @@ use crate::cli::columns::{Cell, columns};
 use crate::cli::exit::Failure;
 use crate::cli::output::{BAD, DIM, GOOD, HEAD, Output, Redraw, WARN};
 use crate::cli::status::table::{change, style_of};
+use crate::cli::text::counted;
 
 /// Latest entries below the table.
 const NEWS: usize = 8;
@@ -71,7 +72,10 @@ impl<'a> Screen<'a> {
         if self.output.json() {
             return Ok(self.output.value(&json!({"type": "missed", "entries": entries}))?);
         }
-        self.log(format!("{WARN}{entries} entries came too fast to be counted{WARN:#}"))
+        self.log(format!(
+            "{WARN}{} came too fast to be counted{WARN:#}",
+            counted(entries, "entry")
+        ))
     }
 
     /// Takes a change of the probe's line.
@@ -146,7 +150,7 @@ impl<'a> Screen<'a> {
                 ]
             })
             .collect();
-        columns(&headings, &rows)
+        columns(&headings, &rows, self.output.drawn_width())
     }
 
     /// The table at the end, and the verdict.
@@ -208,11 +212,21 @@ impl<'a> Screen<'a> {
 
 fn sentence(counts: &Counts) -> String {
     let mut text = format!(
-        "calls: {} ok, {} rejected, {} not sent, {} timed out, {} under way; {} events, {} markers",
-        counts.ok, counts.rejected, counts.not_sent, counts.timed_out, counts.under_way, counts.events, counts.markers
+        "calls: {} ok, {} rejected, {} not sent, {} timed out, {} under way; {}, {}",
+        counts.ok,
+        counts.rejected,
+        counts.not_sent,
+        counts.timed_out,
+        counts.under_way,
+        counted(counts.events, "event"),
+        counted(counts.markers, "marker")
     );
     if counts.messages > 0 {
-        text = format!("{text}; {} of {} messages answered", counts.answered, counts.messages);
+        text = format!(
+            "{text}; {} of {} answered",
+            counts.answered,
+            counted(counts.messages, "message")
+        );
     }
     text
 }

@@ -37,7 +37,11 @@ impl Storm {
         for fixed in &plan.fixed {
             storm.add(fixed.at, Deed::Fixed(fixed.clone()));
         }
-        storm.draw(Duration::ZERO);
+        let first = storm.random.as_mut().and_then(Iterator::next);
+        if let (Some(chance), Some(random)) = (first, &plan.random) {
+            // Not later than the usual time between two: a first look at chaos lasts some seconds.
+            storm.add(chance.after.min(random.every), Deed::Random(chance));
+        }
         storm
     }
 
@@ -140,6 +144,14 @@ mod tests {
                 (18, "latency")
             ]
         );
+    }
+
+    #[test]
+    fn a_first_look_at_chaos_sees_a_fault_in_its_first_seconds() {
+        for seed in 0..500 {
+            let (at, _) = Storm::new(&Plan::default(), seed).next().expect("a fault");
+            assert!(at <= Duration::from_secs(5), "seed {seed}: {at:?}");
+        }
     }
 
     #[test]

@@ -13,11 +13,11 @@ use super::who::{Who, gateway_of};
 use crate::agents::coordinator::{BoardResult, BroadcastReport, LeadMessage};
 use crate::cli::agents::workshop::{AllDown, FileArgs, Workshop};
 use crate::cli::args::Global;
-use crate::cli::columns::{Cell, columns};
+use crate::cli::columns::{Cell, Table};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{BAD, DIM, GOOD, Output};
 use crate::cli::store::{Missing, Records, shown};
-use crate::cli::text::escaped;
+use crate::cli::text::{counted, escaped};
 use crate::cli::waiting::Waiting;
 use crate::store::{Board, BoardId, Gateway, GatewayUid};
 
@@ -130,7 +130,7 @@ async fn speak(
     output: &Output,
 ) -> BroadcastReport {
     let count: usize = chosen.values().map(Vec::len).sum();
-    let _waiting = Waiting::new(output, &format!("speaking to the leads of {count} boards"));
+    let _waiting = Waiting::new(output, &format!("speaking to the leads of {}", counted(count, "board")));
     let reports = chosen.iter().map(|(gateway, boards)| async {
         if let Some(down) = workshop.down.get(gateway) {
             let why = down.advice.summary.to_string();
@@ -193,13 +193,12 @@ fn show(report: &BroadcastReport, records: &Records, output: &Output) -> Result<
         return Ok(());
     }
     let rows: Vec<Vec<Cell>> = report.boards.iter().map(|board| row(board, records)).collect();
-    let mut lines = columns(&["BOARD", "LEAD", "RESULT"], &rows);
-    for (index, board) in report.boards.iter().enumerate().rev() {
-        if let Some(error) = &board.error {
-            let why = format!("  {BAD}why:{BAD:#}  {}", escaped(error, REASON_LIMIT));
-            lines.insert(index + 2, why);
-        }
-    }
+    let table = Table::new(&["BOARD", "LEAD", "RESULT"], &rows).spare(&["LEAD"]);
+    let mut lines = table.lines_with(output.width(), |index| {
+        let error = report.boards[index].error.as_ref();
+        let why = error.map(|error| format!("  {BAD}why:{BAD:#}  {}", escaped(error, REASON_LIMIT)));
+        why.into_iter().collect()
+    });
     let BroadcastReport {
         sent,
         failed,

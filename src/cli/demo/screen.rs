@@ -164,7 +164,7 @@ impl<'a> Screen<'a> {
             })
             .collect();
         let headings = ["GATEWAY", "RELEASE", "LINE", "CONNECTIONS", "CALLS ENDED", "UNDER WAY"];
-        let mut shown = columns(&headings, &rows);
+        let mut shown = columns(&headings, &rows, self.output.drawn_width());
         let live = &mut *self.live.borrow_mut();
         shown.push(format!("{DIM}{}{DIM:#}", self.seconds()));
         shown.extend(live.news.iter().cloned());
@@ -194,8 +194,10 @@ impl<'a> Screen<'a> {
             .zip(tallies)
             .map(|(cast, tally)| row(cast.name, cast.release, tally))
             .collect();
-        self.output
-            .line(&format!("\n{}", columns(&headings, &rows).join("\n")))?;
+        self.output.line(&format!(
+            "\n{}",
+            columns(&headings, &rows, self.output.width()).join("\n")
+        ))?;
         let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>();
         let (unknown, done) = (sum(|tally| tally.unknown), sum(|tally| tally.unknown_done));
         self.output

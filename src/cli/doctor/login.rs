@@ -245,9 +245,7 @@ fn write_down(end: &End, findings: &mut Findings) -> Stopped {
                 HandshakeFault::NoHello { .. } | HandshakeFault::Credentials(_) => Step::Auth,
                 _ => Step::Challenge,
             };
-            let next =
-                "Check that the address is an OpenClaw gateway's and that it is not overloaded; its log says more.";
-            findings.failed(step, Advice::new(fault.to_string(), next), of_handshake(fault))
+            findings.failed(step, fault.advice(), of_handshake(fault))
         }
         End::Closed(reason) => {
             let advice = reason.class().advice();

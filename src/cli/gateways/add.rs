@@ -138,12 +138,19 @@ impl AddArgs {
         match (&self.token_env, &self.token_file) {
             (Some(name), _) => {
                 let source: Result<SecretSource, _> = format!("env:{name}").parse();
-                source.map(Some).map_err(|_| {
+                let source = source.map_err(|_| {
                     Failure::usage(
                         "flag --token-env: what is given is no name of a variable",
                         "Give the variable's name, for example OPENCLAW_GATEWAY_TOKEN, and the token in it.",
                     )
-                })
+                })?;
+                if std::env::var_os(name).is_none_or(|value| value.is_empty()) {
+                    return Err(Failure::usage(
+                        format!("flag --token-env: the variable {} is not set", shown(name)),
+                        "Set it to the gateway's token and export it, here and wherever agents are worked with.",
+                    ));
+                }
+                Ok(Some(source))
             }
             (None, Some(path)) => file(path).map(Some),
             (None, None) => Ok(None),

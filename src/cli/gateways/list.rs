@@ -10,13 +10,13 @@ use windlass_protocol::{Advice, Advise as _, Verdict};
 
 use crate::TlsPolicy;
 use crate::cli::args::Global;
-use crate::cli::columns::{Cell, columns};
+use crate::cli::columns::{Cell, Table};
 use crate::cli::config::{FILE_NAME, GatewayConfig, parse_span};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::fleet::{CONNECT, Host};
 use crate::cli::output::{BAD, GOOD, Output, WARN};
 use crate::cli::session;
-use crate::cli::store::{Missing, Records, is_there, short, shown};
+use crate::cli::store::{Missing, Records, is_there, short, shown, shown_url};
 use crate::cli::told;
 use crate::store::{Gateway, Store};
 
@@ -169,7 +169,8 @@ fn show(
         .flat_map(|records| gateways.iter().map(|gateway| row(records, gateway)));
     let rows: Vec<Vec<Cell>> = recorded.chain(listed.iter().map(listed_row)).collect();
     let headings = ["GATEWAY", "URL", "TOKEN", "WORKSPACES", "TLS", "BOARDS", "AGENTS", "ID"];
-    output.line(&columns(&headings, &rows).join("\n"))?;
+    let table = Table::new(&headings, &rows).spare(&["TLS", "WORKSPACES", "BOARDS", "AGENTS", "TOKEN", "ID"]);
+    output.line(&table.lines(output.width()).join("\n"))?;
     Ok(Exit::Ok)
 }
 
@@ -179,7 +180,7 @@ fn row(records: &Records, gateway: &Gateway) -> Vec<Cell> {
     let (boards, agents) = counts(records, gateway);
     vec![
         Cell::plain(shown(&gateway.name)),
-        Cell::plain(shown(&gateway.url)),
+        Cell::plain(shown_url(&gateway.url)),
         Cell::plain(shown(&token)),
         Cell::plain(gateway.workspace_root.as_deref().map_or_else(dash, shown)),
         Cell::plain(tls(gateway)),
@@ -239,16 +240,16 @@ fn show_checked(records: &Records, gateways: &[Gateway], checked: &[Checked], ou
         .map(|(gateway, checked)| {
             vec![
                 Cell::plain(shown(&gateway.name)),
-                Cell::plain(shown(&gateway.url)),
+                Cell::plain(shown_url(&gateway.url)),
                 checked.cell(),
                 Cell::plain(short(gateway.id)),
             ]
         })
         .collect();
-    let mut lines = columns(&["GATEWAY", "URL", "RELEASE", "ID"], &rows);
-    for advice in checked.iter().filter_map(Checked::advice) {
-        lines.extend(told(&advice));
-    }
+    let table = Table::new(&["GATEWAY", "URL", "RELEASE", "ID"], &rows).spare(&["ID", "URL"]);
+    let lines = table.lines_with(output.width(), |index| {
+        checked[index].advice().iter().flat_map(told).collect()
+    });
     output.line(&lines.join("\n"))?;
     Ok(())
 }
@@ -277,7 +278,7 @@ pub(super) fn as_json(records: &Records, gateway: &Gateway) -> Value {
         "source": "record",
         "id": gateway.id,
         "name": gateway.name,
-        "url": gateway.url,
+        "url": shown_url(&gateway.url),
         "token": gateway.token,
         "workspaceRoot": gateway.workspace_root,
         "baseUrl": gateway.base_url,

@@ -15,7 +15,7 @@ const ID_LIMIT: usize = 80;
 
 /// Stop what runs in a session
 ///
-/// That nothing ran is no error.
+/// That nothing ran is no error; a session that is not there is one.
 #[derive(Debug, Args)]
 pub(super) struct AbortArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
@@ -33,7 +33,11 @@ pub(super) async fn run(global: &Global, args: &AbortArgs, output: &Output) -> R
     let aborted = async {
         let key = named::session(&desk, args.session.as_deref()).await?;
         let runs = desk.sessions.abort(&key, args.run.as_deref()).await;
-        Ok::<_, Failure>((key, runs.map_err(|error| desk.failed(&error))?))
+        let runs = runs.map_err(|error| desk.failed(&error))?;
+        if runs.is_empty() {
+            named::there(&desk, &key).await?;
+        }
+        Ok::<_, Failure>((key, runs))
     };
     let aborted = aborted.await;
     desk.close().await;

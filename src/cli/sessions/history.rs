@@ -46,9 +46,13 @@ pub(super) async fn run(global: &Global, args: &HistoryArgs, output: &Output) ->
     let desk = Desk::open(global, &args.time, output).await?;
     let read = async {
         let key = named::session(&desk, args.session.as_deref()).await?;
-        read(&desk, &key, args, output)
-            .await
-            .map_err(|error| desk.no_history(&error))
+        let page = read(&desk, &key, args, output).await;
+        let page = page.map_err(|error| desk.no_history(&error))?;
+        // Gateways answer with an empty history for a session that is not there.
+        if page.rows.is_empty() && page.running.is_none() && page.older.is_none() {
+            named::there(&desk, &key).await?;
+        }
+        Ok::<_, Failure>(page)
     };
     let page = read.await;
     desk.close().await;
@@ -117,7 +121,7 @@ fn show(page: &HistoryPage, output: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     if let Some(older) = page.older {
-        output.line(&format!("{DIM}older ones: --before {older}, or --all{DIM:#}"))?;
+        output.note(&format!("there are older messages: --before {older}, or --all"));
     }
     for row in &page.rows {
         output.line(&transcript::lines(row).join("\n"))?;

@@ -9,7 +9,7 @@ use windlass_protocol::request::SessionRow;
 use super::desk::{Desk, Limit};
 use super::named;
 use crate::cli::args::Global;
-use crate::cli::columns::{Cell, columns};
+use crate::cli::columns::{Cell, Table};
 use crate::cli::config::parse_span;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{DIM, GOOD, Output};
@@ -58,7 +58,12 @@ pub(super) async fn run(global: &Global, args: &ListArgs, output: &Output) -> Re
         let now = store::now();
         let cells: Vec<Vec<Cell>> = rows.iter().map(|row| cells(row, now)).collect();
         let headings = ["SESSION", "LABEL", "MODEL", "TOKENS", "CHANGED", "RUN"];
-        output.line(&columns(&headings, &cells).join("\n"))?;
+        output.line(
+            &Table::new(&headings, &cells)
+                .spare(&["TOKENS", "LABEL", "MODEL"])
+                .lines(output.width())
+                .join("\n"),
+        )?;
     }
     Ok(Exit::Ok)
 }

@@ -4,11 +4,11 @@
 //! and its message would go to nobody.
 
 use windlass_protocol::request::{AgentRow, AgentsList, AgentsListReply, SessionRow};
-use windlass_protocol::{AgentId, SessionKey};
+use windlass_protocol::{Advice, AgentId, SessionKey};
 
 use super::desk::Desk;
 use crate::ReplyError;
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Exit, Failure};
 use crate::cli::text::escaped;
 use crate::sessions::SessionQuery;
 
@@ -175,14 +175,29 @@ fn several(text: &str, keys: &[String]) -> Failure {
 }
 
 fn nothing(desk: &Desk, text: &str) -> Failure {
-    Failure::usage(
-        format!(
-            "{} has no agent and no session {:?}",
+    let summary = format!(
+        "{} has no agent and no session {:?}",
+        desk.target.name,
+        escaped(text, NAME_LIMIT)
+    );
+    let next = "See windlass sessions list; a session that is to be begun is named in full: agent:ID:NAME.";
+    Failure::Told(Exit::Rejected, Advice::new(summary, next))
+}
+
+/// A session that a full key names has to be there, for a command that does not begin one.
+pub(super) async fn there(desk: &Desk, key: &SessionKey) -> Result<SessionRow, Failure> {
+    let row = desk.sessions.get(key).await.map_err(|error| desk.failed(&error))?;
+    row.ok_or_else(|| {
+        let summary = format!(
+            "{} has no session {}",
             desk.target.name,
-            escaped(text, NAME_LIMIT)
-        ),
-        "See windlass sessions list; a session that is to be begun is named in full: agent:ID:NAME.",
-    )
+            escaped(key.as_str(), NAME_LIMIT)
+        );
+        Failure::Told(
+            Exit::Rejected,
+            Advice::new(summary, "See windlass sessions list; the first message makes it."),
+        )
+    })
 }
 
 #[cfg(test)]

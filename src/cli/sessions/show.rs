@@ -2,8 +2,8 @@
 
 use clap::Args;
 use serde_json::{Value, json};
+use windlass_protocol::Verdict;
 use windlass_protocol::request::SessionRow;
-use windlass_protocol::{Advice, SessionKey, Verdict};
 
 use super::desk::{Desk, Limit};
 use super::list::{ago, as_json, is_running, model};
@@ -99,8 +99,7 @@ fn run_of(found: &Found) -> String {
 
 async fn look(desk: &Desk, text: Option<&str>) -> Result<Found, Failure> {
     let key = named::session(desk, text).await?;
-    let row = desk.sessions.get(&key).await.map_err(|error| desk.failed(&error))?;
-    let row = row.ok_or_else(|| not_there(desk, &key))?;
+    let row = named::there(desk, &key).await?;
     let last = desk.sessions.history(&key, &HistoryQuery::last().limit(1)).await;
     let last = last.map_err(|error| desk.no_history(&error))?;
     let status = desk.gateway.status().borrow().clone();
@@ -114,18 +113,4 @@ async fn look(desk: &Desk, text: Option<&str>) -> Result<Found, Failure> {
         verdict: Verdict::of(Some(&server), None),
         server,
     })
-}
-
-fn not_there(desk: &Desk, key: &SessionKey) -> Failure {
-    Failure::Told(
-        Exit::Rejected,
-        Advice::new(
-            format!(
-                "{} has no session {}",
-                desk.target.name,
-                escaped(key.as_str(), VALUE_LIMIT)
-            ),
-            "See windlass sessions list; the first message makes it.",
-        ),
-    )
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use anstyle::Style;
 use windlass_protocol::Advice;
 
-use crate::cli::columns::{Cell, columns};
+use crate::cli::columns::{Cell, Table};
 use crate::cli::output::{BAD, DIM, GOOD, WARN};
 use crate::cli::text::{escaped, span, time_of_day};
 use crate::{LineState, LineStatus};
@@ -21,6 +21,14 @@ const HEADINGS: [&str; 7] = [
     "NEXT ATTEMPT",
 ];
 
+/// A gateway in the table.
+#[derive(Debug)]
+pub(super) enum Row {
+    Line(LineStatus),
+    /// It has no line: what it is configured with can't be used.
+    Misconfigured(Advice),
+}
+
 /// Where a reason's text begins.
 const INDENT: usize = 8;
 
@@ -28,15 +36,18 @@ const INDENT: usize = 8;
 const RELEASE_LIMIT: usize = 32;
 
 /// The table, and below each line that is not up the reason and the next step, in lines of at most `width` characters.
-pub(super) fn lines(statuses: &[(String, LineStatus)], now: SystemTime, width: usize) -> Vec<String> {
-    let rows: Vec<Vec<Cell>> = statuses.iter().map(|(name, status)| row(name, status, now)).collect();
-    let mut lines = columns(&HEADINGS, &rows);
-    // From the last one up, so that the places of those before it stay.
-    for (index, (_, status)) in statuses.iter().enumerate().rev() {
-        let below = index + 2;
-        lines.splice(below..below, reason(status, width));
-    }
-    lines
+pub(super) fn lines(gateways: &[(String, Row)], now: SystemTime, width: usize) -> Vec<String> {
+    let cells = |(name, shown): &(String, Row)| match shown {
+        Row::Line(status) => row(name, status, now),
+        Row::Misconfigured(_) => {
+            let mut cells = vec![Cell::plain(name), Cell::styled("not set up", BAD)];
+            cells.resize(HEADINGS.len(), Cell::plain("-"));
+            cells
+        }
+    };
+    let rows: Vec<Vec<Cell>> = gateways.iter().map(cells).collect();
+    let table = Table::new(&HEADINGS, &rows).spare(&["CONNECTIONS", "PROTOCOL", "SINCE", "RELEASE"]);
+    table.lines_with(width, |index| reason(&gateways[index].1, width))
 }
 
 fn row(name: &str, status: &LineStatus, now: SystemTime) -> Vec<Cell> {
@@ -70,13 +81,22 @@ pub(in crate::cli) fn style_of(state: &LineState) -> Style {
 }
 
 /// What is wrong with a line that is not up, and what to do.
-fn reason(status: &LineStatus, width: usize) -> Vec<String> {
-    let Some(error) = status.last_error.as_ref().filter(|_| !status.is_up()) else {
+fn reason(shown: &Row, width: usize) -> Vec<String> {
+    let advice = match shown {
+        Row::Line(status) => status
+            .last_error
+            .as_ref()
+            .filter(|_| !status.is_up())
+            .map(|error| &error.advice),
+        Row::Misconfigured(why) => Some(why),
+    };
+    let Some(Advice { summary, next_step }) = advice else {
         return Vec::new();
     };
-    let Advice { summary, next_step } = &error.advice;
     let mut lines = folded(&format!("{BAD}why:{BAD:#}  "), summary, width);
-    lines.extend(folded(&format!("{DIM}next:{DIM:#} "), next_step, width));
+    if !next_step.is_empty() {
+        lines.extend(folded(&format!("{DIM}next:{DIM:#} "), next_step, width));
+    }
     lines
 }
 
@@ -170,7 +190,7 @@ mod tests {
                 advice: Advice::new("It broke.", "Mend it."),
             }),
         };
-        let plain: Vec<String> = lines(&[("prod".into(), status)], at, usize::MAX)
+        let plain: Vec<String> = lines(&[("prod".into(), Row::Line(status))], at, usize::MAX)
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())
             .collect();

@@ -4,15 +4,15 @@ use crate::sessions::RunProgress;
 
 /// What was shown of an answer so far.
 #[derive(Debug, Default)]
-pub(super) struct Spoken {
-    pub(super) text: String,
+pub(in crate::cli) struct Spoken {
+    pub(in crate::cli) text: String,
     /// Something in it is missing until the end.
     pub(super) has_hole: bool,
 }
 
 /// What is to be shown next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(in crate::cli) enum Piece {
     /// This, behind what is there.
     More(String),
     /// This, in place of what is there.
@@ -23,7 +23,7 @@ pub(super) enum Piece {
 }
 
 impl Spoken {
-    pub(super) fn take(&mut self, progress: &RunProgress) -> Piece {
+    pub(in crate::cli) fn take(&mut self, progress: &RunProgress) -> Piece {
         match progress {
             RunProgress::Increment(more) => {
                 self.text.push_str(more);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use anstyle::Style;
 use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_actors::{Event, LineEvent, Marker};
@@ -10,11 +11,11 @@ use windlass_protocol::{EventKeys, RawJson};
 
 use crate::cli::json;
 use crate::cli::output::{BAD, DIM, GOOD, WARN};
-use crate::cli::text::{escaped, millis, time_of_day};
+use crate::cli::text::{counted, escaped, millis, time_of_day};
 use crate::journal::{Cursor, Lost, Recorded, RecordedMarker, Stall, What};
 
-/// Longest payload shown on a line, in characters; `--json` shows all of it.
-const PAYLOAD_LIMIT: usize = 160;
+/// Longest reason shown, in characters.
+const REASON_LIMIT: usize = 160;
 /// Longest key or name shown, in characters.
 const KEY_LIMIT: usize = 80;
 
@@ -74,6 +75,7 @@ impl Shown<'_> {
         matches!(self.what, Line::Event(_))
     }
 
+    /// One line with all of the payload.
     pub(super) fn line(&self) -> String {
         let mut head = format!("{DIM}{}{DIM:#}", time_of_day(self.at));
         let _ = match self.place {
@@ -85,12 +87,17 @@ impl Shown<'_> {
         if let Line::Event(event) = self.what {
             return format!("{head} {gateway} {}", event_text(event));
         }
-        let style = match self.what {
+        let style = self.style();
+        format!("{head} {gateway} {style}-- {}{style:#}", self.text())
+    }
+
+    /// How good it is.
+    pub(super) const fn style(&self) -> Style {
+        match self.what {
             Line::Marker(Marker::Reconnected { .. }) | Line::Resumed => GOOD,
             Line::Marker(Marker::Disconnected { .. }) | Line::Stalled(_) => BAD,
             _ => WARN,
-        };
-        format!("{head} {gateway} {style}-- {}{style:#}", self.text())
+        }
     }
 
     /// An object as text, for programs. A payload in it is the text that came.
@@ -140,7 +147,7 @@ impl Shown<'_> {
     }
 
     /// A marker, for people.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self.what {
             Line::Event(event) => event.name.to_string(),
             Line::Marker(marker) => marker_text(marker),
@@ -169,7 +176,7 @@ fn event_text(event: &Event) -> String {
             let _ = write!(text, " {name}={}", escaped(value, KEY_LIMIT));
         }
     }
-    let _ = write!(text, " {DIM}{}{DIM:#}", escaped(event.payload.as_str(), PAYLOAD_LIMIT));
+    let _ = write!(text, " {DIM}{}{DIM:#}", escaped(event.payload.as_str(), usize::MAX));
     text
 }
 
@@ -180,10 +187,16 @@ fn marker_text(marker: &Marker) -> String {
             if dropped == 0 {
                 return "the next event is out of its order: load the state again".to_owned();
             }
-            format!("the gateway dropped {dropped} events before this point: load the state again")
+            format!(
+                "the gateway dropped {} before this point: load the state again",
+                counted(dropped, "event")
+            )
         }
         Marker::Unreadable => "something came that can't be read, maybe an event: load the state again".to_owned(),
-        Marker::Lagged(count) => format!("this reader was too slow: {count} events were dropped before this point"),
+        Marker::Lagged(count) => format!(
+            "this reader was too slow: it missed {} before this point",
+            counted(*count, "event")
+        ),
         Marker::Disconnected { generation } => {
             format!("connection {generation} broke: events are missing from here until it is up again")
         }
@@ -205,7 +218,7 @@ fn marker_text(marker: &Marker) -> String {
         Marker::Resynced { what, .. } => format!("loaded anew: {}", escaped(&what.to_string(), KEY_LIMIT)),
         Marker::Unsynced { what, why, .. } => {
             let what = escaped(&what.to_string(), KEY_LIMIT);
-            format!("the gateway refuses {what}: {}", escaped(why, PAYLOAD_LIMIT))
+            format!("the gateway refuses {what}: {}", escaped(why, REASON_LIMIT))
         }
         other => other.name().to_owned(),
     }
@@ -219,7 +232,11 @@ fn recorded_text(marker: &RecordedMarker) -> String {
         }
         RecordedMarker::Ended => "recording ended".to_owned(),
         RecordedMarker::Unrecorded { events, why } => {
-            format!("{events} events could not be recorded: {}", escaped(why, PAYLOAD_LIMIT))
+            format!(
+                "{} not recorded: {}",
+                counted(*events, "event"),
+                escaped(why, REASON_LIMIT)
+            )
         }
         RecordedMarker::Damaged { what } => {
             format!(
@@ -227,9 +244,12 @@ fn recorded_text(marker: &RecordedMarker) -> String {
                 escaped(what, KEY_LIMIT)
             )
         }
-        RecordedMarker::Repeated { marker, count } => format!("{count} times: {}", marker_text(marker)),
+        RecordedMarker::Repeated { marker, count } => format!("{}: {}", counted(*count, "time"), marker_text(marker)),
         RecordedMarker::Pruned { entries, .. } => {
-            format!("{entries} entries of this gateway were deleted before this point: it took too much of the journal")
+            format!(
+                "{} of this gateway deleted before this point: it took too much of the journal",
+                counted(*entries, "entry")
+            )
         }
         other => escaped(other.name(), KEY_LIMIT),
     }

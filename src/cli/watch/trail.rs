@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use windlass_actors::{Clock, TokioClock};
 use windlass_protocol::{Advice, GatewayId};
 
+use super::screen::Screen;
 use super::shown::{InJournal, Line, Shown};
-use super::{From, WatchArgs, all_lost, filter, show};
+use super::{From, WatchArgs, all_lost, connecting, filter};
 use crate::cli::args::Global;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::interrupts::{Interrupts, stop_signal};
@@ -62,8 +63,9 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     if args.journal.no_follow {
         trail = trail.to_the_end();
     }
+    let mut screen = Screen::new(output, args.raw, &args.event);
     let ended = tokio::select! {
-        ended = print(&mut trail, &mut names, &*clock, args.limit, output) => ended,
+        ended = print(&mut trail, &mut names, &*clock, args.limit, &mut screen) => ended,
         failure = lost(recording.as_ref(), output) => Err(failure),
         () = &mut stop => Ok(Exit::Interrupted),
     };
@@ -154,6 +156,7 @@ impl Recording {
         for target in &targets {
             gateways.push(windlass.add(target.spec.clone()).await?);
         }
+        connecting(&targets, output);
         Ok(Some(Self {
             windlass,
             targets,
@@ -241,13 +244,13 @@ async fn print(
     names: &mut Names,
     clock: &dyn Clock,
     mut left: Option<u64>,
-    output: &Output,
+    screen: &mut Screen<'_>,
 ) -> Result<Exit, Failure> {
     let mut unacknowledged = 0_u32;
     while left != Some(0)
         && let Some(item) = trail.next().await?
     {
-        let is_event = show_item(&item, names, clock, output)?;
+        let is_event = show_item(&item, names, clock, screen)?;
         left = left.map(|left| left - u64::from(is_event));
         unacknowledged += 1;
         if trail.is_dry() || unacknowledged == ACKNOWLEDGE_EVERY {
@@ -260,7 +263,7 @@ async fn print(
 }
 
 /// Whether it was an event.
-fn show_item(item: &TrailItem, names: &mut Names, clock: &dyn Clock, output: &Output) -> Result<bool, Failure> {
+fn show_item(item: &TrailItem, names: &mut Names, clock: &dyn Clock, screen: &mut Screen<'_>) -> Result<bool, Failure> {
     let (mut at, mut gateway, mut place) = (clock.wall(), None, InJournal::Beside);
     let what = match item {
         TrailItem::Recorded(recorded) => {
@@ -282,7 +285,7 @@ fn show_item(item: &TrailItem, names: &mut Names, clock: &dyn Clock, output: &Ou
         place,
         what,
     };
-    show(&shown, output)?;
+    screen.show(&shown)?;
     Ok(shown.is_event())
 }
 

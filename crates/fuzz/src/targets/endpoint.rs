@@ -4,13 +4,18 @@ use windlass_actors::Endpoint;
 
 use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
 
-/// It is read or refused; what was read is shown as an address that is read as the same one, and neither it nor an error holds a
+/// It is read or refused; what was read has an address that is read as the same one, is shown with all of it but the path, and neither it nor an error holds a
 /// user's name, a password or a query.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     match Endpoint::parse(text) {
         Ok(endpoint) => {
-            let shown = endpoint.to_string();
+            let shown = endpoint.address();
+            let logged = endpoint.to_string();
+            assert!(
+                logged == shown || logged.strip_suffix("/…").is_some_and(|host| shown.starts_with(host)),
+                "{logged}"
+            );
             assert!(!shown.contains(['?', '#']), "{shown}");
             // A path may have one.
             let authority = shown.split('/').nth(2).unwrap_or_default();

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
@@ -11,6 +13,9 @@ fn golden() -> String {
         |name: String, advice: Advice| lines.push(format!("{name}: {} | {}", advice.summary, advice.next_step));
     for (kind, name) in refusals() {
         line(name, kind.advice());
+    }
+    for (name, advice) in handshakes() {
+        line(name, advice);
     }
     for (name, advice) in logins() {
         line(name, advice);
@@ -32,6 +37,32 @@ fn golden() -> String {
         );
     }
     lines.join("\n") + "\n"
+}
+
+/// What goes wrong between the upgrade and hello-ok, and refusals that have no kind of their own.
+fn handshakes() -> Vec<(String, Advice)> {
+    let within = Duration::from_secs(15);
+    let faults = [
+        HandshakeFault::Protocol(7),
+        HandshakeFault::Protocol(2),
+        HandshakeFault::NoChallenge { within },
+        HandshakeFault::NoHello { within },
+        HandshakeFault::Unexpected("a second connect.challenge".into()),
+        HandshakeFault::Credentials("it is over 64 KiB".into()),
+    ];
+    let faults = faults
+        .into_iter()
+        .map(|fault| (format!("handshake {fault:?}"), fault.advice()));
+    let refusals = [
+        json!({"code": "UNAVAILABLE", "message": "too many clients"}),
+        json!({"code": "UNAVAILABLE", "message": "closed for good", "retryable": false}),
+        json!({"code": "LATER_CODE", "message": "something new"}),
+    ];
+    let refusals = refusals.into_iter().map(|value| {
+        let error: GatewayError = serde_json::from_value(value).unwrap();
+        (format!("connect {error}"), ConnectRefusal::new(error).advice())
+    });
+    faults.chain(refusals).collect()
 }
 
 fn refusals() -> Vec<(RefusalKind, String)> {

@@ -64,7 +64,7 @@ async fn relay(
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     // The gateway first: when it refuses the upgrade, the line must not see an accepted one.
-    let (mut far, _) = client_async_with_config(endpoint.to_string(), far, Some(config)).await?;
+    let (mut far, _) = client_async_with_config(endpoint.address(), far, Some(config)).await?;
     let mut near = accept_async_with_config(near, Some(config)).await?;
     loop {
         let open = tokio::select! {
