@@ -38,7 +38,7 @@ async fn raw_lines_hold_the_payload_as_it_came() {
     running.text().await;
     sim.emit(
         "chat",
-        json!({"runId": "r", "sessionKey": "agent:main:main", "state": "final", "far": "x".repeat(300)}),
+        json!({"runId": "r", "sessionKey": "agent:main:main", "state": "final", "zz": "x".repeat(300)}),
     );
     let ran = running.end().await.ends_with(0);
     assert!(

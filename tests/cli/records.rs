@@ -172,7 +172,7 @@ async fn what_is_on_a_gateway_that_is_gone_is_forgotten_without_asking_it() {
         .run(&["gateways", "forget", "lab"])
         .await
         .ends_with(2)
-        .tells(&["1 boards", "1 agents", "--yes"]);
+        .tells(&["1 board and 1 agent", "--yes"]);
     shop.run(&["gateways", "forget", "lab", "--yes", "--json"]).await;
     for (kind, args) in [
         ("gateways", ["gateways", "list", "--json"]),
