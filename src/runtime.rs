@@ -103,7 +103,8 @@ impl Windlass {
         };
         let sessions = inner.sessions.clone();
         let take_up = |line| -> OnceAdded { Box::pin(async move { sessions.take_up(line).await }) };
-        let line = inner.directory.add(shard, spec, ends, record, take_up).await?;
+        // In a box: it holds a whole line.
+        let line = Box::pin(inner.directory.add(shard, spec, ends, record, take_up)).await?;
         Ok(self.gateway_at(line))
     }
 

@@ -220,17 +220,16 @@ pub fn build(builder: &mut Builder, threads: usize) -> Result<Runtime, ResourceE
 
 /// Sees whether so many threads are to be had at once.
 fn see_threads(threads: usize) -> Result<(), ResourceError> {
-    let mut held = Vec::new();
+    let mut probes = Vec::new();
     for _ in 0..threads {
-        let (hold, wait) = std::sync::mpsc::channel::<()>();
+        let (let_go, wait) = std::sync::mpsc::channel::<()>();
         let thread = spawn("windlass-probe", move || {
-            // Until it is let go.
             let _ = wait.recv();
         })?;
-        held.push((hold, thread));
+        probes.push((let_go, thread));
     }
-    for (hold, thread) in held {
-        drop(hold);
+    for (let_go, thread) in probes {
+        drop(let_go);
         // It only waits, and can't panic.
         let _ = thread.join();
     }

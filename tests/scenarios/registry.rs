@@ -106,10 +106,12 @@ impl Wake for Woken {
     }
 }
 
+type Running = Pin<Box<dyn Future<Output = Done>>>;
+
 /// A client and the operation that it is at.
 struct Client {
     program: Vec<Op>,
-    current: Option<(Op, usize, Pin<Box<dyn Future<Output = Done>>>)>,
+    current: Option<(Op, usize, Running)>,
     woken: Arc<Woken>,
 }
 
@@ -135,7 +137,7 @@ fn id() -> GatewayId {
     GatewayId::new("gw").unwrap()
 }
 
-fn begin(windlass: &Windlass, op: Op) -> Pin<Box<dyn Future<Output = Done>>> {
+fn begin(windlass: &Windlass, op: Op) -> Running {
     let windlass = windlass.clone();
     Box::pin(async move {
         let ended = match op {
@@ -145,8 +147,8 @@ fn begin(windlass: &Windlass, op: Op) -> Pin<Box<dyn Future<Output = Done>>> {
         };
         match (op, ended) {
             (_, Ok(())) => Ok(true),
-            (Op::Add, Err(RegistryError::AlreadyThere(_))) => Ok(false),
-            (Op::Update | Op::Remove, Err(RegistryError::NotThere(_))) => Ok(false),
+            (Op::Add, Err(RegistryError::AlreadyThere(_)))
+            | (Op::Update | Op::Remove, Err(RegistryError::NotThere(_))) => Ok(false),
             (_, Err(error)) => Err(error),
         }
     })

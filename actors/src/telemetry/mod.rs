@@ -2,6 +2,8 @@
 //!
 //! Parameters and payloads are never part of it. The names stand in docs/performance.md and are kept stable.
 
+#[cfg(all(test, feature = "metrics"))]
+mod bad_recorder;
 mod call;
 #[cfg(feature = "metrics")]
 mod meters;

@@ -22,6 +22,9 @@ const LOOK_UPS: usize = 64;
 /// What was found for a name: told to all who wait for it, so it can be cloned.
 type Found = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
+/// Look-ups that are under way, by host and port.
+type UnderWay = BTreeMap<(String, u16), watch::Receiver<Option<Found>>>;
+
 /// Asks for the addresses of a host and port. Blocks.
 type Ask = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
@@ -32,7 +35,7 @@ pub(super) struct Resolver(Arc<Shared>);
 struct Shared {
     ask: Box<Ask>,
     places: Arc<Semaphore>,
-    under_way: Mutex<BTreeMap<(String, u16), watch::Receiver<Option<Found>>>>,
+    under_way: Mutex<UnderWay>,
 }
 
 impl fmt::Debug for Resolver {
@@ -102,7 +105,7 @@ impl Resolver {
 }
 
 impl Shared {
-    fn under_way(&self) -> MutexGuard<'_, BTreeMap<(String, u16), watch::Receiver<Option<Found>>>> {
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

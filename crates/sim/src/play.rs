@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::task::{LocalSet, spawn_local};
-use windlass::Windlass;
 use windlass::sessions::Outbox;
 use windlass::store::MemoryStore;
+use windlass::{GatewayId, GatewaySpec, Windlass};
 
 use self::watch::Watch;
-use crate::cast::{Agents, Called, Said, call_all, meddle, speak_all};
+use crate::cast::{Agents, Called, Said, call_all, is_whole, meddle, register_all, speak_all};
 use crate::clock::WorldClock;
 use crate::oracle::{self, Broken, Deeds, Promise, Verdict};
 use crate::site::{AGE, Door, Site, connector};
@@ -160,6 +160,9 @@ async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>
         );
     }
     if whole {
+        if !world.registering.is_empty() {
+            is_whole(&stage.windlass, &stage.one_more(), PATIENCE, &mut verdict).await;
+        }
         stage.provision_again(world, &mut verdict).await;
     }
     let tally = tally(&stage, &works);
@@ -260,7 +263,8 @@ impl Stage {
                 note(|| "is shut down".into());
             }
         };
-        let all = async { tokio::join!(join_all(works), storms, crew, ending).0 };
+        let registering = register_all(self.windlass.clone(), self.one_more(), world.registering.clone());
+        let all = async { tokio::join!(join_all(works), storms, crew, ending, registering).0 };
         // Once more than a line can pause, for each of the things that wait for one.
         if let Ok(works) = tokio::time::timeout(PATIENCE * 4, all).await {
             return works;
@@ -311,6 +315,13 @@ impl Stage {
                 format!("{}: the line is {}", site.name(), status.state)
             });
         }
+    }
+
+    /// One more line to the first gateway, under a name of its own.
+    fn one_more(&self) -> GatewaySpec {
+        let mut spec = self.sites[0].door.spec();
+        spec.id = GatewayId::new("one-more").expect("it is a name");
+        spec
     }
 
     /// A second run makes whole what the first one left, a third one finds nothing to do, and a fourth one does what one more

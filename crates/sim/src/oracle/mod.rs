@@ -39,6 +39,8 @@ pub enum Promise {
     Roster,
     /// Agents are provisioned once, or there is an error that says what to do.
     Agents,
+    /// A gateway that comes and goes is there and works, or can be added, whoever lost patience with what.
+    Registry,
     /// A line comes back by itself.
     ComesBack,
     /// Nothing is left when all is over.

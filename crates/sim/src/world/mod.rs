@@ -1,6 +1,7 @@
 //! A world: all that a run is made of, drawn from a seed before anything runs.
 
 mod load;
+mod registering;
 mod weather;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use windlass_testkit::chaos::FrameFault;
 use windlass_testkit::{ChatPlan, Profile, RELEASES};
 
 pub(crate) use self::load::{Errand, HUSH, Meddling, Mischief, Reader, Speech, What, Words};
+pub(crate) use self::registering::{Registering, Wish};
 pub(crate) use self::weather::{Blow, Deed, Hides, LIFE, Lie, Wire};
 use crate::dice::Dice;
 
@@ -31,6 +33,8 @@ pub struct World {
     pub(crate) sites: Vec<Plan>,
     /// Agents that are provisioned on the first sites, each for one.
     pub(crate) crew: Option<Crew>,
+    /// What is done to one more gateway, which comes and goes; nothing in most worlds.
+    pub(crate) registering: Vec<Registering>,
     /// Messages are kept on record.
     pub(crate) kept: bool,
     pub(crate) ending: Ending,
@@ -105,6 +109,7 @@ impl World {
         };
         Self {
             seed,
+            registering: Registering::all(seed, span),
             kept: dice.one_in(5),
             logged: dice.one_in(LOGGED),
             ending,
@@ -201,7 +206,7 @@ impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "world {}: {} gateways, messages {}, {:?}{}",
+            "world {}: {} gateways, messages {}, {:?}{}{}",
             self.seed,
             self.sites.len(),
             if self.kept { "kept on record" } else { "in memory" },
@@ -209,6 +214,11 @@ impl fmt::Display for World {
             self.crew
                 .as_ref()
                 .map_or_else(String::new, |crew| format!(", {} agents", crew.agents)),
+            if self.registering.is_empty() {
+                ""
+            } else {
+                ", one more gateway comes and goes"
+            },
         )?;
         self.sites.iter().enumerate().try_for_each(|(number, plan)| {
             writeln!(

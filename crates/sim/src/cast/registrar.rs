@@ -1,0 +1,66 @@
+//! Somebody who adds, changes and removes one more gateway, at the same time as others do, and goes away in the middle.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::task::spawn_local;
+use windlass::{GatewaySpec, Windlass};
+
+use crate::oracle::{Promise, Verdict};
+use crate::trace::note;
+use crate::world::{Registering, Wish};
+
+/// What may be under way when the line is removed.
+const CALL: Duration = Duration::from_secs(3);
+
+/// Does all of it, each at its time. What comes of each is not judged here: what is left is, by [`is_whole`].
+pub(crate) async fn register_all(windlass: Windlass, spec: GatewaySpec, all: Vec<Registering>) {
+    let all = all
+        .into_iter()
+        .map(|one| spawn_local(register(windlass.clone(), spec.clone(), one)));
+    join_all(all).await;
+}
+
+async fn register(windlass: Windlass, spec: GatewaySpec, one: Registering) {
+    tokio::time::sleep(one.at).await;
+    let wished = async {
+        match one.wish {
+            Wish::Add => {
+                let gateway = windlass.add(spec).await?;
+                spawn_local(async move { gateway.call("health", ()).timeout(CALL).await });
+                Ok(())
+            }
+            Wish::Update => windlass.update(spec).await,
+            Wish::Remove(drain) => windlass.remove(&spec.id.clone(), drain).await,
+        }
+    };
+    let ended = match one.patience {
+        Some(patience) => tokio::time::timeout(patience, wished).await.ok(),
+        None => Some(wished.await),
+    };
+    note(|| format!("one more gateway: {:?}: {ended:?}", one.wish));
+}
+
+/// The gateway is there and works, or it can be added and works then.
+pub(crate) async fn is_whole(windlass: &Windlass, spec: &GatewaySpec, patience: Duration, verdict: &mut Verdict) {
+    let mut whole = |kept: bool, how: &str| {
+        verdict.holds(Promise::Registry, kept, || format!("one more gateway {how}"));
+    };
+    let id = &spec.id;
+    if let Some(gateway) = windlass.gateway(id) {
+        let answer = gateway.call("health", ()).timeout(patience).await;
+        whole(answer.is_ok(), &format!("is there and does not work: {answer:?}"));
+        let removed = windlass.remove(id, Duration::ZERO).await;
+        whole(removed.is_ok(), &format!("is there and can't be removed: {removed:?}"));
+    }
+    whole(windlass.gateway(id).is_none(), "is there after it was removed");
+    match windlass.add(spec.clone()).await {
+        Ok(gateway) => {
+            let answer = gateway.call("health", ()).timeout(patience).await;
+            whole(answer.is_ok(), &format!("was added and does not work: {answer:?}"));
+            let removed = windlass.remove(id, Duration::ZERO).await;
+            whole(removed.is_ok(), &format!("was added and can't be removed: {removed:?}"));
+        }
+        Err(error) => whole(false, &format!("is not there and can't be added: {error}")),
+    }
+}
