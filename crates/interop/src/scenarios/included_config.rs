@@ -1,15 +1,18 @@
 //! A gateway whose agents stand in an included file is provisioned like any other.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use windlass::agents::{Job, RunOptions};
 
 use super::kit::{Fleet, all_done};
-use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
+use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "included-config",
     what: "With agents in an included file, all are provisioned, a second run writes nothing, and they are deleted",
-    deadline: USUAL_DEADLINE,
+    // Two starts and the turns of all agents, on a busy machine.
+    deadline: Duration::from_secs(900),
     run: |ctx| Box::pin(run(ctx)),
 };
 

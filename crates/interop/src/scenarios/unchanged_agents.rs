@@ -1,15 +1,18 @@
 //! An agent that is added changes nothing of those that are there: of one write for many, each is told what was its own.
 
+use std::time::Duration;
+
 use windlass::agents::RunOptions;
 use windlass::store::AgentUid;
 
 use super::kit::{Fleet, TURN, answers_of};
-use crate::scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq};
+use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "unchanged-agents",
     what: "Agents that are as they should be are not woken when another is provisioned in the same configuration write",
-    deadline: USUAL_DEADLINE,
+    // Two starts and the turns of all agents, on a busy machine.
+    deadline: Duration::from_secs(900),
     run: |ctx| Box::pin(run(ctx)),
 };
 
