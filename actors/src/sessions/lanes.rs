@@ -37,16 +37,16 @@ impl Lanes {
     /// A place in the line for the next turn, taken now, to be waited for.
     pub(super) fn queue(&self, line: &Line, session: &SessionKey) -> LocalBoxFuture<'static, Turn> {
         let identity = identity(line, session);
-        let mut lane = self.lane(line.id(), &identity).lock_owned().boxed_local();
-        let turn = |lane| Turn {
+        let mut wait = self.lane(line.id(), &identity).lock_owned().boxed_local();
+        let turn = |held| Turn {
             identity,
-            _lane: lane,
+            _lane: held,
             respelled: None,
         };
         // A lock queues whoever asks for it when it is polled first.
-        match (&mut lane).now_or_never() {
-            Some(lane) => std::future::ready(turn(lane)).boxed_local(),
-            None => lane.map(turn).boxed_local(),
+        match (&mut wait).now_or_never() {
+            Some(held) => std::future::ready(turn(held)).boxed_local(),
+            None => wait.map(turn).boxed_local(),
         }
     }
 

@@ -229,7 +229,6 @@ fn recorded(key: &str, end: &RunEnd) -> SendEnd {
         RunEnd::Failed(failure) => SendEnd::Done {
             run_id: failure.run_id.clone(),
         },
-        RunEnd::Command(_) => SendEnd::Done { run_id: key.to_owned() },
         RunEnd::Aborted { run_id, .. } => SendEnd::Done { run_id: run_id.clone() },
         // Of a refusal the code only: its text may repeat what was sent.
         RunEnd::Refused(error) => SendEnd::Failed {
@@ -238,6 +237,7 @@ fn recorded(key: &str, end: &RunEnd) -> SendEnd {
         RunEnd::NotSent(why) => SendEnd::Failed { error: why.to_string() },
         RunEnd::Lost(loss) => SendEnd::Lost { why: loss.to_string() },
         RunEnd::Unknown(doubt) => SendEnd::Lost { why: doubt.to_string() },
+        // A command that the gateway has carried out, too.
         _ => SendEnd::Done { run_id: key.to_owned() },
     }
 }

@@ -35,6 +35,7 @@ pub(super) struct Look<'a> {
 }
 
 /// What was found.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one history")]
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Standing {
     /// Our row is there, or the notice that took its place.

@@ -292,16 +292,16 @@ pub(crate) fn agent(call: &mut Call<'_>) -> Answer {
 pub(crate) fn abort(call: &mut Call<'_>) -> Answer {
     let key = full_key(call, &call.required("sessionKey"));
     let only = call.text("runId").map(str::to_owned);
-    stop(call, &key, only, "rpc")
+    stop(call, &key, only.as_deref(), "rpc")
 }
 
 /// Ends what runs in a session, or one run of it.
-fn stop(call: &mut Call<'_>, key: &str, only: Option<String>, why: &'static str) -> Answer {
+fn stop(call: &mut Call<'_>, key: &str, only: Option<&str>, why: &'static str) -> Answer {
     let ids: Vec<String> = call
         .state
         .runs
         .values()
-        .filter(|run| run.active() && run.session == key && only.as_ref().is_none_or(|only| *only == run.id))
+        .filter(|run| run.active() && run.session == key && only.is_none_or(|only| only == run.id))
         .map(|run| run.id.clone())
         .collect();
     let answer = Answer::ok(json!({"ok": true, "aborted": !ids.is_empty(), "runIds": ids}));
