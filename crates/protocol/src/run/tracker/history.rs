@@ -227,7 +227,8 @@ impl RunTracker {
                 self.others.heard(run);
                 return false;
             }
-            self.adopt(run, true);
+            // A run after a restart may be another user's: where no row says that it goes on with ours, its end is confirmed.
+            self.adopt(run, resumed);
         }
         if self.is_firm(run) || run == self.config.key {
             self.life = Continuity::Same;
@@ -361,8 +362,10 @@ impl RunTracker {
         }
         let run_id = self.run_id().to_owned();
         // Where the message may have died with its process, a run that began after is anybody's.
-        let guessed = self.adopted.as_ref().is_some_and(|run| !run.firm) && self.life != Continuity::Same;
+        let may_be_anothers = self.adopted.as_ref().is_some_and(|run| !run.firm);
+        let guessed = may_be_anothers && self.life != Continuity::Same;
         match self.ended.take() {
+            Some(Ended::Erred(_)) if may_be_anothers => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
             _ if guessed => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
             Some(Ended::Erred(message)) => self.finish_failed(message, run_id, FailureSign::Lifecycle),
             Some(Ended::Silent) => self.end_silently(),
@@ -396,7 +399,13 @@ impl RunTracker {
         let busy = self.others.any_active() || standing.running.is_some();
         // In another process the message joined nothing, whatever is answered there.
         let same = self.life == Continuity::Same;
-        if same && !busy && standing.row && now >= since + rules::JOIN_GRACE && self.joined_quietly() {
+        if same
+            && !busy
+            && standing.row
+            && standing.is_last
+            && now >= since + rules::JOIN_GRACE
+            && self.joined_quietly()
+        {
             return;
         }
         if !busy && now >= after(since, self.config.limits.handover) {

@@ -45,6 +45,10 @@ impl RunTracker {
         }
         let first = self.sends == 1 && !self.config.sent_before && !self.written;
         self.known_at_first |= first && !self.heard_run && reply.status != ChatSendStatus::Started;
+        if self.sends > 1 && reply.status == ChatSendStatus::Started {
+            // What began under this key began in a process that is gone.
+            (self.begun, self.handed_on) = (None, false);
+        }
         self.life = Continuity::Same;
         self.accept(now);
         if reply.run_id != self.config.key && self.adopted.is_none() {

@@ -223,7 +223,10 @@ impl World {
                 self.restarted_unseen = false;
                 self.tracker.on_line_up(life, now);
             }
-            Step::Stranger => self.enqueue("stranger".into(), false, 0),
+            Step::Stranger => {
+                self.truth.strangers += 1;
+                self.enqueue("stranger".into(), false, 0);
+            }
         }
     }
 
@@ -296,8 +299,8 @@ fn judge(seed: u64, truth: &Truth, end: &RunEnd, release: Release, resend: Resen
         RunEnd::Unknown(why) => {
             // Only a failure that leaves no row may stay unknown,
             let traceless = (release.failing == Failing::ErrorWithoutRows && truth.failures > 0)
-                // or nothing was said, and the events that told so were lost,
-                || (truth.silences > 0 && truth.cuts > 0)
+                // or nothing was said, and the events that told so were lost, or another user's message came behind ours,
+                || (truth.silences > 0 && (truth.cuts > 0 || (release.puts_back && truth.strangers > 0)))
                 || (release.silence_fails && truth.failures > 0 && truth.cuts > 0);
             // and what may have died with a process, or may not be sent again to find out.
             let never = resend == ResendAfterLoss::Never && *why == Doubt::KeyForgotten;

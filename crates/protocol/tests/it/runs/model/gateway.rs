@@ -140,6 +140,8 @@ pub(super) struct Truth {
     /// Runs of our message that ended with nothing said.
     pub(super) silences: u32,
     pub(super) cuts: u32,
+    /// Messages of another user.
+    pub(super) strangers: u32,
     /// Sends that a gateway took after the caller had heard that one was taken.
     pub(super) taken_again: u32,
     pub(super) crashes: u32,
