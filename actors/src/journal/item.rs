@@ -104,12 +104,11 @@ impl RecordedMarker {
     /// One lower-case word, as it stands in the journal and in JSON.
     pub fn name(&self) -> &str {
         match self {
-            Self::Line(marker) => marker.name(),
+            Self::Line(marker) | Self::Repeated { marker, .. } => marker.name(),
             Self::Began { .. } => "began",
             Self::Ended => "ended",
             Self::Unrecorded { .. } => "unrecorded",
             Self::Damaged { .. } => "damaged",
-            Self::Repeated { marker, .. } => marker.name(),
             Self::Pruned { .. } => PRUNED_MARKER,
             Self::Other { name, .. } => name,
         }

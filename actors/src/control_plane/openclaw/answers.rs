@@ -47,7 +47,7 @@ mod tests {
 
     use super::*;
 
-    fn answered(rows: Value) -> bool {
+    fn answered(rows: &Value) -> bool {
         let history = serde_json::from_value(json!({"sessionKey": "agent:a:main", "messages": rows})).unwrap();
         is_answered(&history, "wake-1", "ref-1")
     }
@@ -58,11 +58,11 @@ mod tests {
         let says = |text: &str| json!({"role": "assistant", "content": [{"type": "text", "text": text}]});
         let keyed = json!({"role": "user", "content": "hello", "idempotencyKey": "wake-1:user"});
         let failed = json!({"role": "assistant", "content": [], "stopReason": "error", "errorMessage": "no"});
-        assert!(!answered(json!([])));
-        assert!(!answered(json!([says("before"), user("hello ref-1")])));
-        assert!(!answered(json!([user("hello ref-2"), says("to another")])));
-        assert!(!answered(json!([user("hello ref-1"), failed])));
-        assert!(answered(json!([user("hello ref-1"), says("awake")])));
-        assert!(answered(json!([says("before"), keyed, says("awake")])));
+        assert!(!answered(&json!([])));
+        assert!(!answered(&json!([says("before"), user("hello ref-1")])));
+        assert!(!answered(&json!([user("hello ref-2"), says("to another")])));
+        assert!(!answered(&json!([user("hello ref-1"), failed])));
+        assert!(answered(&json!([user("hello ref-1"), says("awake")])));
+        assert!(answered(&json!([says("before"), keyed, says("awake")])));
     }
 }

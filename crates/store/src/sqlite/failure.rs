@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sqlx::migrate::MigrateError;
@@ -77,7 +78,14 @@ fn unwritable_beside(database: &Path) -> Option<PathBuf> {
         name.push(suffix);
         PathBuf::from(name)
     });
-    let is_in_the_way = |path: &PathBuf| path.exists() && OpenOptions::new().append(true).open(path).is_err();
+    let is_in_the_way = |path: &PathBuf| {
+        let opened = OpenOptions::new().append(true).open(path);
+        // A process without descriptors, for example, can't open it either: that is not the file's fault.
+        opened.is_err_and(|error| {
+            use io::ErrorKind::{IsADirectory, PermissionDenied, ReadOnlyFilesystem};
+            matches!(error.kind(), IsADirectory | PermissionDenied | ReadOnlyFilesystem)
+        })
+    };
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
     let read_only = |folder: &&Path| folder.metadata().is_ok_and(|found| found.permissions().readonly());
     beside
