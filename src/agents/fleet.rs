@@ -111,9 +111,7 @@ impl Fleet for LineFleet {
     async fn activity(&self, gateway: &Gateway) -> Option<Subscription> {
         let line = line_id(gateway).ok()?;
         self.control_plane(gateway).await.ok()?;
-        let filter = ACTIVITY
-            .into_iter()
-            .fold(EventFilter::all(), |filter, name| filter.name(name));
+        let filter = ACTIVITY.into_iter().fold(EventFilter::all(), EventFilter::name);
         Some(self.windlass.gateway(&line)?.events_bounded(filter, ACTIVITY_QUEUE))
     }
 }

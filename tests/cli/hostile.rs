@@ -364,7 +364,7 @@ async fn a_payload_that_no_value_holds_is_written_as_it_came_live_and_from_the_j
     .await;
     for args in [&["call", "health", "--json"][..], &["call", "health"]] {
         let ran = impostor.bench().run(args).await.ends_with(0);
-        assert!(ran.stdout.contains(r#"lab\ud83d"#), "{}", ran.stdout);
+        assert!(ran.stdout.contains(r"lab\ud83d"), "{}", ran.stdout);
     }
     let live = ["watch", "--event", "odd", "--limit", "3"];
     let recorded = ["watch", "--event", "odd", "--limit", "3", "--journal"];

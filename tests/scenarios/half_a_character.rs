@@ -79,7 +79,7 @@ async fn an_answer_that_ends_in_half_a_character_is_an_answer_at_once() {
             }
             match following.end().await.unwrap() {
                 RunEnd::Final(answer) => {
-                    assert_eq!((&*answer.text, &*text), ("😀😀\u{fffd}", "😀😀\u{fffd}"), "{release}")
+                    assert_eq!((&*answer.text, &*text), ("😀😀\u{fffd}", "😀😀\u{fffd}"), "{release}");
                 }
                 end => panic!("{release}: {end:?}"),
             }
@@ -124,7 +124,11 @@ async fn a_row_with_half_a_character_hides_no_other_row() {
             drop(roster);
 
             let page = sessions.history(&session(), &HistoryQuery::last()).await.unwrap();
-            let texts: Vec<_> = page.rows.iter().filter_map(|row| row.text()).collect();
+            let texts: Vec<_> = page
+                .rows
+                .iter()
+                .filter_map(windlass::request::ChatMessage::text)
+                .collect();
             assert!(texts.iter().any(|text| text == "ok \u{fffd}"), "{release}: {texts:?}");
             tokio::time::sleep(Duration::from_millis(1)).await;
             bench.finish().await;

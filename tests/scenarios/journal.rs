@@ -342,7 +342,7 @@ async fn the_old_and_the_too_much_go_in_the_background_and_a_reader_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn two_readers_of_one_consumer_name_are_told_of_each_other() {
-    play(async {
+    play(Box::pin(async {
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
         let recorder = record(&bench.windlass, &store).await;
@@ -371,7 +371,7 @@ async fn two_readers_of_one_consumer_name_are_told_of_each_other() {
         }
         drop(recorder);
         bench.finish().await;
-    })
+    }))
     .await;
 }
 

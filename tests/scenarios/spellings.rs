@@ -10,7 +10,7 @@ use windlass::sessions::{RunEnd, SessionKey, SessionQuery};
 use windlass::{EventFilter, LineEvent};
 use windlass_testkit::{ChatPlan, NO_REPLY, RELEASES, SideEffect, SimGateway, SimGatewayBuilder};
 
-use crate::bench::{Bench, TOKEN, next, play};
+use crate::bench::{Bench, Stopwatch, TOKEN, next, play};
 
 async fn up(sim: SimGatewayBuilder) -> Bench {
     let bench = Bench::new(sim.token(TOKEN).start_pipe()).await;
@@ -51,7 +51,7 @@ async fn a_message_is_answered_in_whichever_spelling_its_session_is_named() {
                 "agent:main:matrix:channel:!AbC:srv.org",
                 "Global",
             ] {
-                let before = tokio::time::Instant::now();
+                let before = Stopwatch::start();
                 let text = format!("hello {session}");
                 assert_eq!(
                     answer(&bench, session, &text).await,
@@ -199,7 +199,7 @@ async fn a_command_ends_at_once_is_sent_once_and_says_what_it_stopped() {
     for release in RELEASES {
         play(async {
             let bench = up(of(release)).await;
-            let before = tokio::time::Instant::now();
+            let before = Stopwatch::start();
             for text in ["stop", "STOP", "/stop", " abort"] {
                 let nothing = CommandDone {
                     aborted: Some(false),
@@ -248,7 +248,7 @@ async fn a_model_that_says_nothing_ends_its_message_at_once() {
             let bench = up(of(release)).await;
             answer(&bench, "main", "hello").await;
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let before = tokio::time::Instant::now();
+            let before = Stopwatch::start();
             let end = say(&bench, "main", &format!("say {NO_REPLY}")).await;
             match &end {
                 RunEnd::Final(answer) => assert_eq!(answer.text, "", "{release}"),

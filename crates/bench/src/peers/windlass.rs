@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass::{
-    DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Metering, Secret, Windlass, WindlassBuilder,
-};
+use windlass::{DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Secret, Windlass, WindlassBuilder};
 
 use super::PeerError;
 use super::obey::obey;

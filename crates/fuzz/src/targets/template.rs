@@ -57,11 +57,11 @@ fn assert_text_stays_text(text: &str, variables: &Variables) {
     }
     assert_token_is_found(&rendered);
     let mut named = variables.clone();
-    named.agent.name = text.to_owned();
-    named.identity.custom_instructions = text.to_owned();
+    text.clone_into(&mut named.agent.name);
+    text.clone_into(&mut named.identity.custom_instructions);
     if let Some(board) = &mut named.board {
-        board.name = text.to_owned();
-        board.objective = text.to_owned();
+        text.clone_into(&mut board.name);
+        text.clone_into(&mut board.objective);
     }
     let Ok(rendered) = SHIPPED.render(Role::Worker, &named, &Overrides::default()) else {
         return;

@@ -45,7 +45,11 @@ async fn spoken(bench: &Bench) -> Result<(), Failure> {
         .sessions()
         .history(&SESSION.parse()?, &HistoryQuery::last())
         .await?;
-    let texts: Vec<_> = page.rows.iter().filter_map(|row| row.text()).collect();
+    let texts: Vec<_> = page
+        .rows
+        .iter()
+        .filter_map(windlass::request::ChatMessage::text)
+        .collect();
     check(texts.iter().any(|text| text.trim_end() == "half \u{fffd}"), || {
         format!("the answer is not in the history: {texts:?}")
     })

@@ -72,7 +72,7 @@ async fn one(gateway: &Gateway, errand: &Errand) -> End {
         // With half a character at its end.
         What::Label(key) => {
             let params = RawJson::parse(format!(r#"{{"key":"{key}","label":"{key}\ud83d"}}"#));
-            gateway.call("sessions.patch", &params.expect("the world makes plain keys"))
+            gateway.call("sessions.patch", params.expect("the world makes plain keys"))
         }
     };
     let call = call.timeout(errand.deadline);

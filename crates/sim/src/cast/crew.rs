@@ -14,7 +14,7 @@ use crate::site::{TOKEN, device};
 
 /// Agents on one board of one gateway.
 pub(crate) struct Agents {
-    agents: agents::Agents,
+    service: agents::Agents,
     records: Arc<MemoryStore>,
     workers: Vec<AgentUid>,
     clock: WorldClock,
@@ -27,7 +27,7 @@ impl Agents {
         let workers = records_of(&records, gateway, count, Timestamp::from(clock.wall()))
             .await
             .expect("a store in memory takes records");
-        let agents = windlass
+        let service = windlass
             .agents(Arc::clone(&records) as _)
             .base_url("https://board.example/api")
             .device(Arc::new(device()))
@@ -37,7 +37,7 @@ impl Agents {
             .await
             .expect("nobody else runs the agents of this store");
         Self {
-            agents,
+            service,
             records,
             workers,
             clock,
@@ -70,7 +70,7 @@ impl Agents {
             agents,
             options: RunOptions::default(),
         };
-        self.agents.work(job).await.ok()?.report().await.ok()
+        self.service.work(job).await.ok()?.report().await.ok()
     }
 }
 
