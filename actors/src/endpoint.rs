@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 use url::{Host, Url};
-use windlass_protocol::{GatewayId, NAME_LIMIT, printable};
+use windlass_protocol::GatewayId;
 
 /// Bytes of a digest that tell addresses apart which read the same: as hex they are longer than any port, so that the id of
 /// one address can't be that of another host and port.
@@ -34,8 +34,8 @@ pub enum InvalidEndpoint {
     #[error("the gateway URL can't be read ({0}); it looks like ws://host:18789 or wss://host")]
     Syntax(#[from] url::ParseError),
     /// Another scheme.
-    #[error("the gateway URL begins with {}://; it has to begin with ws:// or wss://", printable(.0, NAME_LIMIT))]
-    Scheme(String),
+    #[error("the gateway URL has another scheme; it has to begin with ws:// or wss://")]
+    Scheme,
     /// The scheme of a web page, or none: the address that is probably meant.
     #[error("a gateway URL begins with ws:// or wss://: did you mean {0}?")]
     Meant(Endpoint),
@@ -58,9 +58,7 @@ impl Endpoint {
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
         let text = text.trim();
         Self::read(text).map_err(|error| match error {
-            InvalidEndpoint::Syntax(_) | InvalidEndpoint::Scheme(_) => {
-                meant(text).map_or(error, InvalidEndpoint::Meant)
-            }
+            InvalidEndpoint::Syntax(_) | InvalidEndpoint::Scheme => meant(text).map_or(error, InvalidEndpoint::Meant),
             other => other,
         })
     }
@@ -70,7 +68,7 @@ impl Endpoint {
         let secure = match url.scheme() {
             "ws" => false,
             "wss" => true,
-            other => return Err(InvalidEndpoint::Scheme(other.into())),
+            _ => return Err(InvalidEndpoint::Scheme),
         };
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidEndpoint::Credentials);

@@ -134,8 +134,8 @@ mod typed {
         typist.types("/history 1\r");
         typist.sees("  echo: hello").await;
         prompt(&mut typist).await;
-        typist.types("//status\r");
-        typist.sees("echo: /status").await;
+        typist.types("//wave\r");
+        typist.sees("echo: /wave").await;
         prompt(&mut typist).await;
         typist.types("/new\r");
         typist.sees("begun anew").await;

@@ -16,6 +16,13 @@ pub(crate) struct Failed {
     pub(crate) why: Why,
 }
 
+impl Failed {
+    /// Whether the agent's record was changed since it was read.
+    pub(crate) const fn is_conflict(&self) -> bool {
+        matches!(self.why, Why::Store(StoreError::Conflict { .. }))
+    }
+}
+
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Why {

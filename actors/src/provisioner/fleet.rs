@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 use windlass_protocol::config::Roster;
 use windlass_store::{
-    AgentStatus, AgentUid, Gateway, GatewayUid, Run, RunKind, RunState, StepName, StoreError, Timestamp,
+    AMEND_TRIES, AgentStatus, AgentUid, Gateway, GatewayUid, Run, RunKind, RunState, StepName, StoreError, Timestamp,
 };
 
 use super::content::Desired;
@@ -154,41 +154,55 @@ impl GatewayWork {
     }
 
     async fn try_begin(&self, ticket: Ticket, name: &mut String) -> Result<Saga, Failed> {
-        let at = |why: Why| Failed::at(StepName::Render, why);
-        let (ctx, plane, teller) = (Rc::clone(&self.ctx), Arc::clone(&self.plane), self.teller.clone());
-        let dossier = Dossier::load(&*ctx.store, ticket.agent())
-            .await
-            .map_err(|error| at(error.into()))?;
+        let mut dossier = self.load(ticket.agent()).await?;
         name.clone_from(&dossier.agent.name);
-        match ticket {
-            Ticket::Resume(run) => Saga::resume(ctx, plane, dossier, *run, teller).await,
+        for _ in 1..AMEND_TRIES {
+            match self.begin_of(&ticket, dossier).await {
+                // A heartbeat may be written down while the templates are checked.
+                Err(failed) if failed.is_conflict() => dossier = self.load(ticket.agent()).await?,
+                done => return done,
+            }
+        }
+        self.begin_of(&ticket, dossier).await
+    }
+
+    async fn load(&self, agent: AgentUid) -> Result<Dossier, Failed> {
+        let loaded = Dossier::load(&*self.ctx.store, agent).await;
+        loaded.map_err(|error| Failed::at(StepName::Render, error))
+    }
+
+    /// Begins a new run, or goes on with the one that was cut off.
+    async fn begin_of(&self, ticket: &Ticket, dossier: Dossier) -> Result<Saga, Failed> {
+        let (ctx, plane, teller) = (Rc::clone(&self.ctx), Arc::clone(&self.plane), self.teller.clone());
+        let (kind, options, delete_files) = match ticket {
             Ticket::New {
                 kind,
                 options,
                 delete_files,
                 ..
-            } => {
-                let first = dossier.is_new();
-                let kind = kind.unwrap_or(if first { RunKind::Provision } else { RunKind::Update });
-                let desired = Desired {
-                    templates: &ctx.templates,
-                    base_url: ctx.settings.base_url_of(&dossier.gateway),
-                    dossier: &dossier,
-                    options,
-                    first,
-                };
-                if kind != RunKind::Delete {
-                    desired.check().await.map_err(|error| at(error.into()))?;
-                }
-                let brief = Brief {
-                    options,
-                    was_online: dossier.agent.status == AgentStatus::Online,
-                    pending_deadline: dossier.agent.checkin_deadline_at.map(Timestamp::as_millis),
-                    delete_files,
-                };
-                Saga::begin(ctx, plane, dossier, kind, brief, teller).await
-            }
+            } => (*kind, *options, *delete_files),
+            Ticket::Resume(run) => return Saga::resume(ctx, plane, dossier, (**run).clone(), teller).await,
+        };
+        let first = dossier.is_new();
+        let kind = kind.unwrap_or(if first { RunKind::Provision } else { RunKind::Update });
+        let desired = Desired {
+            templates: &ctx.templates,
+            base_url: ctx.settings.base_url_of(&dossier.gateway),
+            dossier: &dossier,
+            options,
+            first,
+        };
+        if kind != RunKind::Delete {
+            let checked = desired.check().await;
+            checked.map_err(|error| Failed::at(StepName::Render, error))?;
         }
+        let brief = Brief {
+            options,
+            was_online: dossier.agent.status == AgentStatus::Online,
+            pending_deadline: dossier.agent.checkin_deadline_at.map(Timestamp::as_millis),
+            delete_files,
+        };
+        Saga::begin(ctx, plane, dossier, kind, brief, teller).await
     }
 
     /// Keeps on the record why nothing was begun.

@@ -45,9 +45,15 @@ impl fmt::Display for Advice {
     }
 }
 
-/// One full stop at the end, whatever a gateway's text ends in.
+/// A capital letter at the beginning and one full stop at the end, whatever a text has there.
 fn sentence(text: &str) -> String {
-    format!("{}.", text.trim_end_matches(['.', ' ']))
+    let mut letters = text.trim_end_matches(['.', ' ']).chars();
+    let first = letters.next().map(char::to_uppercase);
+    format!(
+        "{}{}.",
+        first.into_iter().flatten().collect::<String>(),
+        letters.as_str()
+    )
 }
 
 /// Turns itself into words for an operator.
