@@ -1,15 +1,16 @@
 //! Calls whose method and answer are types.
 //!
 //! ```no_run
-//! use windlass::request::{ChatSend, ChatSendStatus};
+//! use windlass::request::{ChatSend, ChatSendReply};
 //!
 //! # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::ReplyError> {
 //! let sent = gateway
 //!     .request(ChatSend::new("agent:main:main", "hello"))
 //!     .timeout(std::time::Duration::from_secs(10))
 //!     .await?;
-//! if sent.status == ChatSendStatus::Started {
-//!     println!("run {} began", sent.run_id);
+//! match sent {
+//!     ChatSendReply::Run(run) => println!("run {} began", run.run_id),
+//!     command => println!("the gateway carried it out itself: {command:?}"),
 //! }
 //! # Ok(())
 //! # }

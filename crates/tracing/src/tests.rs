@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ::tracing::span::{Attributes, Id, Record};
+use ::tracing::subscriber::Interest;
 use ::tracing::{Event, Metadata, Subscriber, subscriber};
 
 use super::*;
@@ -30,6 +31,11 @@ impl Panics {
 }
 
 impl Subscriber for Panics {
+    /// Asked while the host installs it, in the host's own call: what panics there is no record of ours.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         self.pass(Bad::Enabled);
         true

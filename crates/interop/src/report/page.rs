@@ -154,7 +154,8 @@ mod tests {
         }
         let page = page(&sheet);
         let (_, table) = page.split_once("\n\n").expect("a heading");
-        let (_, table) = table.split_once("\n\n").expect("a legend");
+        let (_, table) = table.split_once("\n\n|").expect("a legend");
+        let table = format!("|{table}");
         let expected = "\
             | | | 2026.1.30 | 2026.2.26 | 2026.9.6 |\n\
             |---|---|---|---|---|\n\
