@@ -66,7 +66,10 @@ pub enum ChatSendReply {
 impl<'de> Deserialize<'de> for ChatSendReply {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let reply = Value::deserialize(deserializer)?;
-        let is_command = reply.get("runId").is_none() && reply.get("ok") == Some(&Value::Bool(true));
+        // `ok` alone is in many answers, and a proxy may mix answers up.
+        let is_command = reply.get("runId").is_none()
+            && reply.get("ok") == Some(&Value::Bool(true))
+            && reply.get("aborted").is_some_and(Value::is_boolean);
         let read = if is_command {
             serde_json::from_value(reply).map(Self::Command)
         } else {

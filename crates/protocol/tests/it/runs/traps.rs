@@ -1,6 +1,7 @@
 //! Each known trap of a release, by its rule.
 
 use serde_json::{Value, json};
+use windlass_protocol::request::ChatSendReply;
 use windlass_protocol::run::{Action, CommandDone, Doubt, Evidence, FailureSign, Loss, Progress, Repair, RunEnd};
 use windlass_protocol::{Advise, GatewayError};
 
@@ -499,7 +500,6 @@ fn a_command_is_an_end_and_is_never_sent_again() {
             Some(false),
             Vec::new(),
         ),
-        (json!({"ok": true}), None, Vec::new()),
     ] {
         let mut bench = Bench::new(4);
         assert_eq!(bench.actions.pop_front(), Some(Action::Send));
@@ -510,6 +510,16 @@ fn a_command_is_an_end_and_is_never_sent_again() {
             bench.actions.is_empty() && bench.progress.is_empty(),
             "{:?}",
             bench.progress
+        );
+    }
+}
+
+#[test]
+fn the_answer_to_another_call_is_no_command() {
+    for other in [json!({"ok": true}), json!({"ok": true, "ts": 1, "channels": {}})] {
+        assert!(
+            serde_json::from_value::<ChatSendReply>(other.clone()).is_err(),
+            "{other}"
         );
     }
 }
