@@ -56,7 +56,7 @@ impl ReadBuffer {
 ///
 /// What it keeps by itself is bounded, whatever the gateway does:
 ///
-/// * one message of [50 MiB](MAX_MESSAGE) that is being read, twice while its buffer grows;
+/// * one message of 50 MiB (`MAX_MESSAGE`) that is being read, twice while its buffer grows;
 /// * what was written and not taken by the gateway: 128 KiB and one frame. While something waits there, a pong waits outside of
 ///   it, in place of the one before it (RFC 6455, 5.5.3, asks for the latest one only);
 /// * a message that it gave away holds on to at most four times its own length, and to 32 KiB where it is small: a small message
