@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use windlass_actors::{Clock, TokioClock};
@@ -48,8 +49,9 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     } else {
         Recording::start(global, args, &known, &store, output).await?
     };
+    let was_told = Arc::new(AtomicBool::new(false));
     if let Some(recording) = &recording {
-        stop_recording_at_a_signal(recording.windlass.clone())?;
+        stop_recording_at_a_signal(recording.windlass.clone(), Arc::clone(&was_told))?;
     }
     let mut names = Names::of(global, &known, recording.as_ref());
     let filter = TrailFilter {
@@ -74,15 +76,20 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
         session::close(recording.windlass).await;
     }
     store.close().await?;
-    ended
+    match ended {
+        // The stream may end with the recording before this command hears of the signal itself.
+        Ok(_) if was_told.load(Ordering::Acquire) => Ok(Exit::Interrupted),
+        ended => ended,
+    }
 }
 
 /// Stores what was recorded when the program is told to end, also where this command can't: its output blocks it as long as the
 /// reader of its output stands still.
-fn stop_recording_at_a_signal(windlass: Windlass) -> Result<(), Failure> {
+fn stop_recording_at_a_signal(windlass: Windlass, was_told: Arc<AtomicBool>) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
     tokio::spawn(async move {
         interrupts.next().await;
+        was_told.store(true, Ordering::Release);
         session::close(windlass).await;
     });
     Ok(())
