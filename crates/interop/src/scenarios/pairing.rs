@@ -19,6 +19,8 @@ use crate::{
     scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check},
 };
 
+/// Between two looks for the device token.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "pairing",
     what: "A remote device waits for its pairing, comes up when it is approved, and keeps a token of its own",
@@ -62,7 +64,15 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     bench.ask("device.pair.approve", json!({"requestId": request})).await?;
     guest.reconnect_now().await?;
     wait_status(&guest, "the paired line", AT_ONCE, LineStatus::is_up).await?;
-    check(tokens.load(&guest_spec(&bench.real)?.token_key()).is_some(), || {
+    // A line goes up without waiting for its token to be kept.
+    let key = guest_spec(&bench.real)?.token_key();
+    let kept = async {
+        while tokens.load(&key).is_none() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let kept = tokio::time::timeout(AT_ONCE, kept).await;
+    check(kept.is_ok(), || {
         "no device token was kept after the approval".to_owned()
     })?;
     by_device_token_alone(&bench, &guest).await?;
