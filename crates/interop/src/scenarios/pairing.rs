@@ -20,7 +20,8 @@ use crate::{
 };
 
 /// Between two looks for the device token.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(20);
+
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "pairing",
     what: "A remote device waits for its pairing, comes up when it is approved, and keeps a token of its own",
