@@ -232,7 +232,7 @@ pub(super) enum Step {
 #[derive(Arbitrary, Debug, Clone, Copy)]
 pub(super) enum Rare {
     /// It was a command.
-    Command { aborted: Option<bool>, run: Run },
+    Command { aborted: bool, run: Run },
     /// It was answered in a way that is not understood.
     SentOddly,
     /// Something of a run, in a session of another spelling.
