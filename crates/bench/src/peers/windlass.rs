@@ -77,6 +77,8 @@ pub(crate) fn device() -> Arc<DeviceIdentity> {
 /// Windlass with metrics, or without.
 #[cfg(feature = "metrics")]
 pub(crate) fn builder(observed: bool) -> WindlassBuilder {
+    use windlass::Metering;
+
     Windlass::builder().metrics(if observed { Metering::On } else { Metering::Off })
 }
 
