@@ -70,6 +70,10 @@ simulate *ARGS="run --seeds 0..10000":
 golden:
     WINDLASS_BLESS=1 WINDLASS_MATRIX=all cargo test --locked
 
+# Counts that describe the form of the code: vague words, names, files, circles. `just figures --where words` lists places.
+figures *ARGS:
+    python3 dev/figures.py {{ARGS}}
+
 # All that CI runs.
 ci:
     bash .ci/run
