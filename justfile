@@ -22,7 +22,7 @@ doc:
 
 # Builds every set of features that a user can choose.
 features:
-    cargo check --no-default-features --locked
+    cargo check --locked
     cargo check --all-features --locked
 
 # Runs every example; each ends by itself.

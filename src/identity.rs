@@ -6,7 +6,6 @@
 mod default_identity;
 mod device_file;
 mod file_tokens;
-pub(crate) mod private_file;
 
 pub use default_identity::{DefaultIdentityError, load_default};
 pub use device_file::{

@@ -9,9 +9,6 @@ pub mod request;
 mod runtime;
 pub mod sessions;
 
-#[cfg(feature = "cli")]
-pub mod cli;
-
 pub use call::{Call, CallFuture, DEFAULT_TIMEOUT, ReplyError};
 pub use gateway::{EVENT_QUEUE, Gateway, NotUp, RosterError};
 pub use request::{TypedCall, TypedCallFuture};

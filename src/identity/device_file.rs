@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use windlass_protocol::{DeviceFile, DeviceFileError, DeviceIdentity};
-
-use super::private_file::{self, Found};
+use windlass_files::private::{self, Found};
+use windlass_protocol::{DeviceFile, DeviceFileError, DeviceIdentity, Secret};
 
 /// The environment variable that says where the device identity is kept.
 pub const IDENTITY_PATH_VARIABLE: &str = "OPENCLAW_GATEWAY_DEVICE_IDENTITY_PATH";
@@ -100,7 +99,7 @@ pub fn load_or_create(path: &Path, now_ms: u64, seed: [u8; 32]) -> Result<Device
         created_at_ms: now_ms,
     };
     let text = made.render().map_err(|error| fail(IdentityProblem::NotMade(error)))?;
-    if private_file::create_new(path, &text).map_err(|error| fail(IdentityProblem::NotCreated(error)))? {
+    if private::create_new(path, text.expose()).map_err(|error| fail(IdentityProblem::NotCreated(error)))? {
         tracing::info!(path = %path.display(), device = made.identity.device_id(), "a device identity was created");
         return Ok(made.identity);
     }
@@ -110,11 +109,11 @@ pub fn load_or_create(path: &Path, now_ms: u64, seed: [u8; 32]) -> Result<Device
 }
 
 fn load(path: &Path) -> Result<Option<DeviceIdentity>, IdentityProblem> {
-    match private_file::read(path).map_err(IdentityProblem::Unreadable)? {
+    match private::read(path).map_err(IdentityProblem::Unreadable)? {
         Found::Nothing => Ok(None),
         Found::Exposed(mode) => Err(IdentityProblem::Exposed(mode)),
         Found::Text(text) => {
-            let file = DeviceFile::parse(text.expose()).map_err(IdentityProblem::Damaged)?;
+            let file = DeviceFile::parse(Secret::new(text).expose()).map_err(IdentityProblem::Damaged)?;
             Ok(Some(file.identity))
         }
     }

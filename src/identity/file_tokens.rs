@@ -9,9 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use windlass_actors::{DeviceTokenStore, TokenKey, TokenStoreError};
+use windlass_files::private::{self, Found};
 use windlass_protocol::{DEVICE_TOKEN_MAX, GatewayId, Secret};
-
-use super::private_file::{self, Found};
 
 /// The file's name, in the folder of the device identity that the tokens belong to.
 pub const TOKENS_FILE_NAME: &str = "windlass-device-tokens.json";
@@ -168,7 +167,7 @@ impl FileTokens {
     fn changed(&self, tokens: &mut Tokens, change: impl FnOnce(&mut Tokens) -> bool) -> Result<(), TokenFileProblem> {
         *tokens = read(&self.path)?;
         if change(tokens) {
-            private_file::replace(&self.path, &render(tokens)).map_err(TokenFileProblem::Unwritable)?;
+            private::replace(&self.path, render(tokens).expose()).map_err(TokenFileProblem::Unwritable)?;
         }
         Ok(())
     }
@@ -239,10 +238,10 @@ impl fmt::Debug for FileTokens {
 }
 
 fn read(path: &Path) -> Result<Tokens, TokenFileProblem> {
-    match private_file::read(path).map_err(TokenFileProblem::Unreadable)? {
+    match private::read(path).map_err(TokenFileProblem::Unreadable)? {
         Found::Nothing => Ok(Tokens::new()),
         Found::Exposed(mode) => Err(TokenFileProblem::Exposed(mode)),
-        Found::Text(text) => parse(text.expose()),
+        Found::Text(text) => parse(Secret::new(text).expose()),
     }
 }
 
@@ -437,7 +436,7 @@ mod tests {
         let all: Tokens = (0..1100)
             .map(|n| (Key::from(&id(&format!("g{n}"))), most.clone()))
             .collect();
-        let refused = private_file::replace(&path, &render(&all)).unwrap_err();
+        let refused = private::replace(&path, render(&all).expose()).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::FileTooLarge);
         assert_eq!(tokens.load(&id("a")), Some(Secret::new("one")));
     }

@@ -1,10 +1,11 @@
-//! Reading files that a person, a configuration or a folder names.
+//! Reading files that a person, a configuration or a folder names, and keeping [`private`] ones.
 //!
 //! A path that comes from outside may name a FIFO (reading waits for a writer that never comes), a device (reading never
 //! ends), a folder, or a file of any size. Every such path is read here: a regular file, of a bounded size, or an error.
 //! Symbolic links are followed; a caller for which it matters where a link leads has to look first.
 
 mod guard;
+pub mod private;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};

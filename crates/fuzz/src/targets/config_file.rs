@@ -6,12 +6,12 @@ use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
 /// value, which may be a token in the wrong place.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
-    super::assert_toml(text, windlass::cli::fuzzing::config_file);
+    super::assert_toml(text, windlass_cli::fuzzing::config_file);
     // Where a line of the file has a value in quotes, a token in its place.
     for (at, _) in text.match_indices('"').take(8) {
         let Some(end) = text[at + 1..].find('"') else { break };
         let planted = format!("{}{CANARY}{}", &text[..=at], &text[at + 1 + end..]);
-        if let Err(error) = windlass::cli::fuzzing::config_file(&planted)
+        if let Err(error) = windlass_cli::fuzzing::config_file(&planted)
             && !is_name(&planted)
         {
             assert_fit_to_show(&error);

@@ -1,0 +1,232 @@
+//! `windlass agents plan`, and every `--dry-run`.
+
+use clap::Args;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde_json::{Value, json};
+use windlass::agents::{AgentPlan, FileAction, PlanError, RunOptions};
+use windlass::store::Agent;
+
+use super::provision::RunArgs;
+use super::which::Which;
+use super::workshop::{FileArgs, Lookout};
+use crate::args::Global;
+use crate::columns::{Cell, Table};
+use crate::exit::{Exit, Failure};
+use crate::output::{BAD, DIM, Output, WARN};
+use crate::store::{Missing, Records, short, shown};
+use crate::text::{counted, escaped};
+
+/// Agents that are looked at side by side: as many as a gateway is asked about at a time.
+const AT_A_TIME: usize = 16;
+
+/// Longest reason shown, in characters.
+const REASON_LIMIT: usize = 2_000;
+
+/// Say what windlass agents provision would do, and do nothing
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// An agent that was looked at.
+pub(super) struct Looked<'a> {
+    pub(super) agent: &'a Agent,
+    pub(super) end: Result<AgentPlan, Unseen>,
+}
+
+/// Why an agent could not be looked at.
+pub(super) struct Unseen {
+    /// The exit code that its gateway stands for, if it is the gateway.
+    pub(super) exit: Option<Exit>,
+    pub(super) summary: String,
+    pub(super) next_step: String,
+}
+
+pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agents = args.which.of(&records)?;
+    show(&records, &agents, args.run.options(), &args.files, output).await
+}
+
+/// Shows what a run with these options would do.
+pub(super) async fn show(
+    records: &Records,
+    agents: &[&Agent],
+    options: RunOptions,
+    files: &FileArgs,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let looked = look(records, agents, options, files, output).await?;
+    if output.json() {
+        let plans: Vec<Value> = looked.iter().map(as_json).collect();
+        output.value(&json!({"plan": plans}))?;
+    } else {
+        let mut lines = lines(&looked, what, output.width());
+        let any = looked
+            .iter()
+            .filter(|looked| looked.end.as_ref().is_ok_and(AgentPlan::any))
+            .count();
+        lines.push(format!(
+            "{}: {any} would change; nothing was done",
+            counted(looked.len(), "agent")
+        ));
+        output.line(&lines.join("\n"))?;
+    }
+    Ok(exit_of(&looked))
+}
+
+/// Looks at all of them.
+pub(super) async fn look<'a>(
+    records: &Records,
+    agents: &[&'a Agent],
+    options: RunOptions,
+    files: &FileArgs,
+    output: &Output,
+) -> Result<Vec<Looked<'a>>, Failure> {
+    let gateways = records.gateways_of(agents);
+    let lookout = Lookout::open(records, &gateways, files, output).await?;
+    let looks = agents.iter().map(|agent| async {
+        let end = match lookout.down.get(&agent.gateway_id) {
+            Some(down) => Err(Unseen {
+                exit: Some(down.exit),
+                summary: down.advice.summary.to_string(),
+                next_step: down.advice.next_step.to_string(),
+            }),
+            None => lookout.agents.plan(agent.id, options).await.map_err(Unseen::from),
+        };
+        Looked { agent, end }
+    });
+    let looked: Vec<Looked<'a>> = stream::iter(looks).buffered(AT_A_TIME).collect().await;
+    lookout.close().await;
+    Ok(looked)
+}
+
+impl From<PlanError> for Unseen {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Failed(failure) => Self {
+                exit: None,
+                summary: format!("{}: {}", failure.step, failure.summary),
+                next_step: failure.next_step,
+            },
+            PlanError::Interrupted(interrupted) => Self {
+                exit: None,
+                summary: interrupted.to_string(),
+                next_step: String::new(),
+            },
+        }
+    }
+}
+
+/// 0 when all could be looked at; the gateways' code where only gateways were in the way.
+pub(super) fn exit_of(looked: &[Looked<'_>]) -> Exit {
+    let unseen: Vec<Option<Exit>> = looked
+        .iter()
+        .filter_map(|looked| looked.end.as_ref().err().map(|unseen| unseen.exit))
+        .collect();
+    if unseen.is_empty() {
+        return Exit::Ok;
+    }
+    let by_gateways: Option<Vec<Exit>> = unseen.iter().copied().collect();
+    match by_gateways.and_then(|exits| exits.into_iter().max()) {
+        Some(exit) if unseen.len() == looked.len() => exit,
+        _ => Exit::Agents,
+    }
+}
+
+/// The table, and what was in the way.
+pub(super) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>, width: usize) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = looked
+        .iter()
+        .map(|looked| {
+            let (result, text) = match &looked.end {
+                Err(_) => (Cell::styled("unknown", BAD), "-".to_owned()),
+                Ok(plan) => match what(plan) {
+                    words if words.is_empty() => (Cell::styled("nothing", DIM), "-".to_owned()),
+                    words => (Cell::styled("changes", WARN), words.join(", ")),
+                },
+            };
+            let id = Cell::plain(short(looked.agent.id));
+            vec![Cell::plain(shown(&looked.agent.name)), id, result, Cell::plain(text)]
+        })
+        .collect();
+    let table = Table::new(&["AGENT", "ID", "PLAN", "WHAT"], &rows).spare(&["ID"]);
+    table.lines_with(width, |index| match &looked[index].end {
+        Ok(_) => Vec::new(),
+        Err(unseen) => {
+            let mut why = vec![format!(
+                "  {BAD}why:{BAD:#}  {}",
+                escaped(&unseen.summary, REASON_LIMIT)
+            )];
+            if !unseen.next_step.is_empty() {
+                why.push(format!(
+                    "  {DIM}next:{DIM:#} {}",
+                    escaped(&unseen.next_step, REASON_LIMIT)
+                ));
+            }
+            why
+        }
+    })
+}
+
+/// What would be done, in words.
+fn what(plan: &AgentPlan) -> Vec<String> {
+    let mut words = differences(plan);
+    if plan.reset {
+        words.push("reset session".into());
+    }
+    if plan.wake {
+        words.push("wake".into());
+    }
+    words
+}
+
+/// What is not as it should be, in words.
+pub(super) fn differences(plan: &AgentPlan) -> Vec<String> {
+    let mut words: Vec<String> = [
+        (plan.create, "create"),
+        (plan.update, "rename or move"),
+        (plan.config, "configure"),
+        (plan.settings, "gateway settings"),
+        (plan.scratch, "heartbeat instructions"),
+        (plan.new_token, "new token"),
+        (plan.token_differs, "token differs"),
+    ]
+    .into_iter()
+    .filter(|(due, _)| *due)
+    .map(|(_, word)| word.to_owned())
+    .collect();
+    for (action, word) in [
+        (FileAction::Create, "write"),
+        (FileAction::Rewrite, "rewrite"),
+        (FileAction::Delete, "delete"),
+    ] {
+        let names: Vec<&str> = plan.files_to(action).collect();
+        if !names.is_empty() {
+            words.push(format!("{word} {}", shown(&names.join(" "))));
+        }
+    }
+    words
+}
+
+pub(super) fn as_json(looked: &Looked<'_>) -> Value {
+    match &looked.end {
+        Ok(plan) => {
+            let mut value = json!(plan);
+            value["changes"] = json!(plan.any());
+            value["drifted"] = json!(plan.drifted());
+            value
+        }
+        Err(unseen) => json!({
+            "agent": looked.agent.id,
+            "name": looked.agent.name,
+            "failure": {"summary": unseen.summary, "nextStep": unseen.next_step},
+        }),
+    }
+}

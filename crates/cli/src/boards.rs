@@ -1,0 +1,213 @@
+//! `windlass boards`: what agents work on.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+use windlass::store::{Board, BoardId, BoardRules, Boards as _};
+
+use super::args::Global;
+use super::columns::{Cell, Table};
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::store::{self, Missing, Records, short, shown};
+
+/// Keep the boards that agents work on
+#[derive(Debug, Args)]
+pub(crate) struct BoardsArgs {
+    #[command(subcommand)]
+    command: BoardsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum BoardsCommand {
+    Add(Box<AddArgs>),
+    /// Show all boards
+    List,
+}
+
+/// Add a board
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// Its name
+    name: String,
+    /// The gateway on which its agents live, by its name or id in the store
+    #[arg(long, visible_alias = "board-gateway", value_name = "GATEWAY")]
+    on: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    objective: Option<String>,
+    /// What sort of board it is
+    #[arg(long = "type", value_name = "TYPE", default_value = "goal")]
+    board_type: String,
+    /// Until when
+    #[arg(long, value_name = "DATE")]
+    target_date: Option<String>,
+    /// How many workers its lead may create
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    max_agents: u32,
+    /// How success is measured, as a JSON object
+    #[arg(long, value_name = "JSON", value_parser = object)]
+    success_metrics: Option<Map<String, Value>>,
+    /// The goal is confirmed by its owner
+    #[arg(long)]
+    goal_confirmed: bool,
+    /// Leave it out of template syncs
+    #[arg(long)]
+    paused: bool,
+    #[command(flatten)]
+    rules: RuleArgs,
+}
+
+/// What its agents must observe.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What its agents must observe")]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
+struct RuleArgs {
+    /// Tasks may be done without an approval
+    #[arg(long)]
+    no_approval_for_done: bool,
+    /// Nothing is done without a review
+    #[arg(long)]
+    review_before_done: bool,
+    /// A review needs a comment
+    #[arg(long)]
+    comment_for_review: bool,
+    /// No change of status while an approval is pending
+    #[arg(long)]
+    block_while_approval_pending: bool,
+    /// Only the lead changes a status
+    #[arg(long)]
+    only_lead_changes_status: bool,
+}
+
+impl RuleArgs {
+    const fn rules(&self) -> BoardRules {
+        BoardRules {
+            require_approval_for_done: !self.no_approval_for_done,
+            require_review_before_done: self.review_before_done,
+            comment_required_for_review: self.comment_for_review,
+            block_status_changes_with_pending_approval: self.block_while_approval_pending,
+            only_lead_can_change_status: self.only_lead_changes_status,
+        }
+    }
+}
+
+fn object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("a JSON object is wanted, such as '{\"uptime\": \"99.9 %\"}'".into()),
+        Err(error) => Err(format!("no JSON at line {}, column {}", error.line(), error.column())),
+    }
+}
+
+pub(crate) async fn run(global: &Global, args: BoardsArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    match args.command {
+        BoardsCommand::Add(args) => add(&records, *args, output).await,
+        BoardsCommand::List => list(&records, output),
+    }
+}
+
+async fn add(records: &Records, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
+    let gateway = records.gateway(&args.on)?;
+    let wanted = args.name.trim().to_lowercase();
+    if let Some(taken) = records.boards.iter().find(|board| board.name.to_lowercase() == wanted) {
+        return Err(Failure::usage(
+            format!("the name {:?} is taken by board {}", shown(&args.name), short(taken.id)),
+            "Choose another: boards are named by it.",
+        ));
+    }
+    let id = store::new_id(BoardId::from_bytes)?;
+    let board = Board {
+        board_type: args.board_type,
+        objective: args.objective,
+        success_metrics: args.success_metrics,
+        target_date: args.target_date,
+        goal_confirmed: args.goal_confirmed,
+        rules: args.rules.rules(),
+        max_agents: args.max_agents,
+        paused: args.paused,
+        ..Board::new(
+            id,
+            gateway.organization_id,
+            Some(gateway.id),
+            args.name.trim(),
+            store::now(),
+        )
+    };
+    records.store.insert_board(&board).await?;
+    if output.json() {
+        output.value(&as_json(records, &board))?;
+    } else {
+        let place = shown(&gateway.name);
+        output.line(&format!(
+            "board {} added on {place} ({})",
+            shown(&board.name),
+            short(board.id)
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn list(records: &Records, output: &Output) -> Result<Exit, Failure> {
+    if output.json() {
+        let boards: Vec<_> = records.boards.iter().map(|board| as_json(records, board)).collect();
+        output.value(&json!({"boards": boards}))?;
+        return Ok(Exit::Ok);
+    }
+    let rows: Vec<Vec<Cell>> = records
+        .boards
+        .iter()
+        .map(|board| {
+            vec![
+                Cell::plain(shown(&board.name)),
+                Cell::plain(
+                    board
+                        .gateway_id
+                        .map_or_else(|| "-".into(), |id| records.gateway_name(id)),
+                ),
+                Cell::plain(shown(&board.board_type)),
+                Cell::plain(agents_of(records, board)),
+                Cell::plain(board.max_agents),
+                Cell::plain(if board.paused { "paused" } else { "active" }),
+                Cell::plain(short(board.id)),
+            ]
+        })
+        .collect();
+    let headings = ["BOARD", "GATEWAY", "TYPE", "AGENTS", "MAX WORKERS", "STATE", "ID"];
+    output.line(
+        &Table::new(&headings, &rows)
+            .spare(&["TYPE", "MAX WORKERS", "ID"])
+            .lines(output.width())
+            .join("\n"),
+    )?;
+    Ok(Exit::Ok)
+}
+
+fn agents_of(records: &Records, board: &Board) -> usize {
+    let on_it = records.agents.iter().filter(|agent| agent.board_id == Some(board.id));
+    on_it.count()
+}
+
+fn as_json(records: &Records, board: &Board) -> Value {
+    json!({
+        "id": board.id,
+        "name": board.name,
+        "gateway": board.gateway_id,
+        "type": board.board_type,
+        "objective": board.objective,
+        "successMetrics": board.success_metrics,
+        "targetDate": board.target_date,
+        "goalConfirmed": board.goal_confirmed,
+        "rules": {
+            "requireApprovalForDone": board.rules.require_approval_for_done,
+            "requireReviewBeforeDone": board.rules.require_review_before_done,
+            "commentRequiredForReview": board.rules.comment_required_for_review,
+            "blockStatusChangesWithPendingApproval": board.rules.block_status_changes_with_pending_approval,
+            "onlyLeadCanChangeStatus": board.rules.only_lead_can_change_status,
+        },
+        "maxAgents": board.max_agents,
+        "paused": board.paused,
+        "agents": agents_of(records, board),
+        "createdAt": board.created_at,
+    })
+}

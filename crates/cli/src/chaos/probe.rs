@@ -1,0 +1,251 @@
+//! A line of Windlass through the proxy, which makes calls and checks what it is promised.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use windlass::sessions::SessionKey;
+use windlass::{Gateway, LineStatus};
+use windlass_actors::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
+use windlass_protocol::{CallError, Generation, RawJson};
+
+use super::messages::{MESSAGE_LIMIT, Messages};
+use crate::text::counted;
+
+/// Deadline of every call. Longer than most faults last, so that most calls live to see their end; and short enough
+/// that the load goes on through a fault that lasts, without holding on to the calls of minutes.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long the line may take, after the last fault, to come up, and the gateway to tell a history.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// How late an end may be told: a busy machine's timers.
+const GRACE: Duration = Duration::from_secs(2);
+/// Calls that may be under way: two hundred a second, for as long as one may take. Past that none is made until one ends.
+const UNDER_WAY: usize = 1000;
+/// Broken promises that are kept in words; the others are counted.
+const KEPT: usize = 20;
+/// Events that may wait for the check.
+const BACKLOG: usize = 100_000;
+
+/// What a probe is to do.
+#[derive(Debug, Clone)]
+pub(super) struct ProbeOptions {
+    pub(super) calls_per_second: u32,
+    pub(super) chat: Vec<SessionKey>,
+}
+
+/// How calls ended so far, and what was broken.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts {
+    pub(super) ok: u64,
+    pub(super) rejected: u64,
+    pub(super) not_sent: u64,
+    pub(super) unknown: u64,
+    pub(super) timed_out: u64,
+    pub(super) under_way: u64,
+    pub(super) events: u64,
+    pub(super) markers: u64,
+    /// Messages that were sent, and those that were answered.
+    pub(super) messages: u64,
+    pub(super) answered: u64,
+    pub(super) broken: u64,
+    pub(super) told: Vec<String>,
+}
+
+/// A running probe.
+pub(super) struct Probe {
+    gateway: Gateway,
+    counts: Arc<Mutex<Counts>>,
+    /// The load; each of them ends when it is told to and what it began has ended.
+    load: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    watching: JoinSet<()>,
+    messages: Messages,
+}
+
+impl Probe {
+    pub(super) fn start(gateway: &Gateway, options: ProbeOptions) -> Self {
+        let mut probe = Self {
+            gateway: gateway.clone(),
+            counts: Arc::default(),
+            load: JoinSet::new(),
+            stop: watch::Sender::new(false),
+            watching: JoinSet::new(),
+            messages: Messages::into_sessions(options.chat),
+        };
+        let events = gateway.events_bounded(EventFilter::all(), BACKLOG);
+        probe
+            .watching
+            .spawn(follow(gateway.clone(), events, Arc::clone(&probe.counts)));
+        let stop = probe.stop.subscribe();
+        let calls = call_on(
+            gateway.clone(),
+            options.calls_per_second.max(1),
+            Arc::clone(&probe.counts),
+            stop.clone(),
+        );
+        probe.load.spawn(calls);
+        let messages = probe.messages.clone();
+        let (gateway, counts) = (gateway.clone(), Arc::clone(&probe.counts));
+        probe
+            .load
+            .spawn(async move { messages.send_on(&gateway, &counts, stop).await });
+        probe
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        lock(&self.counts).clone()
+    }
+
+    pub(super) fn status(&self) -> LineStatus {
+        self.gateway.status().borrow().clone()
+    }
+
+    /// Stops the load, lets what is under way end, and checks what is left to check.
+    pub(super) async fn conclude(mut self) -> Counts {
+        self.stop.send_replace(true);
+        // A line that was refused waits for minutes, as it should.
+        if let Err(error) = self.gateway.reconnect_now().await {
+            broken(&self.counts, error.to_string());
+        }
+        let ended = async { while self.load.join_next().await.is_some() {} };
+        if tokio::time::timeout(MESSAGE_LIMIT + PATIENCE, ended).await.is_err() {
+            broken(
+                &self.counts,
+                "calls or a message did not end after the last fault".into(),
+            );
+            self.load.shutdown().await;
+        }
+        self.watching.shutdown().await;
+        let up = self.gateway.wait_until_up(PATIENCE).await;
+        if up.is_err() {
+            broken(
+                &self.counts,
+                "the line did not come up again after the last fault".into(),
+            );
+        }
+        match self.gateway.inspect().await {
+            Ok(left) if (left.in_flight, left.waiting) == (0, 0) => {}
+            Ok(left) => broken(
+                &self.counts,
+                format!(
+                    "left in the line's books: {}",
+                    counted(left.in_flight + left.waiting, "call")
+                ),
+            ),
+            Err(error) => broken(&self.counts, error.to_string()),
+        }
+        self.messages.look_up(&self.gateway, &self.counts).await;
+        self.counts()
+    }
+}
+
+/// Reads, so many a second, whatever becomes of the line.
+async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>, mut stop: watch::Receiver<bool>) {
+    const METHODS: [&str; 3] = ["health", "status", "agents.list"];
+    let places = Arc::new(Semaphore::new(UNDER_WAY));
+    let mut tick = interval(Duration::from_secs(1) / per_second);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut calls = JoinSet::new();
+    for method in METHODS.into_iter().cycle() {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
+        // After the place: nothing is begun once it was told to stop.
+        if stopped_before(&mut stop, tick.tick()).await {
+            break;
+        }
+        while calls.try_join_next().is_some() {}
+        lock(&counts).under_way += 1;
+        let (gateway, counts) = (gateway.clone(), Arc::clone(&counts));
+        calls.spawn(async move {
+            let clock = TokioClock::start();
+            let begun = clock.now();
+            // A call that is not told its end by now never will be.
+            let end = tokio::time::timeout(DEADLINE * 2, gateway.call(method, ()).timeout(DEADLINE)).await;
+            drop(place);
+            let took = clock.now().saturating_duration_since(begun);
+            ended(&counts, method, end.as_ref().ok(), took);
+        });
+    }
+    while calls.join_next().await.is_some() {}
+}
+
+/// Waits for a turn of the load; whether it was stopped meanwhile.
+pub(super) async fn stopped_before<T>(stop: &mut watch::Receiver<bool>, turn: impl Future<Output = T>) -> bool {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => true,
+        _ = turn => false,
+    }
+}
+
+fn ended(counts: &Mutex<Counts>, method: &str, end: Option<&Result<RawJson, CallError>>, took: Duration) {
+    if took > DEADLINE + GRACE {
+        broken(
+            counts,
+            format!("{method} ended {took:?} after it began, and had {DEADLINE:?}"),
+        );
+    }
+    let mut counts = lock(counts);
+    counts.under_way -= 1;
+    match end {
+        Some(Ok(_)) => counts.ok += 1,
+        Some(Err(CallError::Rejected(_))) => counts.rejected += 1,
+        Some(Err(CallError::NotSent(_))) => counts.not_sent += 1,
+        Some(Err(CallError::OutcomeUnknown(_))) => {
+            counts.unknown += 1;
+            note(
+                &mut counts,
+                format!("{method} only reads, and its outcome was called unknown"),
+            );
+        }
+        Some(Err(_)) => counts.timed_out += 1,
+        None => note(&mut counts, format!("{method} was not told its end")),
+    }
+}
+
+/// Events have no hole without a marker, as far as their numbers tell (generation 4).
+async fn follow(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Counts>>) {
+    let status = gateway.status();
+    let mut last: Option<(Generation, u64)> = None;
+    while let Some(item) = events.next().await {
+        match item {
+            LineEvent::Marker(marker) => {
+                lock(&counts).markers += 1;
+                if !matches!(*marker, Marker::Resynced { .. }) {
+                    last = None;
+                }
+            }
+            LineEvent::Event(event) => {
+                lock(&counts).events += 1;
+                let Some(seq) = event.seq else { continue };
+                let numbered = status.borrow().protocol().is_some_and(|protocol| protocol >= 4);
+                let before = last.replace((event.generation, seq));
+                if let Some((generation, before)) = before
+                    && numbered
+                    && generation == event.generation
+                    && seq != before + 1
+                {
+                    broken(&counts, format!("event {seq} came after {before} without a marker"));
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn broken(counts: &Mutex<Counts>, what: String) {
+    note(&mut lock(counts), what);
+}
+
+fn note(counts: &mut Counts, what: String) {
+    counts.broken += 1;
+    if counts.told.len() < KEPT {
+        counts.told.push(what);
+    }
+}
+
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

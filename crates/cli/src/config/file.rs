@@ -1,0 +1,231 @@
+//! `windlass.toml` as it stands on disk: known keys only, each with its line.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use toml::Spanned;
+use windlass_files::Owner;
+use windlass_protocol::{NAME_LIMIT, printable};
+
+use super::ConfigError;
+use super::gateway::{self, GatewayConfig};
+use super::sources::Environment;
+use super::span::parse_span;
+use super::trust::{Trust, TrustList};
+
+/// Largest file that is read as a configuration, in bytes: a gateway takes a few hundred.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// How long to wait, where no flag says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    /// A call, waiting for the line included.
+    pub(crate) call: Duration,
+    /// A gateway to come up, for `status`.
+    pub(crate) connect: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            call: windlass::DEFAULT_TIMEOUT,
+            connect: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A file that was read and checked.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    pub(crate) path: PathBuf,
+    pub(crate) gateways: Vec<GatewayConfig>,
+    /// The gateway of commands that work with one, with the place that names it.
+    pub(crate) default: Option<(String, String)>,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    /// A gateway's name: of this file or of the store.
+    default: Option<Spanned<String>>,
+    #[serde(default)]
+    gateways: BTreeMap<String, Spanned<RawGateway>>,
+    #[serde(default)]
+    timeouts: RawTimeouts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with call and connect")]
+struct RawTimeouts {
+    call: Option<Spanned<String>>,
+    connect: Option<Spanned<String>>,
+}
+
+/// `[gateways.ID]`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the settings of a gateway (begin them with [gateways.NAME])"
+)]
+pub(super) struct RawGateway {
+    pub(super) url: Option<Spanned<String>>,
+    /// Refused: see [`gateway::check`].
+    pub(super) token: Option<Spanned<IgnoredAny>>,
+    pub(super) token_file: Option<Spanned<PathBuf>>,
+    pub(super) token_env: Option<Spanned<String>>,
+    /// Refused too.
+    pub(super) password: Option<Spanned<IgnoredAny>>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) password_env: Option<Spanned<String>>,
+    pub(super) tls: Option<Spanned<RawTls>>,
+    pub(super) scopes: Option<Vec<Spanned<String>>>,
+    pub(super) device: Option<Spanned<RawDevice>>,
+    #[serde(default)]
+    pub(super) headers_env: BTreeMap<String, Spanned<String>>,
+    pub(super) control_ui: Option<bool>,
+    pub(super) token_in_query: Option<bool>,
+    pub(super) handshake_timeout: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with pin or insecure")]
+pub(super) struct RawTls {
+    pub(super) pin: Option<Spanned<String>>,
+    pub(super) insecure: Option<bool>,
+}
+
+/// A path, or `false` for none.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "the path of a device.json, or false for no device identity")]
+pub(super) enum RawDevice {
+    Flag(bool),
+    Path(PathBuf),
+}
+
+/// The file's text and name, to tell the place of a span in it.
+pub(super) struct Source<'a> {
+    pub(super) path: &'a Path,
+    text: &'a str,
+    pub(super) environment: &'a Environment<'a>,
+}
+
+impl Source<'_> {
+    /// `windlass.toml:7, gateways.a.url`.
+    pub(super) fn place(&self, offset: usize, field: &str) -> String {
+        let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+        let comma = if field.is_empty() { "" } else { ", " };
+        format!("{}:{line}{comma}{}", self.path.display(), printable(field, NAME_LIMIT))
+    }
+
+    /// A path in the file: relative ones from the file's folder, `~/` from the home folder.
+    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
+        if let (Ok(rest), Some(home)) = (path.strip_prefix("~"), self.environment.home()) {
+            return home.join(rest);
+        }
+        self.path
+            .parent()
+            .map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+}
+
+/// How a configuration was found, which decides whether it may say where secrets go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A flag or a variable names it: a choice of the user's.
+    Named,
+    /// It is the user's own, in the home folder. Nobody else may be able to change it.
+    Own,
+    /// It lies in the working folder, which may be anybody's: used only after the user has vouched for it.
+    Folder,
+}
+
+/// Reads and checks a file.
+pub(super) fn read(path: &Path, found: Found, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
+    let text = text_of(path, found)?;
+    if found == Found::Folder {
+        vouched_for(path, TrustList::open(environment)?.of(path, &text))?;
+    }
+    check_text(path, &text, environment)
+}
+
+/// The text of a configuration: of a regular file of a bounded size.
+pub(super) fn text_of(path: &Path, found: Found) -> Result<String, ConfigError> {
+    let text = match found {
+        Found::Own => windlass_files::read_guarded_text(path, MAX_BYTES, Owner::Ours),
+        Found::Named | Found::Folder => windlass_files::read_text(path, MAX_BYTES),
+    };
+    text.map_err(|error: io::Error| {
+        ConfigError::new(path.display().to_string(), format!("the file can't be read: {error}"))
+    })
+}
+
+fn vouched_for(path: &Path, trust: Trust) -> Result<(), ConfigError> {
+    let why = match trust {
+        Trust::Given => return Ok(()),
+        Trust::Never => "it lies in the working folder and was not trusted yet",
+        Trust::Changed => "it lies in the working folder and has changed since it was trusted",
+    };
+    let problem = format!(
+        "this configuration is not used: {why}, and it decides to which addresses your tokens are sent. Read it; if it is what you \
+         want, run: windlass config trust"
+    );
+    Err(ConfigError::new(path.display().to_string(), problem))
+}
+
+/// Checks the text of a file; `path` is what errors call it, and where relative paths in it begin.
+pub(crate) fn check_text(path: &Path, text: &str, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
+    check(&Source {
+        path,
+        text,
+        environment,
+    })
+}
+
+fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
+    let raw: RawFile = toml::from_str(source.text).map_err(|error| {
+        // The error's own text shows the line as it is, and a line may hold a secret in the wrong place.
+        let offset = error.span().map_or(0, |span| span.start);
+        ConfigError::new(source.place(offset, ""), without_value(error.message()))
+    })?;
+    let default = raw
+        .default
+        .map(|name| (source.place(name.span().start, "default"), name.into_inner()));
+    let gateways = raw
+        .gateways
+        .into_iter()
+        .map(|(id, raw)| gateway::check(source, &id, raw));
+    Ok(ConfigFile {
+        path: source.path.to_owned(),
+        gateways: gateways.collect::<Result<_, _>>()?,
+        default,
+        timeouts: timeouts(source, raw.timeouts)?,
+    })
+}
+
+/// The message of an error without the value that was found, which may be a token in the wrong place. Serde writes `invalid type:
+/// string "…", expected a boolean`; nothing but its text tells it from other errors.
+fn without_value(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid ") => format!("{expected} is wanted here"),
+        _ => message.to_owned(),
+    }
+}
+
+fn timeouts(source: &Source<'_>, raw: RawTimeouts) -> Result<Timeouts, ConfigError> {
+    let span = |field: &str, raw: Option<Spanned<String>>, default| match raw {
+        None => Ok(default),
+        Some(text) => parse_span(text.get_ref())
+            .map_err(|problem| ConfigError::new(source.place(text.span().start, field), problem)),
+    };
+    let default = Timeouts::default();
+    Ok(Timeouts {
+        call: span("timeouts.call", raw.call, default.call)?,
+        connect: span("timeouts.connect", raw.connect, default.connect)?,
+    })
+}

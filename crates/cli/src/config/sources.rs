@@ -1,0 +1,360 @@
+//! Who wins: flags, then environment, then file.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use windlass::store::Gateway;
+use windlass_actors::Endpoint;
+use windlass_protocol::Secret;
+
+use super::ConfigError;
+use super::file::{self, ConfigFile, Found, Timeouts};
+use super::gateway::{GatewayConfig, Placed};
+use super::secret::SecretSource;
+
+/// The environment, as a value: what its variables say and where relative paths begin.
+pub(crate) struct Environment<'a> {
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
+    pub(crate) folder: PathBuf,
+}
+
+impl Environment<'_> {
+    /// Works with the environment of this process.
+    pub(crate) fn of_process<T>(work: impl FnOnce(&Environment<'_>) -> T) -> T {
+        work(&Environment {
+            variable: &|name: &str| std::env::var_os(name),
+            folder: std::env::current_dir().unwrap_or_default(),
+        })
+    }
+
+    /// A variable's text; an empty one counts as not set.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        match (self.variable)(name) {
+            None => Ok(None),
+            Some(value) => match value.into_string() {
+                Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+                Err(_) => Err(ConfigError::new(variable(name), "its value is not UTF-8")),
+            },
+        }
+    }
+
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        (self.variable)("HOME")
+            .filter(|home| !home.is_empty())
+            .map(PathBuf::from)
+    }
+
+    /// The first of these variables that is set, with its name.
+    fn first(&self, names: [&'static str; 2]) -> Result<Option<(&'static str, String)>, ConfigError> {
+        for name in names {
+            if let Some(text) = self.text(name)? {
+                return Ok(Some((name, text)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn variable(name: &str) -> String {
+    format!("environment variable {name}")
+}
+
+/// What the flags say.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    pub(crate) url: Option<String>,
+    pub(crate) gateways: Vec<String>,
+    pub(crate) config: Option<PathBuf>,
+    /// The command works with one gateway.
+    pub(crate) one: bool,
+    /// A token that was typed in.
+    pub(crate) token: Option<Secret>,
+}
+
+/// The gateways to work with.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    pub(crate) gateways: Vec<GatewayConfig>,
+    pub(crate) timeouts: Timeouts,
+    /// What an operator should know about the choice.
+    pub(crate) notes: Vec<String>,
+}
+
+const URLS: [&str; 2] = ["WINDLASS_URL", "OPENCLAW_GATEWAY_URL"];
+const TOKENS: [&str; 2] = ["WINDLASS_TOKEN", "OPENCLAW_GATEWAY_TOKEN"];
+const PASSWORDS: [&str; 2] = ["WINDLASS_PASSWORD", "OPENCLAW_GATEWAY_PASSWORD"];
+const CONFIG: &str = "WINDLASS_CONFIG";
+/// Names the gateway of commands that work with one.
+const DEFAULT: &str = "WINDLASS_GATEWAY";
+
+/// What a configuration is called.
+pub(crate) const FILE_NAME: &str = "windlass.toml";
+
+/// The gateways of the store, or in words why they can't be read.
+pub(crate) type Records = Result<Vec<Gateway>, String>;
+
+/// Whether a flag or a variable gives an address, and nothing else chooses: then no list is read.
+pub(crate) fn is_by_address(choice: &Choice, environment: &Environment<'_>) -> bool {
+    matches!(address(choice, environment), Ok(Some(_)))
+}
+
+fn address(choice: &Choice, environment: &Environment<'_>) -> Result<Option<(String, String)>, ConfigError> {
+    Ok(match &choice.url {
+        Some(url) => Some(("flag --url".to_owned(), url.clone())),
+        None if choice.gateways.is_empty() && choice.config.is_none() => {
+            environment.first(URLS)?.map(|(name, url)| (variable(name), url))
+        }
+        None => None,
+    })
+}
+
+/// Chooses the gateways. An address given by flag or environment stands alone; names choose among those of the configuration and of
+/// the store together.
+pub(crate) fn select(
+    choice: &Choice,
+    environment: &Environment<'_>,
+    records: &Records,
+) -> Result<Selected, ConfigError> {
+    let mut selected = match address(choice, environment)? {
+        Some((place, url)) => {
+            let mut selected = alone(&place, &url)?;
+            // Somebody who wrote a file may wonder where its gateways are.
+            if let (None, Some((path, _))) = (&choice.url, default_file(environment)) {
+                let note = format!("the gateway is the one of {place}; {} is not read", path.display());
+                selected.notes.push(note);
+            }
+            selected
+        }
+        None => from_list(choice, environment, records)?,
+    };
+    credentials(choice, environment, &mut selected)?;
+    Ok(selected)
+}
+
+fn alone(place: &str, url: &str) -> Result<Selected, ConfigError> {
+    let endpoint = Endpoint::parse(url).map_err(|error| ConfigError::new(place, error.to_string()))?;
+    Ok(Selected {
+        gateways: vec![GatewayConfig::at(endpoint.gateway_id(), endpoint)],
+        timeouts: Timeouts::default(),
+        notes: Vec::new(),
+    })
+}
+
+/// The gateways of the configuration alone; none where there is none.
+pub(crate) fn configured(choice: &Choice, environment: &Environment<'_>) -> Result<Vec<GatewayConfig>, ConfigError> {
+    Ok(find(choice, environment)?.map_or_else(Vec::new, |file| file.gateways))
+}
+
+/// The one list of gateways: those of the configuration and those of the store.
+struct Listing {
+    gateways: Vec<GatewayConfig>,
+    timeouts: Timeouts,
+    default: Option<(String, String)>,
+    notes: Vec<String>,
+    /// Why the records are not in it.
+    unread: Option<String>,
+}
+
+impl Listing {
+    fn of(choice: &Choice, environment: &Environment<'_>, records: &Records) -> Result<Self, ConfigError> {
+        let file = find(choice, environment)?;
+        let mut listing = Self {
+            gateways: Vec::new(),
+            timeouts: Timeouts::default(),
+            default: None,
+            notes: Vec::new(),
+            unread: records.as_ref().err().cloned(),
+        };
+        let path = file.as_ref().map(|file| file.path.clone());
+        if let Some(ConfigFile {
+            gateways,
+            default,
+            timeouts,
+            ..
+        }) = file
+        {
+            (listing.gateways, listing.default, listing.timeouts) = (gateways, default, timeouts);
+        }
+        for record in records.iter().flatten() {
+            match GatewayConfig::of_record(record) {
+                Ok(gateway) => listing.gateways.push(gateway),
+                // It may not be meant.
+                Err(error) => listing
+                    .notes
+                    .push(format!("gateway {} is left out: {error}", record.name)),
+            }
+        }
+        if let Some(name) = environment.text(DEFAULT)? {
+            listing.default = Some((variable(DEFAULT), name));
+        }
+        if listing.gateways.is_empty() {
+            return Err(none_at_all(path, listing.unread));
+        }
+        listing.notes.extend(
+            listing
+                .unread
+                .as_ref()
+                .map(|why| format!("the gateways of the store are left out: {why}")),
+        );
+        Ok(listing)
+    }
+
+    /// The gateway that a text names.
+    fn named(&self, place: &str, name: &str) -> Result<&GatewayConfig, ConfigError> {
+        let exact: Vec<_> = self.gateways.iter().filter(|gateway| gateway.name == name).collect();
+        let called: Vec<_> = self.gateways.iter().filter(|gateway| gateway.is_called(name)).collect();
+        match if exact.is_empty() { called } else { exact }.as_slice() {
+            [one] => Ok(one),
+            [] => Err(ConfigError::new(
+                place,
+                format!("there is no gateway {name}; there are {}", described(&self.gateways)),
+            )),
+            several => {
+                let problem = format!(
+                    "{name} names {} gateways: {}; name a record by its id, or give one of them another name",
+                    several.len(),
+                    described(several.iter().copied())
+                );
+                Err(ConfigError::new(place, problem))
+            }
+        }
+    }
+
+    /// Those that are meant where no flag names any.
+    fn unnamed(&self, choice: &Choice) -> Result<Vec<GatewayConfig>, ConfigError> {
+        match &self.default {
+            Some((place, name)) if choice.one => Ok(vec![self.named(place, name)?.clone()]),
+            _ => Ok(self.gateways.clone()),
+        }
+    }
+}
+
+fn described<'a>(gateways: impl IntoIterator<Item = &'a GatewayConfig>) -> String {
+    let all: Vec<_> = gateways.into_iter().map(GatewayConfig::described).collect();
+    all.join(", ")
+}
+
+fn none_at_all(path: Option<PathBuf>, unread: Option<String>) -> ConfigError {
+    match (path, unread) {
+        (_, Some(why)) => ConfigError::new("no gateway", format!("those of the store can't be read: {why}")),
+        (Some(path), None) => ConfigError::new(
+            path.display().to_string(),
+            "no gateway is configured there, nor is one in the store: add [gateways.NAME] with a url",
+        ),
+        (None, None) => ConfigError::new(
+            "no gateway",
+            "give its address with --url ws://HOST:18789 or in WINDLASS_URL, write ./windlass.toml (or \
+             ~/.config/windlass/windlass.toml) with [gateways.NAME] and a url, or record one: windlass gateways add",
+        ),
+    }
+}
+
+fn from_list(choice: &Choice, environment: &Environment<'_>, records: &Records) -> Result<Selected, ConfigError> {
+    let listing = Listing::of(choice, environment, records)?;
+    let mut chosen: Vec<GatewayConfig> = Vec::new();
+    for name in &choice.gateways {
+        let found = listing.named("flag --gateway", name)?;
+        if chosen.iter().all(|gateway| gateway.id != found.id) {
+            chosen.push(found.clone());
+        }
+    }
+    if choice.gateways.is_empty() {
+        chosen = listing.unnamed(choice)?;
+    }
+    let mut notes = listing.notes;
+    notes.extend(same_names(&chosen));
+    Ok(Selected {
+        gateways: chosen,
+        timeouts: listing.timeouts,
+        notes,
+    })
+}
+
+/// Names that several gateways have: tables can't tell those apart.
+fn same_names(gateways: &[GatewayConfig]) -> Vec<String> {
+    let twice = |(index, gateway): (usize, &GatewayConfig)| {
+        let same = |other: &&GatewayConfig| other.name.to_lowercase() == gateway.name.to_lowercase();
+        let other = gateways[index + 1..].iter().find(same)?;
+        Some(format!(
+            "two gateways have one name: {} and {}",
+            gateway.described(),
+            other.described()
+        ))
+    };
+    gateways.iter().enumerate().filter_map(twice).collect()
+}
+
+fn find(choice: &Choice, environment: &Environment<'_>) -> Result<Option<ConfigFile>, ConfigError> {
+    let within = |path: &Path| environment.folder.join(path);
+    let named = match &choice.config {
+        Some(path) => Some(("flag --config".to_owned(), path.clone())),
+        None => environment
+            .text(CONFIG)?
+            .map(|path| (variable(CONFIG), PathBuf::from(path))),
+    };
+    if let Some((who, path)) = named {
+        let read = file::read(&within(&path), Found::Named, environment);
+        return read.map(Some).map_err(|error| ConfigError {
+            place: format!("{who}: {}", error.place),
+            ..error
+        });
+    }
+    default_file(environment)
+        .map(|(path, found)| file::read(&path, found, environment))
+        .transpose()
+}
+
+/// The file that is read when none is named, and how it was found.
+fn default_file(environment: &Environment<'_>) -> Option<(PathBuf, Found)> {
+    let own = environment
+        .home()
+        .map(|home| home.join(".config/windlass").join(FILE_NAME))
+        .filter(|path| path.exists());
+    let folder = Some(environment.folder.join(FILE_NAME)).filter(|path| path.exists());
+    match (folder, own) {
+        // In the very folder where the user's own is.
+        (Some(folder), Some(own)) if is_same_file(&folder, &own) => Some((own, Found::Own)),
+        (Some(folder), _) => Some((folder, Found::Folder)),
+        (None, own) => own.map(|own| (own, Found::Own)),
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// A token that was typed in, and token and password of the environment, for the one gateway that they can be meant for. What a
+/// gateway's own configuration names comes before the environment, which may hold the token of another.
+fn credentials(choice: &Choice, environment: &Environment<'_>, selected: &mut Selected) -> Result<(), ConfigError> {
+    let placed = |found: Option<(&'static str, String)>| {
+        found.map(|(name, _)| Placed::given(variable(name), SecretSource::Variable(name.to_owned())))
+    };
+    let typed = choice
+        .token
+        .clone()
+        .map(|token| Placed::given("prompt".into(), SecretSource::Typed(token)));
+    let (token, password) = (
+        placed(environment.first(TOKENS)?),
+        placed(environment.first(PASSWORDS)?),
+    );
+    match selected.gateways.as_mut_slice() {
+        [gateway] => {
+            if typed.is_some() {
+                gateway.token = typed;
+            } else if gateway.token.is_none() && gateway.password.is_none() {
+                (gateway.token, gateway.password) = (token, password);
+            }
+        }
+        several => {
+            let count = several.len();
+            let unused = typed.or_else(|| token.or(password));
+            selected.notes.extend(unused.map(|unused| {
+                format!(
+                    "{} is not used: it could be meant for any of {count} gateways; name it as token_env of its gateway, or choose one with --gateway",
+                    unused.place,
+                )
+            }));
+        }
+    }
+    Ok(())
+}

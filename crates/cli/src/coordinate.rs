@@ -1,0 +1,58 @@
+//! `windlass coordinate`: people and agents speaking to each other.
+//!
+//! | module | what |
+//! |---|---|
+//! | `say` | one message: `nudge`, `ask`, `onboard`, `lead` |
+//! | `soul` | who an agent is, read and written |
+//! | `broadcast` | the leads of many boards |
+//! | `who` | on whose behalf, and under which id |
+//! | `trouble` | why something was not said, for people and for scripts |
+
+mod broadcast;
+mod say;
+mod soul;
+mod trouble;
+mod who;
+
+use clap::{Args, Subcommand};
+
+use super::args::Global;
+use super::exit::{Exit, Failure};
+use super::output::Output;
+
+/// Say something to the agents of the store, and to their users through them
+///
+/// Each attempt is on record, carries an id by which its answer is found again, and ends within 45 s. Agents and boards are named by
+/// name, id or a unique beginning of the id. To talk with an agent and see what it answers, use windlass chat.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  windlass coordinate nudge Scribe 'The table of contents is still empty'
+  windlass coordinate ask Docs 'British or American spelling?' --channel telegram
+  windlass coordinate broadcast --all - <announcement.txt
+  windlass coordinate soul Scribe >SOUL.md")]
+pub(crate) struct CoordinateArgs {
+    #[command(subcommand)]
+    command: CoordinateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum CoordinateCommand {
+    Nudge(say::NudgeArgs),
+    Soul(soul::SoulArgs),
+    Ask(say::AskArgs),
+    Onboard(say::OnboardArgs),
+    Lead(say::LeadArgs),
+    Broadcast(broadcast::BroadcastArgs),
+}
+
+pub(crate) async fn run(global: &Global, args: CoordinateArgs, output: &Output) -> Result<Exit, Failure> {
+    match args.command {
+        CoordinateCommand::Nudge(args) => say::nudge(global, args, output).await,
+        CoordinateCommand::Soul(args) => soul::run(global, args, output).await,
+        CoordinateCommand::Ask(args) => say::ask(global, args, output).await,
+        CoordinateCommand::Onboard(args) => say::onboard(global, args, output).await,
+        CoordinateCommand::Lead(args) => say::lead(global, args, output).await,
+        CoordinateCommand::Broadcast(args) => broadcast::run(global, args, output).await,
+    }
+}

@@ -1,0 +1,227 @@
+//! `windlass coordinate broadcast`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clap::Args;
+use futures_util::future::join_all;
+use serde_json::json;
+use windlass::agents::coordinator::{BoardResult, BroadcastReport, LeadMessage};
+use windlass::store::{Board, BoardId, Gateway, GatewayUid};
+
+use super::say::LeadMessageArgs;
+use super::trouble::Trouble;
+use super::who::{Who, gateway_of};
+use crate::agents::workshop::{AllDown, FileArgs, Workshop};
+use crate::args::Global;
+use crate::columns::{Cell, Table};
+use crate::exit::{Exit, Failure};
+use crate::output::{BAD, DIM, GOOD, Output};
+use crate::store::{Missing, Records, shown};
+use crate::text::{counted, escaped};
+use crate::waiting::Waiting;
+
+/// Longest reason shown, in characters; `--json` shows all of it.
+const REASON_LIMIT: usize = 2_000;
+
+/// Say something to the leads of many boards
+///
+/// Each board has its own result, and one that fails stops no other. Leads that were never brought to life are, first.
+#[derive(Debug, Args)]
+pub(super) struct BroadcastArgs {
+    #[command(flatten)]
+    message: LeadMessageArgs,
+    #[command(flatten)]
+    boards: BoardArgs,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// The boards that it is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct BoardArgs {
+    /// The leads of this gateway's boards; repeat it for several
+    #[arg(long, value_name = "GATEWAY")]
+    on: Vec<String>,
+    /// The lead of this board; repeat it for several
+    #[arg(long, value_name = "BOARD")]
+    board: Vec<String>,
+    /// The leads of all boards of the store
+    #[arg(long)]
+    all: bool,
+}
+
+/// Boards by gateway.
+type Chosen = BTreeMap<GatewayUid, Vec<BoardId>>;
+
+impl BoardArgs {
+    fn of<'a>(&self, records: &'a Records) -> Result<Vec<&'a Board>, Failure> {
+        if !self.board.is_empty() {
+            let named = self.board.iter().map(|name| records.board(name));
+            return named.collect();
+        }
+        let on = self
+            .on
+            .iter()
+            .map(|name| records.gateway(name).map(|gateway| gateway.id));
+        let on: Vec<GatewayUid> = on.collect::<Result<_, _>>()?;
+        let wanted = |board: &&Board| {
+            board
+                .gateway_id
+                .is_some_and(|gateway| self.all || on.contains(&gateway))
+        };
+        Ok(records.boards.iter().filter(wanted).collect())
+    }
+
+    fn chosen(&self, records: &Records) -> Result<Chosen, Failure> {
+        let mut chosen = Chosen::new();
+        for board in self.of(records)? {
+            let boards = chosen.entry(gateway_of(records, board)?.id).or_default();
+            if !boards.contains(&board.id) {
+                boards.push(board.id);
+            }
+        }
+        if chosen.is_empty() {
+            return Err(Failure::usage(
+                "there is no board to speak to",
+                "See windlass boards list.",
+            ));
+        }
+        Ok(chosen)
+    }
+}
+
+pub(super) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let chosen = args.boards.chosen(&records)?;
+    let gateways = records
+        .gateways
+        .iter()
+        .filter(|gateway| chosen.contains_key(&gateway.id));
+    let gateways: Vec<Gateway> = gateways.cloned().collect();
+    let correlation_id = args.who.correlation_id()?;
+    let Some(first) = gateways.first() else {
+        return Ok(Exit::Usage);
+    };
+    // The same for all of them but for the gateway.
+    let message = args
+        .message
+        .message(&args.who, &records, first, &correlation_id)
+        .await?;
+    let workshop = Workshop::open(&records, gateways, &args.files, output).await?;
+    let report = speak(&workshop, &records, &message, &chosen, output).await;
+    let exit = exit_of(&report, &workshop.down);
+    workshop.close().await;
+    // Leads may have been made just now.
+    let records = Records::read(Arc::clone(&records.store)).await?;
+    show(&report, &records, output)?;
+    Ok(exit)
+}
+
+/// Speaks to all gateways side by side; boards of those that are down are reported without a try.
+async fn speak(
+    workshop: &Workshop,
+    records: &Records,
+    message: &LeadMessage,
+    chosen: &Chosen,
+    output: &Output,
+) -> BroadcastReport {
+    let count: usize = chosen.values().map(Vec::len).sum();
+    let _waiting = Waiting::new(output, &format!("speaking to the leads of {}", counted(count, "board")));
+    let reports = chosen.iter().map(|(gateway, boards)| async {
+        if let Some(down) = workshop.down.get(gateway) {
+            let why = down.advice.summary.to_string();
+            return boards
+                .iter()
+                .map(|board| untried(records, *board, &why, None))
+                .collect();
+        }
+        let message = LeadMessage {
+            gateway: *gateway,
+            ..message.clone()
+        };
+        let told = workshop.agents.coordinator().broadcast(message, Some(boards.clone()));
+        match told.await {
+            Ok(report) => report.boards,
+            Err(error) => {
+                let trouble = Trouble::from(error);
+                let why = trouble.advice.summary.to_string();
+                let untried = |board: &BoardId| untried(records, *board, &why, Some(trouble.status));
+                boards.iter().map(untried).collect()
+            }
+        }
+    });
+    let boards: Vec<BoardResult> = join_all(reports).await.into_iter().flatten().collect();
+    let failed = boards.iter().filter(|board| board.error.is_some()).count();
+    BroadcastReport {
+        correlation_id: message.correlation_id.clone().unwrap_or_default(),
+        sent: boards.len() - failed,
+        failed,
+        boards,
+    }
+}
+
+/// A board whose gateway is in the way.
+fn untried(records: &Records, board: BoardId, why: &str, status: Option<u16>) -> BoardResult {
+    let name = records.boards.iter().find(|record| record.id == board);
+    BoardResult {
+        board,
+        name: name.map(|record| record.name.clone()).unwrap_or_default(),
+        agent: None,
+        error: Some(why.to_owned()),
+        status: status.unwrap_or(502),
+    }
+}
+
+/// The code of the gateways that are down where nothing else could be tried.
+fn exit_of(report: &BroadcastReport, down: &AllDown) -> Exit {
+    match down.values().map(|down| down.exit).max() {
+        _ if report.failed == 0 => Exit::Ok,
+        Some(worst) if report.sent == 0 => worst,
+        _ => Exit::Agents,
+    }
+}
+
+fn show(report: &BroadcastReport, records: &Records, output: &Output) -> Result<(), Failure> {
+    if output.json() {
+        let mut value = json!(report);
+        value["operation"] = json!("broadcast");
+        output.value(&value)?;
+        return Ok(());
+    }
+    let rows: Vec<Vec<Cell>> = report.boards.iter().map(|board| row(board, records)).collect();
+    let table = Table::new(&["BOARD", "LEAD", "RESULT"], &rows).spare(&["LEAD"]);
+    let mut lines = table.lines_with(output.width(), |index| {
+        let error = report.boards[index].error.as_ref();
+        let why = error.map(|error| format!("  {BAD}why:{BAD:#}  {}", escaped(error, REASON_LIMIT)));
+        why.into_iter().collect()
+    });
+    let BroadcastReport {
+        sent,
+        failed,
+        correlation_id,
+        ..
+    } = report;
+    lines.push(format!("{sent} told, {failed} failed {DIM}({correlation_id}){DIM:#}"));
+    output.line(&lines.join("\n"))?;
+    if *failed > 0 {
+        output.note(&format!(
+            "to say it again, and be heard once: the same command with --correlation-id {correlation_id}"
+        ));
+    }
+    Ok(())
+}
+
+fn row(board: &BoardResult, records: &Records) -> Vec<Cell> {
+    let lead = board
+        .agent
+        .map_or_else(|| "-".to_owned(), |agent| records.agent_name(agent));
+    let result = match &board.error {
+        None => Cell::styled("told", GOOD),
+        Some(_) => Cell::styled(format!("failed ({})", board.status), BAD),
+    };
+    vec![Cell::plain(shown(&board.name)), Cell::plain(lead), result]
+}

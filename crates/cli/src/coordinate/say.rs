@@ -1,0 +1,282 @@
+//! One message: `windlass coordinate nudge`, `ask`, `onboard` and `lead`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+use windlass::agents::coordinator::{AskUser, LeadMessage, LeadMessageKind, Nudge, Onboarding, Said};
+use windlass::agents::{AgentsPreview, CoordinationError};
+use windlass::store::Gateway;
+use windlass_protocol::Advice;
+
+use super::trouble::Trouble;
+use super::who::{TEXT_BYTES, Who, board_of, gateway_of};
+use crate::agents::workshop::{FileArgs, Lookout, Workshop};
+use crate::args::Global;
+use crate::exit::{Exit, Failure};
+use crate::input;
+use crate::output::{DIM, Output};
+use crate::store::{Missing, Records};
+use crate::waiting::Waiting;
+
+/// Say something to an agent of a board
+///
+/// It comes into the agent's session as a message that names who speaks, and its answer goes out over the agent's channel.
+#[derive(Debug, Args)]
+pub(super) struct NudgeArgs {
+    /// The agent, by name, id or a unique beginning of the id
+    agent: String,
+    /// The words, or - to read them from stdin
+    text: String,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// Have the gateway's own agent ask its user something on behalf of a board
+#[derive(Debug, Args)]
+pub(super) struct AskArgs {
+    /// The board that wants to know
+    board: String,
+    /// The question, or - to read it from stdin
+    text: String,
+    /// The channel over which to ask, if it matters
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
+    #[command(flatten)]
+    answer: AnswerArgs,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// Have the gateway's own agent ask its user what a new board is for
+#[derive(Debug, Args)]
+pub(super) struct OnboardArgs {
+    /// The board
+    board: String,
+    /// What is known so far, or - to read it from stdin
+    text: Option<String>,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// Say something to the lead of a board, which is brought to life if there is none
+#[derive(Debug, Args)]
+pub(super) struct LeadArgs {
+    /// The board
+    board: String,
+    #[command(flatten)]
+    message: LeadMessageArgs,
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// What is said to leads.
+#[derive(Debug, Args)]
+pub(super) struct LeadMessageArgs {
+    /// The words, or - to read them from stdin
+    text: String,
+    /// Work to take over, not a question
+    #[arg(long)]
+    handoff: bool,
+    #[command(flatten)]
+    answer: AnswerArgs,
+}
+
+/// How an answer is marked.
+#[derive(Debug, Args)]
+pub(super) struct AnswerArgs {
+    /// What the answer is to be marked with; repeat it for several [default: the correlation id]
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Whom the answer is to be from [default: gateway-main for users, lead for leads]
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+}
+
+impl LeadMessageArgs {
+    /// The message for the leads of this gateway.
+    pub(super) async fn message(
+        &self,
+        who: &Who,
+        records: &Records,
+        gateway: &Gateway,
+        correlation_id: &str,
+    ) -> Result<LeadMessage, Failure> {
+        Ok(LeadMessage {
+            caller: who.caller(records)?,
+            gateway: gateway.id,
+            kind: if self.handoff {
+                LeadMessageKind::Handoff
+            } else {
+                LeadMessageKind::Question
+            },
+            message: input::words("TEXT", &self.text, TEXT_BYTES).await?,
+            correlation_id: Some(correlation_id.to_owned()),
+            tags: self.answer.tag.clone(),
+            source: self.answer.source.clone(),
+        })
+    }
+}
+
+pub(super) async fn nudge(global: &Global, args: NudgeArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agent = records.agent(&args.agent)?;
+    let board = board_of(&records, agent)?;
+    let correlation_id = args.who.correlation_id()?;
+    let nudge = Nudge {
+        caller: args.who.caller(&records)?,
+        board: board.id,
+        agent: agent.id,
+        message: input::words("TEXT", &args.text, TEXT_BYTES).await?,
+        correlation_id: Some(correlation_id.clone()),
+    };
+    let gateway = gateway_of(&records, board)?;
+    let end = beside(&records, gateway, &args.files, output, |agents| async move {
+        agents.nudge(nudge).await
+    });
+    show("nudge", &correlation_id, end.await?, &records, output)
+}
+
+pub(super) async fn ask(global: &Global, args: AskArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let board = records.board(&args.board)?;
+    let correlation_id = args.who.correlation_id()?;
+    let ask = AskUser {
+        caller: args.who.caller(&records)?,
+        board: board.id,
+        question: input::words("TEXT", &args.text, TEXT_BYTES).await?,
+        channel: args.channel,
+        correlation_id: Some(correlation_id.clone()),
+        tags: args.answer.tag,
+        source: args.answer.source,
+    };
+    let gateway = gateway_of(&records, board)?;
+    let end = beside(&records, gateway, &args.files, output, |agents| async move {
+        agents.ask_user(ask).await
+    });
+    show("ask", &correlation_id, end.await?, &records, output)
+}
+
+pub(super) async fn onboard(global: &Global, args: OnboardArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let board = records.board(&args.board)?;
+    let correlation_id = args.who.correlation_id()?;
+    let known = match &args.text {
+        Some(text) => input::words("TEXT", text, TEXT_BYTES).await?,
+        None => String::new(),
+    };
+    let onboarding = Onboarding {
+        caller: args.who.caller(&records)?,
+        board: board.id,
+        known,
+        correlation_id: Some(correlation_id.clone()),
+    };
+    let gateway = gateway_of(&records, board)?;
+    let end = beside(&records, gateway, &args.files, output, |agents| async move {
+        agents.onboard(onboarding).await
+    });
+    show("onboard", &correlation_id, end.await?, &records, output)
+}
+
+pub(super) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let board = records.board(&args.board)?;
+    let gateway = gateway_of(&records, board)?;
+    let correlation_id = args.who.correlation_id()?;
+    let message = args.message.message(&args.who, &records, gateway, &correlation_id);
+    let message = message.await?;
+    let workshop = Workshop::open(&records, vec![gateway.clone()], &args.files, output).await?;
+    let end = if let Some(down) = workshop.down.get(&gateway.id) {
+        Err(Trouble::from(down.clone()))
+    } else {
+        let _waiting = Waiting::new(output, "speaking to the lead");
+        let said = workshop.agents.coordinator().message_lead(message, board.id).await;
+        said.map_err(Trouble::from)
+    };
+    workshop.close().await;
+    // It may have been made just now.
+    let records = Records::read(Arc::clone(&records.store)).await?;
+    show("lead", &correlation_id, end, &records, output)
+}
+
+/// Does something that neither makes nor changes an agent, beside the process that runs the agents.
+pub(super) async fn beside<T, F>(
+    records: &Records,
+    gateway: &Gateway,
+    files: &FileArgs,
+    output: &Output,
+    work: impl FnOnce(AgentsPreview) -> F,
+) -> Result<Result<T, Trouble>, Failure>
+where
+    F: Future<Output = Result<T, CoordinationError>>,
+{
+    let lookout = Lookout::open(records, std::slice::from_ref(gateway), files, output).await?;
+    let end = if let Some(down) = lookout.down.get(&gateway.id) {
+        Err(Trouble::from(down.clone()))
+    } else {
+        let _waiting = Waiting::new(output, "waiting for the gateway");
+        work(lookout.agents.clone()).await.map_err(Trouble::from)
+    };
+    lookout.close().await;
+    Ok(end)
+}
+
+fn show(
+    operation: &str,
+    correlation_id: &str,
+    end: Result<Said, Trouble>,
+    records: &Records,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    if output.json() {
+        output.value(&as_json(operation, correlation_id, &end, records))?;
+    }
+    match end {
+        Ok(said) => {
+            if !output.json() {
+                let name = records.agent_name(said.agent);
+                let made = if said.created {
+                    ", which was brought to life for it"
+                } else {
+                    ""
+                };
+                output.line(&format!("told {name}{made} {DIM}({correlation_id}){DIM:#}"))?;
+            }
+            Ok(Exit::Ok)
+        }
+        Err(trouble) => Err(repeatable(&trouble, correlation_id).into_failure()),
+    }
+}
+
+/// With the id under which it may be said again.
+fn repeatable(trouble: &Trouble, correlation_id: &str) -> Trouble {
+    let Advice { summary, next_step } = &trouble.advice;
+    let again = format!("To say it again and be heard once: --correlation-id {correlation_id}");
+    let next_step = format!("{next_step} {again}").trim_start().to_owned();
+    let advice = Advice::new(summary.clone(), next_step);
+    Trouble { advice, ..*trouble }
+}
+
+fn as_json(operation: &str, correlation_id: &str, end: &Result<Said, Trouble>, records: &Records) -> Value {
+    let mut value = match end {
+        Ok(said) => json!({
+            "outcome": "sent",
+            "status": 200,
+            "agent": said.agent,
+            "agentName": records.agent_name(said.agent),
+            "created": said.created,
+        }),
+        Err(trouble) => trouble.as_json(),
+    };
+    value["operation"] = json!(operation);
+    value["correlationId"] = json!(correlation_id);
+    value
+}

@@ -1,0 +1,282 @@
+//! How the program ends.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use windlass::agents::{AgentsError, Interrupted, TemplateError};
+use windlass::identity::{DevicePathError, IdentityError, TokenFileError};
+use windlass::store::{OpenError, OwnError, StoreError};
+use windlass::{RegistryError, StartError};
+use windlass_actors::threads::{self, ResourceError};
+use windlass_protocol::connection::HandshakeFault;
+use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
+
+use super::config::ConfigError;
+use super::output::Output;
+
+/// What an exit code means. Scripts rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Rejected = 1,
+    Usage = 2,
+    Unreachable = 3,
+    Refused = 4,
+    Unknown = 5,
+    Agents = 6,
+    Drift = 7,
+    Owned = 8,
+    /// The output can't be written.
+    Output = 9,
+    Interrupted = 130,
+    /// The reader of the output went away: as a shell shows the signal SIGPIPE.
+    Unread = 141,
+}
+
+/// The table in `--help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0    ok
+  1    the gateway rejected the call, or has no such session; the agent could not answer, or was
+       stopped; the demo lost or duplicated a call; or chaos broke a promise
+  2    wrong usage or configuration; nothing was sent
+  3    a gateway can't be reached, or its line is down
+  4    a gateway refused us: token, password, pairing, scope or protocol; its release is not
+       supported; or an agent may not do this: its token is wrong, or its place is another
+  5    the outcome is unknown, or no answer came in time: the gateway may have done it; or it
+       lost a message, which may have run half-way
+  6    some agents or boards failed; the report says which and why
+  7    drift: a gateway has something else than it should have
+  8    another process runs the agents of this store, or records into its journal
+  9    the output can't be written: a full disk, a closed terminal
+  130  interrupted
+  141  the reader of the output went away, as in windlass watch | head; nothing is told";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why the program ends early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something that an operator can be told about.
+    Told(Exit, Advice),
+    /// Nothing more can be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    pub(crate) fn usage(summary: impl Into<String>, next_step: &'static str) -> Self {
+        Self::Told(Exit::Usage, Advice::new(summary.into(), next_step))
+    }
+
+    /// Tells it on stderr.
+    pub(crate) fn report(self, output: &Output) -> Exit {
+        match self {
+            Self::Told(exit, advice) => {
+                output.error(&advice);
+                exit
+            }
+            // The reader has read enough: `windlass watch | head`. Other programs die of SIGPIPE here, silently, and a shell shows
+            // that as 141; with 0 a script could not tell that the rest was not written.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Unread,
+            Self::Output(error) => {
+                let advice = Advice::new(
+                    format!("The output can't be written: {error}"),
+                    "Check where it goes to: a full disk, a closed terminal.",
+                );
+                output.error(&advice);
+                Exit::Output
+            }
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Errors whose text says what to do already.
+macro_rules! usage_from {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::usage(error.to_string(), "")
+            }
+        })+
+    };
+}
+
+usage_from!(ConfigError, IdentityError, DevicePathError, TokenFileError);
+
+/// Errors whose causes stand in their sources, and whose texts say what to do.
+macro_rules! usage_with_causes_from {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::usage(with_causes(&error), "")
+            }
+        })+
+    };
+}
+
+usage_with_causes_from!(OpenError, TemplateError);
+
+/// An error and what it comes from.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl From<AgentsError> for Failure {
+    fn from(error: AgentsError) -> Self {
+        match error {
+            AgentsError::Own(OwnError::Owned { .. }) => Self::Told(
+                Exit::Owned,
+                Advice::new(
+                    error.to_string(),
+                    "As a rule it is the service (windlass agents run): end it, run this again, and start it again. What only looks, and \
+                     coordinate nudge and ask, work beside it.",
+                ),
+            ),
+            other => Self::usage(with_causes(&other), ""),
+        }
+    }
+}
+
+impl From<Interrupted> for Failure {
+    fn from(error: Interrupted) -> Self {
+        Self::Told(
+            Exit::Agents,
+            Advice::new(
+                error.to_string(),
+                "Run the same command again: it goes on where it was.",
+            ),
+        )
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Resources(error) => error.into(),
+            other => Self::usage(other.to_string(), "Check /dev/urandom."),
+        }
+    }
+}
+
+/// A store says "unable to open" where no descriptors are left.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let text = with_causes(&error);
+        match threads::see_descriptors() {
+            Ok(()) => Self::usage(text, ""),
+            Err(limit) => Self::Told(
+                Exit::Usage,
+                Advice::new(format!("{text} ({})", limit.limit()), limit.limit().next_step()),
+            ),
+        }
+    }
+}
+
+impl From<ResourceError> for Failure {
+    fn from(error: ResourceError) -> Self {
+        Self::Told(Exit::Usage, error.advice())
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        Self::usage(error.to_string(), "")
+    }
+}
+
+/// The exit code of a call that has no payload, where its own type tells it. A call that was not sent because its line
+/// is down has the line's.
+pub(crate) fn of_call(error: &CallError) -> Option<Exit> {
+    Some(match error {
+        CallError::Rejected(rejected) => of_rejection(&rejected.error),
+        CallError::NotSent(NotSent::TooLarge { .. } | NotSent::Invalid { .. }) => Exit::Usage,
+        CallError::NotSent(NotSent::NotReady { .. } | NotSent::WouldWait) => return None,
+        CallError::OutcomeUnknown(_) | CallError::TimedOut(_) => Exit::Unknown,
+        // Queue full, closed, and what a later protocol crate adds.
+        _ => Exit::Unreachable,
+    })
+}
+
+pub(crate) fn of_rejection(error: &GatewayError) -> Exit {
+    if error.missing_scope().is_some() {
+        Exit::Refused
+    } else {
+        Exit::Rejected
+    }
+}
+
+/// What a call's end means to an operator.
+pub(crate) fn advice_on_call(error: &CallError) -> Advice {
+    match error {
+        CallError::Rejected(rejected) => rejected.error.advice(),
+        CallError::NotSent(_) => Advice::new(error.to_string(), ""),
+        CallError::OutcomeUnknown(_) => Advice::new(
+            error.to_string(),
+            "If the method takes an idempotency key, repeat it with the same --key; otherwise read the state first.",
+        ),
+        _ => Advice::new(
+            error.to_string(),
+            "Look at the gateway before you repeat it; give a longer --timeout if the method needs it.",
+        ),
+    }
+}
+
+/// The exit code of a handshake that broke.
+pub(crate) const fn of_handshake(fault: &HandshakeFault) -> Exit {
+    match fault {
+        HandshakeFault::Protocol(_) | HandshakeFault::Credentials(_) => Exit::Refused,
+        _ => Exit::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_every_exit_code() {
+        let all = [
+            Exit::Ok,
+            Exit::Rejected,
+            Exit::Usage,
+            Exit::Unreachable,
+            Exit::Refused,
+            Exit::Unknown,
+            Exit::Agents,
+            Exit::Drift,
+            Exit::Owned,
+            Exit::Output,
+            Exit::Interrupted,
+            Exit::Unread,
+        ];
+        let listed: Vec<u8> = EXIT_CODES
+            .lines()
+            .skip(1)
+            .filter(|line| !line.starts_with("   "))
+            .map(|line| {
+                line.split_whitespace()
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!(listed, all.map(|exit| exit as u8));
+    }
+}

@@ -1,0 +1,172 @@
+//! Where output goes: results to stdout, everything else to stderr, colours only where they are wanted.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use windlass_protocol::Advice;
+
+use super::text::guarded;
+
+/// Something is as it should be.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// Something needs a look, or is about to come right by itself.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+/// Something is wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Less important.
+pub(crate) const DIM: Style = Style::new().dimmed();
+/// A heading.
+pub(crate) const HEAD: Style = Style::new().bold();
+
+/// Cells of a line of the smallest terminals in use.
+const USUAL_WIDTH: usize = 80;
+/// Narrower than this nothing is made to fit.
+const LEAST_WIDTH: usize = 20;
+
+/// How to show results.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    terminal: bool,
+    /// Cells of a line.
+    width: usize,
+    stdout: ColorChoice,
+    stderr: ColorChoice,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self {
+            json,
+            terminal: io::stdout().is_terminal(),
+            width: width(),
+            stdout: AutoStream::choice(&io::stdout()),
+            stderr: AutoStream::choice(&io::stderr()),
+        }
+    }
+
+    /// No terminal, for people, of this width.
+    #[cfg(test)]
+    pub(crate) fn of_width(width: usize) -> Self {
+        Self {
+            json: false,
+            terminal: false,
+            width,
+            stdout: ColorChoice::Never,
+            stderr: ColorChoice::Never,
+        }
+    }
+
+    /// Whether programs read it.
+    pub(crate) const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether lines can be drawn over.
+    pub(crate) const fn redraws(&self) -> bool {
+        self.terminal && !self.json
+    }
+
+    /// Cells of a line on stdout: what COLUMNS says, else those of the terminal. Without end where stdout is no terminal: what goes
+    /// into a file or through `grep` stays whole.
+    pub(crate) const fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The same for what is drawn again and again, which has to know a width.
+    pub(crate) fn drawn_width(&self) -> usize {
+        if self.width == usize::MAX {
+            USUAL_WIDTH
+        } else {
+            self.width
+        }
+    }
+
+    /// Whether the log may be coloured.
+    pub(crate) fn colours_the_log(&self) -> bool {
+        self.stderr != ColorChoice::Never
+    }
+
+    /// One line, or several.
+    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
+        let mut stdout = AutoStream::new(io::stdout().lock(), self.stdout);
+        writeln!(stdout, "{}", guarded(text))?;
+        stdout.flush()
+    }
+
+    /// Text without a line end.
+    pub(crate) fn write(&self, text: &str) -> io::Result<()> {
+        let mut stdout = AutoStream::new(io::stdout().lock(), self.stdout);
+        write!(stdout, "{}", guarded(text))?;
+        stdout.flush()
+    }
+
+    /// One line of JSON.
+    pub(crate) fn value(&self, value: &impl Serialize) -> io::Result<()> {
+        self.line(&super::json::line(value)?)
+    }
+
+    /// What is wrong and what to do, on stderr.
+    pub(crate) fn error(&self, advice: &Advice) {
+        self.aside(&format!("{BAD}error:{BAD:#} {}", advice.summary));
+        if !advice.next_step.is_empty() {
+            self.aside(&format!("  {DIM}next:{DIM:#} {}", advice.next_step));
+        }
+    }
+
+    /// Something to know, on stderr.
+    pub(crate) fn note(&self, text: &str) {
+        self.aside(&format!("{WARN}note:{WARN:#} {text}"));
+    }
+
+    /// How far something is, on stderr.
+    pub(crate) fn progress(&self, text: &str) {
+        self.aside(text);
+    }
+
+    fn aside(&self, text: &str) {
+        // Without a stderr there is nobody to tell.
+        let _ = writeln!(AutoStream::new(io::stderr().lock(), self.stderr), "{}", guarded(text));
+    }
+}
+
+fn width() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok());
+    let width = told.filter(|width| *width > 0).or_else(terminal_width);
+    width.map_or(usize::MAX, |width: usize| width.max(LEAST_WIDTH))
+}
+
+#[cfg(unix)]
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+#[cfg(not(unix))]
+fn terminal_width() -> Option<usize> {
+    io::stdout().is_terminal().then_some(USUAL_WIDTH)
+}
+
+/// Draws a block of lines over the one it drew before.
+#[derive(Debug, Default)]
+pub(crate) struct Redraw {
+    lines: usize,
+}
+
+impl Redraw {
+    pub(crate) fn draw(&mut self, output: &Output, lines: &[String]) -> io::Result<()> {
+        // Up by what was drawn, then each line anew, cleared to its end. A line that is too long for the terminal is cut
+        // (no wrapping meanwhile): a wrapped one would take two lines, and the next drawing would begin too low.
+        let up = if self.lines > 0 {
+            format!("\x1b[{}A", self.lines)
+        } else {
+            String::new()
+        };
+        let body: Vec<String> = lines.iter().map(|line| format!("\x1b[2K{line}")).collect();
+        let below = "\x1b[0J\x1b[?7h";
+        self.lines = lines.len();
+        output.line(&format!("\x1b[?7l{up}{}{below}", body.join("\n")))
+    }
+}

@@ -1,0 +1,390 @@
+//! From flags to lines: configuration, identity, tokens, and Windlass itself.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use windlass::identity::{FileTokens, default_identity_path, load_or_create};
+use windlass::{Endpoint, Gateway, LineErrorKind, LineState, LineStatus, Windlass};
+use windlass_actors::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, TokenKey, TokenStoreError, TokioClock};
+use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
+
+use super::args::Global;
+use super::config::{
+    self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, Selected, Timeouts, is_by_address, select,
+};
+use super::exit::{Exit, Failure};
+use super::output::Output;
+use super::store::{recorded_gateways, shown};
+use super::text::{self, escaped};
+
+/// How long a line may take to recover from a first failed attempt before it counts as down. Some gateways refuse the
+/// first attempt by design: 2026.1.30 takes the older signature only, and says so by refusing the newer one.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// Longest note shown, in characters: names and paths of files, of a few gateways.
+const NOTE_LIMIT: usize = 2_000;
+
+/// How long calls under way are waited for at the end.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// A gateway to work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// What people call it: of a record the name, otherwise the id of its line.
+    pub(crate) name: String,
+    pub(crate) spec: GatewaySpec,
+}
+
+impl Deref for Target {
+    type Target = GatewaySpec;
+
+    fn deref(&self) -> &GatewaySpec {
+        &self.spec
+    }
+}
+
+/// Everything that flags, environment and file say.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) tokens: Tokens,
+    /// Gateways that can't be worked with as they are configured, each with its place among all that were chosen.
+    pub(crate) unusable: Vec<(usize, Unusable)>,
+}
+
+/// A gateway whose token, device or header can't be read.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    pub(crate) name: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) why: Advice,
+}
+
+/// Where device tokens are kept.
+#[derive(Debug)]
+pub(crate) enum Tokens {
+    File(FileTokens),
+    /// Without a device identity there are none.
+    None(MemoryTokens),
+    /// Those of one gateway, for a line that reaches it by another address: a proxy of this process.
+    Of(TokenKey, Box<Self>),
+}
+
+impl Tokens {
+    /// The store that is meant, and the key in it.
+    fn place_of<'a>(&'a self, key: &'a TokenKey) -> (&'a dyn DeviceTokenStore, &'a TokenKey) {
+        match self {
+            Self::File(tokens) => (tokens, key),
+            Self::None(tokens) => (tokens, key),
+            Self::Of(key, tokens) => (&**tokens, key),
+        }
+    }
+}
+
+impl DeviceTokenStore for Tokens {
+    fn load(&self, key: &TokenKey) -> Option<Secret> {
+        let (store, key) = self.place_of(key);
+        store.load(key)
+    }
+
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        let (store, key) = self.place_of(key);
+        store.store(key, token)
+    }
+
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
+        let (store, key) = self.place_of(key);
+        store.clear(key)
+    }
+}
+
+/// Reads flags, environment, file, store, identity and tokens.
+pub(crate) async fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure> {
+    all_usable(prepare_for(global, false, output).await?)
+}
+
+/// As [`prepare`], for a command to which one gateway that can't be worked with is no reason to leave the others alone. At least
+/// one can.
+pub(crate) async fn prepare_usable(global: &Global, output: &Output) -> Result<Setup, Failure> {
+    let setup = prepare_for(global, false, output).await?;
+    if setup.targets.is_empty() {
+        all_usable(setup)
+    } else {
+        Ok(setup)
+    }
+}
+
+fn all_usable(mut setup: Setup) -> Result<Setup, Failure> {
+    if setup.unusable.is_empty() {
+        return Ok(setup);
+    }
+    let (_, Unusable { why, .. }) = setup.unusable.swap_remove(0);
+    Err(Failure::Told(Exit::Usage, why))
+}
+
+async fn prepare_for(global: &Global, one: bool, output: &Output) -> Result<Setup, Failure> {
+    let mut choice = choice_of(global);
+    choice.one = one;
+    if global.ask_token {
+        choice.token = Some(ask_token()?);
+    }
+    let selected = chosen(global, &choice).await?;
+    for note in &selected.notes {
+        output.note(&escaped(note, NOTE_LIMIT));
+    }
+    Environment::of_process(|environment| {
+        let mut identities = Identities::default();
+        let (mut targets, mut unusable) = (Vec::new(), Vec::new());
+        for (place, gateway) in selected.gateways.into_iter().enumerate() {
+            let (name, endpoint) = (shown(&gateway.name), gateway.endpoint.clone());
+            let spec = identities
+                .of(&gateway, environment)
+                .and_then(|device| Ok(gateway.into_spec(device, environment)?));
+            match spec {
+                Ok(spec) => targets.push(Target { name, spec }),
+                Err(Failure::Told(_, why)) => unusable.push((place, Unusable { name, endpoint, why })),
+                Err(failure) => return Err(failure),
+            }
+        }
+        let tokens = match identities.first {
+            Some(path) => Tokens::File(FileTokens::beside(&path)?),
+            None => Tokens::None(MemoryTokens::default()),
+        };
+        Ok(Setup {
+            targets,
+            timeouts: selected.timeouts,
+            tokens,
+            unusable,
+        })
+    })
+}
+
+fn choice_of(global: &Global) -> Choice {
+    Choice {
+        url: global.url.clone(),
+        gateways: global.gateway.clone(),
+        config: global.config.clone(),
+        ..Choice::default()
+    }
+}
+
+/// The gateways that are chosen. The store is not looked at where an address is given.
+async fn chosen(global: &Global, choice: &Choice) -> Result<Selected, ConfigError> {
+    let by_address = Environment::of_process(|environment| is_by_address(choice, environment));
+    let records = if by_address {
+        Ok(Vec::new())
+    } else {
+        recorded_gateways(global).await
+    };
+    Environment::of_process(|environment| select(choice, environment, &records))
+}
+
+/// The gateways that are there, with their names, for a command that only wants those.
+pub(crate) async fn known(global: &Global) -> Vec<(GatewayId, String)> {
+    let choice = Choice {
+        gateways: Vec::new(),
+        ..choice_of(global)
+    };
+    // Without a configuration there are no names, and no harm in that.
+    let known = |selected: Selected| {
+        selected
+            .gateways
+            .into_iter()
+            .map(|gateway| (gateway.id, gateway.name))
+            .collect()
+    };
+    chosen(global, &choice).await.map_or_else(|_| Vec::new(), known)
+}
+
+/// The gateways of the configuration that `--gateway` names, or all of them.
+pub(crate) fn configured(global: &Global) -> Result<Vec<GatewayConfig>, ConfigError> {
+    let gateways = Environment::of_process(|environment| config::configured(&choice_of(global), environment))?;
+    let wanted = |gateway: &GatewayConfig| {
+        global.gateway.is_empty() || global.gateway.iter().any(|name| gateway.is_called(name))
+    };
+    Ok(gateways.into_iter().filter(wanted).collect())
+}
+
+/// As [`prepare`], for commands that work with one gateway: the one there is, or the default one.
+pub(crate) async fn prepare_one(global: &Global, output: &Output) -> Result<(Target, Timeouts, Tokens), Failure> {
+    let Setup {
+        mut targets,
+        timeouts,
+        tokens,
+        ..
+    } = all_usable(prepare_for(global, true, output).await?)?;
+    match (targets.pop(), targets.is_empty()) {
+        (Some(target), true) => Ok((target, timeouts, tokens)),
+        (last, _) => {
+            let names: Vec<_> = targets.iter().chain(&last).map(|target| target.name.as_str()).collect();
+            Err(Failure::Told(
+                Exit::Usage,
+                Advice::new(
+                    format!("This works with one gateway, and there are {}", names.len()),
+                    format!(
+                        "Choose one: --gateway {}; or make it the default: default = \"NAME\" in windlass.toml, or WINDLASS_GATEWAY.",
+                        names.join(" or --gateway ")
+                    ),
+                ),
+            ))
+        }
+    }
+}
+
+fn ask_token() -> Result<Secret, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(
+            "--ask-token needs a terminal to ask on",
+            "Set WINDLASS_TOKEN, or name a token_file in windlass.toml.",
+        ));
+    }
+    let token = rpassword::prompt_password("Gateway token: ")?;
+    Ok(Secret::new(token.trim()))
+}
+
+/// Device identities by file; each is read or created once.
+#[derive(Default)]
+struct Identities {
+    known: HashMap<PathBuf, Arc<DeviceIdentity>>,
+    /// The file beside which the tokens are: the first one used.
+    first: Option<PathBuf>,
+}
+
+impl Identities {
+    fn of(
+        &mut self,
+        gateway: &GatewayConfig,
+        environment: &Environment<'_>,
+    ) -> Result<Option<Arc<DeviceIdentity>>, Failure> {
+        let path = match &gateway.device {
+            DeviceChoice::None => return Ok(None),
+            DeviceChoice::File(path) => path.clone(),
+            DeviceChoice::Default => environment.folder.join(default_identity_path(environment.variable)?),
+        };
+        self.read(&path).map(Some)
+    }
+
+    fn read(&mut self, path: &Path) -> Result<Arc<DeviceIdentity>, Failure> {
+        if let Some(known) = self.known.get(path) {
+            return Ok(Arc::clone(known));
+        }
+        let identity = Arc::new(load_or_create(
+            path,
+            text::millis(TokioClock::start().wall()),
+            random()?,
+        )?);
+        self.first.get_or_insert_with(|| path.to_owned());
+        self.known.insert(path.to_owned(), Arc::clone(&identity));
+        Ok(identity)
+    }
+}
+
+/// This machine's device identity, made where there is none, and the tokens that belong to it.
+pub(crate) fn default_device() -> Result<(Arc<DeviceIdentity>, FileTokens), Failure> {
+    let path = default_identity_path(|name| std::env::var_os(name))?;
+    let path = std::env::current_dir().unwrap_or_default().join(path);
+    let device = Identities::default().read(&path)?;
+    Ok((device, FileTokens::beside(&path)?))
+}
+
+/// Bytes of the system's randomness.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| {
+        Failure::usage(
+            format!("The system's random numbers can't be read: {error}"),
+            "Check /dev/urandom.",
+        )
+    })?;
+    Ok(bytes)
+}
+
+/// Windlass with a line to every target, in their order.
+pub(crate) async fn open(targets: &[Target], tokens: Tokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
+    let windlass = Windlass::builder().device_tokens(tokens).start()?;
+    let mut gateways = Vec::new();
+    for target in targets {
+        gateways.push(windlass.add(target.spec.clone()).await?);
+    }
+    Ok((windlass, gateways))
+}
+
+/// Closes all lines and waits for it.
+pub(crate) async fn close(windlass: Windlass) {
+    windlass.shutdown(DRAIN).await;
+}
+
+/// How long to wait for a line that does not come up at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until the first attempt failed, and a moment longer.
+    FirstAttempt,
+    /// As long as there is time.
+    All,
+}
+
+/// Waits until a line is up, until somebody has to act, until patience ends, or until `limit`.
+pub(crate) async fn settle(
+    gateway: &Gateway,
+    name: &str,
+    patience: Patience,
+    limit: Duration,
+    output: &Output,
+) -> LineStatus {
+    let mut status = gateway.status();
+    let over = async {
+        let _ = status.wait_for(|now| ended(now) || now.last_error.is_some()).await;
+        if tokio::time::timeout(GRACE, status.wait_for(ended)).await.is_err() && patience == Patience::All {
+            let now = status.borrow_and_update().clone();
+            if let Some(error) = &now.last_error {
+                output.note(&format!("{name}: {} Trying again.", super::advice_line(&error.advice)));
+            }
+            let _ = status.wait_for(ended).await;
+        }
+    };
+    // In time or not: what counts is the state at the end.
+    let _ = tokio::time::timeout(limit, over).await;
+    gateway.status().borrow().clone()
+}
+
+fn ended(status: &LineStatus) -> bool {
+    matches!(
+        status.state,
+        LineState::Up { .. } | LineState::Paused { .. } | LineState::Closed
+    )
+}
+
+/// The exit code that a line's state stands for.
+pub(crate) fn exit_of(status: &LineStatus) -> Exit {
+    if status.is_up() {
+        return Exit::Ok;
+    }
+    match status.last_error.as_ref().map(|error| error.kind) {
+        Some(LineErrorKind::Refused) => Exit::Refused,
+        _ => Exit::Unreachable,
+    }
+}
+
+/// Why a line is not up.
+pub(crate) fn why_down(target: &Target, status: &LineStatus) -> Failure {
+    let exit = exit_of(status);
+    let id = &target.name;
+    let advice = match &status.last_error {
+        Some(error) => Advice::new(
+            format!("{id}: {}", error.advice.summary),
+            error.advice.next_step.clone(),
+        ),
+        None => Advice::new(
+            format!("{id}: no connection to {} in time", target.endpoint),
+            "Look what takes so long: windlass doctor, with the same --url or --gateway.",
+        ),
+    };
+    Failure::Told(exit, advice)
+}

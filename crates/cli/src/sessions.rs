@@ -1,0 +1,67 @@
+//! `windlass sessions`: conversations on a gateway.
+//!
+//! | module | what |
+//! |---|---|
+//! | `list`, `show`, `history` | looking |
+//! | `send`, `abort` | one message, and stopping its run |
+//! | `desk` | a gateway that is up, ready to be asked |
+//! | `named` | which session a text names |
+//! | `transcript` | rows of a history, for people and for programs |
+
+mod abort;
+pub(crate) mod desk;
+mod history;
+mod list;
+pub(crate) mod named;
+mod send;
+mod show;
+pub(crate) mod transcript;
+
+use clap::{Args, Subcommand};
+
+use super::args::Global;
+use super::exit::{Exit, Failure};
+use super::output::Output;
+
+/// Look at the sessions of a gateway, and talk in them
+///
+/// A session is named by its key (agent:main:main), its label, or the last part of its key; an agent, by its id or name, stands for
+/// its main session. What names several is refused with their keys. The gateway is that of --url, of the environment, of
+/// windlass.toml or of the store.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  windlass sessions list --active 1h
+  windlass sessions history Scribe --limit 20
+  windlass sessions send Scribe 'How far are you?'
+  git log -5 | windlass sessions send agent:main:review - --timeout 10m")]
+pub(crate) struct SessionsArgs {
+    #[command(subcommand)]
+    command: SessionsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SessionsCommand {
+    List(list::ListArgs),
+    Show(show::ShowArgs),
+    History(history::HistoryArgs),
+    Send(send::SendArgs),
+    Abort(abort::AbortArgs),
+}
+
+impl SessionsArgs {
+    /// Whether the command deals with signals in its own way.
+    pub(crate) const fn ends_itself(&self) -> bool {
+        matches!(self.command, SessionsCommand::Send(_))
+    }
+}
+
+pub(crate) async fn run(global: &Global, args: SessionsArgs, output: &Output) -> Result<Exit, Failure> {
+    match args.command {
+        SessionsCommand::List(args) => list::run(global, &args, output).await,
+        SessionsCommand::Show(args) => show::run(global, &args, output).await,
+        SessionsCommand::History(args) => history::run(global, &args, output).await,
+        SessionsCommand::Send(args) => send::run(global, &args, output).await,
+        SessionsCommand::Abort(args) => abort::run(global, &args, output).await,
+    }
+}

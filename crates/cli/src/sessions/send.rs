@@ -1,0 +1,106 @@
+//! `windlass sessions send`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::desk::Desk;
+use super::named;
+use crate::args::Global;
+use crate::config::parse_span;
+use crate::exit::{Exit, Failure};
+use crate::input;
+use crate::interrupts::Interrupts;
+use crate::output::Output;
+use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
+
+/// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
+const ANSWER: Duration = Duration::from_secs(15 * 60);
+
+/// Send one message and wait for its answer
+///
+/// The message is sent once, whatever happens to the line: its answer is found again after cuts and restarts of the gateway. On a
+/// terminal the answer is shown as it comes; otherwise it is printed when it is whole. When the outcome is not known (exit code 5), or
+/// after Ctrl-C, the same command with --key goes on where this one stopped, and sends nothing that arrived.
+#[derive(Debug, Args)]
+pub(super) struct SendArgs {
+    /// The session, by key, label or agent
+    session: String,
+    /// The words, or - to read them from stdin
+    text: String,
+    /// Go on with an earlier send of the same words: its key
+    #[arg(long)]
+    key: Option<String>,
+    /// End as soon as the gateway has taken the message
+    #[arg(long)]
+    no_wait: bool,
+    /// Have the answer go out over the session's channel, too
+    #[arg(long)]
+    deliver: bool,
+    /// Give up after this long, outages and the agent's work included [default: 15m]
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    timeout: Option<Duration>,
+    /// Give up after this long when the gateway can't be reached at all [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    connect_timeout: Option<Duration>,
+}
+
+pub(super) async fn run(global: &Global, args: &SendArgs, output: &Output) -> Result<Exit, Failure> {
+    let mut interrupts = Interrupts::listen()?;
+    let ready = async {
+        let text = input::words("TEXT", &args.text, turn::TEXT_BYTES).await?;
+        let desk = Desk::open_within(global, args.connect_timeout, output).await?;
+        Ok::<_, Failure>((text, desk))
+    };
+    let (text, desk) = tokio::select! {
+        ready = ready => ready?,
+        _ = interrupts.next() => return Ok(Exit::Interrupted),
+    };
+    let ended = follow(&desk, args, text, &mut interrupts, output).await;
+    desk.close().await;
+    ended
+}
+
+async fn follow(
+    desk: &Desk,
+    args: &SendArgs,
+    text: String,
+    interrupts: &mut Interrupts,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let session = named::session(desk, Some(&args.session)).await?;
+    let message = desk.sessions.message(session.clone(), text);
+    let message = message
+        .deliver(args.deliver)
+        .give_up_after(args.timeout.unwrap_or(ANSWER));
+    let message = match &args.key {
+        Some(key) => message.continuing(key.as_str()),
+        None => message,
+    };
+    let mut notices = Notices::of(&desk.gateway);
+    let following = desk.sessions.send(message).await;
+    let following = following.map_err(|error| turn::not_sent(&error))?;
+    let key = following.key().to_owned();
+    let mut screen = Screen::new(output);
+    screen.sent(&session, &key)?;
+    let turn = Turn {
+        sessions: &desk.sessions,
+        session: &session,
+        on_interrupt: OnInterrupt::Leave,
+        until_started: args.no_wait,
+    };
+    match turn.follow(following, &mut screen, &mut notices, interrupts).await? {
+        Followed::Ended(end) => turn::ended(&end, &key, output),
+        Followed::Started { run_id } => {
+            turn::started(&session, &key, &run_id, output)?;
+            Ok(Exit::Ok)
+        }
+        Followed::Stopped => Ok(Exit::Interrupted),
+        Followed::Left => {
+            output.note(&format!(
+                "left; the agent goes on, and --key {key} with the same words finds its answer"
+            ));
+            Ok(Exit::Interrupted)
+        }
+    }
+}

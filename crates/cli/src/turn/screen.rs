@@ -1,0 +1,142 @@
+//! Where a turn is shown: on a terminal as it comes, in a pipe when it is whole, as JSON lines for programs.
+//!
+//! A pipe gets the whole answer at once because a release may correct what it said, and what is written can't be taken back.
+
+use std::io;
+
+use serde_json::json;
+use windlass::sessions::{RunEnd, RunProgress};
+use windlass_protocol::SessionKey;
+
+use super::end;
+use super::spoken::{Piece, Spoken};
+use crate::output::{DIM, Output};
+use crate::text::harmless;
+use crate::waiting::Waiting;
+
+/// One turn on the screen.
+pub(crate) struct Screen<'a> {
+    output: &'a Output,
+    spoken: Spoken,
+    /// The cursor stands behind text.
+    in_line: bool,
+    waiting: Option<Waiting>,
+}
+
+impl<'a> Screen<'a> {
+    pub(crate) const fn new(output: &'a Output) -> Self {
+        Self {
+            output,
+            spoken: Spoken {
+                text: String::new(),
+                has_hole: false,
+            },
+            in_line: false,
+            waiting: None,
+        }
+    }
+
+    /// The message is on its way, under this key.
+    pub(crate) fn sent(&self, session: &SessionKey, key: &str) -> io::Result<()> {
+        if self.output.json() {
+            self.output
+                .value(&json!({"type": "sent", "session": session, "key": key}))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing to show yet.
+    pub(super) fn wait(&mut self) {
+        if self.spoken.is_empty() && self.waiting.is_none() {
+            self.waiting = Some(Waiting::new(self.output, "waiting for the answer"));
+        }
+    }
+
+    pub(super) fn progress(&mut self, progress: &RunProgress) -> io::Result<()> {
+        let piece = self.spoken.take(progress);
+        if self.output.json() {
+            return self.output.value(&as_json(progress));
+        }
+        if self.output.redraws() {
+            self.show(piece)?;
+        }
+        Ok(())
+    }
+
+    /// A word between the text, on stderr.
+    pub(crate) fn notice(&mut self, words: &str) {
+        self.notice_last(words);
+        self.wait();
+    }
+
+    /// A word after which nothing comes.
+    pub(super) fn notice_last(&mut self, words: &str) {
+        self.break_off();
+        self.output.progress(&format!("{DIM}-- {words}{DIM:#}"));
+    }
+
+    /// The turn is left.
+    pub(super) fn break_off(&mut self) {
+        self.waiting = None;
+        self.end_line();
+    }
+
+    /// The rest of the answer.
+    pub(super) fn end(&mut self, end: &RunEnd) -> io::Result<()> {
+        self.waiting = None;
+        if self.output.json() {
+            return self.output.value(&end::as_json(end));
+        }
+        if let RunEnd::Final(answer) = end {
+            if self.output.redraws() {
+                let piece = self.spoken.become_whole(&answer.text);
+                self.show(piece)?;
+            } else if !answer.text.is_empty() {
+                self.output.line(&harmless(answer.text.trim_end()))?;
+            }
+        }
+        self.end_line();
+        Ok(())
+    }
+
+    fn show(&mut self, piece: Piece) -> io::Result<()> {
+        match piece {
+            Piece::More(text) => self.write(&text),
+            Piece::Anew(text) => {
+                self.notice("what stands above was not the answer; this is");
+                self.write(&text)
+            }
+            Piece::Hole => {
+                self.notice("some of the text was lost; the end will have all of it");
+                Ok(())
+            }
+            Piece::Nothing => Ok(()),
+        }
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.waiting = None;
+        self.in_line = !text.ends_with('\n');
+        self.output.write(&harmless(text))
+    }
+
+    fn end_line(&mut self) {
+        if std::mem::take(&mut self.in_line) {
+            // A terminal that is gone shows at the next line.
+            let _ = self.output.write("\n");
+        }
+    }
+}
+
+fn as_json(progress: &RunProgress) -> serde_json::Value {
+    match progress {
+        RunProgress::Started { run_id } => json!({"type": "started", "runId": run_id}),
+        RunProgress::Increment(text) => json!({"type": "increment", "text": text}),
+        RunProgress::Replaced(text) => json!({"type": "replaced", "text": text}),
+        RunProgress::Hole => json!({"type": "hole"}),
+        RunProgress::HandedOn { to } => json!({"type": "handed-on", "runId": to}),
+    }
+}
