@@ -31,8 +31,8 @@ pub(crate) use forget::{confirmed, work as forget_work};
 
 use clap::{Args, Subcommand};
 
-use super::args::Global;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::Output;
 
 /// Bring agents to life on their gateways, keep them up to date, and take them away

@@ -4,11 +4,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use windlass::store::{Board, BoardId, BoardRules, Boards as _};
 
-use super::args::Global;
 use super::columns::{Cell, Table};
 use super::exit::{Exit, Failure};
+use super::global::Global;
+use super::ids::{self, short};
 use super::output::Output;
-use super::store::{self, Missing, Records, short, shown};
+use super::store::{self, Missing, Records, shown};
 
 /// Keep the boards that agents work on
 #[derive(Debug, Args)]
@@ -116,7 +117,7 @@ async fn add(records: &Records, args: AddArgs, output: &Output) -> Result<Exit, 
             "Choose another: boards are named by it.",
         ));
     }
-    let id = store::new_id(BoardId::from_bytes)?;
+    let id = ids::new_id(BoardId::from_bytes)?;
     let board = Board {
         board_type: args.board_type,
         objective: args.objective,

@@ -9,9 +9,9 @@ use windlass::{Call, Gateway};
 use windlass_actors::{Clock as _, TokioClock};
 use windlass_protocol::{Advice, Answers, CallError, NotSent, RawJson, method};
 
-use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure, advice_on_call, of_call};
+use super::global::Global;
 use super::input;
 use super::json::pretty;
 use super::output::Output;

@@ -31,9 +31,9 @@ use self::plan::Plan;
 use self::probe::{Counts, Probe, ProbeOptions};
 use self::screen::Screen;
 use self::storm::Storm;
-use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::Output;
 use super::session::{self, Target, Tokens};
 

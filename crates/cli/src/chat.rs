@@ -22,9 +22,9 @@ use clap::Args;
 use windlass_protocol::SessionKey;
 use windlass_protocol::request::HISTORY_LIMIT;
 
-use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::interrupts::Interrupts;
 use super::output::Output;
 use super::sessions::desk::Desk;

@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `environment` | variables and the working folder, as a value |
 //! | `file` | the text of a `windlass.toml`, as it stands there |
 //! | `gateway` | one gateway, checked |
 //! | `sources` | who wins: flags, then environment, then file |
@@ -13,6 +14,7 @@
 use windlass_protocol::{MESSAGE_LIMIT, printable};
 
 pub(crate) mod command;
+mod environment;
 mod file;
 mod gateway;
 mod secret;
@@ -20,10 +22,11 @@ mod sources;
 mod span;
 mod trust;
 
+pub(crate) use environment::Environment;
 pub(crate) use file::{Timeouts, check_text};
 pub(crate) use gateway::{DeviceChoice, GatewayConfig};
 pub(crate) use secret::SecretSource;
-pub(crate) use sources::{Choice, Environment, FILE_NAME, configured, is_by_address, select};
+pub(crate) use sources::{Choice, FILE_NAME, configured, is_by_address, select};
 pub(crate) use span::parse_span;
 
 pub(crate) use sources::Selected;

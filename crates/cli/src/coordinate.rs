@@ -16,8 +16,8 @@ mod who;
 
 use clap::{Args, Subcommand};
 
-use super::args::Global;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::Output;
 
 /// Say something to the agents of the store, and to their users through them

@@ -24,8 +24,8 @@ use windlass_actors::{Clock as _, TokioClock};
 use self::ledger::{Ledger, Tally};
 use self::screen::Screen;
 use self::stage::Stage;
-use super::args::Global;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::Output;
 use super::session;
 

@@ -21,8 +21,8 @@ use windlass::GatewaySpec;
 
 use self::login::Login;
 use self::steps::Findings;
-use super::args::Global;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::Output;
 use super::session::{self, Setup, Tokens};
 

@@ -11,7 +11,7 @@ use windlass::{DeviceIdentity, GatewayId, LineState, LineStatus, MemoryTokens, W
 use windlass_protocol::Advice;
 
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, advice_line};
 use super::session::{self, Patience, Tokens};
 use super::store::{shown, shown_url};
 
@@ -133,7 +133,7 @@ impl Watched {
                     *told = None;
                     continue;
                 }
-                (_, Some(error)) => format!("{name}: {}", super::advice_line(&error.advice)),
+                (_, Some(error)) => format!("{name}: {}", advice_line(&error.advice)),
                 (_, None) => continue,
             };
             if told.as_ref() != Some(&why) {

@@ -8,10 +8,11 @@ use windlass::agents::Job;
 use windlass::store::Gateways as _;
 
 use super::agents;
-use super::args::Global;
 use super::exit::{Exit, Failure};
+use super::global::Global;
+use super::ids::short;
 use super::output::Output;
-use super::store::{Missing, Records, short, shown};
+use super::store::{Missing, Records, shown};
 use super::text::counted;
 
 /// Keep the gateways on which agents live

@@ -33,6 +33,8 @@ mod fleet;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gateways;
+mod global;
+mod ids;
 mod input;
 mod interrupts;
 mod json;
@@ -57,11 +59,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use windlass_actors::threads;
 use windlass_actors::transport::INSECURE_LOG_TARGET;
-use windlass_protocol::Advice;
 
 use self::args::{Cli, Command};
 use self::exit::{Exit, Failure};
-use self::output::{BAD, DIM, Output};
+use self::output::Output;
 
 /// Longest name of a level that is repeated in an error, in characters.
 const LEVEL_LIMIT: usize = 40;
@@ -164,24 +165,6 @@ async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Owner(owner) => owner::run(&cli.global, owner, output).await,
         Command::Config(config) => config::command::run(&cli.global, &config, output),
     }
-}
-
-/// Two sentences in one line, where both are needed.
-fn advice_line(advice: &Advice) -> String {
-    format!(
-        "{} {}",
-        advice.summary.trim_end_matches('.').to_owned() + ".",
-        advice.next_step
-    )
-}
-
-/// What is wrong and what to do, as two lines below what it is about.
-fn told(advice: &Advice) -> Vec<String> {
-    let mut lines = vec![format!("  {BAD}why:{BAD:#}  {}", advice.summary)];
-    if !advice.next_step.is_empty() {
-        lines.push(format!("  {DIM}next:{DIM:#} {}", advice.next_step));
-    }
-    lines
 }
 
 #[cfg(test)]

@@ -170,3 +170,21 @@ impl Redraw {
         output.line(&format!("\x1b[?7l{up}{}{below}", body.join("\n")))
     }
 }
+
+/// An advice on one line: its summary and the next step.
+pub(crate) fn advice_line(advice: &Advice) -> String {
+    format!(
+        "{} {}",
+        advice.summary.trim_end_matches('.').to_owned() + ".",
+        advice.next_step
+    )
+}
+
+/// An advice as two indented lines, to stand below the row that it explains.
+pub(crate) fn advice_lines(advice: &Advice) -> Vec<String> {
+    let mut lines = vec![format!("  {BAD}why:{BAD:#}  {}", advice.summary)];
+    if !advice.next_step.is_empty() {
+        lines.push(format!("  {DIM}next:{DIM:#} {}", advice.next_step));
+    }
+    lines
+}

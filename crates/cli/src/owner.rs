@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use windlass::store::{Organization, Organizations as _, Owner};
 
-use super::args::Global;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::{DIM, Output};
 use super::store::{self, Missing};
 use super::text::escaped;

@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::TryRng as _;
-use rand::rngs::SysRng;
 use windlass::identity::{FileTokens, default_identity_path, load_or_create};
 use windlass::{Endpoint, Gateway, LineErrorKind, LineState, LineStatus, Windlass};
 use windlass_actors::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, TokenKey, TokenStoreError, TokioClock};
 use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
 
-use super::args::Global;
 use super::config::{
     self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, Selected, Timeouts, is_by_address, select,
 };
 use super::exit::{Exit, Failure};
-use super::output::Output;
+use super::global::Global;
+use super::ids::random;
+use super::output::{Output, advice_line};
 use super::store::{recorded_gateways, shown};
 use super::text::{self, escaped};
 
@@ -294,18 +293,6 @@ pub(crate) fn default_device() -> Result<(Arc<DeviceIdentity>, FileTokens), Fail
     Ok((device, FileTokens::beside(&path)?))
 }
 
-/// Bytes of the system's randomness.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).map_err(|error| {
-        Failure::usage(
-            format!("The system's random numbers can't be read: {error}"),
-            "Check /dev/urandom.",
-        )
-    })?;
-    Ok(bytes)
-}
-
 /// Windlass with a line to every target, in their order.
 pub(crate) async fn open(targets: &[Target], tokens: Tokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
     let windlass = Windlass::builder().device_tokens(tokens).start()?;
@@ -344,7 +331,7 @@ pub(crate) async fn settle(
         if tokio::time::timeout(GRACE, status.wait_for(ended)).await.is_err() && patience == Patience::All {
             let now = status.borrow_and_update().clone();
             if let Some(error) = &now.last_error {
-                output.note(&format!("{name}: {} Trying again.", super::advice_line(&error.advice)));
+                output.note(&format!("{name}: {} Trying again.", advice_line(&error.advice)));
             }
             let _ = status.wait_for(ended).await;
         }

@@ -19,8 +19,8 @@ pub(crate) mod transcript;
 
 use clap::{Args, Subcommand};
 
-use super::args::Global;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::Output;
 
 /// Look at the sessions of a gateway, and talk in them

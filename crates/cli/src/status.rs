@@ -11,9 +11,9 @@ use windlass::{Gateway, LineStatus};
 use windlass_actors::{Clock as _, TokioClock};
 
 use self::table::Row;
-use super::args::Global;
 use super::config::parse_span;
 use super::exit::{Exit, Failure};
+use super::global::Global;
 use super::output::{Output, Redraw};
 use super::session::{self, Patience, Setup, Target, Unusable};
 use super::text::millis;

@@ -1,6 +1,5 @@
 //! The store that agents' commands work on, and what they find in it by name.
 
-use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,16 +12,10 @@ use windlass::store::{
 };
 use windlass_actors::{Clock as _, TokioClock};
 
-use super::args::Global;
 use super::exit::{Failure, with_causes};
-use super::session::random;
+use super::global::Global;
+use super::ids::{SHORTEST_PREFIX, new_id, short};
 use super::text::escaped;
-
-/// Shortest beginning of an id that is taken for the id: shorter ones are more likely meant as names.
-pub(crate) const SHORTEST_PREFIX: usize = 4;
-
-/// How much of an id tables show; any unique beginning names the record.
-pub(crate) const SHOWN_ID: usize = 8;
 
 /// The name of the organization that is made by itself.
 const ORGANIZATION: &str = "default";
@@ -48,16 +41,6 @@ pub(crate) struct Records {
 /// The present.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from(TokioClock::start().wall())
-}
-
-/// An id for a new record.
-pub(crate) fn new_id<T>(make: fn([u8; 16]) -> T) -> Result<T, Failure> {
-    Ok(make(random()?))
-}
-
-/// The first characters of an id, which name its record as long as no other begins so.
-pub(crate) fn short(id: impl Display) -> String {
-    id.to_string().chars().take(SHOWN_ID).collect()
 }
 
 /// A record's name, harmless on a terminal.

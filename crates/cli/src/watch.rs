@@ -20,9 +20,9 @@ use windlass_actors::{Clock as _, EventFilter, LineEvent, TokioClock};
 
 use self::screen::Screen;
 use self::shown::{InJournal, Line, Shown};
-use super::args::Global;
 use super::exit::{Exit, Failure};
-use super::output::{DIM, Output};
+use super::global::Global;
+use super::output::{DIM, Output, advice_line};
 use super::session::{self, Setup, Target};
 
 /// Print events as they come, and where the stream has holes
@@ -220,7 +220,7 @@ fn tell(name: &str, status: &LineStatus, told: &mut Option<String>, output: &Out
             *told = None;
             return;
         }
-        (_, Some(error)) => super::advice_line(&error.advice),
+        (_, Some(error)) => advice_line(&error.advice),
         (_, None) => return,
     };
     if told.as_ref() != Some(&why) {

@@ -10,11 +10,12 @@ use windlass::store::limits::TEMPLATE_BYTES;
 use windlass::store::{Agent, AgentRole, AgentUid, Agents as _, Creator, FileOverride};
 
 use super::list::as_json;
-use crate::args::Global;
 use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ids::{self, short};
 use crate::output::Output;
-use crate::store::{self, Missing, Records, short, shown};
+use crate::store::{self, Missing, Records, shown};
 
 /// The name of a board's lead, unless another is given.
 const LEAD_NAME: &str = "Lead Agent";
@@ -159,7 +160,7 @@ pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Resu
 
 /// The record with its place and its name.
 fn placed(records: &Records, args: &AddArgs) -> Result<Agent, Failure> {
-    let (id, now) = (store::new_id(AgentUid::from_bytes)?, store::now());
+    let (id, now) = (ids::new_id(AgentUid::from_bytes)?, store::now());
     let name = args.name.as_deref().map(str::trim);
     if let Some(gateway) = &args.place.main {
         let gateway = records.gateway(gateway)?;

@@ -8,9 +8,9 @@ use windlass::store::{AgentStatus, Agents as _, CheckIn};
 use windlass_protocol::Advice;
 
 use super::list::as_json;
-use crate::args::Global;
 use crate::config::{Environment, SecretSource};
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::Output;
 use crate::store::{self, Missing, Records, shown};
 

@@ -8,8 +8,8 @@ use windlass::store::Agent;
 
 use super::provision;
 use super::workshop::FileArgs;
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::Output;
 use crate::store::{Missing, Records, shown};
 

@@ -10,9 +10,9 @@ use windlass::store::Store;
 use super::progress::Screen;
 use super::report;
 use super::workshop::AllDown;
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Host;
+use crate::global::Global;
 use crate::output::{Output, WARN};
 use crate::store::{Missing, Records, shown};
 

@@ -5,11 +5,12 @@ use clap::Args;
 use serde_json::{Value, json};
 use windlass::store::{Agent, AgentStatus, Timestamp};
 
-use crate::args::Global;
 use crate::columns::{Cell, Table};
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ids::short;
 use crate::output::{BAD, GOOD, Output, WARN};
-use crate::store::{self, Missing, Records, short, shown};
+use crate::store::{self, Missing, Records, shown};
 use crate::text::{escaped, span};
 
 /// Longest error shown, in characters; `--json` shows all of it.

@@ -10,11 +10,12 @@ use windlass::store::Agent;
 use super::provision::RunArgs;
 use super::which::Which;
 use super::workshop::{FileArgs, Lookout};
-use crate::args::Global;
 use crate::columns::{Cell, Table};
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ids::short;
 use crate::output::{BAD, DIM, Output, WARN};
-use crate::store::{Missing, Records, short, shown};
+use crate::store::{Missing, Records, shown};
 use crate::text::{counted, escaped};
 
 /// Agents that are looked at side by side: as many as a gateway is asked about at a time.

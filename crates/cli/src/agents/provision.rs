@@ -8,8 +8,8 @@ use super::progress::Screen;
 use super::which::Which;
 use super::workshop::{FileArgs, Workshop};
 use super::{delete, plan, report};
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::Output;
 use crate::store::{Missing, Records};
 

@@ -12,9 +12,9 @@ use windlass::store::{Activities as _, Activity, ActivityFilter, Agent, AgentSta
 use windlass_actors::{Clock as _, TokioClock};
 
 use super::workshop::FileArgs;
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Host;
+use crate::global::Global;
 use crate::interrupts::stop_signal;
 use crate::output::{DIM, Output};
 use crate::status::table::change_of;

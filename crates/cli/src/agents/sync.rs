@@ -9,8 +9,8 @@ use windlass::store::{Agent, AgentRole, Gateway};
 use super::progress::Screen;
 use super::workshop::{FileArgs, Workshop};
 use super::{plan, report};
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::Output;
 use crate::store::{Missing, Records};
 

@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use windlass_protocol::{NAME_LIMIT, printable};
 
+use super::environment::Environment;
 use super::file::{Found, check_text, text_of};
 use super::gateway::{DeviceChoice, GatewayConfig};
-use super::sources::{Environment, FILE_NAME};
+use super::sources::FILE_NAME;
 use super::trust::TrustList;
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::Output;
 
 /// Say which windlass.toml of a working folder may be used

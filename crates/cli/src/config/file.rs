@@ -12,8 +12,8 @@ use windlass_files::Owner;
 use windlass_protocol::{NAME_LIMIT, printable};
 
 use super::ConfigError;
+use super::environment::Environment;
 use super::gateway::{self, GatewayConfig};
-use super::sources::Environment;
 use super::span::parse_span;
 use super::trust::{Trust, TrustList};
 

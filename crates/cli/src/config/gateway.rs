@@ -10,11 +10,11 @@ use windlass_actors::{Endpoint, GatewaySpec, Header, TlsPolicy};
 use windlass_protocol::{ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, SecretOrigin};
 
 use super::ConfigError;
+use super::environment::Environment;
 use super::file::{RawDevice, RawGateway, RawTls, Source};
 use super::secret::SecretSource;
-use super::sources::Environment;
 use super::span::parse_span;
-use crate::store::{SHORTEST_PREFIX, SHOWN_ID};
+use crate::ids::{SHORTEST_PREFIX, SHOWN_ID};
 
 /// Which device identity a gateway is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

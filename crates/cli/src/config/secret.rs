@@ -6,7 +6,7 @@ use windlass_files::Owner;
 use windlass_protocol::{Secret, SecretPlace};
 
 use super::ConfigError;
-use super::sources::Environment;
+use super::environment::Environment;
 
 /// Where a secret is. Holds the secret itself only when it was typed in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use windlass_files::private::{self, Found};
 
 use super::ConfigError;
-use super::sources::Environment;
+use super::environment::Environment;
 
 /// The only `version` there is.
 const VERSION: u32 = 1;

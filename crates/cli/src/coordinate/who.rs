@@ -5,7 +5,7 @@ use windlass::agents::coordinator::{Caller, MESSAGE_CHARS};
 use windlass::store::{Agent, Board, Gateway};
 
 use crate::exit::Failure;
-use crate::session::random;
+use crate::ids::random;
 use crate::store::Records;
 
 /// Longest text taken, in bytes: that many characters of up to four bytes. Whether they are too many is the coordinator's to say.

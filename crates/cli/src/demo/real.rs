@@ -7,8 +7,8 @@ use windlass::{CallError, Gateway};
 use windlass_actors::{Clock as _, EventFilter, LineEvent, TokioClock};
 
 use super::session::{self, Patience};
-use crate::args::Global;
 use crate::exit::{Exit, Failure, advice_on_call, of_call};
+use crate::global::Global;
 use crate::output::{GOOD, HEAD, Output};
 use crate::text::escaped;
 

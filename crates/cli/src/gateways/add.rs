@@ -7,10 +7,11 @@ use windlass::store::{Gateway, GatewayUid, Gateways as _, SecretSource, unfit_fo
 use windlass::{Endpoint, Fingerprint};
 
 use super::list::as_json;
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ids::{self, short};
 use crate::output::Output;
-use crate::store::{self, Missing, Records, short, shown};
+use crate::store::{self, Missing, Records, shown};
 
 /// Add a gateway
 ///
@@ -73,7 +74,7 @@ pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Resu
         ));
     }
     let gateway = Gateway {
-        id: store::new_id(GatewayUid::from_bytes)?,
+        id: ids::new_id(GatewayUid::from_bytes)?,
         organization_id: organization.id,
         name: args.name.trim().to_owned(),
         url: args.url.trim().to_owned(),

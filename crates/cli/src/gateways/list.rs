@@ -10,15 +10,15 @@ use windlass::TlsPolicy;
 use windlass::store::{Gateway, Store};
 use windlass_protocol::{Advice, Advise as _, Verdict};
 
-use crate::args::Global;
 use crate::columns::{Cell, Table};
 use crate::config::{FILE_NAME, GatewayConfig, parse_span};
 use crate::exit::{Exit, Failure};
 use crate::fleet::{CONNECT, Host};
-use crate::output::{BAD, GOOD, Output, WARN};
+use crate::global::Global;
+use crate::ids::short;
+use crate::output::{BAD, GOOD, Output, WARN, advice_lines};
 use crate::session;
-use crate::store::{Missing, Records, is_there, short, shown, shown_url};
-use crate::told;
+use crate::store::{Missing, Records, is_there, shown, shown_url};
 
 /// Show gateways, and with --check what release they are and whether it is supported
 #[derive(Debug, Args)]
@@ -248,7 +248,7 @@ fn show_checked(records: &Records, gateways: &[Gateway], checked: &[Checked], ou
         .collect();
     let table = Table::new(&["GATEWAY", "URL", "RELEASE", "ID"], &rows).spare(&["ID", "URL"]);
     let lines = table.lines_with(output.width(), |index| {
-        checked[index].advice().iter().flat_map(told).collect()
+        checked[index].advice().iter().flat_map(advice_lines).collect()
     });
     output.line(&lines.join("\n"))?;
     Ok(())

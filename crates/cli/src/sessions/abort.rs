@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::desk::{Desk, Limit};
 use super::named;
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::Output;
 use crate::text::escaped;
 

@@ -8,9 +8,9 @@ use windlass::{Gateway, Windlass};
 use windlass_actors::{Clock as _, TokioClock};
 use windlass_protocol::{Advice, CallError};
 
-use crate::args::Global;
 use crate::config::parse_span;
 use crate::exit::{Exit, Failure, advice_on_call, of_call};
+use crate::global::Global;
 use crate::output::Output;
 use crate::session::{self, Patience, Target};
 

@@ -8,8 +8,8 @@ use windlass_protocol::request::HISTORY_LIMIT;
 
 use super::desk::{Desk, Limit};
 use super::{named, transcript};
-use crate::args::Global;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::{DIM, Output};
 use crate::text::escaped;
 

@@ -10,10 +10,10 @@ use windlass_protocol::request::SessionRow;
 
 use super::desk::{Desk, Limit};
 use super::named;
-use crate::args::Global;
 use crate::columns::{Cell, Table};
 use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::output::{DIM, GOOD, Output};
 use crate::store;
 use crate::text::{escaped, span};

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::desk::Desk;
 use super::named;
-use crate::args::Global;
 use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
+use crate::global::Global;
 use crate::input;
 use crate::interrupts::Interrupts;
 use crate::output::Output;

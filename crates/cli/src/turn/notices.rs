@@ -4,7 +4,7 @@ use tokio::sync::watch::Receiver;
 use windlass::{Gateway, LineState, LineStatus};
 use windlass_actors::{EventFilter, LineEvent, Marker, Subscription};
 
-use crate::advice_line;
+use crate::output::advice_line;
 
 /// Markers that may wait: nobody reads as many cuts.
 const MARKERS: usize = 64;
