@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use windlass::journal::{Journal, Place, RecordedMarker, Recorder, Retention, TrailFilter, TrailItem, What};
-use windlass::store::SqliteStore;
+use windlass::sqlite::SqliteStore;
 use windlass::{DeviceIdentity, Endpoint, EventFilter, Gateway, GatewayId, GatewaySpec, Secret, Windlass};
 use windlass_testkit::SimGateway;
 

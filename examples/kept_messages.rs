@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::sessions::{Outbox, RunEnd, RunProgress, SessionQuery};
-use windlass::store::SqliteStore;
+use windlass::sqlite::SqliteStore;
 use windlass::{DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Secret, Windlass};
 use windlass_testkit::{ChatPlan, SideEffect, SimGateway};
 

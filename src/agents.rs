@@ -3,7 +3,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use windlass::agents::{Job, RunOptions};
-//! use windlass::store::SqliteStore;
+//! use windlass::sqlite::SqliteStore;
 //!
 //! # async fn example(agent: windlass::store::AgentUid) -> Result<(), Box<dyn std::error::Error>> {
 //! let windlass = windlass::Windlass::start()?;

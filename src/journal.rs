@@ -3,7 +3,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use windlass::journal::{Place, TrailItem};
-//! use windlass::store::SqliteStore;
+//! use windlass::sqlite::SqliteStore;
 //!
 //! # async fn example(windlass: windlass::Windlass) -> Result<(), Box<dyn std::error::Error>> {
 //! let journal = windlass.journal(Arc::new(SqliteStore::open("windlass.db").await?));

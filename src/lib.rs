@@ -37,3 +37,5 @@ pub use windlass_protocol::{
     RetryPolicy, Secret, SecretOrigin, SecretPlace, TimedOut, TraceParent,
 };
 pub use windlass_store as store;
+#[cfg(feature = "sqlite")]
+pub use windlass_store_sqlite as sqlite;

@@ -28,7 +28,7 @@
 //! ```no_run
 //! use std::sync::Arc;
 //! use windlass::sessions::Outbox;
-//! use windlass::store::SqliteStore;
+//! use windlass::sqlite::SqliteStore;
 //!
 //! # async fn example(spec: windlass::GatewaySpec) -> Result<(), Box<dyn std::error::Error>> {
 //! let store = Arc::new(SqliteStore::open("windlass.db").await?);

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use windlass::journal::{Place, RecordedMarker, RecorderState, Retention, Stall, Timestamp, Trail, TrailItem, What};
-use windlass::store::{SqliteOptions, SqliteStore, Store};
+use windlass::store::Store;
 use windlass::{Marker, Windlass};
+use windlass_store_sqlite::{SqliteOptions, SqliteStore};
 use windlass_testkit::{Generation as Protocol, SimGateway};
 
 use crate::bench::{sim, spec};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::sessions::{Outbox, RunEnd};
-use windlass::store::{SendState, Sends as _, SqliteStore};
+use windlass::store::{SendState, Sends as _};
 use windlass::{Gateway, Windlass};
+use windlass_store_sqlite::SqliteStore;
 use windlass_testkit::{ChatPlan, Generation as Protocol, SimGateway, Stop};
 
 use crate::bench::{sim, spec};

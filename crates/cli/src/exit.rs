@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use windlass::agents::{AgentsError, Interrupted, TemplateError};
 use windlass::identity::{DevicePathError, IdentityError, TokenFileError};
-use windlass::store::{OpenError, OwnError, StoreError};
+use windlass::sqlite::OpenError;
+use windlass::store::{OwnError, StoreError};
 use windlass::{RegistryError, StartError};
 use windlass_actors::threads::{self, ResourceError};
 use windlass_protocol::connection::HandshakeFault;

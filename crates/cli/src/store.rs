@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass::Endpoint;
+use windlass::sqlite::SqliteStore;
 use windlass::store::limits::NAME_CHARS;
 use windlass::store::{
     Agent, AgentFilter, AgentUid, Board, BoardFilter, BoardId, Gateway, GatewayUid, Organization, OrganizationId,
-    Owner, SqliteStore, Store, StoreError, Timestamp,
+    Owner, Store, StoreError, Timestamp,
 };
 use windlass_actors::{Clock as _, TokioClock};
 

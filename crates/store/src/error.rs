@@ -1,7 +1,7 @@
 //! What can go wrong with a store, as types: who is in the way, and what to do next.
 
-use std::path::PathBuf;
-use std::{fmt, io};
+use std::error::Error;
+use std::fmt;
 
 use windlass_protocol::SessionKey;
 
@@ -10,6 +10,7 @@ use crate::ownership::Right;
 
 /// Why a call to a store did not do what it was asked. Nothing of it was done then.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// A member of a record is not acceptable.
     #[error("{field} {why}")]
@@ -131,9 +132,9 @@ pub enum StoreError {
     /// The store has been closed.
     #[error("the store is closed: open it again")]
     Closed,
-    /// The journal, which is opened when it is first needed, can't be opened. The records are not touched by that.
+    /// The journal can't be opened: a backend may open it when it is first needed. The records are not touched by that.
     #[error("the journal can't be opened")]
-    Journal(#[source] Box<OpenError>),
+    Journal(#[source] Box<dyn Error + Send + Sync>),
     /// Anything else that the database says.
     #[error("the database failed")]
     Backend(#[source] BackendError),
@@ -145,18 +146,21 @@ impl StoreError {
         matches!(self, Self::Busy)
     }
 
-    pub(crate) fn invalid(field: &'static str, why: impl Into<String>) -> Self {
+    /// [`StoreError::Invalid`].
+    pub fn invalid(field: &'static str, why: impl Into<String>) -> Self {
         Self::Invalid { field, why: why.into() }
     }
 
-    pub(crate) fn unknown(what: &'static str, id: impl fmt::Display) -> Self {
+    /// [`StoreError::Unknown`].
+    pub fn unknown(what: &'static str, id: impl fmt::Display) -> Self {
         Self::Unknown {
             what,
             id: id.to_string(),
         }
     }
 
-    pub(crate) fn name_taken(what: &'static str, name: &str, by: impl fmt::Display) -> Self {
+    /// [`StoreError::NameTaken`].
+    pub fn name_taken(what: &'static str, name: &str, by: impl fmt::Display) -> Self {
         Self::NameTaken {
             what,
             name: name.to_owned(),
@@ -164,7 +168,8 @@ impl StoreError {
         }
     }
 
-    pub(crate) fn exists(what: &'static str, id: impl fmt::Display) -> Self {
+    /// [`StoreError::Exists`].
+    pub fn exists(what: &'static str, id: impl fmt::Display) -> Self {
         Self::Exists {
             what,
             id: id.to_string(),
@@ -176,127 +181,60 @@ impl StoreError {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct BackendError {
-    /// The database's own code for it (SQLite: the extended result code).
-    pub code: Option<i32>,
+    code: Option<String>,
     message: String,
 }
 
 impl BackendError {
-    pub(crate) fn new(code: Option<i32>, message: impl Into<String>) -> Self {
+    /// A failure that the database describes as `message`.
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
-            code,
+            code: None,
             message: message.into(),
         }
     }
+
+    /// The same with the database's own code: SQLite's extended result code, Postgres' SQLSTATE.
+    #[must_use]
+    pub fn with_code(self, code: impl Into<String>) -> Self {
+        Self {
+            code: Some(code.into()),
+            ..self
+        }
+    }
+
+    /// The database's own code.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
 }
 
-/// Why a database can't be opened. It is left as it was.
+/// The reason why this process can't have a right over a store.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file is something else.
-    #[error("{} is not a SQLite database: name another file, or move this one away", path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is a database, but not one of ours.
-    #[error("{} is the database of another program: name another file", path.display())]
-    OtherProgram {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is a database that is not whole.
-    #[error("{} is damaged ({what}): restore it from a backup", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What the check found.
-        what: String,
-    },
-    /// A file or folder that SQLite writes beside the database can't be written.
-    #[error(
-        "{} can't be written, and SQLite needs it beside {}: give it to this user, or name a store in a folder of yours",
-        side.display(), path.display()
-    )]
-    SideFile {
-        /// The database.
-        path: PathBuf,
-        /// The file or folder that is in the way.
-        side: PathBuf,
-    },
-    /// Another process keeps the file locked.
-    #[error("{} is locked by another process: end that, or wait for it", path.display())]
-    Locked {
-        /// The file.
-        path: PathBuf,
-    },
-    /// No room to create or to migrate it.
-    #[error("no room to open {}: make room on the disk, or allow the database more", path.display())]
-    Full {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A newer version of the program has written it.
-    #[error(
-        "{} was written by a newer version (its schema is {found}, this version knows up to {known}): use that version",
-        path.display()
-    )]
-    TooNew {
-        /// The file.
-        path: PathBuf,
-        /// The newest migration that it has been through.
-        found: i64,
-        /// The newest migration that this version knows.
-        known: i64,
-    },
-    /// A migration that the file has been through is not the one that this version knows.
-    #[error("{} has been through another migration {version} than the one this version knows: use the version that wrote it", path.display())]
-    OtherMigration {
-        /// The file.
-        path: PathBuf,
-        /// The migration.
-        version: i64,
-    },
-    /// The file can't be created, read or written.
-    #[error("can't open {}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// Anything else that the database says.
-    #[error("can't open {}", path.display())]
-    Backend {
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        source: BackendError,
-    },
-}
-
-/// Why this process can't have a right over a store.
-#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OwnError {
-    /// Another has it.
-    #[error(
-        "another process{} {right} of this database (it holds {}): end that first",
-        pid.map(|pid| format!(" ({pid})")).unwrap_or_default(), lock.display()
-    )]
+    /// Another process has it.
+    #[error("another process{} {right} of this {}: end that first", in_parentheses(holder.as_ref()), held_by(lock.as_ref()))]
     Owned {
-        /// Which right.
+        /// The right.
         right: Right,
-        /// The lock; for a store in memory, an empty path.
-        lock: PathBuf,
-        /// The process, as it wrote it into the lock.
-        pid: Option<u32>,
+        /// That process, as far as the backend knows it: its number, or the name of its node.
+        holder: Option<String>,
+        /// The lock as a person finds it, for example the path of a file.
+        lock: Option<String>,
     },
-    /// The lock can't be made.
-    #[error("can't lock {}: give the file and its folder to this user, or name a store in a folder of yours", lock.display())]
-    Io {
-        /// The lock.
-        lock: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    /// The backend failed to find out or to take the right. Its error says what to do.
+    #[error(transparent)]
+    Backend(Box<dyn Error + Send + Sync>),
+}
+
+fn in_parentheses(holder: Option<&String>) -> String {
+    holder.map(|holder| format!(" ({holder})")).unwrap_or_default()
+}
+
+fn held_by(lock: Option<&String>) -> String {
+    match lock {
+        Some(lock) => format!("database (it holds {lock})"),
+        None => "database".to_owned(),
+    }
 }

@@ -1,7 +1,9 @@
-//! Records of gateways, boards, agents, their runs and sends, and a journal of events, behind traits; memory and SQLite.
+//! Records of gateways, boards, agents, their runs and sends, and a journal of events, behind traits; and a store in memory.
 //!
-//! * [`Store`] is all a caller needs to know; it is one trait a noun: [`Organizations`], [`Gateways`], [`Boards`], [`Agents`],
-//!   [`Runs`], [`Activities`], [`Sends`], [`Journal`]. [`MemoryStore`] and [`SqliteStore`] pass the same contract tests.
+//! * [`Store`] is the trait that callers use. It joins one trait for each noun: [`Organizations`], [`Gateways`], [`Boards`],
+//!   [`Agents`], [`Runs`], [`Activities`], [`Sends`], [`Journal`].
+//! * [`MemoryStore`] implements it here, `windlass-store-sqlite` in a SQLite database, and any other crate can do so: see
+//!   [`backend`].
 //! * What does not exist is `Ok(None)` or `Ok(false)`, never an error. A reference to what does not exist is
 //!   [`StoreError::Unknown`].
 //! * Each call is one transaction: it happens whole or not at all, and when it has returned it outlives a kill and a power cut.
@@ -14,6 +16,9 @@
 //! * Times and randomness are arguments.
 
 mod amend;
+pub mod backend;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 mod id;
 pub mod limits;
@@ -22,16 +27,15 @@ mod ownership;
 mod record;
 pub mod resolver;
 mod secret_source;
-mod sqlite;
 mod time;
 mod token;
 mod traits;
 
 pub use amend::{AMEND_TRIES, amend};
-pub use error::{BackendError, OpenError, OwnError, StoreError};
+pub use error::{BackendError, OwnError, StoreError};
 pub use id::{AgentUid, BoardId, GatewayUid, InvalidId, OrganizationId, RunId};
 pub use memory::MemoryStore;
-pub use ownership::{Ownership, Right};
+pub use ownership::{Guard, Ownership, Right};
 pub use record::{
     Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board,
     BoardFilter, BoardRules, ChatSend, CheckIn, ClockStep, Consumer, Creator, Cursor, Ended, Entry, EntryKind,
@@ -39,8 +43,7 @@ pub use record::{
     OFFLINE_AFTER, Organization, Owner, PRUNED_MARKER, Page, Pruned, ReaderId, Retention, Run, RunKind, RunState,
     SendEnd, SendFilter, SendState, Step, StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,
 };
-pub use secret_source::{InvalidSecretSource, SecretError, SecretSource};
-pub use sqlite::{Renamed, SqliteOptions, SqliteStore};
+pub use secret_source::{InvalidSecretSource, MAX_SECRET_BYTES, SecretError, SecretSource, UnfitSecret, fit_secret};
 pub use time::Timestamp;
 pub use token::{AgentToken, InvalidTokenHash, TokenHash};
 pub use traits::{Activities, Agents, Boards, Gateways, Journal, Organizations, Runs, Sends, Store};

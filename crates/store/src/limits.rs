@@ -1,12 +1,7 @@
-//! How much a record may hold, and the checks of it that every backend makes before it writes.
+//! How much a record may hold. Every backend checks it before it writes.
 //!
 //! Texts are counted in characters, free-form JSON in bytes of its text. A text that is too long is refused by the name of its
-//! field; only what is written down about a failure is cut instead, because a failure that can't be recorded helps nobody.
-
-use serde::Serialize;
-
-use crate::error::StoreError;
-use crate::record::FileOverride;
+//! field. Only the text of a failure is cut instead, so that no failure goes unrecorded.
 
 /// Longest name of anything, in characters: it must fit a column of a table and a heading of a file.
 pub const NAME_CHARS: usize = 120;
@@ -30,7 +25,7 @@ pub const MESSAGE_CHARS: usize = 4_000;
 pub const KEY_CHARS: usize = 200;
 /// Most workers that a board can be given.
 pub const MAX_AGENTS: u32 = 10_000;
-/// Most records that one list gives; more are an error ([`StoreError::TooMany`]), never a silent end.
+/// Most records that one list gives; more are an error ([`StoreError::TooMany`](crate::StoreError::TooMany)), never a silent end.
 pub const LIST_LIMIT: usize = 10_000;
 /// Largest body of a journal's entry, in bytes: the largest message that is taken from a gateway.
 pub const JOURNAL_BODY_BYTES: usize = 50 * 1024 * 1024;
@@ -52,70 +47,3 @@ pub const SENDS_PAGE_BYTES: usize = 16 * 1024 * 1024;
 pub const ATTEMPTS_KEPT: u32 = 32;
 /// Most records that one page (runs, activities, due agents) gives, whatever is asked for.
 pub const PAGE_LIMIT: usize = 1_000;
-
-/// A text that must be there: not blank, within `limit` characters, without control characters.
-pub(crate) fn name(field: &'static str, text: &str, limit: usize) -> Result<(), StoreError> {
-    if text.trim().is_empty() {
-        return Err(StoreError::invalid(field, "is empty"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(StoreError::invalid(field, "holds a control character"));
-    }
-    chars(field, text, limit)
-}
-
-/// A text within `limit` characters.
-pub(crate) fn chars(field: &'static str, text: &str, limit: usize) -> Result<(), StoreError> {
-    if text.chars().nth(limit).is_some() {
-        return Err(StoreError::invalid(field, format!("is longer than {limit} characters")));
-    }
-    Ok(())
-}
-
-/// A text within `limit` bytes.
-pub(crate) fn bytes(field: &'static str, text: &str, limit: usize) -> Result<(), StoreError> {
-    if text.len() > limit {
-        return Err(StoreError::invalid(field, format!("is longer than {limit} bytes")));
-    }
-    Ok(())
-}
-
-/// A text that may be absent, within `limit` characters.
-pub(crate) fn optional(field: &'static str, text: Option<&String>, limit: usize) -> Result<(), StoreError> {
-    text.map_or(Ok(()), |text| chars(field, text, limit))
-}
-
-/// An agent's own file, which may be absent.
-pub(crate) fn file_override(field: &'static str, file: Option<&FileOverride>) -> Result<(), StoreError> {
-    file.map_or(Ok(()), |file| bytes(field, file.content(), TEMPLATE_BYTES))
-}
-
-/// A free-form member.
-pub(crate) fn json(field: &'static str, value: &impl Serialize) -> Result<(), StoreError> {
-    let bytes = serde_json::to_vec(value).map_err(|_| StoreError::invalid(field, "can't be written as JSON"))?;
-    if bytes.len() > JSON_BYTES {
-        return Err(StoreError::invalid(
-            field,
-            format!("is longer than {JSON_BYTES} bytes of JSON"),
-        ));
-    }
-    Ok(())
-}
-
-/// What is said of a failure, cut to what is kept.
-pub(crate) fn cut(text: &str) -> String {
-    match text.char_indices().nth(MESSAGE_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// A page of at least 1 and at most [`PAGE_LIMIT`].
-pub(crate) fn page(limit: usize) -> usize {
-    limit.clamp(1, PAGE_LIMIT)
-}
-
-/// A name as names are compared: in Unicode lower case, without blanks around it.
-pub(crate) fn name_key(name: &str) -> String {
-    name.trim().to_lowercase()
-}

@@ -1,8 +1,9 @@
-//! Where a gateway's token is to be found.
+//! References to secrets: the only form in which the store holds a token of a gateway.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
@@ -11,18 +12,29 @@ use windlass_protocol::{Secret, SecretPlace};
 
 use crate::limits::SOURCE_CHARS;
 
-/// Largest file that is read as a secret, in bytes: a signed token with many claims has a few thousand.
-const FILE_LIMIT: usize = 64 * 1024;
+/// Longest secret, in bytes. The whole `connect` request, which carries it, may have 64 KiB; a signed token with many claims has a
+/// few thousand bytes.
+pub const MAX_SECRET_BYTES: usize = 16 * 1024;
 
-/// A reference to a secret. The store holds references only, so that a copy or a backup of it holds no secret and there is no key
-/// that has to be managed, changed and not lost.
+/// A reference to a secret. The store holds references only, so that a copy or a backup of it holds no secret, and no key has to be
+/// managed.
 ///
 /// Written, shown and read as `env:NAME`, `file:/path` or `host:name`.
+///
+/// ```
+/// use windlass_store::SecretSource;
+/// use windlass_protocol::Secret;
+///
+/// let source: SecretSource = "host:vault/east".parse()?;
+/// let secret = source.read(&|name| (name == "vault/east").then(|| Secret::new("s3cret\n")))?;
+/// assert_eq!(secret, Some(Secret::new("s3cret")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum SecretSource {
     /// The value of an environment variable of the process.
     Env(String),
-    /// The content of a file, without blanks around it.
+    /// The content of a file.
     File(PathBuf),
     /// A name that the embedding service resolves, for example in its own vault.
     Host(String),
@@ -33,28 +45,46 @@ pub enum SecretSource {
 #[error("a secret is given as env:NAME, file:/path or host:name; the secret itself is not stored")]
 pub struct InvalidSecretSource;
 
-/// Why a secret can't be had.
+/// The reason why a text can't be a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnfitSecret {
+    /// Over [`MAX_SECRET_BYTES`].
+    #[error("it has over 16 KiB")]
+    TooLong,
+    /// Not UTF-8.
+    #[error("it is not text")]
+    NotText,
+    /// A pass phrase may have blanks in it; a line break would begin another header.
+    #[error("it has line breaks or control characters in it")]
+    ControlCharacter,
+}
+
+/// The reason why the secret of a [`SecretSource`] can't be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SecretError {
-    /// The environment variable is not set, or not text.
-    #[error("the environment variable {name} is not set: set it to the gateway's token and start again")]
+    /// The environment variable is not set.
+    #[error("the environment variable {name} is not set: set it and start again")]
     NotSet {
         /// The variable.
         name: String,
     },
-    /// The file can't be read, is no regular file, or somebody else may change it.
-    #[error("can't read the gateway's token from {}", path.display())]
+    /// The file can't be read, is no regular file, or other users may change it.
+    #[error("can't read the secret from {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The file is no token: over 64 KiB, or not text.
-    #[error("{} is no token: over 64 KiB, or not text", path.display())]
-    NoToken {
-        /// The file.
-        path: PathBuf,
+    /// The text there can't be a secret.
+    #[error("there is no secret in {place}: {why}")]
+    Unfit {
+        /// The source.
+        place: SecretSource,
+        /// The reason.
+        why: UnfitSecret,
     },
     /// The embedding service does not know the name.
     #[error("the service that Windlass runs in knows no secret called {name}")]
@@ -64,37 +94,64 @@ pub enum SecretError {
     },
 }
 
-impl SecretSource {
-    /// Reads the secret, without blanks around it; `None` where it is empty. `host` resolves the names of [`SecretSource::Host`].
-    ///
-    /// Blocks while it reads a file.
-    pub fn read(&self, host: &dyn Fn(&str) -> Option<Secret>) -> Result<Option<Secret>, SecretError> {
-        let secret = match self {
-            Self::Env(name) => {
-                Secret::new(std::env::var(name).map_err(|_| SecretError::NotSet { name: name.clone() })?)
-            }
-            Self::File(path) => {
-                let failed = |source: io::Error| match source.kind() {
-                    io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
-                        SecretError::NoToken { path: path.clone() }
-                    }
-                    _ => SecretError::File {
-                        path: path.clone(),
-                        source,
-                    },
-                };
-                let text = windlass_files::read_guarded_text(path, FILE_LIMIT, Owner::Any).map_err(failed)?;
-                Secret::new(text)
-            }
-            Self::Host(name) => host(name).ok_or_else(|| SecretError::UnknownToHost { name: name.clone() })?,
-        };
-        let trimmed = secret.expose().trim();
-        Ok((!trimmed.is_empty()).then(|| Secret::new(trimmed)))
+/// A secret as it was given: without surrounding blanks, which come from a file's last line or were copied with it. `None` for an
+/// empty one. Used for every secret, read or typed.
+pub fn fit_secret(given: &Secret) -> Result<Option<Secret>, UnfitSecret> {
+    match given.expose().trim() {
+        "" => Ok(None),
+        text if text.len() > MAX_SECRET_BYTES => Err(UnfitSecret::TooLong),
+        text if text.chars().any(char::is_control) => Err(UnfitSecret::ControlCharacter),
+        text => Ok(Some(Secret::new(text))),
     }
 }
 
 impl SecretSource {
-    /// Where the secret lies.
+    /// Reads the secret as [`fit_secret`] gives it; `None` if it is empty. `host` resolves the names of [`SecretSource::Host`].
+    ///
+    /// Blocks while it reads a file.
+    pub fn read(&self, host: &dyn Fn(&str) -> Option<Secret>) -> Result<Option<Secret>, SecretError> {
+        self.read_in(&|name| std::env::var_os(name), host)
+    }
+
+    /// [`SecretSource::read`] with an environment of its own: `variable` gives the value of a variable.
+    pub fn read_in(
+        &self,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+        host: &dyn Fn(&str) -> Option<Secret>,
+    ) -> Result<Option<Secret>, SecretError> {
+        let given = match self {
+            Self::Env(name) => {
+                let value = variable(name).ok_or_else(|| SecretError::NotSet { name: name.clone() })?;
+                Secret::new(value.into_string().map_err(|_| self.unfit(UnfitSecret::NotText))?)
+            }
+            Self::File(path) => Secret::new(
+                windlass_files::read_guarded_text(path, MAX_SECRET_BYTES, Owner::Any)
+                    .map_err(|source| self.file_error(path, source))?,
+            ),
+            Self::Host(name) => host(name).ok_or_else(|| SecretError::UnknownToHost { name: name.clone() })?,
+        };
+        fit_secret(&given).map_err(|why| self.unfit(why))
+    }
+
+    fn unfit(&self, why: UnfitSecret) -> SecretError {
+        SecretError::Unfit {
+            place: self.clone(),
+            why,
+        }
+    }
+
+    fn file_error(&self, path: &Path, source: io::Error) -> SecretError {
+        match source.kind() {
+            io::ErrorKind::InvalidData => self.unfit(UnfitSecret::NotText),
+            io::ErrorKind::FileTooLarge => self.unfit(UnfitSecret::TooLong),
+            _ => SecretError::File {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+
+    /// The place of the secret, for a message.
     pub fn place(&self) -> SecretPlace {
         match self {
             Self::Env(name) => SecretPlace::Variable(name.clone()),
@@ -149,66 +206,4 @@ impl Serialize for SecretSource {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn nobody(_: &str) -> Option<Secret> {
-        None
-    }
-
-    #[test]
-    fn the_three_kinds_read_back_as_they_are_written() {
-        for text in ["env:OPENCLAW_TOKEN", "file:/run/secrets/token", "host:prod/gateway:1"] {
-            let source: SecretSource = text.parse().unwrap();
-            assert_eq!(source.to_string(), text);
-            assert_eq!(serde_json::to_value(&source).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn a_secret_in_place_of_its_name_is_refused_and_not_shown() {
-        for text in [
-            "s3cret-value",
-            "env:s3cret-value",
-            "env:1A",
-            "env:",
-            "vault:s3cret",
-            "host:a\nb",
-            "",
-        ] {
-            let error = text.parse::<SecretSource>().unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("s3cret"));
-        }
-    }
-
-    #[test]
-    fn a_secret_is_read_without_the_blanks_around_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token");
-        let source = SecretSource::File(path.clone());
-        assert!(matches!(source.read(&nobody), Err(SecretError::File { .. })));
-        std::fs::write(&path, "  hunter2\n").unwrap();
-        assert_eq!(source.read(&nobody).unwrap(), Some(Secret::new("hunter2")));
-        std::fs::write(&path, "\n").unwrap();
-        assert_eq!(source.read(&nobody).unwrap(), None);
-        std::fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert!(matches!(source.read(&nobody), Err(SecretError::NoToken { .. })));
-        std::fs::write(&path, vec![b'x'; 64 * 1024 + 1]).unwrap();
-        assert!(matches!(source.read(&nobody), Err(SecretError::NoToken { .. })));
-    }
-
-    #[test]
-    fn the_host_and_the_environment_are_asked_by_name() {
-        let host = SecretSource::Host("vault".into());
-        assert_eq!(
-            host.read(&|name| Some(Secret::new(name.to_uppercase()))).unwrap(),
-            Some(Secret::new("VAULT"))
-        );
-        assert!(matches!(host.read(&nobody), Err(SecretError::UnknownToHost { .. })));
-        assert!(SecretSource::Env("PATH".into()).read(&nobody).unwrap().is_some());
-        let unset = SecretSource::Env("WINDLASS_IS_NOT_SET_ANYWHERE".into())
-            .read(&nobody)
-            .unwrap_err();
-        assert!(unset.to_string().contains("WINDLASS_IS_NOT_SET_ANYWHERE"), "{unset}");
-    }
-}
+mod tests;

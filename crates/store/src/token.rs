@@ -11,7 +11,7 @@ use windlass_protocol::Secret;
 
 /// Most rounds of a PBKDF2 hash that are computed: five times the 200,000 that the backends before this one wrote, about half a
 /// second. A hash that asks for more would let whoever can write to the database stop every check-in.
-pub(crate) const MAX_ROUNDS: u32 = 1_000_000;
+const MAX_ROUNDS: u32 = 1_000_000;
 
 /// Longest stored hash read, in bytes; the longest that is written anywhere has 92.
 const HASH_LIMIT: usize = 256;
@@ -105,8 +105,8 @@ impl TokenHash {
         digest.ct_eq(&parts.digest).into()
     }
 
-    /// As it is stored.
-    pub(crate) fn as_stored(&self) -> &str {
+    /// The text that a backend stores; [`TokenHash::parse`] reads it back. It is not for logs.
+    pub fn as_stored(&self) -> &str {
         &self.0
     }
 }

@@ -174,8 +174,10 @@ impl Recording {
 }
 
 fn follows(owned: &OwnError, output: &Output) {
-    let OwnError::Owned { pid, .. } = owned else { return };
-    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    let OwnError::Owned { holder, .. } = owned else { return };
+    let who = holder
+        .as_ref()
+        .map_or_else(|| "another process".to_owned(), |holder| format!("process {holder}"));
     output.note(&format!(
         "{who} records into the journal of this store; its entries are shown as they come"
     ));

@@ -445,7 +445,7 @@ async fn a_service_owns_the_store_sees_agents_at_work_and_ends_with_0() {
     owned.tells(&["another process", "next:"]);
     other.run(&["agents", "list"]).await.ends_with(0);
     other.run(&["agents", "plan", "Scribe"]).await.ends_with(0);
-    let store = windlass::store::SqliteStore::open(store).await.unwrap();
+    let store = windlass::sqlite::SqliteStore::open(store).await.unwrap();
     let seen = || async {
         let filter = windlass::store::AgentFilter::default();
         let agents = windlass::store::Agents::agents(&store, &filter).await.unwrap();

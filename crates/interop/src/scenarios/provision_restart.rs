@@ -8,7 +8,8 @@ use std::{
 
 use windlass::{
     agents::{Job, RunOptions},
-    store::{Agent, AgentStatus, SqliteStore, Store},
+    sqlite::SqliteStore,
+    store::{Agent, AgentStatus, Store},
 };
 
 use super::kit::{Bench, Fleet, Helm, LOOK, Requests, Roster, TURN, UP, answers_of, has_files, reference, references};

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::MemoryStore;
+use crate::backend;
 use crate::error::StoreError;
-use crate::limits;
 use crate::record::{Activity, ActivityFilter, NewActivity};
 use crate::time::Timestamp;
 use crate::traits::Activities;
@@ -27,7 +27,7 @@ impl Activities for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Activity>, StoreError> {
         let tables = self.tables()?;
-        let limit = limits::page(limit);
+        let limit = backend::page_size(limit);
         let Some(after) = after else {
             let newest = tables
                 .activities
@@ -53,7 +53,7 @@ impl Activities for MemoryStore {
             .values()
             .filter(|found| found.at < before)
             .map(|found| found.id);
-        let old: Vec<i64> = old.take(limits::page(limit)).collect();
+        let old: Vec<i64> = old.take(backend::page_size(limit)).collect();
         for id in &old {
             tables.activities.remove(id);
         }

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use windlass_protocol::SessionKey;
 
 use super::{MemoryStore, Tables, listed};
+use crate::backend;
 use crate::error::StoreError;
 use crate::id::{AgentUid, GatewayUid};
-use crate::limits;
 use crate::record::{Agent, AgentFilter, AgentRole, CheckIn, Creator};
 use crate::time::Timestamp;
 use crate::traits::Agents;
@@ -36,11 +36,11 @@ impl Tables {
         {
             return Err(StoreError::AlreadyHasLead { board, by: lead.id });
         }
-        let key = limits::name_key(&agent.name);
+        let key = backend::name_key(&agent.name);
         let clashes = |other: &&Agent| {
             let same_board = agent.board_id.is_some() && other.board_id == agent.board_id;
             let same_gateway = other.gateway_id == agent.gateway_id && !other.is_board_lead && !agent.is_board_lead;
-            (same_board || same_gateway) && limits::name_key(&other.name) == key
+            (same_board || same_gateway) && backend::name_key(&other.name) == key
         };
         if let Some(other) = others().find(clashes) {
             return Err(StoreError::name_taken("agent", &agent.name, other.id));
@@ -166,6 +166,6 @@ impl Agents for MemoryStore {
         let tables = self.tables()?;
         let mut due: Vec<&Agent> = tables.agents.values().filter(|agent| agent.is_due(now)).collect();
         due.sort_by_key(|agent| (agent.checkin_deadline_at, agent.id));
-        Ok(due.into_iter().take(limits::page(limit)).cloned().collect())
+        Ok(due.into_iter().take(backend::page_size(limit)).cloned().collect())
     }
 }

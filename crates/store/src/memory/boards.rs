@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 
 use super::{MemoryStore, Tables, listed};
+use crate::backend;
 use crate::error::StoreError;
 use crate::id::BoardId;
-use crate::limits;
 use crate::record::{Board, BoardFilter};
 use crate::traits::Boards;
 
@@ -16,11 +16,11 @@ impl Tables {
     fn admits_board(&self, board: &Board) -> Result<(), StoreError> {
         self.needs_organization(board.organization_id)?;
         board.gateway_id.map_or(Ok(()), |id| self.needs_gateway(id))?;
-        let key = limits::name_key(&board.name);
+        let key = backend::name_key(&board.name);
         let is_namesake = |other: &&Board| {
             other.id != board.id
                 && other.organization_id == board.organization_id
-                && limits::name_key(&other.name) == key
+                && backend::name_key(&other.name) == key
         };
         match self.boards.values().find(is_namesake) {
             Some(other) => Err(StoreError::name_taken("board", &board.name, other.id)),

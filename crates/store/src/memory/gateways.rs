@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use super::{MemoryStore, Tables, listed};
+use crate::backend;
 use crate::error::StoreError;
 use crate::id::{GatewayUid, OrganizationId};
-use crate::limits;
 use crate::record::Gateway;
 use crate::traits::Gateways;
 
@@ -21,11 +21,11 @@ impl Tables {
     /// Whether the gateway may be stored as it is: its organization is there, and no other gateway of it has the name.
     fn admits_gateway(&self, gateway: &Gateway) -> Result<(), StoreError> {
         self.needs_organization(gateway.organization_id)?;
-        let key = limits::name_key(&gateway.name);
+        let key = backend::name_key(&gateway.name);
         let is_namesake = |other: &&Gateway| {
             other.id != gateway.id
                 && other.organization_id == gateway.organization_id
-                && limits::name_key(&other.name) == key
+                && backend::name_key(&other.name) == key
         };
         match self.gateways.values().find(is_namesake) {
             Some(other) => Err(StoreError::name_taken("gateway", &gateway.name, other.id)),

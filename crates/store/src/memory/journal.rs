@@ -6,6 +6,7 @@ use std::ops::Bound;
 use async_trait::async_trait;
 
 use super::{MemoryStore, listed};
+use crate::backend::{self, check};
 use crate::error::{OwnError, StoreError};
 use crate::id::GatewayUid;
 use crate::limits;
@@ -49,7 +50,7 @@ impl Entries {
         let within = (Bound::Excluded(window.above), Bound::Included(window.to));
         let taken = || self.by_cursor.range(within).filter(|(_, entry)| filter.takes(entry));
         let sizes = taken().map(|(cursor, entry)| (*cursor, entry.size()));
-        let (fits, is_cut) = fitting(sizes, limits::page(limit), limits::JOURNAL_PAGE_BYTES);
+        let (fits, is_cut) = fitting(sizes, backend::page_size(limit), limits::JOURNAL_PAGE_BYTES);
         let next = fits.filter(|_| is_cut).unwrap_or(window.to);
         let entries = taken().take_while(|(cursor, _)| **cursor <= next);
         Page {
@@ -70,7 +71,7 @@ impl Entries {
         if let Some(max) = retention.max_bytes
             && !pruned.more
         {
-            let left = limits::page(limit).saturating_sub(usize::try_from(pruned.entries).unwrap_or(0));
+            let left = backend::page_size(limit).saturating_sub(usize::try_from(pruned.entries).unwrap_or(0));
             pruned.add(self.prune_too_much(max, left));
         }
         pruned
@@ -87,7 +88,7 @@ impl Entries {
             size: entry.size(),
             at: corrected(entry.at, *cursor, &self.clock_steps),
         });
-        let (cut, pruned) = by_age.cut(oldest, bytes, now, limits::page(limit));
+        let (cut, pruned) = by_age.cut(oldest, bytes, now, backend::page_size(limit));
         if let Some(cut) = cut {
             let rest = self.by_cursor.split_off(&cut.advanced(1));
             for entry in std::mem::replace(&mut self.by_cursor, rest).into_values() {
@@ -117,31 +118,16 @@ impl Entries {
             more: plan.entries == limit,
             ..Pruned::default()
         };
-        for run in plan.runs.values() {
-            for cursor in &run.cursors {
-                self.by_cursor.remove(cursor);
-            }
+        for cursor in plan.cursors() {
+            self.by_cursor.remove(&cursor);
         }
         let oldest = self.by_cursor.first_key_value().map(|(cursor, _)| *cursor);
-        for (gateway, run) in plan.runs {
-            let mut gone = Pruned {
-                entries: run.cursors.len() as u64,
-                bytes: run.bytes,
-                more: false,
-            };
-            let mut before = run.last();
-            if oldest.is_some_and(|oldest| oldest < run.last()) {
-                let marker = run.marker(gateway);
-                gone.entries -= 1;
-                gone.bytes = gone.bytes.saturating_sub(marker.size());
-                before = run.last().before();
-                self.by_cursor.insert(run.last(), marker);
+        for run in plan.settle(oldest) {
+            if let Some(share) = self.shares.get_mut(&run.gateway) {
+                run.apply_to(share);
             }
-            if let Some(share) = self.shares.get_mut(&gateway) {
-                share.prune(gone.entries, gone.bytes);
-                share.before = before;
-            }
-            pruned.add(gone);
+            pruned.add(run.gone);
+            self.by_cursor.extend(run.marker);
         }
         self.pruned(pruned);
         pruned
@@ -202,7 +188,7 @@ fn candidate(cursor: Cursor, entry: &NewEntry) -> Candidate {
 #[async_trait]
 impl Journal for MemoryStore {
     async fn own_journal(&self) -> Result<Ownership, OwnError> {
-        Ownership::of_flag(&self.journal_owned, Right::Journal)
+        super::take(&self.journal_owned, Right::Journal)
     }
 
     async fn append(&self, entries: &[NewEntry]) -> Result<Appended, StoreError> {
@@ -244,7 +230,7 @@ impl Journal for MemoryStore {
         reader: ReaderId,
         at: Timestamp,
     ) -> Result<Acknowledged, StoreError> {
-        limits::name("consumer.name", consumer, limits::KEY_CHARS)?;
+        check::name("consumer.name", consumer, limits::KEY_CHARS)?;
         self.tables()?.journal.acknowledge(consumer, cursor, reader, at)
     }
 

@@ -20,7 +20,7 @@ use self::journal::Entries;
 use crate::error::{OwnError, StoreError};
 use crate::id::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
 use crate::limits::LIST_LIMIT;
-use crate::ownership::{Ownership, Right};
+use crate::ownership::{Guard, Ownership, Right};
 use crate::record::{Activity, Agent, Attempt, Board, ChatSend, Gateway, Organization, Run, Step};
 use crate::traits::Store;
 
@@ -75,6 +75,28 @@ impl fmt::Debug for MemoryStore {
     }
 }
 
+/// A right over a store in memory, taken as long as the flag is set.
+struct Flag(Arc<AtomicBool>);
+
+impl Guard for Flag {}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+fn take(flag: &Arc<AtomicBool>, right: Right) -> Result<Ownership, OwnError> {
+    if flag.swap(true, Ordering::AcqRel) {
+        return Err(OwnError::Owned {
+            right,
+            holder: Some(std::process::id().to_string()),
+            lock: None,
+        });
+    }
+    Ok(Ownership::new(right, Flag(Arc::clone(flag))))
+}
+
 /// Sorts what a list gives, and refuses to give a part of it.
 fn listed<T, K: Ord>(
     what: &'static str,
@@ -95,7 +117,7 @@ fn listed<T, K: Ord>(
 #[async_trait]
 impl Store for MemoryStore {
     async fn own(&self) -> Result<Ownership, OwnError> {
-        Ownership::of_flag(&self.owned, Right::Agents)
+        take(&self.owned, Right::Agents)
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -5,9 +5,9 @@ use std::cmp::Reverse;
 use async_trait::async_trait;
 
 use super::{MemoryStore, Tables};
+use crate::backend;
 use crate::error::StoreError;
 use crate::id::{AgentUid, RunId};
-use crate::limits;
 use crate::record::{Agent, Run, RunState, Step};
 use crate::time::Timestamp;
 use crate::traits::Runs;
@@ -98,14 +98,14 @@ impl Runs for MemoryStore {
             .filter(|run| run.state == RunState::Active)
             .collect();
         active.sort_by_key(|run| (run.started_at, run.id));
-        Ok(active.into_iter().take(limits::page(limit)).cloned().collect())
+        Ok(active.into_iter().take(backend::page_size(limit)).cloned().collect())
     }
 
     async fn runs(&self, agent: AgentUid, limit: usize) -> Result<Vec<Run>, StoreError> {
         let tables = self.tables()?;
         let mut runs: Vec<&Run> = tables.runs.values().filter(|run| run.agent_id == agent).collect();
         runs.sort_by_key(|run| Reverse((run.started_at, run.id)));
-        Ok(runs.into_iter().take(limits::page(limit)).cloned().collect())
+        Ok(runs.into_iter().take(backend::page_size(limit)).cloned().collect())
     }
 
     async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -113,7 +113,7 @@ impl Runs for MemoryStore {
         let ended = tables.runs.values().filter_map(|run| Some((run.ended_at?, run.id)));
         let mut old: Vec<(Timestamp, RunId)> = ended.filter(|(at, _)| *at < before).collect();
         old.sort_unstable();
-        old.truncate(limits::page(limit));
+        old.truncate(backend::page_size(limit));
         for (_, id) in &old {
             tables.runs.remove(id);
             tables.steps.remove(id);

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{MemoryStore, Tables};
+use crate::backend::{self, check};
 use crate::error::{OwnError, StoreError};
 use crate::limits;
 use crate::ownership::{Ownership, Right};
@@ -33,7 +34,7 @@ impl Tables {
 #[async_trait]
 impl Sends for MemoryStore {
     async fn own_sends(&self) -> Result<Ownership, OwnError> {
-        Ownership::of_flag(&self.sends_owned, Right::Sends)
+        super::take(&self.sends_owned, Right::Sends)
     }
 
     async fn begin_send(&self, send: &NewSend) -> Result<ChatSend, StoreError> {
@@ -50,7 +51,7 @@ impl Sends for MemoryStore {
     }
 
     async fn note_attempt(&self, key: &str, at: Timestamp, facts: &Value) -> Result<u32, StoreError> {
-        limits::json("attempt.facts", facts)?;
+        check::json("attempt.facts", facts)?;
         let mut tables = self.tables()?;
         let send = tables.pending(key)?;
         send.attempts = send.attempts.saturating_add(1);
@@ -66,7 +67,7 @@ impl Sends for MemoryStore {
     }
 
     async fn amend_attempt(&self, key: &str, number: u32, facts: &Value) -> Result<(), StoreError> {
-        limits::json("attempt.facts", facts)?;
+        check::json("attempt.facts", facts)?;
         let mut tables = self.tables()?;
         tables.pending(key)?;
         let attempts = tables.attempts.get_mut(key).into_iter().flatten();
@@ -107,7 +108,7 @@ impl Sends for MemoryStore {
             later.filter(|found| found.ended.is_none() && filter.takes(&found.send))
         };
         let sizes = pending().map(|found| (found.position, found.send.size()));
-        let (last, _) = fitting(sizes, limits::page(limit), limits::SENDS_PAGE_BYTES);
+        let (last, _) = fitting(sizes, backend::page_size(limit), limits::SENDS_PAGE_BYTES);
         let page = pending().take_while(|found| Some(found.position) <= last);
         Ok(page.cloned().collect())
     }
@@ -120,7 +121,7 @@ impl Sends for MemoryStore {
             .filter_map(|found| Some((found.ended.as_ref()?.at, found.position)));
         let mut old: Vec<(Timestamp, i64)> = ended.filter(|(at, _)| *at < before).collect();
         old.sort_unstable();
-        old.truncate(limits::page(limit));
+        old.truncate(backend::page_size(limit));
         for (_, position) in &old {
             tables.forget(*position);
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::backend::{self, check};
 use crate::error::StoreError;
 use crate::id::{AgentUid, BoardId};
 use crate::limits;
@@ -49,15 +50,15 @@ pub struct ActivityFilter {
 }
 
 impl NewActivity {
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        limits::name("activity.kind", &self.kind, limits::KEY_CHARS)
+    pub fn check(&self) -> Result<(), StoreError> {
+        check::name("activity.kind", &self.kind, limits::KEY_CHARS)
     }
 
-    pub(crate) fn numbered(&self, id: i64) -> Activity {
+    pub fn numbered(&self, id: i64) -> Activity {
         Activity {
             id,
             kind: self.kind.clone(),
-            message: limits::cut(&self.message),
+            message: backend::cut(&self.message),
             agent_id: self.agent_id,
             board_id: self.board_id,
             at: self.at,
@@ -66,7 +67,7 @@ impl NewActivity {
 }
 
 impl ActivityFilter {
-    pub(crate) fn takes(&self, activity: &Activity) -> bool {
+    pub fn takes(&self, activity: &Activity) -> bool {
         self.agent.is_none_or(|id| activity.agent_id == Some(id))
             && self.board.is_none_or(|id| activity.board_id == Some(id))
     }

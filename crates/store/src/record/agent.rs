@@ -9,6 +9,7 @@ use windlass_protocol::{AgentId, AgentIdentity, SessionKey};
 
 use super::named;
 use super::run::RunKind;
+use crate::backend::{self, check};
 use crate::error::StoreError;
 use crate::id::{AgentUid, BoardId, GatewayUid};
 use crate::limits;
@@ -261,11 +262,11 @@ impl Agent {
         self.checkin_deadline_at.is_none() && self.last_wake_sent_at > self.last_seen_at
     }
 
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        limits::name("agent.name", &self.name, limits::NAME_CHARS)?;
-        limits::file_override("agent.identity_override", self.identity_override.as_ref())?;
-        limits::file_override("agent.soul_override", self.soul_override.as_ref())?;
-        limits::json("agent.heartbeat", &self.heartbeat)?;
+    pub fn check(&self) -> Result<(), StoreError> {
+        check::name("agent.name", &self.name, limits::NAME_CHARS)?;
+        check::file_override("agent.identity_override", self.identity_override.as_ref())?;
+        check::file_override("agent.soul_override", self.soul_override.as_ref())?;
+        check::json("agent.heartbeat", &self.heartbeat)?;
         if self.is_board_lead && self.board_id.is_none() {
             return Err(StoreError::invalid(
                 "agent.board_id",
@@ -277,21 +278,21 @@ impl Agent {
             return Err(StoreError::invalid("agent.identity", why));
         }
         for (key, value) in &self.identity {
-            limits::name("agent.identity", key, limits::NAME_CHARS)?;
-            limits::chars("agent.identity", value, limits::TEXT_CHARS)?;
+            check::name("agent.identity", key, limits::NAME_CHARS)?;
+            check::chars("agent.identity", value, limits::TEXT_CHARS)?;
         }
         Ok(())
     }
 
     /// Whether it has nothing that must be its alone but what `stored` has.
-    pub(crate) fn claims_no_more_than(&self, stored: &Self) -> bool {
+    pub fn claims_no_more_than(&self, stored: &Self) -> bool {
         let claims = |agent: &Self| (agent.gateway_id, agent.board_id, agent.is_board_lead);
         claims(self) == claims(stored) && self.name == stored.name && self.session_key == stored.session_key
     }
 
     /// As it is stored, at `revision`.
-    pub(crate) fn kept(&self, revision: u64) -> Self {
-        let last_provision_error = self.last_provision_error.as_deref().map(limits::cut);
+    pub fn kept(&self, revision: u64) -> Self {
+        let last_provision_error = self.last_provision_error.as_deref().map(backend::cut);
         Self {
             last_provision_error,
             revision,
@@ -300,7 +301,7 @@ impl Agent {
     }
 
     /// Takes a check-in. `false` when it is being deleted: nothing has changed then.
-    pub(crate) fn checked_in(&mut self, check_in: &CheckIn) -> bool {
+    pub fn checked_in(&mut self, check_in: &CheckIn) -> bool {
         if self.status == AgentStatus::Deleting {
             return false;
         }
@@ -314,7 +315,7 @@ impl Agent {
     }
 
     /// Takes activity that was seen on the gateway's events, where it tells something new.
-    pub(crate) fn touched(&mut self, at: Timestamp) -> bool {
+    pub fn touched(&mut self, at: Timestamp) -> bool {
         let is_new = self.last_seen_at.is_none_or(|seen| at > seen);
         // What it did before it was woken is no answer to the wake.
         let answers = self.checkin_deadline_at.is_some() && self.last_wake_sent_at.is_none_or(|wake| at >= wake);
@@ -331,12 +332,12 @@ impl Agent {
     }
 
     /// Whether it must be looked after at `now`.
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+    pub fn is_due(&self, now: Timestamp) -> bool {
         self.deadline().is_some_and(|deadline| deadline <= now)
     }
 
     /// Its deadline, unless it is on its way out.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+    pub fn deadline(&self) -> Option<Timestamp> {
         self.checkin_deadline_at
             .filter(|_| self.status != AgentStatus::Deleting)
     }
@@ -351,7 +352,7 @@ fn identity(id: AgentUid, gateway: GatewayUid, board: Option<BoardId>, is_lead: 
 }
 
 impl CheckIn {
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    pub fn check(&self) -> Result<(), StoreError> {
         match self.status {
             Some(AgentStatus::Deleting) => Err(StoreError::invalid(
                 "check_in.status",
@@ -367,7 +368,7 @@ impl CheckIn {
 }
 
 impl AgentFilter {
-    pub(crate) fn takes(&self, agent: &Agent) -> bool {
+    pub fn takes(&self, agent: &Agent) -> bool {
         self.gateway.is_none_or(|id| agent.gateway_id == id)
             && self.board.is_none_or(|id| agent.board_id == Some(id))
             && self.role.is_none_or(|role| agent.role() == role)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::backend::check;
 use crate::error::StoreError;
 use crate::id::{BoardId, GatewayUid, OrganizationId};
 use crate::limits;
@@ -103,12 +104,12 @@ impl Board {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        limits::name("board.name", &self.name, limits::NAME_CHARS)?;
-        limits::name("board.board_type", &self.board_type, limits::NAME_CHARS)?;
-        limits::optional("board.objective", self.objective.as_ref(), limits::TEXT_CHARS)?;
-        limits::optional("board.target_date", self.target_date.as_ref(), limits::NAME_CHARS)?;
-        limits::json("board.success_metrics", &self.success_metrics)?;
+    pub fn check(&self) -> Result<(), StoreError> {
+        check::name("board.name", &self.name, limits::NAME_CHARS)?;
+        check::name("board.board_type", &self.board_type, limits::NAME_CHARS)?;
+        check::optional("board.objective", self.objective.as_ref(), limits::TEXT_CHARS)?;
+        check::optional("board.target_date", self.target_date.as_ref(), limits::NAME_CHARS)?;
+        check::json("board.success_metrics", &self.success_metrics)?;
         if self.max_agents > limits::MAX_AGENTS {
             return Err(StoreError::invalid(
                 "board.max_agents",
@@ -120,7 +121,7 @@ impl Board {
 }
 
 impl BoardFilter {
-    pub(crate) fn takes(&self, board: &Board) -> bool {
+    pub fn takes(&self, board: &Board) -> bool {
         self.organization.is_none_or(|id| board.organization_id == id)
             && self.gateway.is_none_or(|id| board.gateway_id == Some(id))
     }

@@ -7,7 +7,7 @@ use crate::time::Timestamp;
 
 /// Most steps that a journal keeps. A clock that steps more often within the retention is broken; then the oldest step is
 /// forgotten, and entries before it are as old as their stamps say.
-pub(crate) const CLOCK_STEPS_KEPT: usize = 64;
+pub const CLOCK_STEPS_KEPT: usize = 64;
 
 /// The clock stepped: entries up to a cursor carry stamps of the clock as it was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

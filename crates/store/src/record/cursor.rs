@@ -30,17 +30,17 @@ impl Cursor {
     }
 
     /// The one that is `count` further on.
-    pub(crate) fn advanced(self, count: usize) -> Self {
+    pub fn advanced(self, count: usize) -> Self {
         Self(self.0.saturating_add(i64::try_from(count).unwrap_or(i64::MAX)))
     }
 
     /// The one before it.
-    pub(crate) fn before(self) -> Self {
+    pub fn before(self) -> Self {
         Self(self.0.saturating_sub(1))
     }
 
     /// What counts as the last one used by a journal that has none yet.
-    pub(crate) fn before_first(at: Timestamp) -> Self {
+    pub fn before_first(at: Timestamp) -> Self {
         // 2^52: leaves as many numbers again; some year after 2100.
         const LATEST: i64 = 1 << 52;
         Self(at.as_millis().saturating_mul(1000).clamp(0, LATEST))

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::backend::check;
 use crate::error::StoreError;
 use crate::id::{GatewayUid, OrganizationId};
 use crate::limits;
@@ -40,9 +41,9 @@ pub struct Gateway {
 const WORKSPACE_ROOT: &str = "gateway.workspace_root";
 
 impl Gateway {
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        limits::name("gateway.name", &self.name, limits::NAME_CHARS)?;
-        limits::chars("gateway.url", &self.url, limits::URL_CHARS)?;
+    pub fn check(&self) -> Result<(), StoreError> {
+        check::name("gateway.name", &self.name, limits::NAME_CHARS)?;
+        check::chars("gateway.url", &self.url, limits::URL_CHARS)?;
         if holds_a_secret(&self.url) {
             return Err(StoreError::invalid(
                 "gateway.url",
@@ -50,19 +51,19 @@ impl Gateway {
             ));
         }
         if let Some(root) = &self.workspace_root {
-            limits::chars(WORKSPACE_ROOT, root, limits::URL_CHARS)?;
+            check::chars(WORKSPACE_ROOT, root, limits::URL_CHARS)?;
             if let Some(why) = unfit_for_workspaces(root) {
                 return Err(StoreError::invalid(WORKSPACE_ROOT, why));
             }
         }
-        limits::optional("gateway.base_url", self.base_url.as_ref(), limits::URL_CHARS)?;
+        check::optional("gateway.base_url", self.base_url.as_ref(), limits::URL_CHARS)?;
         if self.base_url.as_deref().is_some_and(holds_a_secret) {
             return Err(StoreError::invalid(
                 "gateway.base_url",
                 "holds a user, a password or a token: it stands in the files of all agents",
             ));
         }
-        limits::optional(
+        check::optional(
             "gateway.tls_fingerprint",
             self.tls_fingerprint.as_ref(),
             limits::KEY_CHARS,

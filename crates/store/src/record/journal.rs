@@ -5,6 +5,7 @@ use windlass_protocol::{RawJson, SessionKey};
 
 use super::cursor::Cursor;
 use super::named;
+use crate::backend::check;
 use crate::error::StoreError;
 use crate::id::GatewayUid;
 use crate::limits;
@@ -56,7 +57,7 @@ impl EntryKind {
         Self::Marker { name: name.into() }
     }
 
-    pub(crate) fn of(kind: EntryType, name: &str) -> Self {
+    pub fn of(kind: EntryType, name: &str) -> Self {
         match kind {
             EntryType::Event => Self::event(name),
             EntryType::Marker => Self::marker(name),
@@ -178,7 +179,7 @@ pub struct Acknowledged {
 
 impl Acknowledged {
     /// What follows from an acknowledgement: it goes forward, and goes back only from a place that this journal does not have.
-    pub(crate) fn of(known: Option<&Consumer>, cursor: Cursor, newest: Cursor) -> Self {
+    pub fn of(known: Option<&Consumer>, cursor: Cursor, newest: Cursor) -> Self {
         let before = known.map(|known| known.cursor);
         let now = match before {
             Some(before) if before <= newest => before.max(cursor),
@@ -192,7 +193,7 @@ impl Acknowledged {
     }
 
     /// Whether there is something to write down.
-    pub(crate) fn is_news(&self, reader: ReaderId) -> bool {
+    pub fn is_news(&self, reader: ReaderId) -> bool {
         self.before != Some(self.now) || self.previous_reader != Some(reader)
     }
 }
@@ -245,7 +246,7 @@ impl NewEntry {
     pub const NO_GATEWAY: GatewayUid = GatewayUid::from_uuid(uuid::Uuid::nil());
 
     /// What is left of an entry of which `what` can't be read; the other parts as far as they could be.
-    pub(crate) fn damaged(what: impl Into<Box<str>>) -> Self {
+    pub fn damaged(what: impl Into<Box<str>>) -> Self {
         Self {
             gateway: Self::NO_GATEWAY,
             generation: 0,
@@ -264,24 +265,24 @@ impl NewEntry {
         if self.kind.name().is_empty() {
             return Err(StoreError::invalid("entry.name", "is empty"));
         }
-        limits::chars("entry.name", self.kind.name(), limits::KEY_CHARS)?;
+        check::chars("entry.name", self.kind.name(), limits::KEY_CHARS)?;
         for (field, number) in [("entry.generation", Some(self.generation)), ("entry.seq", self.seq)] {
             if number.is_some_and(|number| i64::try_from(number).is_err()) {
                 return Err(StoreError::invalid(field, "is too large"));
             }
         }
-        limits::bytes("entry.body", self.body.as_str(), limits::JOURNAL_BODY_BYTES)
+        check::bytes("entry.body", self.body.as_str(), limits::JOURNAL_BODY_BYTES)
     }
 
     /// How many bytes it counts.
-    pub(crate) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         let key = self.session_key.as_ref().map_or(0, |key| key.as_str().len());
         ENTRY_BYTES + (self.kind.name().len() + key + self.body.as_str().len()) as u64
     }
 }
 
 /// Checks a batch before it is appended.
-pub(crate) fn check_batch(entries: &[NewEntry]) -> Result<(), StoreError> {
+pub fn check_batch(entries: &[NewEntry]) -> Result<(), StoreError> {
     if entries.is_empty() {
         return Err(StoreError::invalid("journal.entries", "is empty"));
     }
@@ -301,7 +302,7 @@ pub(crate) fn check_batch(entries: &[NewEntry]) -> Result<(), StoreError> {
 }
 
 impl JournalFilter {
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    pub fn check(&self) -> Result<(), StoreError> {
         if self.names.len() > limits::FILTER_NAMES {
             let why = format!("is more than {} names", limits::FILTER_NAMES);
             return Err(StoreError::invalid("filter.names", why));

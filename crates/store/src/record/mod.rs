@@ -21,23 +21,23 @@ pub use agent::{
     Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, FileOverride, OFFLINE_AFTER, TOUCH_INTERVAL,
 };
 pub use board::{Board, BoardFilter, BoardRules};
-pub(crate) use clock_step::CLOCK_STEPS_KEPT;
+pub use clock_step::CLOCK_STEPS_KEPT;
 pub use clock_step::{ClockStep, corrected};
 pub use cursor::Cursor;
 pub use gateway::{Gateway, unfit_for_workspaces};
-pub(crate) use journal::check_batch;
+pub use journal::check_batch;
 pub use journal::{
     Acknowledged, Appended, Consumer, Entry, EntryKind, EntryType, Extent, JournalFilter, Lost, NewEntry, Page,
     ReaderId,
 };
 pub use organization::{Organization, Owner};
-pub(crate) use reach::{Reach, Window, fitting};
-pub(crate) use retention::Aged;
+pub use reach::{Reach, Window, fitting};
+pub use retention::Aged;
 pub use retention::{Pruned, Retention};
 pub use run::{Run, RunKind, RunState, Step, StepName, StepState};
 pub use send::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, SendState};
 pub use share::PRUNED_MARKER;
-pub(crate) use share::{Candidate, Hole, PrunePlan, Share, prune_from};
+pub use share::{Candidate, Hole, PrunePlan, PruneRun, SettledRun, Share, prune_from};
 
 /// A text that is none of the names of an enum.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backend::check;
 use crate::error::StoreError;
 use crate::id::OrganizationId;
 use crate::limits;
@@ -38,8 +39,8 @@ pub struct Owner {
 }
 
 impl Organization {
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        limits::name("organization.name", &self.name, limits::NAME_CHARS)?;
+    pub fn check(&self) -> Result<(), StoreError> {
+        check::name("organization.name", &self.name, limits::NAME_CHARS)?;
         let owner = &self.owner;
         for (field, text, limit) in [
             ("owner.name", &owner.name, limits::SHORT_CHARS),
@@ -50,7 +51,7 @@ impl Organization {
             ("owner.notes", &owner.notes, limits::TEXT_CHARS),
             ("owner.context", &owner.context, limits::TEXT_CHARS),
         ] {
-            limits::optional(field, text.as_ref(), limit)?;
+            check::optional(field, text.as_ref(), limit)?;
         }
         Ok(())
     }

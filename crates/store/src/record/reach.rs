@@ -11,27 +11,27 @@ use crate::time::Timestamp;
 
 /// What a journal keeps beside its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reach {
+pub struct Reach {
     /// The last cursor used.
-    pub(crate) newest: Cursor,
+    pub newest: Cursor,
     /// The last cursor up to which nothing is there any more.
-    pub(crate) pruned: Cursor,
+    pub pruned: Cursor,
     /// What the entries that are there count.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// How many entries are there.
-    pub(crate) entries: u64,
+    pub entries: u64,
 }
 
 /// A range of cursors, `above` not in it, `to` in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window {
-    pub(crate) above: Cursor,
-    pub(crate) to: Cursor,
+pub struct Window {
+    pub above: Cursor,
+    pub to: Cursor,
 }
 
 impl Reach {
     /// That of a journal which is about to get its first entry.
-    pub(crate) fn new(at: Timestamp) -> Self {
+    pub fn new(at: Timestamp) -> Self {
         let before = Cursor::before_first(at);
         Self {
             newest: before,
@@ -42,7 +42,7 @@ impl Reach {
     }
 
     /// Entries are appended: where.
-    pub(crate) fn append(&mut self, entries: &[NewEntry]) -> Appended {
+    pub fn append(&mut self, entries: &[NewEntry]) -> Appended {
         let first = self.newest.advanced(1);
         self.newest = self.newest.advanced(entries.len());
         self.bytes += entries.iter().map(NewEntry::size).sum::<u64>();
@@ -54,13 +54,13 @@ impl Reach {
     }
 
     /// Entries are pruned, so many of so many bytes. `before_oldest` is the last cursor before the oldest entry that is left.
-    pub(crate) fn prune(&mut self, entries: u64, bytes: u64, before_oldest: Option<Cursor>) {
+    pub fn prune(&mut self, entries: u64, bytes: u64, before_oldest: Option<Cursor>) {
         self.entries = self.entries.saturating_sub(entries);
         self.bytes = self.bytes.saturating_sub(bytes);
         self.pruned = before_oldest.unwrap_or(self.newest);
     }
 
-    pub(crate) fn extent(self) -> Extent {
+    pub fn extent(self) -> Extent {
         Extent {
             oldest: (self.entries > 0).then(|| self.pruned.advanced(1)),
             newest: Some(self.newest),
@@ -70,7 +70,7 @@ impl Reach {
     }
 
     /// Which entries a reader is to look at that has read up to `after`, and what it has missed.
-    pub(crate) fn window(self, after: Option<Cursor>) -> (Window, Option<Lost>) {
+    pub fn window(self, after: Option<Cursor>) -> (Window, Option<Lost>) {
         let (above, lost) = match after {
             None => (self.pruned, None),
             Some(after) if after > self.newest => (self.pruned, Some(Lost::OtherJournal)),
@@ -86,7 +86,7 @@ impl Reach {
 
     /// Whether there can be such a cursor: one above the newest is none of this journal's.
     /// Gives the newest.
-    pub(crate) fn check(reach: Option<Self>, cursor: Cursor) -> Result<Cursor, StoreError> {
+    pub fn check(reach: Option<Self>, cursor: Cursor) -> Result<Cursor, StoreError> {
         let newest = reach.map(|reach| reach.newest).filter(|newest| cursor <= *newest);
         newest.ok_or_else(|| StoreError::unknown("cursor", cursor))
     }
@@ -94,7 +94,7 @@ impl Reach {
 
 impl Page {
     /// What is read of a journal that has no entry yet.
-    pub(crate) fn of_nothing(after: Option<Cursor>) -> Self {
+    pub fn of_nothing(after: Option<Cursor>) -> Self {
         Self {
             lost: after.map(|_| Lost::OtherJournal),
             entries: Vec::new(),
@@ -105,11 +105,7 @@ impl Page {
 }
 
 /// Where a page ends: `sizes` of what the filter takes, in order. The last one that fits, and whether another was left.
-pub(crate) fn fitting<T: Copy>(
-    sizes: impl Iterator<Item = (T, u64)>,
-    limit: usize,
-    budget: usize,
-) -> (Option<T>, bool) {
+pub fn fitting<T: Copy>(sizes: impl Iterator<Item = (T, u64)>, limit: usize, budget: usize) -> (Option<T>, bool) {
     let (mut last, mut total) = (None, 0_u64);
     for (count, (place, size)) in sizes.enumerate() {
         total = total.saturating_add(size);

@@ -31,7 +31,7 @@ pub struct Pruned {
 
 impl Pruned {
     /// Both together.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.entries += other.entries;
         self.bytes += other.bytes;
         self.more |= other.more;
@@ -40,10 +40,10 @@ impl Pruned {
 
 /// What decides over pruning, of the oldest entries.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Aged {
-    pub(crate) cursor: Cursor,
-    pub(crate) size: u64,
-    pub(crate) at: Timestamp,
+pub struct Aged {
+    pub cursor: Cursor,
+    pub size: u64,
+    pub at: Timestamp,
 }
 
 impl Retention {
@@ -51,7 +51,7 @@ impl Retention {
     ///
     /// An entry from the future (a clock was wrong) has no age: it goes with the next one that is too old, so that it does not keep
     /// everything behind it for ever.
-    pub(crate) fn cut(
+    pub fn cut(
         &self,
         oldest: impl Iterator<Item = Aged>,
         bytes: u64,

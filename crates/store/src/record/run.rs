@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::agent::Agent;
 use super::named;
+use crate::backend::{self, check};
 use crate::error::StoreError;
 use crate::id::{AgentUid, GatewayUid, RunId};
 use crate::limits;
@@ -156,11 +157,11 @@ impl Run {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        limits::json("run.options", &self.options)?;
-        limits::optional("run.wake_key", self.wake_key.as_ref(), limits::KEY_CHARS)
+        check::json("run.options", &self.options)?;
+        check::optional("run.wake_key", self.wake_key.as_ref(), limits::KEY_CHARS)
     }
 
-    pub(crate) fn check_begin(&self, agent: &Agent) -> Result<(), StoreError> {
+    pub fn check_begin(&self, agent: &Agent) -> Result<(), StoreError> {
         self.check()?;
         self.check_agent(agent)?;
         if self.state != RunState::Active || self.ended_at.is_some() {
@@ -172,7 +173,7 @@ impl Run {
         Ok(())
     }
 
-    pub(crate) fn check_end(&self, agent: Option<&Agent>) -> Result<(), StoreError> {
+    pub fn check_end(&self, agent: Option<&Agent>) -> Result<(), StoreError> {
         self.check()?;
         agent.map_or(Ok(()), |agent| self.check_agent(agent))?;
         if self.state == RunState::Active || self.ended_at.is_none() {
@@ -193,7 +194,7 @@ impl Run {
     }
 
     /// This run with the end of `ended`: what was fixed when it began stays.
-    pub(crate) fn ended_as(&self, ended: &Self) -> Self {
+    pub fn ended_as(&self, ended: &Self) -> Self {
         let ended = ended.kept();
         Self {
             state: ended.state,
@@ -205,16 +206,16 @@ impl Run {
     }
 
     /// As it is stored.
-    pub(crate) fn kept(&self) -> Self {
+    pub fn kept(&self) -> Self {
         Self {
-            error: self.error.as_deref().map(limits::cut),
+            error: self.error.as_deref().map(backend::cut),
             ..self.clone()
         }
     }
 }
 
 impl Step {
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        limits::json("step.detail", &self.detail)
+    pub fn check(&self) -> Result<(), StoreError> {
+        check::json("step.detail", &self.detail)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use windlass_protocol::SessionKey;
 
 use super::named;
+use crate::backend::{self, check};
 use crate::error::StoreError;
 use crate::id::GatewayUid;
 use crate::limits;
@@ -137,14 +138,14 @@ impl SendEnd {
     }
 
     /// The run's id, or what is said of it.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         match self {
             Self::Done { run_id: text } | Self::Failed { error: text } | Self::Lost { why: text } => text,
         }
     }
 
     /// The end with this state; none for one that is no end.
-    pub(crate) fn of(state: SendState, text: String) -> Option<Self> {
+    pub fn of(state: SendState, text: String) -> Option<Self> {
         match state {
             SendState::Pending => None,
             SendState::Done => Some(Self::Done { run_id: text }),
@@ -153,34 +154,34 @@ impl SendEnd {
         }
     }
 
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
+    pub fn check(&self) -> Result<(), StoreError> {
         match self {
-            Self::Done { run_id } => limits::name("send.run_id", run_id, limits::KEY_CHARS),
+            Self::Done { run_id } => check::name("send.run_id", run_id, limits::KEY_CHARS),
             Self::Failed { .. } | Self::Lost { .. } => Ok(()),
         }
     }
 
     /// As it is stored.
-    pub(crate) fn kept(&self) -> Self {
+    pub fn kept(&self) -> Self {
         match self {
             Self::Done { .. } => self.clone(),
             Self::Failed { error } => Self::Failed {
-                error: limits::cut(error),
+                error: backend::cut(error),
             },
-            Self::Lost { why } => Self::Lost { why: limits::cut(why) },
+            Self::Lost { why } => Self::Lost { why: backend::cut(why) },
         }
     }
 }
 
 impl NewSend {
-    pub(crate) fn check(&self) -> Result<(), StoreError> {
-        limits::name("send.key", &self.key, limits::KEY_CHARS)?;
-        limits::bytes("send.text", &self.text, limits::SEND_TEXT_BYTES)?;
-        limits::json("send.options", &self.options)
+    pub fn check(&self) -> Result<(), StoreError> {
+        check::name("send.key", &self.key, limits::KEY_CHARS)?;
+        check::bytes("send.text", &self.text, limits::SEND_TEXT_BYTES)?;
+        check::json("send.options", &self.options)
     }
 
     /// How much it counts in a page, in bytes.
-    pub(crate) fn size(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         let options = serde_json::to_vec(&self.options).map_or(0, |bytes| bytes.len());
         (self.text.len() + options) as u64
     }
@@ -194,7 +195,7 @@ impl ChatSend {
             .map_or(SendState::Pending, |ended| ended.end.state())
     }
 
-    pub(crate) fn begun(position: i64, send: NewSend) -> Self {
+    pub fn begun(position: i64, send: NewSend) -> Self {
         Self {
             position,
             send,
@@ -205,7 +206,7 @@ impl ChatSend {
 }
 
 impl SendFilter {
-    pub(crate) fn takes(&self, send: &NewSend) -> bool {
+    pub fn takes(&self, send: &NewSend) -> bool {
         self.gateway.is_none_or(|id| send.gateway_id == id)
             && self.session_key.as_ref().is_none_or(|key| send.session_key == *key)
     }

@@ -10,6 +10,7 @@ use windlass_protocol::RawJson;
 
 use super::cursor::Cursor;
 use super::journal::{EntryKind, NewEntry};
+use super::retention::Pruned;
 use crate::id::GatewayUid;
 use crate::time::Timestamp;
 
@@ -19,16 +20,16 @@ pub const PRUNED_MARKER: &str = "pruned";
 
 /// What one gateway takes of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Share {
-    pub(crate) entries: u64,
-    pub(crate) bytes: u64,
+pub struct Share {
+    pub entries: u64,
+    pub bytes: u64,
     /// No entry of this gateway has a cursor up to this one.
-    pub(crate) before: Cursor,
+    pub before: Cursor,
 }
 
 impl Share {
     /// That of a gateway whose first entry follows.
-    pub(crate) const fn new(before: Cursor) -> Self {
+    pub const fn new(before: Cursor) -> Self {
         Self {
             entries: 0,
             bytes: 0,
@@ -36,12 +37,12 @@ impl Share {
         }
     }
 
-    pub(crate) fn append(&mut self, entry: &NewEntry) {
+    pub fn append(&mut self, entry: &NewEntry) {
         self.entries += 1;
         self.bytes += entry.size();
     }
 
-    pub(crate) fn prune(&mut self, entries: u64, bytes: u64) {
+    pub fn prune(&mut self, entries: u64, bytes: u64) {
         self.entries = self.entries.saturating_sub(entries);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
@@ -49,31 +50,31 @@ impl Share {
 
 /// What pruning looks at in an entry.
 #[derive(Clone, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) cursor: Cursor,
-    pub(crate) gateway: GatewayUid,
-    pub(crate) size: u64,
-    pub(crate) at: Timestamp,
-    pub(crate) generation: u64,
+pub struct Candidate {
+    pub cursor: Cursor,
+    pub gateway: GatewayUid,
+    pub size: u64,
+    pub at: Timestamp,
+    pub generation: u64,
     /// The hole that the entry stands for, where it is a [`PRUNED_MARKER`].
-    pub(crate) stands_for: Option<Hole>,
+    pub stands_for: Option<Hole>,
 }
 
 /// Entries of one gateway that are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) struct Hole {
+pub struct Hole {
     /// The first place.
-    pub(crate) first: Cursor,
+    pub first: Cursor,
     /// How many entries of the gateway were there.
-    pub(crate) entries: u64,
+    pub entries: u64,
 }
 
 /// The oldest entries of one gateway, which go.
 #[derive(Debug)]
-pub(crate) struct PruneRun {
-    pub(crate) cursors: Vec<Cursor>,
+pub struct PruneRun {
+    pub cursors: Vec<Cursor>,
     /// What they count.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     hole: Hole,
     at: Timestamp,
     generation: u64,
@@ -101,12 +102,35 @@ impl PruneRun {
     }
 
     /// The last entry that goes.
-    pub(crate) fn last(&self) -> Cursor {
+    pub fn last(&self) -> Cursor {
         self.cursors.last().copied().unwrap_or(self.hole.first)
     }
 
+    /// The effect of the run once its entries are deleted. `oldest` is the oldest entry of all that is left.
+    fn settle(&self, gateway: GatewayUid, oldest: Option<Cursor>) -> SettledRun {
+        let last = self.last();
+        let mut settled = SettledRun {
+            gateway,
+            marker: None,
+            gone: Pruned {
+                entries: self.cursors.len() as u64,
+                bytes: self.bytes,
+                more: false,
+            },
+            before: last,
+        };
+        if oldest.is_some_and(|oldest| oldest < last) {
+            let marker = self.marker(gateway);
+            settled.gone.entries -= 1;
+            settled.gone.bytes = settled.gone.bytes.saturating_sub(marker.size());
+            settled.before = last.before();
+            settled.marker = Some((last, marker));
+        }
+        settled
+    }
+
     /// The marker that takes the place of the last entry.
-    pub(crate) fn marker(&self, gateway: GatewayUid) -> NewEntry {
+    fn marker(&self, gateway: GatewayUid) -> NewEntry {
         NewEntry {
             gateway,
             generation: self.generation,
@@ -120,19 +144,39 @@ impl PruneRun {
     }
 }
 
+/// One gateway after its run of a [`PrunePlan`] was deleted.
+#[derive(Clone, Debug)]
+pub struct SettledRun {
+    /// The gateway.
+    pub gateway: GatewayUid,
+    /// The marker to insert, with its cursor, where older entries of other gateways stay.
+    pub marker: Option<(Cursor, NewEntry)>,
+    /// The entries that are gone, the marker deducted.
+    pub gone: Pruned,
+    before: Cursor,
+}
+
+impl SettledRun {
+    /// Takes the entries that are gone from the gateway's share.
+    pub fn apply_to(&self, share: &mut Share) {
+        share.prune(self.gone.entries, self.gone.bytes);
+        share.before = self.before;
+    }
+}
+
 /// What a step of pruning by size does.
 #[derive(Debug, Default)]
-pub(crate) struct PrunePlan {
-    pub(crate) runs: BTreeMap<GatewayUid, PruneRun>,
+pub struct PrunePlan {
+    pub runs: BTreeMap<GatewayUid, PruneRun>,
     /// The last entry that was looked at.
-    pub(crate) scanned: Option<Cursor>,
+    pub scanned: Option<Cursor>,
     /// How many entries go.
-    pub(crate) entries: usize,
+    pub entries: usize,
 }
 
 /// The gateways that lose entries when a journal of these shares is to count `max_bytes` at most: where to begin to look for
 /// them. None where no gateway takes more than an equal share.
-pub(crate) fn prune_from(shares: &BTreeMap<GatewayUid, Share>, max_bytes: u64) -> Option<Cursor> {
+pub fn prune_from(shares: &BTreeMap<GatewayUid, Share>, max_bytes: u64) -> Option<Cursor> {
     let equal = equal_share(shares, max_bytes);
     let over = shares.values().filter(|share| share.bytes > equal);
     over.map(|share| share.before).min()
@@ -145,12 +189,23 @@ fn equal_share(shares: &BTreeMap<GatewayUid, Share>, max_bytes: u64) -> u64 {
 
 impl PrunePlan {
     /// What goes, in bytes.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.runs.values().map(|run| run.bytes).sum()
     }
 
+    /// The cursors of all entries that go.
+    pub fn cursors(&self) -> impl Iterator<Item = Cursor> {
+        self.runs.values().flat_map(|run| run.cursors.iter().copied())
+    }
+
+    /// The effect on each gateway once the entries of [`PrunePlan::cursors`] are deleted. `oldest` is the oldest entry of all that
+    /// is left, before any marker is inserted.
+    pub fn settle(&self, oldest: Option<Cursor>) -> impl Iterator<Item = SettledRun> {
+        self.runs.iter().map(move |(gateway, run)| run.settle(*gateway, oldest))
+    }
+
     /// Takes entries in their order, of gateways that take more than an equal share, until `excess` bytes go or `limit` entries do.
-    pub(crate) fn make(
+    pub fn make(
         shares: &BTreeMap<GatewayUid, Share>,
         candidates: impl Iterator<Item = Candidate>,
         max_bytes: u64,

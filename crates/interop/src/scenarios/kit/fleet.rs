@@ -7,7 +7,8 @@ use windlass::{
     Windlass,
     agents::{FleetReport, RunOptions},
     protocol::ErrorCode,
-    store::{Agent, AgentUid, SqliteStore, Store},
+    sqlite::SqliteStore,
+    store::{Agent, AgentUid, Store},
 };
 
 use super::{ANSWER, Bench, Helm, LOOK, Stream, TURN, Team, record, refusal, run_turn};

@@ -1,0 +1,212 @@
+//! Entries are pruned: the oldest of all that are too old, then the oldest of the gateways that take too much.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use windlass_store::backend::{Aged, Candidate, Hole, PrunePlan, Reach, Share, prune_from};
+use windlass_store::{
+    Cursor, GatewayUid, NewEntry, PRUNED_MARKER, Pruned, Retention, StoreError, Timestamp, corrected, limits,
+};
+
+use super::{entries, shares};
+use crate::failure;
+use crate::rows::{self, Fields};
+
+/// One step: at most `limit` entries.
+pub(super) async fn prune(
+    connection: &mut SqliteConnection,
+    retention: &Retention,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Pruned, StoreError> {
+    let Some(mut reach) = entries::reach(connection).await? else {
+        return Ok(Pruned::default());
+    };
+    let mut pruned = prune_old(connection, &mut reach, retention, now, limit).await?;
+    if let Some(max) = retention.max_bytes
+        && !pruned.more
+    {
+        let left = limit.saturating_sub(usize::try_from(pruned.entries).unwrap_or(0));
+        pruned.add(prune_too_much(connection, &mut reach, max, left).await?);
+    }
+    if pruned.entries > 0 {
+        entries::put_reach(connection, &reach).await?;
+        shares::forget_clock_steps(connection, reach.pruned).await?;
+    }
+    Ok(pruned)
+}
+
+async fn prune_old(
+    connection: &mut SqliteConnection,
+    reach: &mut Reach,
+    retention: &Retention,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Pruned, StoreError> {
+    let by_age = Retention {
+        max_bytes: None,
+        ..*retention
+    };
+    if by_age.max_age.is_none() {
+        return Ok(Pruned::default());
+    }
+    prune_oldest(connection, reach, by_age, now, limit).await
+}
+
+/// Prunes the oldest entries of all, of whichever gateway.
+async fn prune_oldest(
+    connection: &mut SqliteConnection,
+    reach: &mut Reach,
+    retention: Retention,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Pruned, StoreError> {
+    let steps = shares::clock_steps(connection).await?;
+    let candidates = look(connection, reach.pruned, limit).await?;
+    let oldest = candidates.iter().map(|candidate| Aged {
+        cursor: candidate.cursor,
+        size: candidate.size,
+        at: corrected(candidate.at, candidate.cursor, &steps),
+    });
+    let (cut, pruned) = retention.cut(oldest, reach.bytes, now, limit);
+    let Some(cut) = cut else {
+        return Ok(Pruned::default());
+    };
+    let done = sqlx::query("DELETE FROM entries WHERE cursor <= ?1")
+        .bind(cut.number())
+        .execute(&mut *connection)
+        .await;
+    done.map_err(|error| failure::of_call(&error))?;
+    let mut known = shares::all(connection).await?;
+    let gone = candidates.iter().take_while(|candidate| candidate.cursor <= cut);
+    let mut touched = BTreeMap::<GatewayUid, Share>::new();
+    for candidate in gone {
+        if let Some(share) = known.get_mut(&candidate.gateway) {
+            share.prune(1, candidate.size);
+            touched.insert(candidate.gateway, *share);
+        }
+    }
+    for (gateway, share) in touched {
+        shares::put(connection, gateway, share).await?;
+    }
+    forget(connection, reach, pruned).await?;
+    Ok(pruned)
+}
+
+async fn prune_too_much(
+    connection: &mut SqliteConnection,
+    reach: &mut Reach,
+    max: u64,
+    limit: usize,
+) -> Result<Pruned, StoreError> {
+    let excess = reach.bytes.saturating_sub(max);
+    if excess == 0 || limit == 0 {
+        return Ok(Pruned::default());
+    }
+    let known = shares::all(connection).await?;
+    let Some(from) = prune_from(&known, max) else {
+        return Ok(Pruned::default());
+    };
+    let from = from.max(reach.pruned);
+    let candidates = look(connection, from, limits::JOURNAL_SCAN).await?;
+    let plan = PrunePlan::make(&known, candidates.iter().cloned(), max, excess, limit);
+    let scanned = plan.scanned.unwrap_or(reach.newest);
+    let is_at_limit = plan.entries == limit || (plan.bytes() < excess && scanned < reach.newest);
+    if plan.entries == 0 && scanned == reach.newest {
+        // The shares say more than what is there, which damaged entries can lead to.
+        let oldest = Retention {
+            max_age: None,
+            max_bytes: Some(max),
+        };
+        return prune_oldest(connection, reach, oldest, Timestamp::from_millis(i64::MAX), limit).await;
+    }
+    let pruned = make_holes(connection, &known, &plan).await?;
+    let seen: BTreeSet<_> = candidates
+        .iter()
+        .take_while(|candidate| candidate.cursor <= scanned)
+        .map(|candidate| candidate.gateway)
+        .collect();
+    for (gateway, share) in known {
+        // Nothing of this gateway was found up to here: the next look begins behind.
+        if !seen.contains(&gateway) && (from..scanned).contains(&share.before.max(reach.pruned)) {
+            let before = scanned;
+            shares::put(connection, gateway, Share { before, ..share }).await?;
+        }
+    }
+    forget(connection, reach, pruned).await?;
+    Ok(Pruned {
+        more: is_at_limit && pruned.entries > 0,
+        ..pruned
+    })
+}
+
+/// Deletes what a plan says, and puts markers where older entries stay.
+async fn make_holes(
+    connection: &mut SqliteConnection,
+    known: &BTreeMap<GatewayUid, Share>,
+    plan: &PrunePlan,
+) -> Result<Pruned, StoreError> {
+    let all: Vec<i64> = plan.cursors().map(Cursor::number).collect();
+    let cursors = rows::json("entries.cursor", &all)?;
+    let delete = "DELETE FROM entries WHERE cursor IN (SELECT value FROM json_each(?1))";
+    let done = sqlx::query(delete).bind(cursors).execute(&mut *connection).await;
+    done.map_err(|error| failure::of_call(&error))?;
+    let oldest = oldest(connection).await?;
+    let mut pruned = Pruned::default();
+    for run in plan.settle(oldest) {
+        if let Some((cursor, marker)) = &run.marker {
+            entries::insert(connection, *cursor, std::slice::from_ref(marker)).await?;
+        }
+        if let Some(mut share) = known.get(&run.gateway).copied() {
+            run.apply_to(&mut share);
+            shares::put(connection, run.gateway, share).await?;
+        }
+        pruned.add(run.gone);
+    }
+    Ok(pruned)
+}
+
+/// Entries are gone: what is left may begin later.
+async fn forget(connection: &mut SqliteConnection, reach: &mut Reach, pruned: Pruned) -> Result<(), StoreError> {
+    let oldest = oldest(connection).await?;
+    reach.prune(pruned.entries, pruned.bytes, oldest.map(Cursor::before));
+    Ok(())
+}
+
+async fn oldest(connection: &mut SqliteConnection) -> Result<Option<Cursor>, StoreError> {
+    let oldest: Option<i64> = sqlx::query_scalar("SELECT min(cursor) FROM entries")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| failure::of_call(&error))?;
+    Ok(oldest.map(Cursor::new))
+}
+
+/// What pruning looks at, of the entries after a cursor.
+async fn look(connection: &mut SqliteConnection, after: Cursor, limit: usize) -> Result<Vec<Candidate>, StoreError> {
+    let sql = format!(
+        "SELECT cursor, size, at, gateway, generation,
+            CASE WHEN kind = 'marker' AND name = '{PRUNED_MARKER}' THEN body END AS hole
+        FROM entries WHERE cursor > ?1 ORDER BY cursor LIMIT {limit}"
+    );
+    let rows = sqlx::query(&sql)
+        .bind(after.number())
+        .fetch_all(connection)
+        .await
+        .map_err(|error| failure::of_call(&error))?;
+    rows.iter().map(candidate).collect()
+}
+
+fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
+    let row = Fields::new(row, "entries");
+    // What can't be read goes like any other entry; a marker that can't be read stands for itself alone.
+    let hole = row.optional_json::<Hole>("hole").unwrap_or(None);
+    Ok(Candidate {
+        cursor: Cursor::new(row.get("cursor")?),
+        gateway: row.parsed("gateway").unwrap_or(NewEntry::NO_GATEWAY),
+        size: row.number("size").unwrap_or(0),
+        at: row.at("at")?,
+        generation: row.number("generation").unwrap_or(0),
+        stands_for: hole,
+    })
+}
