@@ -5,8 +5,8 @@ use std::fmt;
 
 use windlass_protocol::SessionKey;
 
-use crate::id::{AgentUid, BoardId, GatewayUid, RunId};
 use crate::ownership::Right;
+use crate::values::{AgentUid, BoardId, GatewayUid, RunId};
 
 /// Why a call to a store did not do what it was asked. Nothing of it was done then.
 #[derive(Debug, thiserror::Error)]

@@ -15,25 +15,21 @@
 //!   a copy of the database gives no access to anything, and there is no key to look after.
 //! * Times and randomness are arguments.
 
-mod amend;
 pub mod backend;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
-mod id;
 pub mod limits;
 mod memory;
 mod ownership;
 mod record;
 pub mod resolver;
 mod secret_source;
-mod time;
 mod token;
 mod traits;
+mod values;
 
-pub use amend::{AMEND_TRIES, amend};
 pub use error::{BackendError, OwnError, StoreError};
-pub use id::{AgentUid, BoardId, GatewayUid, InvalidId, OrganizationId, RunId};
 pub use memory::MemoryStore;
 pub use ownership::{Guard, Ownership, Right};
 pub use record::{
@@ -44,6 +40,8 @@ pub use record::{
     SendEnd, SendFilter, SendState, Step, StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,
 };
 pub use secret_source::{InvalidSecretSource, MAX_SECRET_BYTES, SecretError, SecretSource, UnfitSecret, fit_secret};
-pub use time::Timestamp;
 pub use token::{AgentToken, InvalidTokenHash, TokenHash};
-pub use traits::{Activities, Agents, Boards, Gateways, Journal, Organizations, Runs, Sends, Store};
+pub use traits::{
+    AMEND_TRIES, Activities, Agents, Boards, Gateways, Journal, Organizations, Runs, Sends, Store, amend,
+};
+pub use values::{AgentUid, BoardId, GatewayUid, InvalidId, OrganizationId, RunId, Timestamp};

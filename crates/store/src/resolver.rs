@@ -1,9 +1,9 @@
 //! From a board to the gateway on which its agents live, or the reason why not.
 
 use crate::error::StoreError;
-use crate::id::{BoardId, GatewayUid, OrganizationId};
 use crate::record::{Board, Gateway};
 use crate::traits::{Boards, Gateways};
+use crate::values::{BoardId, GatewayUid, OrganizationId};
 
 /// Why there is no gateway to work with.
 #[derive(Debug, thiserror::Error)]

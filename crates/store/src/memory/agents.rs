@@ -1,4 +1,6 @@
-//! Agents in memory.
+//! Agents, their runs and activities in memory.
+
+use std::cmp::Reverse;
 
 use async_trait::async_trait;
 use windlass_protocol::SessionKey;
@@ -6,10 +8,11 @@ use windlass_protocol::SessionKey;
 use super::{MemoryStore, Tables, listed};
 use crate::backend;
 use crate::error::StoreError;
-use crate::id::{AgentUid, GatewayUid};
-use crate::record::{Agent, AgentFilter, AgentRole, CheckIn, Creator};
-use crate::time::Timestamp;
-use crate::traits::Agents;
+use crate::record::{
+    Activity, ActivityFilter, Agent, AgentFilter, AgentRole, CheckIn, Creator, NewActivity, Run, RunState, Step,
+};
+use crate::traits::{Activities, Agents, Runs};
+use crate::values::{AgentUid, GatewayUid, RunId, Timestamp};
 
 impl Tables {
     /// Whether the agent may be stored as it is: what it names is there, and nobody has what only one may have.
@@ -167,5 +170,167 @@ impl Agents for MemoryStore {
         let mut due: Vec<&Agent> = tables.agents.values().filter(|agent| agent.is_due(now)).collect();
         due.sort_by_key(|agent| (agent.checkin_deadline_at, agent.id));
         Ok(due.into_iter().take(backend::page_size(limit)).cloned().collect())
+    }
+}
+
+impl Tables {
+    fn needs_active(&self, id: RunId) -> Result<(), StoreError> {
+        match self.runs.get(&id) {
+            None => Err(StoreError::unknown("run", id)),
+            Some(run) if run.state != RunState::Active => Err(StoreError::RunEnded { run: id }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn end(&mut self, ended: &Run) {
+        if let Some(run) = self.runs.get_mut(&ended.id) {
+            *run = run.ended_as(ended);
+        }
+    }
+}
+
+#[async_trait]
+impl Runs for MemoryStore {
+    async fn begin_run(&self, run: &Run, agent: &Agent) -> Result<Agent, StoreError> {
+        run.check_begin(agent)?;
+        agent.check()?;
+        let mut tables = self.tables()?;
+        if tables.runs.contains_key(&run.id) {
+            return Err(StoreError::exists("run", run.id));
+        }
+        let is_active = |other: &&Run| other.agent_id == run.agent_id && other.state == RunState::Active;
+        if let Some(active) = tables.runs.values().find(is_active) {
+            return Err(StoreError::RunActive { run: active.id });
+        }
+        let stored = tables.amended(agent)?;
+        tables.agents.insert(stored.id, stored.clone());
+        tables.runs.insert(run.id, run.kept());
+        Ok(stored)
+    }
+
+    async fn put_step(&self, step: &Step) -> Result<(), StoreError> {
+        step.check()?;
+        let mut tables = self.tables()?;
+        tables.needs_active(step.run_id)?;
+        let steps = tables.steps.entry(step.run_id).or_default();
+        match steps.iter_mut().find(|known| known.name == step.name) {
+            Some(known) => *known = step.clone(),
+            None => steps.push(step.clone()),
+        }
+        Ok(())
+    }
+
+    async fn steps(&self, run: RunId) -> Result<Vec<Step>, StoreError> {
+        Ok(self.tables()?.steps.get(&run).cloned().unwrap_or_default())
+    }
+
+    async fn end_run(&self, run: &Run, agent: Option<&Agent>) -> Result<Option<Agent>, StoreError> {
+        run.check_end(agent)?;
+        agent.map_or(Ok(()), Agent::check)?;
+        let mut tables = self.tables()?;
+        tables.needs_active(run.id)?;
+        let stored = agent.map(|agent| tables.amended(agent)).transpose()?;
+        if let Some(stored) = &stored {
+            tables.agents.insert(stored.id, stored.clone());
+        }
+        tables.end(run);
+        Ok(stored)
+    }
+
+    async fn end_run_and_delete(&self, run: &Run) -> Result<bool, StoreError> {
+        run.check_end(None)?;
+        let mut tables = self.tables()?;
+        tables.needs_active(run.id)?;
+        tables.end(run);
+        // The stored run says whose it is.
+        let agent = tables.runs.get(&run.id).map(|run| run.agent_id);
+        Ok(agent.is_some_and(|agent| tables.agents.remove(&agent).is_some()))
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        Ok(self.tables()?.runs.get(&id).cloned())
+    }
+
+    async fn active_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let tables = self.tables()?;
+        let mut active: Vec<&Run> = tables
+            .runs
+            .values()
+            .filter(|run| run.state == RunState::Active)
+            .collect();
+        active.sort_by_key(|run| (run.started_at, run.id));
+        Ok(active.into_iter().take(backend::page_size(limit)).cloned().collect())
+    }
+
+    async fn runs(&self, agent: AgentUid, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let tables = self.tables()?;
+        let mut runs: Vec<&Run> = tables.runs.values().filter(|run| run.agent_id == agent).collect();
+        runs.sort_by_key(|run| Reverse((run.started_at, run.id)));
+        Ok(runs.into_iter().take(backend::page_size(limit)).cloned().collect())
+    }
+
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut tables = self.tables()?;
+        let ended = tables.runs.values().filter_map(|run| Some((run.ended_at?, run.id)));
+        let mut old: Vec<(Timestamp, RunId)> = ended.filter(|(at, _)| *at < before).collect();
+        old.sort_unstable();
+        old.truncate(backend::page_size(limit));
+        for (_, id) in &old {
+            tables.runs.remove(id);
+            tables.steps.remove(id);
+        }
+        Ok(old.len() as u64)
+    }
+}
+
+#[async_trait]
+impl Activities for MemoryStore {
+    async fn record(&self, activity: &NewActivity) -> Result<Activity, StoreError> {
+        activity.check()?;
+        let mut tables = self.tables()?;
+        tables.last_activity += 1;
+        let stored = activity.numbered(tables.last_activity);
+        tables.activities.insert(stored.id, stored.clone());
+        Ok(stored)
+    }
+
+    async fn activities(
+        &self,
+        filter: &ActivityFilter,
+        after: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        let tables = self.tables()?;
+        let limit = backend::page_size(limit);
+        let Some(after) = after else {
+            let newest = tables
+                .activities
+                .values()
+                .rev()
+                .filter(|found| filter.takes(found))
+                .take(limit);
+            let mut newest: Vec<Activity> = newest.cloned().collect();
+            newest.reverse();
+            return Ok(newest);
+        };
+        let next = tables
+            .activities
+            .range(after.saturating_add(1)..)
+            .map(|(_, found)| found);
+        Ok(next.filter(|found| filter.takes(found)).take(limit).cloned().collect())
+    }
+
+    async fn prune_activities(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut tables = self.tables()?;
+        let old = tables
+            .activities
+            .values()
+            .filter(|found| found.at < before)
+            .map(|found| found.id);
+        let old: Vec<i64> = old.take(backend::page_size(limit)).collect();
+        for id in &old {
+            tables.activities.remove(id);
+        }
+        Ok(old.len() as u64)
     }
 }

@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use super::{MemoryStore, listed};
 use crate::backend::{self, check};
 use crate::error::{OwnError, StoreError};
-use crate::id::GatewayUid;
 use crate::limits;
 use crate::ownership::{Ownership, Right};
 use crate::record::{
@@ -16,8 +15,8 @@ use crate::record::{
     Hole, JournalFilter, NewEntry, PRUNED_MARKER, Page, PrunePlan, Pruned, Reach, ReaderId, Retention, Share,
     check_batch, corrected, fitting, prune_from,
 };
-use crate::time::Timestamp;
 use crate::traits::Journal;
+use crate::values::{GatewayUid, Timestamp};
 
 #[derive(Default)]
 pub(super) struct Entries {

@@ -9,8 +9,8 @@ use crate::error::{OwnError, StoreError};
 use crate::limits;
 use crate::ownership::{Ownership, Right};
 use crate::record::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, fitting};
-use crate::time::Timestamp;
 use crate::traits::Sends;
+use crate::values::Timestamp;
 
 impl Tables {
     fn pending(&mut self, key: &str) -> Result<&mut ChatSend, StoreError> {

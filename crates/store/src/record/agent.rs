@@ -11,10 +11,9 @@ use super::named;
 use super::run::RunKind;
 use crate::backend::{self, check};
 use crate::error::StoreError;
-use crate::id::{AgentUid, BoardId, GatewayUid};
 use crate::limits;
-use crate::time::Timestamp;
 use crate::token::TokenHash;
+use crate::values::{AgentUid, BoardId, GatewayUid, Timestamp};
 
 /// An agent that was not seen for longer is shown as offline.
 pub const OFFLINE_AFTER: Duration = Duration::from_secs(10 * 60);

@@ -3,13 +3,12 @@
 use serde::Serialize;
 use windlass_protocol::{RawJson, SessionKey};
 
-use super::cursor::Cursor;
 use super::named;
+use super::reach::Cursor;
 use crate::backend::check;
 use crate::error::StoreError;
-use crate::id::GatewayUid;
 use crate::limits;
-use crate::time::Timestamp;
+use crate::values::{GatewayUid, Timestamp};
 
 /// What an entry counts beside its texts, in bytes: its numbers, its gateway's id, its row's and its page's share.
 const ENTRY_BYTES: u64 = 96;

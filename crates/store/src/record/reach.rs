@@ -1,13 +1,71 @@
-//! How far a journal reaches, and what follows from it: the same arithmetic for every backend.
+//! Cursors of the journal, and the arithmetic over them that every backend shares.
 //!
-//! Cursors are counted up by one and batches are whole. Entries are there above the last pruned cursor, up to the newest; between
-//! them entries of a gateway that took more than its share may be gone, and a marker stands in their place.
+//! Cursors are counted up by one and batches are whole. Entries are present above the last pruned cursor, up to the newest. Between
+//! them entries of a gateway that took more than its share may be gone; a marker stands in their place.
 
-use super::cursor::Cursor;
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
 use super::journal::{Appended, Extent, Lost, NewEntry, Page};
 use crate::error::StoreError;
 use crate::limits;
-use crate::time::Timestamp;
+use crate::values::Timestamp;
+
+/// A place in the journal: an entry, and what comes after it.
+///
+/// Cursors are counted up by one and never used again, whatever is pruned. A new journal begins to count at the microseconds of
+/// its first entry's time, so that one that is made where another was lost, unless the clock went back, goes on above it: who
+/// comes with a cursor of the lost one is told of the hole. (A journal restored from a backup uses numbers again.) Below 2^53, so
+/// that JSON readers of all kinds read it right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(i64);
+
+impl Cursor {
+    /// A cursor by its number.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// The one that is `count` further on.
+    pub fn advanced(self, count: usize) -> Self {
+        Self(self.0.saturating_add(i64::try_from(count).unwrap_or(i64::MAX)))
+    }
+
+    /// The one before it.
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// What counts as the last one used by a journal that has none yet.
+    pub fn before_first(at: Timestamp) -> Self {
+        // 2^52: leaves as many numbers again; some year after 2100.
+        const LATEST: i64 = 1 << 52;
+        Self(at.as_millis().saturating_mul(1000).clamp(0, LATEST))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
+    }
+}
 
 /// What a journal keeps beside its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,3 +174,6 @@ pub fn fitting<T: Copy>(sizes: impl Iterator<Item = (T, u64)>, limit: usize, bud
     }
     (last, false)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,8 @@ use windlass_protocol::SessionKey;
 use super::named;
 use crate::backend::{self, check};
 use crate::error::StoreError;
-use crate::id::GatewayUid;
 use crate::limits;
-use crate::time::Timestamp;
+use crate::values::{GatewayUid, Timestamp};
 
 named! {
     /// How far a send is.

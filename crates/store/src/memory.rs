@@ -1,12 +1,8 @@
 //! A store in memory: for tests, and for who has no use for a file.
 
-mod activities;
 mod agents;
-mod boards;
-mod gateways;
 mod journal;
 mod organizations;
-mod runs;
 mod sends;
 
 use std::collections::BTreeMap;
@@ -18,11 +14,11 @@ use async_trait::async_trait;
 
 use self::journal::Entries;
 use crate::error::{OwnError, StoreError};
-use crate::id::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
 use crate::limits::LIST_LIMIT;
 use crate::ownership::{Guard, Ownership, Right};
 use crate::record::{Activity, Agent, Attempt, Board, ChatSend, Gateway, Organization, Run, Step};
 use crate::traits::Store;
+use crate::values::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
 
 /// A store in memory, gone with its last clone. Clones share what is in it.
 #[derive(Clone, Default)]

@@ -1,18 +1,110 @@
-//! The share of a journal that each gateway takes, so that one gateway does not push the entries of all others out.
+//! Pruning of the journal: by age, and by the share of each gateway.
 //!
-//! A journal that is too large loses the oldest entries of the gateways that take more than an equal share of it. Where
-//! older entries of other gateways stay, a marker takes the place of the last entry that went: a reader is told of the hole.
+//! A journal that is too large loses the oldest entries of the gateways that take more than an equal share of it, so that one
+//! gateway does not push out the entries of the others. Where older entries of other gateways stay, a marker takes the place of the
+//! last deleted entry, and a reader learns of the hole.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use windlass_protocol::RawJson;
 
-use super::cursor::Cursor;
 use super::journal::{EntryKind, NewEntry};
-use super::retention::Pruned;
-use crate::id::GatewayUid;
-use crate::time::Timestamp;
+use super::reach::Cursor;
+use crate::values::{GatewayUid, Timestamp};
+
+/// How much of the journal is kept. With neither bound, everything is. Consumers that are behind keep nothing from being pruned:
+/// they are told of the hole.
+///
+/// Age is counted by the clock of today: see [`Journal::note_clock_step`](crate::Journal::note_clock_step). When the journal is
+/// too large, the gateway that takes the most of it loses its oldest entries first, so that each keeps its share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Entries that are older than this go.
+    pub max_age: Option<Duration>,
+    /// Entries go until the rest counts at most so many bytes ([`Extent::bytes`](crate::Extent::bytes)).
+    pub max_bytes: Option<u64>,
+}
+
+/// What one step of pruning did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many entries went.
+    pub entries: u64,
+    /// How many bytes they counted.
+    pub bytes: u64,
+    /// Whether the step ended at its limit: there may be more to prune.
+    pub more: bool,
+}
+
+impl Pruned {
+    /// Both together.
+    pub fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.bytes += other.bytes;
+        self.more |= other.more;
+    }
+}
+
+/// What decides over pruning, of the oldest entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Aged {
+    pub cursor: Cursor,
+    pub size: u64,
+    pub at: Timestamp,
+}
+
+impl Retention {
+    /// Up to where to prune, given the oldest entries in order, at most `limit` of them looked at. `None` when all may stay.
+    ///
+    /// An entry from the future (a clock was wrong) has no age: it goes with the next one that is too old, so that it does not keep
+    /// everything behind it for ever.
+    pub fn cut(
+        &self,
+        oldest: impl Iterator<Item = Aged>,
+        bytes: u64,
+        now: Timestamp,
+        limit: usize,
+    ) -> (Option<Cursor>, Pruned) {
+        let too_old = self.max_age.map(|age| now.saturating_sub(age));
+        let (mut cut, mut pruned, mut seen) = (None, Pruned::default(), Pruned::default());
+        for entry in oldest.take(limit) {
+            let is_too_much = self.max_bytes.is_some_and(|max| bytes - seen.bytes > max);
+            let is_old = too_old.is_some_and(|limit| entry.at < limit);
+            if !is_too_much && !is_old && entry.at <= now {
+                return (cut, pruned);
+            }
+            seen.entries += 1;
+            seen.bytes = (seen.bytes + entry.size).min(bytes);
+            if is_too_much || is_old {
+                (cut, pruned) = (Some(entry.cursor), seen);
+            }
+        }
+        pruned.more = pruned.entries == limit as u64;
+        (cut, pruned)
+    }
+}
+
+/// Most steps that a journal keeps. A clock that steps more often within the retention is broken; then the oldest step is
+/// forgotten, and entries before it are as old as their stamps say.
+pub const CLOCK_STEPS_KEPT: usize = 64;
+
+/// The clock stepped: entries up to a cursor carry stamps of the clock as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ClockStep {
+    /// The last entry that was stamped before the step.
+    pub upto: Cursor,
+    /// Milliseconds that the clock moved; negative when it was set back.
+    pub by_ms: i64,
+}
+
+/// The stamp of an entry as the clock of today would have set it, by all [`clock_steps`](crate::Journal::clock_steps).
+pub fn corrected(at: Timestamp, cursor: Cursor, steps: &[ClockStep]) -> Timestamp {
+    let later = steps.iter().filter(|step| cursor <= step.upto);
+    let millis = later.fold(at.as_millis(), |millis, step| millis.saturating_add(step.by_ms));
+    Timestamp::from_millis(millis)
+}
 
 /// The name of the marker that takes the place of pruned entries of one gateway. Its body is `{"first": CURSOR, "entries": N}`:
 /// the first place of the hole (the last one is the marker's own), and how many entries of the gateway were there.
@@ -238,80 +330,4 @@ impl PrunePlan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gateway(number: u8) -> GatewayUid {
-        GatewayUid::from_bytes([number; 16])
-    }
-
-    fn candidate(cursor: i64, of: u8, stands_for: Option<Hole>) -> Candidate {
-        Candidate {
-            cursor: Cursor::new(cursor),
-            gateway: gateway(of),
-            size: 1_000,
-            at: Timestamp::from_millis(cursor),
-            generation: 3,
-            stands_for,
-        }
-    }
-
-    fn shares(of: &[(u8, u64, i64)]) -> BTreeMap<GatewayUid, Share> {
-        let share = |&(id, entries, before): &(u8, u64, i64)| {
-            let share = Share {
-                entries,
-                bytes: entries * 1_000,
-                before: Cursor::new(before),
-            };
-            (gateway(id), share)
-        };
-        of.iter().map(share).collect()
-    }
-
-    fn went(plan: &PrunePlan, of: u8) -> Vec<i64> {
-        let run = plan.runs.get(&gateway(of));
-        run.map(|run| run.cursors.iter().map(|cursor| cursor.number()).collect())
-            .unwrap_or_default()
-    }
-
-    #[test]
-    fn the_gateway_that_takes_too_much_loses_its_oldest_and_the_others_keep_theirs() {
-        let shares = shares(&[(1, 2, 0), (2, 6, 2)]);
-        let order = [1, 1, 2, 2, 2, 2, 2, 2];
-        let candidates = || (1..).zip(order).map(|(cursor, of)| candidate(cursor, of, None));
-        assert_eq!(prune_from(&shares, 6_000), Some(Cursor::new(2)));
-        let plan = PrunePlan::make(&shares, candidates(), 6_000, 2_000, 100);
-        assert_eq!((went(&plan, 1), went(&plan, 2)), (vec![], vec![3, 4]));
-        assert_eq!(plan.scanned, Some(Cursor::new(4)));
-        let plan = PrunePlan::make(&shares, candidates(), 6_000, 2_000, 1);
-        assert_eq!((went(&plan, 2), plan.entries), (vec![3], 1));
-    }
-
-    #[test]
-    fn gateways_that_take_the_same_lose_what_is_oldest() {
-        let shares = shares(&[(1, 4, 0), (2, 5, 0)]);
-        let candidates = (1..=9).map(|cursor| candidate(cursor, 1 + u8::from(cursor % 2 == 1), None));
-        let plan = PrunePlan::make(&shares, candidates, 4_500, 4_500, 100);
-        assert_eq!((went(&plan, 2), went(&plan, 1)), (vec![1, 3, 5], vec![2, 4]));
-        assert_eq!(prune_from(&shares, 100_000), None);
-    }
-
-    #[test]
-    fn a_marker_stands_for_the_marker_before_it_too() {
-        let before = Hole {
-            first: Cursor::new(1),
-            entries: 40,
-        };
-        let shares = shares(&[(1, 2, 0)]);
-        let candidates = [candidate(3, 1, Some(before)), candidate(9, 1, None)];
-        let plan = PrunePlan::make(&shares, candidates.into_iter(), 0, 2_000, 9);
-        let run = &plan.runs[&gateway(1)];
-        let marker = run.marker(gateway(1));
-        let hole: Hole = marker.body.decode().unwrap();
-        assert_eq!(
-            (hole.first, hole.entries, run.last()),
-            (Cursor::new(1), 41, Cursor::new(9))
-        );
-        assert_eq!((marker.kind, marker.generation), (EntryKind::marker("pruned"), 3));
-    }
-}
+mod tests;

@@ -1,10 +1,110 @@
-//! Points in time as they are stored.
+//! Ids and times of records.
+//!
+//! Ids are UUIDs of a type each, so that one kind can't stand where another is meant.
 
 use std::fmt;
 use std::ops::Add;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
+use windlass_protocol::GatewayId;
+
+/// A text that is no UUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id of a {what} is a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8")]
+pub struct InvalidId {
+    /// Which record it was to name.
+    pub what: &'static str,
+}
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id (version 4) of random bytes.
+            pub fn from_bytes(random: [u8; 16]) -> Self {
+                Self(Builder::from_random_bytes(random).into_uuid())
+            }
+
+            /// An id that is known already.
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0.hyphenated())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId { what: $what })
+            }
+        }
+    };
+}
+
+id_type!(
+    /// An organization.
+    OrganizationId,
+    "organization"
+);
+id_type!(
+    /// A gateway's record. (The name under which a line is registered is another thing.)
+    GatewayUid,
+    "gateway"
+);
+id_type!(
+    /// A board.
+    BoardId,
+    "board"
+);
+id_type!(
+    /// An agent's record. (Its id on the gateway is derived from this, its board's or its gateway's.)
+    AgentUid,
+    "agent"
+);
+id_type!(
+    /// A lifecycle run.
+    RunId,
+    "run"
+);
+
+impl GatewayUid {
+    /// Under which id what belongs to a line is kept: the record's, for a line that is named after its record, and one made of
+    /// the name (version 8, the beginning of its SHA-256) for any other, so that every process finds the same.
+    pub fn of_line(line: &GatewayId) -> Self {
+        let named = || {
+            let digest = Sha256::digest(line.as_str());
+            let mut head = [0; 16];
+            head.copy_from_slice(&digest[..16]);
+            Builder::from_custom_bytes(head).into_uuid()
+        };
+        Self(Uuid::try_parse(line.as_str()).unwrap_or_else(|_| named()))
+    }
+}
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -102,46 +202,4 @@ impl Serialize for Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn known_days_are_shown_as_they_are() {
-        for (millis, shown) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (-1, "1969-12-31T23:59:59.999Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_795_342_272_345, "2026-11-22T10:11:12.345Z"),
-            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-            (-62_167_219_200_000, "0000-01-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(Timestamp::from_millis(millis).to_string(), shown);
-        }
-        // The ends of the type neither panic nor wrap.
-        assert!(
-            Timestamp::from_millis(i64::MAX)
-                .to_string()
-                .starts_with("292278994-08-17T")
-        );
-        assert!(
-            Timestamp::from_millis(i64::MIN)
-                .to_string()
-                .starts_with("-292275055-05-16T")
-        );
-    }
-
-    #[test]
-    fn arithmetic_stops_at_the_ends() {
-        let (early, late) = (Timestamp::from_millis(-5), Timestamp::from_millis(7));
-        assert_eq!(late.saturating_duration_since(early), Duration::from_millis(12));
-        assert_eq!(early.saturating_duration_since(late), Duration::ZERO);
-        assert_eq!(
-            Timestamp::from_millis(i64::MAX) + Duration::MAX,
-            Timestamp::from_millis(i64::MAX)
-        );
-        assert_eq!(early.saturating_sub(Duration::MAX).as_millis(), i64::MIN);
-        assert_eq!(Timestamp::from(UNIX_EPOCH - Duration::from_secs(1)).as_millis(), -1000);
-        assert_eq!(Timestamp::from(UNIX_EPOCH + Duration::from_secs(1)).as_millis(), 1000);
-    }
-}
+mod tests;

@@ -1,43 +1,30 @@
 //! The records: plain data, and what can be said of each by itself.
 
-mod activity;
 mod agent;
-mod board;
-mod clock_step;
-mod cursor;
-mod gateway;
 mod journal;
 mod organization;
+mod pruning;
 mod reach;
-mod retention;
 mod run;
 mod send;
-mod share;
 
 use std::fmt;
 
-pub use activity::{Activity, ActivityFilter, NewActivity};
 pub use agent::{
     Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, FileOverride, OFFLINE_AFTER, TOUCH_INTERVAL,
 };
-pub use board::{Board, BoardFilter, BoardRules};
-pub use clock_step::CLOCK_STEPS_KEPT;
-pub use clock_step::{ClockStep, corrected};
-pub use cursor::Cursor;
-pub use gateway::{Gateway, unfit_for_workspaces};
-pub use journal::check_batch;
 pub use journal::{
     Acknowledged, Appended, Consumer, Entry, EntryKind, EntryType, Extent, JournalFilter, Lost, NewEntry, Page,
-    ReaderId,
+    ReaderId, check_batch,
 };
-pub use organization::{Organization, Owner};
-pub use reach::{Reach, Window, fitting};
-pub use retention::Aged;
-pub use retention::{Pruned, Retention};
-pub use run::{Run, RunKind, RunState, Step, StepName, StepState};
+pub use organization::{Board, BoardFilter, BoardRules, Gateway, Organization, Owner, unfit_for_workspaces};
+pub use pruning::{
+    Aged, CLOCK_STEPS_KEPT, Candidate, ClockStep, Hole, PRUNED_MARKER, PrunePlan, PruneRun, Pruned, Retention,
+    SettledRun, Share, corrected, prune_from,
+};
+pub use reach::{Cursor, Reach, Window, fitting};
+pub use run::{Activity, ActivityFilter, NewActivity, Run, RunKind, RunState, Step, StepName, StepState};
 pub use send::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, SendState};
-pub use share::PRUNED_MARKER;
-pub use share::{Candidate, Hole, PrunePlan, PruneRun, SettledRun, Share, prune_from};
 
 /// A text that is none of the names of an enum.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
