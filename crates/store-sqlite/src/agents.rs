@@ -10,7 +10,7 @@ use windlass_store::{
 };
 
 use crate::rows::{self, Fields, Record, Statement, Which};
-use crate::{SqliteStore, boards, gateways};
+use crate::{SqliteStore, organizations};
 
 impl Record for Agent {
     const TABLE: &'static str = "agents";
@@ -127,7 +127,7 @@ fn file_override(row: &Fields<'_>, template: &str, text: &str) -> Result<Option<
     }
 }
 
-pub(super) async fn found(connection: &mut SqliteConnection, id: AgentUid) -> Result<Option<Agent>, StoreError> {
+pub(crate) async fn found(connection: &mut SqliteConnection, id: AgentUid) -> Result<Option<Agent>, StoreError> {
     rows::one(connection, Which::all().text("id =", id)).await
 }
 
@@ -142,9 +142,9 @@ async fn other(connection: &mut SqliteConnection, which: Which) -> Result<Option
 
 /// Whether the agent may be stored as it is: what it names is there, and nobody has what only one may have.
 async fn admit(connection: &mut SqliteConnection, agent: &Agent) -> Result<(), StoreError> {
-    gateways::needed(connection, agent.gateway_id).await?;
+    organizations::need_gateway(connection, agent.gateway_id).await?;
     if let Some(board) = agent.board_id
-        && boards::found(connection, board).await?.is_none()
+        && organizations::find_board(connection, board).await?.is_none()
     {
         return Err(StoreError::unknown("board", board));
     }
@@ -200,7 +200,7 @@ async fn namesake(connection: &mut SqliteConnection, agent: &Agent) -> Result<Op
 /// A new agent fits its board.
 async fn check_room(connection: &mut SqliteConnection, agent: &Agent, created_by: Creator) -> Result<(), StoreError> {
     let Some(board) = agent.board_id else { return Ok(()) };
-    let Some(board) = boards::found(connection, board).await? else {
+    let Some(board) = organizations::find_board(connection, board).await? else {
         return Ok(());
     };
     if board.gateway_id != Some(agent.gateway_id) {
@@ -231,7 +231,7 @@ async fn insert(connection: &mut SqliteConnection, agent: &Agent, created_by: Cr
 }
 
 /// Writes an agent if it is still as it was read.
-pub(super) async fn update(connection: &mut SqliteConnection, agent: &Agent) -> Result<Agent, StoreError> {
+pub(crate) async fn update(connection: &mut SqliteConnection, agent: &Agent) -> Result<Agent, StoreError> {
     let stored = found(connection, agent.id)
         .await?
         .ok_or_else(|| StoreError::unknown("agent", agent.id))?;
@@ -246,7 +246,7 @@ pub(super) async fn update(connection: &mut SqliteConnection, agent: &Agent) -> 
     Ok(next)
 }
 
-pub(super) async fn delete(connection: &mut SqliteConnection, id: AgentUid) -> Result<bool, StoreError> {
+pub(crate) async fn delete(connection: &mut SqliteConnection, id: AgentUid) -> Result<bool, StoreError> {
     Ok(rows::delete(connection, Agent::TABLE, Which::all().text("id =", id)).await? > 0)
 }
 

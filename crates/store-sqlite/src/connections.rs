@@ -13,7 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection
 use tokio::sync::{Mutex, MutexGuard};
 use windlass_store::StoreError;
 
-use crate::failure;
+use crate::error;
 use crate::migrations::Schema;
 use crate::open::{SqliteOptions, connect_options};
 
@@ -23,7 +23,7 @@ const READERS: usize = 2;
 /// A connection, or none where it has to be made anew.
 type Slot = Mutex<Option<SqliteConnection>>;
 
-pub(super) struct Connections {
+pub(crate) struct Connections {
     path: PathBuf,
     options: SqliteOptions,
     schema: &'static Schema,
@@ -34,7 +34,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    pub(super) fn new(
+    pub(crate) fn new(
         path: PathBuf,
         options: SqliteOptions,
         schema: &'static Schema,
@@ -51,15 +51,15 @@ impl Connections {
         }
     }
 
-    pub(super) fn path(&self) -> &PathBuf {
+    pub(crate) fn path(&self) -> &PathBuf {
         &self.path
     }
 
-    pub(super) fn options(&self) -> &SqliteOptions {
+    pub(crate) fn options(&self) -> &SqliteOptions {
         &self.options
     }
 
-    pub(super) fn check_open(&self) -> Result<(), StoreError> {
+    pub(crate) fn check_open(&self) -> Result<(), StoreError> {
         if self.is_closed.load(Ordering::Acquire) {
             Err(StoreError::Closed)
         } else {
@@ -69,12 +69,12 @@ impl Connections {
 
     /// A transaction that writes. It has the database's write lock from its beginning, so that what it reads is still so when it
     /// writes, whoever else has the file open.
-    pub(super) async fn write(&self) -> Result<Transaction<'_>, StoreError> {
+    pub(crate) async fn write(&self) -> Result<Transaction<'_>, StoreError> {
         self.begin(self.writer.lock().await, false).await
     }
 
     /// A transaction that only reads: all that it reads is of one moment.
-    pub(super) async fn snapshot(&self) -> Result<Transaction<'_>, StoreError> {
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'_>, StoreError> {
         self.begin(self.free_reader().await, true).await
     }
 
@@ -93,7 +93,7 @@ impl Connections {
             Ok(_) => Ok(Transaction { slot, connection }),
             Err(error) => {
                 // Nothing was begun, unless the file itself fails; then the next call tries with a new connection.
-                let error = failure::of_call(&error);
+                let error = error::of_call(&error);
                 if error.is_transient() {
                     *slot = Some(connection);
                 }
@@ -103,7 +103,7 @@ impl Connections {
     }
 
     /// A connection to ask one question.
-    pub(super) async fn read(&self) -> Result<Read<'_>, StoreError> {
+    pub(crate) async fn read(&self) -> Result<Read<'_>, StoreError> {
         let mut slot = self.free_reader().await;
         self.check_open()?;
         if slot.is_none() {
@@ -125,15 +125,15 @@ impl Connections {
         if only_reads {
             options = options.pragma("query_only", "ON");
         }
-        options.connect().await.map_err(|error| failure::of_call(&error))
+        options.connect().await.map_err(|error| error::of_call(&error))
     }
 
     /// Waits for who is at work, then closes; the last connection to close puts the log into the file.
-    pub(super) async fn close(&self) -> Result<(), StoreError> {
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
         self.is_closed.store(true, Ordering::Release);
         for slot in self.readers.iter().chain([&self.writer]) {
             if let Some(connection) = slot.lock().await.take() {
-                connection.close().await.map_err(|error| failure::of_call(&error))?;
+                connection.close().await.map_err(|error| error::of_call(&error))?;
             }
         }
         Ok(())
@@ -141,26 +141,26 @@ impl Connections {
 }
 
 /// A transaction. Dropped before [`Transaction::finish`] (its caller was cancelled), its connection goes with it, and SQLite undoes it.
-pub(super) struct Transaction<'a> {
+pub(crate) struct Transaction<'a> {
     slot: MutexGuard<'a, Option<SqliteConnection>>,
     connection: SqliteConnection,
 }
 
 impl Transaction<'_> {
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }
 
     /// Commits what went well and undoes what did not. The connection is kept only if it is known to be outside of a transaction:
     /// after some failures (no room, no disk) SQLite has undone it already, and what the connection thinks of that is not relied on.
-    pub(super) async fn finish<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(crate) async fn finish<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         let error = match result {
             Ok(value) => match self.connection.execute("COMMIT").await {
                 Ok(_) => {
                     *self.slot = Some(self.connection);
                     return Ok(value);
                 }
-                Err(error) => failure::of_call(&error),
+                Err(error) => error::of_call(&error),
             },
             Err(error) => error,
         };
@@ -174,12 +174,12 @@ impl Transaction<'_> {
 }
 
 /// A connection that only reads.
-pub(super) struct Read<'a> {
+pub(crate) struct Read<'a> {
     slot: MutexGuard<'a, Option<SqliteConnection>>,
 }
 
 impl Read<'_> {
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
         self.slot
             .as_mut()
             .expect("Connections::read fills the slot before it hands it out")

@@ -6,8 +6,6 @@
 
 mod entries;
 mod pruning;
-mod reading;
-mod shares;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,7 +25,7 @@ use windlass_store::{
 };
 
 /// The journal of the store in this file.
-pub(super) fn path_of(database: &Path) -> PathBuf {
+pub(crate) fn path_of(database: &Path) -> PathBuf {
     let mut path = OsString::from(database);
     path.push(".journal");
     PathBuf::from(path)
@@ -45,7 +43,7 @@ fn unopened(error: OpenError) -> StoreError {
 impl SqliteStore {
     /// The journal, opened when it is first needed: who keeps none has no file for it, and one that is damaged does not keep the
     /// agents from running.
-    pub(super) async fn journal(&self) -> Result<&Connections, StoreError> {
+    pub(crate) async fn journal(&self) -> Result<&Connections, StoreError> {
         self.connections.check_open()?;
         self.journal.get_or_try_init(|| self.open_journal()).await
     }
@@ -127,7 +125,7 @@ impl Journal for SqliteStore {
     ) -> Result<Page, StoreError> {
         filter.check()?;
         let mut read = self.journal().await?.snapshot().await?;
-        let result = reading::page(read.connection(), after, filter, backend::page_size(limit)).await;
+        let result = entries::page(read.connection(), after, filter, backend::page_size(limit)).await;
         read.finish(result).await
     }
 
@@ -145,13 +143,13 @@ impl Journal for SqliteStore {
 
     async fn note_clock_step(&self, step: ClockStep) -> Result<(), StoreError> {
         let mut write = self.journal().await?.write().await?;
-        let result = shares::note_clock_step(write.connection(), &step).await;
+        let result = pruning::note_clock_step(write.connection(), &step).await;
         write.finish(result).await
     }
 
     async fn clock_steps(&self) -> Result<Vec<ClockStep>, StoreError> {
         let mut read = self.journal().await?.read().await?;
-        shares::clock_steps(read.connection()).await
+        pruning::clock_steps(read.connection()).await
     }
 
     async fn acknowledge(

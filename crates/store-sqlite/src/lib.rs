@@ -13,17 +13,12 @@
 //! # }
 //! ```
 
-mod activities;
 mod agents;
-mod boards;
 mod connections;
 mod error;
-mod failure;
-mod gateways;
 mod journal;
 mod lock;
 mod migrations;
-mod names;
 mod open;
 mod organizations;
 mod rows;
@@ -42,7 +37,7 @@ use windlass_store::{OwnError, Ownership, Right, Store, StoreError};
 use self::connections::Connections;
 
 pub use self::error::{LockError, OpenError};
-pub use self::names::Renamed;
+pub use self::migrations::Renamed;
 pub use self::open::SqliteOptions;
 
 /// A store in a SQLite database: one file, and beside it, while it is open, its log (`-wal`, `-shm`) and its lock (`.lock`).

@@ -18,7 +18,7 @@ impl Guard for Lock {}
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing the file alone would not do: a child process that is about to start its program has it open as well, and
-        // the lock with it. A failure leaves it to the closing.
+        // the lock with it. A error leaves it to the closing.
         drop(self.0.unlock());
     }
 }

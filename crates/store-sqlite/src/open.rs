@@ -10,9 +10,9 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use windlass_store::limits::PAGE_LIMIT;
 
 use crate::OpenError;
+use crate::migrations::Renamed;
 use crate::migrations::Schema;
-use crate::names::Renamed;
-use crate::{failure, migrations};
+use crate::{error, migrations};
 
 /// The page size of every database that SQLite creates unless told otherwise.
 const PAGE_BYTES: u64 = 4096;
@@ -52,7 +52,7 @@ impl Default for SqliteOptions {
 
 impl SqliteOptions {
     /// How the journal's file is opened.
-    pub(super) fn for_journal(&self) -> Self {
+    pub(crate) fn for_journal(&self) -> Self {
         Self {
             max_bytes: self.journal_max_bytes,
             ..self.clone()
@@ -63,7 +63,7 @@ impl SqliteOptions {
 /// What each connection is set to. `synchronous = FULL` syncs the log at every commit: a step that was reported done outlives a
 /// power cut. Rows are handed over a page at a time and not fifty: all are collected anyway, and each hand-over wakes a task (a third
 /// faster, measured with small entries of the journal).
-pub(super) fn connect_options(path: &Path, options: &SqliteOptions, schema: &Schema) -> SqliteConnectOptions {
+pub(crate) fn connect_options(path: &Path, options: &SqliteOptions, schema: &Schema) -> SqliteConnectOptions {
     let mut connect = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -81,7 +81,7 @@ pub(super) fn connect_options(path: &Path, options: &SqliteOptions, schema: &Sch
 
 /// Makes the file if it is not there, for its owner's eyes only (SQLite gives its log the same rights), and gives its full path, so
 /// that two ways to write it mean one lock.
-pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
+pub(crate) fn create(path: &Path) -> Result<PathBuf, OpenError> {
     let failed = |source| OpenError::Io {
         path: path.to_owned(),
         source,
@@ -103,7 +103,7 @@ pub(super) fn create(path: &Path) -> Result<PathBuf, OpenError> {
 ///
 /// Where another process is in the way it is tried again: of several that make a file at the same moment SQLite tells one or the other
 /// at once that it is busy, whatever its timeout.
-pub(super) async fn prepare(
+pub(crate) async fn prepare(
     path: &Path,
     options: &SqliteOptions,
     schema: &Schema,
@@ -126,7 +126,7 @@ async fn connect_and_migrate(
     wait: Duration,
     schema: &Schema,
 ) -> Result<(SqliteConnection, Vec<Renamed>), OpenError> {
-    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let failed = |error: sqlx::Error| error::of_open(&error, path);
     let connect = connect_options(path, options, schema).busy_timeout(wait);
     let mut connection = connect.connect().await.map_err(failed)?;
     match look_and_migrate(&mut connection, path, options, schema).await {
@@ -149,7 +149,7 @@ async fn look_and_migrate(
     options: &SqliteOptions,
     schema: &Schema,
 ) -> Result<Vec<Renamed>, OpenError> {
-    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let failed = |error: sqlx::Error| error::of_open(&error, path);
     let found = version(connection, path, schema).await?;
     if found > schema.known() {
         return Err(OpenError::TooNew {
@@ -169,12 +169,12 @@ async fn look_and_migrate(
         .map_err(failed)?;
     migrations::migrate(connection, schema, schema.known())
         .await
-        .map_err(|error| failure::of_migration(&error, path))
+        .map_err(|error| error::of_migration(&error, path))
 }
 
 /// The newest migration that the database has been through; 0 for an empty one.
 async fn version(connection: &mut SqliteConnection, path: &Path, schema: &Schema) -> Result<i64, OpenError> {
-    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let failed = |error: sqlx::Error| error::of_open(&error, path);
     // Tables first: another process may be migrating a new file, which gets both at once.
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master")
         .fetch_one(&mut *connection)
@@ -198,7 +198,7 @@ async fn version(connection: &mut SqliteConnection, path: &Path, schema: &Schema
 }
 
 async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let failed = |error: sqlx::Error| failure::of_open(&error, path);
+    let failed = |error: sqlx::Error| error::of_open(&error, path);
     let said: String = sqlx::query_scalar("PRAGMA quick_check(1)")
         .fetch_one(connection)
         .await

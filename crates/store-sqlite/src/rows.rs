@@ -12,13 +12,13 @@ use windlass_protocol::json::decode;
 use windlass_store::limits::LIST_LIMIT;
 use windlass_store::{StoreError, Timestamp};
 
-use crate::failure;
+use crate::error;
 
 /// A statement with its arguments.
-pub(super) type Statement<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
+pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
 
 /// A record that has a table.
-pub(super) trait Record: Sized {
+pub(crate) trait Record: Sized {
     const TABLE: &'static str;
     /// All columns that are written, the key first, in the order in which [`Record::bind`] binds them.
     const COLUMNS: &'static [&'static str];
@@ -28,13 +28,13 @@ pub(super) trait Record: Sized {
 }
 
 /// Writes a record by its first column, whether it is new or not.
-pub(super) async fn put<R: Record>(connection: &mut SqliteConnection, record: &R) -> Result<(), StoreError> {
+pub(crate) async fn put<R: Record>(connection: &mut SqliteConnection, record: &R) -> Result<(), StoreError> {
     put_by(connection, record, &R::COLUMNS[..1]).await
 }
 
 /// Writes a record by its key, whether it is new or not. Columns that a record does not have keep what they hold; that, and what
 /// refers to the row, is why this is not SQLite's `REPLACE`, which deletes the old one.
-pub(super) async fn put_by<R: Record>(
+pub(crate) async fn put_by<R: Record>(
     connection: &mut SqliteConnection,
     record: &R,
     key: &[&str],
@@ -54,13 +54,13 @@ pub(super) async fn put_by<R: Record>(
         .bind(sqlx::query(&sql))?
         .execute(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     Ok(())
 }
 
 /// Which rows: conditions that all hold, and what they compare with.
 #[derive(Default)]
-pub(super) struct Which {
+pub(crate) struct Which {
     conditions: Vec<String>,
     arguments: Vec<Argument>,
     tail: String,
@@ -72,45 +72,45 @@ enum Argument {
 }
 
 impl Which {
-    pub(super) fn all() -> Self {
+    pub(crate) fn all() -> Self {
         Self::default()
     }
 
     /// `condition` ends with its operator, for example `id =`.
-    pub(super) fn text(mut self, condition: &str, value: impl Display) -> Self {
+    pub(crate) fn text(mut self, condition: &str, value: impl Display) -> Self {
         self.arguments.push(Argument::Text(value.to_string()));
         self.conditions.push(format!("{condition} ?{}", self.arguments.len()));
         self
     }
 
     /// `condition` has `{}` where the value belongs.
-    pub(super) fn with(mut self, condition: &str, value: impl Display) -> Self {
+    pub(crate) fn with(mut self, condition: &str, value: impl Display) -> Self {
         self.arguments.push(Argument::Text(value.to_string()));
         self.conditions
             .push(condition.replace("{}", &format!("?{}", self.arguments.len())));
         self
     }
 
-    pub(super) fn optional_text(self, condition: &str, value: Option<impl Display>) -> Self {
+    pub(crate) fn optional_text(self, condition: &str, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.text(condition, value),
             None => self,
         }
     }
 
-    pub(super) fn number(mut self, condition: &str, value: i64) -> Self {
+    pub(crate) fn number(mut self, condition: &str, value: i64) -> Self {
         self.arguments.push(Argument::Number(value));
         self.conditions.push(format!("{condition} ?{}", self.arguments.len()));
         self
     }
 
-    pub(super) fn holds(mut self, condition: &str) -> Self {
+    pub(crate) fn holds(mut self, condition: &str) -> Self {
         self.conditions.push(condition.to_owned());
         self
     }
 
     /// `ORDER BY` and `LIMIT`.
-    pub(super) fn then(mut self, tail: impl Into<String>) -> Self {
+    pub(crate) fn then(mut self, tail: impl Into<String>) -> Self {
         self.tail = tail.into();
         self
     }
@@ -137,25 +137,25 @@ impl Which {
 }
 
 /// The records of these rows.
-pub(super) async fn select<R: Record>(connection: &mut SqliteConnection, which: Which) -> Result<Vec<R>, StoreError> {
+pub(crate) async fn select<R: Record>(connection: &mut SqliteConnection, which: Which) -> Result<Vec<R>, StoreError> {
     let sql = which.sql(&format!("SELECT {} FROM {}", R::COLUMNS.join(", "), R::TABLE));
     let rows = which
         .bind(sqlx::query(&sql))
         .fetch_all(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     rows.iter()
         .map(|row| R::read(&Fields { row, table: R::TABLE }))
         .collect()
 }
 
 /// The record of the one row.
-pub(super) async fn one<R: Record>(connection: &mut SqliteConnection, which: Which) -> Result<Option<R>, StoreError> {
+pub(crate) async fn one<R: Record>(connection: &mut SqliteConnection, which: Which) -> Result<Option<R>, StoreError> {
     Ok(select(connection, which).await?.pop())
 }
 
 /// All records of these rows, ordered; more than a list may hold are refused.
-pub(super) async fn list<R: Record>(
+pub(crate) async fn list<R: Record>(
     connection: &mut SqliteConnection,
     which: Which,
     order: &str,
@@ -175,7 +175,7 @@ pub(super) async fn list<R: Record>(
 }
 
 /// The first column of the first of these rows, an id.
-pub(super) async fn id_of<T: FromStr>(
+pub(crate) async fn id_of<T: FromStr>(
     connection: &mut SqliteConnection,
     table: &'static str,
     which: Which,
@@ -185,12 +185,12 @@ pub(super) async fn id_of<T: FromStr>(
         .bind(sqlx::query(&sql))
         .fetch_optional(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     row.map(|row| Fields { row: &row, table }.parsed("id")).transpose()
 }
 
 /// Deletes these rows; how many there were.
-pub(super) async fn delete(
+pub(crate) async fn delete(
     connection: &mut SqliteConnection,
     table: &'static str,
     which: Which,
@@ -200,12 +200,12 @@ pub(super) async fn delete(
         .bind(sqlx::query(&sql))
         .execute(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     Ok(done.rows_affected())
 }
 
 /// How many of these rows there are.
-pub(super) async fn count(
+pub(crate) async fn count(
     connection: &mut SqliteConnection,
     table: &'static str,
     which: Which,
@@ -215,22 +215,22 @@ pub(super) async fn count(
         .bind(sqlx::query(&sql))
         .fetch_one(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     Fields { row: &row, table }.number("found")
 }
 
 /// The last number that a table with counted keys has ever used, also of what was deleted since.
-pub(super) async fn last_number(connection: &mut SqliteConnection, table: &'static str) -> Result<i64, StoreError> {
+pub(crate) async fn last_number(connection: &mut SqliteConnection, table: &'static str) -> Result<i64, StoreError> {
     let last: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = ?1")
         .bind(table)
         .fetch_optional(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     Ok(last.unwrap_or(0))
 }
 
 /// What the rows of a table with a `size` count, by their keys.
-pub(super) async fn sizes(
+pub(crate) async fn sizes(
     connection: &mut SqliteConnection,
     table: &'static str,
     key: &str,
@@ -241,7 +241,7 @@ pub(super) async fn sizes(
         .bind(sqlx::query(&sql))
         .fetch_all(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     let read = |row| {
         let row = Fields { row, table };
         Ok((row.get(key)?, row.number("size")?))
@@ -250,60 +250,60 @@ pub(super) async fn sizes(
 }
 
 /// A row that is read. What can't be read is named by table and column, never by its value.
-pub(super) struct Fields<'r> {
+pub(crate) struct Fields<'r> {
     row: &'r SqliteRow,
     table: &'static str,
 }
 
 impl<'r> Fields<'r> {
-    pub(super) fn new(row: &'r SqliteRow, table: &'static str) -> Self {
+    pub(crate) fn new(row: &'r SqliteRow, table: &'static str) -> Self {
         Self { row, table }
     }
 
-    pub(super) fn damaged(&self, column: &str) -> StoreError {
+    pub(crate) fn damaged(&self, column: &str) -> StoreError {
         StoreError::Damaged {
             what: format!("{}.{column}", self.table),
         }
     }
 
-    pub(super) fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &str) -> Result<T, StoreError> {
+    pub(crate) fn get<T: Decode<'r, Sqlite> + Type<Sqlite>>(&self, column: &str) -> Result<T, StoreError> {
         self.row.try_get(column).map_err(|_| self.damaged(column))
     }
 
-    pub(super) fn parsed<T: FromStr>(&self, column: &str) -> Result<T, StoreError> {
+    pub(crate) fn parsed<T: FromStr>(&self, column: &str) -> Result<T, StoreError> {
         self.get::<&str>(column)?.parse().map_err(|_| self.damaged(column))
     }
 
-    pub(super) fn optional<T: FromStr>(&self, column: &str) -> Result<Option<T>, StoreError> {
+    pub(crate) fn optional<T: FromStr>(&self, column: &str) -> Result<Option<T>, StoreError> {
         let text: Option<&str> = self.get(column)?;
         text.map(|text| text.parse().map_err(|_| self.damaged(column)))
             .transpose()
     }
 
-    pub(super) fn number<T: TryFrom<i64>>(&self, column: &str) -> Result<T, StoreError> {
+    pub(crate) fn number<T: TryFrom<i64>>(&self, column: &str) -> Result<T, StoreError> {
         T::try_from(self.get::<i64>(column)?).map_err(|_| self.damaged(column))
     }
 
-    pub(super) fn optional_number<T: TryFrom<i64>>(&self, column: &str) -> Result<Option<T>, StoreError> {
+    pub(crate) fn optional_number<T: TryFrom<i64>>(&self, column: &str) -> Result<Option<T>, StoreError> {
         let number: Option<i64> = self.get(column)?;
         number
             .map(|number| T::try_from(number).map_err(|_| self.damaged(column)))
             .transpose()
     }
 
-    pub(super) fn at(&self, column: &str) -> Result<Timestamp, StoreError> {
+    pub(crate) fn at(&self, column: &str) -> Result<Timestamp, StoreError> {
         Ok(Timestamp::from_millis(self.get(column)?))
     }
 
-    pub(super) fn optional_at(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    pub(crate) fn optional_at(&self, column: &str) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.get::<Option<i64>>(column)?.map(Timestamp::from_millis))
     }
 
-    pub(super) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, StoreError> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &str) -> Result<T, StoreError> {
         decode(self.get(column)?).map_err(|_| self.damaged(column))
     }
 
-    pub(super) fn optional_json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StoreError> {
+    pub(crate) fn optional_json<T: DeserializeOwned>(&self, column: &str) -> Result<Option<T>, StoreError> {
         let text: Option<&str> = self.get(column)?;
         text.map(|text| decode(text).map_err(|_| self.damaged(column)))
             .transpose()
@@ -311,16 +311,16 @@ impl<'r> Fields<'r> {
 }
 
 /// A free-form member, as it is written.
-pub(super) fn json(field: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
+pub(crate) fn json(field: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|_| StoreError::invalid(field, "can't be written as JSON"))
 }
 
 /// A count, as it is written.
-pub(super) fn number(field: &'static str, value: u64) -> Result<i64, StoreError> {
+pub(crate) fn number(field: &'static str, value: u64) -> Result<i64, StoreError> {
     i64::try_from(value).map_err(|_| StoreError::invalid(field, "is too large"))
 }
 
 /// A time, as it is written.
-pub(super) fn millis(at: Option<Timestamp>) -> Option<i64> {
+pub(crate) fn millis(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::as_millis)
 }

@@ -10,7 +10,7 @@ use windlass_store::{
 };
 
 use crate::rows::{self, Fields, Record, Statement, Which};
-use crate::{SqliteStore, failure, lock};
+use crate::{SqliteStore, error, lock};
 
 impl Record for ChatSend {
     const TABLE: &'static str = "sends";
@@ -127,7 +127,7 @@ async fn known(connection: &mut SqliteConnection, key: &str) -> Result<Option<(K
         .bind(key)
         .fetch_optional(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     let Some(row) = row else {
         return Ok(None);
     };
@@ -159,7 +159,7 @@ async fn begin(connection: &mut SqliteConnection, send: &NewSend) -> Result<Chat
 async fn execute(connection: &mut SqliteConnection, statement: Statement<'_>) -> Result<u64, StoreError> {
     let done = statement.execute(connection).await;
     done.map(|done| done.rows_affected())
-        .map_err(|error| failure::of_call(&error))
+        .map_err(|error| error::of_call(&error))
 }
 
 async fn note(connection: &mut SqliteConnection, key: &str, at: Timestamp, facts: &Value) -> Result<u32, StoreError> {

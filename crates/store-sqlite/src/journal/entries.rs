@@ -1,16 +1,18 @@
-//! Entries are appended.
+//! Entries: appended in batches, read a page at a time.
 
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use windlass_protocol::SessionKey;
-use windlass_store::backend::Reach;
-use windlass_store::{Appended, Cursor, NewEntry, StoreError};
+use windlass_protocol::{RawJson, SessionKey};
+use windlass_store::backend::{Reach, Window, fitting};
+use windlass_store::{
+    Appended, Cursor, Entry, EntryKind, JournalFilter, NewEntry, Page, StoreError, Timestamp, limits,
+};
 
-use super::shares;
-use crate::failure;
-use crate::rows::{self, Fields, Statement};
+use super::pruning;
+use crate::error;
+use crate::rows::{self, Fields, Record, Statement, Which};
 
-pub(super) const COLUMNS: &[&str] = &[
+pub(crate) const COLUMNS: &[&str] = &[
     "cursor",
     "size",
     "at",
@@ -28,11 +30,11 @@ pub(super) const COLUMNS: &[&str] = &[
 const LENGTHS: &[usize] = &[100, 10, 1];
 
 /// How far the journal reaches; none before its first entry.
-pub(super) async fn reach(connection: &mut SqliteConnection) -> Result<Option<Reach>, StoreError> {
+pub(crate) async fn reach(connection: &mut SqliteConnection) -> Result<Option<Reach>, StoreError> {
     let row: Option<SqliteRow> = sqlx::query("SELECT newest, pruned, bytes, entries FROM extent")
         .fetch_optional(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     let read = |row: SqliteRow| {
         let row = Fields::new(&row, "extent");
         Ok(Reach {
@@ -45,7 +47,7 @@ pub(super) async fn reach(connection: &mut SqliteConnection) -> Result<Option<Re
     row.map(read).transpose()
 }
 
-pub(super) async fn put_reach(connection: &mut SqliteConnection, reach: &Reach) -> Result<(), StoreError> {
+pub(crate) async fn put_reach(connection: &mut SqliteConnection, reach: &Reach) -> Result<(), StoreError> {
     let sql = "INSERT INTO extent (id, newest, pruned, bytes, entries) VALUES (1, ?1, ?2, ?3, ?4)
         ON CONFLICT (id) DO UPDATE SET newest = excluded.newest, pruned = excluded.pruned, bytes = excluded.bytes,
             entries = excluded.entries";
@@ -55,10 +57,10 @@ pub(super) async fn put_reach(connection: &mut SqliteConnection, reach: &Reach) 
         .bind(rows::number("extent.bytes", reach.bytes)?)
         .bind(rows::number("extent.entries", reach.entries)?);
     let done = statement.execute(connection).await;
-    done.map(drop).map_err(|error| failure::of_call(&error))
+    done.map(drop).map_err(|error| error::of_call(&error))
 }
 
-pub(super) async fn append(connection: &mut SqliteConnection, entries: &[NewEntry]) -> Result<Appended, StoreError> {
+pub(crate) async fn append(connection: &mut SqliteConnection, entries: &[NewEntry]) -> Result<Appended, StoreError> {
     let known = reach(connection).await?;
     let mut reach = known.unwrap_or_else(|| Reach::new(entries[0].at));
     let appended = reach.append(entries);
@@ -73,12 +75,12 @@ pub(super) async fn append(connection: &mut SqliteConnection, entries: &[NewEntr
             }
         }
     }
-    shares::append(connection, appended.first, entries).await?;
+    pruning::append_shares(connection, appended.first, entries).await?;
     put_reach(connection, &reach).await?;
     Ok(appended)
 }
 
-pub(super) async fn insert(
+pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     first: Cursor,
     entries: &[NewEntry],
@@ -94,10 +96,10 @@ pub(super) async fn insert(
         statement = bind(statement, first.advanced(count), entry)?;
     }
     let done = statement.execute(connection).await;
-    done.map(drop).map_err(|error| failure::of_call(&error))
+    done.map(drop).map_err(|error| error::of_call(&error))
 }
 
-pub(super) fn bind<'q>(
+pub(crate) fn bind<'q>(
     statement: Statement<'q>,
     cursor: Cursor,
     entry: &'q NewEntry,
@@ -116,4 +118,89 @@ pub(super) fn bind<'q>(
         .bind(seq)
         .bind(entry.session_key.as_ref().map(SessionKey::as_str))
         .bind(entry.body.as_str()))
+}
+
+impl Record for Entry {
+    const TABLE: &'static str = "entries";
+    const COLUMNS: &'static [&'static str] = COLUMNS;
+
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+        bind(statement, self.cursor, &self.entry)
+    }
+
+    fn read(row: &Fields<'_>) -> Result<Self, StoreError> {
+        let cursor = Cursor::new(row.get("cursor")?);
+        let entry = match content(row) {
+            Err(StoreError::Damaged { what }) => NewEntry {
+                gateway: row.parsed("gateway").unwrap_or(NewEntry::NO_GATEWAY),
+                generation: row.number("generation").unwrap_or(0),
+                at: row.at("at").unwrap_or(Timestamp::from_millis(0)),
+                ..NewEntry::damaged(what)
+            },
+            content => content?,
+        };
+        Ok(Self { cursor, entry })
+    }
+}
+
+fn content(row: &Fields<'_>) -> Result<NewEntry, StoreError> {
+    Ok(NewEntry {
+        gateway: row.parsed("gateway")?,
+        generation: row.number("generation")?,
+        kind: EntryKind::of(row.parsed("kind")?, row.get("name")?),
+        seq: row.optional_number("seq")?,
+        session_key: row.optional("session_key")?,
+        body: RawJson::parse(row.get::<&str>("body")?).map_err(|_| row.damaged("body"))?,
+        at: row.at("at")?,
+    })
+}
+
+/// The rows of a window that a filter takes; the same as [`JournalFilter::takes`].
+fn which(window: Window, filter: &JournalFilter) -> Result<Which, StoreError> {
+    let mut which = Which::all()
+        .number("cursor >", window.above.number())
+        .number("cursor <=", window.to.number())
+        .optional_text("gateway =", filter.gateway);
+    if filter.events_only {
+        which = which.holds("kind = 'event'");
+    }
+    if !filter.names.is_empty() {
+        let names = rows::json("filter.names", &filter.names)?;
+        which = which.with("(kind = 'marker' OR name IN (SELECT value FROM json_each({})))", names);
+    }
+    if let Some(key) = &filter.session_key {
+        which = which.with("(session_key = {} OR (kind = 'marker' AND session_key IS NULL))", key);
+    }
+    Ok(which)
+}
+
+/// In a transaction, so that nothing is pruned between the looks.
+pub(crate) async fn page(
+    connection: &mut SqliteConnection,
+    after: Option<Cursor>,
+    filter: &JournalFilter,
+    limit: usize,
+) -> Result<Page, StoreError> {
+    let Some(reach) = reach(connection).await? else {
+        return Ok(Page::of_nothing(after));
+    };
+    let (window, lost) = reach.window(after);
+    // Measured first, because a thousand entries may be large ones. One more than a page holds tells whether it is the last.
+    let measured = which(window, filter)?.then(format!("ORDER BY cursor LIMIT {}", limit + 1));
+    let sizes = rows::sizes(connection, Entry::TABLE, "cursor", measured).await?;
+    let (fits, is_cut) = fitting(sizes.into_iter(), limit, limits::JOURNAL_PAGE_BYTES);
+    let next = fits.filter(|_| is_cut).map_or(window.to, Cursor::new);
+    let entries = match fits {
+        Some(_) => {
+            let page = Window { to: next, ..window };
+            rows::select(connection, which(page, filter)?.then("ORDER BY cursor")).await?
+        }
+        None => Vec::new(),
+    };
+    Ok(Page {
+        lost,
+        entries,
+        next: Some(next),
+        is_end: next == reach.newest,
+    })
 }

@@ -1,20 +1,21 @@
-//! Entries are pruned: the oldest of all that are too old, then the oldest of the gateways that take too much.
+//! Pruning: first the oldest entries that are too old, then the oldest entries of the gateways that take too much. And the tables
+//! that it needs: the share of each gateway, and the steps of the clock that stamped the entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use windlass_store::backend::{Aged, Candidate, Hole, PrunePlan, Reach, Share, prune_from};
+use windlass_store::backend::{Aged, CLOCK_STEPS_KEPT, Candidate, Hole, PrunePlan, Reach, Share, prune_from};
 use windlass_store::{
-    Cursor, GatewayUid, NewEntry, PRUNED_MARKER, Pruned, Retention, StoreError, Timestamp, corrected, limits,
+    ClockStep, Cursor, GatewayUid, NewEntry, PRUNED_MARKER, Pruned, Retention, StoreError, Timestamp, corrected, limits,
 };
 
-use super::{entries, shares};
-use crate::failure;
-use crate::rows::{self, Fields};
+use super::entries;
+use crate::error;
+use crate::rows::{self, Fields, Record, Statement, Which};
 
 /// One step: at most `limit` entries.
-pub(super) async fn prune(
+pub(crate) async fn prune(
     connection: &mut SqliteConnection,
     retention: &Retention,
     now: Timestamp,
@@ -32,7 +33,7 @@ pub(super) async fn prune(
     }
     if pruned.entries > 0 {
         entries::put_reach(connection, &reach).await?;
-        shares::forget_clock_steps(connection, reach.pruned).await?;
+        forget_clock_steps(connection, reach.pruned).await?;
     }
     Ok(pruned)
 }
@@ -62,7 +63,7 @@ async fn prune_oldest(
     now: Timestamp,
     limit: usize,
 ) -> Result<Pruned, StoreError> {
-    let steps = shares::clock_steps(connection).await?;
+    let steps = clock_steps(connection).await?;
     let candidates = look(connection, reach.pruned, limit).await?;
     let oldest = candidates.iter().map(|candidate| Aged {
         cursor: candidate.cursor,
@@ -77,8 +78,8 @@ async fn prune_oldest(
         .bind(cut.number())
         .execute(&mut *connection)
         .await;
-    done.map_err(|error| failure::of_call(&error))?;
-    let mut known = shares::all(connection).await?;
+    done.map_err(|error| error::of_call(&error))?;
+    let mut known = all(connection).await?;
     let gone = candidates.iter().take_while(|candidate| candidate.cursor <= cut);
     let mut touched = BTreeMap::<GatewayUid, Share>::new();
     for candidate in gone {
@@ -88,7 +89,7 @@ async fn prune_oldest(
         }
     }
     for (gateway, share) in touched {
-        shares::put(connection, gateway, share).await?;
+        put(connection, gateway, share).await?;
     }
     forget(connection, reach, pruned).await?;
     Ok(pruned)
@@ -104,7 +105,7 @@ async fn prune_too_much(
     if excess == 0 || limit == 0 {
         return Ok(Pruned::default());
     }
-    let known = shares::all(connection).await?;
+    let known = all(connection).await?;
     let Some(from) = prune_from(&known, max) else {
         return Ok(Pruned::default());
     };
@@ -131,7 +132,7 @@ async fn prune_too_much(
         // Nothing of this gateway was found up to here: the next look begins behind.
         if !seen.contains(&gateway) && (from..scanned).contains(&share.before.max(reach.pruned)) {
             let before = scanned;
-            shares::put(connection, gateway, Share { before, ..share }).await?;
+            put(connection, gateway, Share { before, ..share }).await?;
         }
     }
     forget(connection, reach, pruned).await?;
@@ -151,7 +152,7 @@ async fn make_holes(
     let cursors = rows::json("entries.cursor", &all)?;
     let delete = "DELETE FROM entries WHERE cursor IN (SELECT value FROM json_each(?1))";
     let done = sqlx::query(delete).bind(cursors).execute(&mut *connection).await;
-    done.map_err(|error| failure::of_call(&error))?;
+    done.map_err(|error| error::of_call(&error))?;
     let oldest = oldest(connection).await?;
     let mut pruned = Pruned::default();
     for run in plan.settle(oldest) {
@@ -160,7 +161,7 @@ async fn make_holes(
         }
         if let Some(mut share) = known.get(&run.gateway).copied() {
             run.apply_to(&mut share);
-            shares::put(connection, run.gateway, share).await?;
+            put(connection, run.gateway, share).await?;
         }
         pruned.add(run.gone);
     }
@@ -178,7 +179,7 @@ async fn oldest(connection: &mut SqliteConnection) -> Result<Option<Cursor>, Sto
     let oldest: Option<i64> = sqlx::query_scalar("SELECT min(cursor) FROM entries")
         .fetch_one(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     Ok(oldest.map(Cursor::new))
 }
 
@@ -193,7 +194,7 @@ async fn look(connection: &mut SqliteConnection, after: Cursor, limit: usize) ->
         .bind(after.number())
         .fetch_all(connection)
         .await
-        .map_err(|error| failure::of_call(&error))?;
+        .map_err(|error| error::of_call(&error))?;
     rows.iter().map(candidate).collect()
 }
 
@@ -209,4 +210,112 @@ fn candidate(row: &SqliteRow) -> Result<Candidate, StoreError> {
         generation: row.number("generation").unwrap_or(0),
         stands_for: hole,
     })
+}
+
+/// A row of the table `shares`.
+pub(crate) struct ShareRow {
+    pub(crate) gateway: GatewayUid,
+    pub(crate) share: Share,
+}
+
+impl Record for ShareRow {
+    const TABLE: &'static str = "shares";
+    const COLUMNS: &'static [&'static str] = &["gateway", "entries", "bytes", "before"];
+
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+        Ok(statement
+            .bind(self.gateway.to_string())
+            .bind(rows::number("shares.entries", self.share.entries)?)
+            .bind(rows::number("shares.bytes", self.share.bytes)?)
+            .bind(self.share.before.number()))
+    }
+
+    fn read(row: &Fields<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            gateway: row.parsed("gateway")?,
+            share: Share {
+                entries: row.number("entries")?,
+                bytes: row.number("bytes")?,
+                before: Cursor::new(row.get("before")?),
+            },
+        })
+    }
+}
+
+/// All shares.
+pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<BTreeMap<GatewayUid, Share>, StoreError> {
+    let rows: Vec<ShareRow> = rows::select(connection, Which::all()).await?;
+    Ok(rows.into_iter().map(|row| (row.gateway, row.share)).collect())
+}
+
+/// Writes a share; one of no entries is no share.
+pub(crate) async fn put(
+    connection: &mut SqliteConnection,
+    gateway: GatewayUid,
+    share: Share,
+) -> Result<(), StoreError> {
+    if share.entries > 0 {
+        return rows::put(connection, &ShareRow { gateway, share }).await;
+    }
+    let which = Which::all().text("gateway =", gateway);
+    rows::delete(connection, ShareRow::TABLE, which).await.map(drop)
+}
+
+/// Entries were appended, the first of them here.
+pub(crate) async fn append_shares(
+    connection: &mut SqliteConnection,
+    first: Cursor,
+    entries: &[NewEntry],
+) -> Result<(), StoreError> {
+    let mut added = BTreeMap::<GatewayUid, Share>::new();
+    for (count, entry) in entries.iter().enumerate() {
+        let share = added.entry(entry.gateway);
+        share
+            .or_insert_with(|| Share::new(first.advanced(count).before()))
+            .append(entry);
+    }
+    let sql = "INSERT INTO shares (gateway, entries, bytes, before) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (gateway) DO UPDATE SET entries = entries + excluded.entries, bytes = bytes + excluded.bytes";
+    for (gateway, share) in added {
+        let row = ShareRow { gateway, share };
+        let done = row.bind(sqlx::query(sql))?.execute(&mut *connection).await;
+        done.map_err(|error| error::of_call(&error))?;
+    }
+    Ok(())
+}
+
+impl Record for ClockStep {
+    const TABLE: &'static str = "clock_steps";
+    const COLUMNS: &'static [&'static str] = &["upto", "by_ms"];
+
+    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+        Ok(statement.bind(self.upto.number()).bind(self.by_ms))
+    }
+
+    fn read(row: &Fields<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            upto: Cursor::new(row.get("upto")?),
+            by_ms: row.get("by_ms")?,
+        })
+    }
+}
+
+/// The steps that are known, oldest first.
+pub(crate) async fn clock_steps(connection: &mut SqliteConnection) -> Result<Vec<ClockStep>, StoreError> {
+    rows::select(connection, Which::all().then("ORDER BY id")).await
+}
+
+pub(crate) async fn note_clock_step(connection: &mut SqliteConnection, step: &ClockStep) -> Result<(), StoreError> {
+    let sql = "INSERT INTO clock_steps (upto, by_ms) VALUES (?1, ?2)";
+    let done = step.bind(sqlx::query(sql))?.execute(&mut *connection).await;
+    done.map_err(|error| error::of_call(&error))?;
+    let surplus = format!("id <= (SELECT max(id) FROM clock_steps) - {CLOCK_STEPS_KEPT}");
+    let which = Which::all().holds(&surplus);
+    rows::delete(connection, ClockStep::TABLE, which).await.map(drop)
+}
+
+/// Steps before the oldest entry correct nothing any more.
+pub(crate) async fn forget_clock_steps(connection: &mut SqliteConnection, before: Cursor) -> Result<(), StoreError> {
+    let which = Which::all().number("upto <=", before.number());
+    rows::delete(connection, ClockStep::TABLE, which).await.map(drop)
 }
