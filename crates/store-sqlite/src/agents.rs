@@ -9,7 +9,7 @@ use windlass_store::{
     Timestamp, TokenHash,
 };
 
-use crate::rows::{self, Fields, Record, Statement, Which};
+use crate::rows::{self, Fields, Record, Statement, Where};
 use crate::{SqliteStore, organizations};
 
 impl Record for Agent {
@@ -128,15 +128,15 @@ fn file_override(row: &Fields<'_>, template: &str, text: &str) -> Result<Option<
 }
 
 pub(crate) async fn found(connection: &mut SqliteConnection, id: AgentUid) -> Result<Option<Agent>, StoreError> {
-    rows::one(connection, Which::all().text("id =", id)).await
+    rows::one(connection, Where::all().text("id =", id)).await
 }
 
-/// Which agents may stand in this one's way.
-fn others(agent: &Agent) -> Which {
-    Which::all().text("id <>", agent.id).then("ORDER BY id LIMIT 1")
+/// The agents that may stand in this one's way.
+fn others(agent: &Agent) -> Where {
+    Where::all().text("id <>", agent.id).then("ORDER BY id LIMIT 1")
 }
 
-async fn other(connection: &mut SqliteConnection, which: Which) -> Result<Option<AgentUid>, StoreError> {
+async fn other(connection: &mut SqliteConnection, which: Where) -> Result<Option<AgentUid>, StoreError> {
     rows::id_of(connection, Agent::TABLE, which).await
 }
 
@@ -212,7 +212,7 @@ async fn check_room(connection: &mut SqliteConnection, agent: &Agent, created_by
     if created_by != Creator::Lead || agent.role() != AgentRole::Worker {
         return Ok(());
     }
-    let workers = Which::all().text("board_id =", board.id).holds("is_board_lead = 0");
+    let workers = Where::all().text("board_id =", board.id).holds("is_board_lead = 0");
     if rows::count(connection, Agent::TABLE, workers).await? >= u64::from(board.max_agents) {
         return Err(StoreError::LimitReached { max: board.max_agents });
     }
@@ -247,7 +247,7 @@ pub(crate) async fn update(connection: &mut SqliteConnection, agent: &Agent) -> 
 }
 
 pub(crate) async fn delete(connection: &mut SqliteConnection, id: AgentUid) -> Result<bool, StoreError> {
-    Ok(rows::delete(connection, Agent::TABLE, Which::all().text("id =", id)).await? > 0)
+    Ok(rows::delete(connection, Agent::TABLE, Where::all().text("id =", id)).await? > 0)
 }
 
 async fn check_in(
@@ -276,8 +276,8 @@ async fn touch(connection: &mut SqliteConnection, id: AgentUid, at: Timestamp) -
 }
 
 /// Who has a deadline.
-fn with_deadline() -> Which {
-    Which::all()
+fn with_deadline() -> Where {
+    Where::all()
         .holds("checkin_deadline_at IS NOT NULL")
         .holds("status <> 'deleting'")
 }
@@ -304,7 +304,7 @@ impl Agents for SqliteStore {
     }
 
     async fn agents(&self, filter: &AgentFilter) -> Result<Vec<Agent>, StoreError> {
-        let mut which = Which::all()
+        let mut which = Where::all()
             .optional_text("gateway_id =", filter.gateway)
             .optional_text("board_id =", filter.board);
         which = match filter.role {
@@ -327,7 +327,7 @@ impl Agents for SqliteStore {
         let mut read = self.connections.read().await?;
         rows::one(
             read.connection(),
-            Which::all().text("gateway_id =", gateway).text("session_key =", key),
+            Where::all().text("gateway_id =", gateway).text("session_key =", key),
         )
         .await
     }

@@ -15,7 +15,7 @@ use sqlx::SqliteConnection;
 
 use super::connections::Connections;
 use super::migrations::JOURNAL;
-use super::rows::{self, Fields, Record, Statement, Which};
+use super::rows::{self, Fields, Record, Statement, Where};
 use crate::OpenError;
 use crate::{SqliteStore, lock, open};
 use windlass_store::backend::{self, Reach, check, check_batch};
@@ -79,7 +79,7 @@ impl Record for Consumer {
 }
 
 async fn known(connection: &mut SqliteConnection, consumer: &str) -> Result<Option<Consumer>, StoreError> {
-    rows::one(connection, Which::all().text("name =", consumer)).await
+    rows::one(connection, Where::all().text("name =", consumer)).await
 }
 
 async fn acknowledge(
@@ -173,12 +173,12 @@ impl Journal for SqliteStore {
 
     async fn consumers(&self) -> Result<Vec<Consumer>, StoreError> {
         let mut read = self.journal().await?.read().await?;
-        rows::list(read.connection(), Which::all(), "name").await
+        rows::list(read.connection(), Where::all(), "name").await
     }
 
     async fn delete_consumer(&self, consumer: &str) -> Result<bool, StoreError> {
         let mut write = self.journal().await?.write().await?;
-        let which = Which::all().text("name =", consumer);
+        let which = Where::all().text("name =", consumer);
         let result = rows::delete(write.connection(), Consumer::TABLE, which).await;
         Ok(write.finish(result).await? > 0)
     }

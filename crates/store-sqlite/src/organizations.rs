@@ -8,7 +8,7 @@ use windlass_store::{
 };
 
 use crate::SqliteStore;
-use crate::rows::{self, Fields, Record, Statement, Which};
+use crate::rows::{self, Fields, Record, Statement, Where};
 
 impl Record for Organization {
     const TABLE: &'static str = "organizations";
@@ -29,7 +29,7 @@ impl Record for Organization {
 }
 
 pub(crate) async fn need_organization(connection: &mut SqliteConnection, id: OrganizationId) -> Result<(), StoreError> {
-    match rows::id_of::<OrganizationId>(connection, Organization::TABLE, Which::all().text("id =", id)).await? {
+    match rows::id_of::<OrganizationId>(connection, Organization::TABLE, Where::all().text("id =", id)).await? {
         Some(_) => Ok(()),
         None => Err(StoreError::unknown("organization", id)),
     }
@@ -46,12 +46,12 @@ impl Organizations for SqliteStore {
 
     async fn organization(&self, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
         let mut read = self.connections.read().await?;
-        rows::one(read.connection(), Which::all().text("id =", id)).await
+        rows::one(read.connection(), Where::all().text("id =", id)).await
     }
 
     async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
         let mut read = self.connections.read().await?;
-        rows::list(read.connection(), Which::all(), "name, id").await
+        rows::list(read.connection(), Where::all(), "name, id").await
     }
 }
 
@@ -106,7 +106,7 @@ impl Record for Gateway {
 }
 
 pub(crate) async fn gateway_exists(connection: &mut SqliteConnection, id: GatewayUid) -> Result<bool, StoreError> {
-    let found: Option<GatewayUid> = rows::id_of(connection, Gateway::TABLE, Which::all().text("id =", id)).await?;
+    let found: Option<GatewayUid> = rows::id_of(connection, Gateway::TABLE, Where::all().text("id =", id)).await?;
     Ok(found.is_some())
 }
 
@@ -121,7 +121,7 @@ pub(crate) async fn need_gateway(connection: &mut SqliteConnection, id: GatewayU
 /// Whether the gateway may be stored as it is: its organization is there, and no other gateway of it has the name.
 async fn admit_gateway(connection: &mut SqliteConnection, gateway: &Gateway) -> Result<(), StoreError> {
     need_organization(connection, gateway.organization_id).await?;
-    let namesakes = Which::all()
+    let namesakes = Where::all()
         .text("id <>", gateway.id)
         .text("organization_id =", gateway.organization_id)
         .text("name_key =", backend::name_key(&gateway.name))
@@ -147,7 +147,7 @@ async fn update_gateway(connection: &mut SqliteConnection, gateway: &Gateway) ->
 }
 
 async fn delete_gateway(connection: &mut SqliteConnection, id: GatewayUid) -> Result<bool, StoreError> {
-    let on_it = || Which::all().text("gateway_id =", id).then("LIMIT 1");
+    let on_it = || Where::all().text("gateway_id =", id).then("LIMIT 1");
     if rows::id_of::<AgentUid>(connection, Agent::TABLE, on_it())
         .await?
         .is_some()
@@ -166,7 +166,7 @@ async fn delete_gateway(connection: &mut SqliteConnection, id: GatewayUid) -> Re
             by: "boards",
         });
     }
-    Ok(rows::delete(connection, Gateway::TABLE, Which::all().text("id =", id)).await? > 0)
+    Ok(rows::delete(connection, Gateway::TABLE, Where::all().text("id =", id)).await? > 0)
 }
 
 #[async_trait]
@@ -187,12 +187,12 @@ impl Gateways for SqliteStore {
 
     async fn gateway(&self, id: GatewayUid) -> Result<Option<Gateway>, StoreError> {
         let mut read = self.connections.read().await?;
-        rows::one(read.connection(), Which::all().text("id =", id)).await
+        rows::one(read.connection(), Where::all().text("id =", id)).await
     }
 
     async fn gateways(&self, organization: Option<OrganizationId>) -> Result<Vec<Gateway>, StoreError> {
         let mut read = self.connections.read().await?;
-        let which = Which::all().optional_text("organization_id =", organization);
+        let which = Where::all().optional_text("organization_id =", organization);
         rows::list(read.connection(), which, "name, id").await
     }
 
@@ -264,7 +264,7 @@ impl Record for Board {
 }
 
 pub(crate) async fn find_board(connection: &mut SqliteConnection, id: BoardId) -> Result<Option<Board>, StoreError> {
-    rows::one(connection, Which::all().text("id =", id)).await
+    rows::one(connection, Where::all().text("id =", id)).await
 }
 
 async fn put_board(connection: &mut SqliteConnection, board: &Board, is_new: bool) -> Result<(), StoreError> {
@@ -277,7 +277,7 @@ async fn put_board(connection: &mut SqliteConnection, board: &Board, is_new: boo
     if let Some(gateway) = board.gateway_id {
         need_gateway(connection, gateway).await?;
     }
-    let namesakes = Which::all()
+    let namesakes = Where::all()
         .text("id <>", board.id)
         .text("organization_id =", board.organization_id)
         .text("name_key =", backend::name_key(&board.name))
@@ -289,7 +289,7 @@ async fn put_board(connection: &mut SqliteConnection, board: &Board, is_new: boo
 }
 
 async fn delete_board(connection: &mut SqliteConnection, id: BoardId) -> Result<bool, StoreError> {
-    let on_it = Which::all().text("board_id =", id).then("LIMIT 1");
+    let on_it = Where::all().text("board_id =", id).then("LIMIT 1");
     if rows::id_of::<AgentUid>(connection, Agent::TABLE, on_it)
         .await?
         .is_some()
@@ -299,7 +299,7 @@ async fn delete_board(connection: &mut SqliteConnection, id: BoardId) -> Result<
             by: "agents",
         });
     }
-    Ok(rows::delete(connection, Board::TABLE, Which::all().text("id =", id)).await? > 0)
+    Ok(rows::delete(connection, Board::TABLE, Where::all().text("id =", id)).await? > 0)
 }
 
 #[async_trait]
@@ -325,7 +325,7 @@ impl Boards for SqliteStore {
 
     async fn boards(&self, filter: &BoardFilter) -> Result<Vec<Board>, StoreError> {
         let mut read = self.connections.read().await?;
-        let which = Which::all()
+        let which = Where::all()
             .optional_text("organization_id =", filter.organization)
             .optional_text("gateway_id =", filter.gateway);
         rows::list(read.connection(), which, "created_at DESC, id").await

@@ -58,9 +58,9 @@ pub(crate) async fn put_by<R: Record>(
     Ok(())
 }
 
-/// Which rows: conditions that all hold, and what they compare with.
+/// A `WHERE` clause: conditions that all hold, and what they compare with.
 #[derive(Default)]
-pub(crate) struct Which {
+pub(crate) struct Where {
     conditions: Vec<String>,
     arguments: Vec<Argument>,
     tail: String,
@@ -71,7 +71,7 @@ enum Argument {
     Number(i64),
 }
 
-impl Which {
+impl Where {
     pub(crate) fn all() -> Self {
         Self::default()
     }
@@ -137,7 +137,7 @@ impl Which {
 }
 
 /// The records of these rows.
-pub(crate) async fn select<R: Record>(connection: &mut SqliteConnection, which: Which) -> Result<Vec<R>, StoreError> {
+pub(crate) async fn select<R: Record>(connection: &mut SqliteConnection, which: Where) -> Result<Vec<R>, StoreError> {
     let sql = which.sql(&format!("SELECT {} FROM {}", R::COLUMNS.join(", "), R::TABLE));
     let rows = which
         .bind(sqlx::query(&sql))
@@ -150,14 +150,14 @@ pub(crate) async fn select<R: Record>(connection: &mut SqliteConnection, which: 
 }
 
 /// The record of the one row.
-pub(crate) async fn one<R: Record>(connection: &mut SqliteConnection, which: Which) -> Result<Option<R>, StoreError> {
+pub(crate) async fn one<R: Record>(connection: &mut SqliteConnection, which: Where) -> Result<Option<R>, StoreError> {
     Ok(select(connection, which).await?.pop())
 }
 
 /// All records of these rows, ordered; more than a list may hold are refused.
 pub(crate) async fn list<R: Record>(
     connection: &mut SqliteConnection,
-    which: Which,
+    which: Where,
     order: &str,
 ) -> Result<Vec<R>, StoreError> {
     let found = select(
@@ -178,7 +178,7 @@ pub(crate) async fn list<R: Record>(
 pub(crate) async fn id_of<T: FromStr>(
     connection: &mut SqliteConnection,
     table: &'static str,
-    which: Which,
+    which: Where,
 ) -> Result<Option<T>, StoreError> {
     let sql = which.sql(&format!("SELECT id FROM {table}"));
     let row = which
@@ -193,7 +193,7 @@ pub(crate) async fn id_of<T: FromStr>(
 pub(crate) async fn delete(
     connection: &mut SqliteConnection,
     table: &'static str,
-    which: Which,
+    which: Where,
 ) -> Result<u64, StoreError> {
     let sql = which.sql(&format!("DELETE FROM {table}"));
     let done = which
@@ -208,7 +208,7 @@ pub(crate) async fn delete(
 pub(crate) async fn count(
     connection: &mut SqliteConnection,
     table: &'static str,
-    which: Which,
+    which: Where,
 ) -> Result<u64, StoreError> {
     let sql = which.sql(&format!("SELECT count(*) AS found FROM {table}"));
     let row = which
@@ -234,7 +234,7 @@ pub(crate) async fn sizes(
     connection: &mut SqliteConnection,
     table: &'static str,
     key: &str,
-    which: Which,
+    which: Where,
 ) -> Result<Vec<(i64, u64)>, StoreError> {
     let sql = which.sql(&format!("SELECT {key}, size FROM {table}"));
     let rows = which

@@ -7,7 +7,7 @@ use windlass_store::{
     Timestamp, backend,
 };
 
-use crate::rows::{self, Fields, Record, Statement, Which};
+use crate::rows::{self, Fields, Record, Statement, Where};
 use crate::{SqliteStore, agents, error};
 
 impl Record for Run {
@@ -85,7 +85,7 @@ impl Record for Step {
 }
 
 async fn found(connection: &mut SqliteConnection, id: RunId) -> Result<Option<Run>, StoreError> {
-    rows::one(connection, Which::all().text("id =", id)).await
+    rows::one(connection, Where::all().text("id =", id)).await
 }
 
 async fn active(connection: &mut SqliteConnection, id: RunId) -> Result<Run, StoreError> {
@@ -103,7 +103,7 @@ async fn begin(connection: &mut SqliteConnection, run: &Run, agent: &Agent) -> R
     if found(connection, run.id).await?.is_some() {
         return Err(StoreError::exists("run", run.id));
     }
-    let of_agent = Which::all().text("agent_id =", run.agent_id).holds("state = 'active'");
+    let of_agent = Where::all().text("agent_id =", run.agent_id).holds("state = 'active'");
     if let Some(active) = rows::id_of(connection, Run::TABLE, of_agent).await? {
         return Err(StoreError::RunActive { run: active });
     }
@@ -175,7 +175,7 @@ impl Runs for SqliteStore {
         let mut read = self.connections.read().await?;
         rows::select(
             read.connection(),
-            Which::all().text("run_id =", run).then("ORDER BY position"),
+            Where::all().text("run_id =", run).then("ORDER BY position"),
         )
         .await
     }
@@ -203,13 +203,13 @@ impl Runs for SqliteStore {
     async fn active_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
         let mut read = self.connections.read().await?;
         let order = format!("ORDER BY started_at, id LIMIT {}", backend::page_size(limit));
-        rows::select(read.connection(), Which::all().holds("state = 'active'").then(order)).await
+        rows::select(read.connection(), Where::all().holds("state = 'active'").then(order)).await
     }
 
     async fn runs(&self, agent: AgentUid, limit: usize) -> Result<Vec<Run>, StoreError> {
         let mut read = self.connections.read().await?;
         let order = format!("ORDER BY started_at DESC, id DESC LIMIT {}", backend::page_size(limit));
-        rows::select(read.connection(), Which::all().text("agent_id =", agent).then(order)).await
+        rows::select(read.connection(), Where::all().text("agent_id =", agent).then(order)).await
     }
 
     async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
@@ -284,7 +284,7 @@ impl Activities for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Activity>, StoreError> {
         let limit = backend::page_size(limit);
-        let which = Which::all()
+        let which = Where::all()
             .optional_text("agent_id =", filter.agent)
             .optional_text("board_id =", filter.board);
         let mut read = self.connections.read().await?;

@@ -9,7 +9,7 @@ use windlass_store::{
     Timestamp, limits,
 };
 
-use crate::rows::{self, Fields, Record, Statement, Which};
+use crate::rows::{self, Fields, Record, Statement, Where};
 use crate::{SqliteStore, error, lock};
 
 impl Record for ChatSend {
@@ -118,7 +118,7 @@ struct Known {
 }
 
 async fn found(connection: &mut SqliteConnection, key: &str) -> Result<Option<ChatSend>, StoreError> {
-    rows::one(connection, Which::all().text("key =", key)).await
+    rows::one(connection, Where::all().text("key =", key)).await
 }
 
 async fn known(connection: &mut SqliteConnection, key: &str) -> Result<Option<(Known, SendState)>, StoreError> {
@@ -199,7 +199,7 @@ async fn amend(connection: &mut SqliteConnection, key: &str, number: u32, facts:
 }
 
 async fn attempts(connection: &mut SqliteConnection, key: &str) -> Result<Vec<Attempt>, StoreError> {
-    let which = Which::all().with("position = (SELECT position FROM sends WHERE key = {})", key);
+    let which = Where::all().with("position = (SELECT position FROM sends WHERE key = {})", key);
     let noted: Vec<Noted> = rows::select(connection, which.then("ORDER BY number")).await?;
     Ok(noted.into_iter().map(|noted| noted.attempt).collect())
 }
@@ -223,8 +223,8 @@ async fn end(
     ended.ok_or_else(|| StoreError::unknown("send", key))
 }
 
-fn which(filter: &SendFilter, after: Option<i64>) -> Which {
-    Which::all()
+fn which(filter: &SendFilter, after: Option<i64>) -> Where {
+    Where::all()
         .holds("state = 'pending'")
         .number("position >", after.unwrap_or(0))
         .optional_text("gateway_id =", filter.gateway)

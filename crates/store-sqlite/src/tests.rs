@@ -87,7 +87,7 @@ async fn a_database_of_the_first_version_opens_with_all_that_is_in_it() {
     let path = folder.path().join("store.db");
     let mut connection = connect(&path).await;
     connection
-        .execute(include_str!("../../tests/fixtures/first_version.sql"))
+        .execute(include_str!("../tests/fixtures/first_version.sql"))
         .await
         .unwrap();
     let columns = "SELECT count(*) FROM pragma_table_info('agents') WHERE name = 'next_token_hash'";
@@ -150,7 +150,7 @@ async fn a_database_of_the_third_version_opens_with_all_that_is_in_it_and_takes_
     let path = folder.path().join("store.db");
     let mut connection = connect(&path).await;
     connection
-        .execute(include_str!("../../tests/fixtures/third_version.sql"))
+        .execute(include_str!("../tests/fixtures/third_version.sql"))
         .await
         .unwrap();
     let tables = schema(&mut connection).await;

@@ -13,8 +13,8 @@
 //!   [`Agent::is_due`] are about deadlines.
 //! * **A run** is stored as [`Run::kept`] gives it and ended by [`Run::ended_as`]; a send is ended as [`SendEnd::kept`] gives it.
 //! * **Pages** hold [`page_size`] records at most, and end by size where [`fitting`] says so.
-//! * **The journal** keeps a [`Reach`]. It says which cursors a batch gets, which [`Window`] a reader looks at, and what that reader
-//!   missed. Pruning goes by [`Retention::cut`] for age and by [`Share`]s and a [`PrunePlan`] for size.
+//! * **The journal** keeps a [`Reach`]. It says which cursors a batch gets, which [`Window`] a reader looks at, and which
+//!   entries that reader missed. Pruning goes by [`Retention::cut`] for age and by [`Share`]s and a [`PrunePlan`] for size.
 //! * **Rights** over a store are handed out as [`Ownership`](crate::Ownership), made of any guard that gives the right back when it is
 //!   dropped.
 //!

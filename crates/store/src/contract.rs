@@ -7,7 +7,7 @@
 //! use std::sync::Arc;
 //! use windlass_store::{MemoryStore, Store};
 //!
-//! /// An empty store, and what has to outlive it: a temporary folder, a database to drop.
+//! /// An empty store, and a guard that outlives it, such as a temporary folder.
 //! async fn empty() -> (Arc<dyn Store>, ()) {
 //!     (Arc::new(MemoryStore::new()), ())
 //! }

@@ -1,4 +1,4 @@
-//! What can go wrong with a store, as types: who is in the way, and what to do next.
+//! Errors of a store. Each names the record that is in the way, and the next step.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use windlass_protocol::SessionKey;
 use crate::ownership::Right;
 use crate::values::{AgentUid, BoardId, GatewayUid, RunId};
 
-/// Why a call to a store did not do what it was asked. Nothing of it was done then.
+/// The reason why a call to a store failed. A failed call has changed nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -17,7 +17,7 @@ pub enum StoreError {
     Invalid {
         /// The member, as it is called in the record: `agent.name`.
         field: &'static str,
-        /// What is wrong with it, for example "is empty". Never its value.
+        /// The problem, for example "is empty". Never the value.
         why: String,
     },
     /// The agent has been changed since it was read: read it again, and decide again.
@@ -26,11 +26,11 @@ pub enum StoreError {
         /// The agent.
         agent: AgentUid,
     },
-    /// The name is taken, in whatever letters: an agent's on its board or in its gateway's workspace, a gateway's or a board's
-    /// in its organization.
+    /// The name is taken, ignoring case: an agent's on its board or in its gateway's workspace, a gateway's or a board's in its
+    /// organization.
     #[error("the name {name:?} is taken by {what} {by}: choose another")]
     NameTaken {
-        /// What has it: "agent", "gateway" or "board".
+        /// The kind of the record that has it: "agent", "gateway" or "board".
         what: &'static str,
         /// The name that was asked for.
         name: String,
@@ -64,15 +64,15 @@ pub enum StoreError {
     SessionTaken {
         /// The session.
         key: SessionKey,
-        /// Who has it.
+        /// The agent that has it.
         by: AgentUid,
     },
     /// The record is referred to by others.
     #[error("the {what} still has {by}: delete them first")]
     InUse {
-        /// What was to be deleted, for example "gateway".
+        /// The kind of the record, for example "gateway".
         what: &'static str,
-        /// What refers to it, for example "agents".
+        /// The records that refer to it, for example "agents".
         by: &'static str,
     },
     /// The agent has a run that has not ended.
@@ -81,7 +81,7 @@ pub enum StoreError {
         /// That run.
         run: RunId,
     },
-    /// The run has ended: whoever still works on it is not its owner any more.
+    /// The run has ended: the caller is not its owner any more.
     #[error("run {run} has ended: start another")]
     RunEnded {
         /// That run.
@@ -96,15 +96,15 @@ pub enum StoreError {
     /// There is a record with this id already.
     #[error("there is a {what} {id} already")]
     Exists {
-        /// What, for example "agent".
+        /// The kind of the record, for example "agent".
         what: &'static str,
         /// Its id.
         id: String,
     },
-    /// What is to be changed, or what a record refers to, does not exist.
+    /// The record to change, or a record that it refers to, does not exist.
     #[error("there is no {what} {id}")]
     Unknown {
-        /// What, for example "organization".
+        /// The kind of the record, for example "organization".
         what: &'static str,
         /// Its id.
         id: String,
@@ -112,7 +112,7 @@ pub enum StoreError {
     /// There are more than a list may hold: ask for fewer.
     #[error("there are more than {limit} {what}: ask for those of one gateway or board")]
     TooMany {
-        /// What was asked for, for example "agents".
+        /// The kind of the records, for example "agents".
         what: &'static str,
         /// The most that are given.
         limit: usize,
@@ -120,13 +120,13 @@ pub enum StoreError {
     /// Another process kept the database locked for too long: try again.
     #[error("the database is busy: another process has kept it locked; try again")]
     Busy,
-    /// No room for what was to be written.
+    /// There is no room to write.
     #[error("the disk, or the size allowed to the database, is full: make room and try again; what was stored is safe")]
     Full,
-    /// What is stored makes no sense.
+    /// A stored value is not valid.
     #[error("the database is damaged ({what}): restore it from a backup")]
     Damaged {
-        /// Where, for example `agents.status`. Never a value.
+        /// The place, for example `agents.status`. Never a value.
         what: String,
     },
     /// The store has been closed.
@@ -135,13 +135,13 @@ pub enum StoreError {
     /// The journal can't be opened: a backend may open it when it is first needed. The records are not touched by that.
     #[error("the journal can't be opened")]
     Journal(#[source] Box<dyn Error + Send + Sync>),
-    /// Anything else that the database says.
+    /// Any other failure of the database.
     #[error("the database failed")]
     Backend(#[source] BackendError),
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later although nobody does anything.
+    /// Whether the same call may succeed later without any action.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Busy)
     }
@@ -177,7 +177,7 @@ impl StoreError {
     }
 }
 
-/// What a database says of its failure. It names tables and columns, never what is in them.
+/// A failure in the words of the database. It names tables and columns, never their content.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct BackendError {
@@ -223,7 +223,7 @@ pub enum OwnError {
         /// The lock as a person finds it, for example the path of a file.
         lock: Option<String>,
     },
-    /// The backend failed to find out or to take the right. Its error says what to do.
+    /// The backend failed to take the right. Its error names the next step.
     #[error(transparent)]
     Backend(Box<dyn Error + Send + Sync>),
 }

@@ -4,15 +4,15 @@
 //!   [`Agents`], [`Runs`], [`Activities`], [`Sends`], [`Journal`].
 //! * [`MemoryStore`] implements it here, `windlass-store-sqlite` in a SQLite database, and any other crate can do so: see
 //!   [`backend`].
-//! * What does not exist is `Ok(None)` or `Ok(false)`, never an error. A reference to what does not exist is
-//!   [`StoreError::Unknown`].
-//! * Each call is one transaction: it happens whole or not at all, and when it has returned it outlives a kill and a power cut.
+//! * A missing record is `Ok(None)` or `Ok(false)`, never an error. A reference to a missing record is [`StoreError::Unknown`].
+//! * Each call is one transaction: it happens whole or not at all. In a database it is durable when it has returned: it survives a
+//!   kill and a power cut.
 //! * An agent has one writer at a time: its [`revision`](Agent::revision) is the fence ([`StoreError::Conflict`]), and
 //!   [`amend`] is the loop that reads again.
-//! * The [`Journal`] is a log of what gateways sent: appended in batches, read by cursor, pruned by age and size. In SQLite it is a
-//!   file of its own, so that neither its size nor its damage is the records'.
-//! * Of a gateway's token only a reference is kept ([`SecretSource`]), of an agent's token only a salted hash ([`TokenHash`]):
-//!   a copy of the database gives no access to anything, and there is no key to look after.
+//! * The [`Journal`] is a log of the events of gateways: appended in batches, read by cursor, pruned by age and size. A backend may
+//!   keep it apart, so that neither its size nor its damage affects the records.
+//! * The token of a gateway is stored as a reference ([`SecretSource`]), the token of an agent as a salted hash ([`TokenHash`]): a
+//!   copy of the database gives access to nothing, and no key has to be managed.
 //! * Times and randomness are arguments.
 
 pub mod backend;

@@ -9,7 +9,7 @@ pub const NAME_CHARS: usize = 120;
 pub const SHORT_CHARS: usize = 2_000;
 /// Longest free text (an objective, an owner's notes), in characters: all of it becomes part of a prompt.
 pub const TEXT_CHARS: usize = 16_000;
-/// Longest URL and longest path, in characters: what systems take at most.
+/// Longest URL and longest path, in characters: the limit of common systems.
 pub const URL_CHARS: usize = 2_048;
 /// Longest reference to a secret, in characters: a path.
 pub const SOURCE_CHARS: usize = 2_048;
@@ -33,17 +33,17 @@ pub const JOURNAL_BODY_BYTES: usize = 50 * 1024 * 1024;
 pub const JOURNAL_BATCH: usize = 1_000;
 /// Most bytes of bodies that are appended at once: a largest one and many small ones.
 pub const JOURNAL_BATCH_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes after which a page of the journal ends, unless its first entry is larger: what a reader holds in memory.
+/// Bytes after which a page of the journal ends, unless its first entry is larger: the memory of a reader.
 pub const JOURNAL_PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Most entries that one read of the journal looks at, whatever the filter takes of them: some tens of milliseconds.
+/// Most entries that one read of the journal looks at, with any filter: some tens of milliseconds.
 pub const JOURNAL_SCAN: usize = 10_000;
 /// Most names in a journal's filter: more than gateways have events.
 pub const FILTER_NAMES: usize = 100;
 /// Longest text of a chat message that is kept until it is sent, in bytes. Gateways take messages of 512 KiB to 25 MiB.
 pub const SEND_TEXT_BYTES: usize = 1024 * 1024;
-/// Bytes of texts and options after which a list of sends ends, unless its first one is larger: what a reader holds in memory.
+/// Bytes of texts and options after which a list of sends ends, unless its first one is larger: the memory of a reader.
 pub const SENDS_PAGE_BYTES: usize = 16 * 1024 * 1024;
-/// How many attempts of a send are kept, the latest ones: a send has a few, and its last ones say where it may have arrived.
+/// Attempts of a send that are kept, the latest ones: a send has a few, and the last ones tell where it may have arrived.
 pub const ATTEMPTS_KEPT: u32 = 32;
-/// Most records that one page (runs, activities, due agents) gives, whatever is asked for.
+/// Most records that one page (runs, activities, due agents) gives.
 pub const PAGE_LIMIT: usize = 1_000;

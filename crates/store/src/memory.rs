@@ -1,4 +1,4 @@
-//! A store in memory: for tests, and for who has no use for a file.
+//! A store in memory: for tests, and for services that keep nothing.
 
 mod agents;
 mod journal;
@@ -20,7 +20,7 @@ use crate::record::{Activity, Agent, Attempt, Board, ChatSend, Gateway, Organiza
 use crate::traits::Store;
 use crate::values::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
 
-/// A store in memory, gone with its last clone. Clones share what is in it.
+/// A store in memory. Clones share their content; it is gone with the last clone.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
@@ -93,7 +93,7 @@ fn take(flag: &Arc<AtomicBool>, right: Right) -> Result<Ownership, OwnError> {
     Ok(Ownership::new(right, Flag(Arc::clone(flag))))
 }
 
-/// Sorts what a list gives, and refuses to give a part of it.
+/// The sorted records of a list. More than [`LIST_LIMIT`] are refused.
 fn listed<T, K: Ord>(
     what: &'static str,
     found: impl Iterator<Item = T>,

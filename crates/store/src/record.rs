@@ -1,4 +1,4 @@
-//! The records: plain data, and what can be said of each by itself.
+//! The records: plain data, and the rules that need no other record.
 
 mod agent;
 mod journal;
@@ -26,17 +26,17 @@ pub use reach::{Cursor, Reach, Window, fitting};
 pub use run::{Activity, ActivityFilter, NewActivity, Run, RunKind, RunState, Step, StepName, StepState};
 pub use send::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, SendState};
 
-/// A text that is none of the names of an enum.
+/// A text that is not a name of an enum.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no {what}: one of {known}")]
 pub struct InvalidName {
-    /// Which enum, for example "agent status".
+    /// The enum, for example "agent status".
     pub what: &'static str,
     /// All its names.
     pub known: String,
 }
 
-/// An enum whose variants have names that are stored and shown.
+/// Declares an enum with a name for each variant, which is stored and shown.
 macro_rules! named {
     (
         $(#[$doc:meta])* $name:ident, $what:literal {

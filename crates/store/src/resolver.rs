@@ -1,11 +1,11 @@
-//! From a board to the gateway on which its agents live, or the reason why not.
+//! Finds the gateway of a board, and checks that it can be used.
 
 use crate::error::StoreError;
 use crate::record::{Board, Gateway};
 use crate::traits::{Boards, Gateways};
 use crate::values::{BoardId, GatewayUid, OrganizationId};
 
-/// Why there is no gateway to work with.
+/// The reason why a gateway can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// No such board.
@@ -26,7 +26,7 @@ pub enum ResolveError {
         /// The gateway.
         gateway: GatewayUid,
     },
-    /// The board or the gateway belongs to somebody else.
+    /// The board or the gateway belongs to another organization.
     #[error("the {what} belongs to another organization")]
     OtherOrganization {
         /// "board" or "gateway".

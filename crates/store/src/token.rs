@@ -1,4 +1,4 @@
-//! Agents' tokens, and the salted hashes of them that are stored.
+//! Tokens of agents, and their salted hashes, which are stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use windlass_protocol::Secret;
 
 /// Most rounds of a PBKDF2 hash that are computed: five times the 200,000 that the backends before this one wrote, about half a
-/// second. A hash that asks for more would let whoever can write to the database stop every check-in.
+/// second. A hash with more rounds would let an attacker with write access to the database stop every check-in.
 const MAX_ROUNDS: u32 = 1_000_000;
 
 /// Longest stored hash read, in bytes; the longest that is written anywhere has 92.
@@ -48,7 +48,7 @@ impl fmt::Debug for AgentToken {
     }
 }
 
-/// A text that is no hash of a token.
+/// A text that is not the hash of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a token hash (\"sha256$<salt>$<digest>\" or \"pbkdf2_sha256$<rounds>$<salt>$<digest>\")")]
 pub struct InvalidTokenHash;

@@ -12,11 +12,11 @@ use sha2::{Digest as _, Sha256};
 use uuid::{Builder, Uuid};
 use windlass_protocol::GatewayId;
 
-/// A text that is no UUID.
+/// A text that is not a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an id of a {what} is a UUID, such as 67e55044-10b1-426f-9247-bb680e5fe0c8")]
 pub struct InvalidId {
-    /// Which record it was to name.
+    /// The record that the id was to name.
     pub what: &'static str,
 }
 
@@ -72,7 +72,7 @@ id_type!(
     "organization"
 );
 id_type!(
-    /// A gateway's record. (The name under which a line is registered is another thing.)
+    /// A gateway's record. The name under which a line is registered is a `GatewayId`.
     GatewayUid,
     "gateway"
 );
@@ -82,7 +82,7 @@ id_type!(
     "board"
 );
 id_type!(
-    /// An agent's record. (Its id on the gateway is derived from this, its board's or its gateway's.)
+    /// An agent's record. Its id on the gateway is derived from this id, from its board's or from its gateway's.
     AgentUid,
     "agent"
 );
@@ -93,8 +93,8 @@ id_type!(
 );
 
 impl GatewayUid {
-    /// Under which id what belongs to a line is kept: the record's, for a line that is named after its record, and one made of
-    /// the name (version 8, the beginning of its SHA-256) for any other, so that every process finds the same.
+    /// The id under which the data of a line is stored. For a line that is named after its record it is the record's id; for any
+    /// other it is made of the name (version 8, the beginning of its SHA-256), so that every process finds the same.
     pub fn of_line(line: &GatewayId) -> Self {
         let named = || {
             let digest = Sha256::digest(line.as_str());

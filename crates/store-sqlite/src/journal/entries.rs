@@ -10,7 +10,7 @@ use windlass_store::{
 
 use super::pruning;
 use crate::error;
-use crate::rows::{self, Fields, Record, Statement, Which};
+use crate::rows::{self, Fields, Record, Statement, Where};
 
 pub(crate) const COLUMNS: &[&str] = &[
     "cursor",
@@ -156,8 +156,8 @@ fn content(row: &Fields<'_>) -> Result<NewEntry, StoreError> {
 }
 
 /// The rows of a window that a filter takes; the same as [`JournalFilter::takes`].
-fn which(window: Window, filter: &JournalFilter) -> Result<Which, StoreError> {
-    let mut which = Which::all()
+fn which(window: Window, filter: &JournalFilter) -> Result<Where, StoreError> {
+    let mut which = Where::all()
         .number("cursor >", window.above.number())
         .number("cursor <=", window.to.number())
         .optional_text("gateway =", filter.gateway);

@@ -12,7 +12,7 @@ use windlass_store::{
 
 use super::entries;
 use crate::error;
-use crate::rows::{self, Fields, Record, Statement, Which};
+use crate::rows::{self, Fields, Record, Statement, Where};
 
 /// One step: at most `limit` entries.
 pub(crate) async fn prune(
@@ -244,7 +244,7 @@ impl Record for ShareRow {
 
 /// All shares.
 pub(crate) async fn all(connection: &mut SqliteConnection) -> Result<BTreeMap<GatewayUid, Share>, StoreError> {
-    let rows: Vec<ShareRow> = rows::select(connection, Which::all()).await?;
+    let rows: Vec<ShareRow> = rows::select(connection, Where::all()).await?;
     Ok(rows.into_iter().map(|row| (row.gateway, row.share)).collect())
 }
 
@@ -257,7 +257,7 @@ pub(crate) async fn put(
     if share.entries > 0 {
         return rows::put(connection, &ShareRow { gateway, share }).await;
     }
-    let which = Which::all().text("gateway =", gateway);
+    let which = Where::all().text("gateway =", gateway);
     rows::delete(connection, ShareRow::TABLE, which).await.map(drop)
 }
 
@@ -302,7 +302,7 @@ impl Record for ClockStep {
 
 /// The steps that are known, oldest first.
 pub(crate) async fn clock_steps(connection: &mut SqliteConnection) -> Result<Vec<ClockStep>, StoreError> {
-    rows::select(connection, Which::all().then("ORDER BY id")).await
+    rows::select(connection, Where::all().then("ORDER BY id")).await
 }
 
 pub(crate) async fn note_clock_step(connection: &mut SqliteConnection, step: &ClockStep) -> Result<(), StoreError> {
@@ -310,12 +310,12 @@ pub(crate) async fn note_clock_step(connection: &mut SqliteConnection, step: &Cl
     let done = step.bind(sqlx::query(sql))?.execute(&mut *connection).await;
     done.map_err(|error| error::of_call(&error))?;
     let surplus = format!("id <= (SELECT max(id) FROM clock_steps) - {CLOCK_STEPS_KEPT}");
-    let which = Which::all().holds(&surplus);
+    let which = Where::all().holds(&surplus);
     rows::delete(connection, ClockStep::TABLE, which).await.map(drop)
 }
 
 /// Steps before the oldest entry correct nothing any more.
 pub(crate) async fn forget_clock_steps(connection: &mut SqliteConnection, before: Cursor) -> Result<(), StoreError> {
-    let which = Which::all().number("upto <=", before.number());
+    let which = Where::all().number("upto <=", before.number());
     rows::delete(connection, ClockStep::TABLE, which).await.map(drop)
 }

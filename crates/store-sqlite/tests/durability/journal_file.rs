@@ -85,7 +85,7 @@ async fn refused(path: &Path, content: &[u8]) -> OpenError {
         panic!("{error:?}")
     };
     assert!(error.to_string().contains("store.db.journal"), "{error}");
-    *error
+    *error.downcast().unwrap()
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::traits::{Activities, Agents, Runs};
 use crate::values::{AgentUid, GatewayUid, RunId, Timestamp};
 
 impl Tables {
-    /// Whether the agent may be stored as it is: what it names is there, and nobody has what only one may have.
+    /// Checks an agent against the other records: its gateway and board exist, and no other agent has its unique properties.
     fn admits(&self, agent: &Agent) -> Result<(), StoreError> {
         self.needs_gateway(agent.gateway_id)?;
         if let Some(board) = agent.board_id
@@ -57,7 +57,7 @@ impl Tables {
         Ok(())
     }
 
-    /// A new agent fits its board.
+    /// Checks that a new agent fits its board.
     fn has_room(&self, agent: &Agent, created_by: Creator) -> Result<(), StoreError> {
         let Some(board) = agent.board_id.and_then(|id| self.boards.get(&id)) else {
             return Ok(());
@@ -80,7 +80,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Whether the agent may take the place of the stored one; the agent as it will be stored.
+    /// The record to store in place of the stored one, if the update is admissible.
     pub(super) fn amended(&self, agent: &Agent) -> Result<Agent, StoreError> {
         let stored = self
             .agents

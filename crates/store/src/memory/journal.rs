@@ -132,7 +132,7 @@ impl Entries {
         pruned
     }
 
-    /// Entries are gone: what is left begins later, and steps of the clock before it are nothing to anybody.
+    /// Updates the state after entries were deleted: the oldest entry is another one, and older steps of the clock are of no use.
     fn pruned(&mut self, pruned: Pruned) {
         let oldest = self.by_cursor.first_key_value().map(|(cursor, _)| *cursor);
         if let Some(reach) = &mut self.reach {

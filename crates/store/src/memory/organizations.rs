@@ -42,7 +42,7 @@ impl Tables {
         }
     }
 
-    /// Whether the gateway may be stored as it is: its organization is there, and no other gateway of it has the name.
+    /// Checks a gateway against the other records: its organization exists, and its name is free.
     fn admits_gateway(&self, gateway: &Gateway) -> Result<(), StoreError> {
         self.needs_organization(gateway.organization_id)?;
         let key = backend::name_key(&gateway.name);
@@ -120,7 +120,7 @@ impl Gateways for MemoryStore {
 }
 
 impl Tables {
-    /// Whether the board may be stored as it is: what it names is there, and no other board of its organization has the name.
+    /// Checks a board against the other records: its organization and gateway exist, and its name is free.
     fn admits_board(&self, board: &Board) -> Result<(), StoreError> {
         self.needs_organization(board.organization_id)?;
         board.gateway_id.map_or(Ok(()), |id| self.needs_gateway(id))?;

@@ -1,4 +1,4 @@
-//! Agents: who they are, how they are, and what is due.
+//! Agents: identity, status and deadlines.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,12 +23,12 @@ pub const OFFLINE_AFTER: Duration = Duration::from_secs(10 * 60);
 pub const TOUCH_INTERVAL: Duration = Duration::from_secs(60);
 
 named! {
-    /// How an agent is.
+    /// The status of an agent.
     AgentStatus, "agent status" {
         /// On its way to the gateway, or never seen there.
         Provisioning = "provisioning",
-        /// It has all it needs, and nothing has seen it since: it was woken while nothing watched for its answer, or not woken. Shown
-        /// only, never stored.
+        /// Provisioned, and not seen since: it was not woken, or it was woken and no deadline waits for its answer. Shown only, never
+        /// stored.
         Provisioned = "provisioned",
         /// Being brought up to date.
         Updating = "updating",
@@ -42,7 +42,7 @@ named! {
 }
 
 named! {
-    /// What an agent is there for.
+    /// The role of an agent.
     AgentRole, "agent role" {
         /// The gateway's own agent.
         Main = "main",
@@ -54,19 +54,19 @@ named! {
 }
 
 named! {
-    /// On whose behalf an agent is created.
+    /// The party that creates an agent.
     Creator, "creator" {
-        /// A person, who may create as many as there is room for.
+        /// A person: no limit.
         Operator = "operator",
-        /// A board's lead, who is held to the board's `max_agents`.
+        /// A board's lead: at most the board's `max_agents` workers.
         Lead = "lead",
     }
 }
 
-/// An agent's own file, in place of what its role's template makes.
+/// An agent's own file, in place of the file that its role's template makes.
 ///
-/// A template sees every variable of the agent, its token among them. Only text of the operator may be one: text of
-/// agents, users and gateways is [`FileOverride::Text`], and is never read as a template.
+/// A template sees every variable of the agent, its token among them. Only text of the operator may be a template: text of
+/// agents, users and gateways is [`FileOverride::Text`], and is never rendered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileOverride {
@@ -96,9 +96,9 @@ pub struct Agent {
     pub board_id: Option<BoardId>,
     /// Whether it leads its board.
     pub is_board_lead: bool,
-    /// Its name: unique, in whatever letters, on its board, and among the gateway's agents that lead no board.
+    /// Its name: unique, ignoring case, on its board, and among the gateway's agents that lead no board.
     pub name: String,
-    /// How it is, as written down last; see [`Agent::shown_status`].
+    /// Its stored status; see [`Agent::shown_status`].
     pub status: AgentStatus,
     /// Its session on the gateway.
     pub session_key: SessionKey,
@@ -116,38 +116,38 @@ pub struct Agent {
     pub identity_override: Option<FileOverride>,
     /// Its own SOUL.md, in place of the role's template.
     pub soul_override: Option<FileOverride>,
-    /// Since when a run is asked for.
+    /// The time at which a run was requested.
     pub provision_requested_at: Option<Timestamp>,
-    /// Which run is asked for.
+    /// The kind of the requested run.
     pub provision_action: Option<RunKind>,
-    /// When it was seen last.
+    /// The time at which it was last seen.
     pub last_seen_at: Option<Timestamp>,
     /// Counts its runs.
     pub lifecycle_generation: u64,
-    /// Wakes since it was seen last whose answer was watched for.
+    /// Wakes with a deadline since it was last seen.
     pub wake_attempts: u32,
-    /// When it was woken last.
+    /// The time of its last wake.
     pub last_wake_sent_at: Option<Timestamp>,
-    /// Until when it has to check in.
+    /// The deadline of its check-in.
     pub checkin_deadline_at: Option<Timestamp>,
-    /// What went wrong last; cut to [`limits::MESSAGE_CHARS`].
+    /// The last error of a run; cut to [`limits::MESSAGE_CHARS`].
     pub last_provision_error: Option<String>,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created_at: Timestamp,
     /// Counts its changes, from 1; the store sets it.
     pub revision: u64,
 }
 
-/// An agent says that it is there.
+/// A sign of life of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckIn {
-    /// When.
+    /// The time of it.
     pub at: Timestamp,
-    /// How it says it is; online when it does not say.
+    /// The status that it reports; `None` means online.
     pub status: Option<AgentStatus>,
 }
 
-/// Which agents.
+/// A selection of agents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AgentFilter {
     /// Those of this gateway only.
@@ -215,7 +215,7 @@ impl Agent {
         }
     }
 
-    /// What it is there for.
+    /// Its role.
     pub fn role(&self) -> AgentRole {
         match self.board_id {
             None => AgentRole::Main,
@@ -224,7 +224,7 @@ impl Agent {
         }
     }
 
-    /// Who it is on the gateway, by the ids of its record.
+    /// Its identity on the gateway, made of the ids of its record.
     pub fn identity_on_gateway(&self) -> AgentIdentity {
         identity(self.id, self.gateway_id, self.board_id, self.is_board_lead)
     }
@@ -242,9 +242,12 @@ impl Agent {
         is(&self.token_hash) | is(&self.next_token_hash)
     }
 
-    /// How it is shown: on its way while a run is; provisioned when that is over, until it is seen; offline when it was not seen for
-    /// more than [`OFFLINE_AFTER`], unless it was woken since and nothing watched for an answer. What was found to be offline stays
-    /// so until it is seen.
+    /// The status to show:
+    ///
+    /// * `updating`, `deleting` and `offline` as stored;
+    /// * `provisioning` until the first run is over, then `provisioned` until the agent is seen;
+    /// * `provisioned` if it was woken since it was last seen and no deadline waits for its answer;
+    /// * `offline` if it was not seen for more than [`OFFLINE_AFTER`].
     pub fn shown_status(&self, now: Timestamp) -> AgentStatus {
         match (self.status, self.last_seen_at) {
             (busy @ (AgentStatus::Updating | AgentStatus::Deleting | AgentStatus::Offline), _) => busy,
@@ -256,11 +259,12 @@ impl Agent {
         }
     }
 
-    /// Whether it was woken since it was seen last, and nothing looks after the answer.
+    /// Whether it was woken since it was last seen, and no deadline waits for its answer.
     fn wake_is_unwatched(&self) -> bool {
         self.checkin_deadline_at.is_none() && self.last_wake_sent_at > self.last_seen_at
     }
 
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::name("agent.name", &self.name, limits::NAME_CHARS)?;
         check::file_override("agent.identity_override", self.identity_override.as_ref())?;
@@ -283,13 +287,13 @@ impl Agent {
         Ok(())
     }
 
-    /// Whether it has nothing that must be its alone but what `stored` has.
+    /// Whether the update claims no unique property (name, session, place on a board) beyond those of `stored`.
     pub fn claims_no_more_than(&self, stored: &Self) -> bool {
         let claims = |agent: &Self| (agent.gateway_id, agent.board_id, agent.is_board_lead);
         claims(self) == claims(stored) && self.name == stored.name && self.session_key == stored.session_key
     }
 
-    /// As it is stored, at `revision`.
+    /// The record to store, at `revision`.
     pub fn kept(&self, revision: u64) -> Self {
         let last_provision_error = self.last_provision_error.as_deref().map(backend::cut);
         Self {
@@ -299,7 +303,7 @@ impl Agent {
         }
     }
 
-    /// Takes a check-in. `false` when it is being deleted: nothing has changed then.
+    /// Applies a check-in. `false` when the agent is being deleted: then nothing has changed.
     pub fn checked_in(&mut self, check_in: &CheckIn) -> bool {
         if self.status == AgentStatus::Deleting {
             return false;
@@ -313,7 +317,7 @@ impl Agent {
         true
     }
 
-    /// Takes activity that was seen on the gateway's events, where it tells something new.
+    /// Applies activity that was seen on the gateway's events. Whether it changed the agent.
     pub fn touched(&mut self, at: Timestamp) -> bool {
         let is_new = self.last_seen_at.is_none_or(|seen| at > seen);
         // What it did before it was woken is no answer to the wake.
@@ -330,12 +334,12 @@ impl Agent {
         false
     }
 
-    /// Whether it must be looked after at `now`.
+    /// Whether its deadline is reached at `now`.
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.deadline().is_some_and(|deadline| deadline <= now)
     }
 
-    /// Its deadline, unless it is on its way out.
+    /// Its deadline, unless it is being deleted.
     pub fn deadline(&self) -> Option<Timestamp> {
         self.checkin_deadline_at
             .filter(|_| self.status != AgentStatus::Deleting)
@@ -351,6 +355,7 @@ fn identity(id: AgentUid, gateway: GatewayUid, board: Option<BoardId>, is_lead: 
 }
 
 impl CheckIn {
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         match self.status {
             Some(AgentStatus::Deleting) => Err(StoreError::invalid(
@@ -367,6 +372,7 @@ impl CheckIn {
 }
 
 impl AgentFilter {
+    /// Whether the filter takes it.
     pub fn takes(&self, agent: &Agent) -> bool {
         self.gateway.is_none_or(|id| agent.gateway_id == id)
             && self.board.is_none_or(|id| agent.board_id == Some(id))

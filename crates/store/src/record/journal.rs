@@ -1,4 +1,4 @@
-//! The journal's entries: what a gateway sent and what became of its line, in order.
+//! The entries of the journal: the events of gateways and the changes of their lines, in order.
 
 use serde::Serialize;
 use windlass_protocol::{RawJson, SessionKey};
@@ -10,35 +10,35 @@ use crate::error::StoreError;
 use crate::limits;
 use crate::values::{GatewayUid, Timestamp};
 
-/// What an entry counts beside its texts, in bytes: its numbers, its gateway's id, its row's and its page's share.
+/// The size of an entry without its texts, in bytes: its numbers, its gateway's id, its share of a row and a page.
 const ENTRY_BYTES: u64 = 96;
 
 named! {
-    /// Which of the two an entry is.
+    /// The sort of an entry.
     EntryType, "entry type" {
         /// The gateway sent it.
         Event = "event",
-        /// Something happened to the stream: a gap, a disconnect, a restart.
+        /// The stream itself changed: a gap, a disconnect, a restart.
         Marker = "marker",
     }
 }
 
-/// What an entry is, with its name of at most [`limits::KEY_CHARS`] characters.
+/// The kind of an entry, with its name of at most [`limits::KEY_CHARS`] characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum EntryKind {
     /// An event of the gateway.
     Event {
-        /// As the gateway calls it, for example `chat`.
+        /// The gateway's name for it, for example `chat`.
         name: Box<str>,
     },
-    /// Something that happened to the stream.
+    /// A change of the stream.
     Marker {
-        /// As the one who appends it calls it, for example `gap`.
+        /// The writer's name for it, for example `gap`.
         name: Box<str>,
     },
-    /// An entry that was appended and can't be read any more. It is only read, never appended: it keeps the place of what is lost,
-    /// and one bad row costs itself.
+    /// An entry that was appended and can't be read any more. It is only read, never appended: one damaged row costs one entry, and
+    /// its place stays visible.
     Damaged {
         /// The first part that can't be read, for example `entries.body`.
         what: Box<str>,
@@ -56,6 +56,7 @@ impl EntryKind {
         Self::Marker { name: name.into() }
     }
 
+    /// A kind by its two parts.
     pub fn of(kind: EntryType, name: &str) -> Self {
         match kind {
             EntryType::Event => Self::event(name),
@@ -63,7 +64,7 @@ impl EntryKind {
         }
     }
 
-    /// Which of the two; neither for an entry that can't be read.
+    /// Event or marker; `None` for an entry that can't be read.
     pub fn entry_type(&self) -> Option<EntryType> {
         match self {
             Self::Event { .. } => Some(EntryType::Event),
@@ -72,7 +73,7 @@ impl EntryKind {
         }
     }
 
-    /// Its name; of an entry that can't be read, the part.
+    /// Its name; for an entry that can't be read, the first unreadable part.
     pub fn name(&self) -> &str {
         match self {
             Self::Event { name } | Self::Marker { name } => name,
@@ -88,16 +89,16 @@ pub struct NewEntry {
     pub gateway: GatewayUid,
     /// The generation of the line to it.
     pub generation: u64,
-    /// What it is.
+    /// Its kind.
     #[serde(flatten)]
     pub kind: EntryKind,
     /// The event's number, where the gateway gives one.
     pub seq: Option<u64>,
-    /// The session that it is about.
+    /// The session of the event.
     pub session_key: Option<SessionKey>,
-    /// What it carries, of at most [`limits::JOURNAL_BODY_BYTES`]; shared, not copied.
+    /// Its payload, of at most [`limits::JOURNAL_BODY_BYTES`]; shared, not copied.
     pub body: RawJson,
-    /// When it came.
+    /// The time of arrival.
     pub at: Timestamp,
 }
 
@@ -106,12 +107,12 @@ pub struct NewEntry {
 pub struct Entry {
     /// Its place.
     pub cursor: Cursor,
-    /// What was appended there.
+    /// The appended entry.
     #[serde(flatten)]
     pub entry: NewEntry,
 }
 
-/// The places of what was appended: each entry has the one after that of the entry before it.
+/// The cursors of an appended batch. They follow each other without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The first entry's.
@@ -120,56 +121,56 @@ pub struct Appended {
     pub last: Cursor,
 }
 
-/// Which entries. Empty, it takes all.
+/// A selection of entries. The default takes all.
 ///
-/// Markers are not narrowed by `names`, nor by `session_key` unless they are about another session: they say what a reader may
-/// have missed, whatever it reads.
+/// `names` does not apply to markers, and `session_key` excludes only markers about another session: markers tell every reader
+/// about events that it may have missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JournalFilter {
     /// Those of this gateway only.
     pub gateway: Option<GatewayUid>,
-    /// Of events, those with one of these names only; at most [`limits::FILTER_NAMES`]. Empty: whatever their name.
+    /// Events with one of these names only; at most [`limits::FILTER_NAMES`]. Empty takes every name.
     pub names: Vec<String>,
-    /// Of events, those about this session only.
+    /// Events about this session only.
     pub session_key: Option<SessionKey>,
     /// Leaves out all markers.
     pub events_only: bool,
 }
 
-/// Entries that a reader has not seen and will not see. How many of them there were, and whether the filter would have taken any,
-/// is not known any more.
+/// Entries that a reader has not seen and will not see. Their number, and whether the filter would have taken any of them, is not
+/// known any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// They were pruned, or lost with a journal that was here before this one.
+    /// They were pruned, or lost with an earlier journal.
     Pruned {
         /// The first place of the hole.
         first: Cursor,
         /// The last place of the hole.
         last: Cursor,
     },
-    /// The cursor is above all of this journal: it is of another one. What is read instead begins with the oldest entry.
+    /// The cursor is above all entries of this journal, so it is of another journal. Reading begins with the oldest entry instead.
     OtherJournal,
 }
 
 /// A part of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// A hole between the cursor that was read after and the first entry here: tell whoever reads, before the entries.
+    /// A hole between the reader's cursor and the first entry here: report it before the entries.
     pub lost: Option<Lost>,
-    /// The entries, in order. Empty does not mean the end: all that was looked at may have been filtered away.
+    /// The entries, in order. Empty does not mean the end: the filter may have excluded all entries of the page.
     pub entries: Vec<Entry>,
-    /// Where to read on. It passes over what the filter left out; none only where nothing was ever appended.
+    /// The cursor to continue after, beyond entries that the filter excluded. `None` only if the journal never had an entry.
     pub next: Option<Cursor>,
-    /// Whether nothing comes after `next` yet.
+    /// Whether `next` is the newest entry.
     pub is_end: bool,
 }
 
-/// How far a consumer is after it acknowledged.
+/// The position of a consumer after it acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
-    /// How far it was before, or not at all.
+    /// Its position before; `None` for a new consumer.
     pub before: Option<Cursor>,
-    /// How far it is now.
+    /// Its position now.
     pub now: Cursor,
     /// The reader that acknowledged before. A reader that has acknowledged already and finds another one here is not the only
     /// reader of this name.
@@ -177,7 +178,7 @@ pub struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// What follows from an acknowledgement: it goes forward, and goes back only from a place that this journal does not have.
+    /// The effect of an acknowledgement: a consumer goes forward, and goes back only from a cursor that this journal does not have.
     pub fn of(known: Option<&Consumer>, cursor: Cursor, newest: Cursor) -> Self {
         let before = known.map(|known| known.cursor);
         let now = match before {
@@ -191,35 +192,35 @@ impl Acknowledged {
         }
     }
 
-    /// Whether there is something to write down.
+    /// Whether the acknowledgement changes the record of the consumer.
     pub fn is_news(&self, reader: ReaderId) -> bool {
         self.before != Some(self.now) || self.previous_reader != Some(reader)
     }
 }
 
-/// How far the journal reaches.
+/// The extent of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// The oldest entry that is there.
+    /// The oldest entry that is present.
     pub oldest: Option<Cursor>,
-    /// The newest one ever appended, whether it is still there or not: who reads after it reads what is to come.
+    /// The newest entry ever appended, present or not: a reader that begins after it gets future entries only.
     pub newest: Option<Cursor>,
-    /// How many there are.
+    /// The number of entries.
     pub entries: u64,
-    /// How many bytes they count: their texts, and a fixed share for the rest.
+    /// Their size in bytes: their texts, and a fixed share for the rest.
     pub bytes: u64,
 }
 
-/// How far a reader is.
+/// The position of a named reader.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Consumer {
     /// Its name.
     pub name: String,
-    /// The last entry that it has done with.
+    /// The last entry that it processed.
     pub cursor: Cursor,
-    /// When it said so.
+    /// The time of the acknowledgement.
     pub at: Timestamp,
-    /// The reader that said so; none where an earlier version wrote it.
+    /// The reader that acknowledged; `None` in records of an earlier version.
     pub reader: Option<ReaderId>,
 }
 
@@ -241,10 +242,10 @@ impl ReaderId {
 }
 
 impl NewEntry {
-    /// Stands for the gateway of an entry of which even that can't be read.
+    /// The gateway of an entry whose gateway can't be read.
     pub const NO_GATEWAY: GatewayUid = GatewayUid::from_uuid(uuid::Uuid::nil());
 
-    /// What is left of an entry of which `what` can't be read; the other parts as far as they could be.
+    /// An entry whose part `what` can't be read. The caller fills in the parts that can be.
     pub fn damaged(what: impl Into<Box<str>>) -> Self {
         Self {
             gateway: Self::NO_GATEWAY,
@@ -273,7 +274,7 @@ impl NewEntry {
         check::bytes("entry.body", self.body.as_str(), limits::JOURNAL_BODY_BYTES)
     }
 
-    /// How many bytes it counts.
+    /// Its size, in bytes.
     pub fn size(&self) -> u64 {
         let key = self.session_key.as_ref().map_or(0, |key| key.as_str().len());
         ENTRY_BYTES + (self.kind.name().len() + key + self.body.as_str().len()) as u64
@@ -301,6 +302,7 @@ pub fn check_batch(entries: &[NewEntry]) -> Result<(), StoreError> {
 }
 
 impl JournalFilter {
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         if self.names.len() > limits::FILTER_NAMES {
             let why = format!("is more than {} names", limits::FILTER_NAMES);

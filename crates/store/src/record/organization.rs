@@ -1,4 +1,4 @@
-//! Organizations and what belongs to them: gateways and boards.
+//! Organizations, and the gateways and boards that belong to them.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -36,11 +36,12 @@ pub struct Owner {
     pub timezone: Option<String>,
     /// Notes on the person.
     pub notes: Option<String>,
-    /// What the person works on.
+    /// The person's work and projects.
     pub context: Option<String>,
 }
 
 impl Organization {
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::name("organization.name", &self.name, limits::NAME_CHARS)?;
         let owner = &self.owner;
@@ -64,13 +65,13 @@ impl Organization {
 pub struct Gateway {
     /// Its id.
     pub id: GatewayUid,
-    /// Whose it is.
+    /// The organization that owns it.
     pub organization_id: OrganizationId,
-    /// Its name: unique in its organization, in whatever letters.
+    /// Its name: unique in its organization, ignoring case.
     pub name: String,
-    /// `ws://` or `wss://`. May be empty as long as nobody needs it; must not hold a token or a password.
+    /// `ws://` or `wss://`. May be empty until a line is opened; must not hold a token or a password.
     pub url: String,
-    /// Where its token is to be found.
+    /// The reference to its token.
     pub token: Option<SecretSource>,
     /// The folder on the gateway's host in which agents get their workspaces; needed to provision. An absolute path of POSIX or
     /// of Windows, or one that begins with `~/`; not a root by itself, and without `.` and `..`.
@@ -78,19 +79,20 @@ pub struct Gateway {
     /// Where its agents reach the service that they belong to; it stands in their files. Recorded by the first run that is given
     /// one, and used by every later run that is not. Must not hold a token or a password.
     pub base_url: Option<String>,
-    /// Whether a certificate that nobody vouches for is accepted.
+    /// Whether a certificate without a trusted issuer is accepted.
     pub allow_insecure_tls: bool,
     /// SHA-256 of the certificate that is expected, in hex.
     pub tls_fingerprint: Option<String>,
     /// Whether to connect as a control UI, without a device.
     pub disable_device_pairing: bool,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created_at: Timestamp,
 }
 
 const WORKSPACE_ROOT: &str = "gateway.workspace_root";
 
 impl Gateway {
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::name("gateway.name", &self.name, limits::NAME_CHARS)?;
         check::chars("gateway.url", &self.url, limits::URL_CHARS)?;
@@ -129,8 +131,8 @@ impl Gateway {
     }
 }
 
-/// Why agents can't have their workspaces in this folder, if so: what is put behind the folder's name or its flag. The gateway's
-/// host may be of another system than this one. A blank one counts as none, and is not judged.
+/// The reason why agents can't have their workspaces in this folder, as the end of a sentence that begins with the folder; `None` if
+/// they can. The gateway's host may run another system than this one. A blank path counts as none and is not judged.
 pub fn unfit_for_workspaces(root: &str) -> Option<&'static str> {
     let root = root.trim();
     if root.is_empty() {
@@ -191,38 +193,38 @@ fn holds_a_secret(url: &str) -> bool {
 pub struct Board {
     /// Its id.
     pub id: BoardId,
-    /// Whose it is.
+    /// The organization that owns it.
     pub organization_id: OrganizationId,
     /// The gateway on which its agents live.
     pub gateway_id: Option<GatewayUid>,
-    /// Its name: unique in its organization, in whatever letters.
+    /// Its name: unique in its organization, ignoring case.
     pub name: String,
-    /// What sort of board it is; `goal` unless said otherwise.
+    /// Its type; `goal` by default.
     pub board_type: String,
-    /// What it is for.
+    /// Its objective.
     pub objective: Option<String>,
-    /// How success is measured.
+    /// The metrics of success.
     pub success_metrics: Option<Map<String, Value>>,
-    /// Until when, as the owner wrote it.
+    /// The target date, as the owner wrote it.
     pub target_date: Option<String>,
     /// Whether the owner has confirmed the goal.
     pub goal_confirmed: bool,
-    /// What its agents must observe.
+    /// The rules for its agents.
     pub rules: BoardRules,
-    /// How many workers its lead may create.
+    /// Most workers that its lead may create.
     pub max_agents: u32,
-    /// Whether it is left alone by fleet operations.
+    /// Whether fleet operations skip it.
     pub paused: bool,
-    /// When the record was made.
+    /// The time at which the record was made.
     pub created_at: Timestamp,
 }
 
-/// What the agents of a board must observe.
+/// The rules for the agents of a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "five independent switches of a form")]
 pub struct BoardRules {
-    /// Nothing is done without an approval. On unless switched off.
+    /// Nothing is done without an approval. On by default.
     pub require_approval_for_done: bool,
     /// Nothing is done without a review.
     pub require_review_before_done: bool,
@@ -246,7 +248,7 @@ impl Default for BoardRules {
     }
 }
 
-/// Which boards.
+/// A selection of boards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BoardFilter {
     /// Those of this organization only.
@@ -281,6 +283,7 @@ impl Board {
         }
     }
 
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::name("board.name", &self.name, limits::NAME_CHARS)?;
         check::name("board.board_type", &self.board_type, limits::NAME_CHARS)?;
@@ -298,6 +301,7 @@ impl Board {
 }
 
 impl BoardFilter {
+    /// Whether the filter takes it.
     pub fn takes(&self, board: &Board) -> bool {
         self.organization.is_none_or(|id| board.organization_id == id)
             && self.gateway.is_none_or(|id| board.gateway_id == Some(id))

@@ -14,32 +14,32 @@ use super::journal::{EntryKind, NewEntry};
 use super::reach::Cursor;
 use crate::values::{GatewayUid, Timestamp};
 
-/// How much of the journal is kept. With neither bound, everything is. Consumers that are behind keep nothing from being pruned:
-/// they are told of the hole.
+/// The bounds of the journal. Without any, everything is kept. Consumers that are behind don't prevent pruning: they are told of
+/// the hole.
 ///
 /// Age is counted by the clock of today: see [`Journal::note_clock_step`](crate::Journal::note_clock_step). When the journal is
 /// too large, the gateway that takes the most of it loses its oldest entries first, so that each keeps its share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Entries that are older than this go.
+    /// Older entries are deleted.
     pub max_age: Option<Duration>,
-    /// Entries go until the rest counts at most so many bytes ([`Extent::bytes`](crate::Extent::bytes)).
+    /// Entries are deleted until the rest has at most this size in bytes ([`Extent::bytes`](crate::Extent::bytes)).
     pub max_bytes: Option<u64>,
 }
 
-/// What one step of pruning did.
+/// The result of one step of pruning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// How many entries went.
+    /// The number of deleted entries.
     pub entries: u64,
-    /// How many bytes they counted.
+    /// Their size, in bytes.
     pub bytes: u64,
     /// Whether the step ended at its limit: there may be more to prune.
     pub more: bool,
 }
 
 impl Pruned {
-    /// Both together.
+    /// Adds another result to this one.
     pub fn add(&mut self, other: Self) {
         self.entries += other.entries;
         self.bytes += other.bytes;
@@ -47,19 +47,22 @@ impl Pruned {
     }
 }
 
-/// What decides over pruning, of the oldest entries.
+/// The properties of an entry that decide over pruning by age.
 #[derive(Clone, Copy, Debug)]
 pub struct Aged {
+    /// Its cursor.
     pub cursor: Cursor,
+    /// Its size, in bytes.
     pub size: u64,
+    /// Its time, corrected by the steps of the clock.
     pub at: Timestamp,
 }
 
 impl Retention {
-    /// Up to where to prune, given the oldest entries in order, at most `limit` of them looked at. `None` when all may stay.
+    /// The last entry to prune, given the oldest entries in order; it looks at `limit` of them at most. `None` when all may stay.
     ///
-    /// An entry from the future (a clock was wrong) has no age: it goes with the next one that is too old, so that it does not keep
-    /// everything behind it for ever.
+    /// An entry from the future (a clock was wrong) has no age: it is deleted with the next one that is too old, so that it does not
+    /// keep all later entries for ever.
     pub fn cut(
         &self,
         oldest: impl Iterator<Item = Aged>,
@@ -86,11 +89,11 @@ impl Retention {
     }
 }
 
-/// Most steps that a journal keeps. A clock that steps more often within the retention is broken; then the oldest step is
-/// forgotten, and entries before it are as old as their stamps say.
+/// Most steps of the clock that a journal keeps. A clock that steps more often within the retention is broken. Then the oldest step
+/// is deleted, and entries before it have the age of their stamps.
 pub const CLOCK_STEPS_KEPT: usize = 64;
 
-/// The clock stepped: entries up to a cursor carry stamps of the clock as it was before.
+/// A step of the clock: entries up to a cursor carry stamps of the clock before the step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ClockStep {
     /// The last entry that was stamped before the step.
@@ -99,7 +102,7 @@ pub struct ClockStep {
     pub by_ms: i64,
 }
 
-/// The stamp of an entry as the clock of today would have set it, by all [`clock_steps`](crate::Journal::clock_steps).
+/// The stamp of an entry corrected to the present clock, by all [`clock_steps`](crate::Journal::clock_steps).
 pub fn corrected(at: Timestamp, cursor: Cursor, steps: &[ClockStep]) -> Timestamp {
     let later = steps.iter().filter(|step| cursor <= step.upto);
     let millis = later.fold(at.as_millis(), |millis, step| millis.saturating_add(step.by_ms));
@@ -110,17 +113,19 @@ pub fn corrected(at: Timestamp, cursor: Cursor, steps: &[ClockStep]) -> Timestam
 /// the first place of the hole (the last one is the marker's own), and how many entries of the gateway were there.
 pub const PRUNED_MARKER: &str = "pruned";
 
-/// What one gateway takes of a journal.
+/// The share of one gateway in a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
+    /// The number of its entries.
     pub entries: u64,
+    /// Their size, in bytes.
     pub bytes: u64,
     /// No entry of this gateway has a cursor up to this one.
     pub before: Cursor,
 }
 
 impl Share {
-    /// That of a gateway whose first entry follows.
+    /// The share of a gateway before its first entry.
     pub const fn new(before: Cursor) -> Self {
         Self {
             entries: 0,
@@ -129,43 +134,51 @@ impl Share {
         }
     }
 
+    /// Adds an entry.
     pub fn append(&mut self, entry: &NewEntry) {
         self.entries += 1;
         self.bytes += entry.size();
     }
 
+    /// Takes away a number of entries of a size in bytes.
     pub fn prune(&mut self, entries: u64, bytes: u64) {
         self.entries = self.entries.saturating_sub(entries);
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 }
 
-/// What pruning looks at in an entry.
+/// The properties of an entry that decide over pruning by size.
 #[derive(Clone, Debug)]
 pub struct Candidate {
+    /// Its cursor.
     pub cursor: Cursor,
+    /// Its gateway.
     pub gateway: GatewayUid,
+    /// Its size, in bytes.
     pub size: u64,
+    /// Its time.
     pub at: Timestamp,
+    /// The generation of the line.
     pub generation: u64,
-    /// The hole that the entry stands for, where it is a [`PRUNED_MARKER`].
+    /// The hole that the entry stands for, if it is a [`PRUNED_MARKER`].
     pub stands_for: Option<Hole>,
 }
 
-/// Entries of one gateway that are gone.
+/// A hole: deleted entries of one gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Hole {
     /// The first place.
     pub first: Cursor,
-    /// How many entries of the gateway were there.
+    /// The number of entries of the gateway in it.
     pub entries: u64,
 }
 
-/// The oldest entries of one gateway, which go.
+/// The oldest entries of one gateway, which are deleted.
 #[derive(Debug)]
 pub struct PruneRun {
+    /// Their cursors.
     pub cursors: Vec<Cursor>,
-    /// What they count.
+    /// Their size, in bytes.
     pub bytes: u64,
     hole: Hole,
     at: Timestamp,
@@ -193,7 +206,7 @@ impl PruneRun {
         (self.at, self.generation) = (candidate.at, candidate.generation);
     }
 
-    /// The last entry that goes.
+    /// The last entry that is deleted.
     pub fn last(&self) -> Cursor {
         self.cursors.last().copied().unwrap_or(self.hole.first)
     }
@@ -256,18 +269,19 @@ impl SettledRun {
     }
 }
 
-/// What a step of pruning by size does.
+/// One step of pruning by size.
 #[derive(Debug, Default)]
 pub struct PrunePlan {
+    /// The entries to delete, by gateway.
     pub runs: BTreeMap<GatewayUid, PruneRun>,
     /// The last entry that was looked at.
     pub scanned: Option<Cursor>,
-    /// How many entries go.
+    /// The number of entries to delete.
     pub entries: usize,
 }
 
-/// The gateways that lose entries when a journal of these shares is to count `max_bytes` at most: where to begin to look for
-/// them. None where no gateway takes more than an equal share.
+/// The cursor after which to look for entries to delete, if a journal of these shares is to have `max_bytes` at most. `None` if no
+/// gateway takes more than an equal share.
 pub fn prune_from(shares: &BTreeMap<GatewayUid, Share>, max_bytes: u64) -> Option<Cursor> {
     let equal = equal_share(shares, max_bytes);
     let over = shares.values().filter(|share| share.bytes > equal);
@@ -280,12 +294,12 @@ fn equal_share(shares: &BTreeMap<GatewayUid, Share>, max_bytes: u64) -> u64 {
 }
 
 impl PrunePlan {
-    /// What goes, in bytes.
+    /// The size of the deleted entries, in bytes.
     pub fn bytes(&self) -> u64 {
         self.runs.values().map(|run| run.bytes).sum()
     }
 
-    /// The cursors of all entries that go.
+    /// The cursors of all entries to delete.
     pub fn cursors(&self) -> impl Iterator<Item = Cursor> {
         self.runs.values().flat_map(|run| run.cursors.iter().copied())
     }
@@ -296,7 +310,7 @@ impl PrunePlan {
         self.runs.iter().map(move |(gateway, run)| run.settle(*gateway, oldest))
     }
 
-    /// Takes entries in their order, of gateways that take more than an equal share, until `excess` bytes go or `limit` entries do.
+    /// Selects entries in their order, of gateways that take more than an equal share, until they have `excess` bytes or are `limit`.
     pub fn make(
         shares: &BTreeMap<GatewayUid, Share>,
         candidates: impl Iterator<Item = Candidate>,

@@ -14,12 +14,12 @@ use crate::error::StoreError;
 use crate::limits;
 use crate::values::Timestamp;
 
-/// A place in the journal: an entry, and what comes after it.
+/// The position of an entry in the journal.
 ///
-/// Cursors are counted up by one and never used again, whatever is pruned. A new journal begins to count at the microseconds of
-/// its first entry's time, so that one that is made where another was lost, unless the clock went back, goes on above it: who
-/// comes with a cursor of the lost one is told of the hole. (A journal restored from a backup uses numbers again.) Below 2^53, so
-/// that JSON readers of all kinds read it right.
+/// Cursors are counted up by one and are not reused after pruning. A new journal begins to count at the microseconds of the time of
+/// its first entry. So a journal that replaces a lost one continues above it, unless the clock went back, and a reader with a cursor
+/// of the lost journal learns of the hole. A journal restored from a backup uses numbers again. Cursors are below 2^53, which
+/// every reader of JSON can represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Cursor(i64);
@@ -45,7 +45,7 @@ impl Cursor {
         Self(self.0.saturating_sub(1))
     }
 
-    /// What counts as the last one used by a journal that has none yet.
+    /// The last used cursor of a journal that has no entry yet.
     pub fn before_first(at: Timestamp) -> Self {
         // 2^52: leaves as many numbers again; some year after 2100.
         const LATEST: i64 = 1 << 52;
@@ -67,28 +67,30 @@ impl FromStr for Cursor {
     }
 }
 
-/// What a journal keeps beside its entries.
+/// The state that a journal keeps beside its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reach {
     /// The last cursor used.
     pub newest: Cursor,
-    /// The last cursor up to which nothing is there any more.
+    /// The last cursor before the oldest entry that is present.
     pub pruned: Cursor,
-    /// What the entries that are there count.
+    /// The size of the entries that are present, in bytes.
     pub bytes: u64,
-    /// How many entries are there.
+    /// The number of entries that are present.
     pub entries: u64,
 }
 
 /// A range of cursors, `above` not in it, `to` in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
+    /// The cursor before the first one.
     pub above: Cursor,
+    /// The last one.
     pub to: Cursor,
 }
 
 impl Reach {
-    /// That of a journal which is about to get its first entry.
+    /// The state of a journal that is about to get its first entry.
     pub fn new(at: Timestamp) -> Self {
         let before = Cursor::before_first(at);
         Self {
@@ -99,7 +101,7 @@ impl Reach {
         }
     }
 
-    /// Entries are appended: where.
+    /// Appends entries: the cursors that they get.
     pub fn append(&mut self, entries: &[NewEntry]) -> Appended {
         let first = self.newest.advanced(1);
         self.newest = self.newest.advanced(entries.len());
@@ -111,13 +113,14 @@ impl Reach {
         }
     }
 
-    /// Entries are pruned, so many of so many bytes. `before_oldest` is the last cursor before the oldest entry that is left.
+    /// Prunes a number of entries of a size in bytes. `before_oldest` is the last cursor before the oldest entry that is left.
     pub fn prune(&mut self, entries: u64, bytes: u64, before_oldest: Option<Cursor>) {
         self.entries = self.entries.saturating_sub(entries);
         self.bytes = self.bytes.saturating_sub(bytes);
         self.pruned = before_oldest.unwrap_or(self.newest);
     }
 
+    /// The extent of the journal.
     pub fn extent(self) -> Extent {
         Extent {
             oldest: (self.entries > 0).then(|| self.pruned.advanced(1)),
@@ -127,7 +130,7 @@ impl Reach {
         }
     }
 
-    /// Which entries a reader is to look at that has read up to `after`, and what it has missed.
+    /// The window of entries for a reader that has read up to `after`, and the entries that it has missed.
     pub fn window(self, after: Option<Cursor>) -> (Window, Option<Lost>) {
         let (above, lost) = match after {
             None => (self.pruned, None),
@@ -142,8 +145,7 @@ impl Reach {
         (Window { above, to }, lost)
     }
 
-    /// Whether there can be such a cursor: one above the newest is none of this journal's.
-    /// Gives the newest.
+    /// Checks that `cursor` is not above the newest entry, and gives the newest.
     pub fn check(reach: Option<Self>, cursor: Cursor) -> Result<Cursor, StoreError> {
         let newest = reach.map(|reach| reach.newest).filter(|newest| cursor <= *newest);
         newest.ok_or_else(|| StoreError::unknown("cursor", cursor))
@@ -151,7 +153,7 @@ impl Reach {
 }
 
 impl Page {
-    /// What is read of a journal that has no entry yet.
+    /// The page of a journal that has no entry yet.
     pub fn of_nothing(after: Option<Cursor>) -> Self {
         Self {
             lost: after.map(|_| Lost::OtherJournal),
@@ -162,7 +164,8 @@ impl Page {
     }
 }
 
-/// Where a page ends: `sizes` of what the filter takes, in order. The last one that fits, and whether another was left.
+/// The end of a page, by the `sizes` of the entries that the filter takes, in order: the last one that fits, and whether another was
+/// left.
 pub fn fitting<T: Copy>(sizes: impl Iterator<Item = (T, u64)>, limit: usize, budget: usize) -> (Option<T>, bool) {
     let (mut last, mut total) = (None, 0_u64);
     for (count, (place, size)) in sizes.enumerate() {

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::values::{AgentUid, BoardId, GatewayUid, RunId, Timestamp};
 
 named! {
-    /// What a run does with its agent.
+    /// The purpose of a run.
     RunKind, "run kind" {
         /// Brings it to the gateway.
         Provision = "provision",
@@ -25,9 +25,9 @@ named! {
 }
 
 named! {
-    /// How far a run is.
+    /// The state of a run.
     RunState, "run state" {
-        /// Under way, or cut off and to be continued.
+        /// Running, or interrupted and to be continued.
         Active = "active",
         /// Ended well.
         Done = "done",
@@ -61,7 +61,7 @@ named! {
 }
 
 named! {
-    /// How far a step is.
+    /// The state of a step.
     StepState, "step state" {
         /// Begun: its effect may have happened or not.
         Begun = "begun",
@@ -83,21 +83,21 @@ pub struct Run {
     pub agent_id: AgentUid,
     /// The gateway.
     pub gateway_id: GatewayUid,
-    /// What it does.
+    /// Its purpose.
     pub kind: RunKind,
-    /// The agent's lifecycle generation that it is.
+    /// The lifecycle generation of the agent.
     pub generation: u64,
-    /// With which options, as the one who runs it wrote them down.
+    /// Its options, in the provisioner's own form.
     pub options: Value,
-    /// How far it is.
+    /// Its state.
     pub state: RunState,
-    /// Why it failed; cut to [`limits::MESSAGE_CHARS`].
+    /// The error of a failed run; cut to [`limits::MESSAGE_CHARS`].
     pub error: Option<String>,
     /// The idempotency key of its wake message.
     pub wake_key: Option<String>,
-    /// When it began.
+    /// The time of its start.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// The time of its end.
     pub ended_at: Option<Timestamp>,
 }
 
@@ -106,15 +106,15 @@ pub struct Run {
 pub struct Step {
     /// The run.
     pub run_id: RunId,
-    /// Which step.
+    /// The step.
     pub name: StepName,
-    /// How far it is.
+    /// Its state.
     pub state: StepState,
-    /// How often it was begun.
+    /// The number of attempts.
     pub attempts: u32,
-    /// What the one who runs it needs to continue.
+    /// The data that the provisioner needs to continue.
     pub detail: Value,
-    /// When it became so.
+    /// The time of its last change.
     pub at: Timestamp,
 }
 
@@ -162,6 +162,7 @@ impl Run {
         check::optional("run.wake_key", self.wake_key.as_ref(), limits::KEY_CHARS)
     }
 
+    /// Checks a run that is to begin, with its agent.
     pub fn check_begin(&self, agent: &Agent) -> Result<(), StoreError> {
         self.check()?;
         self.check_agent(agent)?;
@@ -174,6 +175,7 @@ impl Run {
         Ok(())
     }
 
+    /// Checks a run that is to end, with its agent if given.
     pub fn check_end(&self, agent: Option<&Agent>) -> Result<(), StoreError> {
         self.check()?;
         agent.map_or(Ok(()), |agent| self.check_agent(agent))?;
@@ -194,7 +196,7 @@ impl Run {
         }
     }
 
-    /// This run with the end of `ended`: what was fixed when it began stays.
+    /// This run with the end of `ended`. Everything else stays as it was at the start.
     pub fn ended_as(&self, ended: &Self) -> Self {
         let ended = ended.kept();
         Self {
@@ -206,7 +208,7 @@ impl Run {
         }
     }
 
-    /// As it is stored.
+    /// The record to store, its error cut.
     pub fn kept(&self) -> Self {
         Self {
             error: self.error.as_deref().map(backend::cut),
@@ -216,44 +218,45 @@ impl Run {
 }
 
 impl Step {
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::json("step.detail", &self.detail)
     }
 }
 
-/// Something that happened.
+/// An activity: an event in the life of an agent or a board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Activity {
     /// Counted up from 1 and never used again: the cursor of a reader.
     pub id: i64,
-    /// What sort of thing, for example `agent.provisioned`.
+    /// Its kind, for example `agent.provisioned`.
     pub kind: String,
-    /// In words.
+    /// Its text.
     pub message: String,
     /// The agent it is about, which may be gone by now.
     pub agent_id: Option<AgentUid>,
     /// The board it is about, which may be gone by now.
     pub board_id: Option<BoardId>,
-    /// When.
+    /// The time of it.
     pub at: Timestamp,
 }
 
 /// An activity that is to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewActivity {
-    /// What sort of thing, for example `agent.provisioned`.
+    /// Its kind, for example `agent.provisioned`.
     pub kind: String,
-    /// In words; cut to [`limits::MESSAGE_CHARS`].
+    /// Its text; cut to [`limits::MESSAGE_CHARS`].
     pub message: String,
     /// The agent it is about.
     pub agent_id: Option<AgentUid>,
     /// The board it is about.
     pub board_id: Option<BoardId>,
-    /// When.
+    /// The time of it.
     pub at: Timestamp,
 }
 
-/// Which activities.
+/// A selection of activities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActivityFilter {
     /// Those of this agent only.
@@ -263,10 +266,12 @@ pub struct ActivityFilter {
 }
 
 impl NewActivity {
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::name("activity.kind", &self.kind, limits::KEY_CHARS)
     }
 
+    /// The record to store, with its number.
     pub fn numbered(&self, id: i64) -> Activity {
         Activity {
             id,
@@ -280,6 +285,7 @@ impl NewActivity {
 }
 
 impl ActivityFilter {
+    /// Whether the filter takes it.
     pub fn takes(&self, activity: &Activity) -> bool {
         self.agent.is_none_or(|id| activity.agent_id == Some(id))
             && self.board.is_none_or(|id| activity.board_id == Some(id))

@@ -13,7 +13,7 @@ use crate::limits;
 use crate::values::{GatewayUid, Timestamp};
 
 named! {
-    /// How far a send is.
+    /// The state of a send.
     SendState, "send state" {
         /// Under way, or cut off and to be continued.
         Pending = "pending",
@@ -21,39 +21,39 @@ named! {
         Done = "done",
         /// It did not happen.
         Failed = "failed",
-        /// Whether it happened can't be known any more, or what came of it is gone.
+        /// The outcome is unknown, or its result is gone.
         Lost = "lost",
     }
 }
 
-/// How a send ended. Texts are cut to [`limits::MESSAGE_CHARS`].
+/// The end of a send. Texts are cut to [`limits::MESSAGE_CHARS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum SendEnd {
     /// The gateway has taken it.
     Done {
-        /// The run that came of it, which is not always the key.
+        /// The run that it started, which is not always the key.
         run_id: String,
     },
     /// It did not happen.
     Failed {
-        /// Why.
+        /// The reason.
         error: String,
     },
-    /// Whether it happened can't be known any more, or what came of it is gone.
+    /// The outcome is unknown, or its result is gone.
     Lost {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// The end of a send.
+/// An end with its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ended {
-    /// How.
+    /// The end.
     #[serde(flatten)]
     pub end: SendEnd,
-    /// When.
+    /// The time of it.
     pub at: Timestamp,
 }
 
@@ -68,13 +68,13 @@ pub struct NewSend {
     pub session_key: SessionKey,
     /// The message, of at most [`limits::SEND_TEXT_BYTES`].
     pub text: String,
-    /// Whether the answer is to be delivered to the session's channel; the gateway's own rule where not said.
+    /// Whether to deliver the answer to the session's channel; `None` leaves it to the gateway.
     pub deliver: Option<bool>,
-    /// With which options, as the one who sends wrote them down; at most [`limits::JSON_BYTES`].
+    /// Its options, in the sender's own form; at most [`limits::JSON_BYTES`].
     pub options: Value,
-    /// When it was asked for.
+    /// The time of the request.
     pub created_at: Timestamp,
-    /// Until when it may be tried.
+    /// The end of its attempts.
     pub deadline: Option<Timestamp>,
 }
 
@@ -83,27 +83,27 @@ pub struct NewSend {
 pub struct ChatSend {
     /// Counted up and never used again: the order in which the messages of a session go out.
     pub position: i64,
-    /// What is sent.
+    /// The send as it was begun.
     #[serde(flatten)]
     pub send: NewSend,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How it ended; none while it is pending.
+    /// Its end; `None` while it is pending.
     pub ended: Option<Ended>,
 }
 
-/// A try to send.
+/// An attempt to send.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Attempt {
-    /// Which one, from 1.
+    /// Its number, from 1.
     pub number: u32,
-    /// When it was about to happen.
+    /// The time before the attempt.
     pub at: Timestamp,
-    /// On which life of the gateway and which connection, as the one who sends wrote it down; at most [`limits::JSON_BYTES`].
+    /// The incarnation of the gateway and the connection, in the sender's own form; at most [`limits::JSON_BYTES`].
     pub facts: Value,
 }
 
-/// Which sends.
+/// A selection of sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SendFilter {
     /// Those to this gateway only.
@@ -136,14 +136,14 @@ impl SendEnd {
         }
     }
 
-    /// The run's id, or what is said of it.
+    /// The id of the run, or the reason.
     pub fn text(&self) -> &str {
         match self {
             Self::Done { run_id: text } | Self::Failed { error: text } | Self::Lost { why: text } => text,
         }
     }
 
-    /// The end with this state; none for one that is no end.
+    /// The end with this state; `None` for [`SendState::Pending`].
     pub fn of(state: SendState, text: String) -> Option<Self> {
         match state {
             SendState::Pending => None,
@@ -153,6 +153,7 @@ impl SendEnd {
         }
     }
 
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         match self {
             Self::Done { run_id } => check::name("send.run_id", run_id, limits::KEY_CHARS),
@@ -160,7 +161,7 @@ impl SendEnd {
         }
     }
 
-    /// As it is stored.
+    /// The end to store, its text cut.
     pub fn kept(&self) -> Self {
         match self {
             Self::Done { .. } => self.clone(),
@@ -173,13 +174,14 @@ impl SendEnd {
 }
 
 impl NewSend {
+    /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::name("send.key", &self.key, limits::KEY_CHARS)?;
         check::bytes("send.text", &self.text, limits::SEND_TEXT_BYTES)?;
         check::json("send.options", &self.options)
     }
 
-    /// How much it counts in a page, in bytes.
+    /// Its size in a page, in bytes.
     pub fn size(&self) -> u64 {
         let options = serde_json::to_vec(&self.options).map_or(0, |bytes| bytes.len());
         (self.text.len() + options) as u64
@@ -187,13 +189,14 @@ impl NewSend {
 }
 
 impl ChatSend {
-    /// How far it is.
+    /// Its state.
     pub fn state(&self) -> SendState {
         self.ended
             .as_ref()
             .map_or(SendState::Pending, |ended| ended.end.state())
     }
 
+    /// A pending send at a position.
     pub fn begun(position: i64, send: NewSend) -> Self {
         Self {
             position,
@@ -205,6 +208,7 @@ impl ChatSend {
 }
 
 impl SendFilter {
+    /// Whether the filter takes it.
     pub fn takes(&self, send: &NewSend) -> bool {
         self.gateway.is_none_or(|id| send.gateway_id == id)
             && self.session_key.as_ref().is_none_or(|key| send.session_key == *key)
