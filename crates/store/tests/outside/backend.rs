@@ -53,7 +53,7 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let slot = self.leases.of(self.right);
         // Gives back its own lease only.
-        drop(slot.compare_exchange(self.number, 0, Ordering::SeqCst, Ordering::SeqCst));
+        let _ = slot.compare_exchange(self.number, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
 }
 
