@@ -25,8 +25,8 @@ fn told(sim: &SimGateway, words: &str) -> Vec<(String, String)> {
 
 /// The activities of the store, newest last.
 async fn activities(shop: &Shop) -> Vec<String> {
-    use windlass::store::{Activities as _, ActivityFilter};
     use windlass::sqlite::SqliteStore;
+    use windlass::store::{Activities as _, ActivityFilter};
     let path = shop.bench.path(".local/share/windlass/windlass.db");
     let store = SqliteStore::open(&path).await.unwrap();
     let all = store.activities(&ActivityFilter::default(), None, 500).await.unwrap();

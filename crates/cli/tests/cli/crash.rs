@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::task::spawn_blocking;
+use windlass::sqlite::SqliteStore;
 use windlass::store::{
     Agent, AgentFilter, AgentStatus, AgentUid, Agents as _, Board, BoardId, Boards as _, Creator, Gateway, GatewayUid,
     Gateways as _, Organization, OrganizationId, Organizations as _, Owner, Runs as _, Timestamp,
 };
-use windlass::sqlite::SqliteStore;
 use windlass_testkit::{Generation, SideEffect, SimGateway, Stop};
 
 use crate::bench::{Bench, Ran, TOKEN, gateway};
