@@ -65,6 +65,8 @@ pub struct RunTracker {
     heard_at: Instant,
     /// Anything came of the run itself.
     heard_run: bool,
+    /// An event of our run came after the last attempt to send.
+    heard_since_send: bool,
     started_told: bool,
     /// The gateway answered the message, and not in a way that is understood.
     answered_oddly: Option<Instant>,
@@ -74,6 +76,8 @@ pub struct RunTracker {
     said_nothing: Option<String>,
     /// The run of ours whose lifecycle began: it was not handed on.
     begun: Option<String>,
+    /// The same, of a time before the last attempt, while it is not known whether the gateway was restarted since.
+    begun_before: Option<String>,
     /// Our run's lifecycle began then, by the gateway's clock.
     begun_ms: Option<u64>,
     /// What failed is that the model said nothing.
@@ -121,11 +125,13 @@ impl RunTracker {
             waited: false,
             heard_at: now,
             heard_run: false,
+            heard_since_send: false,
             started_told: false,
             answered_oddly: None,
             handed_on: false,
             said_nothing: None,
             begun: None,
+            begun_before: None,
             begun_ms: None,
             without_answer: false,
             session_id: None,
@@ -387,6 +393,12 @@ impl RunTracker {
         match action {
             stage::Due::Send => {
                 self.sends += 1;
+                self.heard_since_send = false;
+                if self.sends > 1 && self.life != Continuity::Same {
+                    // What began under this key may have begun in a process that is gone. The answer tells.
+                    self.begun_before = self.begun.take().or(self.begun_before.take());
+                    self.handed_on = false;
+                }
                 self.first_sent.get_or_insert(now);
                 self.spoken.renumber();
                 Action::Send

@@ -36,6 +36,7 @@ impl RunTracker {
     fn heard(&mut self, run_id: &str, now: Instant) {
         self.heard_at = now;
         self.heard_run = true;
+        self.heard_since_send = true;
         self.accept(now);
         if run_id == self.config.key || self.is_firm(run_id) {
             self.life = Continuity::Same;

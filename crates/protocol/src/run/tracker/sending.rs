@@ -45,9 +45,9 @@ impl RunTracker {
         }
         let first = self.sends == 1 && !self.config.sent_before && !self.written;
         self.known_at_first |= first && !self.heard_run && reply.status != ChatSendStatus::Started;
-        if self.sends > 1 && reply.status == ChatSendStatus::Started {
-            // What began under this key began in a process that is gone.
-            (self.begun, self.handed_on) = (None, false);
+        let before = self.begun_before.take();
+        if self.begun.is_none() && reply.status != ChatSendStatus::Started {
+            self.begun = before;
         }
         self.life = Continuity::Same;
         self.accept(now);
@@ -56,7 +56,7 @@ impl RunTracker {
         }
         match &reply.status {
             ChatSendStatus::Ok => {
-                self.ended = Some(Ended::Over(None));
+                self.over(None);
                 self.ask_how_it_ended(now);
             }
             ChatSendStatus::Timeout => self.finish(RunEnd::Aborted {
@@ -70,8 +70,13 @@ impl RunTracker {
                 self.finish_failed(message, reply.run_id.clone(), FailureSign::Repeated);
             }
             ChatSendStatus::Started | ChatSendStatus::InFlight | ChatSendStatus::Other(_) => {
-                self.ended = None;
-                self.run(now);
+                // The answer may come after events of the run, even after its end: those are newer.
+                if !self.heard_since_send {
+                    self.ended = None;
+                }
+                if self.ended.is_none() {
+                    self.run(now);
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Each known trap of a release, by its rule.
 
 use serde_json::{Value, json};
+use windlass_protocol::connection::Continuity;
 use windlass_protocol::request::ChatSendReply;
 use windlass_protocol::run::{Action, CommandDone, Doubt, Evidence, FailureSign, Loss, Progress, Repair, RunEnd};
 use windlass_protocol::{Advise, GatewayError};
@@ -571,6 +572,35 @@ fn a_bare_final_of_a_run_that_began_is_an_answer_of_nothing_at_once() {
 fn a_bare_final_that_says_why_the_model_stopped_is_an_answer_of_nothing_though_the_beginning_was_lost() {
     let mut bench = Bench::started(4);
     bench.chat(KEY, "final", json!({"stopReason": "stop"}));
+    bench.answer_history(&[user(TEXT, Some(KEY))]);
+    assert_eq!(bench.answer().text, "");
+}
+
+#[test]
+fn an_end_that_comes_before_the_answer_to_the_send_stands() {
+    for protocol in [3, 4] {
+        let mut bench = Bench::new(protocol);
+        assert_eq!(bench.actions.pop_front(), Some(Action::Send));
+        bench.lifecycle(KEY, json!({"phase": "start"}));
+        bench.lifecycle(KEY, json!({"phase": "end"}));
+        bench.bare(KEY);
+        bench.sent("started");
+        bench.answer_history(&[user(TEXT, None)]);
+        assert_eq!(bench.answer().text, "");
+        assert_eq!(bench.now, super::bench::epoch());
+    }
+}
+
+#[test]
+fn a_beginning_that_comes_before_the_answer_to_a_second_send_stands() {
+    let mut bench = Bench::new(4);
+    assert_eq!(bench.actions.pop_front(), Some(Action::Send));
+    bench.cut(Continuity::Restarted);
+    bench.answer_history(&[]);
+    assert_eq!(bench.next_action(), Some(Action::Send));
+    bench.lifecycle(KEY, json!({"phase": "start"}));
+    bench.sent("started");
+    bench.bare(KEY);
     bench.answer_history(&[user(TEXT, Some(KEY))]);
     assert_eq!(bench.answer().text, "");
 }

@@ -180,8 +180,10 @@ impl World {
                     Some(false) => "ok",
                     None => "started",
                 };
+                // A slow answer comes behind the first events of its run, or behind its end.
+                let delay = if self.rng.random_bool(0.1) { 60..6_000 } else { 1..60 };
                 self.after(
-                    1..60,
+                    delay,
                     Step::Reply(conn, Reply::Sent(json!({"runId": KEY, "status": status}))),
                 );
                 if status == "started" {
