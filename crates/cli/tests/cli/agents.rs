@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use windlass_testkit::{Generation, SideEffect, SimGateway};
 
-use crate::bench::{Bench, Ran, TOKEN, gateway};
-use crate::shop::{Shop, writes};
+use crate::harness::{Finished, Harness, TOKEN, gateway};
+use crate::store_fixture::{StoreFixture, writes};
 
 fn count(sim: &SimGateway, wanted: impl Fn(&SideEffect) -> bool) -> usize {
     sim.journal().count(wanted)
@@ -19,7 +19,7 @@ fn woken(sim: &SimGateway) -> usize {
 }
 
 /// The report, which is the last line.
-fn report(ran: &Ran) -> Value {
+fn report(ran: &Finished) -> Value {
     let last = ran.json_lines().pop().unwrap();
     assert_eq!(last["news"], "report", "{ran:#?}");
     last
@@ -45,8 +45,8 @@ fn agent_tokens(sim: &SimGateway) -> Vec<String> {
 async fn a_provision_brings_agents_to_life_and_a_second_one_writes_nothing() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
-        let shop = Shop::with_agents(&sim).await;
-        let ran = shop.run(&["agents", "provision", "--all", "--json"]).await;
+        let fixture = StoreFixture::with_agents(&sim).await;
+        let ran = fixture.run(&["agents", "provision", "--all", "--json"]).await;
         assert!(!ran.stderr.contains("error:"), "{ran:#?}");
         let lines = ran.json_lines();
         assert_eq!(lines[0], json!({"news": "planned", "agents": 2}));
@@ -64,7 +64,7 @@ async fn a_provision_brings_agents_to_life_and_a_second_one_writes_nothing() {
             );
         }
         assert_eq!((created(&sim), woken(&sim)), (2, 2));
-        let listed = shop.run(&["agents", "list", "--json"]).await.json();
+        let listed = fixture.run(&["agents", "list", "--json"]).await.json();
         assert_eq!(listed["agents"][0]["storedStatus"], "online");
         for agent in listed["agents"].as_array().unwrap() {
             // The command has ended, so nothing watches for an answer: no deadline, no miss, and no run under way.
@@ -78,7 +78,7 @@ async fn a_provision_brings_agents_to_life_and_a_second_one_writes_nothing() {
         }
 
         let before = writes(&sim);
-        let again = shop.run(&["agents", "provision", "--all"]).await;
+        let again = fixture.run(&["agents", "provision", "--all"]).await;
         assert!(again.stdout.contains("2 agents: 0 changed, 0 failed"), "{again:#?}");
         assert_eq!(writes(&sim), before);
     }
@@ -87,8 +87,8 @@ async fn a_provision_brings_agents_to_life_and_a_second_one_writes_nothing() {
 #[tokio::test]
 async fn without_a_terminal_progress_is_lines_on_stderr_and_the_report_is_on_stdout() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    let ran = shop
+    let fixture = StoreFixture::with_agents(&sim).await;
+    let ran = fixture
         .run(&["agents", "provision", "Scribe", "--no-wake"])
         .await
         .tells(&["1/1 Scribe: done"]);
@@ -105,9 +105,9 @@ async fn without_a_terminal_progress_is_lines_on_stderr_and_the_report_is_on_std
 #[tokio::test]
 async fn a_plan_and_a_dry_run_say_what_would_be_done_and_do_nothing() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    let plan = shop.run(&["agents", "plan", "--all", "--json"]).await.json();
-    let dry = shop
+    let fixture = StoreFixture::with_agents(&sim).await;
+    let plan = fixture.run(&["agents", "plan", "--all", "--json"]).await.json();
+    let dry = fixture
         .run(&["agents", "provision", "--all", "--dry-run", "--json"])
         .await
         .json();
@@ -125,17 +125,17 @@ async fn a_plan_and_a_dry_run_say_what_would_be_done_and_do_nothing() {
             .any(|file| file["action"] == "create"),
         "{lead}"
     );
-    let quiet = shop
+    let quiet = fixture
         .run(&["agents", "plan", "Scribe", "--no-wake", "--json"])
         .await
         .json();
     assert_eq!(quiet["plan"][0]["wake"], false);
-    let shown = shop.run(&["agents", "plan", "--all"]).await.stdout;
+    let shown = fixture.run(&["agents", "plan", "--all"]).await.stdout;
     for text in ["create", "write", "wake", "nothing was done"] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
     assert_eq!(writes(&sim), []);
-    let listed = shop.run(&["agents", "list", "--json"]).await.json();
+    let listed = fixture.run(&["agents", "list", "--json"]).await.json();
     assert_eq!(listed["agents"][0]["generation"], 0, "nothing was begun");
 }
 
@@ -143,20 +143,20 @@ async fn a_plan_and_a_dry_run_say_what_would_be_done_and_do_nothing() {
 async fn drift_ends_with_7_and_none_with_0() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
-        let shop = Shop::with_agents(&sim).await;
-        shop.run(&["agents", "provision", "--all"]).await;
-        let none = shop.run(&["agents", "drift", "--all", "--json"]).await.json();
+        let fixture = StoreFixture::with_agents(&sim).await;
+        fixture.run(&["agents", "provision", "--all"]).await;
+        let none = fixture.run(&["agents", "drift", "--all", "--json"]).await.json();
         assert_eq!(none["drifted"], 0, "{none}");
         let agent = none["agents"][0]["agentId"].as_str().unwrap();
         let set = json!({"agentId": agent, "name": "SOUL.md", "content": "somebody else"}).to_string();
-        Bench::of(&sim)
+        Harness::of(&sim)
             .run(&["call", "agents.files.set", &set])
             .await
             .ends_with(0);
 
         let before = writes(&sim);
-        let drifted = shop
-            .bench
+        let drifted = fixture
+            .harness
             .run(&["agents", "drift", "--all", "--json"])
             .await
             .ends_with(7)
@@ -165,37 +165,45 @@ async fn drift_ends_with_7_and_none_with_0() {
             (&drifted["drifted"], &drifted["agents"][0]["drifted"]),
             (&json!(1), &json!(true))
         );
-        let shown = shop.bench.run(&["agents", "drift", "--all"]).await.ends_with(7).stdout;
+        let shown = fixture
+            .harness
+            .run(&["agents", "drift", "--all"])
+            .await
+            .ends_with(7)
+            .stdout;
         assert!(
             shown.contains("rewrite SOUL.md") && shown.contains("1 drifted"),
             "{shown}"
         );
         assert_eq!(writes(&sim), before, "looking is not touching");
-        shop.run(&["agents", "provision", "--all"]).await;
-        shop.run(&["agents", "drift", "--all"]).await;
+        fixture.run(&["agents", "provision", "--all"]).await;
+        fixture.run(&["agents", "drift", "--all"]).await;
     }
 }
 
 #[tokio::test]
 async fn a_sync_writes_todays_templates_and_wakes_nobody() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    shop.run(&["agents", "add", "--main", "lab"]).await;
-    shop.run(&["agents", "provision", "--all"]).await;
+    let fixture = StoreFixture::with_agents(&sim).await;
+    fixture.run(&["agents", "add", "--main", "lab"]).await;
+    fixture.run(&["agents", "provision", "--all"]).await;
     let (woken_before, moved) = (woken(&sim), ["--base-url", "https://board.example/api"]);
     let sync = [&["agents", "sync", "--on", "lab"][..], &moved].concat();
-    let dry = shop.run(&[&sync[..], &["--dry-run", "--json"]].concat()).await.json();
+    let dry = fixture
+        .run(&[&sync[..], &["--dry-run", "--json"]].concat())
+        .await
+        .json();
     assert_eq!(dry["plan"].as_array().unwrap().len(), 2, "no main: {dry}");
-    let synced = shop.run(&[&sync[..], &["--json"]].concat()).await;
+    let synced = fixture.run(&[&sync[..], &["--json"]].concat()).await;
     let synced = report(&synced);
     assert_eq!(synced["agents"].as_array().unwrap().len(), 2);
     for agent in synced["agents"].as_array().unwrap() {
         assert!(!agent["changes"]["written"].as_array().unwrap().is_empty(), "{synced}");
     }
     let before = writes(&sim);
-    shop.run(&sync).await;
+    fixture.run(&sync).await;
     assert_eq!(writes(&sim), before, "a second sync finds nothing to do");
-    let leads = shop
+    let leads = fixture
         .run(&[
             "agents",
             "sync",
@@ -213,10 +221,10 @@ async fn a_sync_writes_todays_templates_and_wakes_nobody() {
 #[tokio::test]
 async fn a_paused_board_is_skipped_by_name() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    shop.run(&["boards", "add", "Docs", "--on", "lab", "--paused"]).await;
-    shop.worker("Scribe", "Docs").await;
-    let ran = shop.run(&["agents", "sync", "--on", "lab"]).await;
+    let fixture = StoreFixture::of(&sim).await;
+    fixture.run(&["boards", "add", "Docs", "--on", "lab", "--paused"]).await;
+    fixture.worker("Scribe", "Docs").await;
+    let ran = fixture.run(&["agents", "sync", "--on", "lab"]).await;
     assert!(
         ran.stdout.contains("skipped") && ran.stdout.contains("Docs is paused"),
         "{ran:#?}"
@@ -226,42 +234,42 @@ async fn a_paused_board_is_skipped_by_name() {
 #[tokio::test]
 async fn a_rotated_token_is_new_and_the_old_one_is_refused_at_check_in() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    shop.board("Docs", "lab").await;
-    shop.worker("Scribe", "Docs").await;
-    shop.run(&["agents", "provision", "Scribe"]).await;
+    let fixture = StoreFixture::of(&sim).await;
+    fixture.board("Docs", "lab").await;
+    fixture.worker("Scribe", "Docs").await;
+    fixture.run(&["agents", "provision", "Scribe"]).await;
     let old = agent_tokens(&sim).pop().unwrap();
-    let rotated = report(&shop.run(&["agents", "rotate-token", "Scribe", "--json"]).await);
+    let rotated = report(&fixture.run(&["agents", "rotate-token", "Scribe", "--json"]).await);
     assert_eq!(rotated["command"], "rotate-token");
     assert_eq!(rotated["agents"][0]["changes"]["rotated"], true);
     let new = agent_tokens(&sim).pop().unwrap();
     assert_ne!(old, new);
 
-    let bench = shop
-        .bench
+    let harness = fixture
+        .harness
         .with("OLD", &old)
         .with("NEW", &new)
         .file("token", &format!("{new}\n"));
-    let refused = bench
+    let refused = harness
         .run(&["agents", "checkin", "Scribe", "--token-env", "OLD"])
         .await
         .ends_with(4);
     refused.tells(&["Scribe", "AUTH_TOKEN"]);
     for args in [["--token-env", "NEW"], ["--token-file", "token"]] {
         let checkin = [&["agents", "checkin", "scribe"][..], &args, &["--json"]].concat();
-        let seen = bench.run(&checkin).await.ends_with(0).json();
+        let seen = harness.run(&checkin).await.ends_with(0).json();
         assert_eq!(
             (&seen["checkedIn"], &seen["agent"]["status"]),
             (&json!(true), &json!("online"))
         );
         assert_eq!(seen["agent"]["checkinDeadlineAt"], Value::Null);
     }
-    bench
+    harness
         .run(&["agents", "checkin", "Scribe", "--token-env", "NONE"])
         .await
         .ends_with(2)
         .tells(&["NONE"]);
-    bench
+    harness
         .run(&["agents", "checkin", "Scribe"])
         .await
         .ends_with(2)
@@ -275,23 +283,24 @@ async fn a_rotated_token_is_new_and_the_old_one_is_refused_at_check_in() {
         "--status",
         "offline",
     ];
-    assert_eq!(bench.run(&offline).await.ends_with(0).stdout, "Scribe is offline\n");
+    assert_eq!(harness.run(&offline).await.ends_with(0).stdout, "Scribe is offline\n");
 }
 
 #[tokio::test]
 async fn a_deletion_needs_a_yes_and_takes_agent_and_record() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    shop.run(&["agents", "provision", "--all"]).await;
+    let fixture = StoreFixture::with_agents(&sim).await;
+    fixture.run(&["agents", "provision", "--all"]).await;
     let before = writes(&sim);
-    shop.bench
+    fixture
+        .harness
         .run(&["agents", "delete", "Scribe"])
         .await
         .ends_with(2)
         .tells(&["--yes"]);
     assert_eq!(writes(&sim), before);
     let deleted = report(
-        &shop
+        &fixture
             .run(&["agents", "delete", "Scribe", "--yes", "--delete-files", "--json"])
             .await,
     );
@@ -300,7 +309,7 @@ async fn a_deletion_needs_a_yes_and_takes_agent_and_record() {
         count(&sim, |effect| matches!(effect, SideEffect::AgentDeleted { .. })),
         1
     );
-    let listed = shop.run(&["agents", "list", "--json"]).await.json();
+    let listed = fixture.run(&["agents", "list", "--json"]).await.json();
     assert_eq!(listed["agents"].as_array().unwrap().len(), 1);
 }
 
@@ -310,16 +319,16 @@ async fn one_gateway_that_is_down_stops_the_agents_of_no_other() {
         gateway().start_tcp().await.unwrap(),
         gateway().start_tcp().await.unwrap(),
     );
-    let shop = Shop::of(&up).await;
-    shop.gateway("far", &down).await;
-    shop.board("Docs", "lab").await;
-    shop.board("Ops", "far").await;
-    shop.worker("Scribe", "Docs").await;
-    shop.worker("Stoker", "Ops").await;
+    let fixture = StoreFixture::of(&up).await;
+    fixture.gateway("far", &down).await;
+    fixture.board("Docs", "lab").await;
+    fixture.board("Ops", "far").await;
+    fixture.worker("Scribe", "Docs").await;
+    fixture.worker("Stoker", "Ops").await;
     down.kill().await;
     let limit = ["--timeout", "2s", "--json"];
-    let ran = shop
-        .bench
+    let ran = fixture
+        .harness
         .run(&[&["agents", "provision", "--all"][..], &limit].concat())
         .await
         .ends_with(6);
@@ -337,11 +346,12 @@ async fn one_gateway_that_is_down_stops_the_agents_of_no_other() {
     assert!(failure["summary"].as_str().unwrap().starts_with("far: "), "{failure}");
     assert_eq!(failure["transient"], true);
     let alone = [&["agents", "provision", "Stoker"][..], &limit].concat();
-    shop.bench.run(&alone).await.ends_with(3);
+    fixture.harness.run(&alone).await.ends_with(3);
     let drift = ["agents", "drift", "Stoker", "--timeout", "1s"];
-    let looked = shop.bench.run(&drift).await.ends_with(3);
+    let looked = fixture.harness.run(&drift).await.ends_with(3);
     assert!(looked.stdout.contains("why:  far: "), "{looked:?}");
-    shop.bench
+    fixture
+        .harness
         .run(&["agents", "sync", "--on", "far", "--timeout", "1s"])
         .await
         .ends_with(3);
@@ -350,9 +360,13 @@ async fn one_gateway_that_is_down_stops_the_agents_of_no_other() {
 #[tokio::test]
 async fn a_gateway_that_refuses_us_ends_with_4() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
+    let fixture = StoreFixture::with_agents(&sim).await;
     sim.set_token("another");
-    let ran = shop.bench.run(&["agents", "provision", "--all"]).await.ends_with(4);
+    let ran = fixture
+        .harness
+        .run(&["agents", "provision", "--all"])
+        .await
+        .ends_with(4);
     assert!(ran.stdout.contains("lab: ") && ran.stdout.contains("next:"), "{ran:#?}");
     assert_eq!(writes(&sim), []);
 }
@@ -360,31 +374,36 @@ async fn a_gateway_that_refuses_us_ends_with_4() {
 #[tokio::test]
 async fn a_template_error_of_one_agent_is_named_and_the_others_are_done() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    let shop = Shop {
-        bench: shop.bench.file("soul.md", "I am\n{{ agent_nam }}."),
+    let fixture = StoreFixture::with_agents(&sim).await;
+    let fixture = StoreFixture {
+        harness: fixture.harness.file("soul.md", "I am\n{{ agent_nam }}."),
     };
-    shop.run(&[
-        "agents",
-        "add",
-        "Wrong",
-        "--board",
-        "Docs",
-        "--soul-template",
-        "soul.md",
-    ])
-    .await;
-    let ran = shop.bench.run(&["agents", "provision", "--all"]).await.ends_with(6);
+    fixture
+        .run(&[
+            "agents",
+            "add",
+            "Wrong",
+            "--board",
+            "Docs",
+            "--soul-template",
+            "soul.md",
+        ])
+        .await;
+    let ran = fixture
+        .harness
+        .run(&["agents", "provision", "--all"])
+        .await
+        .ends_with(6);
     for text in ["own SOUL.md", "agent_nam", "line 2", "3 agents: 2 changed, 1 failed"] {
         assert!(ran.stdout.contains(text), "{text}: {ran:#?}");
     }
     assert_eq!(created(&sim), 2);
-    let plan = shop.bench.run(&["agents", "plan", "Wrong"]).await.ends_with(6);
+    let plan = fixture.harness.run(&["agents", "plan", "Wrong"]).await.ends_with(6);
     assert!(plan.stdout.contains("agent_nam"), "{plan:#?}");
-    let shown = shop.run(&["agents", "list"]).await.stdout;
+    let shown = fixture.run(&["agents", "list"]).await.stdout;
     assert!(shown.contains("why:") && shown.contains("agent_nam"), "{shown}");
-    let folder = shop
-        .bench
+    let folder = fixture
+        .harness
         .run(&["agents", "provision", "--all", "--templates", "nowhere"])
         .await
         .ends_with(2);
@@ -394,20 +413,20 @@ async fn a_template_error_of_one_agent_is_named_and_the_others_are_done() {
 #[tokio::test]
 async fn the_version_verdict_is_clear_about_old_unknown_and_absent_gateways() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    let checked = shop.run(&["gateways", "list", "--check", "--json"]).await.json();
+    let fixture = StoreFixture::of(&sim).await;
+    let checked = fixture.run(&["gateways", "list", "--check", "--json"]).await.json();
     let check = &checked["gateways"][0]["check"];
     assert_eq!(
         (&check["verdict"], &check["version"]),
         (&json!("supported"), &json!("2026.9.6"))
     );
-    let shown = shop.run(&["gateways", "list", "--check", "lab"]).await.stdout;
+    let shown = fixture.run(&["gateways", "list", "--check", "lab"]).await.stdout;
     assert!(shown.contains("supported (2026.9.6)"), "{shown}");
     let gone = gateway().start_tcp().await.unwrap();
-    shop.gateway("gone", &gone).await;
+    fixture.gateway("gone", &gone).await;
     gone.kill().await;
-    let ran = shop
-        .bench
+    let ran = fixture
+        .harness
         .run(&["gateways", "list", "--check", "--timeout", "1s"])
         .await
         .ends_with(3);
@@ -420,15 +439,15 @@ async fn the_version_verdict_is_clear_about_old_unknown_and_absent_gateways() {
 #[tokio::test]
 async fn a_service_owns_the_store_sees_agents_at_work_and_ends_with_0() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    shop.board("Docs", "lab").await;
-    shop.worker("Scribe", "Docs").await;
-    shop.run(&["agents", "provision", "Scribe", "--no-wake"]).await;
-    let listed = shop.run(&["agents", "list", "--json"]).await.json();
+    let fixture = StoreFixture::of(&sim).await;
+    fixture.board("Docs", "lab").await;
+    fixture.worker("Scribe", "Docs").await;
+    fixture.run(&["agents", "provision", "Scribe", "--no-wake"]).await;
+    let listed = fixture.run(&["agents", "list", "--json"]).await.json();
     let session = listed["agents"][0]["sessionKey"].as_str().unwrap().to_owned();
-    let store = shop.bench.path(".local/share/windlass/windlass.db");
-    let other = shop.bench;
-    let serving = Bench::new()
+    let store = fixture.harness.path(".local/share/windlass/windlass.db");
+    let other = fixture.harness;
+    let serving = Harness::new()
         .with("WINDLASS_STORE", store.to_str().unwrap())
         .with("T", TOKEN);
     let mut service = serving.start(&["agents", "run", "--json"]);
@@ -472,8 +491,8 @@ async fn a_service_owns_the_store_sees_agents_at_work_and_ends_with_0() {
 #[tokio::test]
 async fn no_command_shows_the_token_of_a_gateway_or_of_an_agent() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    let bench = shop.bench.with("WINDLASS_LOG", "trace");
+    let fixture = StoreFixture::with_agents(&sim).await;
+    let harness = fixture.harness.with("WINDLASS_LOG", "trace");
     let mut runs = Vec::new();
     for args in [
         &["agents", "plan", "--all", "--json"][..],
@@ -485,7 +504,7 @@ async fn no_command_shows_the_token_of_a_gateway_or_of_an_agent() {
         &["gateways", "list", "--check", "--json"],
         &["agents", "delete", "Scribe", "--yes"],
     ] {
-        runs.push(bench.run(args).await.ends_with(0));
+        runs.push(harness.run(args).await.ends_with(0));
     }
     let mut secrets = agent_tokens(&sim);
     assert!(secrets.len() >= 6, "two agents with three tokens each");
@@ -502,7 +521,7 @@ async fn no_command_shows_the_token_of_a_gateway_or_of_an_agent() {
             );
         }
     }
-    let database = std::fs::read(bench.path(".local/share/windlass/windlass.db")).unwrap();
+    let database = std::fs::read(harness.path(".local/share/windlass/windlass.db")).unwrap();
     for secret in &secrets {
         assert!(
             !database.windows(secret.len()).any(|window| window == secret.as_bytes()),

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, TOKEN, gateway};
+use crate::harness::{Harness, TOKEN, gateway};
 
 const PLAN: &str = "
 seed = 7
@@ -30,7 +30,7 @@ delay = \"20ms\"
 #[tokio::test]
 async fn a_probe_behind_a_stormy_proxy_sees_no_promise_broken() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::new().with("WINDLASS_TOKEN", TOKEN).file("plan.toml", PLAN);
+    let harness = Harness::new().with("WINDLASS_TOKEN", TOKEN).file("plan.toml", PLAN);
     let url = sim.url();
     let args = ["chaos", "--upstream", &url, "--plan", "plan.toml", "--for", "3s"];
     let probe = [
@@ -41,7 +41,7 @@ async fn a_probe_behind_a_stormy_proxy_sees_no_promise_broken() {
         "agent:main:main",
         "--json",
     ];
-    let ran = bench.run(&[&args[..], &probe[..]].concat()).await.ends_with(0);
+    let ran = harness.run(&[&args[..], &probe[..]].concat()).await.ends_with(0);
     let lines = ran.json_lines();
     assert_eq!((&lines[0]["type"], &lines[0]["seed"]), (&json!("listening"), &json!(7)));
     let result = lines.last().unwrap();
@@ -68,12 +68,12 @@ async fn a_probe_behind_a_stormy_proxy_sees_no_promise_broken() {
 #[tokio::test]
 async fn any_client_can_use_it_and_an_interrupt_ends_it_with_the_table() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::new().with("WINDLASS_TOKEN", TOKEN);
-    let mut chaos = bench.start(&["chaos", "--upstream", &sim.url(), "--seed", "3"]);
+    let harness = Harness::new().with("WINDLASS_TOKEN", TOKEN);
+    let mut chaos = harness.start(&["chaos", "--upstream", &sim.url(), "--seed", "3"]);
     let introduced = chaos.text().await;
     assert!(introduced.contains("seed 3"), "{introduced}");
     let url = introduced.split_whitespace().next().unwrap().to_owned();
-    let client = Bench::new().with("WINDLASS_URL", &url).with("WINDLASS_TOKEN", TOKEN);
+    let client = Harness::new().with("WINDLASS_URL", &url).with("WINDLASS_TOKEN", TOKEN);
     let ran = client.run(&["call", "health", "--timeout", "50s"]).await.ends_with(0);
     let health: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(health["ok"], true, "{health}");
@@ -90,29 +90,29 @@ async fn any_client_can_use_it_and_an_interrupt_ends_it_with_the_table() {
 #[tokio::test]
 async fn what_is_wrong_is_named_before_anything_starts() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::new()
+    let harness = Harness::new()
         .with("WINDLASS_TOKEN", TOKEN)
         .file("plan.toml", "[[fault]]\ndo = \"close\"\ncode = 1000\ndelay = \"1s\"\n");
     let url = sim.url();
     let chaos = ["chaos", "--upstream", &url];
-    bench
+    harness
         .run(&[&chaos[..], &["--plan", "plan.toml"]].concat())
         .await
         .ends_with(2)
         .tells(&["plan.toml:4, fault 1, delay", "close takes no delay"]);
-    bench
+    harness
         .run(&[&chaos[..], &["--plan", "no.toml"]].concat())
         .await
         .ends_with(2)
         .tells(&["no.toml"]);
-    bench
+    harness
         .run(&[&chaos[..], &["--calls-per-second", "5"]].concat())
         .await
         .ends_with(2)
         .tells(&["--probe"]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    bench
+    harness
         .run(&[&chaos[..], &["--listen", &address]].concat())
         .await
         .ends_with(2)
@@ -120,7 +120,7 @@ async fn what_is_wrong_is_named_before_anything_starts() {
     drop(taken);
     assert_eq!(sim.journal().hellos(), 0);
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    bench
+    harness
         .run(&["chaos", "--upstream", &format!("ws://{gone}")])
         .await
         .ends_with(3)

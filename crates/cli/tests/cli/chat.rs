@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use windlass_testkit::{ChatPlan, Generation, Outcome, RELEASES, RestartKind, SimGateway};
 
-use crate::bench::{Bench, gateway};
+use crate::harness::{Harness, gateway};
 
 /// An answer in so many pieces, a tenth of a second apart.
 fn slow(increments: u32) -> ChatPlan {
@@ -24,7 +24,7 @@ async fn running(sim: &SimGateway, text: &str) {
 async fn each_line_is_one_turn_and_its_answer_one_text_on_every_release() {
     for release in RELEASES {
         let sim = gateway().release(release).start_tcp().await.unwrap();
-        let ran = Bench::of(&sim).run_with(&["chat"], "one\n\ntwo\n").await.ends_with(0);
+        let ran = Harness::of(&sim).run_with(&["chat"], "one\n\ntwo\n").await.ends_with(0);
         assert_eq!(
             (ran.stdout.as_str(), ran.stderr.as_str()),
             ("echo: one\necho: two\n", ""),
@@ -41,7 +41,7 @@ async fn each_line_is_one_turn_and_its_answer_one_text_on_every_release() {
 #[tokio::test]
 async fn programs_talk_in_json_lines() {
     let sim = gateway().start_tcp().await.unwrap();
-    let ran = Bench::of(&sim)
+    let ran = Harness::of(&sim)
         .run_with(&["chat", "--json"], "one\ntwo\n")
         .await
         .ends_with(0);
@@ -65,8 +65,8 @@ async fn a_restart_in_the_middle_of_a_turn_is_told_and_bridged() {
         .start_tcp()
         .await
         .unwrap();
-    let bench = Bench::of(&sim);
-    let (ran, ()) = tokio::join!(bench.run_with(&["chat"], "first\nsecond\n"), async {
+    let harness = Harness::of(&sim);
+    let (ran, ()) = tokio::join!(harness.run_with(&["chat"], "first\nsecond\n"), async {
         running(&sim, "first").await;
         sim.chat(ChatPlan::default());
         sim.restart(RestartKind::Crash);
@@ -84,7 +84,7 @@ async fn the_first_turn_that_fails_ends_it() {
         outcome: Outcome::Fail { status: 400 },
         ..ChatPlan::default()
     });
-    let ran = Bench::of(&sim).run_with(&["chat"], "one\ntwo\n").await.ends_with(1);
+    let ran = Harness::of(&sim).run_with(&["chat"], "one\ntwo\n").await.ends_with(1);
     ran.tells(&["could not answer"]);
     assert_eq!(sim.journal().runs_of("two"), 0);
 }
@@ -92,10 +92,10 @@ async fn the_first_turn_that_fails_ends_it() {
 #[tokio::test]
 async fn a_gateway_that_refuses_us_ends_it_with_4() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::new()
+    let harness = Harness::new()
         .with("WINDLASS_URL", &sim.url())
         .with("WINDLASS_TOKEN", "wrong");
-    bench
+    harness
         .run_with(&["chat"], "hello\n")
         .await
         .ends_with(4)
@@ -119,7 +119,7 @@ mod typed {
     #[tokio::test]
     async fn what_is_typed_is_answered_and_the_commands_do_what_they_say() {
         let sim = gateway().chat(slow(3)).start_tcp().await.unwrap();
-        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat");
+        let mut typist = Typist::sit_down(&Harness::of(&sim), "chat");
         typist.sees("agent:main:main").await;
         prompt(&mut typist).await;
         typist.types("hello\r");
@@ -150,9 +150,9 @@ mod typed {
     #[tokio::test]
     async fn the_last_messages_are_shown_at_the_beginning() {
         let sim = gateway().start_tcp().await.unwrap();
-        let bench = Bench::of(&sim);
-        bench.run_with(&["chat"], "one\ntwo\n").await.ends_with(0);
-        let mut typist = Typist::sit_down(&bench, "chat main --history 2");
+        let harness = Harness::of(&sim);
+        harness.run_with(&["chat"], "one\ntwo\n").await.ends_with(0);
+        let mut typist = Typist::sit_down(&harness, "chat main --history 2");
         for text in ["user", "two", "assistant", "echo: two"] {
             typist.sees(text).await;
         }
@@ -170,7 +170,7 @@ mod typed {
             outcome: Outcome::Hang,
             ..ChatPlan::default()
         });
-        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat");
+        let mut typist = Typist::sit_down(&Harness::of(&sim), "chat");
         prompt(&mut typist).await;
         typist.types("wait\r");
         running(&sim, "wait").await;
@@ -200,7 +200,7 @@ mod typed {
         // It says that it stops the answer, and does not.
         sim.script()
             .reply("chat.abort", json!({"ok": true, "aborted": true, "runIds": []}));
-        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat; code=$?; stty -a; exit $code");
+        let mut typist = Typist::sit_down(&Harness::of(&sim), "chat; code=$?; stty -a; exit $code");
         prompt(&mut typist).await;
         typist.types("wait\r");
         running(&sim, "wait").await;
@@ -224,7 +224,7 @@ mod typed {
             .start_tcp()
             .await
             .unwrap();
-        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat");
+        let mut typist = Typist::sit_down(&Harness::of(&sim), "chat");
         prompt(&mut typist).await;
         typist.types("hold on\r");
         running(&sim, "hold on").await;
@@ -247,8 +247,8 @@ mod typed {
             .await
             .unwrap();
         sim.been_up_for(Duration::from_secs(5));
-        let bench = Bench::of(&sim);
-        let mut typist = Typist::sit_down(&bench, "chat");
+        let harness = Harness::of(&sim);
+        let mut typist = Typist::sit_down(&harness, "chat");
         prompt(&mut typist).await;
         typist.types("hold on\r");
         typist.sees("echo").await;
@@ -262,7 +262,7 @@ mod typed {
         prompt(&mut typist).await;
         typist.types(CTRL_D);
         assert_eq!(typist.gets_up().await.0, 0);
-        let said = bench
+        let said = harness
             .run(&["sessions", "history", "--json"])
             .await
             .ends_with(0)
@@ -274,7 +274,7 @@ mod typed {
     #[tokio::test]
     async fn a_cut_while_one_types_is_told_above_the_line_and_garbles_nothing() {
         let sim = gateway().start_tcp().await.unwrap();
-        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat");
+        let mut typist = Typist::sit_down(&Harness::of(&sim), "chat");
         prompt(&mut typist).await;
         typist.types("hel");
         typist.sees("hel").await;
@@ -293,7 +293,7 @@ mod typed {
     #[tokio::test]
     async fn what_is_typed_during_an_answer_is_kept_for_the_next_line() {
         let sim = gateway().chat(slow(10)).start_tcp().await.unwrap();
-        let mut typist = Typist::sit_down(&Bench::of(&sim), "chat");
+        let mut typist = Typist::sit_down(&Harness::of(&sim), "chat");
         prompt(&mut typist).await;
         typist.types("a long answer please\r");
         running(&sim, "a long answer please").await;

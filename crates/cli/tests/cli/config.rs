@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::bench::{Bench, TOKEN, gateway};
+use crate::harness::{Harness, TOKEN, gateway};
 
 #[tokio::test]
 async fn without_a_gateway_the_program_says_how_to_name_one() {
-    Bench::new()
+    Harness::new()
         .run(&["status"])
         .await
         .ends_with(2)
@@ -15,8 +15,8 @@ async fn without_a_gateway_the_program_says_how_to_name_one() {
 
 #[tokio::test]
 async fn a_mistake_in_the_file_is_named_with_its_line() {
-    let bench = Bench::new().configured("[gateways.a]\nurl = \"ws://h\"\ntokenfile = \"x\"\n");
-    bench
+    let harness = Harness::new().configured("[gateways.a]\nurl = \"ws://h\"\ntokenfile = \"x\"\n");
+    harness
         .run(&["status"])
         .await
         .ends_with(2)
@@ -26,7 +26,7 @@ async fn a_mistake_in_the_file_is_named_with_its_line() {
 #[tokio::test]
 async fn a_literal_token_in_the_file_is_refused_and_not_shown() {
     let file = format!("[gateways.a]\nurl = \"ws://h\"\ntoken = \"{TOKEN}\"\n");
-    let ran = Bench::new().configured(&file).run(&["status"]).await.ends_with(2);
+    let ran = Harness::new().configured(&file).run(&["status"]).await.ends_with(2);
     let ran = ran.tells(&["windlass.toml:3, gateways.a.token", "token_file", "token_env"]);
     assert!(!ran.stderr.contains(TOKEN));
 }
@@ -35,13 +35,13 @@ async fn a_literal_token_in_the_file_is_refused_and_not_shown() {
 async fn a_token_comes_from_the_file_that_the_configuration_names() {
     let sim = gateway().start_tcp().await.unwrap();
     let file = format!("[gateways.a]\nurl = \"{}\"\ntoken_file = \"a.token\"\n", sim.url());
-    let bench = Bench::new().configured(&file);
-    bench
+    let harness = Harness::new().configured(&file);
+    harness
         .run(&["call", "health"])
         .await
         .ends_with(2)
         .tells(&["gateways.a.token_file", "a.token can't be read"]);
-    bench
+    harness
         .file("a.token", &format!("{TOKEN}\n"))
         .run(&["call", "health"])
         .await
@@ -51,13 +51,13 @@ async fn a_token_comes_from_the_file_that_the_configuration_names() {
 #[tokio::test]
 async fn a_call_with_several_gateways_asks_for_one() {
     let file = "[gateways.a]\nurl = \"ws://h\"\n[gateways.b]\nurl = \"ws://h\"\n";
-    let bench = Bench::new().configured(file);
-    bench
+    let harness = Harness::new().configured(file);
+    harness
         .run(&["call", "health"])
         .await
         .ends_with(2)
         .tells(&["--gateway a or --gateway b"]);
-    bench
+    harness
         .run(&["call", "health", "--gateway", "c"])
         .await
         .ends_with(2)
@@ -67,12 +67,12 @@ async fn a_call_with_several_gateways_asks_for_one() {
 #[tokio::test]
 async fn a_damaged_identity_stops_the_program_and_stays() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::of(&sim)
+    let harness = Harness::of(&sim)
         .with("OPENCLAW_GATEWAY_DEVICE_IDENTITY_PATH", "device.json")
         .file("device.json", "{}");
-    let path = bench.path("device.json");
+    let path = harness.path("device.json");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    bench
+    harness
         .run(&["call", "health"])
         .await
         .ends_with(2)
@@ -84,11 +84,11 @@ async fn a_damaged_identity_stops_the_program_and_stays() {
 #[tokio::test]
 async fn an_identity_is_made_at_the_first_run_and_kept() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
-    bench.run(&["call", "health"]).await.ends_with(0);
-    let path = bench.path(".openclaw/identity/device.json");
+    let harness = Harness::of(&sim);
+    harness.run(&["call", "health"]).await.ends_with(0);
+    let path = harness.path(".openclaw/identity/device.json");
     let first = std::fs::read_to_string(&path).unwrap();
-    bench.run(&["call", "health"]).await.ends_with(0);
+    harness.run(&["call", "health"]).await.ends_with(0);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }

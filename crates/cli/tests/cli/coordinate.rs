@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 use windlass_testkit::{Generation, SideEffect, SimGateway};
 
-use crate::bench::{Bench, Ran, TOKEN, gateway};
-use crate::shop::Shop;
+use crate::harness::{Finished, Harness, TOKEN, gateway};
+use crate::store_fixture::StoreFixture;
 
-/// A shop whose agents are awake.
-async fn awake(sim: &SimGateway) -> Shop {
-    let shop = Shop::with_agents(sim).await;
-    shop.run(&["agents", "provision", "--all"]).await;
-    shop
+/// A fixture whose agents are awake.
+async fn awake(sim: &SimGateway) -> StoreFixture {
+    let fixture = StoreFixture::with_agents(sim).await;
+    fixture.run(&["agents", "provision", "--all"]).await;
+    fixture
 }
 
 /// What agents were told that holds this.
@@ -24,16 +24,16 @@ fn told(sim: &SimGateway, words: &str) -> Vec<(String, String)> {
 }
 
 /// The activities of the store, newest last.
-async fn activities(shop: &Shop) -> Vec<String> {
+async fn activities(fixture: &StoreFixture) -> Vec<String> {
     use windlass::sqlite::SqliteStore;
     use windlass::store::{Activities as _, ActivityFilter};
-    let path = shop.bench.path(".local/share/windlass/windlass.db");
+    let path = fixture.harness.path(".local/share/windlass/windlass.db");
     let store = SqliteStore::open(&path).await.unwrap();
     let all = store.activities(&ActivityFilter::default(), None, 500).await.unwrap();
     all.into_iter().map(|activity| activity.kind).collect()
 }
 
-fn shows_no_escape(ran: &Ran) {
+fn shows_no_escape(ran: &Finished) {
     assert!(
         !ran.stdout.contains('\u{1b}') && !ran.stderr.contains('\u{1b}'),
         "{ran:?}"
@@ -44,9 +44,9 @@ fn shows_no_escape(ran: &Ran) {
 async fn a_nudge_comes_into_the_agents_session_under_the_id_that_is_shown() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
-        let shop = awake(&sim).await;
+        let fixture = awake(&sim).await;
         let nudge = ["coordinate", "nudge", "Scribe", "The contents are empty", "--json"];
-        let said = shop.run(&nudge).await.json();
+        let said = fixture.run(&nudge).await.json();
         assert_eq!(
             (&said["operation"], &said["outcome"], &said["agentName"]),
             (&json!("nudge"), &json!("sent"), &json!("Scribe"))
@@ -59,14 +59,14 @@ async fn a_nudge_comes_into_the_agents_session_under_the_id_that_is_shown() {
         assert_eq!(heard.len(), 1, "{generation:?}: {heard:?}");
         let id = said["correlationId"].as_str().unwrap();
         assert!(heard[0].1.contains(id), "{id} is not in {heard:?}");
-        assert!(activities(&shop).await.contains(&"board.nudge.sent".to_owned()));
+        assert!(activities(&fixture).await.contains(&"board.nudge.sent".to_owned()));
     }
 }
 
 #[tokio::test]
 async fn what_is_said_twice_under_one_id_is_heard_once() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = awake(&sim).await;
+    let fixture = awake(&sim).await;
     let nudge = [
         "coordinate",
         "nudge",
@@ -76,7 +76,7 @@ async fn what_is_said_twice_under_one_id_is_heard_once() {
         "ticket-7",
     ];
     for _ in 0..2 {
-        let ran = shop.run(&nudge).await;
+        let ran = fixture.run(&nudge).await;
         assert!(ran.stdout.contains("told Scribe (ticket-7)"), "{ran:#?}");
         shows_no_escape(&ran);
     }
@@ -86,18 +86,20 @@ async fn what_is_said_twice_under_one_id_is_heard_once() {
 #[tokio::test]
 async fn words_come_from_stdin_with_their_lines() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = awake(&sim).await;
+    let fixture = awake(&sim).await;
     let nudge = ["coordinate", "nudge", "Scribe", "-"];
-    shop.bench
+    fixture
+        .harness
         .run_with(&nudge, "first line\nsecond line\n")
         .await
         .ends_with(0);
     let heard = told(&sim, "second line");
     assert!(heard[0].1.contains("first line"), "{heard:?}");
-    let nothing = shop.bench.run_with(&nudge, "\n").await.ends_with(2);
+    let nothing = fixture.harness.run_with(&nudge, "\n").await.ends_with(2);
     nothing.tells(&["TEXT: there are no words in it"]);
     let too_much = "x".repeat(90_000);
-    shop.bench
+    fixture
+        .harness
         .run_with(&nudge, &too_much)
         .await
         .ends_with(2)
@@ -107,33 +109,33 @@ async fn words_come_from_stdin_with_their_lines() {
 #[tokio::test]
 async fn a_nudge_works_beside_the_service_and_a_handoff_says_why_it_does_not() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = awake(&sim).await;
-    let store = shop.bench.path(".local/share/windlass/windlass.db");
+    let fixture = awake(&sim).await;
+    let store = fixture.harness.path(".local/share/windlass/windlass.db");
     let store = store.to_str().unwrap().to_owned();
-    let mut service = Bench::new()
+    let mut service = Harness::new()
         .with("T", TOKEN)
         .start(&["agents", "run", "--store", &store, "--json"]);
     assert_eq!(service.line().await["news"], "started");
-    shop.run(&["coordinate", "nudge", "Scribe", "Still there?"]).await;
+    fixture.run(&["coordinate", "nudge", "Scribe", "Still there?"]).await;
     assert_eq!(told(&sim, "Still there?").len(), 1);
     let lead = ["coordinate", "lead", "Docs", "Take this over", "--handoff"];
     let all = ["coordinate", "broadcast", "--all", "Hear ye"];
     let soul = ["coordinate", "soul", "Scribe", "--set", "-"];
     for owned in [&lead[..], &all, &soul] {
-        let ran = shop.bench.run_with(owned, "You are a poet.").await.ends_with(8);
+        let ran = fixture.harness.run_with(owned, "You are a poet.").await.ends_with(8);
         ran.tells(&["another process", "next:", "windlass agents run", "start it again"]);
     }
     assert!(told(&sim, "Hear ye").is_empty() && told(&sim, "Take this over").is_empty());
-    shop.run(&["coordinate", "soul", "Scribe"]).await;
+    fixture.run(&["coordinate", "soul", "Scribe"]).await;
     service.interrupt();
     service.end().await.ends_with(0);
-    shop.run(&lead).await;
+    fixture.run(&lead).await;
 }
 
 #[tokio::test]
 async fn the_user_is_asked_through_the_gateways_own_agent() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = awake(&sim).await;
+    let fixture = awake(&sim).await;
     let ask = [
         "coordinate",
         "ask",
@@ -143,8 +145,8 @@ async fn the_user_is_asked_through_the_gateways_own_agent() {
         "telegram",
         "--json",
     ];
-    let ran = shop
-        .bench
+    let ran = fixture
+        .harness
         .run(&ask)
         .await
         .ends_with(6)
@@ -153,17 +155,17 @@ async fn the_user_is_asked_through_the_gateways_own_agent() {
         (&ran.json()["outcome"], &ran.json()["status"]),
         (&json!("failed"), &json!(409))
     );
-    shop.run(&["agents", "add", "--main", "lab"]).await;
-    shop.run(&["agents", "provision", "lab Gateway Agent"]).await;
-    shop.run(&ask).await;
+    fixture.run(&["agents", "add", "--main", "lab"]).await;
+    fixture.run(&["agents", "provision", "lab Gateway Agent"]).await;
+    fixture.run(&ask).await;
     let heard = told(&sim, "British spelling?");
     assert!(
         heard[0].0.contains("mc-gateway-") && heard[0].1.contains("telegram"),
         "{heard:?}"
     );
-    shop.run(&["coordinate", "onboard", "Docs", "A handbook"]).await;
+    fixture.run(&["coordinate", "onboard", "Docs", "A handbook"]).await;
     assert_eq!(told(&sim, "A handbook").len(), 1);
-    let kinds = activities(&shop).await;
+    let kinds = activities(&fixture).await;
     for kind in ["gateway.ask.failed", "gateway.ask.sent", "board.onboarding.sent"] {
         assert!(kinds.iter().any(|known| known == kind), "{kind} is not in {kinds:?}");
     }
@@ -173,46 +175,51 @@ async fn the_user_is_asked_through_the_gateways_own_agent() {
 async fn a_soul_is_printed_and_written_and_stays_written() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
-        let shop = awake(&sim).await;
-        let before = shop.run(&["coordinate", "soul", "Scribe"]).await.stdout;
+        let fixture = awake(&sim).await;
+        let before = fixture.run(&["coordinate", "soul", "Scribe"]).await.stdout;
         assert!(before.starts_with("# Soul"), "{before}");
         let set = ["coordinate", "soul", "Scribe", "--set", "-"];
         let words = "You are a poet.\n{{ not_a_template }}\n";
-        shop.bench.run_with(&set, words).await.ends_with(0);
-        let read = shop.run(&["coordinate", "soul", "Scribe", "--json"]).await.json();
+        fixture.harness.run_with(&set, words).await.ends_with(0);
+        let read = fixture.run(&["coordinate", "soul", "Scribe", "--json"]).await.json();
         assert_eq!(read["text"].as_str().unwrap().trim_end(), words.trim_end());
-        let drift = shop.run(&["agents", "drift", "Scribe", "--json"]).await.json();
+        let drift = fixture.run(&["agents", "drift", "Scribe", "--json"]).await.json();
         assert_eq!(drift["drifted"], 0, "{drift}");
         let missing = ["coordinate", "soul", "Scribe", "--set", "none.md"];
-        shop.bench.run(&missing).await.ends_with(2).tells(&["--set", "none.md"]);
+        fixture
+            .harness
+            .run(&missing)
+            .await
+            .ends_with(2)
+            .tells(&["--set", "none.md"]);
     }
 }
 
 #[tokio::test]
 async fn what_a_gateway_put_into_a_soul_steers_no_terminal() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = awake(&sim).await;
+    let fixture = awake(&sim).await;
     let file = json!({"agentId": "x", "workspace": "/w", "file": {
         "name": "SOUL.md", "path": "/w/SOUL.md", "missing": false, "content": "one\n\u{1b}[2Jtwo\u{202e}"
     }});
     sim.script().reply("agents.files.get", file);
-    let ran = shop.run(&["coordinate", "soul", "Scribe"]).await;
+    let ran = fixture.run(&["coordinate", "soul", "Scribe"]).await;
     assert_eq!(ran.stdout, "one\n\\u{1b}[2Jtwo\\u{202e}\n");
 }
 
 #[tokio::test]
 async fn a_lead_is_brought_to_life_for_what_it_is_told() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    shop.board("Docs", "lab").await;
+    let fixture = StoreFixture::of(&sim).await;
+    fixture.board("Docs", "lab").await;
     let lead = ["coordinate", "lead", "Docs", "How far are you?", "--tag", "weekly"];
-    let ran = shop.run(&lead).await;
+    let ran = fixture.run(&lead).await;
     assert!(
         ran.stdout.contains("told Lead Agent, which was brought to life for it"),
         "{ran:#?}"
     );
     assert_eq!(told(&sim, "How far are you?").len(), 1);
-    let again = shop.run(&lead).await;
+    let again = fixture.run(&lead).await;
     assert!(!again.stdout.contains("brought to life"), "{again:#?}");
 }
 
@@ -231,15 +238,15 @@ async fn a_broadcast_reaches_the_boards_of_gateways_that_are_up_and_names_the_ot
         gateway().start_tcp().await.unwrap(),
         gateway().start_tcp().await.unwrap(),
     );
-    let shop = Shop::of(&up).await;
-    shop.gateway("attic", &down).await;
+    let fixture = StoreFixture::of(&up).await;
+    fixture.gateway("attic", &down).await;
     for (board, place) in [("Docs", "lab"), ("Code", "lab"), ("Old", "attic")] {
-        shop.board(board, place).await;
+        fixture.board(board, place).await;
     }
     down.stop().await;
     let all = ["coordinate", "broadcast", "--all", "Hear ye", "--timeout", "2s"];
     let json: Vec<&str> = all.iter().copied().chain(["--json"]).collect();
-    let report = shop.bench.run(&json).await.ends_with(6).json();
+    let report = fixture.harness.run(&json).await.ends_with(6).json();
     assert_eq!((&report["sent"], &report["failed"]), (&json!(2), &json!(1)));
     for name in ["Docs", "Code"] {
         assert_eq!(of_board(&report, name)["error"], Value::Null);
@@ -247,7 +254,12 @@ async fn a_broadcast_reaches_the_boards_of_gateways_that_are_up_and_names_the_ot
     assert_eq!(of_board(&report, "Old")["status"], 502);
     assert_eq!(told(&up, "Hear ye").len(), 2);
 
-    let table = shop.bench.run(&all).await.ends_with(6).tells(&["--correlation-id"]);
+    let table = fixture
+        .harness
+        .run(&all)
+        .await
+        .ends_with(6)
+        .tells(&["--correlation-id"]);
     for text in [
         "BOARD",
         "Lead Agent",
@@ -259,8 +271,9 @@ async fn a_broadcast_reaches_the_boards_of_gateways_that_are_up_and_names_the_ot
         assert!(table.stdout.contains(text), "{text} is not in {table:#?}");
     }
     let attic = ["coordinate", "broadcast", "--on", "attic", "Hear ye", "--timeout", "2s"];
-    shop.bench.run(&attic).await.ends_with(3);
-    shop.run(&["coordinate", "broadcast", "--board", "Docs", "Only you"])
+    fixture.harness.run(&attic).await.ends_with(3);
+    fixture
+        .run(&["coordinate", "broadcast", "--board", "Docs", "Only you"])
         .await;
     assert_eq!(told(&up, "Only you").len(), 1);
 }
@@ -268,14 +281,16 @@ async fn a_broadcast_reaches_the_boards_of_gateways_that_are_up_and_names_the_ot
 #[tokio::test]
 async fn an_agent_may_say_only_what_its_place_allows() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = awake(&sim).await;
+    let fixture = awake(&sim).await;
     let ask = ["coordinate", "ask", "Docs", "May I?", "--as", "Scribe"];
-    shop.bench
+    fixture
+        .harness
         .run(&ask)
         .await
         .ends_with(4)
         .tells(&["only the board's lead", "next:"]);
-    shop.run(&["coordinate", "nudge", "Scribe", "Go on", "--as", "Lead Agent"])
+    fixture
+        .run(&["coordinate", "nudge", "Scribe", "Go on", "--as", "Lead Agent"])
         .await;
     let heard = told(&sim, "Go on");
     assert!(heard[0].1.starts_with("Lead Agent"), "{heard:?}");
@@ -284,7 +299,7 @@ async fn an_agent_may_say_only_what_its_place_allows() {
 #[tokio::test]
 async fn wrong_names_and_flags_end_with_2_before_anything_is_sent() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
+    let fixture = StoreFixture::with_agents(&sim).await;
     for (args, tells) in [
         (&["nudge", "Nobody", "hi"][..], &["no agent \"Nobody\""][..]),
         (&["ask", "Nowhere", "hi"], &["no board \"Nowhere\""]),
@@ -298,7 +313,7 @@ async fn wrong_names_and_flags_end_with_2_before_anything_is_sent() {
         (&["nudge", "Scribe", "hi", "--as", "Nobody"], &["no agent \"Nobody\""]),
     ] {
         let args: Vec<&str> = std::iter::once("coordinate").chain(args.iter().copied()).collect();
-        shop.bench.run(&args).await.ends_with(2).tells(tells);
+        fixture.harness.run(&args).await.ends_with(2).tells(tells);
     }
     assert_eq!(sim.journal().connect_attempts(), 0);
 }

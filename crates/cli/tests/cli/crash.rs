@@ -4,13 +4,12 @@
 //! the n-th request: once before it is executed, once before it is answered.
 
 use std::future::ready;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use tokio::task::spawn_blocking;
 use windlass::sqlite::SqliteStore;
 use windlass::store::{
     Agent, AgentFilter, AgentStatus, AgentUid, Agents as _, Board, BoardId, Boards as _, Creator, Gateway, GatewayUid,
@@ -18,8 +17,8 @@ use windlass::store::{
 };
 use windlass_testkit::{Generation, SideEffect, SimGateway, Stop};
 
-use crate::bench::{Bench, Ran, TOKEN, gateway};
-use crate::shop::writes;
+use crate::harness::{Finished, Harness, TOKEN, gateway};
+use crate::store_fixture::writes;
 
 /// Points tried side by side. They wait for timers most of the time.
 const AT_A_TIME: usize = 6;
@@ -50,7 +49,7 @@ struct Point {
 /// A store with a lead and a worker on a gateway of its own.
 struct Site {
     sim: SimGateway,
-    bench: Bench,
+    harness: Harness,
     agents: [AgentUid; 2],
 }
 
@@ -78,26 +77,26 @@ impl Site {
             .start_tcp()
             .await
             .unwrap();
-        let bench = Bench::new().with("T", TOKEN).with("WINDLASS_STORE", "windlass.db");
+        let harness = Harness::new().with("T", TOKEN).with("WINDLASS_STORE", "windlass.db");
         let site = Self {
-            agents: records(&bench, &sim).await,
+            agents: records(&harness, &sim).await,
             sim,
-            bench,
+            harness,
         };
         if point.command == Command::Sync {
-            site.bench.run(Command::Provision.args()).await.ends_with(0);
+            site.harness.run(Command::Provision.args()).await.ends_with(0);
         }
         site
     }
 
     async fn store(&self) -> SqliteStore {
-        SqliteStore::open(self.bench.path("windlass.db")).await.unwrap()
+        SqliteStore::open(self.harness.path("windlass.db")).await.unwrap()
     }
 }
 
-async fn records(bench: &Bench, sim: &SimGateway) -> [AgentUid; 2] {
+async fn records(harness: &Harness, sim: &SimGateway) -> [AgentUid; 2] {
     let at = Timestamp::from_millis(1_795_348_800_000);
-    let store = SqliteStore::open(bench.path("windlass.db")).await.unwrap();
+    let store = SqliteStore::open(harness.path("windlass.db")).await.unwrap();
     let organization = OrganizationId::from_bytes([1; 16]);
     let gateway = Gateway {
         id: GatewayUid::from_bytes([2; 16]),
@@ -132,32 +131,25 @@ async fn records(bench: &Bench, sim: &SimGateway) -> [AgentUid; 2] {
 /// Runs the command with its process killed at the point; the method of the request, if it came to that.
 async fn killed(site: &Site, point: Point) -> Option<String> {
     let mut frozen = site.sim.script().freeze_at(point.nth, point.stop);
-    let child = site
-        .bench
+    let mut child = site
+        .harness
         .command(point.command.args())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let id = child.id().to_string();
-    let mut ended = spawn_blocking(|| wait(child));
     let method = tokio::select! {
         method = frozen.reached() => method,
-        code = &mut ended => {
-            assert_eq!(code.unwrap(), Some(0), "{point:?}: the run that was not killed");
+        ended = child.wait() => {
+            assert_eq!(ended.unwrap().code(), Some(0), "{point:?}: the run that was not killed");
             site.sim.script().never_freeze();
             return None;
         }
     };
-    let kill = spawn_blocking(move || std::process::Command::new("kill").args(["-KILL", &id]).status());
-    assert!(kill.await.unwrap().unwrap().success(), "{point:?}");
-    assert_eq!(ended.await.unwrap(), None, "{point:?}: ended by the signal");
+    child.start_kill().unwrap();
+    let ended = child.wait().await.unwrap();
+    assert_eq!(ended.code(), None, "{point:?}: ended by the signal");
     method
-}
-
-/// The exit code; none when a signal ended it.
-fn wait(mut child: Child) -> Option<i32> {
-    child.wait().unwrap().code()
 }
 
 /// Whether a request changes nothing. Killed before such a one is executed, a run leaves what it leaves when it is killed before the
@@ -175,11 +167,11 @@ async fn tried(point: Point) -> Option<String> {
         return method;
     }
     let what = format!("{point:?} {method:?}");
-    let again = site.bench.run(point.command.args()).await;
+    let again = site.harness.run(point.command.args()).await;
     assert_eq!(again.code, 0, "{what}: {again:#?}");
     assert_whole(&site, &what, &again).await;
     let before = writes(&site.sim);
-    let third = site.bench.run(point.command.args()).await;
+    let third = site.harness.run(point.command.args()).await;
     assert_eq!(third.code, 0, "{what}: {third:#?}");
     assert_eq!(
         writes(&site.sim),
@@ -189,7 +181,7 @@ async fn tried(point: Point) -> Option<String> {
     method
 }
 
-async fn assert_whole(site: &Site, what: &str, ran: &Ran) {
+async fn assert_whole(site: &Site, what: &str, ran: &Finished) {
     let store = site.store().await;
     let agents = store.agents(&AgentFilter::default()).await.unwrap();
     assert_eq!(agents.len(), site.agents.len(), "{what}");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::bench::{Bench, TOKEN, gateway};
+use crate::harness::{Harness, TOKEN, gateway};
 
 /// What the demo promises.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[expect(clippy::disallowed_methods, reason = "the demo runs in real time")]
 async fn the_demo_loses_nothing_and_does_nothing_twice_within_half_a_minute() {
     let begun = Instant::now();
-    let ran = Bench::new().run(&["demo", "--json"]).await.ends_with(0);
+    let ran = Harness::new().run(&["demo", "--json"]).await.ends_with(0);
     assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
     assert_eq!(ran.stderr, "");
     let lines = ran.json_lines();
@@ -44,7 +44,7 @@ async fn the_demo_loses_nothing_and_does_nothing_twice_within_half_a_minute() {
 
 #[tokio::test]
 async fn people_see_the_table_at_the_end() {
-    let shown = Bench::new().run(&["demo"]).await.ends_with(0).stdout;
+    let shown = Harness::new().run(&["demo"]).await.ends_with(0).stdout;
     assert!(shown.ends_with("lost 0, duplicated 0\n"), "{shown}");
     assert!(
         shown.contains("berlin: all its connections are cut") && !shown.contains('\u{1b}'),
@@ -55,8 +55,8 @@ async fn people_see_the_table_at_the_end() {
 #[tokio::test]
 async fn on_a_real_gateway_the_demo_only_reads() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::new().with("WINDLASS_TOKEN", TOKEN);
-    let ran = bench.run(&["demo", "--url", &sim.url()]).await.ends_with(0);
+    let harness = Harness::new().with("WINDLASS_TOKEN", TOKEN);
+    let ran = harness.run(&["demo", "--url", &sim.url()]).await.ends_with(0);
     for method in ["health", "agents.list", "status", "sessions.list"] {
         assert!(ran.stdout.contains(&format!("{method} answered in")), "{ran:#?}");
         assert_eq!(sim.journal().executions(method), 1, "{method}");

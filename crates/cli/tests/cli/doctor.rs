@@ -5,12 +5,12 @@ use std::net::TcpListener;
 use serde_json::Value;
 use windlass_testkit::{Generation, SimGateway};
 
-use crate::bench::{Bench, Ran, TOKEN, gateway};
+use crate::harness::{Finished, Harness, TOKEN, gateway};
 use crate::tls::TlsFront;
 
 /// The steps' results, and the step that failed.
 #[track_caller]
-fn failed_step(ran: &Ran) -> (String, Value) {
+fn failed_step(ran: &Finished) -> (String, Value) {
     let steps = ran.json()["gateways"][0]["steps"].as_array().unwrap().clone();
     let at = steps
         .iter()
@@ -29,22 +29,22 @@ fn failed_step(ran: &Ran) -> (String, Value) {
 }
 
 /// Doctor fails at `step` and ends with `code`.
-async fn fails_at(bench: &Bench, step: &str, code: i32) -> Value {
-    let (at, row) = failed_step(&bench.run(&["doctor", "--json"]).await.ends_with(code));
+async fn fails_at(harness: &Harness, step: &str, code: i32) -> Value {
+    let (at, row) = failed_step(&harness.run(&["doctor", "--json"]).await.ends_with(code));
     assert_eq!(at, step, "{row}");
     row
 }
 
-fn by_file(sim: &SimGateway, settings: &str) -> Bench {
+fn by_file(sim: &SimGateway, settings: &str) -> Harness {
     let file = format!("[gateways.a]\nurl = \"{}\"\ntoken_env = \"T\"\n{settings}", sim.url());
-    Bench::new().with("T", TOKEN).configured(&file)
+    Harness::new().with("T", TOKEN).configured(&file)
 }
 
 #[tokio::test]
 async fn every_measured_release_is_found_healthy() {
     for release in windlass_testkit::RELEASES {
         let sim = gateway().release(release).start_tcp().await.unwrap();
-        let ran = Bench::of(&sim).run(&["doctor"]).await.ends_with(0);
+        let ran = Harness::of(&sim).run(&["doctor"]).await.ends_with(0);
         assert_eq!(ran.stdout.matches("  ok ").count(), 9, "{release}: {ran:#?}");
         sim.wait_for(|journal| journal.open_connections() == 0).await.unwrap();
     }
@@ -52,31 +52,31 @@ async fn every_measured_release_is_found_healthy() {
 
 #[tokio::test]
 async fn name_look_up_and_tcp_are_told_apart() {
-    let bench = |url: &str| Bench::new().with("WINDLASS_URL", url);
-    fails_at(&bench("ws://no-such-host.invalid:1"), "dns", 3).await;
+    let harness = |url: &str| Harness::new().with("WINDLASS_URL", url);
+    fails_at(&harness("ws://no-such-host.invalid:1"), "dns", 3).await;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    fails_at(&bench(&format!("ws://{port}")), "tcp", 3).await;
+    fails_at(&harness(&format!("ws://{port}")), "tcp", 3).await;
 }
 
 #[tokio::test]
 async fn tls_is_checked_against_roots_and_pin() {
     let sim = gateway().start_tcp().await.unwrap();
     let front = TlsFront::of(sim.address().unwrap()).await;
-    let bench = |tls: &str| {
+    let harness = |tls: &str| {
         let file = format!("[gateways.a]\nurl = \"{}\"\ntoken_env = \"T\"\n{tls}", front.url);
-        Bench::new().with("T", TOKEN).configured(&file)
+        Harness::new().with("T", TOKEN).configured(&file)
     };
-    bench(&format!("tls = {{ pin = \"{}\" }}", front.fingerprint))
+    harness(&format!("tls = {{ pin = \"{}\" }}", front.fingerprint))
         .run(&["doctor"])
         .await
         .ends_with(0);
-    bench("tls = { insecure = true }").run(&["doctor"]).await.ends_with(0);
-    fails_at(&bench(""), "tls", 3).await;
-    let wrong = bench(&format!("tls = {{ pin = \"{}\" }}", "AB".repeat(32)));
+    harness("tls = { insecure = true }").run(&["doctor"]).await.ends_with(0);
+    fails_at(&harness(""), "tls", 3).await;
+    let wrong = harness(&format!("tls = {{ pin = \"{}\" }}", "AB".repeat(32)));
     let row = fails_at(&wrong, "tls", 3).await;
     assert!(row["summary"].as_str().unwrap().contains(&front.fingerprint), "{row}");
     let plain = sim.url().replace("ws://", "wss://");
-    fails_at(&Bench::new().with("WINDLASS_URL", &plain), "tls", 3).await;
+    fails_at(&Harness::new().with("WINDLASS_URL", &plain), "tls", 3).await;
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn what_is_no_gateway_fails_at_the_upgrade() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, axum::Router::new()).await });
-    let row = fails_at(&Bench::new().with("WINDLASS_URL", &url), "upgrade", 3).await;
+    let row = fails_at(&Harness::new().with("WINDLASS_URL", &url), "upgrade", 3).await;
     assert!(row["summary"].as_str().unwrap().contains("404"), "{row}");
     server.abort();
 }
@@ -93,14 +93,14 @@ async fn what_is_no_gateway_fails_at_the_upgrade() {
 async fn a_gateway_that_is_starting_is_no_wrong_login() {
     let sim = gateway().start_tcp().await.unwrap();
     sim.go_starting(std::time::Duration::from_secs(60));
-    fails_at(&Bench::of(&sim), "challenge", 3).await;
+    fails_at(&Harness::of(&sim), "challenge", 3).await;
 }
 
 #[tokio::test]
 async fn token_pairing_and_scopes_are_told_apart() {
     let sim = gateway().start_tcp().await.unwrap();
     fails_at(
-        &Bench::new()
+        &Harness::new()
             .with("WINDLASS_URL", &sim.url())
             .with("WINDLASS_TOKEN", "wrong"),
         "auth",
@@ -109,7 +109,7 @@ async fn token_pairing_and_scopes_are_told_apart() {
     .await;
 
     let sim = gateway().remote(true).start_tcp().await.unwrap();
-    let row = fails_at(&Bench::of(&sim), "pairing", 4).await;
+    let row = fails_at(&Harness::of(&sim), "pairing", 4).await;
     assert!(
         row["nextStep"]
             .as_str()
@@ -141,7 +141,7 @@ async fn a_control_ui_is_let_in_where_it_still_is_and_refused_with_a_way_out_els
 #[tokio::test]
 async fn the_doctor_logs_in_once_and_leaves() {
     let sim = gateway().start_tcp().await.unwrap();
-    Bench::of(&sim).run(&["doctor"]).await.ends_with(0);
+    Harness::of(&sim).run(&["doctor"]).await.ends_with(0);
     sim.wait_for(|journal| journal.open_connections() == 0).await.unwrap();
     assert_eq!((sim.journal().connect_attempts(), sim.journal().hellos()), (1, 1));
 }

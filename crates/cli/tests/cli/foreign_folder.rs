@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::bench::{Bench, Ran, TOKEN, gateway};
+use crate::harness::{Finished, Harness, TOKEN, gateway};
 
 const VARIABLE: &str = "v4riable-that-must-not-leave";
 const IN_FILE: &str = "f1le-that-must-not-leave";
@@ -48,12 +48,12 @@ impl Collector {
 }
 
 /// A user with secrets in the environment and in the home folder, in the folder that somebody else wrote.
-fn victim(address: SocketAddr) -> Bench {
+fn victim(address: SocketAddr) -> Harness {
     let file = format!(
         "[gateways.lab]\nurl = \"ws://{address}\"\ntoken_file = \"~/secret\"\ntoken_in_query = true\n\
          headers_env = {{ X-Loot = \"AWS_SECRET\" }}\ndevice = \"planted/device.json\"\n"
     );
-    Bench::new()
+    Harness::new()
         .with("OPENCLAW_GATEWAY_TOKEN", TOKEN)
         .with("AWS_SECRET", VARIABLE)
         .file("secret", IN_FILE)
@@ -62,7 +62,7 @@ fn victim(address: SocketAddr) -> Bench {
 }
 
 #[track_caller]
-fn shows_no_secret(ran: &Ran) {
+fn shows_no_secret(ran: &Finished) {
     for secret in [TOKEN, VARIABLE, IN_FILE] {
         assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "{ran:#?}");
     }
@@ -71,7 +71,7 @@ fn shows_no_secret(ran: &Ran) {
 #[tokio::test]
 async fn a_folder_that_was_not_trusted_sends_nothing_to_anybody() {
     let collector = Collector::start().await;
-    let bench = victim(collector.address);
+    let harness = victim(collector.address);
     for args in [
         &["status"][..],
         &["status", "--gateway", "lab"],
@@ -84,13 +84,13 @@ async fn a_folder_that_was_not_trusted_sends_nothing_to_anybody() {
         &["chat"],
         &["chaos", "--for", "1s", "--probe"],
     ] {
-        let ran = bench.run(args).await.ends_with(2);
+        let ran = harness.run(args).await.ends_with(2);
         let ran = ran.tells(&["cloned/windlass.toml", "not trusted yet", "windlass config trust"]);
         shows_no_secret(&ran);
     }
     assert_eq!((collector.clients(), collector.text()), (0, String::new()));
     assert!(
-        !bench.path("cloned/planted").exists(),
+        !harness.path("cloned/planted").exists(),
         "a device identity was made where the file says"
     );
 }
@@ -98,8 +98,8 @@ async fn a_folder_that_was_not_trusted_sends_nothing_to_anybody() {
 #[tokio::test]
 async fn what_was_trusted_is_shown_and_used_until_it_changes() {
     let collector = Collector::start().await;
-    let bench = victim(collector.address);
-    let trusted = bench.run(&["config", "trust"]).await.ends_with(0);
+    let harness = victim(collector.address);
+    let trusted = harness.run(&["config", "trust"]).await.ends_with(0);
     for named in [
         "lab",
         "~/secret".trim_start_matches("~/"),
@@ -110,19 +110,19 @@ async fn what_was_trusted_is_shown_and_used_until_it_changes() {
     }
     shows_no_secret(&trusted);
     // It now does what it says: the collector gets what the user was told of.
-    bench.run(&["status", "--timeout", "1s"]).await.ends_with(3);
+    harness.run(&["status", "--timeout", "1s"]).await.ends_with(3);
     assert!(collector.clients() > 0 && collector.text().contains(VARIABLE));
 
     let clients = collector.clients();
-    let text = std::fs::read_to_string(bench.path("cloned/windlass.toml")).unwrap();
-    let bench = bench.file("cloned/windlass.toml", &format!("{text}# a change\n"));
-    bench
+    let text = std::fs::read_to_string(harness.path("cloned/windlass.toml")).unwrap();
+    let harness = harness.file("cloned/windlass.toml", &format!("{text}# a change\n"));
+    harness
         .run(&["status"])
         .await
         .ends_with(2)
         .tells(&["has changed since it was trusted"]);
-    bench.run(&["config", "distrust", "."]).await.ends_with(0);
-    bench.run(&["status"]).await.ends_with(2).tells(&["not trusted yet"]);
+    harness.run(&["config", "distrust", "."]).await.ends_with(0);
+    harness.run(&["status"]).await.ends_with(2).tells(&["not trusted yet"]);
     assert_eq!(collector.clients(), clients);
 }
 
@@ -130,12 +130,12 @@ async fn what_was_trusted_is_shown_and_used_until_it_changes() {
 async fn a_gateway_that_the_user_names_is_worked_with_in_any_folder() {
     let collector = Collector::start().await;
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = victim(collector.address);
-    bench.run(&["call", "health", "--url", &sim.url()]).await.ends_with(0);
+    let harness = victim(collector.address);
+    harness.run(&["call", "health", "--url", &sim.url()]).await.ends_with(0);
     let own = format!("[gateways.mine]\nurl = \"{}\"\n", sim.url());
-    let bench = bench.file("mine.toml", &own);
-    let mine = bench.path("mine.toml");
-    bench
+    let harness = harness.file("mine.toml", &own);
+    let mine = harness.path("mine.toml");
+    harness
         .run(&["call", "health", "--config", mine.to_str().unwrap()])
         .await
         .ends_with(0);
@@ -144,14 +144,14 @@ async fn a_gateway_that_the_user_names_is_worked_with_in_any_folder() {
 
 #[tokio::test]
 async fn a_fifo_or_an_endless_file_in_place_of_a_configuration_or_a_token_is_an_error() {
-    let bench = Bench::new().configured("[gateways.a]\nurl = \"ws://127.0.0.1:1\"\ntoken_file = \"/dev/zero\"\n");
-    bench
+    let harness = Harness::new().configured("[gateways.a]\nurl = \"ws://127.0.0.1:1\"\ntoken_file = \"/dev/zero\"\n");
+    harness
         .run(&["call", "health"])
         .await
         .ends_with(2)
         .tells(&["gateways.a.token_file", "not a regular file"]);
-    let fifo = std::process::Command::new("mkfifo").arg(bench.path("fifo")).status();
+    let fifo = std::process::Command::new("mkfifo").arg(harness.path("fifo")).status();
     assert!(fifo.unwrap().success());
     let args = ["call", "health", "--config", "fifo"];
-    bench.run(&args).await.ends_with(2).tells(&["not a regular file"]);
+    harness.run(&args).await.ends_with(2).tells(&["not a regular file"]);
 }

@@ -1,12 +1,10 @@
 //! The page that new users follow, command by command.
 
 use std::path::Path;
-use std::process::Command;
-
-use tokio::task::spawn_blocking;
+use tokio::process::Command;
 use windlass_testkit::{Generation, SideEffect};
 
-use crate::bench::{Bench, TOKEN, gateway};
+use crate::harness::{Finished, Harness, TOKEN, finished, gateway};
 
 const PAGE: &str = include_str!("../../../../docs/getting-started.md");
 
@@ -32,7 +30,7 @@ fn blocks() -> Vec<String> {
 async fn the_page_brings_a_lead_and_two_workers_to_life_as_it_is_written() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
-        let bench = Bench::new();
+        let harness = Harness::new();
         let program = Path::new(env!("CARGO_BIN_EXE_windlass")).parent().unwrap().to_owned();
         let script = format!("set -eux\n{}", blocks().concat());
         assert!(
@@ -44,16 +42,16 @@ async fn the_page_brings_a_lead_and_two_workers_to_life_as_it_is_written() {
             .args(["-c", &script])
             .env_clear()
             .env("PATH", format!("{}:/usr/bin:/bin", program.display()))
-            .env("HOME", bench.path(""))
+            .env("HOME", harness.path(""))
             .env("OPENCLAW_GATEWAY_URL", sim.url())
             .env("OPENCLAW_GATEWAY_TOKEN", TOKEN)
-            .current_dir(bench.path(""));
-        let ran = spawn_blocking(move || shell.output()).await.unwrap().unwrap();
-        let (out, errors) = (
-            String::from_utf8_lossy(&ran.stdout).into_owned(),
-            String::from_utf8_lossy(&ran.stderr).into_owned(),
-        );
-        assert!(ran.status.success(), "{generation:?}: {out}\n{errors}");
+            .current_dir(harness.path(""));
+        let Finished {
+            code,
+            stdout: out,
+            stderr: errors,
+        } = finished(&mut shell).await;
+        assert_eq!(code, 0, "{generation:?}: {out}\n{errors}");
         for text in [
             "supported (2026.",
             "3 agents: 3 would change; nothing was done",

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::bench::Bench;
+use crate::harness::Harness;
 
 async fn is_as_written(name: &str, args: &[&str]) {
-    let shown = Bench::new().run(args).await.ends_with(0).stdout;
+    let shown = Harness::new().run(args).await.ends_with(0).stdout;
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/cli/help")
         .join(format!("{name}.txt"));
@@ -59,24 +59,24 @@ async fn the_help_of_every_subcommand_is_as_written() {
 
 #[tokio::test]
 async fn wrong_usage_ends_with_2_and_names_the_flag() {
-    let bench = Bench::new();
-    bench.run(&["call"]).await.ends_with(2).tells(&["METHOD"]);
-    bench
+    let harness = Harness::new();
+    harness.run(&["call"]).await.ends_with(2).tells(&["METHOD"]);
+    harness
         .run(&["status", "--tokn", "x"])
         .await
         .ends_with(2)
         .tells(&["--tokn"]);
-    bench
+    harness
         .run(&["call", "health", "--timeout", "30"])
         .await
         .ends_with(2)
         .tells(&["--timeout", "30s"]);
-    bench
+    harness
         .run(&["status", "--url", "ws://h", "--gateway", "a"])
         .await
         .ends_with(2)
         .tells(&["--url", "--gateway"]);
-    bench
+    harness
         .run(&["status", "--log", "a=b=c"])
         .await
         .ends_with(2)
@@ -85,7 +85,7 @@ async fn wrong_usage_ends_with_2_and_names_the_flag() {
 
 #[tokio::test]
 async fn a_token_is_never_taken_as_a_flag() {
-    Bench::new()
+    Harness::new()
         .run(&["call", "health", "--token", "s3cret"])
         .await
         .ends_with(2);

@@ -13,7 +13,7 @@ use tungstenite::protocol::frame::Frame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 use tungstenite::{Error, Message};
 
-use crate::bench::{Bench, Ran, TOKEN};
+use crate::harness::{Finished, Harness, TOKEN};
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -88,8 +88,8 @@ impl Impostor {
         .await
     }
 
-    fn bench(&self) -> Bench {
-        Bench::new()
+    fn harness(&self) -> Harness {
+        Harness::new()
             .with("WINDLASS_URL", &format!("ws://{}", self.address))
             .with("WINDLASS_TOKEN", TOKEN)
     }
@@ -125,7 +125,7 @@ fn event(name: &str, payload: &Value, seq: u64) -> Message {
 
 /// Nothing that steers a terminal was written, to either side.
 #[track_caller]
-fn is_harmless(ran: &Ran) {
+fn is_harmless(ran: &Finished) {
     for text in [&ran.stdout, &ran.stderr] {
         let steering = |c: char| windlass::protocol::steers(c) && c != '\n';
         assert!(!text.contains(steering), "{text:?}");
@@ -144,7 +144,7 @@ async fn frames_of_25_mib_for_ever_take_no_more_memory_than_one() {
         Ok(())
     })
     .await;
-    let mut running = impostor.bench().start(&["watch"]);
+    let mut running = impostor.harness().start(&["watch"]);
     for _ in 0..FRAMES {
         running.text().await;
     }
@@ -167,7 +167,7 @@ async fn a_message_without_end_is_given_up() {
         }
     })
     .await;
-    let mut running = impostor.bench().start(&["watch", "--json"]);
+    let mut running = impostor.harness().start(&["watch", "--json"]);
     let mut disconnected = 0;
     while disconnected < 2 {
         disconnected += usize::from(running.line().await["marker"] == "disconnected");
@@ -193,7 +193,7 @@ async fn a_million_answers_to_nobody_are_read_over() {
         Ok(())
     })
     .await;
-    let mut running = impostor.bench().start(&["watch", "--event", "done", "--json"]);
+    let mut running = impostor.harness().start(&["watch", "--event", "done", "--json"]);
     assert_eq!(running.line().await["marker"], "reconnected");
     assert_eq!(running.line().await["event"], "done");
     let peak = running.peak_memory_mb();
@@ -217,7 +217,7 @@ async fn a_million_pings_of_a_gateway_that_reads_nothing_leave_one_pong_to_be_se
         std::future::pending().await
     })
     .await;
-    let mut running = impostor.bench().start(&["watch", "--event", "done", "--json"]);
+    let mut running = impostor.harness().start(&["watch", "--event", "done", "--json"]);
     assert_eq!(running.line().await["marker"], "reconnected");
     assert_eq!(running.line().await["event"], "done");
     let peak = running.peak_memory_mb();
@@ -236,7 +236,7 @@ async fn a_flood_before_the_challenge_does_not_keep_doctor_past_its_deadline() {
         }
     })
     .await;
-    let ran = impostor.bench().run(&["doctor"]).await.ends_with(3);
+    let ran = impostor.harness().run(&["doctor"]).await.ends_with(3);
     assert!(ran.stdout.contains("connect.challenge came within 15 s"), "{ran:#?}");
 }
 
@@ -275,7 +275,7 @@ async fn events_that_wait_for_a_slow_reader_hold_on_to_nothing_else() {
         }
     })
     .await;
-    let mut running = impostor.bench().start(&["watch", "--event", "small", "--json"]);
+    let mut running = impostor.harness().start(&["watch", "--event", "small", "--json"]);
     assert_eq!(running.line().await["marker"], "reconnected");
     all_read.notified().await;
     let peak = running.peak_memory_mb();
@@ -299,7 +299,7 @@ async fn a_hello_of_forty_eight_megabytes_is_read_and_not_kept() {
         std::future::pending().await
     })
     .await;
-    let mut running = greeted.bench().start(&["watch", "--event", "done", "--json"]);
+    let mut running = greeted.harness().start(&["watch", "--event", "done", "--json"]);
     assert_eq!(running.line().await["marker"], "reconnected");
     assert_eq!(running.line().await["event"], "done");
     let peak = running.peak_memory_mb();
@@ -325,7 +325,7 @@ async fn json_of_any_depth_is_no_crash() {
         &["watch", "--session", "agent:main:main", "--event", "done", "--json"],
         &["watch", "--event", "done", "--limit", "1", "--json"],
     ] {
-        let mut running = impostor.bench().start(args);
+        let mut running = impostor.harness().start(args);
         let mut shown = running.text().await;
         while !shown.contains("unreadable") && !shown.contains("can't be read") {
             shown = running.text().await;
@@ -363,7 +363,7 @@ async fn a_payload_that_no_value_holds_is_written_as_it_came_live_and_from_the_j
     })
     .await;
     for args in [&["call", "health", "--json"][..], &["call", "health"]] {
-        let ran = impostor.bench().run(args).await.ends_with(0);
+        let ran = impostor.harness().run(args).await.ends_with(0);
         assert!(ran.stdout.contains(r"lab\ud83d"), "{}", ran.stdout);
     }
     let live = ["watch", "--event", "odd", "--limit", "3"];
@@ -378,12 +378,12 @@ async fn a_payload_that_no_value_holds_is_written_as_it_came_live_and_from_the_j
         "start",
         "--no-follow",
     ];
-    let bench = impostor.bench();
-    let store = bench.path("store.db").to_str().unwrap().to_owned();
-    let bench = bench.with("WINDLASS_STORE", &store);
+    let harness = impostor.harness();
+    let store = harness.path("store.db").to_str().unwrap().to_owned();
+    let harness = harness.with("WINDLASS_STORE", &store);
     for args in [&live[..], &recorded, &again] {
         let json = [args, &["--json"]].concat();
-        let ran = bench.run(&json).await.ends_with(0);
+        let ran = harness.run(&json).await.ends_with(0);
         for payload in untold() {
             assert!(
                 ran.stdout.contains(&format!("\"payload\":{payload}")),
@@ -391,7 +391,7 @@ async fn a_payload_that_no_value_holds_is_written_as_it_came_live_and_from_the_j
                 ran.stdout
             );
         }
-        bench.run(args).await.ends_with(0);
+        harness.run(args).await.ends_with(0);
     }
 }
 
@@ -411,20 +411,20 @@ async fn names_texts_and_reasons_are_shown_harmless() {
         Ok(())
     })
     .await;
-    let ran = impostor.bench().run(&["watch", "--limit", "1"]).await.ends_with(0);
+    let ran = impostor.harness().run(&["watch", "--limit", "1"]).await.ends_with(0);
     is_harmless(&ran);
     let ran = impostor
-        .bench()
+        .harness()
         .run(&["watch", "--limit", "1", "--json"])
         .await
         .ends_with(0);
     is_harmless(&ran);
-    let ran = impostor.bench().run(&["call", "health"]).await.ends_with(1);
+    let ran = impostor.harness().run(&["call", "health"]).await.ends_with(1);
     is_harmless(&ran);
-    let ran = impostor.bench().run(&["call", "health", "--json"]).await.ends_with(1);
+    let ran = impostor.harness().run(&["call", "health", "--json"]).await.ends_with(1);
     is_harmless(&ran);
-    is_harmless(&impostor.bench().run(&["doctor"]).await);
-    is_harmless(&impostor.bench().run(&["status"]).await);
+    is_harmless(&impostor.harness().run(&["doctor"]).await);
+    is_harmless(&impostor.harness().run(&["status"]).await);
 }
 
 #[tokio::test]
@@ -449,7 +449,7 @@ async fn a_refusal_and_a_close_are_shown_harmless() {
     .await;
     for impostor in [&refusing, &closing] {
         for command in ["status", "doctor"] {
-            let ran = impostor.bench().run(&[command]).await;
+            let ran = impostor.harness().run(&[command]).await;
             assert!([3, 4].contains(&ran.code), "{ran:#?}");
             is_harmless(&ran);
         }
@@ -480,7 +480,7 @@ async fn a_redirect_on_the_upgrade_is_not_followed_and_told() {
     ))
     .await;
     let ran = impostor
-        .bench()
+        .harness()
         .run(&["call", "health", "--no-wait"])
         .await
         .ends_with(3)
@@ -500,7 +500,7 @@ async fn heads_without_end_and_poisoned_heads_are_given_up() {
     ] {
         let impostor = answering(answer).await;
         let ran = impostor
-            .bench()
+            .harness()
             .run(&["call", "health", "--no-wait"])
             .await
             .ends_with(3);

@@ -1,11 +1,11 @@
 //! Ctrl-C.
 
-use crate::bench::{Bench, gateway};
+use crate::harness::{Harness, gateway};
 
 #[tokio::test]
 async fn an_interrupt_ends_the_program_with_130_and_closes_the_line() {
     let sim = gateway().start_tcp().await.unwrap();
-    let mut running = Bench::of(&sim).start(&["watch"]);
+    let mut running = Harness::of(&sim).start(&["watch"]);
     let first = running.text().await;
     assert!(first.contains("connected"), "{first}");
     running.interrupt();
@@ -20,7 +20,7 @@ async fn an_interrupt_ends_the_program_with_130_and_closes_the_line() {
 
 #[tokio::test]
 async fn an_interrupt_ends_a_demo_too() {
-    let mut running = Bench::new().start(&["demo", "--json"]);
+    let mut running = Harness::new().start(&["demo", "--json"]);
     running.line().await;
     running.interrupt();
     running.end().await.ends_with(130);

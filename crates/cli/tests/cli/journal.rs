@@ -4,7 +4,7 @@
 //! often the process is killed: 1000 and 20 take a quarter of an hour.
 
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -15,7 +15,7 @@ use windlass::protocol::connection::BackoffPolicy;
 use windlass::{DeviceIdentity, Endpoint, GatewayId, GatewaySpec, Secret, Windlass};
 use windlass_testkit::SimGateway;
 
-use crate::bench::{Bench, Running, TOKEN, gateway};
+use crate::harness::{Harness, Running, TOKEN, gateway};
 
 /// A folder with a store in it, which several processes use.
 struct Place {
@@ -35,13 +35,13 @@ impl Place {
     }
 
     /// One that knows the gateway.
-    fn recorder(&self, sim: &SimGateway) -> Bench {
-        Bench::of(sim).with("WINDLASS_STORE", &self.store())
+    fn recorder(&self, sim: &SimGateway) -> Harness {
+        Harness::of(sim).with("WINDLASS_STORE", &self.store())
     }
 
     /// One that knows no gateway.
-    fn reader(&self) -> Bench {
-        Bench::new().with("WINDLASS_STORE", &self.store())
+    fn reader(&self) -> Harness {
+        Harness::new().with("WINDLASS_STORE", &self.store())
     }
 }
 
@@ -241,17 +241,6 @@ impl Auditor {
     }
 }
 
-/// A process that is killed, with its pipe closed, when this goes.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // SIGKILL; it may be gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn number(variable: &str, otherwise: u64) -> u64 {
     let said = std::env::var(variable).ok();
     said.map_or(otherwise, |text| text.parse().expect("a number"))
@@ -286,9 +275,9 @@ async fn killed_and_cut_at_any_moment_the_journal_has_all_that_came_in_order_onc
     let mut roster = lib.roster().await.unwrap();
     let (mut auditor, mut n, mut cut, mut ups) = (Auditor::default(), 0_u64, 0, 0);
     for life in 0..kills {
-        let bench = place.recorder(&sim);
-        let mut command = bench.command(["watch", "--journal", "--json"]);
-        let recording = Killed(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let harness = place.recorder(&sim);
+        let mut command = harness.command(["watch", "--journal", "--json"]);
+        let mut recording = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let from = auditor
             .cursor
             .map_or_else(|| "start".to_owned(), |cursor| cursor.to_string());
@@ -326,8 +315,9 @@ async fn killed_and_cut_at_any_moment_the_journal_has_all_that_came_in_order_onc
             cut += 1;
         }
         // Killed, whatever it does just now.
-        drop((reader, recording));
-        drop(bench);
+        reader.kill().await;
+        recording.kill().await.unwrap();
+        drop(harness);
     }
     let from = auditor.cursor.unwrap().to_string();
     let rest = place

@@ -7,20 +7,18 @@
 
 #![cfg(target_os = "linux")]
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::process::Command;
 use windlass_testkit::SimGateway;
 
-use crate::bench::{Bench, Ran, gateway};
-
-/// Longer than a run takes: most take a tenth of a second.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::harness::{Finished, Harness, finished, gateway};
 
 /// The program under limits of the shell, such as `-n 24`.
-async fn run_limited(bench: &Bench, limits: &str, args: &[&str]) -> Ran {
-    let program = bench.command(args);
+async fn run_limited(harness: &Harness, limits: &str, args: &[&str]) -> Finished {
+    let program = harness.command(args);
+    let program = program.as_std();
     let mut shell = Command::new("sh");
     shell
         .args(["-c", &format!("ulimit {limits}; exec \"$0\" \"$@\"")])
@@ -30,24 +28,11 @@ async fn run_limited(bench: &Bench, limits: &str, args: &[&str]) -> Ran {
         .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .current_dir(program.get_current_dir().unwrap())
         .stdin(Stdio::null());
-    let running = spawn_blocking(move || shell.output());
-    let output = tokio::time::timeout(LIMIT, running).await;
-    let output = output
-        .unwrap_or_else(|_| panic!("{args:?} with {limits} did not end"))
-        .unwrap()
-        .unwrap();
-    Ran {
-        code: output
-            .status
-            .code()
-            .unwrap_or_else(|| panic!("{args:?} with {limits}: {output:?}")),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+    finished(&mut shell).await
 }
 
 /// Whether a run did its work. Where it did not, it says why, and it never panicked.
-fn did_its_work(ran: &Ran, limits: &str, named: &[&str], is_done: impl Fn(&Ran) -> bool) -> bool {
+fn did_its_work(ran: &Finished, limits: &str, named: &[&str], is_done: impl Fn(&Finished) -> bool) -> bool {
     assert!(!ran.stderr.contains("panicked"), "{limits}: {ran:#?}");
     // 127: the program could not even be loaded.
     assert!([0, 2, 3, 127].contains(&ran.code), "{limits}: {ran:#?}");
@@ -65,13 +50,13 @@ const DESCRIPTORS: [&str; 3] = ["RLIMIT_NOFILE", "open files", "unable to open"]
 const THREADS: [&str; 3] = ["RLIMIT_NPROC", "no thread", "Resource temporarily unavailable"];
 
 /// Runs the program with a limit that grows from nothing to enough: `steps` are the limits, in that order.
-async fn grows(steps: &[String], args: &[&str], named: &[&str], is_done: impl Fn(&Ran) -> bool) {
+async fn grows(steps: &[String], args: &[&str], named: &[&str], is_done: impl Fn(&Finished) -> bool) {
     let sim = gateway().start_tcp().await.unwrap();
     let mut done = Vec::new();
     for limits in steps {
-        let bench = Bench::of(&sim).with("RUST_MIN_STACK", "1073741824");
+        let harness = Harness::of(&sim).with("RUST_MIN_STACK", "1073741824");
         let ran = tokio::select! {
-            ran = run_limited(&bench, limits, args) => ran,
+            ran = run_limited(&harness, limits, args) => ran,
             () = emit(&sim) => unreachable!("there are always more events"),
         };
         done.push(did_its_work(&ran, limits, named, &is_done));
@@ -135,8 +120,8 @@ async fn words_from_stdin_with_few_threads_are_read_or_the_limit_is_named() {
     // Nothing is on stdin, which is said where there was a thread to find out.
     let named = [&THREADS[..], &["no words"]].concat();
     for limits in threads() {
-        let bench = Bench::of(&sim).with("RUST_MIN_STACK", "1073741824");
-        let ran = run_limited(&bench, &limits, &args).await;
+        let harness = Harness::of(&sim).with("RUST_MIN_STACK", "1073741824");
+        let ran = run_limited(&harness, &limits, &args).await;
         did_its_work(&ran, &limits, &named, |_| false);
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `bench` | runs the program against simulated gateways, in a home of its own |
-//! | `shop` | the same, with records of gateways, boards and agents |
+//! | `harness` | runs the program against simulated gateways, in a home of its own |
+//! | `store_fixture` | the same, with records of gateways, boards and agents |
 //! | `tls` | a TLS front for a gateway |
 //! | the others | one subject each |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod agents;
-mod bench;
 mod calls;
 mod chaos;
 mod chat;
@@ -21,6 +20,7 @@ mod demo;
 mod doctor;
 mod foreign_folder;
 mod getting_started;
+mod harness;
 mod help;
 mod hostile;
 mod interrupt;
@@ -32,8 +32,8 @@ mod people;
 mod records;
 mod secrets;
 mod sessions;
-mod shop;
 mod status;
+mod store_fixture;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tls;

@@ -5,14 +5,14 @@ use std::path::Path;
 use serde_json::json;
 use windlass_testkit::SimGateway;
 
-use crate::bench::{Bench, TOKEN, gateway};
-use crate::shop::Shop;
+use crate::harness::{Harness, TOKEN, gateway};
+use crate::store_fixture::StoreFixture;
 
 /// `lab` in the store, `desk` in the configuration.
-async fn both(lab: &SimGateway, desk: &SimGateway) -> Bench {
-    let shop = Shop::of(lab).await;
+async fn both(lab: &SimGateway, desk: &SimGateway) -> Harness {
+    let fixture = StoreFixture::of(lab).await;
     let file = format!("[gateways.desk]\nurl = \"{}\"\ntoken_env = \"T\"\n", desk.url());
-    shop.bench.configured(&file)
+    fixture.harness.configured(&file)
 }
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn a_recorded_gateway_is_known_to_every_command_that_works_with_lines() {
         gateway().start_tcp().await.unwrap(),
         gateway().start_tcp().await.unwrap(),
     );
-    let bench = both(&lab, &desk).await;
+    let harness = both(&lab, &desk).await;
     for args in [
         &["call", "health", "-g", "LAB"][..],
         &["status", "-g", "lab"],
@@ -30,12 +30,12 @@ async fn a_recorded_gateway_is_known_to_every_command_that_works_with_lines() {
         &["sessions", "show", "main", "--gateway", "lab"],
         &["gateways", "list", "-g", "lab"],
     ] {
-        bench.run(args).await.ends_with(0);
+        harness.run(args).await.ends_with(0);
     }
-    bench.run_with(&["chat", "-g", "lab"], "").await.ends_with(0);
+    harness.run_with(&["chat", "-g", "lab"], "").await.ends_with(0);
     assert_eq!(desk.journal().connect_attempts(), 0);
     assert!(lab.journal().connect_attempts() >= 6);
-    let status = bench.run(&["status", "--json"]).await.ends_with(0).json();
+    let status = harness.run(&["status", "--json"]).await.ends_with(0).json();
     let names: Vec<_> = status["gateways"]
         .as_array()
         .unwrap()
@@ -43,7 +43,7 @@ async fn a_recorded_gateway_is_known_to_every_command_that_works_with_lines() {
         .map(|row| &row["gateway"])
         .collect();
     assert_eq!(names, [&json!("desk"), &json!("lab")]);
-    let called = bench
+    let called = harness
         .run(&["call", "health", "-g", "lab", "--json"])
         .await
         .ends_with(0)
@@ -57,21 +57,21 @@ async fn a_wrong_name_is_answered_with_what_there_is_and_a_double_one_with_its_p
         gateway().start_tcp().await.unwrap(),
         gateway().start_tcp().await.unwrap(),
     );
-    let bench = both(&lab, &desk).await;
-    let unknown = bench.run(&["call", "health", "-g", "nowhere"]).await.ends_with(2);
+    let harness = both(&lab, &desk).await;
+    let unknown = harness.run(&["call", "health", "-g", "nowhere"]).await.ends_with(2);
     unknown.tells(&["no gateway nowhere", "desk (", "windlass.toml", "lab (record "]);
-    let several = bench.run(&["call", "health"]).await.ends_with(2);
+    let several = harness.run(&["call", "health"]).await.ends_with(2);
     several.tells(&["--gateway desk or --gateway lab", "WINDLASS_GATEWAY"]);
     let file = format!("[gateways.lab]\nurl = \"{}\"\ntoken_env = \"T\"\n", desk.url());
-    let bench = bench.configured(&file);
-    let double = bench.run(&["call", "health", "-g", "lab"]).await.ends_with(2);
+    let harness = harness.configured(&file);
+    let double = harness.run(&["call", "health", "-g", "lab"]).await.ends_with(2);
     double.tells(&["lab names 2 gateways", "windlass.toml", "record ", "by its id"]);
-    bench
+    harness
         .run(&["status"])
         .await
         .ends_with(0)
         .tells(&["two gateways have one name"]);
-    let listed = bench.run(&["gateways", "list", "--json"]).await.ends_with(0).json();
+    let listed = harness.run(&["gateways", "list", "--json"]).await.ends_with(0).json();
     let rows = listed["gateways"].as_array().unwrap();
     let record = rows.iter().find(|row| row["source"] == "record").unwrap();
     assert!(
@@ -79,7 +79,7 @@ async fn a_wrong_name_is_answered_with_what_there_is_and_a_double_one_with_its_p
         "{listed}"
     );
     let id = record["id"].as_str().unwrap();
-    bench.run(&["call", "health", "-g", &id[..8]]).await.ends_with(0);
+    harness.run(&["call", "health", "-g", &id[..8]]).await.ends_with(0);
     assert!(lab.journal().connect_attempts() > 0);
 }
 
@@ -89,16 +89,17 @@ async fn a_default_is_used_where_one_gateway_is_needed() {
         gateway().start_tcp().await.unwrap(),
         gateway().start_tcp().await.unwrap(),
     );
-    let bench = both(&lab, &desk).await;
-    let file = std::fs::read_to_string(bench.path("windlass.toml")).unwrap();
-    let bench = bench.configured(&format!("default = \"lab\"\n{file}"));
-    let gateway =
-        async |bench: &Bench| bench.run(&["call", "health", "--json"]).await.ends_with(0).json()["gateway"].clone();
-    assert_eq!(gateway(&bench).await, "lab");
-    let bench = bench.with("WINDLASS_GATEWAY", "desk");
-    assert_eq!(gateway(&bench).await, "desk");
-    let bench = bench.with("WINDLASS_GATEWAY", "gone");
-    let told = bench.run(&["call", "health"]).await.ends_with(2);
+    let harness = both(&lab, &desk).await;
+    let file = std::fs::read_to_string(harness.path("windlass.toml")).unwrap();
+    let harness = harness.configured(&format!("default = \"lab\"\n{file}"));
+    let gateway = async |harness: &Harness| {
+        harness.run(&["call", "health", "--json"]).await.ends_with(0).json()["gateway"].clone()
+    };
+    assert_eq!(gateway(&harness).await, "lab");
+    let harness = harness.with("WINDLASS_GATEWAY", "desk");
+    assert_eq!(gateway(&harness).await, "desk");
+    let harness = harness.with("WINDLASS_GATEWAY", "gone");
+    let told = harness.run(&["call", "health"]).await.ends_with(2);
     told.tells(&["WINDLASS_GATEWAY", "no gateway gone", "lab (record"]);
 }
 
@@ -108,20 +109,25 @@ async fn the_gateway_flag_narrows_the_records_of_agents() {
         gateway().start_tcp().await.unwrap(),
         gateway().start_tcp().await.unwrap(),
     );
-    let shop = Shop::with_agents(&lab).await;
-    shop.gateway("other", &desk).await;
+    let fixture = StoreFixture::with_agents(&lab).await;
+    fixture.gateway("other", &desk).await;
     let names = async |args: &[&str]| {
-        let listed = shop.run(&[&["agents", "list", "--json"], args].concat()).await.json();
+        let listed = fixture
+            .run(&[&["agents", "list", "--json"], args].concat())
+            .await
+            .json();
         listed["agents"].as_array().unwrap().len()
     };
     assert_eq!((names(&["-g", "lab"]).await, names(&["-g", "other"]).await), (2, 0));
-    shop.run(&["agents", "provision", "--all", "-g", "lab"]).await;
-    shop.bench
+    fixture.run(&["agents", "provision", "--all", "-g", "lab"]).await;
+    fixture
+        .harness
         .run(&["agents", "plan", "Scribe", "-g", "other"])
         .await
         .ends_with(2)
         .tells(&["Scribe"]);
-    shop.bench
+    fixture
+        .harness
         .run(&["agents", "list", "-g", "nowhere"])
         .await
         .ends_with(2)
@@ -133,8 +139,8 @@ async fn the_gateway_flag_narrows_the_records_of_agents() {
 async fn a_command_that_only_looks_makes_no_store() {
     let sim = gateway().start_tcp().await.unwrap();
     let file = format!("[gateways.desk]\nurl = \"{}\"\ntoken_env = \"T\"\n", sim.url());
-    let bench = Bench::new().with("T", TOKEN).configured(&file);
-    let store: &Path = &bench.path(".local/share/windlass");
+    let harness = Harness::new().with("T", TOKEN).configured(&file);
+    let store: &Path = &harness.path(".local/share/windlass");
     for args in [
         &["call", "health"][..],
         &["status"],
@@ -142,7 +148,7 @@ async fn a_command_that_only_looks_makes_no_store() {
         &["sessions", "list"],
         &["gateways", "list"],
     ] {
-        bench.run(args).await.ends_with(0);
+        harness.run(args).await.ends_with(0);
     }
     for args in [
         &["owner", "show"][..],
@@ -150,7 +156,7 @@ async fn a_command_that_only_looks_makes_no_store() {
         &["boards", "list"],
         &["watch", "--from", "start", "--no-follow"],
     ] {
-        bench.run(args).await.ends_with(2);
+        harness.run(args).await.ends_with(2);
     }
     assert!(!store.exists(), "a store was made");
 }
@@ -162,18 +168,18 @@ async fn the_general_token_stands_in_for_none_that_a_gateway_has_of_its_own() {
         gateway().start_tcp().await.unwrap(),
     );
     // It is the token of some other gateway.
-    let bench = both(&lab, &desk).await.with("OPENCLAW_GATEWAY_TOKEN", "another");
+    let harness = both(&lab, &desk).await.with("OPENCLAW_GATEWAY_TOKEN", "another");
     for name in ["lab", "desk"] {
-        bench.run(&["call", "health", "-g", name]).await.ends_with(0);
+        harness.run(&["call", "health", "-g", name]).await.ends_with(0);
     }
 }
 
 #[tokio::test]
 async fn a_reader_that_is_early_waits_for_the_store_and_makes_none() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::new();
-    let store = bench.path("later.db");
-    let reader = Bench::new().start(&[
+    let harness = Harness::new();
+    let store = harness.path("later.db");
+    let reader = Harness::new().start(&[
         "watch",
         "--from",
         "start",
@@ -183,7 +189,7 @@ async fn a_reader_that_is_early_waits_for_the_store_and_makes_none() {
         store.to_str().unwrap(),
         "--json",
     ]);
-    let recorder = Bench::of(&sim).start(&["watch", "--journal", "--store", store.to_str().unwrap(), "--json"]);
+    let recorder = Harness::of(&sim).start(&["watch", "--journal", "--store", store.to_str().unwrap(), "--json"]);
     sim.wait_for(|journal| journal.hellos() > 0).await.unwrap();
     sim.emit("custom", json!({"n": 1}));
     reader.end().await.ends_with(0);

@@ -4,14 +4,14 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use crate::bench::{Bench, gateway};
+use crate::harness::{Harness, gateway};
 
 #[tokio::test]
 async fn watch_is_read_by_people_in_their_own_time() {
     let sim = gateway().start_tcp().await.unwrap();
     // Half an hour east of UTC: no clock of a test machine stands there.
-    let bench = Bench::of(&sim).with("TZ", "XXX-0:30");
-    let mut running = bench.start(&["watch", "--event", "chat", "--limit", "2"]);
+    let harness = Harness::of(&sim).with("TZ", "XXX-0:30");
+    let mut running = harness.start(&["watch", "--event", "chat", "--limit", "2"]);
     assert!(running.text().await.ends_with("-- connected: events follow\n"));
     let chat = |state: &str, text: &str| {
         let message = json!({"role": "assistant", "content": [{"type": "text", "text": text}]});
@@ -34,7 +34,7 @@ async fn watch_is_read_by_people_in_their_own_time() {
 #[tokio::test]
 async fn raw_lines_hold_the_payload_as_it_came() {
     let sim = gateway().start_tcp().await.unwrap();
-    let mut running = Bench::of(&sim).start(&["watch", "--event", "chat", "--limit", "1", "--raw"]);
+    let mut running = Harness::of(&sim).start(&["watch", "--event", "chat", "--limit", "1", "--raw"]);
     running.text().await;
     sim.emit(
         "chat",
@@ -50,7 +50,7 @@ async fn raw_lines_hold_the_payload_as_it_came() {
 #[tokio::test]
 async fn a_session_that_is_not_there_ends_with_1_in_each_command() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
+    let harness = Harness::of(&sim);
     for args in [
         &["sessions", "show", "nowhere"][..],
         &["sessions", "show", "agent:main:nowhere"],
@@ -61,26 +61,30 @@ async fn a_session_that_is_not_there_ends_with_1_in_each_command() {
         &["sessions", "abort", "agent:main:nowhere"],
         &["chat", "nowhere"],
     ] {
-        bench.run(args).await.ends_with(1).tells(&["nowhere", "sessions list"]);
+        harness
+            .run(args)
+            .await
+            .ends_with(1)
+            .tells(&["nowhere", "sessions list"]);
     }
 }
 
 #[tokio::test]
 async fn final_is_refused_for_a_method_that_answers_once() {
-    let bench = Bench::new().with("WINDLASS_URL", "ws://127.0.0.1:1");
-    let ran = bench.run(&["call", "health", "--final"]).await.ends_with(2);
+    let harness = Harness::new().with("WINDLASS_URL", "ws://127.0.0.1:1");
+    let ran = harness.run(&["call", "health", "--final"]).await.ends_with(2);
     ran.tells(&["--final", "health answers once"]);
 }
 
 #[tokio::test]
 async fn an_address_of_a_web_page_is_answered_with_the_gateways() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     for (given, meant) in [
         ("https://gw.example/s3cret", "did you mean wss://gw.example"),
         ("http://127.0.0.1:18789", "did you mean ws://127.0.0.1:18789?"),
         ("localhost:18789", "did you mean ws://localhost:18789?"),
     ] {
-        let ran = bench
+        let ran = harness
             .run(&["status", "--url", given])
             .await
             .ends_with(2)
@@ -91,7 +95,7 @@ async fn an_address_of_a_web_page_is_answered_with_the_gateways() {
 
 #[tokio::test]
 async fn the_path_of_an_address_is_not_shown() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     for args in [
         &["status", "--timeout", "1s"][..],
         &["status", "--json", "--timeout", "1s"],
@@ -99,7 +103,7 @@ async fn the_path_of_an_address_is_not_shown() {
         &["call", "health", "--no-wait"],
     ] {
         let args = [args, &["--url", "ws://127.0.0.1:1/s3cret/gateway", "--log", "trace"]].concat();
-        let ran = bench.run(&args).await;
+        let ran = harness.run(&args).await;
         assert!(
             !ran.stdout.contains("s3cret") && !ran.stderr.contains("s3cret"),
             "{ran:?}"
@@ -109,15 +113,15 @@ async fn the_path_of_an_address_is_not_shown() {
 
 #[tokio::test]
 async fn a_level_that_is_none_is_an_error() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     for level in ["loud", "info,loud", "windlass=loud"] {
-        bench
+        harness
             .run(&["owner", "show", "--log", level])
             .await
             .ends_with(2)
             .tells(&["--log"]);
     }
-    bench
+    harness
         .run(&["--version", "--log", "info,windlass=debug"])
         .await
         .ends_with(0);
@@ -127,11 +131,11 @@ async fn a_level_that_is_none_is_an_error() {
 async fn one_gateway_without_its_token_costs_its_row() {
     let sim = gateway().start_tcp().await.unwrap();
     let url = sim.url();
-    let bench = Bench::new().with("GOOD", crate::bench::TOKEN).configured(&format!(
+    let harness = Harness::new().with("GOOD", crate::harness::TOKEN).configured(&format!(
         "[gateways.good]\nurl = \"{url}\"\ntoken_env = \"GOOD\"\n[gateways.bad]\nurl = \"{url}\"\ntoken_env = \"NOT_SET\"\n\
          [gateways.ugly]\nurl = \"{url}\"\ntoken_file = \"nowhere\"\n"
     ));
-    let ran = bench.run(&["status"]).await.ends_with(2);
+    let ran = harness.run(&["status"]).await.ends_with(2);
     let row = |name: &str| {
         ran.stdout
             .lines()
@@ -149,7 +153,7 @@ async fn one_gateway_without_its_token_costs_its_row() {
         "{}",
         ran.stdout
     );
-    let shown = bench.run(&["status", "--json"]).await.ends_with(2).json();
+    let shown = harness.run(&["status", "--json"]).await.ends_with(2).json();
     let states: Vec<_> = shown["gateways"]
         .as_array()
         .unwrap()
@@ -157,12 +161,12 @@ async fn one_gateway_without_its_token_costs_its_row() {
         .map(|row| row["state"].clone())
         .collect();
     assert_eq!(states, ["misconfigured", "up", "misconfigured"]);
-    bench.run(&["status", "--gateway", "good"]).await.ends_with(0);
+    harness.run(&["status", "--gateway", "good"]).await.ends_with(0);
 }
 
 #[tokio::test]
 async fn a_variable_that_is_not_set_is_refused_when_it_is_given() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     let args = [
         "gateways",
         "add",
@@ -174,7 +178,7 @@ async fn a_variable_that_is_not_set_is_refused_when_it_is_given() {
         "--token-env",
         "NOT_SET",
     ];
-    bench
+    harness
         .run(&args)
         .await
         .ends_with(2)
@@ -185,7 +189,7 @@ async fn a_variable_that_is_not_set_is_refused_when_it_is_given() {
 async fn a_narrow_table_leaves_columns_out_and_no_letters() {
     let sim = gateway().start_tcp().await.unwrap();
     for width in [30, 60, 80, 120] {
-        let ran = Bench::of(&sim)
+        let ran = Harness::of(&sim)
             .with("COLUMNS", &width.to_string())
             .run(&["status"])
             .await
@@ -203,7 +207,7 @@ async fn a_narrow_table_leaves_columns_out_and_no_letters() {
 #[tokio::test]
 async fn advice_of_a_check_stands_below_its_row() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = crate::shop::Shop::of(&sim).await;
+    let fixture = crate::store_fixture::StoreFixture::of(&sim).await;
     let add = [
         "gateways",
         "add",
@@ -213,9 +217,9 @@ async fn advice_of_a_check_stands_below_its_row() {
         "--workspace-root",
         "/srv",
     ];
-    shop.run(&add).await;
-    let ran = shop
-        .bench
+    fixture.run(&add).await;
+    let ran = fixture
+        .harness
         .run(&["gateways", "list", "--check", "--timeout", "2s"])
         .await
         .ends_with(3);
@@ -228,17 +232,13 @@ async fn advice_of_a_check_stands_below_its_row() {
 #[tokio::test]
 async fn an_output_that_takes_nothing_has_exit_codes_of_its_own() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
+    let harness = Harness::of(&sim);
     for args in [&["call", "health"][..], &["status"], &["--help"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-        let mut command = bench.command(args);
+        let mut command = harness.command(args);
         let status = command.stdout(full).stderr(Stdio::null());
-        let mut child = status.spawn().unwrap();
-        let code = tokio::task::spawn_blocking(move || child.wait().unwrap().code())
-            .await
-            .unwrap();
-        assert_eq!(code, Some(9), "{args:?}");
-        let mut child = bench
+        assert_eq!(status.status().await.unwrap().code(), Some(9), "{args:?}");
+        let mut child = harness
             .command(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -246,9 +246,7 @@ async fn an_output_that_takes_nothing_has_exit_codes_of_its_own() {
             .unwrap();
         // Nobody reads.
         drop(child.stdout.take());
-        let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap())
-            .await
-            .unwrap();
+        let ended = child.wait_with_output().await.unwrap();
         assert_eq!(
             (ended.status.code(), ended.stderr.as_slice()),
             (Some(141), &b""[..]),

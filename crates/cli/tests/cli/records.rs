@@ -1,17 +1,19 @@
 //! `windlass gateways`, `boards`, `owner`, and the records of `agents`.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::process::Child;
 
-use crate::bench::{Bench, gateway};
-use crate::shop::Shop;
+use crate::harness::{Harness, gateway};
+use crate::store_fixture::StoreFixture;
 
 #[tokio::test]
 async fn the_store_is_made_at_the_first_gateway_for_its_owner_only() {
-    let bench = Bench::new();
-    let missing = bench.run(&["agents", "list"]).await.ends_with(2);
+    let harness = Harness::new();
+    let missing = harness.run(&["agents", "list"]).await.ends_with(2);
     missing.tells(&[".local/share/windlass/windlass.db", "gateways add"]);
     let add = [
         "gateways",
@@ -22,27 +24,28 @@ async fn the_store_is_made_at_the_first_gateway_for_its_owner_only() {
         "--workspace-root",
         "/srv",
     ];
-    let ran = bench.run(&add).await.ends_with(0);
+    let ran = harness.run(&add).await.ends_with(0);
     assert!(ran.stdout.starts_with("gateway lab added ("), "{ran:?}");
-    let mode = |path: &str| std::fs::metadata(bench.path(path)).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &str| std::fs::metadata(harness.path(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(".local/share/windlass"), 0o700);
     assert_eq!(mode(".local/share/windlass/windlass.db"), 0o600);
 
-    let elsewhere = bench.path("other.db");
+    let elsewhere = harness.path("other.db");
     let elsewhere = elsewhere.to_str().unwrap();
-    bench
+    harness
         .run(&["gateways", "list", "--store", elsewhere])
         .await
         .ends_with(2)
         .tells(&["other.db"]);
-    bench
+    harness
         .run(&[&add[..], &["--store", elsewhere]].concat())
         .await
         .ends_with(0);
-    let by_variable = bench
+    let by_variable = harness
         .command(["gateways", "list", "--json"])
         .env("WINDLASS_STORE", elsewhere)
         .output()
+        .await
         .unwrap();
     assert!(by_variable.status.success());
 }
@@ -50,28 +53,29 @@ async fn the_store_is_made_at_the_first_gateway_for_its_owner_only() {
 #[tokio::test]
 async fn a_gateway_is_listed_with_where_its_token_is_and_removed_when_nothing_is_on_it() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    let listed = shop.run(&["gateways", "list", "--json"]).await.json();
+    let fixture = StoreFixture::of(&sim).await;
+    let listed = fixture.run(&["gateways", "list", "--json"]).await.json();
     let lab = &listed["gateways"][0];
     assert_eq!(
         (&lab["name"], &lab["url"], &lab["token"], &lab["boards"], &lab["agents"]),
         (&json!("lab"), &json!(sim.url()), &json!("env:T"), &json!(0), &json!(0))
     );
     assert_eq!(lab["workspaceRoot"], "/srv/agents");
-    let shown = shop.run(&["gateways", "list"]).await.stdout;
+    let shown = fixture.run(&["gateways", "list"]).await.stdout;
     assert!(shown.contains("env:T") && shown.contains("/srv/agents"), "{shown}");
 
-    shop.board("Docs", "lab").await;
-    let refused = shop.bench.run(&["gateways", "remove", "lab"]).await.ends_with(2);
+    fixture.board("Docs", "lab").await;
+    let refused = fixture.harness.run(&["gateways", "remove", "lab"]).await.ends_with(2);
     refused.tells(&["boards"]);
     let id = lab["id"].as_str().unwrap();
-    shop.bench
+    fixture
+        .harness
         .run(&["gateways", "remove", "nobody"])
         .await
         .ends_with(2)
         .tells(&["nobody"]);
-    let twice = shop
-        .bench
+    let twice = fixture
+        .harness
         .run(&["gateways", "add", "LAB", "--url", "ws://h", "--workspace-root", "/srv"])
         .await;
     twice.ends_with(2).tells(&["LAB", &id[..8]]);
@@ -80,7 +84,7 @@ async fn a_gateway_is_listed_with_where_its_token_is_and_removed_when_nothing_is
 
 #[tokio::test]
 async fn what_makes_no_gateway_is_refused_by_its_flag() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     let add = |more: &[&str]| {
         let mut args = vec!["gateways", "add", "lab", "--workspace-root", "/srv"];
         args.extend(more);
@@ -98,27 +102,27 @@ async fn what_makes_no_gateway_is_refused_by_its_flag() {
     ] {
         let args = add(more);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let ran = bench.run(&args).await.ends_with(2).tells(&[told]);
+        let ran = harness.run(&args).await.ends_with(2).tells(&[told]);
         assert!(!ran.stderr.contains("s3cret") && !ran.stderr.contains("pw@"), "{ran:?}");
     }
-    bench.run(&["gateways", "list"]).await.ends_with(2);
+    harness.run(&["gateways", "list"]).await.ends_with(2);
 }
 
 #[tokio::test]
 async fn a_workspace_root_that_agents_would_share_with_all_else_is_refused_by_its_flag() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     for root in ["/", "../x", "x", "/srv/../etc", "/srv/a\nb", " "] {
         let args = ["gateways", "add", "lab", "--url", "ws://h", "--workspace-root", root];
-        bench.run(&args).await.ends_with(2).tells(&["--workspace-root"]);
+        harness.run(&args).await.ends_with(2).tells(&["--workspace-root"]);
     }
     let long = "x".repeat(121);
     let args = ["gateways", "add", &long, "--url", "ws://h", "--workspace-root", "/srv"];
-    bench.run(&args).await.ends_with(2).tells(&["gateway.name", "120"]);
+    harness.run(&args).await.ends_with(2).tells(&["gateway.name", "120"]);
 }
 
 #[tokio::test]
 async fn of_many_processes_that_add_one_name_one_does() {
-    let bench = Bench::new();
+    let harness = Harness::new();
     let first = [
         "gateways",
         "add",
@@ -128,11 +132,11 @@ async fn of_many_processes_that_add_one_name_one_does() {
         "--workspace-root",
         "/srv",
     ];
-    bench.run(&first).await.ends_with(0);
+    harness.run(&first).await.ends_with(0);
     let all = (0..6).map(|number| {
         let name = if number % 2 == 0 { "Lab" } else { "LAB" };
         let args = ["gateways", "add", name, "--url", "ws://h", "--workspace-root", "/srv"];
-        bench
+        harness
             .command(args)
             .stderr(Stdio::piped())
             .stdout(Stdio::piped())
@@ -140,7 +144,8 @@ async fn of_many_processes_that_add_one_name_one_does() {
             .unwrap()
     });
     let all: Vec<Child> = all.collect();
-    let ends: Vec<_> = all.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    let ends = join_all(all.into_iter().map(Child::wait_with_output)).await;
+    let ends: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
     let added = ends.iter().filter(|end| end.status.success()).count();
     assert_eq!(added, 1, "{ends:?}");
     for end in ends.iter().filter(|end| !end.status.success()) {
@@ -152,34 +157,35 @@ async fn of_many_processes_that_add_one_name_one_does() {
 #[tokio::test]
 async fn what_is_on_a_gateway_that_is_gone_is_forgotten_without_asking_it() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    shop.run(&["agents", "provision", "Scribe"]).await;
+    let fixture = StoreFixture::with_agents(&sim).await;
+    fixture.run(&["agents", "provision", "Scribe"]).await;
     let journal = sim.journal();
     sim.stop().await;
     let attempts = journal.connect_attempts();
 
     // Never provisioned: there is nothing to ask about.
-    shop.worker("Unborn", "Docs").await;
-    let deleted = shop.run(&["agents", "delete", "Unborn", "--yes"]).await;
+    fixture.worker("Unborn", "Docs").await;
+    let deleted = fixture.run(&["agents", "delete", "Unborn", "--yes"]).await;
     assert!(deleted.stdout.contains("forgotten"), "{deleted:?}");
 
-    let warned = shop.bench.run(&["agents", "forget", "Scribe"]).await.ends_with(2);
+    let warned = fixture.harness.run(&["agents", "forget", "Scribe"]).await.ends_with(2);
     warned.tells(&["no gateway is asked", "--yes"]);
-    let forgotten = shop.run(&["agents", "forget", "Scribe", "--yes"]).await;
+    let forgotten = fixture.run(&["agents", "forget", "Scribe", "--yes"]).await;
     assert!(forgotten.stdout.contains("forgotten"), "{forgotten:?}");
     forgotten.tells(&["no gateway is asked"]);
-    shop.bench
+    fixture
+        .harness
         .run(&["gateways", "forget", "lab"])
         .await
         .ends_with(2)
         .tells(&["1 board and 1 agent", "--yes"]);
-    shop.run(&["gateways", "forget", "lab", "--yes", "--json"]).await;
+    fixture.run(&["gateways", "forget", "lab", "--yes", "--json"]).await;
     for (kind, args) in [
         ("gateways", ["gateways", "list", "--json"]),
         ("boards", ["boards", "list", "--json"]),
         ("agents", ["agents", "list", "--json"]),
     ] {
-        let listed = shop.run(&args).await.json();
+        let listed = fixture.run(&args).await.json();
         assert_eq!(listed[kind], json!([]), "{listed}");
     }
     assert_eq!(journal.connect_attempts(), attempts, "nobody was asked");
@@ -188,8 +194,8 @@ async fn what_is_on_a_gateway_that_is_gone_is_forgotten_without_asking_it() {
 #[tokio::test]
 async fn a_board_keeps_its_goal_and_its_rules() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    let made = shop
+    let fixture = StoreFixture::of(&sim).await;
+    let made = fixture
         .run(&[
             "boards",
             "add",
@@ -210,12 +216,12 @@ async fn a_board_keeps_its_goal_and_its_rules() {
         .await
         .json();
     assert_eq!(made["maxAgents"], 5);
-    let listed = shop.run(&["boards", "list", "--json"]).await.json();
+    let listed = fixture.run(&["boards", "list", "--json"]).await.json();
     assert_eq!(listed["boards"][0], made);
     assert_eq!(made["successMetrics"], json!({"pages": 40}));
     assert_eq!(made["rules"]["requireReviewBeforeDone"], true);
     assert_eq!(made["rules"]["requireApprovalForDone"], true);
-    assert!(shop.run(&["boards", "list"]).await.stdout.contains("Docs"));
+    assert!(fixture.run(&["boards", "list"]).await.stdout.contains("Docs"));
 
     let add = |more: &'static [&'static str]| [&["boards", "add"][..], more].concat();
     for (more, told) in [
@@ -224,23 +230,23 @@ async fn a_board_keeps_its_goal_and_its_rules() {
         (&["Ops", "--on", "lab", "--success-metrics", "[1]"], "--success-metrics"),
         (&["Ops", "--on", "lab", "--max-agents", "10001"], "max_agents"),
     ] {
-        shop.bench.run(&add(more)).await.ends_with(2).tells(&[told]);
+        fixture.harness.run(&add(more)).await.ends_with(2).tells(&[told]);
     }
 }
 
 #[tokio::test]
 async fn the_owner_is_set_field_by_field() {
-    let bench = Bench::new();
-    bench.run(&["owner", "set"]).await.ends_with(2).tells(&["--name"]);
-    bench
+    let harness = Harness::new();
+    harness.run(&["owner", "set"]).await.ends_with(2).tells(&["--name"]);
+    harness
         .run(&["owner", "set", "--name", "Ada Lovelace", "--timezone", "Europe/London"])
         .await
         .ends_with(0);
-    bench
+    harness
         .run(&["owner", "set", "--preferred-name", "Ada", "--timezone", ""])
         .await
         .ends_with(0);
-    let shown = bench.run(&["owner", "show", "--json"]).await.ends_with(0).json();
+    let shown = harness.run(&["owner", "show", "--json"]).await.ends_with(0).json();
     assert_eq!(shown["organization"], "default");
     assert_eq!(
         (
@@ -251,7 +257,7 @@ async fn the_owner_is_set_field_by_field() {
         (&json!("Ada Lovelace"), &json!("Ada"), &Value::Null)
     );
     assert!(
-        bench
+        harness
             .run(&["owner", "show"])
             .await
             .ends_with(0)
@@ -263,10 +269,10 @@ async fn the_owner_is_set_field_by_field() {
 #[tokio::test]
 async fn an_agent_has_its_place_its_identity_and_its_templates() {
     let sim = gateway().start_tcp().await.unwrap();
-    let mut shop = Shop::of(&sim).await;
-    shop.board("Docs", "lab").await;
-    shop.bench = shop.bench.file("soul.md", "I am {{ agent_name }}.");
-    let made = shop
+    let mut fixture = StoreFixture::of(&sim).await;
+    fixture.board("Docs", "lab").await;
+    fixture.harness = fixture.harness.file("soul.md", "I am {{ agent_name }}.");
+    let made = fixture
         .run(&[
             "agents",
             "add",
@@ -291,7 +297,7 @@ async fn an_agent_has_its_place_its_identity_and_its_templates() {
     );
     assert_eq!(made["identity"], json!({"role": "Writer", "emoji": ":pen:"}));
     assert_eq!(made["heartbeat"], json!({"every": "15m"}));
-    let lead = shop
+    let lead = fixture
         .run(&["agents", "add", "--board", "Docs", "--lead", "--json"])
         .await
         .json();
@@ -299,18 +305,18 @@ async fn an_agent_has_its_place_its_identity_and_its_templates() {
         (&lead["name"], &lead["identity"]["role"]),
         (&json!("Lead Agent"), &json!("Board Lead"))
     );
-    let main = shop.run(&["agents", "add", "--main", "lab", "--json"]).await.json();
+    let main = fixture.run(&["agents", "add", "--main", "lab", "--json"]).await.json();
     assert_eq!(main["name"], "lab Gateway Agent");
     assert_eq!(main["identity"], json!({"role": "Gateway Agent", "emoji": ":compass:"}));
 
-    let listed = shop.run(&["agents", "list", "--json"]).await.json();
+    let listed = fixture.run(&["agents", "list", "--json"]).await.json();
     assert_eq!(listed["agents"].as_array().unwrap().len(), 3);
-    let of_board = shop
+    let of_board = fixture
         .run(&["agents", "list", "--board", "Docs", "--on", "lab", "--json"])
         .await
         .json();
     assert_eq!(of_board["agents"].as_array().unwrap().len(), 2);
-    let shown = shop.run(&["agents", "list"]).await.stdout;
+    let shown = fixture.run(&["agents", "list"]).await.stdout;
     assert!(shown.contains("Scribe") && shown.contains("DEADLINE"), "{shown}");
     assert_eq!(sim.journal().connect_attempts(), 0, "records only");
 }
@@ -318,10 +324,10 @@ async fn an_agent_has_its_place_its_identity_and_its_templates() {
 #[tokio::test]
 async fn what_makes_no_agent_is_refused_by_its_reason() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
+    let fixture = StoreFixture::with_agents(&sim).await;
     let big = "x".repeat(65 * 1024);
-    let shop = Shop {
-        bench: shop.bench.file("big.md", &big),
+    let fixture = StoreFixture {
+        harness: fixture.harness.file("big.md", &big),
     };
     for (more, told) in [
         (&["Scribe"][..], "--board"),
@@ -342,17 +348,17 @@ async fn what_makes_no_agent_is_refused_by_its_reason() {
         ),
     ] {
         let args = [&["agents", "add"][..], more].concat();
-        shop.bench.run(&args).await.ends_with(2).tells(&[told]);
+        fixture.harness.run(&args).await.ends_with(2).tells(&[told]);
     }
 }
 
 #[tokio::test]
 async fn an_agent_is_named_by_id_prefix_or_name_and_an_ambiguous_name_lists_the_candidates() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    shop.board("Ops", "lab").await;
-    shop.run(&["agents", "add", "--board", "Ops", "--lead"]).await;
-    let listed = shop.run(&["agents", "list", "--json"]).await.json();
+    let fixture = StoreFixture::with_agents(&sim).await;
+    fixture.board("Ops", "lab").await;
+    fixture.run(&["agents", "add", "--board", "Ops", "--lead"]).await;
+    let listed = fixture.run(&["agents", "list", "--json"]).await.json();
     let ids: Vec<&str> = listed["agents"]
         .as_array()
         .unwrap()
@@ -360,18 +366,29 @@ async fn an_agent_is_named_by_id_prefix_or_name_and_an_ambiguous_name_lists_the_
         .filter(|agent| agent["name"] == "Lead Agent")
         .map(|agent| agent["id"].as_str().unwrap())
         .collect();
-    let ran = shop.bench.run(&["agents", "plan", "lead agent"]).await.ends_with(2);
+    let ran = fixture
+        .harness
+        .run(&["agents", "plan", "lead agent"])
+        .await
+        .ends_with(2);
     ran.tells(&[&ids[0][..8], &ids[1][..8], "Docs", "Ops", "by its id"]);
     for name in [ids[0], &ids[0][..8], "scribe"] {
-        shop.run(&["agents", "plan", name]).await;
+        fixture.run(&["agents", "plan", name]).await;
     }
-    shop.bench
+    fixture
+        .harness
         .run(&["agents", "plan", "nobody"])
         .await
         .ends_with(2)
         .tells(&["nobody"]);
-    shop.bench.run(&["agents", "plan"]).await.ends_with(2).tells(&["--all"]);
-    shop.bench
+    fixture
+        .harness
+        .run(&["agents", "plan"])
+        .await
+        .ends_with(2)
+        .tells(&["--all"]);
+    fixture
+        .harness
         .run(&["agents", "plan", "Scribe", "--all"])
         .await
         .ends_with(2)
@@ -381,12 +398,12 @@ async fn an_agent_is_named_by_id_prefix_or_name_and_an_ambiguous_name_lists_the_
 #[tokio::test]
 async fn names_that_steer_a_terminal_are_refused_or_written_out() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::of(&sim).await;
-    shop.board("Docs\u{202e}", "lab").await;
-    let shown = shop.run(&["boards", "list"]).await.stdout;
+    let fixture = StoreFixture::of(&sim).await;
+    fixture.board("Docs\u{202e}", "lab").await;
+    let shown = fixture.run(&["boards", "list"]).await.stdout;
     assert!(shown.contains("\\u{202e}") && !shown.contains('\u{202e}'), "{shown}");
-    let refused = shop
-        .bench
+    let refused = fixture
+        .harness
         .run(&["boards", "add", "a\u{1b}[31m", "--on", "lab"])
         .await
         .ends_with(2);

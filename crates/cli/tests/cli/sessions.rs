@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use windlass_testkit::{ChatPlan, Generation, Outcome, RELEASES, RestartKind, SimGateway};
 
-use crate::bench::{Bench, gateway};
-use crate::shop::Shop;
+use crate::harness::{Harness, gateway};
+use crate::store_fixture::StoreFixture;
 
 /// An answer in so many pieces, a tenth of a second apart.
 fn slow(increments: u32) -> ChatPlan {
@@ -27,8 +27,8 @@ async fn running(sim: &SimGateway) {
 async fn a_message_is_answered_on_every_release() {
     for release in RELEASES {
         let sim = gateway().release(release).start_tcp().await.unwrap();
-        let bench = Bench::of(&sim);
-        let ran = bench
+        let harness = Harness::of(&sim);
+        let ran = harness
             .run(&["sessions", "send", "main", "good morning"])
             .await
             .ends_with(0);
@@ -37,7 +37,7 @@ async fn a_message_is_answered_on_every_release() {
             ("echo: good morning\n", ""),
             "{release}"
         );
-        let history = bench
+        let history = harness
             .run(&["sessions", "history", "--json"])
             .await
             .ends_with(0)
@@ -51,7 +51,7 @@ async fn a_message_is_answered_on_every_release() {
 async fn programs_get_what_happens_line_by_line_and_the_end_last() {
     let sim = gateway().chat(slow(4)).start_tcp().await.unwrap();
     let send = ["sessions", "send", "agent:main:main", "count to four", "--json"];
-    let ran = Bench::of(&sim).run(&send).await.ends_with(0);
+    let ran = Harness::of(&sim).run(&send).await.ends_with(0);
     let lines = ran.json_lines();
     let kinds: Vec<&str> = lines.iter().filter_map(|line| line["type"].as_str()).collect();
     assert_eq!(
@@ -83,16 +83,16 @@ async fn a_restart_in_the_middle_costs_neither_the_answer_nor_a_second_run() {
         .start_tcp()
         .await
         .unwrap();
-    let bench = Bench::of(&sim);
+    let harness = Harness::of(&sim);
     let send = ["sessions", "send", "main", "think it over"];
-    let (ran, ()) = tokio::join!(bench.run(&send), async {
+    let (ran, ()) = tokio::join!(harness.run(&send), async {
         running(&sim).await;
         sim.chat(ChatPlan::default());
         sim.restart(RestartKind::Crash);
     });
     let ran = ran.ends_with(0).tells(&["the line broke", "connected again"]);
     assert!(ran.stdout.contains("echo:"), "{ran:#?}");
-    let said = bench.run(&["sessions", "history", "--json"]).await.json_lines();
+    let said = harness.run(&["sessions", "history", "--json"]).await.json_lines();
     let asked = said.iter().filter(|row| row["text"] == "think it over").count();
     assert_eq!(asked, 1, "{said:?}");
 }
@@ -100,13 +100,13 @@ async fn a_restart_in_the_middle_costs_neither_the_answer_nor_a_second_run() {
 #[tokio::test]
 async fn each_end_has_its_exit_code() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
+    let harness = Harness::of(&sim);
     let fails = ChatPlan {
         outcome: Outcome::Fail { status: 400 },
         ..ChatPlan::default()
     };
     sim.next_chat(fails);
-    let failed = bench
+    let failed = harness
         .run(&["sessions", "send", "main", "fail", "--json"])
         .await
         .ends_with(1);
@@ -116,7 +116,7 @@ async fn each_end_has_its_exit_code() {
         "chat.send",
         windlass_testkit::WireError::new("INVALID_REQUEST", "not today"),
     );
-    bench
+    harness
         .run(&["sessions", "send", "main", "no"])
         .await
         .ends_with(1)
@@ -136,16 +136,16 @@ async fn each_end_has_its_exit_code() {
         "1s",
         "--json",
     ];
-    let late = bench.run(&send).await.ends_with(5).tells(&["--key"]);
+    let late = harness.run(&send).await.ends_with(5).tells(&["--key"]);
     let key = late.json_lines()[0]["key"].as_str().unwrap().to_owned();
     let again = ["sessions", "send", "agent:main:slow", "wait", "--key", &key];
     let abort = ["sessions", "abort", "agent:main:slow"];
     let looked = sim.journal().executions("chat.history");
-    let (stopped, ()) = tokio::join!(bench.run(&again), async {
+    let (stopped, ()) = tokio::join!(harness.run(&again), async {
         sim.wait_for(|journal| journal.executions("chat.history") > looked)
             .await
             .unwrap();
-        bench.run(&abort).await.ends_with(0);
+        harness.run(&abort).await.ends_with(0);
     });
     stopped.ends_with(1).tells(&["The run was stopped"]);
     assert_eq!(sim.journal().runs_of("wait"), 1, "the key was kept");
@@ -154,15 +154,15 @@ async fn each_end_has_its_exit_code() {
 #[tokio::test]
 async fn who_does_not_wait_gets_the_run_and_its_key() {
     let sim = gateway().chat(slow(20)).start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
-    let sent = bench
+    let harness = Harness::of(&sim);
+    let sent = harness
         .run(&["sessions", "send", "main", "later", "--no-wait", "--json"])
         .await
         .ends_with(0)
         .json_lines();
     let key = sent[1]["key"].as_str().unwrap();
     assert_eq!(sent[1]["type"], "started");
-    let answer = bench
+    let answer = harness
         .run(&["sessions", "send", "main", "later", "--key", key])
         .await
         .ends_with(0);
@@ -173,7 +173,7 @@ async fn who_does_not_wait_gets_the_run_and_its_key() {
 #[tokio::test]
 async fn an_interrupt_leaves_the_run_alone_and_tells_its_key() {
     let sim = gateway().chat(slow(600)).start_tcp().await.unwrap();
-    let started = Bench::of(&sim).start(&["sessions", "send", "main", "a long one"]);
+    let started = Harness::of(&sim).start(&["sessions", "send", "main", "a long one"]);
     running(&sim).await;
     started.interrupt();
     let key = sim.journal().requests("chat.send")[0]["idempotencyKey"]
@@ -188,13 +188,13 @@ async fn an_interrupt_leaves_the_run_alone_and_tells_its_key() {
 async fn sessions_are_listed_with_what_people_look_for() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
-        let bench = Bench::of(&sim);
+        let harness = Harness::of(&sim);
         for session in ["agent:main:main", "agent:main:review"] {
-            bench.run(&["sessions", "send", session, "hello"]).await.ends_with(0);
+            harness.run(&["sessions", "send", session, "hello"]).await.ends_with(0);
         }
         let patch = json!({"key": "agent:main:review", "label": "Nightly"}).to_string();
-        bench.run(&["call", "sessions.patch", &patch]).await.ends_with(0);
-        let table = bench.run(&["sessions", "list"]).await.ends_with(0).stdout;
+        harness.run(&["call", "sessions.patch", &patch]).await.ends_with(0);
+        let table = harness.run(&["sessions", "list"]).await.ends_with(0).stdout;
         for text in [
             "SESSION",
             "agent:main:main",
@@ -205,7 +205,7 @@ async fn sessions_are_listed_with_what_people_look_for() {
         ] {
             assert!(table.contains(text), "{generation:?}: {text} is not in {table}");
         }
-        let rows = bench
+        let rows = harness
             .run(&["sessions", "list", "--label", "Nightly", "--json"])
             .await
             .json();
@@ -213,9 +213,15 @@ async fn sessions_are_listed_with_what_people_look_for() {
             (&rows["key"], &rows["label"]),
             (&json!("agent:main:review"), &json!("Nightly"))
         );
-        let one = bench.run(&["sessions", "list", "--limit", "1", "--json"]).await.json();
+        let one = harness
+            .run(&["sessions", "list", "--limit", "1", "--json"])
+            .await
+            .json();
         assert_eq!(one["key"], "agent:main:review", "changed last");
-        let none = bench.run(&["sessions", "list", "--agent", "nobody"]).await.ends_with(1);
+        let none = harness
+            .run(&["sessions", "list", "--agent", "nobody"])
+            .await
+            .ends_with(1);
         none.tells(&["no agent", "nobody"]);
     }
 }
@@ -223,9 +229,9 @@ async fn sessions_are_listed_with_what_people_look_for() {
 #[tokio::test]
 async fn a_session_is_shown_with_what_runs_in_it() {
     let sim = gateway().generation(Generation::V4).start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
-    bench.run(&["sessions", "send", "main", "hello"]).await.ends_with(0);
-    let shown = bench.run(&["sessions", "show", "main"]).await.ends_with(0).stdout;
+    let harness = Harness::of(&sim);
+    harness.run(&["sessions", "send", "main", "hello"]).await.ends_with(0);
+    let shown = harness.run(&["sessions", "show", "main"]).await.ends_with(0).stdout;
     for text in ["agent:main:main", "fake/fake-1", "none", "supported"] {
         assert!(shown.contains(text), "{text} is not in {shown}");
     }
@@ -233,26 +239,26 @@ async fn a_session_is_shown_with_what_runs_in_it() {
         outcome: Outcome::Hang,
         ..ChatPlan::default()
     });
-    let sent = bench
+    let sent = harness
         .run(&["sessions", "send", "main", "wait", "--no-wait", "--json"])
         .await
         .json_lines();
     let run = &sent[1]["runId"];
-    let busy = bench
+    let busy = harness
         .run(&["sessions", "show", "main", "--json"])
         .await
         .ends_with(0)
         .json();
     assert_eq!((&busy["running"], &busy["runId"]), (&json!(true), run), "{busy}");
-    let stopped = bench
+    let stopped = harness
         .run(&["sessions", "abort", "main", "--json"])
         .await
         .ends_with(0)
         .json();
     assert_eq!(&stopped["aborted"][0], run);
-    let idle = bench.run(&["sessions", "abort", "main"]).await.ends_with(0).stdout;
+    let idle = harness.run(&["sessions", "abort", "main"]).await.ends_with(0).stdout;
     assert!(idle.contains("nothing ran"), "{idle}");
-    bench
+    harness
         .run(&["sessions", "show", "agent:main:none"])
         .await
         .ends_with(1)
@@ -262,14 +268,14 @@ async fn a_session_is_shown_with_what_runs_in_it() {
 #[tokio::test]
 async fn what_was_added_since_a_cursor_is_read_by_it_where_the_release_has_cursors() {
     let sim = gateway().release("2026.9.6").start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
+    let harness = Harness::of(&sim);
     let say = async |text: &str| {
         let send = ["sessions", "send", "main", text];
-        bench.run(&send).await.ends_with(0);
+        harness.run(&send).await.ends_with(0);
     };
     let page = async |more: &[&str]| {
         let history = [&["sessions", "history", "main", "--json"], more].concat();
-        bench.run(&history).await.ends_with(0).json_lines()
+        harness.run(&history).await.ends_with(0).json_lines()
     };
     let texts = |lines: &[Value]| -> Vec<String> {
         let rows = lines.iter().filter(|line| line["type"] == "message");
@@ -292,12 +298,12 @@ async fn what_was_added_since_a_cursor_is_read_by_it_where_the_release_has_curso
         "a page goes on where the one before ended"
     );
     // A reset leaves nothing that the cursor could belong to.
-    bench
+    harness
         .run(&["call", "sessions.reset", r#"{"key":"agent:main:main"}"#])
         .await
         .ends_with(0);
     let old = ["sessions", "history", "main", "--after", &cursor(&added)];
-    bench
+    harness
         .run(&old)
         .await
         .ends_with(0)
@@ -305,7 +311,7 @@ async fn what_was_added_since_a_cursor_is_read_by_it_where_the_release_has_curso
 
     let sim = gateway().release("2026.3.13").start_tcp().await.unwrap();
     let old = ["sessions", "history", "main", "--after", "some-cursor"];
-    let refused = Bench::of(&sim).run(&old).await.ends_with(1);
+    let refused = Harness::of(&sim).run(&old).await.ends_with(1);
     refused.tells(&["no cursors", "--after", "next:"]);
 }
 
@@ -313,16 +319,16 @@ async fn what_was_added_since_a_cursor_is_read_by_it_where_the_release_has_curso
 async fn a_history_is_read_page_by_page_and_all_at_once() {
     for generation in [Generation::V3, Generation::V4] {
         let sim = gateway().generation(generation).start_tcp().await.unwrap();
-        let bench = Bench::of(&sim);
+        let harness = Harness::of(&sim);
         for text in ["one", "two", "three"] {
-            bench.run(&["sessions", "send", "main", text]).await.ends_with(0);
+            harness.run(&["sessions", "send", "main", text]).await.ends_with(0);
         }
         let texts = |lines: &[Value]| -> Vec<String> {
             let rows = lines.iter().filter(|line| line["type"] == "message");
             rows.map(|row| row["text"].as_str().unwrap_or_default().to_owned())
                 .collect()
         };
-        let last = bench
+        let last = harness
             .run(&["sessions", "history", "main", "--limit", "2", "--json"])
             .await
             .json_lines();
@@ -331,14 +337,14 @@ async fn a_history_is_read_page_by_page_and_all_at_once() {
         let older = [
             "sessions", "history", "main", "--limit", "2", "--before", &before, "--json",
         ];
-        let older = bench.run(&older).await.ends_with(0).json_lines();
+        let older = harness.run(&older).await.ends_with(0).json_lines();
         assert_eq!(texts(&older), ["two", "echo: two"], "{generation:?}");
-        let all = bench
+        let all = harness
             .run(&["sessions", "history", "main", "--all", "--json"])
             .await
             .json_lines();
         assert_eq!(texts(&all).len(), 6, "{generation:?}: {all:?}");
-        let shown = bench.run(&["sessions", "history", "main", "--limit", "2"]).await;
+        let shown = harness.run(&["sessions", "history", "main", "--limit", "2"]).await;
         let shown = shown.tells(&["older messages: --before 2"]).stdout;
         for text in ["user", "  three", "assistant", "  echo: three"] {
             assert!(shown.contains(text), "{generation:?}: {text} is not in {shown}");
@@ -349,14 +355,14 @@ async fn a_history_is_read_page_by_page_and_all_at_once() {
 #[tokio::test]
 async fn what_was_said_steers_no_terminal() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
+    let harness = Harness::of(&sim);
     let plan = ChatPlan {
         reply: Some("first\n\u{1b}]0;title\u{7}\u{9b}31m\u{202e}last".into()),
         ..ChatPlan::default()
     };
     sim.next_chat(plan);
-    let answer = bench.run(&["sessions", "send", "main", "say it"]).await.ends_with(0);
-    let history = bench.run(&["sessions", "history", "main"]).await.ends_with(0);
+    let answer = harness.run(&["sessions", "send", "main", "say it"]).await.ends_with(0);
+    let history = harness.run(&["sessions", "history", "main"]).await.ends_with(0);
     for shown in [&answer.stdout, &history.stdout] {
         assert!(
             shown.contains("first\n") && shown.contains("\\u{1b}]0;title"),
@@ -370,13 +376,13 @@ async fn what_was_said_steers_no_terminal() {
 #[tokio::test]
 async fn an_agent_is_named_as_people_call_it_and_a_slip_makes_no_session() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    shop.run(&["agents", "provision", "Scribe", "--no-wake"]).await;
-    let bench = Bench::of(&sim);
-    bench.run(&["sessions", "send", "scribe", "hello"]).await.ends_with(0);
+    let fixture = StoreFixture::with_agents(&sim).await;
+    fixture.run(&["agents", "provision", "Scribe", "--no-wake"]).await;
+    let harness = Harness::of(&sim);
+    harness.run(&["sessions", "send", "scribe", "hello"]).await.ends_with(0);
     let session = sim.journal().requests("chat.send")[0]["sessionKey"].clone();
     assert!(session.as_str().unwrap().starts_with("agent:mc-"), "{session}");
-    let slip = bench.run(&["sessions", "send", "scrbe", "hello"]).await.ends_with(1);
+    let slip = harness.run(&["sessions", "send", "scrbe", "hello"]).await.ends_with(1);
     slip.tells(&["no session \"scrbe\"", "agent:ID:NAME"]);
     assert_eq!(sim.journal().executions("chat.send"), 1);
 }
@@ -384,7 +390,7 @@ async fn an_agent_is_named_as_people_call_it_and_a_slip_makes_no_session() {
 #[tokio::test]
 async fn flags_that_mean_nothing_together_are_named() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::of(&sim);
+    let harness = Harness::of(&sim);
     for (args, tells) in [
         (&["history", "--before", "2", "--all"][..], &["--before", "--all"][..]),
         (&["history", "--limit", "0"], &["--limit"]),
@@ -393,6 +399,6 @@ async fn flags_that_mean_nothing_together_are_named() {
         (&["send", "agent:main:\u{1}", "hi"], &["no session key"]),
     ] {
         let args: Vec<&str> = std::iter::once("sessions").chain(args.iter().copied()).collect();
-        bench.run(&args).await.ends_with(2).tells(tells);
+        harness.run(&args).await.ends_with(2).tells(tells);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use windlass_testkit::{Generation, SimGateway};
 
-use crate::bench::{Bench, TOKEN, gateway};
+use crate::harness::{Harness, TOKEN, gateway};
 
 #[tokio::test]
 async fn the_table_shows_every_gateway_and_what_is_wrong_with_it() {
@@ -14,13 +14,13 @@ async fn the_table_shows_every_gateway_and_what_is_wrong_with_it() {
     let section =
         |(id, sim): (&str, &SimGateway)| format!("[gateways.{id}]\nurl = \"{}\"\ntoken_env = \"T\"\n", sim.url());
     let file = [("old", &old), ("new", &new), ("gone", &gone)].map(section).concat();
-    let bench = Bench::new().with("T", TOKEN).configured(&file);
+    let harness = Harness::new().with("T", TOKEN).configured(&file);
 
-    let shown = bench.run(&["status"]).await.ends_with(4).stdout;
+    let shown = harness.run(&["status"]).await.ends_with(4).stdout;
     for text in ["GATEWAY", "2026.3.13", "why:", "next:", "refused", "in "] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
-    let document = bench.run(&["status", "--json"]).await.ends_with(4).json();
+    let document = harness.run(&["status", "--json"]).await.ends_with(4).json();
     let state = |index: usize| document["gateways"][index]["state"].clone();
     assert_eq!(
         [state(0), state(1), state(2)],
@@ -37,9 +37,9 @@ async fn the_table_shows_every_gateway_and_what_is_wrong_with_it() {
         "{down}"
     );
 
-    bench.run(&["status", "--gateway", "old"]).await.ends_with(0);
-    bench.run(&["status", "--gateway", "gone"]).await.ends_with(3);
-    bench
+    harness.run(&["status", "--gateway", "old"]).await.ends_with(0);
+    harness.run(&["status", "--gateway", "gone"]).await.ends_with(3);
+    harness
         .run(&["status", "--gateway", "old", "--gateway", "gone"])
         .await
         .ends_with(3);
@@ -48,7 +48,7 @@ async fn the_table_shows_every_gateway_and_what_is_wrong_with_it() {
 #[tokio::test]
 async fn a_release_that_refuses_the_first_signature_is_shown_as_up() {
     let sim = gateway().release("2026.1.30").start_tcp().await.unwrap();
-    let shown = Bench::of(&sim).run(&["status", "--json"]).await.ends_with(0).json();
+    let shown = Harness::of(&sim).run(&["status", "--json"]).await.ends_with(0).json();
     assert_eq!(shown["gateways"][0]["state"], "up");
 }
 
@@ -56,7 +56,7 @@ async fn a_release_that_refuses_the_first_signature_is_shown_as_up() {
 async fn a_gateway_that_hangs_is_given_up_after_the_timeout() {
     let sim = gateway().start_tcp().await.unwrap();
     sim.deaf(true);
-    let shown = Bench::of(&sim)
+    let shown = Harness::of(&sim)
         .run(&["status", "--timeout", "500ms", "--json"])
         .await
         .ends_with(3)

@@ -5,12 +5,11 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use windlass_testkit::SideEffect;
 
-use crate::bench::{Bench, gateway};
-use crate::shop::Shop;
+use crate::harness::{Harness, gateway};
+use crate::store_fixture::StoreFixture;
 
 /// Longer than anything here takes to show up.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -19,9 +18,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 const CHUNKS: usize = 64;
 
 /// The program on a terminal of its own.
-fn terminal(bench: &Bench, args: &str) -> Command {
-    let program = bench.command([""; 0]);
-    let mut command = Command::new("script");
+fn terminal(harness: &Harness, args: &str) -> Command {
+    let program = harness.command([""; 0]);
+    let (program, mut command) = (program.as_std(), Command::new("script"));
     command
         .args([
             "-qec",
@@ -33,22 +32,17 @@ fn terminal(bench: &Bench, args: &str) -> Command {
         .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
         .env("TERM", "xterm")
         .env("PATH", "/usr/bin:/bin")
-        .current_dir(bench.path(""))
+        .current_dir(harness.path(""))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     command
 }
 
 /// Runs the program on a terminal of its own, with these lines typed in: its exit code and all that was shown.
-async fn on_a_terminal(bench: &Bench, args: &str, typed: &'static str) -> (i32, String) {
-    let mut command = terminal(bench, args);
-    let ran = spawn_blocking(move || {
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    });
-    let ran = ran.await.unwrap();
-    (ran.status.code().unwrap(), String::from_utf8(ran.stdout).unwrap())
+async fn on_a_terminal(harness: &Harness, args: &str, typed: &str) -> (i32, String) {
+    let mut typist = Typist::sit_down(harness, args);
+    typist.types(typed);
+    typist.gets_up().await
 }
 
 /// Somebody who types, and waits for what is shown.
@@ -62,8 +56,8 @@ pub(crate) struct Typist {
 }
 
 impl Typist {
-    pub(crate) fn sit_down(bench: &Bench, args: &str) -> Self {
-        let mut child = terminal(bench, args).spawn().unwrap();
+    pub(crate) fn sit_down(harness: &Harness, args: &str) -> Self {
+        let mut child = terminal(harness, args).spawn().unwrap();
         let keys = child.stdin.take();
         let mut stdout = child.stdout.take().unwrap();
         let (sender, screen) = mpsc::channel(CHUNKS);
@@ -139,8 +133,8 @@ impl Drop for Typist {
 #[tokio::test]
 async fn a_fleet_has_a_bar_and_a_line_for_each_agent_that_are_gone_at_the_end() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    let (code, shown) = on_a_terminal(&shop.bench, "agents provision --all", "").await;
+    let fixture = StoreFixture::with_agents(&sim).await;
+    let (code, shown) = on_a_terminal(&fixture.harness, "agents provision --all", "").await;
     assert_eq!(code, 0, "{shown}");
     for text in ["/2 agents", "Scribe: ", "Lead Agent: ", "\u{1b}["] {
         assert!(shown.contains(text), "{text:?} is not in {shown:?}");
@@ -153,18 +147,18 @@ async fn a_fleet_has_a_bar_and_a_line_for_each_agent_that_are_gone_at_the_end() 
 #[tokio::test]
 async fn a_deletion_asks_and_does_what_it_is_told() {
     let sim = gateway().start_tcp().await.unwrap();
-    let shop = Shop::with_agents(&sim).await;
-    shop.run(&["agents", "provision", "Scribe"]).await;
+    let fixture = StoreFixture::with_agents(&sim).await;
+    fixture.run(&["agents", "provision", "Scribe"]).await;
     let deleted = || {
         sim.journal()
             .count(|effect| matches!(effect, SideEffect::AgentDeleted { .. }))
     };
-    let (code, shown) = on_a_terminal(&shop.bench, "agents delete Scribe", "n\n").await;
+    let (code, shown) = on_a_terminal(&fixture.harness, "agents delete Scribe", "n\n").await;
     assert_eq!((code, deleted()), (0, 0), "{shown}");
     assert!(
         shown.contains("Delete Scribe of Docs? [y/N]") && shown.contains("nothing was deleted"),
         "{shown:?}"
     );
-    let (code, shown) = on_a_terminal(&shop.bench, "agents delete Scribe", "yes\n").await;
+    let (code, shown) = on_a_terminal(&fixture.harness, "agents delete Scribe", "yes\n").await;
     assert_eq!((code, deleted()), (0, 1), "{shown}");
 }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::bench::{Bench, gateway};
+use crate::harness::{Harness, gateway};
 
 const TICK: Duration = Duration::from_millis(50);
 
 #[tokio::test]
 async fn events_come_as_json_lines_up_to_the_limit() {
     let sim = gateway().tick_interval(TICK).start_tcp().await.unwrap();
-    let ran = Bench::of(&sim)
+    let ran = Harness::of(&sim)
         .run(&["watch", "--event", "tick", "--limit", "3", "--json"])
         .await
         .ends_with(0);
@@ -32,7 +32,7 @@ async fn events_come_as_json_lines_up_to_the_limit() {
 #[tokio::test]
 async fn people_see_one_line_per_event() {
     let sim = gateway().tick_interval(TICK).start_tcp().await.unwrap();
-    let ran = Bench::of(&sim)
+    let ran = Harness::of(&sim)
         .run(&["watch", "--event", "tick", "--limit", "2"])
         .await
         .ends_with(0);
@@ -47,7 +47,7 @@ async fn people_see_one_line_per_event() {
 #[tokio::test]
 async fn a_broken_line_is_marked_in_the_stream() {
     let sim = gateway().start_tcp().await.unwrap();
-    let mut running = Bench::of(&sim).start(&["watch", "--event", "chat", "--limit", "1", "--json"]);
+    let mut running = Harness::of(&sim).start(&["watch", "--event", "chat", "--limit", "1", "--json"]);
     let mut markers = vec![running.line().await["marker"].clone()];
     sim.cut_all();
     markers.push(running.line().await["marker"].clone());
@@ -64,7 +64,7 @@ async fn a_broken_line_is_marked_in_the_stream() {
 #[tokio::test]
 async fn only_the_wanted_session_is_shown() {
     let sim = gateway().start_tcp().await.unwrap();
-    let mut running = Bench::of(&sim).start(&["watch", "--session", "agent:main:b", "--limit", "1", "--json"]);
+    let mut running = Harness::of(&sim).start(&["watch", "--session", "agent:main:b", "--limit", "1", "--json"]);
     assert_eq!(running.line().await["marker"], "reconnected");
     for session in ["agent:main:a", "agent:main:b"] {
         sim.emit("chat", json!({"runId": "r", "sessionKey": session, "state": "final"}));
@@ -76,8 +76,12 @@ async fn only_the_wanted_session_is_shown() {
 #[tokio::test]
 async fn watching_ends_when_only_a_person_can_help() {
     let sim = gateway().start_tcp().await.unwrap();
-    let bench = Bench::new()
+    let harness = Harness::new()
         .with("WINDLASS_URL", &sim.url())
         .with("WINDLASS_TOKEN", "wrong");
-    bench.run(&["watch"]).await.ends_with(4).tells(&["gateway.auth.token"]);
+    harness
+        .run(&["watch"])
+        .await
+        .ends_with(4)
+        .tells(&["gateway.auth.token"]);
 }

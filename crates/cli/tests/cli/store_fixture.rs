@@ -2,11 +2,11 @@
 
 use windlass_testkit::{SideEffect, SimGateway};
 
-use crate::bench::{Bench, Ran, TOKEN};
+use crate::harness::{Finished, Harness, TOKEN};
 
 /// A home with a store in its usual place, and the record of one gateway: `lab`.
-pub(crate) struct Shop {
-    pub(crate) bench: Bench,
+pub(crate) struct StoreFixture {
+    pub(crate) harness: Harness,
 }
 
 /// What was done on a gateway, without what a gateway does by itself.
@@ -16,23 +16,23 @@ pub(crate) fn writes(sim: &SimGateway) -> Vec<SideEffect> {
     effects
 }
 
-impl Shop {
+impl StoreFixture {
     /// With the record of this gateway.
     pub(crate) async fn of(sim: &SimGateway) -> Self {
-        let shop = Self {
-            bench: Bench::new().with("T", TOKEN),
+        let fixture = Self {
+            harness: Harness::new().with("T", TOKEN),
         };
-        shop.gateway("lab", sim).await;
-        shop
+        fixture.gateway("lab", sim).await;
+        fixture
     }
 
     /// With a board, its lead and a worker: `Docs`, `Lead Agent`, `Scribe`.
     pub(crate) async fn with_agents(sim: &SimGateway) -> Self {
-        let shop = Self::of(sim).await;
-        shop.board("Docs", "lab").await;
-        shop.run(&["agents", "add", "--board", "Docs", "--lead"]).await;
-        shop.worker("Scribe", "Docs").await;
-        shop
+        let fixture = Self::of(sim).await;
+        fixture.board("Docs", "lab").await;
+        fixture.run(&["agents", "add", "--board", "Docs", "--lead"]).await;
+        fixture.worker("Scribe", "Docs").await;
+        fixture
     }
 
     pub(crate) async fn gateway(&self, name: &str, sim: &SimGateway) {
@@ -50,7 +50,7 @@ impl Shop {
     }
 
     /// Runs the program; it must end well.
-    pub(crate) async fn run(&self, args: &[&str]) -> Ran {
-        self.bench.run(args).await.ends_with(0)
+    pub(crate) async fn run(&self, args: &[&str]) -> Finished {
+        self.harness.run(args).await.ends_with(0)
     }
 }

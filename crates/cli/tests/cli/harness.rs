@@ -2,14 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::task::spawn_blocking;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use windlass_testkit::{SimGateway, SimGatewayBuilder};
 
@@ -20,16 +20,16 @@ pub(crate) const TOKEN: &str = "t0ken-that-must-not-be-seen";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A home folder, which is also the working folder unless another is given, and the environment of the program.
-pub(crate) struct Bench {
+pub(crate) struct Harness {
     home: TempDir,
     /// Below the home folder.
     working: PathBuf,
     variables: Vec<(String, String)>,
 }
 
-/// How a run of the program ended.
+/// The end of a run of the program.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct Finished {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -40,7 +40,28 @@ pub(crate) fn gateway() -> SimGatewayBuilder {
     SimGateway::builder().token(TOKEN)
 }
 
-impl Bench {
+/// Runs a program to its end. It is killed when the test fails meanwhile.
+pub(crate) async fn finished(command: &mut Command) -> Finished {
+    let shown = format!("{:?}", command.as_std());
+    let child = command
+        .kill_on_drop(true)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = timeout(LIMIT, child.wait_with_output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{shown} did not end")).unwrap();
+    Finished {
+        code: output
+            .status
+            .code()
+            .unwrap_or_else(|| panic!("{shown} was ended: {output:?}")),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Harness {
     /// Without gateways.
     pub(crate) fn new() -> Self {
         Self {
@@ -85,60 +106,52 @@ impl Bench {
         self.home.path().join(name)
     }
 
-    /// The program with nothing of this process's environment.
+    /// The program with nothing of this process's environment. It is killed when its handle is dropped.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
         command
             .args(args)
             .env_clear()
             .env("HOME", self.home.path())
-            .current_dir(self.path(&self.working));
-        command
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null());
+            .current_dir(self.path(&self.working))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         command
     }
 
     /// Runs the program to its end.
-    pub(crate) async fn run(&self, args: &[&str]) -> Ran {
-        self.run_with(args, "").await
+    pub(crate) async fn run(&self, args: &[&str]) -> Finished {
+        finished(&mut self.command(args)).await
     }
 
     /// Runs the program to its end, with this on its stdin.
-    pub(crate) async fn run_with(&self, args: &[&str], stdin: &str) -> Ran {
-        let (mut command, stdin) = (self.command(args), stdin.to_owned());
-        let running = spawn_blocking(move || {
-            let mut child = command
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()?;
-            // A program that ends without reading has said why on its stderr.
-            let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-            child.wait_with_output()
-        });
-        let output = timeout(LIMIT, running).await;
-        let output = output
-            .unwrap_or_else(|_| panic!("{args:?} did not end"))
-            .unwrap()
+    pub(crate) async fn run_with(&self, args: &[&str], stdin: &str) -> Finished {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
-        Ran {
+        let mut pipe = child.stdin.take().unwrap();
+        let running = async {
+            let write = async {
+                // A program that ends without reading has said why on its stderr.
+                let _ = pipe.write_all(stdin.as_bytes()).await;
+                drop(pipe);
+            };
+            tokio::join!(child.wait_with_output(), write).0
+        };
+        let output = timeout(LIMIT, running).await;
+        let output = output.unwrap_or_else(|_| panic!("{args:?} did not end")).unwrap();
+        Finished {
             code: output.status.code().expect("ended by itself"),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
-}
 
-/// A run of the program that goes on.
-pub(crate) struct Running {
-    /// The home lasts as long as the program.
-    _bench: Bench,
-    child: Option<Child>,
-    stdout: Option<BufReader<ChildStdout>>,
-}
-
-impl Bench {
     /// Starts the program.
     pub(crate) fn start(self, args: &[&str]) -> Running {
         let mut child = self
@@ -147,26 +160,28 @@ impl Bench {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = child.stdout.take().map(BufReader::new);
         Running {
-            _bench: self,
-            child: Some(child),
-            stdout,
+            stdout: BufReader::new(child.stdout.take().unwrap()),
+            child,
+            _harness: self,
         }
     }
+}
+
+/// A run of the program that goes on. It is killed when this is dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    /// The home lasts as long as the program.
+    _harness: Harness,
 }
 
 impl Running {
     /// The next line of stdout.
     pub(crate) async fn text(&mut self) -> String {
-        let mut stdout = self.stdout.take().unwrap();
-        let reading = spawn_blocking(move || {
-            let mut line = String::new();
-            stdout.read_line(&mut line).unwrap();
-            (line, stdout)
-        });
-        let (line, stdout) = timeout(LIMIT, reading).await.expect("a line comes").unwrap();
-        self.stdout = Some(stdout);
+        let mut line = String::new();
+        let read = timeout(LIMIT, self.stdout.read_line(&mut line)).await;
+        read.expect("a line comes").unwrap();
         line
     }
 
@@ -176,11 +191,14 @@ impl Running {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
+    fn id(&self) -> u32 {
+        self.child.id().expect("not waited for yet")
+    }
+
     /// The most memory that it has had so far.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_memory_mb(&self) -> u64 {
-        let id = self.child.as_ref().unwrap().id();
-        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().unwrap();
         kib / 1024
@@ -193,52 +211,47 @@ impl Running {
 
     /// Sends a signal, by its name without SIG.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.as_ref().unwrap().id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &id]).status();
-        assert!(sent.unwrap().success());
+        signal(self.id(), name);
     }
 
-    /// Waits for the program's end; stdout is what was not read yet.
-    pub(crate) async fn end(mut self) -> Ran {
-        let (mut child, mut stdout) = (self.child.take().unwrap(), self.stdout.take().unwrap());
-        let ending = spawn_blocking(move || {
-            let mut rest = String::new();
-            stdout.read_to_string(&mut rest).unwrap();
-            let mut errors = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-            let code = child.wait().unwrap().code().expect("ended by itself");
-            Ran {
-                code,
-                stdout: rest,
-                stderr: errors,
-            }
-        });
-        timeout(LIMIT, ending).await.expect("it ends").unwrap()
+    /// Kills the program, whatever it does, and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
-}
 
-impl Running {
-    /// Waits for the program's end without reading what it wrote: its exit code.
+    /// Waits for the program's end; stdout is the part that was not read yet.
+    pub(crate) async fn end(mut self) -> Finished {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let mut errors = self.child.stderr.take().unwrap();
+        let ending = async {
+            let read = (
+                self.stdout.read_to_string(&mut stdout),
+                errors.read_to_string(&mut stderr),
+            );
+            let (out, err, ended) = tokio::join!(read.0, read.1, self.child.wait());
+            (out.unwrap(), err.unwrap());
+            ended.unwrap().code().expect("ended by itself")
+        };
+        let code = timeout(LIMIT, ending).await.expect("it ends");
+        Finished { code, stdout, stderr }
+    }
+
+    /// Waits for the program's end without reading its output: its exit code.
     pub(crate) async fn end_unread(mut self) -> i32 {
-        let (mut child, stdout) = (self.child.take().unwrap(), self.stdout.take());
-        let ending = spawn_blocking(move || child.wait().unwrap().code().expect("ended by itself"));
-        let code = timeout(LIMIT, ending).await.expect("it ends").unwrap();
-        drop(stdout);
-        code
+        let ended = timeout(LIMIT, self.child.wait()).await.expect("it ends");
+        ended.unwrap().code().expect("ended by itself")
     }
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // A test that failed must not leave it behind.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
+/// Sends a signal to a process that the test started.
+pub(crate) fn signal(id: u32, name: &str) {
+    let sent = std::process::Command::new("kill")
+        .args([&format!("-{name}"), &id.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
 }
 
-impl Ran {
+impl Finished {
     /// Asserts the exit code.
     #[track_caller]
     pub(crate) fn ends_with(self, code: i32) -> Self {
