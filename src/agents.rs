@@ -42,6 +42,7 @@ use windlass_actors::provisioner::ProvisionerHandle;
 use windlass_store::{AgentUid, CheckIn, Gateway, Store, StoreError};
 
 pub use builder::{AgentsBuilder, AgentsError};
+pub use fleet::control_plane_of;
 
 /// The agents of a store. Cheap to clone, usable from any thread. When the last clone is dropped, work under way stops; it is
 /// taken up again at the next start.

@@ -30,9 +30,9 @@ enum BoardsCommand {
 struct AddArgs {
     /// Its name
     name: String,
-    /// The gateway on which its agents live, by its name or id in the store
+    /// The gateway on which its agents live, by its name or id in the store [default: the one that --gateway names, or the only one]
     #[arg(long, visible_alias = "board-gateway", value_name = "GATEWAY")]
-    on: String,
+    on: Option<String>,
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     objective: Option<String>,
@@ -109,7 +109,10 @@ pub(crate) async fn run(global: &Global, args: BoardsArgs, output: &Output) -> R
 }
 
 async fn add(records: &Records, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
-    let gateway = records.gateway(&args.on)?;
+    let gateway = match &args.on {
+        Some(name) => records.gateway(name)?,
+        None => records.only_gateway()?,
+    };
     let wanted = args.name.trim().to_lowercase();
     if let Some(taken) = records.boards.iter().find(|board| board.name.to_lowercase() == wanted) {
         return Err(Failure::usage(

@@ -23,7 +23,7 @@ mod span;
 mod trust;
 
 pub(crate) use environment::Environment;
-pub(crate) use file::{Timeouts, check_text};
+pub(crate) use file::{ConfigFile, MalformedEntry, Timeouts, check_text};
 pub(crate) use gateway::{DeviceChoice, GatewayConfig};
 pub(crate) use secret::SecretSource;
 pub(crate) use sources::{Choice, FILE_NAME, configured, is_by_address, select};
@@ -35,7 +35,7 @@ pub(crate) use sources::Selected;
 const PLACE_LIMIT: usize = 5_000;
 
 /// Something in flags, environment or file that can't be used. Never repeats a secret.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub(crate) struct ConfigError {
     /// The flag, the variable, or the file with its line and field.

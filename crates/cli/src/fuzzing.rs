@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::config::{self, Environment};
+use super::config::{self, ConfigFile, Environment};
 
 /// What errors call the text.
 const PATH: &str = "file.toml";
@@ -17,7 +17,7 @@ pub fn config_file(text: &str) -> Result<String, String> {
         variable: &|_| None,
         folder: PathBuf::new(),
     };
-    let read = config::check_text(Path::new(PATH), text, &environment);
+    let read = config::check_text(Path::new(PATH), text, &environment).and_then(ConfigFile::without_errors);
     read.map(|file| format!("{file:?}")).map_err(|error| error.to_string())
 }
 

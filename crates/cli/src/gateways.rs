@@ -2,6 +2,7 @@
 
 mod add;
 mod list;
+mod set;
 
 use clap::{Args, Subcommand};
 use windlass::agents::Job;
@@ -27,8 +28,9 @@ pub(crate) struct GatewaysArgs {
 
 #[derive(Debug, Subcommand)]
 enum GatewaysCommand {
-    Add(Box<add::AddArgs>),
-    List(list::ListArgs),
+    Add(Box<add::GatewaysAddArgs>),
+    Set(set::SetArgs),
+    List(list::GatewaysListArgs),
     /// Remove the record of a gateway that has no boards and no agents; nothing is done on the gateway
     Remove {
         /// The gateway, by its name or id
@@ -57,6 +59,7 @@ struct ForgetArgs {
 pub(crate) async fn run(global: &Global, args: GatewaysArgs, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         GatewaysCommand::Add(args) => add::run(global, *args, output).await,
+        GatewaysCommand::Set(args) => set::run(global, &args, output).await,
         GatewaysCommand::List(args) => list::run(global, args, output).await,
         GatewaysCommand::Remove { gateway } => remove(global, &gateway, output).await,
         GatewaysCommand::Forget(args) => forget(global, &args, output).await,

@@ -1,9 +1,12 @@
 //! Where output goes: results to stdout, everything else to stderr, colours only where they are wanted.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::SystemTime;
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use windlass_protocol::Advice;
 
@@ -32,6 +35,8 @@ pub(crate) struct Output {
     terminal: bool,
     /// Cells of a line.
     width: usize,
+    /// Where the user is.
+    pub(crate) zone: TimeZone,
     stdout: ColorChoice,
     stderr: ColorChoice,
 }
@@ -42,6 +47,7 @@ impl Output {
             json,
             terminal: io::stdout().is_terminal(),
             width: width(),
+            zone: TimeZone::system(),
             stdout: AutoStream::choice(&io::stdout()),
             stderr: AutoStream::choice(&io::stderr()),
         }
@@ -54,6 +60,7 @@ impl Output {
             json: false,
             terminal: false,
             width,
+            zone: TimeZone::UTC,
             stdout: ColorChoice::Never,
             stderr: ColorChoice::Never,
         }
@@ -82,6 +89,20 @@ impl Output {
         } else {
             self.width
         }
+    }
+
+    /// The time of day where the user is: `14:03:07`.
+    pub(crate) fn time_of_day(&self, at: SystemTime) -> String {
+        Timestamp::try_from(at).map_or_else(
+            |_| "--:--:--".to_owned(),
+            |at| at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string(),
+        )
+    }
+
+    /// Date and time of day where the user is: `2026-11-25 14:03:07`. Nothing for a time beyond the year 9999.
+    pub(crate) fn date_and_time(&self, millis_since_1970: u64) -> Option<String> {
+        let at = Timestamp::from_millisecond(i64::try_from(millis_since_1970).ok()?).ok()?;
+        Some(at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string())
     }
 
     /// Whether the log may be coloured.

@@ -13,7 +13,8 @@ use windlass_actors::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, T
 use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
 
 use super::config::{
-    self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, Selected, Timeouts, is_by_address, select,
+    self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, MalformedEntry, Selected, Timeouts,
+    is_by_address, select,
 };
 use super::exit::{Exit, Failure};
 use super::global::Global;
@@ -58,12 +59,25 @@ pub(crate) struct Setup {
     pub(crate) unusable: Vec<(usize, Unusable)>,
 }
 
-/// A gateway whose token, device or header can't be read.
+/// A gateway whose entry in `windlass.toml` is malformed, or whose token, device or header can't be read.
 #[derive(Debug)]
 pub(crate) struct Unusable {
     pub(crate) name: String,
-    pub(crate) endpoint: Endpoint,
+    /// The id of its line and its address: missing where the entry is malformed.
+    pub(crate) id: Option<GatewayId>,
+    pub(crate) endpoint: Option<Endpoint>,
     pub(crate) why: Advice,
+}
+
+impl Unusable {
+    fn malformed(entry: &MalformedEntry) -> Self {
+        Self {
+            name: shown(&entry.name),
+            id: None,
+            endpoint: None,
+            why: Advice::new(entry.error.to_string(), ""),
+        }
+    }
 }
 
 /// Where device tokens are kept.
@@ -106,18 +120,28 @@ impl DeviceTokenStore for Tokens {
 
 /// Reads flags, environment, file, store, identity and tokens.
 pub(crate) async fn prepare(global: &Global, output: &Output) -> Result<Setup, Failure> {
-    all_usable(prepare_for(global, false, output).await?)
+    all_usable(prepare_for(global, choice_of(global), output).await?)
 }
 
 /// As [`prepare`], for a command to which one gateway that can't be worked with is no reason to leave the others alone. At least
 /// one can.
 pub(crate) async fn prepare_usable(global: &Global, output: &Output) -> Result<Setup, Failure> {
-    let setup = prepare_for(global, false, output).await?;
+    let setup = prepare_for(global, choice_of(global), output).await?;
     if setup.targets.is_empty() {
         all_usable(setup)
     } else {
         Ok(setup)
     }
+}
+
+/// As [`prepare`], for the gateways of the store and of `windlass.toml`, whatever address the environment names. Perhaps none of
+/// them is usable.
+pub(crate) async fn prepare_listed(global: &Global, output: &Output) -> Result<Setup, Failure> {
+    let choice = Choice {
+        listed_only: true,
+        ..choice_of(global)
+    };
+    prepare_for(global, choice, output).await
 }
 
 fn all_usable(mut setup: Setup) -> Result<Setup, Failure> {
@@ -128,9 +152,7 @@ fn all_usable(mut setup: Setup) -> Result<Setup, Failure> {
     Err(Failure::Told(Exit::Usage, why))
 }
 
-async fn prepare_for(global: &Global, one: bool, output: &Output) -> Result<Setup, Failure> {
-    let mut choice = choice_of(global);
-    choice.one = one;
+async fn prepare_for(global: &Global, mut choice: Choice, output: &Output) -> Result<Setup, Failure> {
     if global.ask_token {
         choice.token = Some(ask_token()?);
     }
@@ -142,15 +164,28 @@ async fn prepare_for(global: &Global, one: bool, output: &Output) -> Result<Setu
         let mut identities = Identities::default();
         let (mut targets, mut unusable) = (Vec::new(), Vec::new());
         for (place, gateway) in selected.gateways.into_iter().enumerate() {
-            let (name, endpoint) = (shown(&gateway.name), gateway.endpoint.clone());
+            let (name, id) = (shown(&gateway.name), Some(gateway.id.clone()));
+            let endpoint = Some(gateway.endpoint.clone());
             let spec = identities
                 .of(&gateway, environment)
                 .and_then(|device| Ok(gateway.into_spec(device, environment)?));
             match spec {
                 Ok(spec) => targets.push(Target { name, spec }),
-                Err(Failure::Told(_, why)) => unusable.push((place, Unusable { name, endpoint, why })),
+                Err(Failure::Told(_, why)) => unusable.push((
+                    place,
+                    Unusable {
+                        name,
+                        id,
+                        endpoint,
+                        why,
+                    },
+                )),
                 Err(failure) => return Err(failure),
             }
+        }
+        for entry in selected.malformed {
+            let place = targets.len() + unusable.len();
+            unusable.push((place, Unusable::malformed(&entry)));
         }
         let tokens = match identities.first {
             Some(path) => Tokens::File(FileTokens::beside(&path)?),
@@ -203,37 +238,44 @@ pub(crate) async fn known(global: &Global) -> Vec<(GatewayId, String)> {
 }
 
 /// The gateways of the configuration that `--gateway` names, or all of them.
-pub(crate) fn configured(global: &Global) -> Result<Vec<GatewayConfig>, ConfigError> {
-    let gateways = Environment::of_process(|environment| config::configured(&choice_of(global), environment))?;
-    let wanted = |gateway: &GatewayConfig| {
-        global.gateway.is_empty() || global.gateway.iter().any(|name| gateway.is_called(name))
+pub(crate) fn configured(global: &Global) -> Result<(Vec<GatewayConfig>, Vec<MalformedEntry>), ConfigError> {
+    let Some(file) = Environment::of_process(|environment| config::configured(&choice_of(global), environment))? else {
+        return Ok((Vec::new(), Vec::new()));
     };
-    Ok(gateways.into_iter().filter(wanted).collect())
+    let names = &global.gateway;
+    let wanted = |gateway: &GatewayConfig| names.is_empty() || names.iter().any(|name| gateway.is_called(name));
+    let gateways = file.gateways.into_iter().filter(wanted).collect();
+    let wanted = |entry: &MalformedEntry| names.is_empty() || names.contains(&entry.name);
+    Ok((gateways, file.malformed.into_iter().filter(wanted).collect()))
 }
 
 /// As [`prepare`], for commands that work with one gateway: the one there is, or the default one.
 pub(crate) async fn prepare_one(global: &Global, output: &Output) -> Result<(Target, Timeouts, Tokens), Failure> {
-    let Setup {
-        mut targets,
-        timeouts,
-        tokens,
-        ..
-    } = all_usable(prepare_for(global, true, output).await?)?;
-    match (targets.pop(), targets.is_empty()) {
-        (Some(target), true) => Ok((target, timeouts, tokens)),
-        (last, _) => {
-            let names: Vec<_> = targets.iter().chain(&last).map(|target| target.name.as_str()).collect();
-            Err(Failure::Told(
-                Exit::Usage,
-                Advice::new(
-                    format!("This works with one gateway, and there are {}", names.len()),
-                    format!(
-                        "Choose one: --gateway {}; or make it the default: default = \"NAME\" in windlass.toml, or WINDLASS_GATEWAY.",
-                        names.join(" or --gateway ")
-                    ),
+    let choice = Choice {
+        one: true,
+        ..choice_of(global)
+    };
+    let setup = prepare_for(global, choice, output).await?;
+    let targets = setup.targets.iter().map(|target| target.name.as_str());
+    let unusable = setup.unusable.iter().map(|(_, gateway)| gateway.name.as_str());
+    let names: Vec<_> = targets.chain(unusable).collect();
+    if names.len() > 1 {
+        return Err(Failure::Told(
+            Exit::Usage,
+            Advice::new(
+                format!("This works with one gateway, and there are {}", names.len()),
+                format!(
+                    "Choose one: --gateway {}; or make it the default: default = \"NAME\" in windlass.toml, or WINDLASS_GATEWAY.",
+                    names.join(" or --gateway ")
                 ),
-            ))
-        }
+            ),
+        ));
+    }
+    let mut setup = all_usable(setup)?;
+    match setup.targets.pop() {
+        Some(target) => Ok((target, setup.timeouts, setup.tokens)),
+        // A list without gateways is an error where it is read.
+        None => Err(Failure::usage("There is no gateway.", "")),
     }
 }
 
@@ -361,7 +403,12 @@ pub(crate) fn exit_of(status: &LineStatus) -> Exit {
 
 /// Why a line is not up.
 pub(crate) fn why_down(target: &Target, status: &LineStatus) -> Failure {
-    let exit = exit_of(status);
+    let (exit, advice) = exit_and_advice(target, status);
+    Failure::Told(exit, advice)
+}
+
+/// The exit code and the advice for a line that is not up.
+pub(crate) fn exit_and_advice(target: &Target, status: &LineStatus) -> (Exit, Advice) {
     let id = &target.name;
     let advice = match &status.last_error {
         Some(error) => Advice::new(
@@ -373,5 +420,5 @@ pub(crate) fn why_down(target: &Target, status: &LineStatus) -> Failure {
             "Look what takes so long: windlass doctor, with the same --url or --gateway.",
         ),
     };
-    Failure::Told(exit, advice)
+    (exit_of(status), advice)
 }

@@ -129,7 +129,7 @@ async fn watch(
                     if output.json() {
                         output.value(&as_json(target, &status))?;
                     } else {
-                        output.line(&table::timed_change(&target.name, &status))?;
+                        output.line(&table::timed_change(&target.name, &status, output))?;
                     }
                 }
             }
@@ -153,7 +153,7 @@ fn named(targets: &[Target], statuses: Vec<LineStatus>, unusable: &[(usize, Unus
 fn unusable_as_json(gateway: &Unusable) -> Value {
     json!({
         "gateway": gateway.name,
-        "url": gateway.endpoint.to_string(),
+        "url": gateway.endpoint.as_ref().map(ToString::to_string),
         "state": "misconfigured",
         "lastError": {"summary": gateway.why.summary, "nextStep": gateway.why.next_step},
     })

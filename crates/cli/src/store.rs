@@ -119,12 +119,20 @@ pub(crate) async fn open_any(global: &Global, missing: Missing) -> Result<Arc<Sq
 }
 
 fn refuse_line_flags(global: &Global) -> Result<(), Failure> {
-    let given = [
+    refuse(&[
         ("--url", global.url.is_some()),
         ("--config", global.config.is_some()),
         ("--ask-token", global.ask_token),
-    ];
-    match given.iter().find(|(_, given)| *given) {
+    ])
+}
+
+/// Refuses `--url`, for a command about gateways that are listed.
+pub(crate) fn refuse_url(global: &Global) -> Result<(), Failure> {
+    refuse(&[("--url", global.url.is_some())])
+}
+
+fn refuse(flags: &[(&str, bool)]) -> Result<(), Failure> {
+    match flags.iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((flag, _)) => Err(Failure::usage(
             format!("{flag} is not taken here: this command works with the gateways of the store"),
@@ -189,10 +197,15 @@ impl Records {
         })
     }
 
+    /// Opens the store and reads all of it.
+    pub(crate) async fn open_all(global: &Global, missing: Missing) -> Result<Self, Failure> {
+        Ok(Self::read(open_any(global, missing).await?).await?)
+    }
+
     /// Opens the store and reads it; where `--gateway` names some, only those gateways and what is on them.
     pub(crate) async fn open(global: &Global, missing: Missing) -> Result<Self, Failure> {
         refuse_line_flags(global)?;
-        let mut records = Self::read(open_any(global, missing).await?).await?;
+        let mut records = Self::open_all(global, missing).await?;
         if !global.gateway.is_empty() {
             let chosen: Result<Vec<_>, _> = global
                 .gateway
@@ -204,7 +217,8 @@ impl Records {
         Ok(records)
     }
 
-    fn narrow(&mut self, chosen: &[GatewayUid]) {
+    /// Leaves only these gateways, and the boards and agents on them.
+    pub(crate) fn narrow(&mut self, chosen: &[GatewayUid]) {
         self.gateways.retain(|gateway| chosen.contains(&gateway.id));
         self.boards
             .retain(|board| board.gateway_id.is_some_and(|id| chosen.contains(&id)));
@@ -233,6 +247,24 @@ impl Records {
                 shown(&gateway.url)
             )
         })
+    }
+
+    /// The gateway, where there is only one.
+    pub(crate) fn only_gateway(&self) -> Result<&Gateway, Failure> {
+        match self.gateways.as_slice() {
+            [one] => Ok(one),
+            [] => Err(Failure::usage(
+                "The store has no gateway.",
+                "Record one: windlass gateways add.",
+            )),
+            several => {
+                let names: Vec<_> = several.iter().map(|gateway| shown(&gateway.name)).collect();
+                Err(Failure::usage(
+                    format!("The store has {} gateways: {}", names.len(), names.join(", ")),
+                    "Say which with --on GATEWAY.",
+                ))
+            }
+        }
     }
 
     /// The board that a text names.

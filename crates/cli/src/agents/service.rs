@@ -19,7 +19,7 @@ use crate::interrupts::stop_signal;
 use crate::output::{DIM, Output};
 use crate::status::table::change_of;
 use crate::store::{Missing, Records, shown};
-use crate::text::{counted, escaped, millis, time_of_day};
+use crate::text::{counted, escaped, millis};
 
 /// How often the store is looked at for what happened: other processes write to it too.
 const LOOK: Duration = Duration::from_secs(1);
@@ -192,7 +192,7 @@ fn tell(output: &Output, at: SystemTime, mut news: Value, text: &str) -> Result<
         news["atMs"] = json!(millis(at));
         output.value(&news)?;
     } else {
-        output.line(&format!("{DIM}{}{DIM:#} {text}", time_of_day(at)))?;
+        output.line(&format!("{DIM}{}{DIM:#} {text}", output.time_of_day(at)))?;
     }
     Ok(())
 }

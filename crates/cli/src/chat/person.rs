@@ -107,7 +107,7 @@ impl Talk<'_> {
         let page = read.map_err(|error| self.desk.no_history(&error))?;
         drop(waiting);
         for row in &page.rows {
-            self.output.line(&transcript::lines(row).join("\n"))?;
+            self.output.line(&transcript::lines(row, self.output).join("\n"))?;
         }
         if page.running.is_some() {
             self.dim("an answer is under way; what you say joins it, or waits for it")?;

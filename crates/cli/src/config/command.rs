@@ -60,7 +60,7 @@ pub(crate) fn run(_: &Global, args: &ConfigArgs, output: &Output) -> Result<Exit
 fn trust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<Exit, Failure> {
     // The text that is checked and shown is the one that is trusted.
     let text = text_of(path, Found::Folder)?;
-    let file = check_text(path, &text, environment)?;
+    let file = check_text(path, &text, environment)?.without_errors()?;
     TrustList::open(environment)?.trust(path, &text)?;
     let path = path.display().to_string();
     if output.json() {

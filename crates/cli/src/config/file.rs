@@ -1,5 +1,6 @@
 //! `windlass.toml` as it stands on disk: known keys only, each with its line.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 use windlass_files::Owner;
 use windlass_protocol::{NAME_LIMIT, printable};
 
@@ -43,25 +45,48 @@ impl Default for Timeouts {
 pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
     pub(crate) gateways: Vec<GatewayConfig>,
+    /// The entries that can't be used.
+    pub(crate) malformed: Vec<MalformedEntry>,
     /// The gateway of commands that work with one, with the place that names it.
     pub(crate) default: Option<(String, String)>,
     pub(crate) timeouts: Timeouts,
 }
 
-/// The whole file.
+/// A `[gateways.NAME]` that can't be used. The others of its file can.
+#[derive(Debug, Clone)]
+pub(crate) struct MalformedEntry {
+    /// The entry's key, as it stands in the file.
+    pub(crate) name: String,
+    pub(crate) error: ConfigError,
+}
+
+impl ConfigFile {
+    /// The file, if all of its entries can be used.
+    ///
+    /// # Errors
+    /// That of the first entry that can't.
+    pub(crate) fn without_errors(mut self) -> Result<Self, ConfigError> {
+        match self.malformed.pop() {
+            None => Ok(self),
+            Some(last) => Err(self.malformed.into_iter().next().unwrap_or(last).error),
+        }
+    }
+}
+
+/// The whole file, but for the settings of its gateways: those are read one by one, so that a mistake costs one gateway only.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
     /// A gateway's name: of this file or of the store.
     default: Option<Spanned<String>>,
-    #[serde(default)]
-    gateways: BTreeMap<String, Spanned<RawGateway>>,
+    #[serde(default, rename = "gateways")]
+    _gateways: BTreeMap<String, IgnoredAny>,
     #[serde(default)]
     timeouts: RawTimeouts,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table with call and connect")]
+#[serde(deny_unknown_fields, expecting = "a table with `call` or `connect`")]
 struct RawTimeouts {
     call: Option<Spanned<String>>,
     connect: Option<Spanned<String>>,
@@ -94,7 +119,7 @@ pub(super) struct RawGateway {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table with pin or insecure")]
+#[serde(deny_unknown_fields, expecting = "a table with `pin` or `insecure`")]
 pub(super) struct RawTls {
     pub(super) pin: Option<Spanned<String>>,
     pub(super) insecure: Option<bool>,
@@ -121,6 +146,12 @@ impl Source<'_> {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         let comma = if field.is_empty() { "" } else { ", " };
         format!("{}:{line}{comma}{}", self.path.display(), printable(field, NAME_LIMIT))
+    }
+
+    /// An error of the reader. Its own text is not used whole: it shows the line, and a line may hold a secret in the wrong place.
+    fn error(&self, error: &toml::de::Error, field: &str) -> ConfigError {
+        let offset = error.span().map_or(0, |span| span.start);
+        ConfigError::new(self.place(offset, field), without_value(error.message()))
     }
 
     /// A path in the file: relative ones from the file's folder, `~/` from the home folder.
@@ -188,31 +219,54 @@ pub(crate) fn check_text(path: &Path, text: &str, environment: &Environment<'_>)
 }
 
 fn check(source: &Source<'_>) -> Result<ConfigFile, ConfigError> {
-    let raw: RawFile = toml::from_str(source.text).map_err(|error| {
-        // The error's own text shows the line as it is, and a line may hold a secret in the wrong place.
-        let offset = error.span().map_or(0, |span| span.start);
-        ConfigError::new(source.place(offset, ""), without_value(error.message()))
-    })?;
+    let raw: RawFile = toml::from_str(source.text).map_err(|error| source.error(&error, ""))?;
     let default = raw
         .default
         .map(|name| (source.place(name.span().start, "default"), name.into_inner()));
-    let gateways = raw
-        .gateways
-        .into_iter()
-        .map(|(id, raw)| gateway::check(source, &id, raw));
+    let (mut gateways, mut malformed) = (Vec::new(), Vec::new());
+    for (name, settings) in entries(source)? {
+        match entry(source, &name, settings) {
+            Ok(gateway) => gateways.push(gateway),
+            Err(error) => malformed.push(MalformedEntry { name, error }),
+        }
+    }
     Ok(ConfigFile {
         path: source.path.to_owned(),
-        gateways: gateways.collect::<Result<_, _>>()?,
+        gateways,
+        malformed,
         default,
         timeouts: timeouts(source, raw.timeouts)?,
     })
+}
+
+/// The settings of each gateway by its name, not checked yet.
+fn entries<'a>(source: &Source<'a>) -> Result<Vec<(String, Spanned<DeValue<'a>>)>, ConfigError> {
+    let file = DeTable::parse(source.text).map_err(|error| source.error(&error, ""))?;
+    let tables = file
+        .into_inner()
+        .into_iter()
+        .filter(|(key, _)| key.get_ref() == "gateways");
+    let entries = tables.filter_map(|(_, value)| match value.into_inner() {
+        DeValue::Table(entries) => Some(entries),
+        // The reader of the whole file has refused it.
+        _ => None,
+    });
+    let named = |(name, settings): (Spanned<Cow<'_, str>>, _)| (name.into_inner().into_owned(), settings);
+    Ok(entries.flatten().map(named).collect())
+}
+
+fn entry(source: &Source<'_>, name: &str, settings: Spanned<DeValue<'_>>) -> Result<GatewayConfig, ConfigError> {
+    let start = settings.span().start;
+    let raw = RawGateway::deserialize(ValueDeserializer::from(settings))
+        .map_err(|error| source.error(&error, &format!("gateways.{name}")))?;
+    gateway::check(source, name, start, raw)
 }
 
 /// The message of an error without the value that was found, which may be a token in the wrong place. Serde writes `invalid type:
 /// string "…", expected a boolean`; nothing but its text tells it from other errors.
 fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("invalid ") => format!("{expected} is wanted here"),
+        Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
         _ => message.to_owned(),
     }
 }

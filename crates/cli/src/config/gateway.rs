@@ -228,10 +228,13 @@ fn header_of(place: &str, name: &str, value: &str) -> Result<Header, ConfigError
     Header::new(name, value).map_err(|error| ConfigError::new(place, error.to_string()))
 }
 
-/// Checks one `[gateways.ID]`.
-pub(super) fn check(source: &Source<'_>, id: &str, raw: Spanned<RawGateway>) -> Result<GatewayConfig, ConfigError> {
-    let start = raw.span().start;
-    let raw = raw.into_inner();
+/// Checks one `[gateways.ID]`, which begins at `start` in the file.
+pub(super) fn check(
+    source: &Source<'_>,
+    id: &str,
+    start: usize,
+    raw: RawGateway,
+) -> Result<GatewayConfig, ConfigError> {
     let at = |offset: usize, field: &str| source.place(offset, &format!("gateways.{id}{field}"));
     refuse_literals(&at, &raw)?;
     let id = GatewayId::new(id).map_err(|error| ConfigError::new(at(start, ""), error.to_string()))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Environment;
-use super::file::check_text;
+use super::file::{ConfigFile, check_text};
 
 const PAGE: &str = include_str!("../../../../docs/configuration.md");
 
@@ -21,7 +21,7 @@ fn read(text: &str) -> Result<(), String> {
         variable: &|_: &str| None,
         folder: PathBuf::from("/"),
     };
-    let checked = check_text(Path::new("windlass.toml"), text, &environment);
+    let checked = check_text(Path::new("windlass.toml"), text, &environment).and_then(ConfigFile::without_errors);
     checked.map(drop).map_err(|error| error.to_string())
 }
 

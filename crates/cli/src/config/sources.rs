@@ -8,7 +8,7 @@ use windlass_protocol::Secret;
 
 use super::ConfigError;
 use super::environment::{Environment, variable};
-use super::file::{self, ConfigFile, Found, Timeouts};
+use super::file::{self, ConfigFile, Found, MalformedEntry, Timeouts};
 use super::gateway::{GatewayConfig, Placed};
 use super::secret::SecretSource;
 
@@ -20,6 +20,8 @@ pub(crate) struct Choice {
     pub(crate) config: Option<PathBuf>,
     /// The command works with one gateway.
     pub(crate) one: bool,
+    /// The command is about the gateways that are listed: an address in the environment is not one of them.
+    pub(crate) listed_only: bool,
     /// A token that was typed in.
     pub(crate) token: Option<Secret>,
 }
@@ -28,6 +30,8 @@ pub(crate) struct Choice {
 #[derive(Debug)]
 pub(crate) struct Selected {
     pub(crate) gateways: Vec<GatewayConfig>,
+    /// Entries of the file that can't be used, where all gateways are meant.
+    pub(crate) malformed: Vec<MalformedEntry>,
     pub(crate) timeouts: Timeouts,
     /// What an operator should know about the choice.
     pub(crate) notes: Vec<String>,
@@ -54,7 +58,7 @@ pub(crate) fn is_by_address(choice: &Choice, environment: &Environment<'_>) -> b
 fn address(choice: &Choice, environment: &Environment<'_>) -> Result<Option<(String, String)>, ConfigError> {
     Ok(match &choice.url {
         Some(url) => Some(("flag --url".to_owned(), url.clone())),
-        None if choice.gateways.is_empty() && choice.config.is_none() => {
+        None if choice.gateways.is_empty() && choice.config.is_none() && !choice.listed_only => {
             environment.first(URLS)?.map(|(name, url)| (variable(name), url))
         }
         None => None,
@@ -88,19 +92,21 @@ fn alone(place: &str, url: &str) -> Result<Selected, ConfigError> {
     let endpoint = Endpoint::parse(url).map_err(|error| ConfigError::new(place, error.to_string()))?;
     Ok(Selected {
         gateways: vec![GatewayConfig::at(endpoint.gateway_id(), endpoint)],
+        malformed: Vec::new(),
         timeouts: Timeouts::default(),
         notes: Vec::new(),
     })
 }
 
-/// The gateways of the configuration alone; none where there is none.
-pub(crate) fn configured(choice: &Choice, environment: &Environment<'_>) -> Result<Vec<GatewayConfig>, ConfigError> {
-    Ok(find(choice, environment)?.map_or_else(Vec::new, |file| file.gateways))
+/// The configuration alone, if there is one.
+pub(crate) fn configured(choice: &Choice, environment: &Environment<'_>) -> Result<Option<ConfigFile>, ConfigError> {
+    find(choice, environment)
 }
 
 /// The one list of gateways: those of the configuration and those of the store.
 struct Listing {
     gateways: Vec<GatewayConfig>,
+    malformed: Vec<MalformedEntry>,
     timeouts: Timeouts,
     default: Option<(String, String)>,
     notes: Vec<String>,
@@ -113,6 +119,7 @@ impl Listing {
         let file = find(choice, environment)?;
         let mut listing = Self {
             gateways: Vec::new(),
+            malformed: Vec::new(),
             timeouts: Timeouts::default(),
             default: None,
             notes: Vec::new(),
@@ -121,12 +128,14 @@ impl Listing {
         let path = file.as_ref().map(|file| file.path.clone());
         if let Some(ConfigFile {
             gateways,
+            malformed,
             default,
             timeouts,
             ..
         }) = file
         {
-            (listing.gateways, listing.default, listing.timeouts) = (gateways, default, timeouts);
+            (listing.gateways, listing.malformed) = (gateways, malformed);
+            (listing.default, listing.timeouts) = (default, timeouts);
         }
         for record in records.iter().flatten() {
             match GatewayConfig::of_record(record) {
@@ -141,7 +150,8 @@ impl Listing {
             listing.default = Some((variable(DEFAULT), name));
         }
         if listing.gateways.is_empty() {
-            return Err(none_at_all(path, listing.unread));
+            let malformed = listing.malformed.into_iter().next();
+            return Err(malformed.map_or_else(|| none_at_all(path, listing.unread), |entry| entry.error));
         }
         listing.notes.extend(
             listing
@@ -152,8 +162,11 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The gateway that a text names.
+    /// The gateway that a text names. A malformed entry of this name is its own error.
     fn named(&self, place: &str, name: &str) -> Result<&GatewayConfig, ConfigError> {
+        if let Some(entry) = self.malformed.iter().find(|entry| entry.name == name) {
+            return Err(entry.error.clone());
+        }
         let exact: Vec<_> = self.gateways.iter().filter(|gateway| gateway.name == name).collect();
         let called: Vec<_> = self.gateways.iter().filter(|gateway| gateway.is_called(name)).collect();
         match if exact.is_empty() { called } else { exact }.as_slice() {
@@ -173,11 +186,11 @@ impl Listing {
         }
     }
 
-    /// Those that are meant where no flag names any.
-    fn unnamed(&self, choice: &Choice) -> Result<Vec<GatewayConfig>, ConfigError> {
+    /// The gateways that are meant where no flag names any.
+    fn unnamed(&self, choice: &Choice) -> Result<(Vec<GatewayConfig>, Vec<MalformedEntry>), ConfigError> {
         match &self.default {
-            Some((place, name)) if choice.one => Ok(vec![self.named(place, name)?.clone()]),
-            _ => Ok(self.gateways.clone()),
+            Some((place, name)) if choice.one => Ok((vec![self.named(place, name)?.clone()], Vec::new())),
+            _ => Ok((self.gateways.clone(), self.malformed.clone())),
         }
     }
 }
@@ -204,7 +217,7 @@ fn none_at_all(path: Option<PathBuf>, unread: Option<String>) -> ConfigError {
 
 fn from_list(choice: &Choice, environment: &Environment<'_>, records: &Records) -> Result<Selected, ConfigError> {
     let listing = Listing::of(choice, environment, records)?;
-    let mut chosen: Vec<GatewayConfig> = Vec::new();
+    let (mut chosen, mut malformed): (Vec<GatewayConfig>, _) = (Vec::new(), Vec::new());
     for name in &choice.gateways {
         let found = listing.named("flag --gateway", name)?;
         if chosen.iter().all(|gateway| gateway.id != found.id) {
@@ -212,12 +225,13 @@ fn from_list(choice: &Choice, environment: &Environment<'_>, records: &Records) 
         }
     }
     if choice.gateways.is_empty() {
-        chosen = listing.unnamed(choice)?;
+        (chosen, malformed) = listing.unnamed(choice)?;
     }
     let mut notes = listing.notes;
     notes.extend(same_names(&chosen));
     Ok(Selected {
         gateways: chosen,
+        malformed,
         timeouts: listing.timeouts,
         notes,
     })
@@ -290,16 +304,17 @@ fn credentials(choice: &Choice, environment: &Environment<'_>, selected: &mut Se
         placed(environment.first(TOKENS)?),
         placed(environment.first(PASSWORDS)?),
     );
+    // A malformed entry may be the one that is meant.
+    let count = selected.gateways.len() + selected.malformed.len();
     match selected.gateways.as_mut_slice() {
-        [gateway] => {
+        [gateway] if count == 1 => {
             if typed.is_some() {
                 gateway.token = typed;
             } else if gateway.token.is_none() && gateway.password.is_none() {
                 (gateway.token, gateway.password) = (token, password);
             }
         }
-        several => {
-            let count = several.len();
+        _ => {
             let unused = typed.or_else(|| token.or(password));
             selected.notes.extend(unused.map(|unused| {
                 format!(

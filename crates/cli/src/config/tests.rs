@@ -190,15 +190,15 @@ fn a_secret_where_a_setting_belongs_is_not_repeated_either() {
     for (file, told) in [
         (
             "[gateways]\ntoken = \"s3cret\"",
-            "windlass.toml:2: the settings of a gateway (begin them with [gateways.NAME]) is wanted here",
+            "windlass.toml:2, gateways.token: expected the settings of a gateway (begin them with [gateways.NAME])",
         ),
         (
             "[gateways.a]\nurl = \"wss://h\"\ntls = \"s3cret\"",
-            "windlass.toml:3: a table with pin or insecure is wanted here",
+            "windlass.toml:3, gateways.a: expected a table with `pin` or `insecure`",
         ),
         (
             "[gateways.a]\nurl = \"ws://h\"\ncontrol_ui = \"s3cret, expected s3cret\"",
-            "windlass.toml:3: a boolean is wanted here",
+            "windlass.toml:3, gateways.a: expected a boolean",
         ),
     ] {
         let error = error(file);

@@ -18,19 +18,15 @@ use crate::store::{self, Missing, Records, shown};
 /// Its token is never stored: only where it is to be found. An agent's workspace is a folder of its own in --workspace-root, on
 /// the gateway's host.
 #[derive(Debug, Args)]
-pub(super) struct AddArgs {
+pub(super) struct GatewaysAddArgs {
     /// Its name
     name: String,
     /// The gateway's address, ws://HOST:PORT or wss://HOST
     // Takes the place of the global flag of this name.
     #[arg(long, value_name = "URL")]
     url: String,
-    /// The environment variable that holds the gateway's token when agents are worked with
-    #[arg(long, value_name = "VAR", conflicts_with = "token_file")]
-    token_env: Option<String>,
-    /// The file that holds the gateway's token
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The folder on the gateway's host in which agents get their workspaces
     #[arg(long, value_name = "DIR")]
     workspace_root: String,
@@ -48,8 +44,19 @@ pub(super) struct AddArgs {
     control_ui: bool,
 }
 
-pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
-    let token = args.token()?;
+/// Where a record's token is.
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// The environment variable that holds the gateway's token when agents are worked with
+    #[arg(long, value_name = "VAR", conflicts_with = "token_file")]
+    token_env: Option<String>,
+    /// The file that holds the gateway's token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+pub(super) async fn run(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<Exit, Failure> {
+    let token = args.token.source()?;
     args.check()?;
     let global = Global {
         url: None,
@@ -103,7 +110,7 @@ pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Resu
     Ok(Exit::Ok)
 }
 
-impl AddArgs {
+impl GatewaysAddArgs {
     fn check(&self) -> Result<(), Failure> {
         let url = self.url.trim();
         Endpoint::parse(url).map_err(|error| Failure::usage(format!("flag --url: {error}"), ""))?;
@@ -133,9 +140,11 @@ impl AddArgs {
             },
         }
     }
+}
 
+impl TokenArgs {
     /// Where the token is. What is given in its place by mistake is not repeated.
-    fn token(&self) -> Result<Option<SecretSource>, Failure> {
+    pub(super) fn source(&self) -> Result<Option<SecretSource>, Failure> {
         match (&self.token_env, &self.token_file) {
             (Some(name), _) => {
                 let source: Result<SecretSource, _> = format!("env:{name}").parse();

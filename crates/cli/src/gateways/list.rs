@@ -1,28 +1,28 @@
 //! `windlass gateways list`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use windlass::TlsPolicy;
-use windlass::store::{Gateway, Store};
+use windlass::agents::control_plane_of;
+use windlass::store::Gateway;
 use windlass_protocol::{Advice, Advise as _, Verdict};
 
 use crate::columns::{Cell, Table};
-use crate::config::{FILE_NAME, GatewayConfig, parse_span};
+use crate::config::{FILE_NAME, GatewayConfig, MalformedEntry, parse_span};
 use crate::exit::{Exit, Failure};
-use crate::fleet::{CONNECT, Host};
+use crate::fleet::CONNECT;
 use crate::global::Global;
 use crate::ids::short;
 use crate::output::{BAD, GOOD, Output, WARN, advice_lines};
-use crate::session;
-use crate::store::{Missing, Records, is_there, shown, shown_url};
+use crate::session::{self, Patience, Setup, Target};
+use crate::store::{self, Missing, Records, is_there, shown, shown_url};
 
 /// Show gateways, and with --check what release they are and whether it is supported
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(super) struct GatewaysListArgs {
     /// These only, by name or id
     gateways: Vec<String>,
     /// Connect to them and tell their releases
@@ -33,76 +33,88 @@ pub(super) struct ListArgs {
     timeout: Option<Duration>,
 }
 
-/// What a gateway says of itself.
+/// The gateways of the store and those of the configuration, as far as they are named.
+struct Listed {
+    /// Missing where there is no store.
+    records: Option<Records>,
+    configured: Vec<GatewayConfig>,
+    malformed: Vec<MalformedEntry>,
+}
+
+/// The result of connecting to a gateway.
 enum Checked {
     Verdict(Verdict),
     Down(Exit, Advice),
 }
 
-pub(super) async fn run(global: &Global, args: ListArgs, output: &Output) -> Result<Exit, Failure> {
-    // A list of records is of use without the configuration.
-    let listed = session::configured(global).unwrap_or_else(|error| {
-        output.note(&error.to_string());
-        Vec::new()
-    });
-    if !listed.is_empty() && !args.check && args.gateways.is_empty() && !is_there(global) {
-        return show(None, &[], &listed, output);
-    }
-    let records = Records::open(global, Missing::Refuse).await?;
-    let chosen: Vec<Gateway> = if args.gateways.is_empty() {
-        records.gateways.clone()
-    } else {
-        let named: Result<Vec<_>, _> = args
-            .gateways
-            .iter()
-            .map(|name| records.gateway(name).cloned())
-            .collect();
-        named?
-    };
+pub(super) async fn run(global: &Global, args: GatewaysListArgs, output: &Output) -> Result<Exit, Failure> {
+    let mut global = global.clone();
+    global.gateway.extend(args.gateways);
+    let listed = Listed::read(&global, output).await?;
     if !args.check {
-        let listed = if args.gateways.is_empty() { listed } else { Vec::new() };
-        return show(Some(&records), &chosen, &listed, output);
+        return listed.show(output);
     }
-    let checked = check(&records, &chosen, args.timeout.unwrap_or(CONNECT), output).await?;
-    show_checked(&records, &chosen, &checked, output)?;
-    Ok(checked.iter().map(Checked::exit).max().unwrap_or(Exit::Ok))
+    let (rows, exit) = check(&global, args.timeout.unwrap_or(CONNECT), output).await?;
+    listed.show_checked(&rows, output)?;
+    Ok(exit)
 }
 
-async fn check(
-    records: &Records,
-    gateways: &[Gateway],
-    limit: Duration,
-    output: &Output,
-) -> Result<Vec<Checked>, Failure> {
-    let host = Host::start(gateways)?;
-    let store = Arc::clone(&records.store) as Arc<dyn Store>;
-    let mut builder = host.windlass.agents(store);
-    if let Some(device) = &host.device {
-        builder = builder.device(Arc::clone(device));
-    }
-    let agents = builder.preview().await?;
-    let checked = join_all(gateways.iter().map(|gateway| async {
-        let plane = agents.control_plane(gateway).await;
-        let plane = match host.settle(gateway, plane, limit, output).await {
-            Ok(plane) => plane,
-            Err(down) => return Checked::Down(down.exit, down.advice),
-        };
-        match tokio::time::timeout(limit, plane.verdict()).await {
-            Ok(Ok(verdict)) => Checked::Verdict(verdict),
-            Ok(Err(error)) => Checked::Down(Exit::Rejected, error.advice()),
-            Err(_) => Checked::Down(
-                Exit::Unknown,
-                Advice::new(
-                    "The gateway does not tell its release in time.",
-                    "Give a longer --timeout.",
-                ),
-            ),
+/// A row of the checked list: the gateway's name, its line's id (none for a malformed entry), its address, and the result.
+struct Row {
+    name: String,
+    line: Option<String>,
+    url: String,
+    checked: Checked,
+}
+
+async fn check(global: &Global, limit: Duration, output: &Output) -> Result<(Vec<Row>, Exit), Failure> {
+    let Setup {
+        targets,
+        tokens,
+        unusable,
+        ..
+    } = session::prepare_listed(global, output).await?;
+    let (windlass, gateways) = session::open(&targets, tokens).await?;
+    let rows = targets.iter().zip(&gateways).map(|(target, gateway)| async move {
+        Row {
+            name: target.name.clone(),
+            line: Some(target.id.to_string()),
+            url: shown(&target.endpoint.to_string()),
+            checked: release_of(target, gateway, limit, output).await,
         }
-    }))
-    .await;
-    drop(agents);
-    host.close().await;
-    Ok(checked)
+    });
+    let mut rows = join_all(rows).await;
+    session::close(windlass).await;
+    for (place, gateway) in unusable {
+        let row = Row {
+            name: gateway.name,
+            line: gateway.id.map(|id| id.to_string()),
+            url: gateway.endpoint.map_or_else(|| "-".into(), |at| shown(&at.to_string())),
+            checked: Checked::Down(Exit::Usage, gateway.why),
+        };
+        rows.insert(place, row);
+    }
+    let exit = rows.iter().map(|row| row.checked.exit()).max().unwrap_or(Exit::Ok);
+    Ok((rows, exit))
+}
+
+async fn release_of(target: &Target, gateway: &windlass::Gateway, limit: Duration, output: &Output) -> Checked {
+    let status = session::settle(gateway, &target.name, Patience::All, limit, output).await;
+    if !status.is_up() {
+        let (exit, advice) = session::exit_and_advice(target, &status);
+        return Checked::Down(exit, advice);
+    }
+    match tokio::time::timeout(limit, control_plane_of(gateway).verdict()).await {
+        Ok(Ok(verdict)) => Checked::Verdict(verdict),
+        Ok(Err(error)) => Checked::Down(Exit::Rejected, error.advice()),
+        Err(_) => Checked::Down(
+            Exit::Unknown,
+            Advice::new(
+                "The gateway does not tell its release in time.",
+                "Give a longer --timeout.",
+            ),
+        ),
+    }
 }
 
 impl Checked {
@@ -120,6 +132,7 @@ impl Checked {
             Self::Verdict(verdict @ Verdict::TooOld { .. }) => Cell::styled(verdict, BAD),
             Self::Verdict(verdict) => Cell::styled(verdict, WARN),
             Self::Down(Exit::Refused, _) => Cell::styled("refuses us", BAD),
+            Self::Down(Exit::Usage, _) => Cell::styled("not set up", BAD),
             Self::Down(..) => Cell::styled("not reached", BAD),
         }
     }
@@ -137,6 +150,7 @@ impl Checked {
             Self::Verdict(Verdict::Supported { version }) => ("supported", Some(version.to_string())),
             Self::Verdict(Verdict::TooOld { version, .. }) => ("tooOld", Some(version.to_string())),
             Self::Verdict(_) => ("unknown", None),
+            Self::Down(Exit::Usage, _) => ("misconfigured", None),
             Self::Down(..) => ("notReached", None),
         };
         let advice = self.advice();
@@ -149,29 +163,133 @@ impl Checked {
     }
 }
 
-/// The records, and behind them the gateways of the configuration.
-fn show(
-    records: Option<&Records>,
-    gateways: &[Gateway],
-    listed: &[GatewayConfig],
-    output: &Output,
-) -> Result<Exit, Failure> {
-    if output.json() {
-        let recorded = records
-            .iter()
-            .flat_map(|records| gateways.iter().map(|gateway| as_json(records, gateway)));
-        let rows: Vec<_> = recorded.chain(listed.iter().map(listed_as_json)).collect();
-        output.value(&json!({"gateways": rows}))?;
-        return Ok(Exit::Ok);
+impl Listed {
+    async fn read(global: &Global, output: &Output) -> Result<Self, Failure> {
+        store::refuse_url(global)?;
+        let (mut configured, mut malformed) = session::configured(global).unwrap_or_else(|error| {
+            // A list of records is of use without the configuration.
+            output.note(&error.to_string());
+            Default::default()
+        });
+        let is_configured = |name: &String| {
+            configured.iter().any(|gateway| gateway.is_called(name))
+                || malformed.iter().any(|entry| entry.name == *name)
+        };
+        let names = &global.gateway;
+        let is_enough = if names.is_empty() {
+            !configured.is_empty() || !malformed.is_empty()
+        } else {
+            names.iter().all(is_configured)
+        };
+        if !is_there(global) && is_enough {
+            return Ok(Self {
+                records: None,
+                configured,
+                malformed,
+            });
+        }
+        let mut records = Records::open_all(global, Missing::Refuse).await?;
+        if !names.is_empty() {
+            let mut chosen = Vec::new();
+            for name in names {
+                match records.gateway(name) {
+                    Ok(gateway) => chosen.push(gateway.id),
+                    Err(_) if is_configured(name) => {}
+                    Err(failure) => return Err(failure),
+                }
+            }
+            records.narrow(&chosen);
+        }
+        configured.sort_by(|one, other| one.name.cmp(&other.name));
+        malformed.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(Self {
+            records: Some(records),
+            configured,
+            malformed,
+        })
     }
-    let recorded = records
-        .iter()
-        .flat_map(|records| gateways.iter().map(|gateway| row(records, gateway)));
-    let rows: Vec<Vec<Cell>> = recorded.chain(listed.iter().map(listed_row)).collect();
-    let headings = ["GATEWAY", "URL", "TOKEN", "WORKSPACES", "TLS", "BOARDS", "AGENTS", "ID"];
-    let table = Table::new(&headings, &rows).spare(&["TLS", "WORKSPACES", "BOARDS", "AGENTS", "TOKEN", "ID"]);
-    output.line(&table.lines(output.width()).join("\n"))?;
-    Ok(Exit::Ok)
+
+    /// The records, and below them the gateways of the configuration.
+    fn show(&self, output: &Output) -> Result<Exit, Failure> {
+        let recorded = || {
+            let records = self.records.iter();
+            records.flat_map(|records| records.gateways.iter().map(move |gateway| (records, gateway)))
+        };
+        let exit = if self.malformed.is_empty() {
+            Exit::Ok
+        } else {
+            Exit::Usage
+        };
+        if output.json() {
+            let recorded = recorded().map(|(records, gateway)| as_json(records, gateway));
+            let configured = self.configured.iter().map(configured_as_json);
+            let malformed = self.malformed.iter().map(malformed_as_json);
+            let rows: Vec<_> = recorded.chain(configured).chain(malformed).collect();
+            output.value(&json!({"gateways": rows}))?;
+            return Ok(exit);
+        }
+        let recorded = recorded().map(|(records, gateway)| row(records, gateway));
+        let mut rows: Vec<Vec<Cell>> = recorded.chain(self.configured.iter().map(configured_row)).collect();
+        let usable = rows.len();
+        rows.extend(self.malformed.iter().map(malformed_row));
+        let headings = ["GATEWAY", "URL", "TOKEN", "WORKSPACES", "TLS", "BOARDS", "AGENTS", "ID"];
+        let table = Table::new(&headings, &rows).spare(&["TLS", "WORKSPACES", "BOARDS", "AGENTS", "TOKEN", "ID"]);
+        let lines = table.lines_with(output.width(), |index| match index.checked_sub(usable) {
+            Some(index) => advice_lines(&Advice::new(self.malformed[index].error.to_string(), "")),
+            None => Vec::new(),
+        });
+        output.line(&lines.join("\n"))?;
+        Ok(exit)
+    }
+
+    fn show_checked(&self, rows: &[Row], output: &Output) -> Result<(), Failure> {
+        let record = |row: &Row| {
+            let records = self.records.as_ref()?;
+            let has_line = |gateway: &&Gateway| Some(gateway.id.to_string()) == row.line;
+            Some((records, records.gateways.iter().find(has_line)?))
+        };
+        if output.json() {
+            let as_json = |row: &Row| {
+                let mut value = match record(row) {
+                    Some((records, gateway)) => as_json(records, gateway),
+                    None => self.unrecorded_as_json(row),
+                };
+                value["check"] = row.checked.as_json();
+                value
+            };
+            let rows: Vec<_> = rows.iter().map(as_json).collect();
+            output.value(&json!({"gateways": rows}))?;
+            return Ok(());
+        }
+        let cells = |row: &Row| {
+            let id = record(row).map_or_else(|| FILE_NAME.to_owned(), |(_, gateway)| short(gateway.id));
+            vec![
+                Cell::plain(&row.name),
+                Cell::plain(&row.url),
+                row.checked.cell(),
+                Cell::plain(id),
+            ]
+        };
+        let cells: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
+        let table = Table::new(&["GATEWAY", "URL", "RELEASE", "ID"], &cells).spare(&["ID", "URL"]);
+        let lines = table.lines_with(output.width(), |index| {
+            rows[index].checked.advice().iter().flat_map(advice_lines).collect()
+        });
+        output.line(&lines.join("\n"))?;
+        Ok(())
+    }
+
+    fn unrecorded_as_json(&self, row: &Row) -> Value {
+        let has_line = |gateway: &&GatewayConfig| Some(gateway.id.to_string()) == row.line;
+        if let Some(gateway) = self.configured.iter().find(has_line) {
+            return configured_as_json(gateway);
+        }
+        match self.malformed.iter().find(|entry| shown(&entry.name) == row.name) {
+            Some(entry) => malformed_as_json(entry),
+            // It came between the two looks at the list.
+            None => json!({"source": "file", "name": row.name, "url": row.url}),
+        }
+    }
 }
 
 fn row(records: &Records, gateway: &Gateway) -> Vec<Cell> {
@@ -191,7 +309,7 @@ fn row(records: &Records, gateway: &Gateway) -> Vec<Cell> {
 }
 
 /// A gateway of the configuration: it has no record, so no agent lives there.
-fn listed_row(gateway: &GatewayConfig) -> Vec<Cell> {
+fn configured_row(gateway: &GatewayConfig) -> Vec<Cell> {
     let token = gateway
         .token
         .as_ref()
@@ -213,7 +331,14 @@ fn listed_row(gateway: &GatewayConfig) -> Vec<Cell> {
     ]
 }
 
-fn listed_as_json(gateway: &GatewayConfig) -> Value {
+fn malformed_row(entry: &MalformedEntry) -> Vec<Cell> {
+    let mut cells = vec![Cell::plain(shown(&entry.name)), Cell::styled("not set up", BAD)];
+    cells.resize(7, Cell::plain("-"));
+    cells.push(Cell::plain(FILE_NAME));
+    cells
+}
+
+fn configured_as_json(gateway: &GatewayConfig) -> Value {
     json!({
         "source": "file",
         "name": gateway.name,
@@ -223,35 +348,8 @@ fn listed_as_json(gateway: &GatewayConfig) -> Value {
     })
 }
 
-fn show_checked(records: &Records, gateways: &[Gateway], checked: &[Checked], output: &Output) -> Result<(), Failure> {
-    let both = || gateways.iter().zip(checked);
-    if output.json() {
-        let rows: Vec<_> = both()
-            .map(|(gateway, checked)| {
-                let mut row = as_json(records, gateway);
-                row["check"] = checked.as_json();
-                row
-            })
-            .collect();
-        output.value(&json!({"gateways": rows}))?;
-        return Ok(());
-    }
-    let rows: Vec<Vec<Cell>> = both()
-        .map(|(gateway, checked)| {
-            vec![
-                Cell::plain(shown(&gateway.name)),
-                Cell::plain(shown_url(&gateway.url)),
-                checked.cell(),
-                Cell::plain(short(gateway.id)),
-            ]
-        })
-        .collect();
-    let table = Table::new(&["GATEWAY", "URL", "RELEASE", "ID"], &rows).spare(&["ID", "URL"]);
-    let lines = table.lines_with(output.width(), |index| {
-        checked[index].advice().iter().flat_map(advice_lines).collect()
-    });
-    output.line(&lines.join("\n"))?;
-    Ok(())
+fn malformed_as_json(entry: &MalformedEntry) -> Value {
+    json!({"source": "file", "name": entry.name, "error": entry.error.to_string()})
 }
 
 const fn tls(gateway: &Gateway) -> &'static str {

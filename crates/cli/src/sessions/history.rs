@@ -124,7 +124,7 @@ fn show(page: &HistoryPage, output: &Output) -> Result<(), Failure> {
         output.note(&format!("there are older messages: --before {older}, or --all"));
     }
     for row in &page.rows {
-        output.line(&transcript::lines(row).join("\n"))?;
+        output.line(&transcript::lines(row, output).join("\n"))?;
     }
     if let Some(run) = &page.running {
         let text = escaped(run.text.as_deref().unwrap_or_default(), RUNNING_LIMIT);

@@ -1,10 +1,9 @@
 //! Rows of a history, for people and for programs.
 
 use serde_json::{Value, json};
-use windlass::store::Timestamp;
 use windlass_protocol::request::ChatMessage;
 
-use crate::output::{BAD, DIM, HEAD};
+use crate::output::{BAD, DIM, HEAD, Output};
 use crate::text::{escaped, harmless};
 
 /// Longest name of a role or a tool shown, in characters.
@@ -15,10 +14,10 @@ const RESULT_LIMIT: usize = 160;
 const REASON_LIMIT: usize = 500;
 
 /// A row as lines: who and when, then what.
-pub(crate) fn lines(row: &ChatMessage) -> Vec<String> {
+pub(crate) fn lines(row: &ChatMessage, output: &Output) -> Vec<String> {
     let role = escaped(row.role.as_deref().unwrap_or("?"), NAME_LIMIT);
     let mut head = format!("{HEAD}{role}{HEAD:#}");
-    if let Some(at) = row.timestamp.and_then(time) {
+    if let Some(at) = row.timestamp.and_then(|at| output.date_and_time(at)) {
         head = format!("{head} {DIM}{at}{DIM:#}");
     }
     let mut lines = vec![head];
@@ -50,12 +49,6 @@ pub(crate) fn as_json(row: &ChatMessage) -> Value {
     })
 }
 
-fn time(ms: u64) -> Option<String> {
-    let at = Timestamp::from_millis(i64::try_from(ms).ok()?).to_string();
-    // To the second: 2026-11-25T14:03:07.
-    Some(format!("{}Z", at.split_once('.')?.0))
-}
-
 fn is_result(row: &ChatMessage) -> bool {
     row.role.as_deref().is_some_and(|role| role.starts_with("tool"))
 }
@@ -79,7 +72,7 @@ mod tests {
 
     fn shown(row: Value) -> String {
         let row: ChatMessage = serde_json::from_value(row).unwrap();
-        anstream::adapter::strip_str(&lines(&row).join("\n")).to_string()
+        anstream::adapter::strip_str(&lines(&row, &Output::of_width(80)).join("\n")).to_string()
     }
 
     #[test]
@@ -89,7 +82,7 @@ mod tests {
         ]});
         assert_eq!(
             shown(row),
-            "assistant 1970-01-01T14:03:07Z\n  one\n  \\u{1b}[2Jtwo\n  [calls read\\u{9b}]"
+            "assistant 1970-01-01 14:03:07\n  one\n  \\u{1b}[2Jtwo\n  [calls read\\u{9b}]"
         );
     }
 

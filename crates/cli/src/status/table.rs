@@ -8,8 +8,8 @@ use windlass::{LineState, LineStatus};
 use windlass_protocol::Advice;
 
 use crate::columns::{Cell, Table};
-use crate::output::{BAD, DIM, GOOD, WARN};
-use crate::text::{escaped, span, time_of_day};
+use crate::output::{BAD, DIM, GOOD, Output, WARN};
+use crate::text::{escaped, span};
 
 const HEADINGS: [&str; 7] = [
     "GATEWAY",
@@ -123,14 +123,14 @@ fn folded(label: &str, text: &str, width: usize) -> Vec<String> {
 }
 
 /// One change, as one line: its time, the change, and what to do.
-pub(super) fn timed_change(name: &str, status: &LineStatus) -> String {
+pub(super) fn timed_change(name: &str, status: &LineStatus, output: &Output) -> String {
     let next = match &status.last_error {
         Some(error) if status.state.next_attempt_at().is_some() => format!(" {}", error.advice.next_step),
         _ => String::new(),
     };
     format!(
         "{DIM}{}{DIM:#} {}{next}",
-        time_of_day(status.since),
+        output.time_of_day(status.since),
         change_of(name, status)
     )
 }

@@ -1,11 +1,8 @@
 //! Where events are shown: as readable lines, as raw lines, or as JSON.
 
 use std::io;
-use std::time::SystemTime;
 
 use anstyle::Style;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::shown::{InJournal, Line, Shown};
 use super::speech::{Speech, cut, folded};
@@ -23,7 +20,6 @@ const LEAST_WORDS: usize = 20;
 /// Lines of a stream.
 pub(super) struct Screen<'a> {
     output: &'a Output,
-    zone: TimeZone,
     raw: bool,
     beside: Beside,
     speech: Speech,
@@ -34,7 +30,6 @@ impl<'a> Screen<'a> {
     pub(super) fn new(output: &'a Output, raw: bool, events: &[String]) -> Self {
         Self {
             output,
-            zone: TimeZone::system(),
             raw,
             beside: Beside {
                 chat: events.is_empty() || events.iter().any(|name| name == "chat"),
@@ -113,7 +108,7 @@ impl<'a> Screen<'a> {
 
     /// Time, place in the journal and gateway, with a space behind each.
     fn head(&self, shown: &Shown<'_>) -> Head {
-        let time = self.time_of_day(shown.at);
+        let time = self.output.time_of_day(shown.at);
         let place = match shown.place {
             InJournal::Not => String::new(),
             InJournal::Beside => " -".to_owned(),
@@ -124,14 +119,6 @@ impl<'a> Screen<'a> {
             cells: cells_of(&time) + cells_of(&place) + cells_of(&gateway) + 2,
             styled: format!("{DIM}{time}{place}{DIM:#} {gateway} "),
         }
-    }
-
-    /// Where the user is: `14:03:07`.
-    fn time_of_day(&self, at: SystemTime) -> String {
-        Timestamp::try_from(at).map_or_else(
-            |_| "--:--:--".to_owned(),
-            |at| at.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string(),
-        )
     }
 }
 
@@ -157,6 +144,7 @@ impl Head {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use jiff::tz::TimeZone;
     use serde_json::{Value, json};
     use windlass_actors::{Event, Marker};
     use windlass_protocol::{Generation, RawJson};
@@ -165,9 +153,9 @@ mod tests {
 
     /// What a person sees of these events, at this width.
     fn seen(width: usize, events: &[(&str, Value)]) -> Vec<String> {
-        let output = Output::of_width(width);
+        let mut output = Output::of_width(width);
+        output.zone = TimeZone::fixed(jiff::tz::offset(2));
         let mut screen = Screen::new(&output, false, &[]);
-        screen.zone = TimeZone::fixed(jiff::tz::offset(2));
         let mut lines = Vec::new();
         for (name, payload) in events {
             let event = Event {
