@@ -3,7 +3,6 @@
 mod future;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
@@ -16,15 +15,14 @@ use uuid::Builder as UuidBuilder;
 use windlass_actors::OutgoingCall;
 use windlass_protocol::connection::{AnswerMode, Resend};
 use windlass_protocol::time::after;
-use windlass_protocol::{CallError, Effect, MethodName, RawJson, RetryPolicy, TraceParent};
+use windlass_protocol::{
+    Attempts, CallError, Effect, MethodName, RawJson, RetryPolicy, TraceParent, with_idempotency_key,
+};
 
 use crate::Gateway;
 
 /// A call's deadline unless another is given; that of the reference client.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The parameter that carries an idempotency key, in every method that takes one.
-const KEY: &str = "idempotencyKey";
 
 /// A call that is made when it is awaited. Dropping the future cancels it and frees its place.
 #[derive(Debug)]
@@ -149,7 +147,9 @@ impl Call {
             .map_err(|error| format!("the parameters can't be written as JSON: {error}"));
         let params = if keyed {
             let fresh = || fresh_key(gateway.inner().with_rng(RngExt::random));
-            params.and_then(|params| with_key(&params, key, fresh))
+            params.and_then(|params| {
+                with_idempotency_key(&params, key.as_deref(), fresh).map_err(|error| error.to_string())
+            })
         } else {
             params
         };
@@ -194,44 +194,14 @@ pub(crate) fn read<T: DeserializeOwned>(end: Result<RawJson, CallError>) -> Resu
 /// Makes a call, again and again while the policy allows it.
 async fn make_again(
     gateway: Gateway,
-    mut call: OutgoingCall,
+    call: OutgoingCall,
     timeout: Duration,
     policy: RetryPolicy,
 ) -> Result<RawJson, CallError> {
-    let start = gateway.line().now();
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let error = match gateway.line().call(call.clone()).await {
-            Ok(payload) => return Ok(payload),
-            Err(error) => error,
-        };
-        let elapsed = gateway.line().now().saturating_duration_since(start);
-        let delay = gateway
-            .inner()
-            .with_rng(|rng| policy.next_delay(&error, call.resend, attempt, elapsed, rng));
-        let Some(delay) = delay else { return Err(error) };
-        tokio::time::sleep(delay).await;
-        call.deadline = after(gateway.line().now(), timeout);
-    }
-}
-
-/// The parameters with an idempotency key: the one that was given, else the one that stands there, else a fresh one.
-fn with_key(params: &RawJson, given: Option<String>, fresh: impl FnOnce() -> String) -> Result<RawJson, String> {
-    let object = if params.as_str() == "null" {
-        Ok(BTreeMap::new())
-    } else {
-        // Each value stays the text that it is.
-        params.decode::<BTreeMap<String, RawJson>>()
-    };
-    let mut object =
-        object.map_err(|_| "the parameters of a method with an idempotency key are an object".to_owned())?;
-    let is_missing = !object.contains_key(KEY);
-    if let Some(key) = given.or_else(|| is_missing.then(fresh)) {
-        let key = RawJson::from_value(&key).map_err(|error| error.to_string())?;
-        object.insert(KEY.into(), key);
-    }
-    RawJson::from_value(&object).map_err(|error| error.to_string())
+    let line = gateway.line();
+    let mut attempts = Attempts::new(policy, call.resend, line.now());
+    let failed = |error: &CallError| gateway.inner().with_rng(|rng| attempts.failed(error, line.now(), rng));
+    line.call_again(call, timeout, failed).await
 }
 
 fn fresh_key(random: [u8; 16]) -> String {
@@ -241,38 +211,6 @@ fn fresh_key(random: [u8; 16]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn keyed(params: &str, given: Option<&str>) -> Result<String, String> {
-        let params = RawJson::parse(params).unwrap();
-        with_key(&params, given.map(str::to_owned), || "fresh".into()).map(|params| params.as_str().to_owned())
-    }
-
-    #[test]
-    fn a_key_is_made_only_where_none_is_given() {
-        assert_eq!(keyed("null", None).unwrap(), r#"{"idempotencyKey":"fresh"}"#);
-        assert_eq!(
-            keyed(r#"{"idempotencyKey":"mine"}"#, None).unwrap(),
-            r#"{"idempotencyKey":"mine"}"#
-        );
-        assert_eq!(
-            keyed(r#"{"idempotencyKey":"mine"}"#, Some("given")).unwrap(),
-            r#"{"idempotencyKey":"given"}"#
-        );
-    }
-
-    #[test]
-    fn parameters_stay_the_text_that_they_are() {
-        let params = r#"{"a":"\ud83d","b":1e999}"#;
-        assert_eq!(
-            keyed(params, Some("k")).unwrap(),
-            r#"{"a":"\ud83d","b":1e999,"idempotencyKey":"k"}"#
-        );
-    }
-
-    #[test]
-    fn parameters_that_can_hold_no_key_are_refused() {
-        assert!(keyed("[1]", None).unwrap_err().contains("object"));
-    }
 
     #[test]
     fn a_fresh_key_is_a_random_uuid() {

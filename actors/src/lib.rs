@@ -29,7 +29,6 @@ mod gate;
 pub mod journal;
 pub mod line;
 pub mod machine;
-mod once;
 pub mod provisioner;
 mod registry;
 mod rendering;

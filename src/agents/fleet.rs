@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use tokio::sync::Mutex;
 use windlass_actors::control_plane::{ControlError, ControlPlane, OpenClaw};
 use windlass_actors::provisioner::{ACTIVITY, Fleet};
-use windlass_actors::{Endpoint, EventFilter, GatewaySpec, Header, Line, RegistryError, Subscription, TlsPolicy};
+use windlass_actors::{Endpoint, EventFilter, GatewaySpec, Header, RegistryError, Subscription, TlsPolicy};
 use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent, SecretOrigin};
 use windlass_store::{Gateway, GatewayUid};
 
@@ -71,7 +71,7 @@ impl LineFleet {
         }
     }
 
-    async fn open(&self, gateway: &Gateway) -> Result<Arc<Line>, ControlError> {
+    async fn open(&self, gateway: &Gateway) -> Result<crate::Gateway, ControlError> {
         let spec = self
             .spec(gateway)
             .map_err(|why| invalid(format!("gateway {}: {why}", gateway.name)))?;
@@ -82,8 +82,7 @@ impl LineFleet {
         };
         let closed = || ControlError::from(CallError::from(NotSent::Closed));
         opened.map_err(|_| closed())?;
-        let gateway = self.windlass.gateway(&id).ok_or_else(closed)?;
-        Ok(gateway.shared_line())
+        self.windlass.gateway(&id).ok_or_else(closed)
     }
 }
 
@@ -98,9 +97,9 @@ impl Fleet for LineFleet {
         {
             return Ok(Arc::clone(&known.plane) as _);
         }
-        let line = self.open(gateway).await?;
+        let sessions = self.open(gateway).await?.sessions();
         let inner = self.windlass.inner();
-        let plane = Arc::new(OpenClaw::new(line, inner.with_rng(rand::RngExt::random)));
+        let plane = Arc::new(OpenClaw::new(sessions, inner.with_rng(rand::RngExt::random)));
         *known = Some(Known {
             record: gateway.clone(),
             plane: Arc::clone(&plane),

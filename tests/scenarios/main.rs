@@ -9,6 +9,7 @@
 mod agents;
 mod bench;
 mod calls;
+mod control_plane;
 mod deadlines;
 mod events;
 mod half_a_character;

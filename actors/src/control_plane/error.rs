@@ -3,9 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use windlass_protocol::run::Doubt;
 use windlass_protocol::{Advice, Advise, CallError, ErrorClass, NotSent, Rejected};
 
 use super::rules;
+use crate::sessions::AskError;
 
 /// Why an operation of a [`ControlPlane`](super::ControlPlane) failed. Cheap to clone: one failed write may have many
 /// callers.
@@ -33,6 +35,18 @@ pub enum ControlError {
     /// The gateway took the message for a command of its own, such as `stop`, and carried that out: the agent did not get it.
     #[error("the gateway took the message for a command and did not give it to the agent")]
     TakenAsCommand,
+    /// A run goes on in the session, and this release deletes no such session (2026.4).
+    #[error("a run goes on in session {session}")]
+    SessionBusy {
+        /// Its key.
+        session: String,
+    },
+    /// The message was cancelled while it waited in the gateway's queue: the agent did not get it.
+    #[error("the message was cancelled before the agent got it")]
+    Cancelled,
+    /// Whether the message arrived is not known.
+    #[error("whether the message arrived is not known: {0}")]
+    Unknown(Doubt),
     /// The gateway has no such method.
     #[error("this gateway has no {method}")]
     NotOffered {
@@ -119,6 +133,15 @@ impl From<CallError> for ControlError {
     }
 }
 
+impl From<AskError> for ControlError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Call(error) => error.into(),
+            AskError::Shape { method, why } => Self::Shape { method, why },
+        }
+    }
+}
+
 impl ControlError {
     /// Whether the same operation may succeed later, by itself. An outcome that is not known counts: the operations are
     /// safe to repeat, but for the two whose callers look first ([`is_outcome_unknown`](Self::is_outcome_unknown)).
@@ -129,7 +152,7 @@ impl ControlError {
                 not_sent,
                 NotSent::NotReady { .. } | NotSent::WouldWait | NotSent::QueueFull { .. }
             ),
-            Self::Line(_) => true,
+            Self::Line(_) | Self::SessionBusy { .. } | Self::Unknown(_) => true,
             Self::Config(fault) => matches!(
                 fault,
                 ConfigFault::Contended { .. } | ConfigFault::QueueFull { .. } | ConfigFault::NotBefore { .. }
@@ -138,6 +161,7 @@ impl ControlError {
             | Self::NotAllowed(_)
             | Self::Invalid { .. }
             | Self::TakenAsCommand
+            | Self::Cancelled
             | Self::NotOffered { .. }
             | Self::Shape { .. } => false,
         }
@@ -145,7 +169,10 @@ impl ControlError {
 
     /// Whether it may have happened all the same.
     pub const fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::Line(CallError::OutcomeUnknown(_) | CallError::TimedOut(_)))
+        matches!(
+            self,
+            Self::Line(CallError::OutcomeUnknown(_) | CallError::TimedOut(_)) | Self::Unknown(_)
+        )
     }
 
     /// Whether nothing more can be done with this gateway: its line was closed for good.
@@ -186,6 +213,18 @@ impl Advise for ControlError {
             Self::TakenAsCommand => Advice::new(
                 "The gateway took the message for a command of its own and did not give it to the agent.",
                 "Say it in other words: a message that is nothing but stop or abort, or begins with a slash, is a command.",
+            ),
+            Self::SessionBusy { session } => Advice::new(
+                format!("A run goes on in session {session}."),
+                "Wait for the run to end, or abort it.",
+            ),
+            Self::Cancelled => Advice::new(
+                "The message was cancelled before the agent got it.",
+                "Send it again if it is still wanted.",
+            ),
+            Self::Unknown(doubt) => Advice::new(
+                format!("Whether the message arrived is not known: {doubt}."),
+                "Start the operation again: it looks at the gateway first and repeats only what is missing.",
             ),
             Self::NotOffered { method } => Advice::new(
                 format!("This gateway has no {method}."),

@@ -27,8 +27,8 @@ pub use fake::{FakeControlPlane, FakeEffect, FakeRelease, Fault, Operation};
 pub use openclaw::OpenClaw;
 pub(crate) use openclaw::rules;
 pub use types::{
-    AgentCard, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Removal, Scratch, Sent, SessionInfo,
-    WouldPatch, WriteQueue,
+    AgentCard, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Removal, Scratch, SessionInfo, WouldPatch,
+    WriteQueue,
 };
 
 /// How an operation ends.
@@ -115,19 +115,12 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// agent that lives is an error where the gateway keeps it ([`Thing::MainSession`], from 2026.8 on).
     async fn delete_session(&self, key: &SessionKey) -> ControlResult<bool>;
 
-    /// Says something in a session, which is made if there is none. Sent once per call; with the same idempotency key
-    /// within the same life of the gateway it is one message. Whether one whose answer was lost arrived is for the
-    /// caller to find out ([`was_sent`](Self::was_sent)).
-    async fn send(&self, message: &Outgoing) -> ControlResult<Sent>;
+    /// Hands a message to a session, which is made if there is none, exactly once: an attempt whose outcome is unknown is looked
+    /// up before another one. Returns when the gateway has taken the message, and does not wait for the answer.
+    async fn send(&self, message: &Outgoing) -> ControlResult<()>;
 
-    /// Whether a message arrived: by its idempotency key where the release keeps it, else by a text that only this
-    /// message contains.
-    ///
-    /// Up to 2026.5 a message shows up only when its run is over: there, `false` may be early. Sending again under the
-    /// same key is right then: the gateway either knows the key, or was restarted and lost the run.
-    async fn was_sent(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool>;
-
-    /// Whether the agent said something in the session after this message: told from [`was_sent`](Self::was_sent)'s marks, and by
-    /// the order of the history's rows, not by any clock. A session that was reset since knows of no answer.
+    /// Whether the agent said something in the session after a message, which is known by its idempotency key where the release
+    /// keeps it, else by a text that it alone contains. The order of the history's rows counts, no clock. A session that was
+    /// reset since knows of no answer.
     async fn was_answered(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool>;
 }

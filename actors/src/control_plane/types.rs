@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use windlass_protocol::request::ChatSendStatus;
 use windlass_protocol::{AgentId, SessionKey};
 
 /// An agent as the gateway should know it.
@@ -159,6 +158,10 @@ pub struct Outgoing {
     pub deliver: bool,
     /// One per message, kept for every attempt to send it.
     pub idempotency_key: String,
+    /// Whether there was an attempt before whose outcome is unknown: then the gateway is asked what became of it first.
+    pub tried_before: bool,
+    /// How long to try.
+    pub within: Duration,
 }
 
 impl fmt::Debug for Outgoing {
@@ -168,15 +171,8 @@ impl fmt::Debug for Outgoing {
             .field("bytes", &self.text.len())
             .field("deliver", &self.deliver)
             .field("idempotency_key", &self.idempotency_key)
+            .field("tried_before", &self.tried_before)
+            .field("within", &self.within)
             .finish()
     }
-}
-
-/// A message that the gateway took.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// The run that answers it. Usually the idempotency key.
-    pub run_id: String,
-    /// Whether it began now or was known already.
-    pub status: ChatSendStatus,
 }

@@ -6,8 +6,7 @@ use windlass_protocol::RetryPolicy;
 use windlass_store::{Agent, BoardId, Gateway, NewActivity};
 
 use super::error::CoordinationError;
-use crate::control_plane::ControlPlane;
-use crate::once::{self, Once};
+use crate::control_plane::{ControlPlane, Outgoing};
 
 use super::desk::Desk;
 
@@ -29,15 +28,15 @@ impl Desk {
         if plane.offers().await?.sessions_before_turns {
             plane.ensure_session(key, Some(&dispatch.agent.name)).await?;
         }
-        let message = Once {
-            key,
-            text: dispatch.text,
+        let message = Outgoing {
+            key: key.clone(),
+            text: dispatch.text.to_owned(),
             deliver: dispatch.deliver,
-            idempotency_key: dispatch.correlation_id,
+            idempotency_key: dispatch.correlation_id.to_owned(),
             tried_before: false,
+            within: RetryPolicy::COORDINATION.budget,
         };
-        let policy = RetryPolicy::COORDINATION;
-        Ok(once::send_once(&*self.clock, policy, &*plane, message).await?)
+        Ok(plane.send(&message).await?)
     }
 
     pub(super) async fn plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, CoordinationError> {

@@ -352,7 +352,7 @@ async fn a_broadcast_to_fifty_boards_on_three_gateways_of_which_one_is_down_tell
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_passing_failure_is_tried_again_and_a_lasting_one_is_a_bad_gateway() {
+async fn a_gateway_that_fails_is_a_bad_gateway_and_a_message_said_again_is_heard_once() {
     play(async {
         let talk = Talk::new().await;
         let down = || {
@@ -360,7 +360,9 @@ async fn a_passing_failure_is_tried_again_and_a_lasting_one_is_a_bad_gateway() {
             Fault::Before(ControlError::Line(CallError::NotSent(NotSent::NotReady { waited })))
         };
         talk.bench.fake().fault(Operation::Send, down());
-        talk.bench.fake().fault(Operation::Send, down());
+        let nudge = talk.nudge(Caller::Operator, "Again.");
+        let error = talk.coordinator.nudge(nudge).await.unwrap_err();
+        assert_eq!(error.status(), 502);
         let said = talk
             .coordinator
             .nudge(talk.nudge(Caller::Operator, "Again."))

@@ -21,11 +21,12 @@ mod status;
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use windlass_protocol::connection::CallLimits;
-use windlass_protocol::{GatewayId, Generation};
+use windlass_protocol::time::after;
+use windlass_protocol::{CallError, GatewayId, Generation, RawJson};
 
 pub use backstop::Backstop;
 pub use call::OutgoingCall;
@@ -173,6 +174,30 @@ impl Line {
     /// latest.
     pub fn call(&self, call: OutgoingCall) -> Calling<&Self> {
         Self::call_at(self, call, self.now())
+    }
+
+    /// Calls the gateway, and again after each failure for which `failed` gives a wait. Each attempt may take `timeout`.
+    ///
+    /// # Errors
+    /// The last attempt's [`CallError`](windlass_protocol::CallError).
+    pub async fn call_again(
+        &self,
+        mut call: OutgoingCall,
+        timeout: Duration,
+        mut failed: impl FnMut(&CallError) -> Option<Duration>,
+    ) -> Result<RawJson, CallError> {
+        loop {
+            call.deadline = after(self.now(), timeout);
+            let error = match self.call(call.clone()).await {
+                Ok(payload) => return Ok(payload),
+                Err(error) => error,
+            };
+            let Some(wait) = failed(&error) else {
+                return Err(error);
+            };
+            tracing::debug!(gateway = %self.id, method = %call.method, ?wait, "the call is made again");
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// [`call`](Self::call) by somebody who knows the time, through whatever keeps the line.

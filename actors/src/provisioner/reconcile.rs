@@ -18,7 +18,6 @@ use super::lifecycle::{self, Reconcile, Transition};
 use super::progress::Teller;
 use super::request::{RunOptions, Wake};
 use crate::failpoint;
-use crate::once;
 use crate::supervision::Tasks;
 
 /// Agents looked at in one go: what a page of the store has.
@@ -155,8 +154,8 @@ async fn answered(ctx: &Context, agent: &Agent) -> bool {
         let wake = latest_wake(ctx, agent).await?;
         let gateway = ctx.store.gateway(agent.gateway_id).await.ok()??;
         let plane = ctx.fleet.control_plane(&gateway).await.ok()?;
-        let marker = once::reference(&wake).to_owned();
-        plane.was_answered(&agent.session_key, &wake, &marker).await.ok()
+        // The key stands in the message's text, too: histories before 2026.6.11 keep no keys.
+        plane.was_answered(&agent.session_key, &wake, &wake).await.ok()
     };
     let found = tokio::time::timeout(LOOK_LIMIT, look).await;
     found.ok().flatten().unwrap_or(false)

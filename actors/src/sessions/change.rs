@@ -5,19 +5,19 @@ use std::time::Duration;
 use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{
     AgentsList, ChatAbort, ChatHistory, SessionEntry, SessionRow, SessionsDelete, SessionsPatch, SessionsReset,
+    SessionsResetReply,
 };
 use windlass_protocol::{AgentId, CallError, HelloOk, SessionKey, agent_id_of};
 
 use super::Sessions;
-use super::ask::{Manner, ask};
 use super::error::{AskError, DeleteError, EnsureError, PatchError};
 use super::rules;
 
-/// How long a session may be active before its deletion is given up: 2026.4.15 asks to try again in a moment.
-const ACTIVE_TRIES: u32 = 5;
-/// The pause before the first of these; the next are twice as long each.
-const ACTIVE_PAUSE: Duration = Duration::from_millis(500);
-/// How often a reset is tried whose outcome is not known, and that did not happen.
+/// The waits before a session is deleted again in which a run goes on (2026.4.15 asks to try again in a moment): they double
+/// from the first to the second of these.
+const ACTIVE_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
+/// How often a reset is tried without a retry policy, where its outcome is unknown and the session shows that it did not
+/// happen.
 const RESET_TRIES: u32 = 3;
 
 /// What was found, or done, so that a session is there.
@@ -63,7 +63,7 @@ impl Sessions {
     /// [`EnsureError`].
     pub async fn ensure(&self, key: &SessionKey, label: Option<&str>) -> Result<Ensured, EnsureError> {
         let hello = self.hello().await?;
-        let found = self.find(&hello, key).await?;
+        let found = self.look_up(&hello, key).await?;
         if found.is_none() {
             if rules::breaks_early_sessions(&hello.server.version) {
                 return Ok(Ensured::LeftToFirstMessage);
@@ -97,7 +97,7 @@ impl Sessions {
     /// Gateways make sessions for agents that do not exist, too: all nine releases of 2026.
     async fn refuse_unknown_agent(&self, key: &SessionKey) -> Result<(), EnsureError> {
         let canonical = self
-            .line
+            .line()
             .status()
             .borrow()
             .key_space()
@@ -107,7 +107,7 @@ impl Sessions {
         let Some(agent) = agent_id_of(&canonical).and_then(|id| AgentId::parse(id).ok()) else {
             return Ok(());
         };
-        match ask(&self.line, &AgentsList::new(), Manner::repeatable(self.within)).await {
+        match self.client.ask(&AgentsList::new(), Resend::Always).await {
             Ok(roster) if roster.agents.iter().any(|row| row.id == agent.as_str()) => Ok(()),
             Ok(_) => Err(EnsureError::UnknownAgent(agent)),
             // Whoever may not look makes it as the gateway does.
@@ -124,7 +124,7 @@ impl Sessions {
         let hello = self.hello().await?;
         if rules::breaks_early_sessions(&hello.server.version)
             && let Ok(key) = SessionKey::parse(&request.key)
-            && self.find(&hello, &key).await?.is_none()
+            && self.look_up(&hello, &key).await?.is_none()
         {
             return Err(PatchError::BeforeFirstMessage);
         }
@@ -133,7 +133,7 @@ impl Sessions {
 
     /// Nothing when another session has the label.
     async fn ask_patch(&self, request: &SessionsPatch) -> Result<Option<SessionEntry>, AskError> {
-        match ask(&self.line, request, Manner::repeatable(self.within)).await {
+        match self.client.ask(request, Resend::Always).await {
             Ok(reply) => Ok(Some(reply.entry)),
             Err(error) if error.refusal().is_some_and(rules::label_taken) => Ok(None),
             Err(error) => Err(error),
@@ -146,7 +146,7 @@ impl Sessions {
     /// [`AskError`].
     pub async fn reset(&self, key: &SessionKey) -> Result<ResetOutcome, AskError> {
         let hello = self.hello().await?;
-        let Some(before) = self.find(&hello, key).await? else {
+        let Some(before) = self.look_up(&hello, key).await? else {
             return Ok(ResetOutcome::NotThere);
         };
         if rules::breaks_early_sessions(&hello.server.version) {
@@ -159,7 +159,7 @@ impl Sessions {
             }
         }
         let entry = self.reset_once(&hello, key, &before).await?;
-        self.manager.replaced(&self.line, key).await;
+        self.manager.session_replaced(self.line(), key).await;
         Ok(ResetOutcome::Emptied(Box::new(entry)))
     }
 
@@ -171,22 +171,27 @@ impl Sessions {
         before: &SessionRow,
     ) -> Result<SessionEntry, AskError> {
         let request = SessionsReset::new(key.as_str());
+        let mut attempts = self.client.attempts(Resend::Always);
         let mut tries = 0;
         loop {
-            let error = match ask(&self.line, &request, Manner::once(self.within)).await {
-                Ok(reply) => return Ok(reply.entry),
+            let error = match self.client.ask_once(&request, Resend::Never).await {
+                Ok(reply) => {
+                    let reply: SessionsResetReply = reply
+                        .decode()
+                        .map_err(|error| AskError::shape::<SessionsReset>(&error))?;
+                    return Ok(reply.entry);
+                }
                 Err(error) => error,
             };
             tries += 1;
-            let unknown = matches!(
-                error,
-                AskError::Call(CallError::OutcomeUnknown(_) | CallError::TimedOut(_))
-            );
-            if !unknown || tries == RESET_TRIES {
-                return Err(error);
-            }
-            if let Some(entry) = self.emptied(hello, key, before).await? {
+            let unknown = matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
+            if unknown && let Some(entry) = self.emptied(hello, key, before).await? {
                 return Ok(entry);
+            }
+            match attempts.failed(&error) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None if !self.client.retries() && unknown && tries < RESET_TRIES => {}
+                None => return Err(error.into()),
             }
         }
     }
@@ -198,14 +203,12 @@ impl Sessions {
         key: &SessionKey,
         before: &SessionRow,
     ) -> Result<Option<SessionEntry>, AskError> {
-        let Some(after) = self.find(hello, key).await? else {
+        let Some(after) = self.look_up(hello, key).await? else {
             return Ok(None);
         };
         let request = ChatHistory::new(key.as_str()).limit(1_u32);
         let moved = before.session_id != after.session_id;
-        let rows = ask(&self.line, &request, Manner::repeatable(self.within))
-            .await?
-            .messages;
+        let rows = self.client.ask(&request, Resend::Always).await?.messages;
         Ok((moved || rows.is_empty()).then(|| entry_of(after)).flatten())
     }
 
@@ -215,16 +218,13 @@ impl Sessions {
     /// [`DeleteError`].
     pub async fn delete(&self, key: &SessionKey) -> Result<DeleteOutcome, DeleteError> {
         let request = SessionsDelete::new(key.as_str());
-        let mut tries = 0;
+        let began = self.line().now();
+        let mut pause = ACTIVE_PAUSES.0;
         let error = loop {
-            let manner = Manner {
-                resend: Resend::Always,
-                ..Manner::once(self.within)
-            };
-            let error = match ask(&self.line, &request, manner).await {
+            let error = match self.client.ask(&request, Resend::Always).await {
                 Ok(reply) if reply.deleted == Some(false) => return Ok(DeleteOutcome::NotThere),
                 Ok(reply) => {
-                    self.manager.replaced(&self.line, key).await;
+                    self.manager.session_replaced(self.line(), key).await;
                     let archived = reply.archived.unwrap_or_default();
                     return Ok(DeleteOutcome::Deleted { archived });
                 }
@@ -233,18 +233,19 @@ impl Sessions {
             if !error.refusal().is_some_and(rules::session_active) {
                 break error;
             }
-            if tries == ACTIVE_TRIES {
+            let waited = self.line().now().saturating_duration_since(began);
+            if waited.saturating_add(pause) >= self.client.patience() {
                 return Err(DeleteError::StillActive);
             }
-            tokio::time::sleep(ACTIVE_PAUSE * 2_u32.pow(tries)).await;
-            tries += 1;
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(ACTIVE_PAUSES.1);
         };
         if !error.refusal().is_some_and(rules::main_session_kept) {
             return Err(error.into());
         }
         // Refused for the name alone: whether there is one is not looked at.
         let hello = self.hello().await?;
-        match self.find(&hello, key).await? {
+        match self.look_up(&hello, key).await? {
             Some(_) => Err(DeleteError::MainSession(key.clone())),
             None => Ok(DeleteOutcome::NotThere),
         }
@@ -258,11 +259,11 @@ impl Sessions {
         let mut request = ChatAbort::new(key.as_str());
         request.run_id = run_id.map(str::to_owned);
         // A run that is stopped twice is stopped; "whatever runs" may be another run by then.
-        let manner = match run_id {
-            Some(_) => Manner::repeatable(self.within),
-            None => Manner::once(self.within),
+        let resend = match run_id {
+            Some(_) => Resend::Always,
+            None => Resend::Never,
         };
-        Ok(ask(&self.line, &request, manner).await?.run_ids)
+        Ok(self.client.ask(&request, resend).await?.run_ids)
     }
 }
 

@@ -132,7 +132,7 @@ pub enum DeleteError {
 
 impl AskError {
     /// Of what serde says, only the kind and the place: its text may quote a value.
-    pub(super) fn shape<R: Request>(error: &serde_json::Error) -> Self {
+    pub fn shape<R: Request>(error: &serde_json::Error) -> Self {
         let why = format!(
             "{:?} error at line {}, column {}",
             error.classify(),

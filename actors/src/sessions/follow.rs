@@ -3,27 +3,27 @@
 mod attempt;
 mod prepare;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{AbortHandle, LocalBoxFuture};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
-use windlass_protocol::connection::Continuity;
+use windlass_protocol::connection::{Continuity, Resend};
 use windlass_protocol::request::{AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSendReply, Request};
 use windlass_protocol::run::{Action, Asked, Doubt, Output, Progress, RunEnd, RunLimits, RunTracker};
 use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
 
 use self::attempt::Noted;
 pub(super) use self::prepare::Prior;
-use super::ask::{Manner, ask};
+use super::client::GatewayClient;
 use super::error::AskError;
 use super::lanes::Turn;
-use super::message::{Follower, Message};
+use super::message::{Follower, Handover, Message};
 use super::outbox::Outbox;
 use super::under_way::{Note, Place};
 use super::worker::Shared;
-use crate::Line;
 use crate::clock::sleep_until;
 use crate::failpoint;
 use crate::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
@@ -46,19 +46,42 @@ enum Reply {
     Nothing,
 }
 
+/// How far a message is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// To its end.
+    End,
+    /// Until the gateway has taken it.
+    Taken,
+}
+
+/// What following a message came to.
+enum Followed {
+    /// Its end.
+    End(RunEnd),
+    /// The gateway has taken it, and no more was wanted.
+    Taken,
+    /// The line was closed for good; this is what is known then.
+    Closed(RunEnd),
+}
+
 /// One message that is being followed.
 pub(super) struct Follow<'a> {
     shared: &'a Shared,
     place: &'a mut Place,
-    turn: &'a mut Turn,
+    /// None for a message that does not wait for its turn.
+    turn: Option<&'a mut Turn>,
     message: &'a Message,
     followers: Vec<Follower>,
+    /// Where its attempts and its end go on record.
+    outbox: Option<&'a Outbox>,
 }
 
 /// The same, once its line was up.
 struct Run<'a> {
     message: &'a Message,
     key: &'a str,
+    client: GatewayClient,
     outbox: Option<&'a Outbox>,
     tracker: RunTracker,
     events: Subscription,
@@ -82,29 +105,60 @@ impl<'a> Follow<'a> {
         Self {
             shared,
             place,
-            turn,
+            turn: Some(turn),
             message,
             followers,
+            outbox: shared.outbox.as_ref(),
+        }
+    }
+
+    /// For a message that its caller keeps on record, and that does not wait for its turn.
+    pub(super) const fn without_turn(shared: &'a Shared, place: &'a mut Place, message: &'a Message) -> Self {
+        Self {
+            shared,
+            place,
+            turn: None,
+            message,
+            followers: Vec::new(),
+            outbox: None,
+        }
+    }
+
+    /// Sends the message, and follows it until the gateway has taken it.
+    pub(super) async fn hand_over(&mut self, prior: Option<Prior>) -> Handover {
+        match self.deliver(prior, Until::Taken).await {
+            Followed::Taken => Handover::Taken,
+            Followed::End(end) | Followed::Closed(end) => Handover::Ended(end),
         }
     }
 
     /// Sends the message, and follows it to its end. Nothing when it is on record and its line was closed: then it has no end
     /// yet.
     pub(super) async fn run(&mut self, prior: Option<Prior>) -> Option<RunEnd> {
+        match self.deliver(prior, Until::End).await {
+            Followed::End(end) => Some(end),
+            // Kept on record, it goes on when its gateway is added again.
+            Followed::Closed(end) => self.outbox.is_none().then_some(end),
+            Followed::Taken => None,
+        }
+    }
+
+    async fn deliver(&mut self, prior: Option<Prior>, until: Until) -> Followed {
         let line = &*self.message.line;
         let give_up = self.message.give_up.unwrap_or(RunLimits::default().give_up);
         // Before anything is sent, so that nothing of the run is missed.
         let events = line.subscribe(filter(self.message, &self.place.key), EVENTS);
         let (ready, since_ms) = match tokio::time::timeout(give_up, self.prepare(prior.as_ref())).await {
             Ok(Some(prepared)) => prepared,
-            Ok(None) => return self.closed(RunEnd::NotSent(NotSent::Closed)),
-            Err(_) => return Some(unreached(prior.as_ref(), give_up)),
+            Ok(None) => return Followed::Closed(RunEnd::NotSent(NotSent::Closed)),
+            Err(_) => return Followed::End(unreached(prior.as_ref(), give_up)),
         };
         let config = self.config(&ready, prior, since_ms, give_up);
         let mut run = Run {
             message: self.message,
             key: &self.place.key,
-            outbox: self.shared.outbox.as_ref(),
+            client: GatewayClient::new(Arc::clone(&self.message.line)).with_timeout(ANSWER),
+            outbox: self.outbox,
             tracker: RunTracker::new(config, line.now()),
             events,
             generation: ready.generation,
@@ -113,20 +167,10 @@ impl<'a> Follow<'a> {
             sending: None,
             asked: FuturesUnordered::new(),
         };
-        let end = run.until_over(&mut self.followers, &mut self.place.notes).await;
+        let followed = run.follow(until, &mut self.followers, &mut self.place.notes).await;
         let facts = run.tracker.facts();
         self.shared.learned(line.id(), facts);
-        match end {
-            Some(end) if end != RunEnd::NotSent(NotSent::Closed) => Some(end),
-            _ => {
-                run.tracker.on_closed();
-                let end = match run.tracker.poll(line.now()) {
-                    Some(Output::End(end)) => end,
-                    _ => RunEnd::NotSent(NotSent::Closed),
-                };
-                self.closed(end)
-            }
-        }
+        followed
     }
 
     pub(super) fn into_followers(mut self) -> Vec<Follower> {
@@ -136,11 +180,6 @@ impl<'a> Follow<'a> {
             }
         }
         self.followers
-    }
-
-    /// What is on record goes on when its gateway is added again.
-    fn closed(&self, end: RunEnd) -> Option<RunEnd> {
-        self.shared.outbox.is_none().then_some(end)
     }
 }
 
@@ -161,21 +200,37 @@ fn filter(message: &Message, key: &str) -> EventFilter {
 }
 
 impl Run<'_> {
-    /// Nothing when the line was closed first.
-    async fn until_over(&mut self, followers: &mut Vec<Follower>, notes: &mut mpsc::Receiver<Note>) -> Option<RunEnd> {
+    async fn follow(
+        &mut self,
+        until: Until,
+        followers: &mut Vec<Follower>,
+        notes: &mut mpsc::Receiver<Note>,
+    ) -> Followed {
         loop {
             let now = self.now();
             while let Some(output) = self.tracker.poll(now) {
                 match output {
                     Output::Do(action) => self.ask(action),
+                    Output::Tell(Progress::Started { .. }) if until == Until::Taken => return Followed::Taken,
                     Output::Tell(progress) => self.tell(&progress, followers),
-                    Output::End(end) => return Some(end),
+                    Output::End(RunEnd::NotSent(NotSent::Closed)) => return self.closed(),
+                    Output::End(end) => return Followed::End(end),
                 }
             }
             if !self.step(followers, notes).await {
-                return None;
+                return self.closed();
             }
         }
+    }
+
+    /// The line was closed for good.
+    fn closed(&mut self) -> Followed {
+        self.tracker.on_closed();
+        let now = self.now();
+        Followed::Closed(match self.tracker.poll(now) {
+            Some(Output::End(end)) => end,
+            _ => RunEnd::NotSent(NotSent::Closed),
+        })
     }
 
     fn now(&self) -> Instant {
@@ -300,19 +355,19 @@ impl Run<'_> {
     }
 
     fn ask(&mut self, action: Action) {
-        let line = &*self.message.line;
+        let client = self.client.clone();
         let session = self.message.session.to_string();
         let question = match action {
             Action::Send => self.send(),
             Action::AskHistory { limit } => {
                 let request = ChatHistory::new(session).limit(limit);
-                let answer = asked(line, request, Manner::repeatable(ANSWER));
+                let answer = asked(client, request, Resend::Always, ANSWER);
                 answer.map(|reply| Reply::History(Box::new(reply))).boxed_local()
             }
             Action::AskWait { run_id, timeout } => {
                 let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let request = AgentWait::new(run_id).timeout_ms(ms);
-                let answer = asked(line, request, Manner::once(timeout + WAIT_MARGIN));
+                let answer = asked(client, request, Resend::Never, timeout + WAIT_MARGIN);
                 answer.map(Reply::Waited).boxed_local()
             }
         };
@@ -321,14 +376,20 @@ impl Run<'_> {
 }
 
 /// Makes a typed call. An answer that is not understood is as good as none: the gateway may have done it.
-async fn asked<R: Request>(line: &Line, request: R, manner: Manner<'_>) -> Result<R::Reply, CallError> {
-    match ask(line, &request, manner).await {
+async fn asked<R: Request>(
+    client: GatewayClient,
+    request: R,
+    resend: Resend,
+    within: Duration,
+) -> Result<R::Reply, CallError> {
+    let client = client.with_timeout(within);
+    match client.ask(&request, resend).await {
         Ok(reply) => Ok(reply),
         Err(AskError::Call(error)) => Err(error),
         Err(error @ AskError::Shape { .. }) => {
-            tracing::warn!(gateway = %line.id(), "{error}");
+            tracing::warn!(gateway = %client.line().id(), "{error}");
             let method = MethodName::new(R::METHOD).map_err(|error| NotSent::Invalid { why: error.to_string() })?;
-            let after = manner.within;
+            let after = within;
             Err(TimedOut { method, after }.into())
         }
     }

@@ -1,12 +1,12 @@
 //! What was said in a session.
 
+use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{
     ChatHistory, ChatHistoryDelta, ChatHistoryReply, ChatMessage, HISTORY_LIMIT, HistoryDeltaKind, InFlightRun,
 };
 use windlass_protocol::{HelloOk, SessionKey};
 
 use super::Sessions;
-use super::ask::{Manner, ask};
 use super::error::{AskError, HistoryError};
 use super::rules;
 
@@ -136,7 +136,7 @@ impl Sessions {
     /// [`HistoryError`].
     pub async fn history_since(&self, key: &SessionKey, cursor: &HistoryCursor) -> Result<HistoryDelta, HistoryError> {
         let request = ChatHistoryDelta::new(key.as_str(), cursor.as_str());
-        let reply = match ask(&self.line, &request, Manner::repeatable(self.within)).await {
+        let reply = match self.client.ask(&request, Resend::Always).await {
             Err(error)
                 if error
                     .refusal()
@@ -246,7 +246,7 @@ impl Sessions {
     }
 
     async fn ask_history(&self, request: &ChatHistory) -> Result<ChatHistoryReply, AskError> {
-        ask(&self.line, request, Manner::repeatable(self.within)).await
+        self.client.ask(request, Resend::Always).await
     }
 }
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 use windlass_protocol::NotSent;
-use windlass_protocol::run::{ResendAfterLoss, RunEnd, RunLimits, rules};
+use windlass_protocol::run::{Doubt, ResendAfterLoss, RunEnd, RunLimits, rules};
 use windlass_store::{Attempt, ChatSend, StoreError, Timestamp};
 
 use super::error::SendError;
 use super::follow::{Follow, Prior};
 use super::lanes::Turn;
-use super::message::{Follower, Following, Message};
+use super::message::{Follower, Following, Handover, Message};
 use super::outbox::{Facts, Options, Outbox};
 use super::under_way::Place;
 use super::worker::Shared;
@@ -107,6 +107,29 @@ impl Job {
     }
 }
 
+/// Hands a message over that its caller keeps on record. An attempt that is under way under the same key is waited for: the
+/// gateway is asked what became of it before anything is sent.
+pub(super) async fn hand_over(shared: Rc<Shared>, mut message: Message, key: String) -> Handover {
+    let give_up = message.give_up.unwrap_or(RunLimits::default().give_up);
+    let entered = async {
+        loop {
+            if let Some(place) = shared.under_way.enter(key.clone(), message.line.id(), &message.session) {
+                return place;
+            }
+            message.sent_before = true;
+            shared.under_way.left(&key).await;
+        }
+    };
+    let Ok(mut place) = tokio::time::timeout(give_up, entered).await else {
+        return Handover::Ended(RunEnd::Unknown(Doubt::TimedOut));
+    };
+    failpoint::reach("message");
+    let prior = message.sent_before.then(Prior::lately);
+    Follow::without_turn(&shared, &mut place, &message)
+        .hand_over(prior)
+        .await
+}
+
 fn resume(line: Arc<Line>, send: ChatSend, attempts: &[Attempt], now: Timestamp) -> Resumed {
     let options = Options::read(&send.send.options);
     let give_up = options.give_up().unwrap_or(RunLimits::default().give_up);
@@ -129,6 +152,14 @@ fn resume(line: Arc<Line>, send: ChatSend, attempts: &[Attempt], now: Timestamp)
 }
 
 impl Prior {
+    /// An attempt that the gateway may still remember, of which no more is known.
+    fn lately() -> Self {
+        Self {
+            ago: Duration::ZERO,
+            ..Self::default()
+        }
+    }
+
     /// What is known of earlier attempts; nothing where there was none.
     fn of(attempts: &[Attempt], now: Timestamp) -> Option<Self> {
         let first = attempts.first()?;

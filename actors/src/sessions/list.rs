@@ -8,7 +8,6 @@ use windlass_protocol::request::{SessionRow, SessionsList, SessionsListReply};
 use windlass_protocol::{AgentId, SessionKeySpace};
 
 use super::Sessions;
-use super::ask::{Manner, call};
 use super::error::{AskError, ListError};
 use super::rules;
 
@@ -159,7 +158,7 @@ impl Sessions {
     }
 
     fn request(&self, query: &SessionQuery) -> SessionsList {
-        query.request(&self.line.status().borrow().key_space())
+        query.request(&self.line().status().borrow().key_space())
     }
 
     async fn page_from(
@@ -204,12 +203,7 @@ impl Sessions {
 
     /// One page; a bare list is taken, too.
     pub(super) async fn sessions_page(&self, request: &SessionsList) -> Result<SessionsListReply, AskError> {
-        let manner = Manner {
-            within: self.within,
-            resend: Resend::Always,
-            key: None,
-        };
-        let answer = call(&self.line, request, manner).await?;
+        let answer = self.client.ask_raw(request, Resend::Always).await?;
         SessionsListReply::read(&answer).map_err(|error| AskError::shape::<SessionsList>(&error))
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{ConfigGet, SessionRow, SessionsDescribe, SessionsList, SessionsPatch};
-use windlass_protocol::{HelloOk, NotSent, SessionKey, SessionKeySpace, Verdict, agent_id_of};
+use windlass_protocol::{HelloOk, SessionKey, SessionKeySpace, Verdict, agent_id_of};
 
 use super::Sessions;
-use super::ask::{Manner, ask};
+use super::client::offers_method;
 use super::error::AskError;
 use super::rules;
 use crate::LineStatus;
@@ -42,13 +43,13 @@ impl Sessions {
     /// [`AskError`].
     pub async fn get(&self, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
         let hello = self.hello().await?;
-        let found = self.find(&hello, key).await?;
+        let found = self.look_up(&hello, key).await?;
         if found.is_some() || !rules::is_main(&hello, key) || rules::breaks_early_sessions(&hello.server.version) {
             return Ok(found);
         }
         let request = SessionsPatch::new(key.as_str());
-        ask(&self.line, &request, Manner::repeatable(self.within)).await?;
-        self.find(&hello, key).await
+        self.client.ask(&request, Resend::Always).await?;
+        self.look_up(&hello, key).await
     }
 
     /// How it stands: the connection, whether the release is supported, how many sessions there are, and the main one. A line
@@ -57,7 +58,7 @@ impl Sessions {
     /// # Errors
     /// [`AskError`], when the line is up and the gateway does not answer.
     pub async fn status(&self) -> Result<SessionsStatus, AskError> {
-        let line = self.line.status().borrow().clone();
+        let line = self.line().status().borrow().clone();
         let Some(hello) = line.hello.clone() else {
             return Ok(SessionsStatus {
                 line,
@@ -80,19 +81,24 @@ impl Sessions {
         }
         Ok(SessionsStatus {
             line,
-            verdict: Some(self.verdict(&hello).await?),
+            verdict: Some(self.verdict().await?),
             sessions: Some(self.count().await?),
-            main: self.find(&hello, &main_key).await?,
+            main: self.look_up(&hello, &main_key).await?,
             main_key: Some(main_key),
         })
     }
 
-    async fn verdict(&self, hello: &HelloOk) -> Result<Verdict, AskError> {
+    /// Whether the gateway's release is supported. That it is not, or not known, is no error.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn verdict(&self) -> Result<Verdict, AskError> {
+        let hello = self.hello().await?;
         let version = Some(hello.server.version.as_str());
         if !Verdict::needs_config(version) {
             return Ok(Verdict::of(version, None));
         }
-        let reply = match ask(&self.line, &ConfigGet::new(), Manner::repeatable(self.within)).await {
+        let reply = match self.client.ask(&ConfigGet::new(), Resend::Always).await {
             Ok(reply) => reply,
             // Without the right to read the configuration it stays unknown.
             Err(error) if error.refusal().is_some() => return Ok(Verdict::of(version, None)),
@@ -108,18 +114,25 @@ impl Sessions {
     /// Generation 4 counts all of them; generation 3 gives all of them.
     async fn count(&self) -> Result<u64, AskError> {
         let mut request = SessionsList::new();
-        request.include_global = self.line.status().borrow().key_space().is_global().then_some(true);
+        request.include_global = self.line().status().borrow().key_space().is_global().then_some(true);
         let page = self.sessions_page(&request).await?;
         let shown = page.sessions.len() as u64;
         Ok(page.total_count.unwrap_or(shown))
     }
 
-    /// A session, without making one.
-    pub(super) async fn find(&self, hello: &HelloOk, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
-        let manner = Manner::repeatable(self.within);
-        if rules::offers(hello, "sessions.describe") {
+    /// One session, or nothing where there is none. No session is made.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn find(&self, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
+        let hello = self.hello().await?;
+        self.look_up(&hello, key).await
+    }
+
+    pub(super) async fn look_up(&self, hello: &HelloOk, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
+        if offers_method(hello, "sessions.describe") {
             let request = SessionsDescribe::new(key.as_str());
-            return Ok(ask(&self.line, &request, manner).await?.session);
+            return Ok(self.client.ask(&request, Resend::Always).await?.session);
         }
         // Releases without it (up to 2026.4) list all sessions unless told otherwise.
         let space = SessionKeySpace::of(hello);
@@ -131,17 +144,7 @@ impl Sessions {
         Ok(rows.into_iter().find(|row| spellings.include(&row.key)))
     }
 
-    /// How the gateway introduced itself last; one that was never met is waited for.
     pub(super) async fn hello(&self) -> Result<Arc<HelloOk>, AskError> {
-        let status = self.line.watched_status();
-        let met = async {
-            let met = status.until(|status| status.hello.is_some()).await?;
-            met.hello
-        };
-        match tokio::time::timeout(self.within, met).await {
-            Ok(Some(hello)) => Ok(hello),
-            Ok(None) => Err(AskError::Call(NotSent::Closed.into())),
-            Err(_) => Err(AskError::Call(NotSent::NotReady { waited: self.within }.into())),
-        }
+        Ok(self.client.hello().await?)
     }
 }

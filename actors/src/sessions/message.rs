@@ -100,6 +100,15 @@ impl fmt::Debug for Message {
     }
 }
 
+/// What became of a message that was [handed over](super::Sessions::hand_over).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Handover {
+    /// The gateway has taken it; its run was not followed.
+    Taken,
+    /// It came to its end before the gateway said that it had taken it.
+    Ended(RunEnd),
+}
+
 /// A message under way. It goes on when this is dropped.
 #[derive(Debug)]
 pub struct Following {

@@ -3,8 +3,8 @@
 //! What is known of a run's traps on nine releases stands in [`windlass_protocol::run`]; this gives it events, answers and
 //! time, and keeps the turns of a session apart. What is known of sessions themselves stands in `rules`.
 
-mod ask;
 mod change;
+mod client;
 mod error;
 mod follow;
 mod history;
@@ -27,16 +27,18 @@ use rand::rngs::StdRng;
 use tokio::sync::{mpsc, oneshot};
 
 pub use change::{DeleteOutcome, Ensured, ResetOutcome};
+pub use client::{ClientAttempts, GatewayClient, offers_method};
 pub use error::{AskError, DeleteError, EnsureError, HistoryError, Interrupted, ListError, PatchError, SendError};
 pub use history::{HISTORY_PAGE, HistoryCursor, HistoryDelta, HistoryPage, HistoryQuery};
 pub use list::{SESSIONS_LIMIT, SessionQuery};
 pub use look::SessionsStatus;
-pub use message::{Following, Message};
+pub use message::{Following, Handover, Message};
 pub use outbox::{ENDS_KEPT, EXPIRES_AFTER, Outbox, PENDING_KEPT, PendingMessage};
+use under_way::Replaced;
 pub use under_way::UNDER_WAY_LIMIT;
 pub use windlass_protocol::run::{Progress as RunProgress, ResendAfterLoss, RunEnd};
 
-use windlass_protocol::SessionKey;
+use windlass_protocol::{AgentId, RetryPolicy, SessionKey};
 use windlass_store::{ChatSend, Store, StoreError};
 
 use crate::Line;
@@ -129,8 +131,22 @@ impl SessionManagerHandle {
         self.ask(|answer| Order::Follow(key, answer)).await
     }
 
-    async fn replaced(&self, line: &Arc<Line>, session: &SessionKey) {
-        let order = Order::Replaced(Arc::clone(line), session.clone());
+    /// Hands a message to the gateway exactly once, and returns when the gateway has taken it: for callers that keep their own
+    /// record of it and do not wait for its answer. It neither waits for its session's turn nor goes on record here. Dropping
+    /// the future calls it off, unless it was written by then.
+    ///
+    /// # Errors
+    /// [`SendError::Interrupted`] and [`SendError::TooMany`].
+    pub async fn hand_over(&self, message: Message) -> Result<Handover, SendError> {
+        self.ask(|answer| Order::HandOver(Box::new(message), answer)).await?
+    }
+
+    async fn session_replaced(&self, line: &Arc<Line>, session: &SessionKey) {
+        self.replaced(line, Replaced::Session(session.clone())).await;
+    }
+
+    async fn replaced(&self, line: &Arc<Line>, replaced: Replaced) {
+        let order = Order::Replaced(Arc::clone(line), replaced);
         // A manager that stopped follows nothing.
         let _ = self.orders.send(order).await;
     }
@@ -142,41 +158,52 @@ impl SessionManagerHandle {
     }
 }
 
-/// How long an operation may take, the wait for the line included; that of the reference client. Deleting a session takes up
-/// to 2.4 s on an idle 2026.9.6.
-const WITHIN: Duration = Duration::from_secs(30);
-
 /// The sessions of one gateway. Cheap to clone, usable from any thread.
 ///
 /// Operations wait for a line that is down, for as long as they may take ([`timeout`](Self::timeout)). What can be done twice is
 /// done again by itself when the line breaks under it; of what can't, the error says that its outcome is not known.
 #[derive(Debug, Clone)]
 pub struct Sessions {
-    line: Arc<Line>,
+    client: GatewayClient,
     manager: SessionManagerHandle,
-    within: Duration,
 }
 
 impl Sessions {
     /// The sessions at the other end of a line.
     pub const fn new(line: Arc<Line>, manager: SessionManagerHandle) -> Self {
         Self {
-            line,
+            client: GatewayClient::new(line),
             manager,
-            within: WITHIN,
         }
     }
 
-    /// How long each call to the gateway may take from here on, the wait for the line included; 30 s unless given. Messages have
-    /// [their own](Message::give_up_after).
-    pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.within = timeout;
+    /// Sets how long each call to the gateway may take from here on, the wait for the line included; 30 s by default. Messages
+    /// have [their own limit](Message::give_up_after).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.client = self.client.with_timeout(timeout);
         self
+    }
+
+    /// Makes calls again from here on while their failure is a passing one and the policy's budget lasts. `seed` is for the
+    /// jitter.
+    pub fn retry(mut self, policy: RetryPolicy, seed: u64) -> Self {
+        self.client = self.client.with_retry(policy, seed);
+        self
+    }
+
+    /// The client by which the calls are made.
+    pub const fn client(&self) -> &GatewayClient {
+        &self.client
+    }
+
+    /// The gateway's line.
+    pub const fn line(&self) -> &Arc<Line> {
+        self.client.line()
     }
 
     /// Prepares a message to a session, which the gateway makes if there is none.
     pub fn message(&self, session: SessionKey, text: impl Into<String>) -> Message {
-        Message::new(Arc::clone(&self.line), session, text)
+        Message::new(Arc::clone(self.line()), session, text)
     }
 
     /// Sends a message, when the messages before it in its session are over, and follows it.
@@ -193,6 +220,20 @@ impl Sessions {
     /// [`SendError`].
     pub async fn send_and_wait(&self, message: Message) -> Result<RunEnd, SendError> {
         self.manager.send_and_wait(message).await
+    }
+
+    /// Hands a message to the gateway exactly once, and returns when the gateway has taken it. See
+    /// [`SessionManagerHandle::hand_over`].
+    ///
+    /// # Errors
+    /// [`SendError::Interrupted`] and [`SendError::TooMany`].
+    pub async fn hand_over(&self, message: Message) -> Result<Handover, SendError> {
+        self.manager.hand_over(message).await
+    }
+
+    /// Tells the messages that are followed in an agent's sessions that the agent was deleted.
+    pub async fn agent_deleted(&self, agent: &AgentId) {
+        self.manager.replaced(self.line(), Replaced::Agent(agent.clone())).await;
     }
 
     /// Follows a message that is under way, from its text so far on: one that an earlier process began, for example. Nothing when
@@ -213,7 +254,7 @@ impl Sessions {
         let Some(store) = &self.manager.store else {
             return Ok(Vec::new());
         };
-        outbox::pending(&**store, self.line.id()).await
+        outbox::pending(&**store, self.line().id()).await
     }
 
     /// A message on record, to whichever gateway; ended ones stay for [`ENDS_KEPT`].

@@ -7,12 +7,6 @@ use windlass_protocol::{AgentId, ErrorCode, GatewayError, HelloOk, SessionKey, S
 
 pub(super) use crate::control_plane::rules::{breaks_early_sessions, label_taken, main_session_kept, session_active};
 
-/// Whether the gateway advertises a method.
-pub(super) fn offers(hello: &HelloOk, method: &str) -> bool {
-    let methods = hello.features.methods.as_deref().unwrap_or_default();
-    methods.iter().any(|known| known == method)
-}
-
 /// Whether the release knows no such parameter: params are closed objects, and a refusal names what is too much
 /// (`invalid chat.history params: at root: unexpected property 'offset'`; all nine releases of 2026).
 pub(super) fn param_unknown(error: &GatewayError, name: &str) -> bool {

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use tokio::sync::mpsc;
-use windlass_protocol::{GatewayId, SessionKey};
+use tokio::sync::{Notify, mpsc};
+use windlass_protocol::{AgentId, GatewayId, SessionKey, agent_id_of};
 
 use super::message::Follower;
 use crate::Line;
@@ -25,6 +25,15 @@ pub(super) enum Note {
     Replaced,
 }
 
+/// What was reset or deleted on a gateway.
+#[derive(Debug, Clone)]
+pub(super) enum Replaced {
+    /// A session.
+    Session(SessionKey),
+    /// An agent, and with it all its sessions.
+    Agent(AgentId),
+}
+
 #[derive(Debug)]
 struct Entry {
     gateway: GatewayId,
@@ -34,7 +43,11 @@ struct Entry {
 
 /// The messages under way of one session manager.
 #[derive(Debug, Clone, Default)]
-pub(super) struct UnderWay(Rc<RefCell<HashMap<String, Entry>>>);
+pub(super) struct UnderWay {
+    messages: Rc<RefCell<HashMap<String, Entry>>>,
+    /// Notified when one of them is over.
+    left: Rc<Notify>,
+}
 
 /// A message's place among them, given up when this is dropped.
 #[derive(Debug)]
@@ -46,17 +59,17 @@ pub(super) struct Place {
 
 impl UnderWay {
     pub(super) fn len(&self) -> usize {
-        self.0.borrow().len()
+        self.messages.borrow().len()
     }
 
     /// Whether a message of this key is under way.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.0.borrow().contains_key(key)
+        self.messages.borrow().contains_key(key)
     }
 
     /// Takes a place; nothing when the key has one already.
     pub(super) fn enter(&self, key: String, gateway: &GatewayId, session: &SessionKey) -> Option<Place> {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.messages.borrow_mut();
         if all.contains_key(&key) {
             return None;
         }
@@ -75,21 +88,37 @@ impl UnderWay {
         })
     }
 
+    /// Waits until no message of this key is under way.
+    pub(super) async fn left(&self, key: &str) {
+        loop {
+            let left = self.left.notified();
+            if !self.has(key) {
+                return;
+            }
+            left.await;
+        }
+    }
+
     /// Has somebody else follow a message, from its text so far. `false` when there is none, or too many follow it.
     pub(super) fn join(&self, key: &str, follower: Follower) -> bool {
-        let all = self.0.borrow();
+        let all = self.messages.borrow();
         all.get(key)
             .is_some_and(|entry| entry.notes.try_send(Note::Join(follower)).is_ok())
     }
 
-    /// Tells the messages of a session that it was reset or deleted.
-    pub(super) fn replaced(&self, line: &Line, session: &SessionKey) {
-        let all = self.0.borrow();
+    /// Tells the messages in a session, or in all sessions of an agent, that it was reset or deleted.
+    pub(super) fn replaced(&self, line: &Line, replaced: &Replaced) {
+        let all = self.messages.borrow();
         let space = line.status().borrow().key_space();
-        let identity = |key: &SessionKey| space.spellings(key.as_str()).identity().to_owned();
-        let replaced = identity(session);
-        let is_there = |entry: &&Entry| entry.gateway == *line.id() && identity(&entry.session) == replaced;
-        let there = all.values().filter(is_there);
+        let is_in = |key: &SessionKey| match replaced {
+            Replaced::Session(session) => {
+                space.spellings(key.as_str()).identity() == space.spellings(session.as_str()).identity()
+            }
+            Replaced::Agent(agent) => agent_id_of(space.spellings(key.as_str()).canonical()) == Some(agent.as_str()),
+        };
+        let there = all
+            .values()
+            .filter(|entry| entry.gateway == *line.id() && is_in(&entry.session));
         for entry in there {
             // One whose notes overflow waits for its turn, and so has nothing in the session.
             let _ = entry.notes.try_send(Note::Replaced);
@@ -99,6 +128,7 @@ impl UnderWay {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.all.0.borrow_mut().remove(&self.key);
+        self.all.messages.borrow_mut().remove(&self.key);
+        self.all.left.notify_waiters();
     }
 }

@@ -14,11 +14,11 @@ use windlass_protocol::run::GatewayFacts;
 use windlass_protocol::{GatewayId, SessionKey};
 
 use super::error::SendError;
-use super::job::Job;
+use super::job::{Job, hand_over};
 use super::lanes::Lanes;
-use super::message::{Following, Message};
+use super::message::{Following, Handover, Message};
 use super::outbox::{Outbox, PRUNE_EVERY};
-use super::under_way::{UNDER_WAY_LIMIT, UnderWay};
+use super::under_way::{Replaced, UNDER_WAY_LIMIT, UnderWay};
 use crate::Line;
 use crate::clock::Clock;
 use crate::failpoint;
@@ -37,8 +37,10 @@ pub(super) enum Order {
     TakeUp(Arc<Line>, oneshot::Sender<()>),
     /// To have somebody else follow a message.
     Follow(String, oneshot::Sender<Option<Following>>),
-    /// That a session was reset or deleted.
-    Replaced(Arc<Line>, SessionKey),
+    /// To hand a message over.
+    HandOver(Box<Message>, oneshot::Sender<Result<Handover, SendError>>),
+    /// That a session or an agent was reset or deleted.
+    Replaced(Arc<Line>, Replaced),
 }
 
 impl Order {
@@ -47,6 +49,7 @@ impl Order {
             Self::Send(..) => "sessions::Send",
             Self::TakeUp(..) => "sessions::TakeUp",
             Self::Follow(..) => "sessions::Follow",
+            Self::HandOver(..) => "sessions::HandOver",
             Self::Replaced(..) => "sessions::Replaced",
         }
     }
@@ -61,7 +64,7 @@ pub(super) struct Shared {
     pub(super) outbox: Option<Outbox>,
     clock: Arc<dyn Clock>,
     pub(super) lanes: Lanes,
-    under_way: UnderWay,
+    pub(super) under_way: UnderWay,
     /// What each gateway's hello let expect, and what it was seen to do.
     facts: RefCell<HashMap<GatewayId, (GatewayFacts, GatewayFacts)>>,
 }
@@ -121,23 +124,18 @@ impl Handler<Order> for Worker {
                 let joined = self.shared.under_way.join(&key, follower);
                 let _ = answer.send(joined.then_some(following));
             }
-            Order::Replaced(line, session) => self.shared.under_way.replaced(&line, &session),
+            Order::HandOver(message, answer) => self.hand_over(*message, answer),
+            Order::Replaced(line, replaced) => self.shared.under_way.replaced(&line, &replaced),
         }
     }
 }
 
 impl Worker {
     fn send(&mut self, message: Message, answer: oneshot::Sender<Result<Following, SendError>>) {
-        if self.shared.under_way.len() >= UNDER_WAY_LIMIT {
-            let limit = UNDER_WAY_LIMIT;
-            let _ = answer.send(Err(SendError::TooMany { limit }));
-            return;
-        }
-        let fresh = || {
-            let random = self.rng.random();
-            uuid::Builder::from_random_bytes(random).into_uuid().to_string()
+        let key = match self.key_of(&message) {
+            Ok(key) => key,
+            Err(error) => return drop(answer.send(Err(error))),
         };
-        let key = message.key.clone().unwrap_or_else(fresh);
         let Some(job) = job(&self.shared, key.clone(), &message.line, &message.session) else {
             let _ = answer.send(Err(SendError::KeyTaken));
             return;
@@ -146,6 +144,36 @@ impl Worker {
         let sent = job.send(message, Following::new(key.clone()), answer);
         self.tasks
             .spawn(to_the_end(Rc::clone(&self.shared), line, key, session, sent));
+    }
+}
+
+impl Worker {
+    /// The message's own key, or a fresh one; an error when too many messages are under way.
+    fn key_of(&mut self, message: &Message) -> Result<String, SendError> {
+        if self.shared.under_way.len() >= UNDER_WAY_LIMIT {
+            let limit = UNDER_WAY_LIMIT;
+            return Err(SendError::TooMany { limit });
+        }
+        let fresh = || {
+            let random = self.rng.random();
+            uuid::Builder::from_random_bytes(random).into_uuid().to_string()
+        };
+        Ok(message.key.clone().unwrap_or_else(fresh))
+    }
+
+    fn hand_over(&mut self, message: Message, mut answer: oneshot::Sender<Result<Handover, SendError>>) {
+        let key = match self.key_of(&message) {
+            Ok(key) => key,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        let handed_over = hand_over(Rc::clone(&self.shared), message, key);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = answer.closed() => {}
+                end = handed_over => drop(answer.send(Ok(end))),
+            }
+        });
     }
 }
 

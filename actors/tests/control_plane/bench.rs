@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::task::{JoinHandle, LocalSet};
 use windlass_actors::control_plane::{AgentCard, OpenClaw};
 use windlass_actors::machine::ConnectGate;
+use windlass_actors::sessions::{SessionManager, SessionManagerHandle, SessionManagerParts, Sessions};
 use windlass_actors::transport::dial_with;
 use windlass_actors::{
     Clock as _, Endpoint, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens, TokioClock,
@@ -35,6 +36,7 @@ pub(crate) async fn play<F: Future>(scenario: F) -> F::Output {
 pub(crate) struct Bench {
     pub(crate) plane: Arc<OpenClaw>,
     pub(crate) sim: SimGateway,
+    sessions: SessionManagerHandle,
     machine: MachineHandle,
     running: JoinHandle<()>,
 }
@@ -59,7 +61,12 @@ impl Bench {
             seed: seed(),
         };
         let (machine, handle) = Machine::new(config);
-        let running = tokio::task::spawn_local(machine.run());
+        let (manager, sessions) = SessionManager::new(SessionManagerParts {
+            seed: [1; 32],
+            clock: Arc::clone(&clock),
+            outbox: None,
+        });
+        let running = tokio::task::spawn_local(machine.hosting(|| manager.run()).run());
         let id = GatewayId::new("gw").unwrap();
         let mut spec = GatewaySpec::new(id.clone(), Endpoint::parse("ws://gw").unwrap());
         spec.token = Some(Secret::new(TOKEN));
@@ -67,7 +74,8 @@ impl Bench {
         let (line, ends) = Line::new(id, CallLimits::default(), clock, windlass_actors::Metering::Off, None);
         handle.add(spec, ends).await.unwrap();
         Self {
-            plane: Arc::new(OpenClaw::new(Arc::new(line), seed())),
+            plane: Arc::new(OpenClaw::new(Sessions::new(Arc::new(line), sessions.clone()), seed())),
+            sessions,
             sim,
             machine: handle,
             running,
@@ -77,7 +85,8 @@ impl Bench {
     /// A second control plane on the same line, as another part of the process would make by mistake, or a first one
     /// after its owner was restarted.
     pub(crate) fn another_plane(&self) -> Arc<OpenClaw> {
-        Arc::new(OpenClaw::new(Arc::clone(self.plane.line()), seed() + 1))
+        let sessions = Sessions::new(Arc::clone(self.plane.line()), self.sessions.clone());
+        Arc::new(OpenClaw::new(sessions, seed() + 1))
     }
 
     pub(crate) fn count(&self, wanted: impl Fn(&SideEffect) -> bool) -> usize {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use windlass_actors::control_plane::{ControlError, ControlPlane as _, Outgoing, Thing};
 use windlass_protocol::SessionKey;
-use windlass_testkit::{ChatPlan, RestartKind, SideEffect, SimGateway, WireError};
+use windlass_testkit::{ChatPlan, RELEASES, RestartKind, SideEffect, SimGateway, WireError};
 
-use crate::bench::{Bench, card, main_of, play};
+use crate::bench::{Bench, card, entry, main_of, play};
 
 fn wake(name: &str, text: &str, key: &str) -> Outgoing {
     Outgoing {
@@ -14,6 +14,8 @@ fn wake(name: &str, text: &str, key: &str) -> Outgoing {
         text: text.into(),
         deliver: true,
         idempotency_key: key.into(),
+        tried_before: false,
+        within: Duration::from_secs(60),
     }
 }
 
@@ -22,6 +24,9 @@ async fn a_label_that_is_taken_is_left_out() {
     play(async {
         for release in ["2026.3.13", "2026.9.6"] {
             let bench = Bench::of(release).await;
+            for agent in ["a", "b"] {
+                bench.plane.create_agent(&card(agent)).await.unwrap();
+            }
             bench.plane.ensure_session(&main_of("a"), Some("Lead")).await.unwrap();
             bench.plane.ensure_session(&main_of("b"), Some("Lead")).await.unwrap();
             let label = |session: Option<windlass_actors::control_plane::SessionInfo>| session.unwrap().label;
@@ -46,8 +51,7 @@ async fn the_release_that_breaks_early_sessions_gets_none() {
         plane.ensure_session(&key, Some("A")).await.unwrap();
         for round in 0..3 {
             let text = format!("turn {round}");
-            let sent = plane.send(&wake("a", &text, &format!("run-{round}"))).await.unwrap();
-            assert_eq!(sent.run_id, format!("run-{round}"));
+            plane.send(&wake("a", &text, &format!("run-{round}"))).await.unwrap();
             tokio::time::sleep(Duration::from_secs(10)).await;
             plane.ensure_session(&key, Some("A")).await.unwrap();
         }
@@ -80,8 +84,7 @@ async fn a_text_that_is_taken_for_a_repetition_is_said_again() {
             .sim
             .wait_for(|journal| journal.count(|effect| matches!(effect, SideEffect::RunEnded { .. })) == 1);
         over.await.unwrap();
-        let sent = bench.plane.send(&wake("a", "same", "run-2")).await.unwrap();
-        assert_eq!(sent.run_id, "run-2");
+        bench.plane.send(&wake("a", "same", "run-2")).await.unwrap();
         assert_eq!(bench.sim.journal().runs_of("same"), 2);
         bench.finish().await;
     })
@@ -89,7 +92,7 @@ async fn a_text_that_is_taken_for_a_repetition_is_said_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_whose_answer_is_lost_is_found_where_it_arrived() {
+async fn a_message_whose_answer_is_lost_reaches_the_agent_once() {
     play(async {
         for release in ["2026.3.13", "2026.5.12", "2026.6.11", "2026.9.6"] {
             for happened in [true, false] {
@@ -101,18 +104,11 @@ async fn a_message_whose_answer_is_lost_is_found_where_it_arrived() {
                 } else {
                     script.drop_connection_before_execution("chat.send");
                 }
-                let message = wake("a", "good morning mark-9", "run-9");
-                let known = match bench.plane.send(&message).await {
-                    Ok(_) => true,
-                    Err(error) => {
-                        assert!(error.is_outcome_unknown(), "{release}: {error:?}");
-                        tokio::time::sleep(Duration::from_secs(30)).await;
-                        bench.plane.was_sent(&message.key, "run-9", "mark-9").await.unwrap()
-                    }
-                };
-                if !known {
-                    bench.plane.send(&message).await.unwrap();
-                }
+                bench
+                    .plane
+                    .send(&wake("a", "good morning mark-9", "run-9"))
+                    .await
+                    .unwrap();
                 assert_eq!(
                     bench.sim.journal().runs_of("good morning mark-9"),
                     1,
@@ -126,17 +122,45 @@ async fn a_message_whose_answer_is_lost_is_found_where_it_arrived() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_is_seen_while_it_is_being_answered() {
+async fn a_message_of_an_attempt_before_is_looked_up_and_sent_once() {
     play(async {
-        let slow = ChatPlan {
-            pace: Duration::from_secs(20),
-            ..ChatPlan::default()
-        };
-        let bench = Bench::with(SimGateway::builder().release("2026.9.6").chat(slow)).await;
+        for release in RELEASES {
+            for happened in [true, false] {
+                let slow = ChatPlan {
+                    pace: Duration::from_secs(20),
+                    ..ChatPlan::default()
+                };
+                let bench = Bench::with(SimGateway::builder().release(release).chat(slow)).await;
+                bench.plane.create_agent(&card("a")).await.unwrap();
+                bench.plane.patch_agents(vec![entry("a")]).await.unwrap();
+                let message = wake("a", "good morning", "run-1");
+                if happened {
+                    bench.plane.send(&message).await.unwrap();
+                }
+                let again = Outgoing {
+                    tried_before: true,
+                    ..message
+                };
+                bench.another_plane().send(&again).await.unwrap();
+                assert_eq!(bench.sim.journal().runs_of("good morning"), 1, "{release} {happened}");
+                bench.finish().await;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_refused_for_a_while_is_sent_again_and_a_command_is_an_error() {
+    play(async {
+        let bench = Bench::of("2026.9.6").await;
         bench.plane.create_agent(&card("a")).await.unwrap();
+        let busy = WireError::new("UNAVAILABLE", "busy").retry_after_ms(100);
+        bench.sim.script().times(3).fail("chat.send", busy);
         bench.plane.send(&wake("a", "good morning", "run-1")).await.unwrap();
-        assert!(bench.plane.was_sent(&main_of("a"), "run-1", "").await.unwrap());
-        assert!(!bench.plane.was_sent(&main_of("a"), "run-2", "").await.unwrap());
+        assert_eq!(bench.sim.journal().runs_of("good morning"), 1);
+        let error = bench.plane.send(&wake("a", "stop", "run-2")).await.unwrap_err();
+        assert_eq!(error, ControlError::TakenAsCommand);
         bench.finish().await;
     })
     .await;
@@ -190,6 +214,7 @@ async fn a_reset_whose_answer_is_lost_happens_once() {
 async fn a_session_in_which_a_run_goes_on_is_deleted_when_it_is_over() {
     play(async {
         let bench = Bench::of("2026.4.15").await;
+        bench.plane.create_agent(&card("a")).await.unwrap();
         bench.plane.ensure_session(&main_of("a"), None).await.unwrap();
         let active = "Session agent:a:main is still active; try again in a moment.";
         let script = bench.sim.script().times(8);

@@ -18,6 +18,7 @@ mod frame;
 pub mod fuzzing;
 mod hello;
 mod id;
+mod idempotency;
 pub mod json;
 mod method;
 mod names;
@@ -65,6 +66,7 @@ pub use hello::{
     HelloOk, Policy, ServerInfo, SessionDefaults, Snapshot, Suspension, TICK_INTERVAL_BOUNDS,
 };
 pub use id::{CallId, GatewayId, Generation, InvalidGatewayId};
+pub use idempotency::{IDEMPOTENCY_KEY, NotAnObject, with_idempotency_key};
 pub use json::RawJson;
 pub use method::{Answers, Effect, KEY_MEMORY_SECONDS, MethodSpec, effect, method, methods};
 pub use open::Extra;
@@ -73,7 +75,7 @@ pub use pause::Pause;
 pub use refusal::{ConnectRefusal, DeviceFault, RefusalKind};
 pub use release::{InvalidRelease, MINIMUM_RELEASE, Release, UnknownRelease, Verdict};
 pub use request::Request;
-pub use retry::RetryPolicy;
+pub use retry::{Attempts, RetryPolicy};
 pub use secret::Secret;
 pub use session_key::{
     AGENT_ID_LIMIT, AgentId, AgentIdentity, GLOBAL_SESSION, KeyError, SESSION_KEY_LIMIT, SessionKey, SessionKeySpace,

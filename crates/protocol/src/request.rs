@@ -16,6 +16,8 @@ mod sessions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::{RawJson, with_idempotency_key};
+
 pub use agents::{
     AgentFace, AgentFile, AgentModel, AgentRow, AgentsCreate, AgentsCreateReply, AgentsDelete, AgentsDeleteReply,
     AgentsFilesDelete, AgentsFilesGet, AgentsFilesGetReply, AgentsFilesList, AgentsFilesListReply, AgentsFilesSet,
@@ -62,6 +64,18 @@ pub trait Request: Serialize {
     const METHOD: &'static str;
     /// What it answers.
     type Reply: DeserializeOwned;
+
+    /// The parameters as they go out, with this idempotency key where one is given.
+    ///
+    /// # Errors
+    /// When the request can't be written as JSON, or has no place for the key; as text for people.
+    fn params(&self, key: Option<&str>) -> Result<RawJson, String> {
+        let params = RawJson::from_value(self).map_err(|error| error.to_string())?;
+        match key {
+            Some(key) => with_idempotency_key(&params, Some(key), String::new).map_err(|error| error.to_string()),
+            None => Ok(params),
+        }
+    }
 }
 
 /// Declares a request: `required` params are the arguments of `new`, `optional` ones have a setter of their own name and

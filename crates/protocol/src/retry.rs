@@ -3,7 +3,7 @@
 //! This is for callers with time to spare, above the line's own re-sending: a gateway that drains, starts, or has had
 //! enough writes for this minute says no now and yes later. Decided by types and codes only.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt as _};
 
@@ -66,6 +66,34 @@ impl RetryPolicy {
         let wait = scaled(doubled.min(self.cap), rng.random_range(1.0 - jitter..=1.0 + jitter));
         let delay = error.retry_after().map_or(wait, |asked| asked.max(wait));
         (elapsed.saturating_add(delay) < self.budget).then_some(delay)
+    }
+}
+
+/// The attempts at one operation under a [`RetryPolicy`].
+#[derive(Debug, Clone)]
+pub struct Attempts {
+    policy: RetryPolicy,
+    resend: Resend,
+    began: Instant,
+    failed: u32,
+}
+
+impl Attempts {
+    /// The first attempt begins at `now`. `resend` is what may be done with the method.
+    pub const fn new(policy: RetryPolicy, resend: Resend, now: Instant) -> Self {
+        Self {
+            policy,
+            resend,
+            began: now,
+            failed: 0,
+        }
+    }
+
+    /// Counts a failed attempt, and says how long to wait before the next one; nothing when there should be none.
+    pub fn failed(&mut self, error: &CallError, now: Instant, rng: &mut (impl Rng + ?Sized)) -> Option<Duration> {
+        self.failed += 1;
+        let elapsed = now.saturating_duration_since(self.began);
+        self.policy.next_delay(error, self.resend, self.failed, elapsed, rng)
     }
 }
 

@@ -79,7 +79,6 @@ pub enum Operation {
     ResetSession,
     DeleteSession,
     Send,
-    WasSent,
     WasAnswered,
 }
 

@@ -2,13 +2,12 @@
 
 use async_trait::async_trait;
 use windlass_protocol::config::{HeartbeatEntry, Roster};
-use windlass_protocol::request::ChatSendStatus;
 use windlass_protocol::{AgentId, SessionKey, Verdict};
 
 use super::{FakeControlPlane, FakeEffect, FakeRelease, FakeSession, Operation};
 use crate::control_plane::{
     AgentCard, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched,
-    Removal, Scratch, Sent, SessionInfo, Thing, WouldPatch, WriteQueue,
+    Removal, Scratch, SessionInfo, Thing, WouldPatch, WriteQueue,
 };
 
 #[async_trait]
@@ -264,37 +263,22 @@ impl ControlPlane for FakeControlPlane {
         course.end(deleted).await
     }
 
-    async fn send(&self, message: &Outgoing) -> ControlResult<Sent> {
+    async fn send(&self, message: &Outgoing) -> ControlResult<()> {
         let course = self.enter(Operation::Send).await?;
-        let status = {
+        {
             let mut state = self.lock();
-            if state.keys.contains_key(&message.idempotency_key) {
-                ChatSendStatus::Ok
-            } else {
+            let is_known = state.keys.contains_key(&message.idempotency_key)
+                || (message.tried_before && state.has_message(&message.key, &message.idempotency_key));
+            if !is_known {
                 state.keys.insert(message.idempotency_key.clone(), message.key.clone());
                 let row = (message.idempotency_key.clone(), message.text.clone());
                 let session = state.session(&message.key);
                 session.messages.push(row);
                 session.answered = false;
                 state.effect(FakeEffect::Sent(message.key.clone(), message.idempotency_key.clone()));
-                ChatSendStatus::Started
             }
-        };
-        let run_id = message.idempotency_key.clone();
-        course.end(Sent { run_id, status }).await
-    }
-
-    async fn was_sent(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
-        let course = self.enter(Operation::WasSent).await?;
-        let found = {
-            let state = self.lock();
-            let rows = state.sessions.get(key).map(|session| session.messages.as_slice());
-            let is_it = |(known, text): &(String, String)| {
-                known == idempotency_key || (!marker.is_empty() && text.contains(marker))
-            };
-            rows.unwrap_or_default().iter().any(is_it)
-        };
-        course.end(found).await
+        }
+        course.end(()).await
     }
 
     async fn was_answered(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {

@@ -98,6 +98,11 @@ impl State {
         }
     }
 
+    pub(super) fn has_message(&self, key: &SessionKey, idempotency_key: &str) -> bool {
+        let session = self.sessions.get(key);
+        session.is_some_and(|session| session.messages.iter().any(|(known, _)| known == idempotency_key))
+    }
+
     pub(super) fn session(&mut self, key: &SessionKey) -> &mut FakeSession {
         let next = &mut self.next_session;
         self.sessions.entry(key.clone()).or_insert_with(|| {

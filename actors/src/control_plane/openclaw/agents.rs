@@ -5,10 +5,11 @@ use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{AgentsCreate, AgentsDelete, AgentsUpdate};
 use windlass_protocol::{AgentId, CallError, slug};
 
-use super::ask::{SETTLE_TRIES, settle_delay, shape};
+use super::ask::{SETTLE_TRIES, settle_delay};
 use super::turn::Wanted;
 use super::{OpenClaw, rules};
 use crate::control_plane::{AgentCard, ControlError, ControlResult, Created, Removal, Thing};
+use crate::sessions::AskError;
 
 impl OpenClaw {
     /// Whether the configuration has this agent, which it does from the moment at which the gateway made it.
@@ -30,15 +31,15 @@ impl OpenClaw {
         }
         let _own = self.only_writer(&card.id).await;
         let request = AgentsCreate::new(card.id.as_str(), card.workspace.as_str());
-        let start = self.line.now();
-        let (mut attempt, mut lost) = (0, false);
+        let mut attempts = self.client().attempts(Resend::Always);
+        let mut lost = false;
         loop {
             let turn = self.config_turn().await;
-            let error = match self.once(&request, None, Resend::Never).await {
+            let error = match self.client().ask_once(&request, Resend::Never).await {
                 Ok(raw) => {
                     self.end_turn(turn, &card.id, Wanted::Made).await;
                     let reply: windlass_protocol::request::AgentsCreateReply =
-                        raw.decode().map_err(|error| shape::<AgentsCreate>(&error))?;
+                        raw.decode().map_err(|error| AskError::shape::<AgentsCreate>(&error))?;
                     return created(&reply.agent_id, &card.id);
                 }
                 Err(CallError::Rejected(rejected)) if rules::agent_exists(&rejected.error) => {
@@ -54,9 +55,8 @@ impl OpenClaw {
                     return Ok(Created::Fresh);
                 }
             }
-            attempt += 1;
             // Repeating is right either way: it is not there, or the second one is answered with "already exists".
-            let Some(delay) = self.retry_delay(&error, Resend::Always, attempt, start) else {
+            let Some(delay) = attempts.failed(&error) else {
                 return Err(error.into());
             };
             tokio::time::sleep(delay).await;
@@ -72,7 +72,7 @@ impl OpenClaw {
             .name(card.name.as_str())
             .workspace(card.workspace.as_str());
         let turn = self.config_turn().await;
-        self.ask_about(&card.id, fresh, &request, None, Resend::Always).await?;
+        self.ask_about(&card.id, fresh, &request, Resend::Always).await?;
         self.end_turn(turn, &card.id, Wanted::Named(&card.name)).await;
         Ok(())
     }
@@ -83,13 +83,14 @@ impl OpenClaw {
             return self.take_out(id).await;
         }
         let request = AgentsDelete::new(id.as_str()).delete_files(delete_files);
-        let start = self.line.now();
-        let (mut attempt, mut unknown, mut busy, mut lost) = (0, 0, 0, false);
+        let mut attempts = self.client().attempts(Resend::Always);
+        let (mut unknown, mut busy, mut lost) = (0, 0, false);
         loop {
             let turn = self.config_turn().await;
-            let error = match self.once(&request, None, Resend::Never).await {
+            let error = match self.client().ask_once(&request, Resend::Never).await {
                 Ok(_) => {
                     self.end_turn(turn, id, Wanted::Gone).await;
+                    self.sessions.agent_deleted(id).await;
                     return Ok(Removal::Deleted);
                 }
                 Err(CallError::Rejected(rejected)) if rules::include_owned(&rejected.error) => {
@@ -101,7 +102,11 @@ impl OpenClaw {
                     unknown += 1;
                     // One that was made a moment ago is "not found" too (2026.2.26): it must not be left behind.
                     if !self.is_configured(id).await? {
-                        return Ok(if lost { Removal::Deleted } else { Removal::NotThere });
+                        if lost {
+                            self.sessions.agent_deleted(id).await;
+                            return Ok(Removal::Deleted);
+                        }
+                        return Ok(Removal::NotThere);
                     }
                     if unknown > SETTLE_TRIES {
                         return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
@@ -121,8 +126,7 @@ impl OpenClaw {
             };
             drop(turn);
             lost |= matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
-            attempt += 1;
-            let Some(delay) = self.retry_delay(&error, Resend::Always, attempt, start) else {
+            let Some(delay) = attempts.failed(&error) else {
                 return Err(error.into());
             };
             tokio::time::sleep(delay).await;

@@ -1,15 +1,12 @@
-//! One request of a type, tried again while the failure is a passing one.
+//! Calls about an agent, while its gateway may not know it yet.
 
 use std::time::Duration;
 
-use serde_json::Value;
-use windlass_protocol::connection::{AnswerMode, Resend};
+use windlass_protocol::AgentId;
+use windlass_protocol::connection::Resend;
 use windlass_protocol::request::Request;
-use windlass_protocol::time::after;
-use windlass_protocol::{AgentId, CallError, MethodName, NotSent, RawJson};
 
 use super::{OpenClaw, rules};
-use crate::OutgoingCall;
 use crate::control_plane::{ControlError, ControlResult, Thing};
 
 /// How long an agent that was just made may be unknown: 0.3 s and 0.6 s were seen on 2026.9.6 and 2026.2.26.
@@ -29,88 +26,10 @@ pub(super) fn settle_delay(attempt: u32) -> Duration {
         .min(SETTLE_CAP)
 }
 
-/// The parameters of a request; with an idempotency key where there is one.
-fn params<R: Request>(request: &R, key: Option<&str>) -> Result<RawJson, CallError> {
-    let invalid = |error: serde_json::Error| CallError::from(NotSent::Invalid { why: error.to_string() });
-    let Some(key) = key else {
-        return RawJson::from_value(request).map_err(invalid);
-    };
-    let mut params = serde_json::to_value(request).map_err(invalid)?;
-    if let Value::Object(members) = &mut params {
-        members.insert("idempotencyKey".into(), Value::from(key));
-    }
-    RawJson::from_value(&params).map_err(invalid)
-}
-
 impl OpenClaw {
-    /// Sends once. The line itself sends again what it may (`resend`).
-    pub(super) async fn once<R: Request + Sync>(
-        &self,
-        request: &R,
-        key: Option<&str>,
-        resend: Resend,
-    ) -> Result<RawJson, CallError> {
-        let method = MethodName::new(R::METHOD).map_err(|error| NotSent::Invalid { why: error.to_string() })?;
-        let call = OutgoingCall {
-            method,
-            params: Some(params(request, key)?),
-            deadline: after(self.line.now(), self.call_timeout),
-            resend,
-            answers: AnswerMode::First,
-            wait_for_line: true,
-            trace: None,
-        };
-        self.line.call(call).await
-    }
-
-    /// Sends, and again while the failure is a passing one and the budget lasts. With [`Resend::Always`] that includes
-    /// outcomes that are not known.
+    /// Makes a request and decodes its answer. The client retries.
     pub(super) async fn ask<R: Request + Sync>(&self, request: &R, resend: Resend) -> ControlResult<R::Reply> {
-        self.ask_keyed(request, None, resend).await
-    }
-
-    pub(super) async fn ask_keyed<R: Request + Sync>(
-        &self,
-        request: &R,
-        key: Option<&str>,
-        resend: Resend,
-    ) -> ControlResult<R::Reply> {
-        let raw = self.ask_raw(request, key, resend).await?;
-        raw.decode().map_err(|error| shape::<R>(&error))
-    }
-
-    pub(super) async fn ask_raw<R: Request + Sync>(
-        &self,
-        request: &R,
-        key: Option<&str>,
-        resend: Resend,
-    ) -> ControlResult<RawJson> {
-        let start = self.line.now();
-        let mut attempt = 0;
-        loop {
-            let error = match self.once(request, key, resend).await {
-                Ok(raw) => return Ok(raw),
-                Err(error) => error,
-            };
-            attempt += 1;
-            let Some(delay) = self.retry_delay(&error, resend, attempt, start) else {
-                return Err(error.into());
-            };
-            tracing::debug!(gateway = %self.line.id(), method = R::METHOD, attempt, ?delay, "trying again");
-            tokio::time::sleep(delay).await;
-        }
-    }
-
-    /// How long to wait before another try of what began at `start`; nothing when there should be none.
-    pub(super) fn retry_delay(
-        &self,
-        error: &CallError,
-        resend: Resend,
-        attempt: u32,
-        start: std::time::Instant,
-    ) -> Option<Duration> {
-        let elapsed = self.line.now().saturating_duration_since(start);
-        self.with_rng(|rng| self.retry.next_delay(error, resend, attempt, elapsed, rng))
+        Ok(self.client().ask(request, resend).await?)
     }
 
     /// Makes a request about an agent, and again while the gateway does not know the agent although it should: it takes
@@ -120,35 +39,33 @@ impl OpenClaw {
         id: &AgentId,
         fresh: bool,
         request: &R,
-        key: Option<&str>,
         resend: Resend,
     ) -> ControlResult<R::Reply> {
-        let mut attempt = 0;
+        let mut unknown = 0;
         loop {
-            let error = match self.ask_keyed(request, key, resend).await {
-                Err(ControlError::Rejected(rejected)) if rules::agent_unknown(&rejected.error) => rejected,
+            match self.ask(request, resend).await {
+                Err(ControlError::Rejected(rejected)) if rules::agent_unknown(&rejected.error) => {
+                    self.agent_settles(id, fresh, &mut unknown).await?;
+                }
                 other => return other,
-            };
-            attempt += 1;
-            let expected = attempt <= SETTLE_TRIES && (fresh || attempt > 1 || self.is_configured(id).await?);
-            if !expected {
-                tracing::debug!(gateway = %self.line.id(), agent = %id, %error, "the agent is not known");
-                return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
             }
-            tokio::time::sleep(settle_delay(attempt)).await;
         }
     }
-}
 
-pub(super) fn shape<R: Request>(error: &serde_json::Error) -> ControlError {
-    // Of what serde says, only the kind and the place: its text may quote a value.
-    let why = format!(
-        "{:?} error at line {}, column {}",
-        error.classify(),
-        error.line(),
-        error.column()
-    );
-    ControlError::Shape { method: R::METHOD, why }
+    /// Waits for a gateway that did not know an agent. `unknown` counts how often it did not.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`], when it has no such agent, or had time enough to hear of it.
+    pub(super) async fn agent_settles(&self, id: &AgentId, fresh: bool, unknown: &mut u32) -> ControlResult<()> {
+        *unknown += 1;
+        let expected = *unknown <= SETTLE_TRIES && (fresh || *unknown > 1 || self.is_configured(id).await?);
+        if !expected {
+            tracing::debug!(gateway = %self.line().id(), agent = %id, "the agent is not known");
+            return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
+        }
+        tokio::time::sleep(settle_delay(*unknown)).await;
+        Ok(())
+    }
 }
 
 /// Takes a gateway's text out of an error where it repeats what was sent: that may hold an agent's token.

@@ -14,7 +14,7 @@ impl OpenClaw {
             return Ok(Vec::new());
         }
         let request = AgentsFilesList::new(id.as_str());
-        let reply = self.ask_about(id, false, &request, None, Resend::Always).await?;
+        let reply = self.ask_about(id, false, &request, Resend::Always).await?;
         let entry = |file: windlass_protocol::request::AgentFile| FileEntry {
             name: file.name,
             missing: file.missing,
@@ -27,7 +27,7 @@ impl OpenClaw {
             return Ok(None);
         }
         let request = AgentsFilesGet::new(id.as_str(), name);
-        match self.ask_about(id, false, &request, None, Resend::Always).await {
+        match self.ask_about(id, false, &request, Resend::Always).await {
             Ok(reply) => Ok(reply.file.content.filter(|_| !reply.file.missing)),
             Err(ControlError::Rejected(rejected)) if rules::file_unsupported(&rejected.error) => Ok(None),
             Err(error) => Err(error),
@@ -42,7 +42,7 @@ impl OpenClaw {
         let request = AgentsFilesSet::new(id.as_str(), name, content);
         let mut attempt = 0;
         loop {
-            match self.ask_about(id, false, &request, None, Resend::Always).await {
+            match self.ask_about(id, false, &request, Resend::Always).await {
                 Ok(_) => return Ok(FileWrite::Written),
                 Err(ControlError::Rejected(rejected)) if rules::file_unsupported(&rejected.error) => {
                     return Ok(FileWrite::Unsupported);
@@ -65,7 +65,7 @@ impl OpenClaw {
         }
         let _own = self.only_writer(id).await;
         let request = AgentsFilesDelete::new(id.as_str(), name);
-        match self.ask_about(id, false, &request, None, Resend::Always).await {
+        match self.ask_about(id, false, &request, Resend::Always).await {
             Ok(_) => Ok(true),
             Err(ControlError::Rejected(rejected))
                 if rules::file_unsupported(&rejected.error) || rules::unknown_method(&rejected.error) =>

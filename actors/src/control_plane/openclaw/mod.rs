@@ -16,12 +16,8 @@ mod writer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
-use serde_json::Value;
 use windlass_protocol::config::{ConfigSnapshot, HeartbeatEntry, Roster, read_config};
 use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{ConfigGet, ConfigGetReply, Health};
@@ -29,14 +25,11 @@ use windlass_protocol::{AgentId, HelloOk, RetryPolicy, SessionKey, Verdict};
 
 use self::writer::Writer;
 use super::{
-    AgentCard, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched,
-    Removal, Scratch, Sent, SessionInfo, WouldPatch, WriteQueue,
+    AgentCard, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Removal, Scratch,
+    SessionInfo, WouldPatch, WriteQueue,
 };
 use crate::Line;
-
-/// How long one attempt of a call may take, the wait for the line included. Deleting an agent takes 2.7 s on an idle
-/// 2026.9.6; the rest is for gateways that are not idle.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::sessions::{AskError, GatewayClient, Sessions, offers_method};
 
 /// Most agents whose lock is kept while nobody holds it.
 const IDLE_LOCKS: usize = 1024;
@@ -44,10 +37,8 @@ const IDLE_LOCKS: usize = 1024;
 /// An OpenClaw gateway. Make one per gateway and share it: writes are serialised and gathered inside.
 #[derive(Debug)]
 pub struct OpenClaw {
-    line: Arc<Line>,
-    retry: RetryPolicy,
-    call_timeout: Duration,
-    rng: Mutex<StdRng>,
+    /// The session API, with the retries of a control plane; its client makes all other calls, too.
+    sessions: Sessions,
     /// One per agent that is being written to.
     locks: Mutex<HashMap<AgentId, Arc<tokio::sync::Mutex<()>>>>,
     /// Held over a request that changes the configuration.
@@ -56,38 +47,23 @@ pub struct OpenClaw {
 }
 
 impl OpenClaw {
-    /// Over this line, with the retry policy of provisioning. `seed` is what its jitter is drawn from.
-    pub fn new(line: Arc<Line>, seed: u64) -> Self {
+    /// A control plane over the session API of a gateway, with [`RetryPolicy::PROVISIONING`]. `seed` is for the jitter.
+    pub fn new(sessions: Sessions, seed: u64) -> Self {
         Self {
-            line,
-            retry: RetryPolicy::PROVISIONING,
-            call_timeout: CALL_TIMEOUT,
-            rng: Mutex::new(StdRng::seed_from_u64(seed)),
+            sessions: sessions.retry(RetryPolicy::PROVISIONING, seed),
             locks: Mutex::default(),
             config_turn: tokio::sync::Mutex::default(),
             writer: Writer::default(),
         }
     }
 
-    /// With another retry policy.
-    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// With another time for one attempt of a call, the wait for the line included.
-    pub fn with_call_timeout(mut self, timeout: Duration) -> Self {
-        self.call_timeout = timeout;
-        self
-    }
-
     /// The gateway's line.
-    pub fn line(&self) -> &Arc<Line> {
-        &self.line
+    pub const fn line(&self) -> &Arc<Line> {
+        self.sessions.line()
     }
 
-    fn with_rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
-        draw(&mut lock(&self.rng))
+    const fn client(&self) -> &GatewayClient {
+        self.sessions.client()
     }
 
     /// Keeps other writers of this agent away while it is held.
@@ -102,17 +78,8 @@ impl OpenClaw {
         own.lock_owned().await
     }
 
-    /// How the gateway last introduced itself; waits for the line where it never did.
     async fn hello(&self) -> ControlResult<Arc<HelloOk>> {
-        let known = || self.line.status().borrow().hello.clone();
-        if let Some(hello) = known() {
-            return Ok(hello);
-        }
-        self.health().await?;
-        known().ok_or(ControlError::Shape {
-            method: "connect",
-            why: "there is no hello although the line was up".into(),
-        })
+        Ok(self.client().hello().await?)
     }
 
     async fn has_method(&self, method: &str) -> ControlResult<bool> {
@@ -120,14 +87,10 @@ impl OpenClaw {
     }
 
     async fn config(&self) -> ControlResult<ConfigGetReply> {
-        let answer = self.ask_raw(&ConfigGet::new(), None, Resend::Always).await?;
-        read_config(&answer).map_err(|error| ask::shape::<ConfigGet>(&error))
+        let answer = self.client().ask_raw(&ConfigGet::new(), Resend::Always).await?;
+        let config = read_config(&answer).map_err(|error| AskError::shape::<ConfigGet>(&error))?;
+        Ok(config)
     }
-}
-
-fn offers_method(hello: &HelloOk, method: &str) -> bool {
-    let methods = hello.features.methods.as_deref().unwrap_or_default();
-    methods.iter().any(|known| known == method)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -141,17 +104,7 @@ impl ControlPlane for OpenClaw {
     }
 
     async fn verdict(&self) -> ControlResult<Verdict> {
-        let hello = self.hello().await?;
-        let version = Some(hello.server.version.as_str());
-        if !Verdict::needs_config(version) {
-            return Ok(Verdict::of(version, None));
-        }
-        let reply = self.config().await?;
-        let touched = [&reply.config, &reply.resolved, &reply.parsed]
-            .into_iter()
-            .flatten()
-            .find_map(|config| config.pointer("/meta/lastTouchedVersion")?.as_str());
-        Ok(Verdict::of(version, touched))
+        Ok(self.sessions.verdict().await?)
     }
 
     async fn offers(&self) -> ControlResult<Offers> {
@@ -191,7 +144,7 @@ impl ControlPlane for OpenClaw {
     }
 
     fn writes(&self) -> WriteQueue {
-        self.writer.queue(self.line.now())
+        self.writer.queue(self.line().now())
     }
 
     async fn list_files(&self, id: &AgentId) -> ControlResult<Vec<FileEntry>> {
@@ -234,25 +187,11 @@ impl ControlPlane for OpenClaw {
         self.remove_session(key).await
     }
 
-    async fn send(&self, message: &Outgoing) -> ControlResult<Sent> {
+    async fn send(&self, message: &Outgoing) -> ControlResult<()> {
         self.say(message).await
-    }
-
-    async fn was_sent(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
-        self.find_message(key, idempotency_key, marker).await
     }
 
     async fn was_answered(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
         self.find_answer(key, idempotency_key, marker).await
-    }
-}
-
-/// Whether some JSON has this text as a whole value anywhere in it.
-fn has_text(value: &Value, fits: &impl Fn(&str) -> bool) -> bool {
-    match value {
-        Value::String(text) => fits(text),
-        Value::Array(items) => items.iter().any(|item| has_text(item, fits)),
-        Value::Object(members) => members.values().any(|member| has_text(member, fits)),
-        _ => false,
     }
 }

@@ -13,7 +13,7 @@ impl OpenClaw {
     pub(super) async fn take_out(&self, id: &AgentId) -> ControlResult<Removal> {
         // Not gathered with other writes: they are about agents that stay.
         let _turn = self.writer.turn.lock().await;
-        let mut turn = Turn::at(self.line.now());
+        let mut turn = Turn::begin(self.client());
         loop {
             self.wait_for_budget(&turn).await?;
             let snapshot = ConfigSnapshot::of(&self.config().await?);

@@ -52,7 +52,8 @@ impl OpenClaw {
         let Wanted::Named(name) = wanted else {
             // Not `agents.list`: that has agents whose folders are there, too (2026.2.26).
             let there = match self
-                .once(&AgentsFilesList::new(id.as_str()), None, Resend::Always)
+                .client()
+                .ask_once(&AgentsFilesList::new(id.as_str()), Resend::Always)
                 .await
             {
                 Ok(_) => true,
@@ -61,7 +62,7 @@ impl OpenClaw {
             };
             return Some(there == matches!(wanted, Wanted::Made));
         };
-        let raw = self.once(&AgentsList::new(), None, Resend::Always).await.ok()?;
+        let raw = self.client().ask_once(&AgentsList::new(), Resend::Always).await.ok()?;
         let reply: AgentsListReply = raw.decode().ok()?;
         let row = reply.agents.into_iter().find(|row| row.id == id.as_str())?;
         Some(row.name.as_deref() == Some(name))

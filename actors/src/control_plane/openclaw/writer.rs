@@ -20,9 +20,10 @@ use windlass_protocol::request::{ConfigPatch, ConfigPatchReply, ConfigSchemaGet}
 use windlass_protocol::{AgentId, CallError, GatewayError, Generation, NotSent, Rejected};
 
 use super::ask::without_echo;
-use super::{OpenClaw, lock, offers_method, rules};
+use super::{OpenClaw, lock, rules};
 use crate::LineStatus;
 use crate::control_plane::{ConfigFault, ControlError, ControlResult, Patched, WouldPatch, WriteQueue};
+use crate::sessions::{ClientAttempts, GatewayClient, offers_method};
 
 /// Most callers that may wait: a fleet provisions some hundred agents at a time.
 const QUEUE: usize = 4096;
@@ -81,7 +82,7 @@ impl Drop for Place<'_> {
 pub(super) struct Turn {
     /// When it began: its waits, those for the gateway's limit included, are judged from here.
     start: Instant,
-    attempt: u32,
+    attempts: ClientAttempts,
     conflicts: u32,
     /// The connection over which the latest write went out.
     over: Option<Generation>,
@@ -131,10 +132,10 @@ impl Done {
 }
 
 impl Turn {
-    pub(super) fn at(start: Instant) -> Self {
+    pub(super) fn begin(client: &GatewayClient) -> Self {
         Self {
-            start,
-            attempt: 0,
+            start: client.line().now(),
+            attempts: client.attempts(Resend::Always),
             conflicts: 0,
             over: None,
             lost: false,
@@ -240,7 +241,7 @@ impl OpenClaw {
 
     /// Writes what is queued, and answers it.
     async fn take_turn(&self) {
-        let mut turn = Turn::at(self.line.now());
+        let mut turn = Turn::begin(self.client());
         loop {
             if let Err(error) = self.wait_for_budget(&turn).await {
                 // All that wait would wait as long.
@@ -270,13 +271,13 @@ impl OpenClaw {
     /// Waits until the gateway takes a write, within the time that a turn has.
     pub(super) async fn wait_for_budget(&self, turn: &Turn) -> ControlResult<()> {
         loop {
-            let now = self.line.now();
+            let now = self.line().now();
             let wait = lock(&self.writer.shared).budget.wait(now);
             if wait.is_zero() {
                 return Ok(());
             }
             let elapsed = now.saturating_duration_since(turn.start);
-            if elapsed.saturating_add(wait) >= self.retry.budget {
+            if elapsed.saturating_add(wait) >= self.client().patience() {
                 return Err(ConfigFault::NotBefore { wait }.into());
             }
             tokio::time::sleep(wait).await;
@@ -301,7 +302,7 @@ impl OpenClaw {
         let Some(plan) = planned else {
             return Step::End(Ok(self.found_written(turn, refused.is_some()).await));
         };
-        let over = self.line.status().borrow().generation;
+        let over = self.line().status().borrow().generation;
         let by_section = lock(&self.writer.shared).by_section == Some(over);
         let (plan, whole) = if by_section { plan.first_section() } else { (plan, true) };
         if let Some((patch, error)) = refused
@@ -311,7 +312,7 @@ impl OpenClaw {
         }
         if !plan.refused.is_empty() {
             let left_out = &plan.refused;
-            tracing::debug!(gateway = %self.line.id(), ?left_out, "not in the gateway's schema, so not written");
+            tracing::debug!(gateway = %self.line().id(), ?left_out, "not in the gateway's schema, so not written");
         }
         let request = match patch_text(&plan.patch) {
             Ok(raw) => ConfigPatch::new(raw, snapshot.hash.as_str()),
@@ -321,9 +322,9 @@ impl OpenClaw {
             }
         };
         let config_turn = self.config_turn().await;
-        let over = self.line.status().borrow().generation;
+        let over = self.line().status().borrow().generation;
         turn.over = Some(over);
-        let sent = self.once(&request, None, Resend::Never).await;
+        let sent = self.client().ask_once(&request, Resend::Never).await;
         drop(config_turn);
         match sent {
             Ok(raw) => {
@@ -340,7 +341,7 @@ impl OpenClaw {
             Err(error) => {
                 let lost = matches!(error, CallError::OutcomeUnknown(_) | CallError::TimedOut(_));
                 if lost {
-                    lock(&self.writer.shared).budget.wrote(self.line.now());
+                    lock(&self.writer.shared).budget.wrote(self.line().now());
                     turn.agents.extend(plan.agents);
                 }
                 turn.lost |= lost;
@@ -351,8 +352,7 @@ impl OpenClaw {
 
     /// Waits as the retry policy says, if it lets try again.
     async fn pause(&self, turn: &mut Turn, error: CallError) -> Step {
-        turn.attempt += 1;
-        match self.retry_delay(&error, Resend::Always, turn.attempt, turn.start) {
+        match turn.attempts.failed(&error) {
             Some(delay) => {
                 tokio::time::sleep(delay).await;
                 Step::Again
@@ -362,12 +362,12 @@ impl OpenClaw {
     }
 
     async fn refused(&self, turn: &mut Turn, rejected: Rejected, plan: ConfigPlan) -> Step {
-        let now = self.line.now();
+        let now = self.line().now();
         {
             let mut shared = lock(&self.writer.shared);
             if shared.budget.refused(now, &rejected.error) {
                 let wait = shared.budget.wait(now);
-                tracing::debug!(gateway = %self.line.id(), ?wait, "the gateway takes no more writes for now");
+                tracing::debug!(gateway = %self.line().id(), ?wait, "the gateway takes no more writes for now");
                 return Step::Again;
             }
             shared.budget.wrote(now);
@@ -425,7 +425,7 @@ impl OpenClaw {
     async fn written(&self, reply: Option<ConfigPatchReply>, over: Generation) -> bool {
         {
             let mut shared = lock(&self.writer.shared);
-            shared.budget.wrote(self.line.now());
+            shared.budget.wrote(self.line().now());
             shared.written += 1;
         }
         let Some(reply) = reply.filter(ConfigPatchReply::restarts) else {
@@ -443,7 +443,7 @@ impl OpenClaw {
     async fn wait_out_restart(&self, over: Generation, announced: Duration) {
         // Not only for the first end: 2026.1.30 restarts twice for one write, the second time when it said that it would.
         tokio::time::sleep(announced.min(RESTART_LIMIT) + RESTART_MARGIN).await;
-        let status = self.line.watched_status();
+        let status = self.line().watched_status();
         let ended = |status: &LineStatus| status.generation != over || !status.is_up();
         // Whatever comes next waits for the line itself, and says so if it does not come back.
         let _ = tokio::time::timeout(RESTART_BEGINS, status.until(ended)).await;
@@ -474,16 +474,16 @@ impl OpenClaw {
 
     /// The gateway's own schema, read once per connection; nothing where it does not show one.
     async fn schema(&self) -> ControlResult<Option<Arc<ConfigSchema>>> {
-        let generation = self.line.status().borrow().generation;
+        let generation = self.line().status().borrow().generation;
         if let Some((known, schema)) = &lock(&self.writer.shared).schema
             && *known == generation
         {
             return Ok(schema.clone());
         }
-        let schema = match self.ask_raw(&ConfigSchemaGet::new(), None, Resend::Always).await {
+        let schema = match self.client().ask_raw(&ConfigSchemaGet::new(), Resend::Always).await {
             Ok(raw) => ConfigSchema::parse(raw.as_str()).ok().map(Arc::new),
-            Err(ControlError::Rejected(_)) => None,
-            Err(error) => return Err(error),
+            Err(CallError::Rejected(_)) => None,
+            Err(error) => return Err(error.into()),
         };
         lock(&self.writer.shared).schema = Some((generation, schema.clone()));
         Ok(schema)

@@ -8,8 +8,7 @@ use super::super::failure::{Failed, Why};
 use super::super::lifecycle;
 use super::super::report::Changes;
 use super::{Entry, Saga};
-use crate::control_plane::{ControlError, Removal, Thing};
-use crate::once::{self, Once};
+use crate::control_plane::{ControlError, Outgoing, Removal, Thing};
 
 impl Saga {
     /// Takes the agent and its session off the gateway, and asks the gateway's own agent to clean up.
@@ -73,17 +72,18 @@ impl Saga {
         self.begun(STEP, &Changes::default()).await?;
         let at = |why: Why| Failed::at(STEP, why);
         let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
-        let text = content::cleanup_message(&self.ctx.templates, &self.dossier, once::reference(&idempotency_key))
+        let text = content::cleanup_message(&self.ctx.templates, &self.dossier, &idempotency_key)
             .await
             .map_err(|error| at(error.into()))?;
-        let message = Once {
-            key: &main.session_key,
-            text: &text,
+        let message = Outgoing {
+            key: main.session_key,
+            text,
             deliver: false,
-            idempotency_key: &idempotency_key,
+            idempotency_key,
             tried_before: entry == Entry::Again,
+            within: RetryPolicy::PROVISIONING.budget,
         };
-        if let Err(error) = once::send_once(&*self.ctx.clock, RetryPolicy::PROVISIONING, &*self.plane, message).await {
+        if let Err(error) = self.plane.send(&message).await {
             self.warnings
                 .push(format!("the gateway's own agent was not asked to clean up: {error}"));
         }

@@ -8,7 +8,7 @@ use super::super::lifecycle;
 use super::super::report::Changes;
 use super::super::request::Wake;
 use super::{Entry, Saga};
-use crate::once::{self, Once};
+use crate::control_plane::Outgoing;
 
 impl Saga {
     /// Begins a fresh session where that was asked for.
@@ -62,18 +62,17 @@ impl Saga {
         self.begun(STEP, &woken).await?;
         self.woken_at = self.steps.get(&STEP).map(|step| step.at);
         let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
-        let text = self.desired().wake_message(once::reference(&idempotency_key)).await;
+        let text = self.desired().wake_message(&idempotency_key).await;
         let text = text.map_err(|error| Failed::at(STEP, error))?;
-        let message = Once {
-            key: &key,
-            text: &text,
+        let message = Outgoing {
+            key,
+            text,
             deliver: self.brief.options.deliver,
-            idempotency_key: &idempotency_key,
+            idempotency_key,
             tried_before: entry == Entry::Again,
+            within: RetryPolicy::PROVISIONING.budget,
         };
-        once::send_once(&*self.ctx.clock, RetryPolicy::PROVISIONING, &*self.plane, message)
-            .await
-            .map_err(at)?;
+        self.plane.send(&message).await.map_err(at)?;
         if !exists {
             self.label().await;
         }

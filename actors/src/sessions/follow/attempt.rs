@@ -6,11 +6,11 @@ use std::rc::Rc;
 use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, abortable};
 use windlass_protocol::NotSent;
+use windlass_protocol::connection::Resend;
 use windlass_protocol::request::ChatSend;
 
-use super::{ANSWER, Reply, Run};
+use super::{Reply, Run};
 use crate::Line;
-use crate::sessions::ask::{Manner, ask};
 use crate::sessions::error::AskError;
 use crate::sessions::life::Life;
 use crate::sessions::outbox::{Facts, Outbox};
@@ -23,7 +23,7 @@ impl<'a> Run<'a> {
     pub(super) fn send(&mut self) -> LocalBoxFuture<'a, Reply> {
         let (message, key, outbox) = (self.message, self.key, self.outbox);
         let (since_ms, noted) = (self.since_ms, Rc::clone(&self.noted));
-        let line = &*message.line;
+        let (line, client) = (&*message.line, self.client.clone());
         let sent = async move {
             if let Some(outbox) = outbox
                 && let Err(why) = note(outbox, line, key, since_ms, &noted).await
@@ -34,11 +34,7 @@ impl<'a> Run<'a> {
             if message.deliver {
                 request = request.deliver(true);
             }
-            let manner = Manner {
-                key: Some(key),
-                ..Manner::once(ANSWER)
-            };
-            match ask(line, &request, manner).await {
+            match client.ask_keyed(&request, Some(key), Resend::Never).await {
                 Ok(reply) => Reply::Sent(Ok(reply)),
                 Err(AskError::Call(error)) => Reply::Sent(Err(error)),
                 Err(error @ AskError::Shape { .. }) => {

@@ -1,15 +1,16 @@
 //! What has to be known before a message goes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use windlass_protocol::connection::Continuity;
+use windlass_protocol::connection::{Continuity, Resend};
 use windlass_protocol::request::ChatHistory;
 use windlass_protocol::run::{GatewayFacts, RunConfig, SentBefore, rules};
 use windlass_protocol::{CallError, ErrorClass, Generation, KEY_MEMORY_SECONDS, SessionKeySpace};
 
 use super::{ANSWER, Follow};
 use crate::LineStatus;
-use crate::sessions::ask::{Manner, ask};
+use crate::sessions::client::GatewayClient;
 use crate::sessions::error::AskError;
 use crate::sessions::life::Life;
 
@@ -61,7 +62,9 @@ impl Follow<'_> {
         loop {
             let mut ready = self.ready(&status.until(LineStatus::is_up).await?);
             // Before anything is read of it: who was met only now may have spelled the session in another way.
-            self.shared.lanes.respell(self.turn, line, &self.message.session).await;
+            if let Some(turn) = &mut self.turn {
+                self.shared.lanes.respell(turn, line, &self.message.session).await;
+            }
             if let Some(since_ms) = baseline {
                 return Some((ready, since_ms));
             }
@@ -121,9 +124,9 @@ impl Follow<'_> {
         if facts.keys_in_history == Some(true) {
             return Ok(None);
         }
-        let line = &*self.message.line;
+        let client = GatewayClient::new(Arc::clone(&self.message.line)).with_timeout(ANSWER);
         let request = ChatHistory::new(self.message.session.as_str()).limit(BASELINE_ROWS);
-        let rows = ask(line, &request, Manner::repeatable(ANSWER)).await?.messages;
+        let rows = client.ask(&request, Resend::Always).await?.messages;
         let users = || rows.iter().filter(|row| row.role.as_deref() == Some("user"));
         if users().any(|row| rules::row_key(row).is_some()) {
             facts.keys_in_history = Some(true);
