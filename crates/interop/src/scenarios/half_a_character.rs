@@ -130,6 +130,17 @@ async fn name(fleet: &Fleet) -> Result<Option<String>, Failure> {
         }
     };
     tokio::time::timeout(ANSWER, settled).await?;
+    // 2026.2.26 makes the next agent from the configuration that it read last: the name would be lost.
+    let known = async {
+        loop {
+            let listed = bench.gateway.call("agents.list", json!({})).timeout(ANSWER).await;
+            if listed.is_ok_and(|listed| listed.as_str().contains(&format!("Ro{HALF}"))) {
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(ANSWER, known).await?;
     fleet.provision(RunOptions::default()).await?;
     wait_up(&bench.gateway).await?;
     let config = bench.gateway.call("config.get", json!({})).timeout(ANSWER).await?;
