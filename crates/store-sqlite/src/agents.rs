@@ -43,7 +43,7 @@ impl Record for Agent {
         "revision",
     ];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         let hash = |hash: &Option<TokenHash>| hash.as_ref().map(|hash| hash.as_stored().to_owned());
         Ok(statement
             .bind(self.id.to_string())

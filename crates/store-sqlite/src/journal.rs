@@ -60,7 +60,7 @@ impl Record for Consumer {
     const TABLE: &'static str = "consumers";
     const COLUMNS: &'static [&'static str] = &["name", "cursor", "at", "reader"];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
             .bind(self.name.clone())
             .bind(self.cursor.number())

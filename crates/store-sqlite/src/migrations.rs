@@ -2,11 +2,9 @@
 //!
 //! One migration makes names unique, for which the program fills in keys and may rename a record.
 
-use std::borrow::Cow;
-
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, SqliteConnection};
 use windlass_store::{backend, limits};
 
 /// A kind of database, by the steps that led to its schema.
@@ -70,23 +68,11 @@ impl Schema {
 
     /// The migrations up to and with `last`.
     pub(crate) fn migrator(&self, last: i64) -> Migrator {
-        let known = self
-            .migrations
-            .iter()
-            .filter(|(version, ..)| *version <= last)
-            .map(|(version, name, sql)| {
-                Migration::new(
-                    *version,
-                    Cow::Borrowed(*name),
-                    MigrationType::Simple,
-                    Cow::Borrowed(*sql),
-                    false,
-                )
-            });
-        Migrator {
-            migrations: Cow::Owned(known.collect()),
-            ..Migrator::DEFAULT
-        }
+        let known = self.migrations.iter().filter(|(version, ..)| *version <= last);
+        let known = known.map(|&(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        Migrator::with_migrations(known.collect())
     }
 }
 
@@ -103,7 +89,7 @@ pub(crate) async fn migrate(
     use sqlx::Connection as _;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
     // Not `run`, whose future can't be shown to be `Send`.
-    schema.migrator(last).run_direct(&mut *transaction).await?;
+    schema.migrator(last).run_direct(None, &mut *transaction, false).await?;
     let renamed = match schema.unique_names_since {
         Some(since) if since <= last => fill(&mut transaction).await?,
         _ => Vec::new(),
@@ -172,7 +158,7 @@ struct Keyless {
 
 async fn without_key(connection: &mut SqliteConnection, table: &str) -> Result<Vec<Keyless>, sqlx::Error> {
     let sql = format!("SELECT id, organization_id, name FROM {table} WHERE name_key IS NULL ORDER BY created_at, id");
-    let rows = sqlx::query(&sql).fetch_all(connection).await?;
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await?;
     let read = |row: &SqliteRow| {
         Ok(Keyless {
             id: row.try_get(0)?,
@@ -190,7 +176,7 @@ async fn is_free(
     name: &str,
 ) -> Result<bool, sqlx::Error> {
     let sql = format!("SELECT count(*) FROM {table} WHERE organization_id = ?1 AND name_key = ?2");
-    let others: i64 = sqlx::query_scalar(&sql)
+    let others: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
         .bind(organization.to_owned())
         .bind(backend::name_key(name))
         .fetch_one(connection)
@@ -200,7 +186,7 @@ async fn is_free(
 
 async fn set_name(connection: &mut SqliteConnection, table: &str, id: &str, name: &str) -> Result<(), sqlx::Error> {
     let sql = format!("UPDATE {table} SET name = ?1, name_key = ?2 WHERE id = ?3");
-    sqlx::query(&sql)
+    sqlx::query(AssertSqlSafe(sql))
         .bind(name.to_owned())
         .bind(backend::name_key(name))
         .bind(id.to_owned())

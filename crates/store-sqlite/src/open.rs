@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 use windlass_store::limits::PAGE_LIMIT;
 
 use crate::OpenError;
@@ -132,7 +132,10 @@ async fn connect_and_migrate(
     match look_and_migrate(&mut connection, path, options, schema).await {
         Ok(renamed) => {
             let patience = format!("PRAGMA busy_timeout = {}", options.busy_timeout.as_millis());
-            sqlx::query(&patience).execute(&mut connection).await.map_err(failed)?;
+            sqlx::query(AssertSqlSafe(patience))
+                .execute(&mut connection)
+                .await
+                .map_err(failed)?;
             Ok((connection, renamed))
         }
         Err(error) => {
@@ -191,7 +194,7 @@ async fn version(connection: &mut SqliteConnection, path: &Path, schema: &Schema
         return Err(OpenError::OtherProgram { path: path.to_owned() });
     }
     let newest = format!("SELECT coalesce(max(version), 0) FROM {BOOK}");
-    sqlx::query_scalar(&newest)
+    sqlx::query_scalar(AssertSqlSafe(newest))
         .fetch_one(&mut *connection)
         .await
         .map_err(failed)

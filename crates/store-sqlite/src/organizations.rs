@@ -14,7 +14,7 @@ impl Record for Organization {
     const TABLE: &'static str = "organizations";
     const COLUMNS: &'static [&'static str] = &["id", "name", "owner"];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         let owner = rows::json("organization.owner", &self.owner)?;
         Ok(statement.bind(self.id.to_string()).bind(self.name.clone()).bind(owner))
     }
@@ -72,7 +72,7 @@ impl Record for Gateway {
         "created_at",
     ];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
             .bind(self.id.to_string())
             .bind(self.organization_id.to_string())
@@ -222,7 +222,7 @@ impl Record for Board {
         "created_at",
     ];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         let metrics = self.success_metrics.as_ref();
         let metrics = metrics
             .map(|metrics| rows::json("board.success_metrics", metrics))

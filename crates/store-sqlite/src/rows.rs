@@ -7,15 +7,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Decode, Row as _, Sqlite, SqliteConnection, Type};
+use sqlx::{AssertSqlSafe, Decode, Row as _, Sqlite, SqliteConnection, Type};
 use windlass_protocol::json::decode;
 use windlass_store::limits::LIST_LIMIT;
 use windlass_store::{StoreError, Timestamp};
 
 use crate::error;
 
-/// A statement with its arguments.
-pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
+/// A statement with its arguments. Its text is put together from names of tables and columns, conditions of this crate and
+/// placeholders (`AssertSqlSafe`); values are bound.
+pub(crate) type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 /// A record that has a table.
 pub(crate) trait Record: Sized {
@@ -23,7 +24,7 @@ pub(crate) trait Record: Sized {
     /// All columns that are written, the key first, in the order in which [`Record::bind`] binds them.
     const COLUMNS: &'static [&'static str];
 
-    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError>;
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError>;
     fn read(row: &Fields<'_>) -> Result<Self, StoreError>;
 }
 
@@ -51,7 +52,7 @@ pub(crate) async fn put_by<R: Record>(
         changes.join(", ")
     );
     record
-        .bind(sqlx::query(&sql))?
+        .bind(sqlx::query(AssertSqlSafe(sql)))?
         .execute(connection)
         .await
         .map_err(|error| error::of_call(&error))?;
@@ -125,7 +126,7 @@ impl Where {
         format!("{what} WHERE {conditions} {}", self.tail)
     }
 
-    fn bind<'q>(&self, mut statement: Statement<'q>) -> Statement<'q> {
+    fn bind(&self, mut statement: Statement) -> Statement {
         for argument in &self.arguments {
             statement = match argument {
                 Argument::Text(text) => statement.bind(text.clone()),
@@ -140,7 +141,7 @@ impl Where {
 pub(crate) async fn select<R: Record>(connection: &mut SqliteConnection, which: Where) -> Result<Vec<R>, StoreError> {
     let sql = which.sql(&format!("SELECT {} FROM {}", R::COLUMNS.join(", "), R::TABLE));
     let rows = which
-        .bind(sqlx::query(&sql))
+        .bind(sqlx::query(AssertSqlSafe(sql)))
         .fetch_all(connection)
         .await
         .map_err(|error| error::of_call(&error))?;
@@ -182,7 +183,7 @@ pub(crate) async fn id_of<T: FromStr>(
 ) -> Result<Option<T>, StoreError> {
     let sql = which.sql(&format!("SELECT id FROM {table}"));
     let row = which
-        .bind(sqlx::query(&sql))
+        .bind(sqlx::query(AssertSqlSafe(sql)))
         .fetch_optional(connection)
         .await
         .map_err(|error| error::of_call(&error))?;
@@ -197,7 +198,7 @@ pub(crate) async fn delete(
 ) -> Result<u64, StoreError> {
     let sql = which.sql(&format!("DELETE FROM {table}"));
     let done = which
-        .bind(sqlx::query(&sql))
+        .bind(sqlx::query(AssertSqlSafe(sql)))
         .execute(connection)
         .await
         .map_err(|error| error::of_call(&error))?;
@@ -212,7 +213,7 @@ pub(crate) async fn count(
 ) -> Result<u64, StoreError> {
     let sql = which.sql(&format!("SELECT count(*) AS found FROM {table}"));
     let row = which
-        .bind(sqlx::query(&sql))
+        .bind(sqlx::query(AssertSqlSafe(sql)))
         .fetch_one(connection)
         .await
         .map_err(|error| error::of_call(&error))?;
@@ -238,7 +239,7 @@ pub(crate) async fn sizes(
 ) -> Result<Vec<(i64, u64)>, StoreError> {
     let sql = which.sql(&format!("SELECT {key}, size FROM {table}"));
     let rows = which
-        .bind(sqlx::query(&sql))
+        .bind(sqlx::query(AssertSqlSafe(sql)))
         .fetch_all(connection)
         .await
         .map_err(|error| error::of_call(&error))?;

@@ -26,7 +26,7 @@ impl Record for Run {
         "ended_at",
     ];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
             .bind(self.id.to_string())
             .bind(self.agent_id.to_string())
@@ -62,7 +62,7 @@ impl Record for Step {
     const TABLE: &'static str = "steps";
     const COLUMNS: &'static [&'static str] = &["run_id", "name", "state", "attempts", "detail", "at"];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
             .bind(self.run_id.to_string())
             .bind(self.name.as_str())
@@ -223,7 +223,7 @@ impl Record for Activity {
     const TABLE: &'static str = "activities";
     const COLUMNS: &'static [&'static str] = &["id", "kind", "message", "agent_id", "board_id", "at"];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
             .bind(self.id)
             .bind(self.kind.clone())

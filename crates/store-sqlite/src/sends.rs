@@ -31,7 +31,7 @@ impl Record for ChatSend {
         "text",
     ];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         let ended = self.ended.as_ref();
         Ok(statement
             .bind(self.position)
@@ -91,7 +91,7 @@ impl Record for Noted {
     const TABLE: &'static str = "attempts";
     const COLUMNS: &'static [&'static str] = &["position", "number", "at", "facts"];
 
-    fn bind<'q>(&self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
             .bind(self.position)
             .bind(i64::from(self.attempt.number))
@@ -156,7 +156,7 @@ async fn begin(connection: &mut SqliteConnection, send: &NewSend) -> Result<Chat
     Ok(begun)
 }
 
-async fn execute(connection: &mut SqliteConnection, statement: Statement<'_>) -> Result<u64, StoreError> {
+async fn execute(connection: &mut SqliteConnection, statement: Statement) -> Result<u64, StoreError> {
     let done = statement.execute(connection).await;
     done.map(|done| done.rows_affected())
         .map_err(|error| error::of_call(&error))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use windlass_protocol::SessionKey;
 use windlass_store::{
     Activities as _, ActivityFilter, AgentFilter, AgentRole, AgentToken, Agents as _, BoardFilter, Boards as _,
@@ -194,7 +194,7 @@ async fn fourth_version(path: &std::path::Path, statements: &[String]) {
     let organization = "INSERT INTO organizations VALUES ('01010101-0101-4101-8101-010101010101', 'Acme', '{}')";
     connection.execute(organization).await.unwrap();
     for statement in statements {
-        connection.execute(statement.as_str()).await.unwrap();
+        connection.execute(AssertSqlSafe(statement.as_str())).await.unwrap();
     }
     connection.close().await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! Entries: appended in batches, read a page at a time.
 
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 use windlass_protocol::{RawJson, SessionKey};
 use windlass_store::backend::{Reach, Window, fitting};
 use windlass_store::{
@@ -91,7 +91,7 @@ pub(crate) async fn insert(
         COLUMNS.join(", "),
         vec![row; entries.len()].join(", ")
     );
-    let mut statement = sqlx::query(&sql);
+    let mut statement = sqlx::query(AssertSqlSafe(sql));
     for (count, entry) in entries.iter().enumerate() {
         statement = bind(statement, first.advanced(count), entry)?;
     }
@@ -99,11 +99,7 @@ pub(crate) async fn insert(
     done.map(drop).map_err(|error| error::of_call(&error))
 }
 
-pub(crate) fn bind<'q>(
-    statement: Statement<'q>,
-    cursor: Cursor,
-    entry: &'q NewEntry,
-) -> Result<Statement<'q>, StoreError> {
+pub(crate) fn bind(statement: Statement, cursor: Cursor, entry: &NewEntry) -> Result<Statement, StoreError> {
     let kind = entry.kind.entry_type();
     let kind = kind.ok_or_else(|| StoreError::invalid("entry.kind", "is for reading only"))?;
     let seq = entry.seq.map(|seq| rows::number("entry.seq", seq)).transpose()?;
@@ -124,7 +120,7 @@ impl Record for Entry {
     const TABLE: &'static str = "entries";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
-    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         bind(statement, self.cursor, &self.entry)
     }
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 use windlass_store::backend::{Aged, CLOCK_STEPS_KEPT, Candidate, Hole, PrunePlan, Reach, Share, prune_from};
 use windlass_store::{
     ClockStep, Cursor, GatewayUid, NewEntry, PRUNED_MARKER, Pruned, Retention, StoreError, Timestamp, corrected, limits,
@@ -190,7 +190,7 @@ async fn look(connection: &mut SqliteConnection, after: Cursor, limit: usize) ->
             CASE WHEN kind = 'marker' AND name = '{PRUNED_MARKER}' THEN body END AS hole
         FROM entries WHERE cursor > ?1 ORDER BY cursor LIMIT {limit}"
     );
-    let rows = sqlx::query(&sql)
+    let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(after.number())
         .fetch_all(connection)
         .await
@@ -222,7 +222,7 @@ impl Record for ShareRow {
     const TABLE: &'static str = "shares";
     const COLUMNS: &'static [&'static str] = &["gateway", "entries", "bytes", "before"];
 
-    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
             .bind(self.gateway.to_string())
             .bind(rows::number("shares.entries", self.share.entries)?)
@@ -288,7 +288,7 @@ impl Record for ClockStep {
     const TABLE: &'static str = "clock_steps";
     const COLUMNS: &'static [&'static str] = &["upto", "by_ms"];
 
-    fn bind<'q>(&'q self, statement: Statement<'q>) -> Result<Statement<'q>, StoreError> {
+    fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement.bind(self.upto.number()).bind(self.by_ms))
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use windlass_store::{Activities as _, Agents as _, Store as _, StoreError};
 use windlass_store_sqlite::{OpenError, SqliteOptions, SqliteStore};
 
@@ -172,7 +172,7 @@ async fn the_database_itself_refuses_what_the_store_refuses() {
     let mut connection = past_the_store(&path).await;
     let twin = "CREATE TEMP TABLE twin AS SELECT * FROM agents; UPDATE twin SET id = 'x', name_key = 'x';";
     let error = connection
-        .execute(&*format!("{twin} INSERT INTO agents SELECT * FROM twin"))
+        .execute(AssertSqlSafe(format!("{twin} INSERT INTO agents SELECT * FROM twin")))
         .await
         .unwrap_err();
     assert!(

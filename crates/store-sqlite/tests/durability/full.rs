@@ -111,11 +111,9 @@ async fn a_database_that_cannot_be_made_for_lack_of_room_can_be_made_later() {
 
 /// The same on a disk that is really full: `WINDLASS_SMALL_DISK` names a folder on one with a few megabytes.
 #[tokio::test]
+#[ignore = "needs WINDLASS_SMALL_DISK"]
 async fn a_full_disk_loses_nothing() {
-    let Some(disk) = std::env::var_os("WINDLASS_SMALL_DISK") else {
-        println!("skipped: WINDLASS_SMALL_DISK is not set");
-        return;
-    };
+    let disk = std::env::var_os("WINDLASS_SMALL_DISK").expect("WINDLASS_SMALL_DISK names a folder on a small disk");
     let folder = tempfile::tempdir_in(Path::new(&disk)).unwrap();
     let path = folder.path().join("store.db");
     furnished(&path).await;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
 use windlass_store::{Activities as _, Agents as _, Gateways as _, Organizations as _};
 use windlass_store::{
@@ -95,6 +95,6 @@ pub(crate) async fn past_the_store(path: &Path) -> SqliteConnection {
 
 pub(crate) async fn run_sql(path: &Path, sql: &str) {
     let mut connection = past_the_store(path).await;
-    connection.execute(sql).await.unwrap();
+    connection.execute(AssertSqlSafe(sql)).await.unwrap();
     connection.close().await.unwrap();
 }
