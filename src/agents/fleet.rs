@@ -118,7 +118,7 @@ impl Fleet for LineFleet {
 /// The control plane of a gateway that needs no record in a store.
 pub fn control_plane_of(gateway: &crate::Gateway) -> Arc<dyn ControlPlane> {
     let seed = gateway.inner().with_rng(rand::RngExt::random);
-    Arc::new(OpenClaw::new(gateway.shared_line(), seed))
+    Arc::new(OpenClaw::new(gateway.sessions(), seed))
 }
 
 /// Whether both records say the same of the way to their gateway. What else changes needs no other line.
