@@ -28,17 +28,17 @@ mod fleet;
 use std::fmt;
 use std::sync::Arc;
 
-pub use windlass_actors::control_plane::{self, ControlError, ControlPlane, FakeControlPlane, WriteQueue};
-pub use windlass_actors::coordinator::{self, CoordinationError, CoordinatorHandle};
-pub use windlass_actors::provisioner::{
+pub use windlass_agents::control_plane::{self, ControlError, ControlPlane, FakeControlPlane, WriteQueue};
+pub use windlass_agents::coordinator::{self, CoordinationError, CoordinatorHandle};
+pub use windlass_agents::provisioner::{
     AgentPlan, AgentReport, CHECK_IN_WINDOW, Changes, Ensure, EnsureError, Ensured, Failure, FileAction, FilePlan,
     Fleet, FleetReport, GatewayFailure, Interrupted, Job, Keep, Operation, PlanError, Progress, RunOptions,
     SyncOptions, TokenRule, WAKES, Wake,
 };
 pub use windlass_templates::{TemplateError, Templates};
 
-use windlass_actors::coordinator::{AskUser, Nudge, Onboarding, Said, Soul};
-use windlass_actors::provisioner::ProvisionerHandle;
+use windlass_agents::coordinator::{AskUser, Nudge, Onboarding, Said, Soul};
+use windlass_agents::provisioner::ProvisionerHandle;
 use windlass_store::{AgentUid, CheckIn, Gateway, Store, StoreError};
 
 pub use builder::{AgentsBuilder, AgentsError};

@@ -12,7 +12,7 @@ use rand::RngExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Builder as UuidBuilder;
-use windlass_actors::OutgoingCall;
+use windlass_line::OutgoingCall;
 use windlass_protocol::connection::{AnswerMode, Resend};
 use windlass_protocol::time::after;
 use windlass_protocol::{

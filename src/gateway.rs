@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::watch;
-use windlass_actors::{
-    Backlog, Declared, EventFilter, Inspection, Line, LineStatus, RegistryError, Roster, Subscription, TooManyTopics,
-    Topic,
+use windlass_line::{
+    Backlog, Declared, EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription, TooManyTopics, Topic,
 };
 use windlass_protocol::GatewayId;
+use windlass_sessions::roster::Roster;
 
 use crate::call::Call;
 use crate::request::{Request, TypedCall};
@@ -172,7 +172,7 @@ impl Gateway {
     /// # Errors
     /// [`RosterError`].
     pub async fn roster(&self) -> Result<Roster, RosterError> {
-        let (roster, feed) = self.0.line.roster()?;
+        let (roster, feed) = Roster::of(&self.0.line)?;
         if let Some(feed) = feed {
             self.inner().side().host(move || feed.run()).await?;
         }

@@ -27,14 +27,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-pub use windlass_actors::journal::{
+pub use windlass_journal::{
     DEFAULT_BACKLOG, FOLLOW_POLL, Place, Recorded, RecordedMarker, Recorder, RecorderError, RecorderState,
     RecorderStatus, STOP_WITHIN, Stall, Trail, TrailFilter, TrailItem, What,
 };
 pub use windlass_store::{Cursor, GatewayUid, Lost, Retention, Timestamp};
 
-use windlass_actors::journal::RecorderSettings;
-use windlass_actors::{Backlog, EventFilter};
+use windlass_journal::RecorderSettings;
+use windlass_line::{Backlog, EventFilter};
 use windlass_store::{Store, StoreError};
 
 use crate::{Gateway, Windlass};

@@ -14,16 +14,15 @@ pub use gateway::{EVENT_QUEUE, Gateway, NotUp, RosterError};
 pub use request::{TypedCall, TypedCallFuture};
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
-pub use windlass_actors::line::{
+pub use windlass_line::line::{
     Declared, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, ResyncCounters, TooManyTopics,
 };
-pub use windlass_actors::roster::{self, Roster, RosterClosed, RosterView};
-pub use windlass_actors::routing::{
+pub use windlass_line::routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };
-pub use windlass_actors::transport;
-pub use windlass_actors::turns::{BLOCKED_AFTER, BlockedTurn};
-pub use windlass_actors::{
+pub use windlass_line::transport;
+pub use windlass_line::turns::{BLOCKED_AFTER, BlockedTurn};
+pub use windlass_line::{
     Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,
     InvalidEndpoint, MemoryTokens, Metering, RegistryError, TcpConnector, TlsPolicy, TokenKey, TokenStoreError,
     TokioClock,
@@ -36,6 +35,7 @@ pub use windlass_protocol::{
     CallError, CredentialOrigins, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected,
     RetryPolicy, Secret, SecretOrigin, SecretPlace, TimedOut, TraceParent,
 };
+pub use windlass_sessions::roster::{self, Roster, RosterClosed, RosterView};
 pub use windlass_store as store;
 #[cfg(feature = "sqlite")]
 pub use windlass_store_sqlite as sqlite;

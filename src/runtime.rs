@@ -12,13 +12,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use windlass_actors::journal::{Recorder, WeakRecorder};
-use windlass_actors::sessions::SessionManagerHandle;
-use windlass_actors::turns::BlockedTurn;
-use windlass_actors::{
-    Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, Metering, OnceAdded, RegistryError,
-};
+use windlass_journal::{Recorder, WeakRecorder};
+use windlass_line::turns::BlockedTurn;
+use windlass_line::{Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, Metering, OnceAdded, RegistryError};
 use windlass_protocol::GatewayId;
+use windlass_sessions::SessionManagerHandle;
 use windlass_store::Store;
 
 pub use self::builder::{StartError, WindlassBuilder};

@@ -43,13 +43,13 @@
 //! # }
 //! ```
 
-pub use windlass_actors::sessions::{
+pub use windlass_protocol::SessionKey;
+pub use windlass_sessions::{
     AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureError, Ensured, Following, HISTORY_PAGE,
     HistoryCursor, HistoryDelta, HistoryError, HistoryPage, HistoryQuery, Interrupted, ListError, Message, Outbox,
     PENDING_KEPT, PatchError, PendingMessage, ResendAfterLoss, ResetOutcome, RunEnd, RunProgress, SESSIONS_LIMIT,
     SendError, SessionQuery, Sessions, SessionsStatus, UNDER_WAY_LIMIT,
 };
-pub use windlass_protocol::SessionKey;
 
 use crate::Gateway;
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use windlass_actors::RegistryError;
-use windlass_actors::coordinator::Coordinator;
-use windlass_actors::provisioner::{Fleet, Keep, Provisioner, ProvisionerParts, ProvisionerSettings};
+use windlass_agents::coordinator::Coordinator;
+use windlass_agents::provisioner::{Fleet, Keep, Provisioner, ProvisionerParts, ProvisionerSettings};
+use windlass_line::RegistryError;
 use windlass_protocol::{DeviceIdentity, Secret};
 use windlass_store::{OwnError, Ownership, Store};
 use windlass_templates::Templates;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dashmap::DashMap;
 use tokio::sync::Mutex;
-use windlass_actors::control_plane::{ControlError, ControlPlane, OpenClaw};
-use windlass_actors::provisioner::{ACTIVITY, Fleet};
-use windlass_actors::{Endpoint, EventFilter, GatewaySpec, Header, RegistryError, Subscription, TlsPolicy};
+use windlass_agents::control_plane::{ControlError, ControlPlane, OpenClaw};
+use windlass_agents::provisioner::{ACTIVITY, Fleet};
+use windlass_line::{Endpoint, EventFilter, GatewaySpec, Header, RegistryError, Subscription, TlsPolicy};
 use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent, SecretOrigin};
 use windlass_store::{Gateway, GatewayUid};
 

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use windlass_actors::{Calling, Line};
+use windlass_line::{Calling, Line};
 use windlass_protocol::{CallError, NotSent, RawJson};
 
 use super::Call;

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::DeviceIdentity;
 
 use super::{DevicePathError, IdentityError, default_identity_path, load_or_create};

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use windlass_actors::{DeviceTokenStore, TokenKey, TokenStoreError};
 use windlass_files::private::{self, Found};
+use windlass_line::{DeviceTokenStore, TokenKey, TokenStoreError};
 use windlass_protocol::{DEVICE_TOKEN_MAX, GatewayId, Secret};
 
 /// The file's name, in the folder of the device identity that the tokens belong to.
@@ -477,7 +477,7 @@ mod tests {
         fs::write(&path, old).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let by_address = |text: &str| {
-            let address: windlass_actors::Endpoint = text.parse().unwrap();
+            let address: windlass_line::Endpoint = text.parse().unwrap();
             TokenKey::new(address.gateway_id(), address)
         };
         let tokens = FileTokens::open(&path).unwrap();

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
-use windlass_actors::machine::{CONNECT_CONCURRENCY, ConnectGate};
-use windlass_actors::sessions::{Outbox, SessionManager, SessionManagerParts};
-use windlass_actors::threads::ResourceError;
-use windlass_actors::{
+use windlass_line::machine::{CONNECT_CONCURRENCY, ConnectGate};
+use windlass_line::threads::ResourceError;
+use windlass_line::{
     Backstop, Clock, Connector, DeviceTokenStore, Directory, GuardedClock, Machine, MachineConfig, MemoryTokens,
     Metering, TcpConnector, TokioClock,
 };
+use windlass_sessions::{Outbox, SessionManager, SessionManagerParts};
 
 use super::{Inner, Windlass, threads};
 
@@ -141,7 +141,7 @@ impl WindlassBuilder {
                 .map_err(|error| StartError::Random(error.to_string()))?,
         };
         if self.metering != Metering::Off {
-            windlass_actors::describe_metrics();
+            windlass_line::describe_metrics();
         }
         let mut rng = StdRng::seed_from_u64(seed);
         let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));

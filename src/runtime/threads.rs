@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::sync::watch;
-use windlass_actors::threads::{self, ThreadRuntime};
-use windlass_actors::turns::{self, BlockedTurn, ThreadTurns};
-use windlass_actors::{Backstop, Clock, Machine};
+use windlass_line::threads::{self, ThreadRuntime};
+use windlass_line::turns::{self, BlockedTurn, ThreadTurns};
+use windlass_line::{Backstop, Clock, Machine};
 
 use super::builder::StartError;
 

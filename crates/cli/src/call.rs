@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 use windlass::{Call, Gateway};
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::{Advice, Answers, CallError, NotSent, RawJson, method};
 
 use super::config::parse_span;

@@ -23,7 +23,7 @@ use std::time::Duration;
 use clap::Args;
 use windlass::Windlass;
 use windlass::sessions::SessionKey;
-use windlass_actors::{Clock as _, Connector as _, Endpoint, GatewaySpec, TcpConnector, TokioClock};
+use windlass_line::{Clock as _, Connector as _, Endpoint, GatewaySpec, TcpConnector, TokioClock};
 use windlass_protocol::{Advice, Advise as _};
 use windlass_testkit::ChaosProxy;
 

@@ -19,7 +19,7 @@ mod stage;
 use std::sync::Arc;
 
 use clap::Args;
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 
 use self::ledger::{Ledger, Tally};
 use self::screen::Screen;

@@ -9,7 +9,7 @@ use windlass::identity::{DevicePathError, IdentityError, TokenFileError};
 use windlass::sqlite::OpenError;
 use windlass::store::{OwnError, StoreError};
 use windlass::{RegistryError, StartError};
-use windlass_actors::threads::{self, ResourceError};
+use windlass_line::threads::{self, ResourceError};
 use windlass_protocol::connection::HandshakeFault;
 use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-use windlass_actors::threads;
+use windlass_line::threads;
 
 use super::exit::Failure;
 

@@ -57,8 +57,8 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use windlass_actors::threads;
-use windlass_actors::transport::INSECURE_LOG_TARGET;
+use windlass_line::threads;
+use windlass_line::transport::INSECURE_LOG_TARGET;
 
 use self::args::{Cli, Command};
 use self::exit::{Exit, Failure};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use windlass::identity::{FileTokens, default_identity_path, load_or_create};
 use windlass::{Endpoint, Gateway, LineErrorKind, LineState, LineStatus, Windlass};
-use windlass_actors::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, TokenKey, TokenStoreError, TokioClock};
+use windlass_line::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, TokenKey, TokenStoreError, TokioClock};
 use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
 
 use super::config::{

@@ -8,7 +8,7 @@ use clap::Args;
 use futures_util::future::{join_all, select_all};
 use serde_json::{Value, json};
 use windlass::{Gateway, LineStatus};
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 
 use self::table::Row;
 use super::config::parse_span;

@@ -11,7 +11,7 @@ use windlass::store::{
     Agent, AgentFilter, AgentUid, Board, BoardFilter, BoardId, Gateway, GatewayUid, Organization, OrganizationId,
     Owner, Store, StoreError, Timestamp,
 };
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 
 use super::exit::{Failure, with_causes};
 use super::global::Global;

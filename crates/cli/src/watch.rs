@@ -16,7 +16,7 @@ use futures_util::stream;
 use tokio::sync::watch::Receiver;
 use windlass::journal::Cursor;
 use windlass::{Gateway, LineState, LineStatus};
-use windlass_actors::{Clock as _, EventFilter, LineEvent, TokioClock};
+use windlass_line::{Clock as _, EventFilter, LineEvent, TokioClock};
 
 use self::screen::Screen;
 use self::shown::{InJournal, Line, Shown};

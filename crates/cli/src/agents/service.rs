@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use windlass::LineStatus;
 use windlass::agents::Agents;
 use windlass::store::{Activities as _, Activity, ActivityFilter, Agent, AgentStatus, AgentUid, Runs as _};
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 
 use super::workshop::FileArgs;
 use crate::exit::{Exit, Failure};

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use windlass::Gateway;
 use windlass::sessions::{RunEnd, SessionKey};
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 
 use super::probe::{Counts, PATIENCE, broken, lock, stopped_before};
 

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use windlass::sessions::SessionKey;
 use windlass::{Gateway, LineStatus};
-use windlass_actors::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
+use windlass_line::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
 use windlass_protocol::{CallError, Generation, RawJson};
 
 use super::messages::{MESSAGE_LIMIT, Messages};

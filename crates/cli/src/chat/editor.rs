@@ -4,7 +4,7 @@ use std::io;
 
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor, ExternalPrinter as _};
-use windlass_actors::threads;
+use windlass_line::threads;
 
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;

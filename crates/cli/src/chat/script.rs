@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, Read as _};
 
-use windlass_actors::threads;
+use windlass_line::threads;
 
 use super::{Said, Talk};
 use crate::exit::{Exit, Failure};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 use windlass::store::{Gateway, SecretSource as Reference};
-use windlass_actors::{Endpoint, GatewaySpec, Header, TlsPolicy};
+use windlass_line::{Endpoint, GatewaySpec, Header, TlsPolicy};
 use windlass_protocol::{ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, SecretOrigin};
 
 use super::ConfigError;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use windlass::store::Gateway;
-use windlass_actors::Endpoint;
+use windlass_line::Endpoint;
 use windlass_protocol::Secret;
 
 use super::ConfigError;

@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
-use windlass_actors::{Header, TlsPolicy};
+use windlass_line::{Header, TlsPolicy};
 use windlass_protocol::{ClientId, Scope};
 
 use super::trust::TrustList;
@@ -46,7 +46,7 @@ impl Scene {
         self.with(|environment| select(choice, environment, &Ok(Vec::new())))
     }
 
-    fn spec(&self) -> Result<windlass_actors::GatewaySpec, ConfigError> {
+    fn spec(&self) -> Result<windlass_line::GatewaySpec, ConfigError> {
         self.with(|environment| {
             let selected = select(&Choice::default(), environment, &Ok(Vec::new()))?;
             let [gateway] = selected.gateways.try_into().expect("one gateway");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use windlass::{CallError, Gateway};
-use windlass_actors::{Clock as _, EventFilter, LineEvent, TokioClock};
+use windlass_line::{Clock as _, EventFilter, LineEvent, TokioClock};
 
 use super::session::{self, Patience};
 use crate::exit::{Exit, Failure, advice_on_call, of_call};

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::sync::watch::Receiver;
 use windlass::LineStatus;
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 
 use super::chaos::Act;
 use super::ledger::{Ledger, Tally};

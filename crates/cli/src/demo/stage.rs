@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::{Gateway, Windlass};
-use windlass_actors::{Endpoint, GatewaySpec};
+use windlass_line::{Endpoint, GatewaySpec};
 use windlass_protocol::{DeviceIdentity, GatewayId, Secret};
 use windlass_testkit::{ChatPlan, SimGateway};
 

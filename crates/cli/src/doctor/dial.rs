@@ -1,8 +1,8 @@
 //! From an address to a WebSocket, each phase by itself.
 
-use windlass_actors::GatewaySpec;
-use windlass_actors::transport::{Socket, open_websocket};
-use windlass_actors::{DialError, TcpConnector, TlsPolicy};
+use windlass_line::GatewaySpec;
+use windlass_line::transport::{Socket, open_websocket};
+use windlass_line::{DialError, TcpConnector, TlsPolicy};
 use windlass_protocol::Advise as _;
 
 use super::Stopped;

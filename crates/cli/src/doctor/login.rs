@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tungstenite::Message;
-use windlass_actors::GatewaySpec;
-use windlass_actors::transport::Socket;
-use windlass_actors::{Clock as _, Deadline, DeviceTokenStore as _, TlsPolicy, TokioClock};
+use windlass_line::GatewaySpec;
+use windlass_line::transport::Socket;
+use windlass_line::{Clock as _, Deadline, DeviceTokenStore as _, TlsPolicy, TokioClock};
 use windlass_protocol::connection::{Handshake, HandshakeFault, HandshakeStep};
 use windlass_protocol::{
     Advice, Advise as _, Auth, CallId, Challenge, CloseCode, CloseReason, ConnectParams, ConnectRefusal,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tungstenite::Message;
-use windlass_actors::{Clock as _, Deadline, GatewaySpec, TokioClock};
+use windlass_line::{Clock as _, Deadline, GatewaySpec, TokioClock};
 use windlass_protocol::{Advice, Advise as _, CallId, Frame, GatewayError, MethodName, Scope, encode_request};
 
 use super::Stopped;

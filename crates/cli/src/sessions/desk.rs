@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use windlass::sessions::{AskError, HistoryError, ListError, Sessions};
 use windlass::{Gateway, Windlass};
-use windlass_actors::{Clock as _, TokioClock};
+use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::{Advice, CallError};
 
 use crate::config::parse_span;

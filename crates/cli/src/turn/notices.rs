@@ -2,7 +2,7 @@
 
 use tokio::sync::watch::Receiver;
 use windlass::{Gateway, LineState, LineStatus};
-use windlass_actors::{EventFilter, LineEvent, Marker, Subscription};
+use windlass_line::{EventFilter, LineEvent, Marker, Subscription};
 
 use crate::output::advice_line;
 

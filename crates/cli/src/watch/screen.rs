@@ -122,7 +122,7 @@ impl<'a> Screen<'a> {
     }
 }
 
-fn run_of(event: &windlass_actors::Event) -> Option<String> {
+fn run_of(event: &windlass_line::Event) -> Option<String> {
     let keys = windlass_protocol::EventKeys::parse(event.payload.as_str());
     keys.run_id.map(std::borrow::Cow::into_owned)
 }
@@ -146,7 +146,7 @@ mod tests {
 
     use jiff::tz::TimeZone;
     use serde_json::{Value, json};
-    use windlass_actors::{Event, Marker};
+    use windlass_line::{Event, Marker};
     use windlass_protocol::{Generation, RawJson};
 
     use super::*;

@@ -7,7 +7,7 @@ use anstyle::Style;
 use serde::Serialize;
 use serde_json::{Value, json};
 use windlass::journal::{Cursor, Lost, Recorded, RecordedMarker, Stall, What};
-use windlass_actors::{Event, LineEvent, Marker};
+use windlass_line::{Event, LineEvent, Marker};
 use windlass_protocol::{EventKeys, RawJson};
 
 use crate::json;

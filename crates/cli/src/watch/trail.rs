@@ -11,7 +11,7 @@ use windlass::journal::{
 };
 use windlass::store::{GatewayUid, OwnError, Store};
 use windlass::{Gateway, Windlass};
-use windlass_actors::{Clock, TokioClock};
+use windlass_line::{Clock, TokioClock};
 use windlass_protocol::{Advice, GatewayId};
 
 use super::screen::Screen;

@@ -1,7 +1,7 @@
 //! Events in words.
 
 use serde_json::Value;
-use windlass_actors::Event;
+use windlass_line::Event;
 use windlass_protocol::{
     AgentEvent, AgentPhase, AgentStream, ChatEvent, ChatState, EventKeys, TypedEvent, message_text,
 };

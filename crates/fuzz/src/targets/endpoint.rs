@@ -1,6 +1,6 @@
 //! A gateway's address.
 
-use windlass_actors::Endpoint;
+use windlass_line::Endpoint;
 
 use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
 

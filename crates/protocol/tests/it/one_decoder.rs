@@ -23,11 +23,11 @@ const MAY: &[(&str, &str)] = &[
     ),
     ("crates/protocol/src/device/file.rs", "a file of this machine"),
     (
-        "actors/src/roster/wire.rs",
+        "actors/sessions/src/roster/wire.rs",
         "borrows, and reads a legible copy after a failure",
     ),
     (
-        "actors/src/line/declared/table/everything.rs",
+        "actors/line/src/line/declared/table/everything.rs",
         "borrows, within decode_with",
     ),
     ("src/identity/file_tokens.rs", "a file of this machine"),
@@ -41,7 +41,7 @@ fn texts_of_gateways_are_read_in_one_place() {
     let mut found = Vec::new();
     for folder in [
         "src",
-        "actors/src",
+        "actors",
         "crates/cli/src",
         "crates/protocol/src",
         "crates/store/src",

@@ -1,0 +1,85 @@
+//! Calls about an agent, while its gateway may not know it yet.
+
+use std::time::Duration;
+
+use windlass_protocol::AgentId;
+use windlass_protocol::connection::Resend;
+use windlass_protocol::request::Request;
+use windlass_sessions::refusals;
+
+use super::OpenClaw;
+use crate::control_plane::{ControlError, ControlResult, Thing};
+
+/// How long an agent that was just made may be unknown: 0.3 s and 0.6 s were seen on 2026.9.6 and 2026.2.26.
+const SETTLE_FIRST: Duration = Duration::from_millis(500);
+/// The waits double up to this.
+const SETTLE_CAP: Duration = Duration::from_secs(4);
+/// Tries after the first one: 11.5 s in all.
+pub(super) const SETTLE_TRIES: u32 = 5;
+
+/// Shortest line of a sent text that is looked for in the answer: shorter ones would be found by chance.
+const ECHO_LINE: usize = 12;
+
+/// The wait before the n-th further try, from 1.
+pub(super) fn settle_delay(attempt: u32) -> Duration {
+    SETTLE_FIRST
+        .saturating_mul(1 << attempt.saturating_sub(1).min(16))
+        .min(SETTLE_CAP)
+}
+
+impl OpenClaw {
+    /// Makes a request and decodes its answer. The client retries.
+    pub(super) async fn ask<R: Request + Sync>(&self, request: &R, resend: Resend) -> ControlResult<R::Reply> {
+        Ok(self.client().ask(request, resend).await?)
+    }
+
+    /// Makes a request about an agent, and again while the gateway does not know the agent although it should: it takes
+    /// a moment to hear of its own new agents. `fresh` says that it should; otherwise the configuration is asked.
+    pub(super) async fn ask_about<R: Request + Sync>(
+        &self,
+        id: &AgentId,
+        fresh: bool,
+        request: &R,
+        resend: Resend,
+    ) -> ControlResult<R::Reply> {
+        let mut unknown = 0;
+        loop {
+            match self.ask(request, resend).await {
+                Err(ControlError::Rejected(rejected)) if refusals::agent_unknown(&rejected.error) => {
+                    self.agent_settles(id, fresh, &mut unknown).await?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Waits for a gateway that did not know an agent. `unknown` counts how often it did not.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`], when it has no such agent, or had time enough to hear of it.
+    pub(super) async fn agent_settles(&self, id: &AgentId, fresh: bool, unknown: &mut u32) -> ControlResult<()> {
+        *unknown += 1;
+        let expected = *unknown <= SETTLE_TRIES && (fresh || *unknown > 1 || self.is_configured(id).await?);
+        if !expected {
+            tracing::debug!(gateway = %self.line().id(), agent = %id, "the agent is not known");
+            return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
+        }
+        tokio::time::sleep(settle_delay(*unknown)).await;
+        Ok(())
+    }
+}
+
+/// Takes a gateway's text out of an error where it repeats what was sent: that may hold an agent's token.
+pub(super) fn without_echo(error: ControlError, sent: &str) -> ControlError {
+    let ControlError::Rejected(mut rejected) = error else {
+        return error;
+    };
+    let told = &mut rejected.error;
+    let details = told.details.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut lines = sent.lines().map(str::trim).filter(|line| line.len() >= ECHO_LINE);
+    if lines.any(|line| told.message.contains(line) || details.contains(line)) {
+        "refused, in a text that repeats what was sent and is left out here".clone_into(&mut told.message);
+        told.details = None;
+    }
+    ControlError::Rejected(rejected)
+}

@@ -1,0 +1,137 @@
+//! Sessions, and messages in them: the session API, with the errors and the patience of a control plane.
+
+use windlass_protocol::request::SessionRow;
+use windlass_protocol::run::{ResendAfterLoss, RunEnd};
+use windlass_protocol::{CallError, MethodName, NotSent, Rejected, SessionKey};
+use windlass_sessions::refusals;
+
+use super::OpenClaw;
+use super::ask::without_echo;
+use crate::control_plane::{ControlError, ControlResult, Outgoing, SessionInfo, Thing};
+use windlass_sessions::{DeleteError, DeleteOutcome, EnsureError, Handover, ResetOutcome, SendError};
+
+fn info(row: SessionRow) -> Option<SessionInfo> {
+    Some(SessionInfo {
+        key: SessionKey::parse(&row.key).ok()?,
+        label: row.label,
+        session_id: row.session_id,
+        updated_at_ms: row.updated_at,
+    })
+}
+
+impl OpenClaw {
+    pub(super) async fn find_session(&self, key: &SessionKey) -> ControlResult<Option<SessionInfo>> {
+        Ok(self.sessions.find(key).await?.and_then(info))
+    }
+
+    /// A label that another session has is left out.
+    pub(super) async fn make_session(&self, key: &SessionKey, label: Option<&str>) -> ControlResult<()> {
+        let mut unknown = 0;
+        loop {
+            match self.sessions.ensure(key, label).await {
+                Ok(_) | Err(EnsureError::LabelTaken) => return Ok(()),
+                Err(EnsureError::UnknownAgent(agent)) => self.agent_settles(&agent, false, &mut unknown).await?,
+                Err(EnsureError::Ask(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) async fn empty_session(&self, key: &SessionKey) -> ControlResult<bool> {
+        match self.sessions.reset(key).await? {
+            ResetOutcome::Emptied(_) | ResetOutcome::Deleted => Ok(true),
+            ResetOutcome::NotThere => Ok(false),
+        }
+    }
+
+    pub(super) async fn remove_session(&self, key: &SessionKey) -> ControlResult<bool> {
+        match self.sessions.delete(key).await {
+            Ok(DeleteOutcome::Deleted { .. }) => Ok(true),
+            Ok(DeleteOutcome::NotThere) => Ok(false),
+            Err(DeleteError::Ask(error)) => Err(error.into()),
+            Err(DeleteError::StillActive) => Err(ControlError::SessionBusy {
+                session: key.to_string(),
+            }),
+            // Refused by its name alone: the agent that it belongs to may be gone.
+            Err(DeleteError::MainSession(_)) => match key.agent_id() {
+                Some(agent) if !self.is_configured(&agent).await? => Ok(false),
+                _ => Err(ControlError::NotAllowed(Thing::MainSession(key.to_string()))),
+            },
+        }
+    }
+
+    pub(super) async fn say(&self, message: &Outgoing) -> ControlResult<()> {
+        let mut unknown = 0;
+        loop {
+            let end = self.hand_over(message).await;
+            match (end, message.key.agent_id()) {
+                (Err(ControlError::Rejected(rejected)), Some(agent)) if refusals::agent_unknown(&rejected.error) => {
+                    self.agent_settles(&agent, false, &mut unknown).await?;
+                }
+                (end, _) => return end.map_err(|error| without_echo(error, &message.text)),
+            }
+        }
+    }
+
+    async fn hand_over(&self, message: &Outgoing) -> ControlResult<()> {
+        let prepared = self.sessions.message(message.key.clone(), message.text.as_str());
+        let prepared = prepared
+            .deliver(message.deliver)
+            // What the caller has on record is to arrive, whatever became of an earlier attempt.
+            .resend_after_loss(ResendAfterLoss::Always)
+            .give_up_after(message.within);
+        let key = message.idempotency_key.as_str();
+        let prepared = if message.tried_before {
+            prepared.continuing(key)
+        } else {
+            prepared.key(key)
+        };
+        match self.sessions.hand_over(prepared).await {
+            Ok(Handover::Taken) => Ok(()),
+            Ok(Handover::Ended(end)) => taken(end),
+            Err(SendError::TooMany { limit }) => Err(CallError::from(NotSent::QueueFull { limit }).into()),
+            // Without a record and with a key of its own there is no other error.
+            Err(_) => Err(CallError::from(NotSent::Closed).into()),
+        }
+    }
+}
+
+/// Whether a message that came to its end at once has reached the agent.
+fn taken(end: RunEnd) -> ControlResult<()> {
+    match end {
+        RunEnd::Command(_) => Err(ControlError::TakenAsCommand),
+        RunEnd::Refused(error) => {
+            let method = MethodName::new("chat.send").map_err(|error| invalid(&error))?;
+            Err(CallError::from(Box::new(Rejected { method, error })).into())
+        }
+        RunEnd::NotSent(why) => Err(CallError::from(why).into()),
+        RunEnd::Unknown(doubt) => Err(ControlError::Unknown(doubt)),
+        RunEnd::Aborted { .. } => Err(ControlError::Cancelled),
+        // It stands in the session, whatever became of its run.
+        _ => Ok(()),
+    }
+}
+
+fn invalid(error: &impl ToString) -> ControlError {
+    ControlError::Invalid { why: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_protocol::run::{Doubt, Evidence, Loss};
+
+    use super::*;
+
+    #[test]
+    fn a_message_that_the_gateway_cancelled_has_not_reached_the_agent() {
+        let cancelled = RunEnd::Aborted {
+            run_id: "r".into(),
+            reason: Some("cancelled".into()),
+            text: None,
+            by: Evidence::History,
+        };
+        assert_eq!(taken(cancelled), Err(ControlError::Cancelled));
+        assert_eq!(taken(RunEnd::Lost(Loss::NotResumed)), Ok(()));
+        let unknown = taken(RunEnd::Unknown(Doubt::TimedOut)).unwrap_err();
+        assert!(unknown.is_outcome_unknown() && unknown.is_transient());
+    }
+}

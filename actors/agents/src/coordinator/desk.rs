@@ -1,0 +1,132 @@
+//! Where the coordinator's operations find what they need.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use windlass_protocol::RetryPolicy;
+use windlass_store::{
+    Agent, AgentFilter, AgentRole, AgentUid, Board, BoardId, Gateway, GatewayUid, Store, Timestamp, resolver,
+};
+use windlass_templates::{MessageKind, MessageVariables, Overrides, Templates};
+
+use super::error::CoordinationError;
+use super::policy::Caller;
+use crate::provisioner::{Fleet, ProvisionerHandle, ProvisionerSettings};
+use crate::rendering;
+use windlass_line::clock::Clock;
+
+/// Longest message taken, in characters: what a person writes, and an agent reads with its other instructions.
+pub const MESSAGE_CHARS: usize = 20_000;
+
+pub(super) struct Desk {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) templates: Templates,
+    pub(super) fleet: Arc<dyn Fleet>,
+    pub(super) provisioner: ProvisionerHandle,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: ProvisionerSettings,
+    pub(super) rng: RefCell<StdRng>,
+}
+
+impl Desk {
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::from(self.clock.wall())
+    }
+
+    /// The id that was given, or a fresh one.
+    pub(super) fn correlation(&self, given: Option<&String>) -> String {
+        given.cloned().unwrap_or_else(|| {
+            let random = self.rng.borrow_mut().random();
+            uuid::Builder::from_random_bytes(random).into_uuid().to_string()
+        })
+    }
+
+    /// Ends what takes longer than somebody waits for it. What was on its way by then may have arrived.
+    pub(super) async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, CoordinationError>>,
+    ) -> Result<T, CoordinationError> {
+        const LIMIT: Duration = RetryPolicy::COORDINATION.budget;
+        match tokio::time::timeout(LIMIT, work).await {
+            Ok(end) => end,
+            Err(_) => Err(CoordinationError::TooLate { after: LIMIT }),
+        }
+    }
+
+    pub(super) async fn agent(&self, id: AgentUid) -> Result<Agent, CoordinationError> {
+        self.store.agent(id).await?.ok_or(CoordinationError::NoAgent(id))
+    }
+
+    pub(super) async fn caller(&self, caller: Caller) -> Result<Option<Agent>, CoordinationError> {
+        match caller {
+            Caller::Operator => Ok(None),
+            Caller::Agent(id) => self.agent(id).await.map(Some),
+        }
+    }
+
+    /// A board and the gateway that it is on.
+    pub(super) async fn board(&self, id: BoardId) -> Result<(Board, Gateway), CoordinationError> {
+        let board = self.store.board(id).await?.ok_or(CoordinationError::NoBoard(id))?;
+        Ok(resolver::resolve_board(&*self.store, id, board.organization_id).await?)
+    }
+
+    /// The gateway's own agent, once it was brought to life.
+    pub(super) async fn main_agent(&self, gateway: GatewayUid) -> Result<Agent, CoordinationError> {
+        let filter = AgentFilter {
+            gateway: Some(gateway),
+            board: None,
+            role: Some(AgentRole::Main),
+        };
+        let found = self.store.agents(&filter).await?.into_iter().next();
+        found
+            .filter(|main| main.lifecycle_generation > 0)
+            .ok_or(CoordinationError::NoMainAgent(gateway))
+    }
+
+    pub(super) async fn text(
+        &self,
+        gateway: &Gateway,
+        kind: MessageKind,
+        mut words: MessageVariables,
+    ) -> Result<String, CoordinationError> {
+        check_message("message", &words.message, kind == MessageKind::Onboarding)?;
+        self.settings.base_url_of(gateway).clone_into(&mut words.base_url);
+        let is_users = self.templates.work_on_users_text(&Overrides::default());
+        let text = rendering::render(&self.templates, is_users, move |templates| {
+            templates.coordination_message(kind, &words)
+        });
+        Ok(text.await?)
+    }
+}
+
+/// Refuses what says nothing, or too much.
+pub(super) fn check_message(field: &'static str, text: &str, may_be_empty: bool) -> Result<(), CoordinationError> {
+    let why = if text.trim().is_empty() && !may_be_empty {
+        "is empty".to_owned()
+    } else if text.chars().nth(MESSAGE_CHARS).is_some() {
+        format!("is longer than {MESSAGE_CHARS} characters")
+    } else {
+        return Ok(());
+    };
+    Err(CoordinationError::Invalid { field, why })
+}
+
+/// Who speaks, for people.
+pub(super) fn sender(caller: Option<&Agent>) -> String {
+    match caller {
+        None => "An operator".to_owned(),
+        Some(agent) => agent.name.clone(),
+    }
+}
+
+/// What answers are marked with: as given, or the correlation id.
+pub(super) fn tags(given: &[String], correlation_id: &str) -> Vec<String> {
+    if given.is_empty() {
+        vec![correlation_id.to_owned()]
+    } else {
+        given.to_vec()
+    }
+}

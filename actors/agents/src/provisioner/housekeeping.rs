@@ -1,0 +1,79 @@
+//! Records that nobody needs any more are deleted: runs that ended, and activities.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use windlass_store::StoreError;
+use windlass_store::limits::PAGE_LIMIT;
+
+use super::context::{Context, sleep};
+use windlass_line::failpoint;
+
+/// How often it is looked for old records: what is kept for weeks may stay some hours longer.
+const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Between two pages, so that nobody else waits long for the store.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Runs and their steps, from their end on. A run under way is never deleted.
+    pub runs: Duration,
+    /// Activities, from when they happened on.
+    pub activities: Duration,
+}
+
+impl Default for Keep {
+    /// Runs for 30 days: long enough to look into what went wrong. Activities for a year, as they are what an audit asks for.
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            runs: 30 * DAY,
+            activities: 365 * DAY,
+        }
+    }
+}
+
+/// Runs for as long as the provisioner.
+pub(super) async fn run(ctx: Rc<Context>) {
+    loop {
+        failpoint::reach("housekeeping");
+        match clean(&ctx).await {
+            Ok((0, 0)) => {}
+            Ok((runs, activities)) => tracing::info!(runs, activities, "old records were deleted"),
+            Err(error) => tracing::warn!("old records could not be deleted: {error}"),
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// How many runs and activities were deleted.
+async fn clean(ctx: &Context) -> Result<(u64, u64), StoreError> {
+    let (keep, now) = (ctx.settings.keep, ctx.now());
+    let (mut runs, mut activities) = (0, 0);
+    loop {
+        let page = ctx.store.prune_runs(now.saturating_sub(keep.runs), PAGE_LIMIT).await?;
+        runs += page;
+        if is_last(page) {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    loop {
+        let page = ctx
+            .store
+            .prune_activities(now.saturating_sub(keep.activities), PAGE_LIMIT)
+            .await?;
+        activities += page;
+        if is_last(page) {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    Ok((runs, activities))
+}
+
+const fn is_last(page: u64) -> bool {
+    page < PAGE_LIMIT as u64
+}

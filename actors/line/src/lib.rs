@@ -1,0 +1,56 @@
+//! One supervised line per gateway, as actors on one thread.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`machine`] | one thread's worth: the registry and its lines |
+//! | `registry` | the actor that takes gateways in and lets them go |
+//! | `supervision` | what keeps a line up: start, end, decision, wait |
+//! | `connection` | the actor of one incarnation: dial, handshake, drive |
+//! | [`mod@line`] | what stays: handle, calls, status, memory |
+//! | [`routing`] | events to subscribers |
+//! | [`transport`] | TCP, TLS, WebSocket |
+//! | `telemetry` | spans and metrics |
+//! | [`threads`] | where threads and runtimes are made |
+//! | [`turns`] | who blocks a thread |
+//!
+//! Sessions, agents and the journal stand on it, in crates beside this one. Only these name actix.
+
+pub mod clock;
+mod connection;
+mod endpoint;
+#[doc(hidden)]
+pub mod failpoint;
+mod foreign;
+mod gate;
+pub mod line;
+pub mod machine;
+mod registry;
+pub mod routing;
+mod spec;
+pub mod supervision;
+mod telemetry;
+#[cfg(any(test, feature = "test-util"))]
+#[doc(hidden)]
+pub mod testing;
+pub mod threads;
+mod tokens;
+pub mod transport;
+pub mod turns;
+
+pub use clock::{Clock, Deadline, TokioClock};
+pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use foreign::GuardedClock;
+pub use line::{
+    Backstop, Calling, Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS,
+    OutgoingCall, ResyncCounters, TooManyTopics,
+};
+pub use machine::{Machine, MachineConfig, MachineHandle};
+pub use registry::{Directory, Inspection, OnceAdded, RegistryError};
+pub use routing::{
+    Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
+};
+pub use spec::GatewaySpec;
+pub use supervision::IntensityPolicy;
+pub use telemetry::{Metering, describe as describe_metrics};
+pub use tokens::{DeviceTokenStore, MemoryTokens, TokenKey, TokenStoreError};
+pub use transport::{Connector, DialError, Fingerprint, Header, TcpConnector, TlsPolicy, UpgradeError};

@@ -1,0 +1,234 @@
+//! From one parsed event to every subscriber that wants it.
+
+mod backlog;
+mod batch;
+mod event;
+mod filter;
+mod json;
+mod names;
+mod queue;
+mod subscription;
+mod topic;
+
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use backlog::{Backlog, Overflow, SlowPolicy, WhenFull};
+use batch::Gathering;
+pub use event::{Event, LineEvent, Marker};
+pub use filter::EventFilter;
+pub use filter::Sieve;
+pub(crate) use names::EventNames;
+use subscription::Subscriber;
+pub use subscription::Subscription;
+pub use topic::Topic;
+use windlass_protocol::{EventKeys, SessionKeySpace};
+
+use crate::telemetry::LineMeter;
+
+/// The subscribers of one line. Outlives its connections.
+///
+/// Events are gathered, and handed over when the line has read what there was to read, before it says anything else to
+/// anybody, and when enough are there: a subscriber is met once for a batch, and not for each event. So whoever hears of
+/// something that came behind an event finds the event in its queue.
+///
+/// Subscribers come from any thread, so they stand behind a lock; it is held for one fan-out (some hundred nanoseconds for
+/// each subscriber) and never across an await. Each has a queue of its own, and the router never waits for one.
+#[derive(Debug, Default)]
+pub(crate) struct Router {
+    fan: Mutex<Fan>,
+    /// Payloads that were looked into.
+    parses: AtomicU64,
+    /// The line was closed for good. Changed and read with the subscribers locked.
+    closed: AtomicBool,
+    meter: LineMeter,
+}
+
+/// Who is subscribed, and what is still to be handed over.
+#[derive(Debug, Default)]
+struct Fan {
+    subscribers: Vec<Subscriber>,
+    gathered: Gathering,
+    /// How the gateway spells the keys of its sessions.
+    space: SessionKeySpace,
+}
+
+/// An event as it came in. Whoever wants its keys gets those that were read first.
+pub(crate) struct Incoming<'a> {
+    pub(crate) name: &'a str,
+    payload: &'a str,
+    keys: OnceCell<EventKeys<'a>>,
+}
+
+impl<'a> Incoming<'a> {
+    pub(crate) const fn new(name: &'a str, payload: &'a str) -> Self {
+        Self {
+            name,
+            payload,
+            keys: OnceCell::new(),
+        }
+    }
+}
+
+impl Router {
+    pub(crate) fn new(meter: LineMeter) -> Self {
+        Self {
+            fan: Mutex::default(),
+            parses: AtomicU64::default(),
+            closed: AtomicBool::default(),
+            meter,
+        }
+    }
+
+    /// What is counted of the line.
+    pub(crate) const fn meter(&self) -> &LineMeter {
+        &self.meter
+    }
+
+    pub(crate) fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
+        let mut fan = self.lock();
+        let (subscriber, subscription) = subscription::channel(filter, &fan.space, backlog.into());
+        if self.closed.load(Ordering::Relaxed) {
+            // Nothing comes any more: it ends at once, as those ended that were there before.
+            subscriber.queue.close();
+        } else {
+            // What came before it is not for it.
+            self.give(&mut fan);
+            fan.subscribers.push(subscriber);
+        }
+        drop(fan);
+        subscription
+    }
+
+    /// The gateway spells the keys of its sessions so from here on.
+    pub(crate) fn spell(&self, space: SessionKeySpace) {
+        let mut fan = self.lock();
+        if fan.space == space {
+            return;
+        }
+        // What came before it was spelled as before.
+        self.give(&mut fan);
+        for subscriber in &mut fan.subscribers {
+            subscriber.sieve.respell(&space);
+        }
+        fan.space = space;
+    }
+
+    /// Gathers one event, and hands it over at once.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn publish(&self, name: &str, payload: &str, make: impl FnOnce() -> Event) {
+        self.gather(&Incoming::new(name, payload), make);
+        self.hand_over();
+    }
+
+    /// Takes one event, to be handed over soon. `make` builds the shared form and is called only if somebody wants it.
+    pub(crate) fn gather(&self, incoming: &Incoming<'_>, make: impl FnOnce() -> Event) {
+        let mut fan = self.lock();
+        let wants = |Subscriber { sieve, .. }: &Subscriber| {
+            sieve.wants_name(incoming.name) && (!sieve.needs_keys() || sieve.wants_keys(self.keys(incoming)))
+        };
+        if !fan.subscribers.iter().any(wants) {
+            return fan.subscribers.retain(Subscriber::is_open);
+        }
+        fan.gathered.add(make(), incoming.keys.get());
+        if fan.gathered.is_full() {
+            self.give(&mut fan);
+        }
+    }
+
+    /// Hands over what was gathered.
+    pub(crate) fn hand_over(&self) {
+        self.give(&mut self.lock());
+    }
+
+    fn give(&self, fan: &mut Fan) {
+        let Some(batch) = fan.gathered.take() else { return };
+        fan.subscribers.retain(|subscriber| {
+            let Subscriber { sieve, queue } = subscriber;
+            match batch.picks(sieve, |payload| self.parse(payload)) {
+                0 => subscriber.is_open(),
+                picks => queue.push(&batch, picks, &self.meter),
+            }
+        });
+    }
+
+    /// The keys of an event, read from its payload when somebody asks for the first time.
+    pub(crate) fn keys<'a, 'e>(&self, incoming: &'e Incoming<'a>) -> &'e EventKeys<'a> {
+        incoming.keys.get_or_init(|| self.parse(incoming.payload))
+    }
+
+    fn parse<'a>(&self, payload: &'a str) -> EventKeys<'a> {
+        self.parses.fetch_add(1, Ordering::Relaxed);
+        EventKeys::parse(payload)
+    }
+
+    /// Tells every subscriber whom it concerns what happened to the line.
+    pub(crate) fn mark(&self, marker: &Marker) {
+        let topic = match marker {
+            Marker::Resynced { what, .. } | Marker::Unsynced { what, .. } => Some(what),
+            _ => None,
+        };
+        // A snapshot may be large, and holding it holds the frame that it came in.
+        let bare = match marker {
+            Marker::Resynced {
+                generation,
+                what,
+                again,
+                ..
+            } => Marker::Resynced {
+                generation: *generation,
+                what: what.clone(),
+                snapshot: None,
+                again: *again,
+            },
+            other => other.clone(),
+        };
+        let mut fan = self.lock();
+        self.give(&mut fan);
+        let Fan { subscribers, space, .. } = &mut *fan;
+        subscribers.retain(|subscriber| {
+            let Subscriber { sieve, queue } = subscriber;
+            if !topic.is_none_or(|topic| sieve.wants_topic(topic, space)) {
+                return subscriber.is_open();
+            }
+            let marker = if sieve.snapshots { marker } else { &bare };
+            queue.push_marker(marker.clone(), &self.meter)
+        });
+    }
+
+    /// Subscriptions that are open.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().subscribers.iter().filter(|one| one.is_open()).count()
+    }
+
+    /// Payloads that were looked into since the line was made: one for each event at most, however many subscribers
+    /// filter by what it carries.
+    pub(crate) fn parses(&self) -> u64 {
+        self.parses.load(Ordering::Relaxed)
+    }
+
+    /// Ends every subscription: the line is closed for good.
+    pub(crate) fn close(&self) {
+        let mut fan = self.lock();
+        self.give(&mut fan);
+        self.closed.store(true, Ordering::Relaxed);
+        for subscriber in fan.subscribers.drain(..) {
+            subscriber.queue.close();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Fan> {
+        // Whole after any panic: nothing that panics stands between two steps that belong together.
+        self.fan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Tasks whose turns are noted.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use windlass_protocol::GatewayId;
+
+use super::thread::{Label, ThreadTurns, Turn};
+
+/// A task whose turns are noted, where those of its thread are.
+#[derive(Debug)]
+pub struct Named<F> {
+    place: Option<Place>,
+    task: Pin<Box<F>>,
+}
+
+/// A task's number on its thread, given back with this.
+#[derive(Debug)]
+struct Place {
+    thread: Arc<ThreadTurns>,
+    who: u32,
+}
+
+/// Notes the turns of a task of the present thread. `what` is a label of the metric: a fixed one.
+pub fn named<F: Future>(what: &'static str, gateway: Option<&GatewayId>, task: F) -> Named<F> {
+    let place = ThreadTurns::current().map(|thread| {
+        let gateway = gateway.cloned();
+        let who = thread.take(Label { what, gateway });
+        Place { thread, who }
+    });
+    let task = Box::pin(task);
+    Named { place, task }
+}
+
+impl<F: Future> Future for Named<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { place, task } = &mut *self;
+        // Over when the poll is, be it by a panic.
+        let _turn = place.as_ref().map(|place| InTurn {
+            before: place.thread.begin(place.who),
+            thread: &place.thread,
+        });
+        task.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.thread.give_back(self.who);
+    }
+}
+
+struct InTurn<'a> {
+    thread: &'a ThreadTurns,
+    before: Turn,
+}
+
+impl Drop for InTurn<'_> {
+    fn drop(&mut self) {
+        self.thread.set(self.before);
+    }
+}
+
+/// What is handled in the present turn, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the message is forgotten when this is dropped"]
+pub struct Handling(Option<Arc<ThreadTurns>>);
+
+/// Names the message that an actor handles.
+pub fn handling(message: &'static str) -> Handling {
+    let thread = ThreadTurns::current();
+    if let Some(thread) = &thread {
+        thread.set_message(Some(message));
+    }
+    Handling(thread)
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        if let Some(thread) = &self.0 {
+            thread.set_message(None);
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Follows one message to its end: asks the gateway what the tracker wants to know, and tells it all that comes.
+
+mod attempt;
+mod prepare;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{AbortHandle, LocalBoxFuture};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use windlass_protocol::connection::{Continuity, Resend};
+use windlass_protocol::request::{AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSendReply, Request};
+use windlass_protocol::run::{Action, Asked, Doubt, Output, Progress, RunEnd, RunLimits, RunTracker};
+use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
+
+use self::attempt::Noted;
+pub(super) use self::prepare::Prior;
+use super::client::GatewayClient;
+use super::error::AskError;
+use super::lanes::Turn;
+use super::message::{Follower, Handover, Message};
+use super::outbox::Outbox;
+use super::under_way::{Note, Place};
+use super::worker::Shared;
+use windlass_line::clock::sleep_until;
+use windlass_line::failpoint;
+use windlass_line::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
+
+/// Events of one session that may wait: those of a run of 400 increments.
+const EVENTS: usize = 2048;
+/// How long a question may take.
+const ANSWER: Duration = Duration::from_secs(30);
+/// What a wait for a run's end is given beyond its own limit.
+const WAIT_MARGIN: Duration = Duration::from_secs(10);
+
+/// What a question came back with.
+enum Reply {
+    Sent(Result<ChatSendReply, CallError>),
+    /// The message was answered in a way that is not understood.
+    SentOddly,
+    History(Box<Result<ChatHistoryReply, CallError>>),
+    Waited(Result<AgentWaitReply, CallError>),
+    /// Nothing that the tracker waits for: something was put on record, or a send was called off with its line.
+    Nothing,
+}
+
+/// How far a message is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// To its end.
+    End,
+    /// Until the gateway has taken it.
+    Taken,
+}
+
+/// What following a message came to.
+enum Followed {
+    /// Its end.
+    End(RunEnd),
+    /// The gateway has taken it, and no more was wanted.
+    Taken,
+    /// The line was closed for good; this is what is known then.
+    Closed(RunEnd),
+}
+
+/// One message that is being followed.
+pub(super) struct Follow<'a> {
+    shared: &'a Shared,
+    place: &'a mut Place,
+    /// None for a message that does not wait for its turn.
+    turn: Option<&'a mut Turn>,
+    message: &'a Message,
+    followers: Vec<Follower>,
+    /// Where its attempts and its end go on record.
+    outbox: Option<&'a Outbox>,
+}
+
+/// The same, once its line was up.
+struct Run<'a> {
+    message: &'a Message,
+    key: &'a str,
+    client: GatewayClient,
+    outbox: Option<&'a Outbox>,
+    tracker: RunTracker,
+    events: Subscription,
+    /// The connection that is up, or was up last.
+    generation: Generation,
+    since_ms: Option<u64>,
+    noted: Noted,
+    /// Calls off the send that is under way.
+    sending: Option<AbortHandle>,
+    asked: FuturesUnordered<LocalBoxFuture<'a, Reply>>,
+}
+
+impl<'a> Follow<'a> {
+    pub(super) const fn new(
+        shared: &'a Shared,
+        place: &'a mut Place,
+        turn: &'a mut Turn,
+        message: &'a Message,
+        followers: Vec<Follower>,
+    ) -> Self {
+        Self {
+            shared,
+            place,
+            turn: Some(turn),
+            message,
+            followers,
+            outbox: shared.outbox.as_ref(),
+        }
+    }
+
+    /// For a message that its caller keeps on record, and that does not wait for its turn.
+    pub(super) const fn without_turn(shared: &'a Shared, place: &'a mut Place, message: &'a Message) -> Self {
+        Self {
+            shared,
+            place,
+            turn: None,
+            message,
+            followers: Vec::new(),
+            outbox: None,
+        }
+    }
+
+    /// Sends the message, and follows it until the gateway has taken it.
+    pub(super) async fn hand_over(&mut self, prior: Option<Prior>) -> Handover {
+        match self.deliver(prior, Until::Taken).await {
+            Followed::Taken => Handover::Taken,
+            Followed::End(end) | Followed::Closed(end) => Handover::Ended(end),
+        }
+    }
+
+    /// Sends the message, and follows it to its end. Nothing when it is on record and its line was closed: then it has no end
+    /// yet.
+    pub(super) async fn run(&mut self, prior: Option<Prior>) -> Option<RunEnd> {
+        match self.deliver(prior, Until::End).await {
+            Followed::End(end) => Some(end),
+            // Kept on record, it goes on when its gateway is added again.
+            Followed::Closed(end) => self.outbox.is_none().then_some(end),
+            Followed::Taken => None,
+        }
+    }
+
+    async fn deliver(&mut self, prior: Option<Prior>, until: Until) -> Followed {
+        let line = &*self.message.line;
+        let give_up = self.message.give_up.unwrap_or(RunLimits::default().give_up);
+        // Before anything is sent, so that nothing of the run is missed.
+        let events = line.subscribe(filter(self.message, &self.place.key), EVENTS);
+        let (ready, since_ms) = match tokio::time::timeout(give_up, self.prepare(prior.as_ref())).await {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => return Followed::Closed(RunEnd::NotSent(NotSent::Closed)),
+            Err(_) => return Followed::End(unreached(prior.as_ref(), give_up)),
+        };
+        let config = self.config(&ready, prior, since_ms, give_up);
+        let mut run = Run {
+            message: self.message,
+            key: &self.place.key,
+            client: GatewayClient::new(Arc::clone(&self.message.line)).with_timeout(ANSWER),
+            outbox: self.outbox,
+            tracker: RunTracker::new(config, line.now()),
+            events,
+            generation: ready.generation,
+            since_ms,
+            noted: Noted::default(),
+            sending: None,
+            asked: FuturesUnordered::new(),
+        };
+        let followed = run.follow(until, &mut self.followers, &mut self.place.notes).await;
+        let facts = run.tracker.facts();
+        self.shared.learned(line.id(), facts);
+        followed
+    }
+
+    pub(super) fn into_followers(mut self) -> Vec<Follower> {
+        while let Ok(note) = self.place.notes.try_recv() {
+            if let Note::Join(follower) = note {
+                self.followers.push(follower);
+            }
+        }
+        self.followers
+    }
+}
+
+/// The line was not up in all the time given.
+fn unreached(prior: Option<&Prior>, waited: Duration) -> RunEnd {
+    match prior {
+        None => RunEnd::NotSent(NotSent::NotReady { waited }),
+        Some(_) => RunEnd::Unknown(Doubt::TimedOut),
+    }
+}
+
+/// A run is followed by its id, whichever session the gateway shows it in.
+fn filter(message: &Message, key: &str) -> EventFilter {
+    let names = ["chat", "agent", "session.message", "sessions.changed"]
+        .into_iter()
+        .fold(EventFilter::all(), EventFilter::name);
+    names.session(message.session.as_str()).run(key)
+}
+
+impl Run<'_> {
+    async fn follow(
+        &mut self,
+        until: Until,
+        followers: &mut Vec<Follower>,
+        notes: &mut mpsc::Receiver<Note>,
+    ) -> Followed {
+        loop {
+            let now = self.now();
+            while let Some(output) = self.tracker.poll(now) {
+                match output {
+                    Output::Do(action) => self.ask(action),
+                    Output::Tell(Progress::Started { .. }) if until == Until::Taken => return Followed::Taken,
+                    Output::Tell(progress) => self.tell(&progress, followers),
+                    Output::End(RunEnd::NotSent(NotSent::Closed)) => return self.closed(),
+                    Output::End(end) => return Followed::End(end),
+                }
+            }
+            if !self.step(followers, notes).await {
+                return self.closed();
+            }
+        }
+    }
+
+    /// The line was closed for good.
+    fn closed(&mut self) -> Followed {
+        self.tracker.on_closed();
+        let now = self.now();
+        Followed::Closed(match self.tracker.poll(now) {
+            Some(Output::End(end)) => end,
+            _ => RunEnd::NotSent(NotSent::Closed),
+        })
+    }
+
+    fn now(&self) -> Instant {
+        self.message.line.now()
+    }
+
+    /// Waits for whatever comes next. `false` when the line was closed for good.
+    async fn step(&mut self, followers: &mut Vec<Follower>, notes: &mut mpsc::Receiver<Note>) -> bool {
+        let deadline = self.tracker.next_deadline();
+        let timer = async {
+            match deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            item = self.events.next() => match item {
+                Some(item) => self.take(&item),
+                None => return false,
+            },
+            Some(reply) = self.asked.next() => self.answered(reply),
+            Some(note) = notes.recv() => self.noticed(note, followers),
+            () = timer => {}
+        }
+        true
+    }
+
+    fn tell(&self, progress: &Progress, followers: &mut Vec<Follower>) {
+        if let Progress::Started { .. } = progress {
+            self.note_accepted();
+        }
+        followers.retain(|follower| !follower.is_gone());
+        for follower in followers {
+            follower.tell(progress.clone());
+        }
+    }
+
+    fn noticed(&mut self, note: Note, followers: &mut Vec<Follower>) {
+        match note {
+            Note::Join(follower) => {
+                let text = self.tracker.text();
+                if !text.is_empty() {
+                    follower.tell(Progress::Replaced(text.to_owned()));
+                }
+                followers.push(follower);
+            }
+            Note::Replaced => self.tracker.on_session_replaced(self.now()),
+        }
+    }
+
+    fn take(&mut self, item: &LineEvent) {
+        failpoint::reach("message.stream");
+        let now = self.now();
+        match item {
+            LineEvent::Event(event) => self.event(event, now),
+            LineEvent::Marker(marker) => self.marker(marker, now),
+        }
+    }
+
+    fn event(&mut self, event: &Event, now: Instant) {
+        let tracker = &mut self.tracker;
+        // One that does not have its event's shape tells nothing.
+        let told = match &*event.name {
+            "chat" => event.decode().map(|chat| tracker.on_chat(&chat, now)),
+            "agent" => event.decode().map(|agent| tracker.on_agent(&agent, now)),
+            "session.message" => event.decode().map(|said| tracker.on_session_message(&said, now)),
+            "sessions.changed" => event.decode().map(|changed| tracker.on_session_changed(&changed, now)),
+            _ => Ok(()),
+        };
+        if let Err(error) = told {
+            // Only the kind and the place: what serde says may quote a value.
+            let (kind, column) = (error.classify(), error.column());
+            tracing::debug!(
+                event = &*event.name,
+                "an event is not understood: {kind:?} error at column {column}"
+            );
+        }
+    }
+
+    fn marker(&mut self, marker: &Marker, now: Instant) {
+        match marker {
+            Marker::Gap(_) | Marker::Unreadable | Marker::Lagged(_) => self.tracker.on_gap(now),
+            Marker::Disconnected { generation } if *generation >= self.generation => {
+                // One that still waits to be written must not go out later, when the tracker has decided otherwise.
+                if let Some(sending) = self.sending.take() {
+                    sending.abort();
+                }
+                self.tracker.on_line_down(now);
+            }
+            // One that was up when this began may be told only now.
+            Marker::Reconnected {
+                generation,
+                gateway_restarted,
+            } if *generation > self.generation => {
+                self.generation = *generation;
+                let life = match gateway_restarted {
+                    Some(true) => Continuity::Restarted,
+                    Some(false) => Continuity::Same,
+                    None => Continuity::Unknown,
+                };
+                self.tracker.on_line_up(life, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, reply: Reply) {
+        let now = self.now();
+        match reply {
+            Reply::Sent(Ok(reply)) => self.tracker.on_sent(&reply, now),
+            Reply::Sent(Err(error)) => self.tracker.on_send_failed(&error, now),
+            Reply::SentOddly => self.tracker.on_sent_oddly(now),
+            Reply::History(reply) => match &*reply {
+                Ok(reply) => self.tracker.on_history(reply, now),
+                Err(error) => self.tracker.on_ask_failed(Asked::History, error, now),
+            },
+            Reply::Waited(Ok(reply)) => self.tracker.on_wait(&reply, now),
+            Reply::Waited(Err(error)) => self.tracker.on_ask_failed(Asked::Wait, &error, now),
+            Reply::Nothing => {}
+        }
+    }
+
+    fn ask(&mut self, action: Action) {
+        let client = self.client.clone();
+        let session = self.message.session.to_string();
+        let question = match action {
+            Action::Send => self.send(),
+            Action::AskHistory { limit } => {
+                let request = ChatHistory::new(session).limit(limit);
+                let answer = asked(client, request, Resend::Always, ANSWER);
+                answer.map(|reply| Reply::History(Box::new(reply))).boxed_local()
+            }
+            Action::AskWait { run_id, timeout } => {
+                let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+                let request = AgentWait::new(run_id).timeout_ms(ms);
+                let answer = asked(client, request, Resend::Never, timeout + WAIT_MARGIN);
+                answer.map(Reply::Waited).boxed_local()
+            }
+        };
+        self.asked.push(question);
+    }
+}
+
+/// Makes a typed call. An answer that is not understood is as good as none: the gateway may have done it.
+async fn asked<R: Request>(
+    client: GatewayClient,
+    request: R,
+    resend: Resend,
+    within: Duration,
+) -> Result<R::Reply, CallError> {
+    let client = client.with_timeout(within);
+    match client.ask(&request, resend).await {
+        Ok(reply) => Ok(reply),
+        Err(AskError::Call(error)) => Err(error),
+        Err(error @ AskError::Shape { .. }) => {
+            tracing::warn!(gateway = %client.line().id(), "{error}");
+            let method = MethodName::new(R::METHOD).map_err(|error| NotSent::Invalid { why: error.to_string() })?;
+            let after = within;
+            Err(TimedOut { method, after }.into())
+        }
+    }
+}

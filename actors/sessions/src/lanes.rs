@@ -1,0 +1,82 @@
+//! One turn per session at a time.
+//!
+//! A second message while a run goes on joins that run on all releases, and its own run ends bare: who waits for an answer
+//! would get another's. So the messages of this process wait for each other, in whichever spelling they name their session.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use windlass_protocol::{GatewayId, SessionKey};
+
+use windlass_line::Line;
+
+/// A session, wherever it is, by the [identity](windlass_protocol::SessionSpellings::identity) of its key.
+type Place = (GatewayId, Box<str>);
+
+/// Lanes of sessions that are in use. A lane lives as long as somebody holds or wants it.
+#[derive(Debug, Default)]
+pub(super) struct Lanes(RefCell<HashMap<Place, Weak<Mutex<()>>>>);
+
+/// The right to the next turn.
+#[derive(Debug)]
+pub(super) struct Turn {
+    identity: Box<str>,
+    _lane: OwnedMutexGuard<()>,
+    /// The lane that the session turned out to have, once its gateway was met.
+    respelled: Option<Box<Self>>,
+}
+
+impl Lanes {
+    /// Lanes at which those that nobody uses any more are looked for.
+    const SWEEP_AT: usize = 256;
+
+    /// A place in the line for the next turn, taken now, to be waited for.
+    pub(super) fn queue(&self, line: &Line, session: &SessionKey) -> LocalBoxFuture<'static, Turn> {
+        let identity = identity(line, session);
+        let mut wait = self.lane(line.id(), &identity).lock_owned().boxed_local();
+        let turn = |held| Turn {
+            identity,
+            _lane: held,
+            respelled: None,
+        };
+        // A lock queues whoever asks for it when it is polled first.
+        match (&mut wait).now_or_never() {
+            Some(held) => std::future::ready(turn(held)).boxed_local(),
+            None => wait.map(turn).boxed_local(),
+        }
+    }
+
+    /// Waits for the lane that the session has by what is known of its gateway now, where that is another one than the turn's. Who
+    /// waits here has one by an older spelling, which nobody waits for who has this one.
+    pub(super) async fn respell(&self, turn: &mut Turn, line: &Line, session: &SessionKey) {
+        let now = identity(line, session);
+        let held = turn.respelled.as_deref().unwrap_or(turn);
+        if held.identity != now {
+            turn.respelled = None;
+            turn.respelled = Some(Box::new(self.queue(line, session).await));
+        }
+    }
+
+    fn lane(&self, gateway: &GatewayId, identity: &str) -> Arc<Mutex<()>> {
+        let mut lanes = self.0.borrow_mut();
+        if lanes.len() >= Self::SWEEP_AT {
+            lanes.retain(|_, lane| lane.strong_count() > 0);
+        }
+        let place = (gateway.clone(), identity.into());
+        if let Some(lane) = lanes.get(&place).and_then(Weak::upgrade) {
+            return lane;
+        }
+        let lane = Arc::new(Mutex::new(()));
+        lanes.insert(place, Arc::downgrade(&lane));
+        lane
+    }
+}
+
+fn identity(line: &Line, session: &SessionKey) -> Box<str> {
+    let space = line.status().borrow().key_space();
+    space.spellings(session.as_str()).identity().into()
+}

@@ -1,0 +1,173 @@
+//! A message to a session, and following what becomes of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use windlass_protocol::SessionKey;
+use windlass_protocol::run::{Progress, ResendAfterLoss, RunEnd};
+
+use super::error::Interrupted;
+use windlass_line::Line;
+
+/// Increments that may wait for whoever follows a run: more than the 400 of a long answer. They are dropped beyond that; the end
+/// has the whole text.
+const PROGRESS: usize = 1024;
+
+/// A message that is sent once and followed to its end.
+#[derive(Clone)]
+pub struct Message {
+    pub(super) line: Arc<Line>,
+    pub(super) session: SessionKey,
+    pub(super) text: String,
+    pub(super) deliver: bool,
+    pub(super) key: Option<String>,
+    pub(super) sent_before: bool,
+    pub(super) resend: ResendAfterLoss,
+    pub(super) give_up: Option<Duration>,
+    pub(super) expires_after: Option<Duration>,
+    /// How often it may still be written.
+    pub(super) sends: Option<u32>,
+}
+
+impl Message {
+    /// Says this in a session of a gateway.
+    pub fn new(line: Arc<Line>, session: SessionKey, text: impl Into<String>) -> Self {
+        Self {
+            line,
+            session,
+            text: text.into(),
+            deliver: false,
+            key: None,
+            sent_before: false,
+            resend: ResendAfterLoss::default(),
+            give_up: None,
+            expires_after: None,
+            sends: None,
+        }
+    }
+
+    /// Has the answer go out over the session's channel, too.
+    pub fn deliver(mut self, deliver: bool) -> Self {
+        self.deliver = deliver;
+        self
+    }
+
+    /// Uses this idempotency key: that of an earlier attempt at the same message, which is looked for in the history before
+    /// anything is sent.
+    pub fn continuing(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self.sent_before = true;
+        self
+    }
+
+    /// Uses this idempotency key, never used before.
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// What to do when the gateway died with the run and its history shows nothing.
+    pub fn resend_after_loss(mut self, resend: ResendAfterLoss) -> Self {
+        self.resend = resend;
+        self
+    }
+
+    /// Gives up after this long from its turn on, retries, outages and the run included; 15 min unless given.
+    pub const fn give_up_after(mut self, after: Duration) -> Self {
+        self.give_up = Some(after);
+        self
+    }
+
+    /// Lets a message that is [on record](super::Outbox) and was never tried go this long after it was asked for: a process that
+    /// takes it up later does not send it. A day unless given.
+    pub const fn expires_after(mut self, after: Duration) -> Self {
+        self.expires_after = Some(after);
+        self
+    }
+}
+
+impl fmt::Debug for Message {
+    /// Without the text, which is between the user and the agent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("gateway", self.line.id())
+            .field("session", &self.session)
+            .field("text_bytes", &self.text.len())
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a message that was [handed over](super::Sessions::hand_over).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Handover {
+    /// The gateway has taken it; its run was not followed.
+    Taken,
+    /// It came to its end before the gateway said that it had taken it.
+    Ended(RunEnd),
+}
+
+/// A message under way. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct Following {
+    key: String,
+    progress: mpsc::Receiver<Progress>,
+    end: oneshot::Receiver<RunEnd>,
+}
+
+/// Where a message's progress is told.
+#[derive(Debug)]
+pub(super) struct Follower {
+    progress: mpsc::Sender<Progress>,
+    end: oneshot::Sender<RunEnd>,
+}
+
+impl Following {
+    pub(super) fn new(key: String) -> (Self, Follower) {
+        let (teller, progress) = mpsc::channel(PROGRESS);
+        let (ender, end) = oneshot::channel();
+        let follower = Follower {
+            progress: teller,
+            end: ender,
+        };
+        (Self { key, progress, end }, follower)
+    }
+
+    /// The message's idempotency key: to [continue](Message::continuing) it in another life of this process.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What happens next; nothing when it is over.
+    pub async fn next(&mut self) -> Option<Progress> {
+        self.progress.recv().await
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// [`Interrupted`], when Windlass was shut down, or the gateway removed, before the end of a message that is kept was known: it
+    /// is still [on record](super::Outbox).
+    pub async fn end(mut self) -> Result<RunEnd, Interrupted> {
+        self.progress.close();
+        self.end.await.map_err(|_| Interrupted)
+    }
+}
+
+impl Follower {
+    pub(super) fn tell(&self, progress: Progress) {
+        // Full or closed: nobody looks, and the end has the whole text.
+        let _ = self.progress.try_send(progress);
+    }
+
+    /// Whether nobody waits for anything any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.progress.is_closed() && self.end.is_closed()
+    }
+
+    pub(super) fn end(self, end: RunEnd) {
+        let _ = self.end.send(end);
+    }
+}

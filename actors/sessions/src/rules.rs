@@ -1,0 +1,65 @@
+//! What releases do differently with sessions, each as one rule.
+//!
+//! What can only be read from the text of a refusal stands in [`refusals`](crate::refusals); the rules of a run stand in
+//! [`windlass_protocol::run::rules`].
+
+use windlass_protocol::{AgentId, ErrorCode, GatewayError, HelloOk, SessionKey, SessionKeySpace};
+
+pub(super) use crate::refusals::{breaks_early_sessions, label_taken, main_session_kept, session_active};
+
+/// Whether the release knows no such parameter: params are closed objects, and a refusal names what is too much
+/// (`invalid chat.history params: at root: unexpected property 'offset'`; all nine releases of 2026).
+pub(super) fn param_unknown(error: &GatewayError, name: &str) -> bool {
+    error.code == ErrorCode::InvalidRequest
+        && error.detail_code().is_none()
+        && error.message.contains(&format!("unexpected property '{name}'"))
+}
+
+/// Whether a page that is asked for by its offset may be given (from 2026.7 on; none of generation 3 does).
+pub(super) const fn may_know_offsets(hello: &HelloOk) -> bool {
+    hello.protocol >= 4
+}
+
+/// The gateway's main session.
+pub(super) fn main_session(hello: &HelloOk) -> SessionKey {
+    let said = SessionKeySpace::of(hello).main_session();
+    SessionKey::parse(&said).unwrap_or_else(|_| SessionKey::main_of(&AgentId::parse("main").expect("main is an id")))
+}
+
+/// Whether a key means the gateway's main session.
+pub(super) fn is_main(hello: &HelloOk, key: &SessionKey) -> bool {
+    let space = SessionKeySpace::of(hello);
+    space.same(key.as_str(), &space.main_session())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn hello(defaults: &serde_json::Value) -> HelloOk {
+        let hello = json!({
+            "type": "hello-ok", "protocol": 4, "server": {"version": "2026.9.6", "connId": "c"},
+            "features": {}, "snapshot": {"sessionDefaults": defaults}, "policy": {},
+        });
+        serde_json::from_value(hello).expect("a hello")
+    }
+
+    #[test]
+    fn a_short_key_means_the_main_session_too() {
+        let hello = hello(&json!({"mainSessionKey": "agent:main:main"}));
+        let is_main = |key: &str| is_main(&hello, &key.parse().expect("a key"));
+        assert!(is_main("main") && is_main("agent:main:main"));
+        assert!(!is_main("agent:other:main") && !is_main("weird"));
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_known_is_told_from_one_that_is_wrong() {
+        let refused = |text: &str| GatewayError::new(ErrorCode::InvalidRequest, text);
+        let unknown = refused("invalid chat.history params: at root: unexpected property 'offset'");
+        assert!(param_unknown(&unknown, "offset") && !param_unknown(&unknown, "cursor"));
+        let wrong = refused("invalid chat.history params: at /offset: must be integer");
+        assert!(!param_unknown(&wrong, "offset"));
+    }
+}

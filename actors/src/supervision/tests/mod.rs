@@ -1,8 +1,0 @@
-//! What follows from which end of what: the cells of docs/supervision.md that need a panic in a chosen place.
-
-mod bench;
-mod connection;
-mod journal;
-mod messages;
-mod registry;
-mod roster;
