@@ -131,7 +131,7 @@ pub(crate) async fn found(connection: &mut SqliteConnection, id: AgentUid) -> Re
     rows::one(connection, Where::all().text("id =", id)).await
 }
 
-/// The agents that may stand in this one's way.
+/// The agents that may conflict with this one.
 fn others(agent: &Agent) -> Where {
     Where::all().text("id <>", agent.id).then("ORDER BY id LIMIT 1")
 }
@@ -140,7 +140,7 @@ async fn other(connection: &mut SqliteConnection, which: Where) -> Result<Option
     rows::id_of(connection, Agent::TABLE, which).await
 }
 
-/// Whether the agent may be stored as it is: what it names is there, and nobody has what only one may have.
+/// Checks an agent against the other records: its gateway and board exist, and no other agent has its unique properties.
 async fn admit(connection: &mut SqliteConnection, agent: &Agent) -> Result<(), StoreError> {
     organizations::need_gateway(connection, agent.gateway_id).await?;
     if let Some(board) = agent.board_id
@@ -178,7 +178,7 @@ async fn admit(connection: &mut SqliteConnection, agent: &Agent) -> Result<(), S
     Ok(())
 }
 
-/// Who has the agent's name where it must be alone with it.
+/// Another agent with the same name, where names are unique.
 async fn namesake(connection: &mut SqliteConnection, agent: &Agent) -> Result<Option<AgentUid>, StoreError> {
     let named = || others(agent).text("name_key =", backend::name_key(&agent.name));
     let mut found = None;
@@ -197,7 +197,7 @@ async fn namesake(connection: &mut SqliteConnection, agent: &Agent) -> Result<Op
     Ok(found)
 }
 
-/// A new agent fits its board.
+/// Checks that a new agent fits its board.
 async fn check_room(connection: &mut SqliteConnection, agent: &Agent, created_by: Creator) -> Result<(), StoreError> {
     let Some(board) = agent.board_id else { return Ok(()) };
     let Some(board) = organizations::find_board(connection, board).await? else {
@@ -275,7 +275,7 @@ async fn touch(connection: &mut SqliteConnection, id: AgentUid, at: Timestamp) -
     Ok(true)
 }
 
-/// Who has a deadline.
+/// The agents with a deadline.
 fn with_deadline() -> Where {
     Where::all()
         .holds("checkin_deadline_at IS NOT NULL")

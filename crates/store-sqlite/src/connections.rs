@@ -1,7 +1,7 @@
 //! The connections of a store: one that writes, and a few that read beside it.
 //!
 //! SQLite takes one writer at a time, so one connection writes and callers queue for it in memory, where waiting is fair and free.
-//! Readers are connections of their own, because a commit waits for the disk and what is committed can be read meanwhile (WAL).
+//! Readers are connections of their own: while a commit waits for the disk, they read the committed state (WAL).
 //!
 //! No pool from a library: their deadlines are the runtime's timers, which under a paused clock run out while the disk works. Here
 //! every wait is bounded by SQLite's own busy timeout.
@@ -67,8 +67,8 @@ impl Connections {
         }
     }
 
-    /// A transaction that writes. It has the database's write lock from its beginning, so that what it reads is still so when it
-    /// writes, whoever else has the file open.
+    /// A transaction that writes. It has the database's write lock from its beginning, so that no other process changes the rows that
+    /// it reads before it writes.
     pub(crate) async fn write(&self) -> Result<Transaction<'_>, StoreError> {
         self.begin(self.writer.lock().await, false).await
     }
@@ -128,7 +128,7 @@ impl Connections {
         options.connect().await.map_err(|error| error::of_call(&error))
     }
 
-    /// Waits for who is at work, then closes; the last connection to close puts the log into the file.
+    /// Waits for the calls under way, then closes. The last connection to close puts the log into the file.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         self.is_closed.store(true, Ordering::Release);
         for slot in self.readers.iter().chain([&self.writer]) {
@@ -151,8 +151,9 @@ impl Transaction<'_> {
         &mut self.connection
     }
 
-    /// Commits what went well and undoes what did not. The connection is kept only if it is known to be outside of a transaction:
-    /// after some failures (no room, no disk) SQLite has undone it already, and what the connection thinks of that is not relied on.
+    /// Commits after a success and rolls back after an error. The connection is kept only if it is known to be outside of a
+    /// transaction: after some failures (no room, no disk) SQLite has rolled back by itself, and the connection's own view of that is
+    /// not reliable.
     pub(crate) async fn finish<T>(mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
         let error = match result {
             Ok(value) => match self.connection.execute("COMMIT").await {

@@ -29,7 +29,7 @@ pub enum OpenError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What the check found.
+        /// The finding of the check.
         what: String,
     },
     /// A file or folder that SQLite writes beside the database can't be written.
@@ -81,15 +81,15 @@ pub enum OpenError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Anything else that the database says.
+    /// Any other failure of the database.
     #[error("can't open {}", path.display())]
     Backend {
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// Its message.
         source: BackendError,
     },
 }

@@ -1,7 +1,7 @@
 //! The journal in SQLite, in a database of its own.
 //!
-//! An append waits for the disk (`synchronous = FULL`, as the records do): what lets the log's last commits be lost in a power cut
-//! would give their cursors to other entries after it, and a reader that has seen the lost ones would miss those. A batch waits
+//! An append waits for the disk (`synchronous = FULL`, as the records do). Otherwise a power cut could lose the last commits of the
+//! log, their cursors would go to other entries, and a reader that has seen the lost entries would miss the new ones. A batch waits
 //! once.
 
 mod entries;
@@ -31,7 +31,7 @@ pub(crate) fn path_of(database: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// What can be mended by waiting or by making room is told as it is elsewhere; of the rest it matters that it is the journal's.
+/// A failure to open the journal. `Busy` and `Full` are as for the records; any other failure is marked as the journal's.
 fn unopened(error: OpenError) -> StoreError {
     match error {
         OpenError::Locked { .. } => StoreError::Busy,
@@ -41,8 +41,8 @@ fn unopened(error: OpenError) -> StoreError {
 }
 
 impl SqliteStore {
-    /// The journal, opened when it is first needed: who keeps none has no file for it, and one that is damaged does not keep the
-    /// agents from running.
+    /// The journal, opened when it is first needed: a service without a journal has no file for it, and a damaged journal does not
+    /// prevent the agents from running.
     pub(crate) async fn journal(&self) -> Result<&Connections, StoreError> {
         self.connections.check_open()?;
         self.journal.get_or_try_init(|| self.open_journal()).await
@@ -82,6 +82,12 @@ async fn known(connection: &mut SqliteConnection, consumer: &str) -> Result<Opti
     rows::one(connection, Where::all().text("name =", consumer)).await
 }
 
+async fn append(connection: &mut SqliteConnection, entries: &[NewEntry]) -> Result<Appended, StoreError> {
+    let appended = entries::append(connection, entries).await?;
+    pruning::append_shares(connection, appended.first, entries).await?;
+    Ok(appended)
+}
+
 async fn acknowledge(
     connection: &mut SqliteConnection,
     name: &str,
@@ -113,7 +119,7 @@ impl Journal for SqliteStore {
     async fn append(&self, entries: &[NewEntry]) -> Result<Appended, StoreError> {
         check_batch(entries)?;
         let mut write = self.journal().await?.write().await?;
-        let result = entries::append(write.connection(), entries).await;
+        let result = append(write.connection(), entries).await;
         write.finish(result).await
     }
 

@@ -42,12 +42,12 @@ pub use self::open::SqliteOptions;
 
 /// A store in a SQLite database: one file, and beside it, while it is open, its log (`-wal`, `-shm`) and its lock (`.lock`).
 ///
-/// The journal is another database beside it (`.journal`), made when it is first used. A file of its own, because it grows with the
-/// traffic of a fleet and the records do not: it does not make the records' backups and checks long or take the room they are
-/// allowed, SQLite's one writer does not make a step of provisioning wait behind a batch of events, and what damages it leaves the
-/// records alone. Nothing has to be written to both at once.
+/// The journal is another database beside it (`.journal`), made when it is first used. It has a file of its own because it grows
+/// with the traffic of a fleet, and the records do not: backups and checks of the records stay short, the journal does not take
+/// their room, a step of provisioning does not wait for a batch of events, and damage to the journal does not affect the records.
+/// No transaction needs both.
 ///
-/// What a call has done when it returns is on the disk. Works from any runtime: SQLite runs on threads of its own.
+/// The effect of a call is on the disk when the call returns. Works from any runtime: SQLite runs on threads of its own.
 pub struct SqliteStore {
     connections: Connections,
     journal: OnceCell<Connections>,

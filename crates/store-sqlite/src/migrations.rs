@@ -10,15 +10,15 @@ use windlass_store::{backend, limits};
 /// A kind of database, by the steps that led to its schema.
 #[derive(Debug)]
 pub(crate) struct Schema {
-    /// What the first migration writes into the file's header, so that no other file is taken for one of these.
+    /// The number that the first migration writes into the file's header. It tells these files from others.
     pub(crate) application_id: i64,
-    /// All migrations, oldest first. One that was released is never edited: a database remembers what it has been through, and is
-    /// refused when that was something else.
+    /// All migrations, oldest first. A released migration is never edited: a database records its migrations, and is refused if they
+    /// are different ones.
     migrations: &'static [(i64, &'static str, &'static str)],
-    /// The migration that made names unique, whose keys the program fills in.
+    /// The migration that made names unique. The program fills in the keys of names.
     unique_names_since: Option<i64>,
-    /// After how many pages of 4 KiB in the log they are put into the file: what is written again and again in between is written
-    /// to the file once.
+    /// The number of pages of 4 KiB in the log after which they are put into the file. A page that changes several times in between is
+    /// written to the file once.
     pub(crate) checkpoint_pages: u32,
 }
 
@@ -116,7 +116,7 @@ pub struct Renamed {
     pub to: String,
 }
 
-/// The tables with such names, and what one of their rows is called.
+/// The tables with such names, and the singular of each.
 const TABLES: [(&str, &str); 2] = [("gateways", "gateway"), ("boards", "board")];
 
 /// Fills in the keys of names where a row has none. The oldest record keeps its name; a later one of the same name gets a part
@@ -149,7 +149,7 @@ pub(crate) async fn fill(connection: &mut SqliteConnection) -> Result<Vec<Rename
     Ok(renamed)
 }
 
-/// A row whose name has no key.
+/// A row with a name that has no key.
 struct Keyless {
     id: String,
     organization: String,
@@ -195,7 +195,7 @@ async fn set_name(connection: &mut SqliteConnection, table: &str, id: &str, name
     Ok(())
 }
 
-/// The name with a part of the id behind it, within what a name may have.
+/// The name followed by a part of the id, within the limit of a name.
 fn with_id(name: &str, id: &str) -> String {
     let room = limits::NAME_CHARS.saturating_sub(id.chars().count() + 1);
     let kept: String = name.trim().chars().take(room).collect();

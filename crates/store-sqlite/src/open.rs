@@ -60,7 +60,7 @@ impl SqliteOptions {
     }
 }
 
-/// What each connection is set to. `synchronous = FULL` syncs the log at every commit: a step that was reported done outlives a
+/// The settings of each connection. `synchronous = FULL` syncs the log at every commit: a step that was reported done survives a
 /// power cut. Rows are handed over a page at a time and not fifty: all are collected anyway, and each hand-over wakes a task (a third
 /// faster, measured with small entries of the journal).
 pub(crate) fn connect_options(path: &Path, options: &SqliteOptions, schema: &Schema) -> SqliteConnectOptions {
@@ -102,7 +102,7 @@ pub(crate) fn create(path: &Path) -> Result<PathBuf, OpenError> {
 /// The first connection: looks before it touches, then migrates.
 ///
 /// Where another process is in the way it is tried again: of several that make a file at the same moment SQLite tells one or the other
-/// at once that it is busy, whatever its timeout.
+/// at once that it is busy, with any timeout.
 pub(crate) async fn prepare(
     path: &Path,
     options: &SqliteOptions,

@@ -1,4 +1,4 @@
-//! From rows to records and back: what a table's columns are, and how each is read.
+//! From rows to records and back: the columns of a table, and how each is read.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -33,8 +33,8 @@ pub(crate) async fn put<R: Record>(connection: &mut SqliteConnection, record: &R
     put_by(connection, record, &R::COLUMNS[..1]).await
 }
 
-/// Writes a record by its key, whether it is new or not. Columns that a record does not have keep what they hold; that, and what
-/// refers to the row, is why this is not SQLite's `REPLACE`, which deletes the old one.
+/// Writes a record by its key, whether it is new or not. Not by SQLite's `REPLACE`, which deletes the old row: columns that the record
+/// does not have keep their values, and so do references to the row.
 pub(crate) async fn put_by<R: Record>(
     connection: &mut SqliteConnection,
     record: &R,
@@ -59,7 +59,7 @@ pub(crate) async fn put_by<R: Record>(
     Ok(())
 }
 
-/// A `WHERE` clause: conditions that all hold, and what they compare with.
+/// A `WHERE` clause: conditions that all hold, and their values.
 #[derive(Default)]
 pub(crate) struct Where {
     conditions: Vec<String>,
@@ -116,14 +116,14 @@ impl Where {
         self
     }
 
-    /// The statement that begins with `what` (`SELECT … FROM …`, `DELETE FROM …`).
-    fn sql(&self, what: &str) -> String {
+    /// The statement that begins with `verb` (`SELECT … FROM …`, `DELETE FROM …`).
+    fn sql(&self, verb: &str) -> String {
         let conditions = if self.conditions.is_empty() {
             "1".to_owned()
         } else {
             self.conditions.join(" AND ")
         };
-        format!("{what} WHERE {conditions} {}", self.tail)
+        format!("{verb} WHERE {conditions} {}", self.tail)
     }
 
     fn bind(&self, mut statement: Statement) -> Statement {
@@ -220,7 +220,7 @@ pub(crate) async fn count(
     Fields { row: &row, table }.number("found")
 }
 
-/// The last number that a table with counted keys has ever used, also of what was deleted since.
+/// The last number that a table with counted keys has ever used, deleted rows included.
 pub(crate) async fn last_number(connection: &mut SqliteConnection, table: &'static str) -> Result<i64, StoreError> {
     let last: Option<i64> = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = ?1")
         .bind(table)
@@ -230,7 +230,7 @@ pub(crate) async fn last_number(connection: &mut SqliteConnection, table: &'stat
     Ok(last.unwrap_or(0))
 }
 
-/// What the rows of a table with a `size` count, by their keys.
+/// The sizes of the rows of a table with a `size`, by their keys.
 pub(crate) async fn sizes(
     connection: &mut SqliteConnection,
     table: &'static str,
@@ -250,7 +250,7 @@ pub(crate) async fn sizes(
     rows.iter().map(read).collect()
 }
 
-/// A row that is read. What can't be read is named by table and column, never by its value.
+/// A row that is read. An unreadable value is reported by table and column, never by its content.
 pub(crate) struct Fields<'r> {
     row: &'r SqliteRow,
     table: &'static str,

@@ -157,7 +157,7 @@ async fn prune_runs(connection: &mut SqliteConnection, before: Timestamp, limit:
 #[async_trait]
 impl Runs for SqliteStore {
     async fn begin_run(&self, run: &Run, agent: &Agent) -> Result<Agent, StoreError> {
-        run.check_begin(agent)?;
+        run.check_begin(agent.id)?;
         agent.check()?;
         let mut write = self.connections.write().await?;
         let result = begin(write.connection(), run, agent).await;
@@ -181,7 +181,7 @@ impl Runs for SqliteStore {
     }
 
     async fn end_run(&self, run: &Run, agent: Option<&Agent>) -> Result<Option<Agent>, StoreError> {
-        run.check_end(agent)?;
+        run.check_end(agent.map(|agent| agent.id))?;
         agent.map_or(Ok(()), Agent::check)?;
         let mut write = self.connections.write().await?;
         let result = end_with(write.connection(), run, agent).await;
@@ -245,7 +245,7 @@ impl Record for Activity {
     }
 }
 
-/// The number after the last one ever used, also of what was pruned since.
+/// Records an activity under the number after the last one ever used, pruned activities included.
 async fn record_activity(connection: &mut SqliteConnection, activity: &NewActivity) -> Result<Activity, StoreError> {
     let stored = activity.numbered(rows::last_number(connection, "activities").await? + 1);
     rows::put(connection, &stored).await?;

@@ -111,7 +111,7 @@ impl Record for Noted {
     }
 }
 
-/// What a send is told apart by, without its texts.
+/// The properties of a send that decide, without its texts.
 struct Known {
     position: i64,
     attempts: u32,
@@ -231,7 +231,7 @@ fn which(filter: &SendFilter, after: Option<i64>) -> Where {
         .optional_text("session_key =", filter.session_key.as_ref())
 }
 
-/// In a transaction, so that what was measured is what is read.
+/// In a transaction, so that the measured rows are the rows that are read.
 async fn list(
     connection: &mut SqliteConnection,
     filter: &SendFilter,

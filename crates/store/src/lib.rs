@@ -34,14 +34,14 @@ pub use memory::MemoryStore;
 pub use ownership::{Guard, Ownership, Right};
 pub use record::{
     Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board,
-    BoardFilter, BoardRules, ChatSend, CheckIn, ClockStep, Consumer, Creator, Cursor, Ended, Entry, EntryKind,
-    EntryType, Extent, FileOverride, Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend,
-    OFFLINE_AFTER, Organization, Owner, PRUNED_MARKER, Page, Pruned, ReaderId, Retention, Run, RunKind, RunState,
-    SendEnd, SendFilter, SendState, Step, StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,
+    BoardFilter, BoardRules, ChatSend, CheckIn, ClockStep, Consumer, Creator, Ended, Entry, EntryKind, EntryType,
+    Extent, FileOverride, Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER,
+    Organization, Owner, PRUNED_MARKER, Page, Pruned, ReaderId, Retention, Run, RunKind, RunState, SendEnd, SendFilter,
+    SendState, Step, StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,
 };
 pub use secret_source::{InvalidSecretSource, MAX_SECRET_BYTES, SecretError, SecretSource, UnfitSecret, fit_secret};
 pub use token::{AgentToken, InvalidTokenHash, TokenHash};
 pub use traits::{
     AMEND_TRIES, Activities, Agents, Boards, Gateways, Journal, Organizations, Runs, Sends, Store, amend,
 };
-pub use values::{AgentUid, BoardId, GatewayUid, InvalidId, OrganizationId, RunId, Timestamp};
+pub use values::{AgentUid, BoardId, Cursor, GatewayUid, InvalidId, OrganizationId, RunId, Timestamp};

@@ -1,6 +1,7 @@
 //! A store in memory: for tests, and for services that keep nothing.
 
 mod agents;
+mod entries;
 mod journal;
 mod organizations;
 mod sends;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use self::journal::Entries;
+use self::entries::Entries;
 use crate::error::{OwnError, StoreError};
 use crate::limits::LIST_LIMIT;
 use crate::ownership::{Guard, Ownership, Right};

@@ -22,7 +22,7 @@ pub use pruning::{
     Aged, CLOCK_STEPS_KEPT, Candidate, ClockStep, Hole, PRUNED_MARKER, PrunePlan, PruneRun, Pruned, Retention,
     SettledRun, Share, corrected, prune_from,
 };
-pub use reach::{Cursor, Reach, Window, fitting};
+pub use reach::{Reach, Window, fitting};
 pub use run::{Activity, ActivityFilter, NewActivity, Run, RunKind, RunState, Step, StepName, StepState};
 pub use send::{Attempt, ChatSend, Ended, NewSend, SendEnd, SendFilter, SendState};
 

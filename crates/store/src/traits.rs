@@ -10,10 +10,10 @@ use crate::error::{OwnError, StoreError};
 use crate::ownership::Ownership;
 use crate::record::{
     Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, Appended, Attempt, Board, BoardFilter, ChatSend,
-    CheckIn, ClockStep, Consumer, Creator, Cursor, Extent, Gateway, JournalFilter, NewActivity, NewEntry, NewSend,
+    CheckIn, ClockStep, Consumer, Creator, Extent, Gateway, JournalFilter, NewActivity, NewEntry, NewSend,
     Organization, Page, Pruned, ReaderId, Retention, Run, SendEnd, SendFilter, Step,
 };
-use crate::values::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId, Timestamp};
+use crate::values::{AgentUid, BoardId, Cursor, GatewayUid, OrganizationId, RunId, Timestamp};
 
 /// A store: all records, the journal, and the right to run its agents.
 #[async_trait]
@@ -45,7 +45,7 @@ pub trait Organizations {
 #[async_trait]
 pub trait Gateways {
     /// Adds one. [`StoreError::Exists`], [`StoreError::Unknown`] for its organization, or [`StoreError::NameTaken`] when another
-    /// gateway of its organization has the name, in whatever letters.
+    /// gateway of its organization has the name, ignoring case.
     async fn insert_gateway(&self, gateway: &Gateway) -> Result<(), StoreError>;
 
     /// Writes all of it anew. [`StoreError::Unknown`] when it, or its organization, is not there; [`StoreError::NameTaken`] as in
@@ -66,7 +66,7 @@ pub trait Gateways {
 #[async_trait]
 pub trait Boards {
     /// Adds one. [`StoreError::Exists`], [`StoreError::Unknown`] for its organization or gateway, or [`StoreError::NameTaken`] when
-    /// another board of its organization has the name, in whatever letters.
+    /// another board of its organization has the name, ignoring case.
     async fn insert_board(&self, board: &Board) -> Result<(), StoreError>;
 
     /// Writes all of it anew. [`StoreError::Unknown`] when it, its organization or its gateway is not there;
@@ -98,7 +98,7 @@ pub trait Agents {
     async fn insert_agent(&self, agent: &Agent, created_by: Creator) -> Result<Agent, StoreError>;
 
     /// Writes all of it anew and gives it back, one revision on. [`StoreError::Conflict`] when its revision is not the stored one,
-    /// [`StoreError::Unknown`] when it is not there, and the refusals of [`Agents::insert_agent`] for what it is to become.
+    /// [`StoreError::Unknown`] when it does not exist, and the refusals of [`Agents::insert_agent`] for the new values.
     async fn update_agent(&self, agent: &Agent) -> Result<Agent, StoreError>;
 
     /// The one with this id.
@@ -126,7 +126,7 @@ pub trait Agents {
     /// The agent with the earliest deadline. Those being deleted have none.
     async fn next_deadline(&self) -> Result<Option<(AgentUid, Timestamp)>, StoreError>;
 
-    /// Those whose deadline is `now` or past, earliest first; at most `limit` and [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT).
+    /// The agents with a deadline at or before `now`, earliest first; at most `limit` and [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT).
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Agent>, StoreError>;
 }
 
@@ -191,12 +191,12 @@ pub trait Activities {
 
 /// Logical sends of chat messages, each under one idempotency key over all its attempts, connections and processes.
 ///
-/// A send is begun before its first attempt and an attempt is noted before it is made: after a restart what is pending says what
-/// may have arrived, where, and what never left.
+/// A send is begun before its first attempt, and an attempt is noted before it is made. So after a restart the pending sends show
+/// which messages may have arrived, and where, and which were never sent.
 #[async_trait]
 pub trait Sends {
-    /// Takes the right to send what is kept here, which one process has at a time, whoever runs the agents. Others may still
-    /// look.
+    /// Takes the right to send these messages, which one process has at a time; it does not depend on the right to run the agents.
+    /// Other processes may still read.
     async fn own_sends(&self) -> Result<Ownership, OwnError>;
 
     /// Adds a pending send, behind all that were begun before it, and gives it back with its position.
@@ -210,7 +210,7 @@ pub trait Sends {
     /// [`StoreError::Unknown`] for the key, [`StoreError::SendEnded`].
     async fn note_attempt(&self, key: &str, at: Timestamp, facts: &Value) -> Result<u32, StoreError>;
 
-    /// Notes what was learned of an attempt since, in place of its facts.
+    /// Replaces the facts of an attempt by newer ones.
     ///
     /// [`StoreError::Unknown`] for the key or an attempt that is not kept (any more), [`StoreError::SendEnded`].
     async fn amend_attempt(&self, key: &str, number: u32, facts: &Value) -> Result<(), StoreError>;
@@ -241,12 +241,11 @@ pub trait Sends {
 
 /// The journal: events and markers of all gateways, in the order in which they were appended, for readers that come later.
 ///
-/// What was appended outlives a kill and a power cut, with its cursor.
+/// In a database an appended entry, with its cursor, survives a kill and a power cut.
 #[async_trait]
 pub trait Journal {
     /// Takes the right to write this store's journal, which one process has at a time: two that record the same gateway would
-    /// record everything twice. Others may still read it, and acknowledge. It binds those who ask for it; [`Journal::append`] does
-    /// not.
+    /// record everything twice. Others may still read it, and acknowledge. [`Journal::append`] does not check the right.
     async fn own_journal(&self) -> Result<Ownership, OwnError>;
 
     /// Appends entries, all or none; at least one, at most [`JOURNAL_BATCH`](crate::limits::JOURNAL_BATCH) and
@@ -258,7 +257,7 @@ pub trait Journal {
     /// [`JOURNAL_SCAN`](crate::limits::JOURNAL_SCAN) entries looked at, whichever comes first: read on after [`Page::next`] until
     /// [`Page::is_end`].
     ///
-    /// Whatever became of the cursor's entry, this goes on with what is there, and says so in [`Page::lost`].
+    /// If the entry of the cursor is gone, reading continues with the next entry that is present, and [`Page::lost`] tells.
     async fn read_journal(
         &self,
         after: Option<Cursor>,

@@ -1,8 +1,9 @@
-//! Ids and times of records.
+//! Ids of records, points in time, and cursors of the journal.
 //!
 //! Ids are UUIDs of a type each, so that one kind can't stand where another is meant.
 
 use std::fmt;
+use std::num::ParseIntError;
 use std::ops::Add;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -198,6 +199,59 @@ impl fmt::Debug for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+/// The position of an entry in the journal.
+///
+/// Cursors are counted up by one and are not reused after pruning. A new journal begins to count at the microseconds of the time of
+/// its first entry. So a journal that replaces a lost one continues above it, unless the clock went back, and a reader with a cursor
+/// of the lost journal learns of the hole. A journal restored from a backup uses numbers again. Cursors are below 2^53, which
+/// every reader of JSON can represent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Cursor(i64);
+
+impl Cursor {
+    /// A cursor by its number.
+    pub const fn new(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// The one that is `count` further on.
+    pub fn advanced(self, count: usize) -> Self {
+        Self(self.0.saturating_add(i64::try_from(count).unwrap_or(i64::MAX)))
+    }
+
+    /// The one before it.
+    pub fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
+    /// The last used cursor of a journal that has no entry yet.
+    pub fn before_first(at: Timestamp) -> Self {
+        // 2^52: leaves as many numbers again; some year after 2100.
+        const LATEST: i64 = 1 << 52;
+        Self(at.as_millis().saturating_mul(1000).clamp(0, LATEST))
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        text.parse().map(Self)
     }
 }
 

@@ -8,7 +8,6 @@ use windlass_store::{
     Appended, Cursor, Entry, EntryKind, JournalFilter, NewEntry, Page, StoreError, Timestamp, limits,
 };
 
-use super::pruning;
 use crate::error;
 use crate::rows::{self, Fields, Record, Statement, Where};
 
@@ -25,8 +24,8 @@ pub(crate) const COLUMNS: &[&str] = &[
     "body",
 ];
 
-/// How many entries one statement inserts: a statement for each costs more than what it does, and of few lengths each is prepared
-/// once. Ten arguments an entry, of which SQLite takes 32,766.
+/// How many entries one statement inserts. A statement for each entry costs more than its work; of a few lengths each statement is
+/// prepared once. Ten arguments an entry, of which SQLite takes 32,766.
 const LENGTHS: &[usize] = &[100, 10, 1];
 
 /// How far the journal reaches; none before its first entry.
@@ -75,7 +74,6 @@ pub(crate) async fn append(connection: &mut SqliteConnection, entries: &[NewEntr
             }
         }
     }
-    pruning::append_shares(connection, appended.first, entries).await?;
     put_reach(connection, &reach).await?;
     Ok(appended)
 }

@@ -142,7 +142,7 @@ async fn prune_too_much(
     })
 }
 
-/// Deletes what a plan says, and puts markers where older entries stay.
+/// Deletes the entries of a plan, and inserts markers where older entries stay.
 async fn make_holes(
     connection: &mut SqliteConnection,
     known: &BTreeMap<GatewayUid, Share>,
@@ -168,7 +168,7 @@ async fn make_holes(
     Ok(pruned)
 }
 
-/// Entries are gone: what is left may begin later.
+/// Updates the reach after entries were deleted: the oldest entry may be another one.
 async fn forget(connection: &mut SqliteConnection, reach: &mut Reach, pruned: Pruned) -> Result<(), StoreError> {
     let oldest = oldest(connection).await?;
     reach.prune(pruned.entries, pruned.bytes, oldest.map(Cursor::before));
@@ -183,7 +183,7 @@ async fn oldest(connection: &mut SqliteConnection) -> Result<Option<Cursor>, Sto
     Ok(oldest.map(Cursor::new))
 }
 
-/// What pruning looks at, of the entries after a cursor.
+/// The candidates for pruning among the entries after a cursor.
 async fn look(connection: &mut SqliteConnection, after: Cursor, limit: usize) -> Result<Vec<Candidate>, StoreError> {
     let sql = format!(
         "SELECT cursor, size, at, gateway, generation,

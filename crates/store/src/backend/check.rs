@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::error::StoreError;
-use crate::limits::{JSON_BYTES, TEMPLATE_BYTES};
-use crate::record::FileOverride;
+use crate::limits::JSON_BYTES;
 
 /// A text that is required: not blank, within `limit` characters, without control characters.
 pub fn name(field: &'static str, text: &str, limit: usize) -> Result<(), StoreError> {
@@ -36,11 +35,6 @@ pub fn bytes(field: &'static str, text: &str, limit: usize) -> Result<(), StoreE
 /// A text that may be absent, within `limit` characters.
 pub fn optional(field: &'static str, text: Option<&String>, limit: usize) -> Result<(), StoreError> {
     text.map_or(Ok(()), |text| chars(field, text, limit))
-}
-
-/// An agent's own file, which may be absent.
-pub fn file_override(field: &'static str, file: Option<&FileOverride>) -> Result<(), StoreError> {
-    file.map_or(Ok(()), |file| bytes(field, file.content(), TEMPLATE_BYTES))
 }
 
 /// A free-form member.

@@ -192,7 +192,7 @@ impl Tables {
 #[async_trait]
 impl Runs for MemoryStore {
     async fn begin_run(&self, run: &Run, agent: &Agent) -> Result<Agent, StoreError> {
-        run.check_begin(agent)?;
+        run.check_begin(agent.id)?;
         agent.check()?;
         let mut tables = self.tables()?;
         if tables.runs.contains_key(&run.id) {
@@ -225,7 +225,7 @@ impl Runs for MemoryStore {
     }
 
     async fn end_run(&self, run: &Run, agent: Option<&Agent>) -> Result<Option<Agent>, StoreError> {
-        run.check_end(agent)?;
+        run.check_end(agent.map(|agent| agent.id))?;
         agent.map_or(Ok(()), Agent::check)?;
         let mut tables = self.tables()?;
         tables.needs_active(run.id)?;

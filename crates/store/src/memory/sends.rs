@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{MemoryStore, Tables};
+use super::{MemoryStore, Tables, take};
 use crate::backend::{self, check};
 use crate::error::{OwnError, StoreError};
 use crate::limits;
@@ -34,7 +34,7 @@ impl Tables {
 #[async_trait]
 impl Sends for MemoryStore {
     async fn own_sends(&self) -> Result<Ownership, OwnError> {
-        super::take(&self.sends_owned, Right::Sends)
+        take(&self.sends_owned, Right::Sends)
     }
 
     async fn begin_send(&self, send: &NewSend) -> Result<ChatSend, StoreError> {

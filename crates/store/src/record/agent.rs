@@ -267,8 +267,8 @@ impl Agent {
     /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
         check::name("agent.name", &self.name, limits::NAME_CHARS)?;
-        check::file_override("agent.identity_override", self.identity_override.as_ref())?;
-        check::file_override("agent.soul_override", self.soul_override.as_ref())?;
+        check_file("agent.identity_override", self.identity_override.as_ref())?;
+        check_file("agent.soul_override", self.soul_override.as_ref())?;
         check::json("agent.heartbeat", &self.heartbeat)?;
         if self.is_board_lead && self.board_id.is_none() {
             return Err(StoreError::invalid(
@@ -344,6 +344,12 @@ impl Agent {
         self.checkin_deadline_at
             .filter(|_| self.status != AgentStatus::Deleting)
     }
+}
+
+fn check_file(field: &'static str, file: Option<&FileOverride>) -> Result<(), StoreError> {
+    file.map_or(Ok(()), |file| {
+        check::bytes(field, file.content(), limits::TEMPLATE_BYTES)
+    })
 }
 
 fn identity(id: AgentUid, gateway: GatewayUid, board: Option<BoardId>, is_lead: bool) -> AgentIdentity {

@@ -4,11 +4,10 @@ use serde::Serialize;
 use windlass_protocol::{RawJson, SessionKey};
 
 use super::named;
-use super::reach::Cursor;
 use crate::backend::check;
 use crate::error::StoreError;
 use crate::limits;
-use crate::values::{GatewayUid, Timestamp};
+use crate::values::{Cursor, GatewayUid, Timestamp};
 
 /// The size of an entry without its texts, in bytes: its numbers, its gateway's id, its share of a row and a page.
 const ENTRY_BYTES: u64 = 96;

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use windlass_protocol::RawJson;
 
 use super::journal::{EntryKind, NewEntry};
-use super::reach::Cursor;
-use crate::values::{GatewayUid, Timestamp};
+use crate::values::{Cursor, GatewayUid, Timestamp};
 
 /// The bounds of the journal. Without any, everything is kept. Consumers that are behind don't prevent pruning: they are told of
 /// the hole.

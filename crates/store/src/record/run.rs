@@ -5,7 +5,6 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::agent::Agent;
 use super::named;
 use crate::backend::{self, check};
 use crate::error::StoreError;
@@ -163,7 +162,7 @@ impl Run {
     }
 
     /// Checks a run that is to begin, with its agent.
-    pub fn check_begin(&self, agent: &Agent) -> Result<(), StoreError> {
+    pub fn check_begin(&self, agent: AgentUid) -> Result<(), StoreError> {
         self.check()?;
         self.check_agent(agent)?;
         if self.state != RunState::Active || self.ended_at.is_some() {
@@ -176,7 +175,7 @@ impl Run {
     }
 
     /// Checks a run that is to end, with its agent if given.
-    pub fn check_end(&self, agent: Option<&Agent>) -> Result<(), StoreError> {
+    pub fn check_end(&self, agent: Option<AgentUid>) -> Result<(), StoreError> {
         self.check()?;
         agent.map_or(Ok(()), |agent| self.check_agent(agent))?;
         if self.state == RunState::Active || self.ended_at.is_none() {
@@ -188,8 +187,8 @@ impl Run {
         Ok(())
     }
 
-    fn check_agent(&self, agent: &Agent) -> Result<(), StoreError> {
-        if self.agent_id == agent.id {
+    fn check_agent(&self, agent: AgentUid) -> Result<(), StoreError> {
+        if self.agent_id == agent {
             Ok(())
         } else {
             Err(StoreError::invalid("run.agent_id", "is another agent"))
