@@ -74,6 +74,15 @@ golden:
 figures *ARGS:
     python3 dev/figures.py {{ARGS}}
 
+# Compares the public interface with the last release (needs cargo-semver-checks, and a release).
+semver:
+    cargo semver-checks --workspace --exclude windlass-sim --exclude windlass-interop --exclude windlass-bench --exclude windlass-fuzz
+
+# Builds with the oldest compiler that the manifests promise (needs rustup).
+msrv:
+    rustup toolchain install 1.94 --profile minimal
+    cargo +1.94 check --workspace --all-targets --locked
+
 # All that CI runs.
 ci:
     bash .ci/run
