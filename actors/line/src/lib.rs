@@ -53,4 +53,4 @@ pub use spec::GatewaySpec;
 pub use supervision::IntensityPolicy;
 pub use telemetry::{Metering, describe as describe_metrics};
 pub use tokens::{DeviceTokenStore, MemoryTokens, TokenKey, TokenStoreError};
-pub use transport::{Connector, DialError, Fingerprint, Header, TcpConnector, TlsPolicy, UpgradeError};
+pub use transport::{ConnectStep, Connector, DialError, Fingerprint, Header, TcpConnector, TlsPolicy, UpgradeError};

@@ -6,6 +6,7 @@
 mod keeper;
 
 use std::fmt;
+use std::sync::Arc;
 
 use dashmap::DashMap;
 use windlass_protocol::{GatewayId, Secret};
@@ -64,6 +65,24 @@ pub struct MemoryTokens(DashMap<TokenKey, Secret>);
 impl fmt::Debug for MemoryTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MemoryTokens({})", self.0.len())
+    }
+}
+
+impl<T: DeviceTokenStore + ?Sized> DeviceTokenStore for Arc<T> {
+    fn is_in_memory(&self) -> bool {
+        (**self).is_in_memory()
+    }
+
+    fn load(&self, key: &TokenKey) -> Option<Secret> {
+        (**self).load(key)
+    }
+
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        (**self).store(key, token)
+    }
+
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
+        (**self).clear(key)
     }
 }
 

@@ -10,7 +10,6 @@ use windlass::sqlite::OpenError;
 use windlass::store::{OwnError, StoreError};
 use windlass::{RegistryError, StartError};
 use windlass_line::threads::{self, ResourceError};
-use windlass_protocol::connection::HandshakeFault;
 use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
 
 use super::config::ConfigError;
@@ -236,14 +235,6 @@ pub(crate) fn advice_on_call(error: &CallError) -> Advice {
             error.to_string(),
             "Look at the gateway before you repeat it; give a longer --timeout if the method needs it.",
         ),
-    }
-}
-
-/// The exit code of a handshake that broke.
-pub(crate) const fn of_handshake(fault: &HandshakeFault) -> Exit {
-    match fault {
-        HandshakeFault::Protocol(_) | HandshakeFault::Credentials(_) => Exit::Refused,
-        _ => Exit::Unreachable,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::failpoint;
 use crate::line::LineState;
 use crate::routing::Marker;
 use crate::supervision::LineContext;
-use crate::transport::{Socket, open_websocket};
+use crate::transport::{ConnectStep, Socket, open_websocket};
 
 /// A connection on which calls can go.
 pub(super) struct Established {
@@ -39,6 +39,7 @@ async fn attempt(line: &Rc<LineContext>, spec: &GatewaySpec) -> Result<Establish
         .await
         .map_err(Exit::Dial)?;
     let mut socket = open_websocket(io, spec).await.map_err(Exit::Upgrade)?;
+    machine.connector.on_step(&line.id, &ConnectStep::Upgraded);
     let hello = shake_hands(line, &mut socket).await?;
     let session = begin(line, hello);
     Ok(Established { socket, session })
@@ -74,9 +75,13 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<Hell
                 .borrow()
                 .connect_params(&line.spec(), challenge, clock.wall())
         };
-        match handshake.receive(&text, clock.now(), sign).map_err(Exit::Handshake)? {
+        let observe = |step: &ConnectStep<'_>| line.machine.connector.on_step(&line.id, step);
+        let received = handshake.receive(&text, clock.now(), sign);
+        let received = received.inspect_err(|fault| observe(&ConnectStep::Broken(fault)));
+        match received.map_err(Exit::Handshake)? {
             HandshakeStep::Wait => {}
             HandshakeStep::Send(frame) => {
+                observe(&ConnectStep::Challenged);
                 deadline.set(handshake.deadline());
                 let sent = deadline.give(socket.send(Message::text(frame))).await;
                 sent.ok_or_else(|| Exit::Handshake(handshake.late()))?.map_err(broken)?;
@@ -86,9 +91,11 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<Hell
                     let left_out = read.left_out.join(", ");
                     tracing::warn!(gateway = %line.id, left_out, "hello-ok has parts that are too large: the line goes on without them");
                 }
+                observe(&ConnectStep::Accepted(&read.hello, line.memory.borrow().sends()));
                 return Ok(read.hello);
             }
             HandshakeStep::Refused(refusal) => {
+                observe(&ConnectStep::Refused(&refusal));
                 return Err(Exit::Refused(Box::new(refusal), line.memory.borrow().sends()));
             }
         }

@@ -18,6 +18,7 @@ use crate::failpoint;
 use crate::line::{LineState, hold};
 use crate::routing::Marker;
 use crate::telemetry;
+use crate::transport::ConnectStep;
 
 /// What the registry may ask of a line's supervisor.
 #[derive(Debug)]
@@ -210,6 +211,11 @@ impl Supervisor {
             ),
         };
         line.status.transition(state, exit.report(&line.spec().origins));
+        let tries_other_credentials = matches!(decision, Decision::Retry(_));
+        let failed = ConnectStep::Failed {
+            tries_other_credentials,
+        };
+        line.machine.connector.on_step(&line.id, &failed);
         after(now, delay)
     }
 

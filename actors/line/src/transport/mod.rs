@@ -20,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use windlass_protocol::connection::HandshakeFault;
+use windlass_protocol::{ConnectRefusal, CredentialKind, GatewayId, HelloOk};
 
 use crate::Endpoint;
 use crate::threads::ResourceError;
@@ -49,12 +51,43 @@ pub trait Connector: Send + Sync + 'static {
     /// ## Cancel safety
     /// The future may be dropped at any point; whatever it opened is closed then.
     fn dial<'a>(&'a self, endpoint: &'a Endpoint, tls: &'a TlsPolicy) -> Dialing<'a>;
+
+    /// Observes the steps of a connection after [`dial`](Self::dial), in their order. Called on the thread of the line: it must not
+    /// block. Does nothing unless it is implemented.
+    fn on_step(&self, gateway: &GatewayId, step: &ConnectStep<'_>) {
+        let _ = (gateway, step);
+    }
 }
 
 impl<C: Connector + ?Sized> Connector for Arc<C> {
     fn dial<'a>(&'a self, endpoint: &'a Endpoint, tls: &'a TlsPolicy) -> Dialing<'a> {
         (**self).dial(endpoint, tls)
     }
+
+    fn on_step(&self, gateway: &GatewayId, step: &ConnectStep<'_>) {
+        (**self).on_step(gateway, step);
+    }
+}
+
+/// A step of a connection, from the byte stream to hello-ok or to the end of the attempt: see [`Connector::on_step`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectStep<'a> {
+    /// The byte stream was upgraded to a WebSocket.
+    Upgraded,
+    /// The gateway's challenge came, and `connect` is sent.
+    Challenged,
+    /// The gateway refused `connect`.
+    Refused(&'a ConnectRefusal),
+    /// The handshake broke.
+    Broken(&'a HandshakeFault),
+    /// The gateway accepted `connect`, which carried these credentials.
+    Accepted(&'a HelloOk, CredentialKind),
+    /// The attempt failed, and the line's status says why.
+    Failed {
+        /// Other credentials are tried next, so that the failure is not final.
+        tries_other_credentials: bool,
+    },
 }
 
 /// A [`Connector`] made of a function, for tests: `dial_with(|endpoint| async { Ok(pipe) })`.

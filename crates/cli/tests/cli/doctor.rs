@@ -2,7 +2,9 @@
 
 use std::net::TcpListener;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
+use tokio_tungstenite::tungstenite::Message;
 use windlass_testkit::{Generation, SimGateway};
 
 use crate::harness::{Finished, Harness, TOKEN, gateway};
@@ -144,4 +146,47 @@ async fn the_doctor_logs_in_once_and_leaves() {
     Harness::of(&sim).run(&["doctor"]).await.ends_with(0);
     sim.wait_for(|journal| journal.open_connections() == 0).await.unwrap();
     assert_eq!((sim.journal().connect_attempts(), sim.journal().hellos()), (1, 1));
+}
+
+/// A proxy that sends the gateway's frames on as binary messages: its address.
+async fn as_binary(sim: &SimGateway) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (near, far) = (listener.local_addr().unwrap(), sim.address().unwrap());
+    let url = sim.url();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let gateway = tokio::net::TcpStream::connect(far).await.unwrap();
+            let client = tokio_tungstenite::accept_async(client).await.unwrap();
+            let (gateway, _) = tokio_tungstenite::client_async(&url, gateway).await.unwrap();
+            let ((to_client, from_client), (to_gateway, from_gateway)) = (client.split(), gateway.split());
+            let up = from_client.forward(to_gateway);
+            let binary = |message: Message| match message {
+                Message::Text(text) => Message::Binary(text.into()),
+                other => other,
+            };
+            let down = from_gateway.map_ok(binary).forward(to_client);
+            tokio::spawn(async move { tokio::join!(up, down) });
+        }
+    });
+    format!("ws://{near}")
+}
+
+#[tokio::test]
+async fn a_gateway_that_sends_binary_frames_is_found_as_healthy_as_a_line_finds_it() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let harness = Harness::of(&sim).with("WINDLASS_URL", &as_binary(&sim).await);
+    harness.run(&["status"]).await.ends_with(0);
+    harness.run(&["doctor"]).await.ends_with(0);
+}
+
+#[tokio::test]
+async fn a_gateway_that_can_not_be_used_costs_the_others_nothing() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let harness = by_file(&sim, "[gateways.b]\nurl = \"ws://h\"\ntoken_env = \"MISSING\"\n");
+    let ran = harness
+        .run(&["doctor", "--json"])
+        .await
+        .ends_with(2)
+        .tells(&["MISSING"]);
+    assert_eq!(ran.json()["gateways"][0]["exitCode"], 0, "{ran:?}");
 }

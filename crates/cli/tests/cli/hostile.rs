@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
-use tungstenite::protocol::frame::Frame;
-use tungstenite::protocol::frame::coding::{Data, OpCode};
-use tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::harness::{Finished, Harness, TOKEN};
 
@@ -440,7 +440,7 @@ async fn a_refusal_and_a_close_are_shown_harmless() {
     })
     .await;
     let closing = Impostor::upgraded(|mut socket| async move {
-        let frame = tungstenite::protocol::CloseFrame {
+        let frame = tokio_tungstenite::tungstenite::protocol::CloseFrame {
             code: 4321.into(),
             reason: POISON.into(),
         };

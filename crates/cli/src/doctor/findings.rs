@@ -1,9 +1,11 @@
-//! The steps, and what became of each.
+//! The steps of a connection and their results, on the screen and as JSON.
 
+use serde_json::{Value, json};
 use windlass_protocol::Advice;
 
-use super::Stopped;
 use crate::exit::Exit;
+use crate::output::{BAD, DIM, GOOD, HEAD};
+use crate::session::Target;
 
 /// A step, in the order in which they are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +35,7 @@ impl Step {
     ];
 
     /// One lower-case word.
-    pub(super) const fn name(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Dns => "dns",
             Self::Tcp => "tcp",
@@ -47,8 +49,8 @@ impl Step {
         }
     }
 
-    /// What the step is about, for people.
-    pub(super) const fn title(self) -> &'static str {
+    /// The step in words.
+    const fn title(self) -> &'static str {
         match self {
             Self::Dns => "Look up the host's name",
             Self::Tcp => "Open a TCP connection",
@@ -63,16 +65,16 @@ impl Step {
     }
 }
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Finding {
+enum Finding {
     Ok(String),
     Failed { advice: Advice, exit: Exit },
     NotReached,
 }
 
 impl Finding {
-    pub(super) const fn name(&self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
             Self::Ok(_) => "ok",
             Self::Failed { .. } => "failed",
@@ -81,8 +83,8 @@ impl Finding {
     }
 }
 
-/// What became of all steps.
-#[derive(Debug)]
+/// The results of all steps.
+#[derive(Debug, Clone)]
 pub(super) struct Findings([Finding; Step::ALL.len()]);
 
 impl Default for Findings {
@@ -96,16 +98,15 @@ impl Findings {
         self.0[step as usize] = Finding::Ok(detail.into());
     }
 
-    pub(super) fn failed(&mut self, step: Step, advice: Advice, exit: Exit) -> Stopped {
+    pub(super) fn failed(&mut self, step: Step, advice: Advice, exit: Exit) {
         self.0[step as usize] = Finding::Failed { advice, exit };
-        Stopped
     }
 
     pub(super) fn is_ok(&self, step: Step) -> bool {
         matches!(self.0[step as usize], Finding::Ok(_))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Step, &Finding)> {
+    fn iter(&self) -> impl Iterator<Item = (Step, &Finding)> {
         Step::ALL.into_iter().zip(&self.0)
     }
 
@@ -116,5 +117,45 @@ impl Findings {
             Finding::Ok(_) | Finding::NotReached => Exit::Ok,
         };
         self.0.iter().map(exit).max().unwrap_or(Exit::Ok)
+    }
+
+    pub(super) fn lines(&self, target: &Target) -> Vec<String> {
+        let mut lines = vec![format!("{HEAD}{}{HEAD:#} at {}", target.name, target.endpoint)];
+        for (step, finding) in self.iter() {
+            let title = step.title();
+            match finding {
+                Finding::Ok(detail) => lines.push(format!("  {GOOD}ok         {GOOD:#} {title}: {detail}")),
+                Finding::Failed { advice, .. } => {
+                    lines.push(format!("  {BAD}FAILED     {BAD:#} {title}: {}", advice.summary));
+                    lines.push(format!("              {HEAD}next:{HEAD:#} {}", advice.next_step));
+                }
+                Finding::NotReached => lines.push(format!("  {DIM}not reached {title}{DIM:#}")),
+            }
+        }
+        lines
+    }
+
+    pub(super) fn as_json(&self, target: &Target) -> Value {
+        let steps: Vec<Value> = self
+            .iter()
+            .map(|(step, finding)| {
+                let mut row = json!({"step": step.name(), "result": finding.name()});
+                match finding {
+                    Finding::Ok(detail) => row["detail"] = json!(detail),
+                    Finding::Failed { advice, .. } => {
+                        row["summary"] = json!(advice.summary);
+                        row["nextStep"] = json!(advice.next_step);
+                    }
+                    Finding::NotReached => {}
+                }
+                row
+            })
+            .collect();
+        json!({
+            "gateway": target.name,
+            "url": target.endpoint.to_string(),
+            "exitCode": self.exit() as u8,
+            "steps": steps,
+        })
     }
 }
