@@ -25,7 +25,7 @@ mod trust;
 pub(crate) use environment::Environment;
 pub(crate) use file::{ConfigFile, MalformedEntry, Timeouts, check_text};
 pub(crate) use gateway::{DeviceChoice, GatewayConfig};
-pub(crate) use secret::SecretSource;
+pub(crate) use secret::GivenSecret;
 pub(crate) use sources::{Choice, FILE_NAME, configured, is_by_address, select};
 pub(crate) use span::parse_span;
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use windlass::store::{AgentStatus, Agents as _, CheckIn};
+use windlass::store::{AgentStatus, Agents as _, CheckIn, SecretSource};
 use windlass_protocol::Advice;
 
 use super::list::as_json;
-use crate::config::{Environment, SecretSource};
+use crate::config::{Environment, GivenSecret};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;
@@ -73,7 +73,7 @@ pub(super) async fn run(global: &Global, args: &CheckinArgs, output: &Output) ->
 impl TokenArgs {
     fn read(&self) -> Result<windlass_protocol::Secret, Failure> {
         let (place, source) = match (&self.token_env, &self.token_file) {
-            (Some(name), _) => ("flag --token-env", SecretSource::Variable(name.clone())),
+            (Some(name), _) => ("flag --token-env", SecretSource::Env(name.clone())),
             (None, Some(path)) => ("flag --token-file", SecretSource::File(path.clone())),
             (None, None) => return Err(Failure::usage("no token is given", "Give --token-env or --token-file.")),
         };
@@ -82,6 +82,6 @@ impl TokenArgs {
             variable: &variable,
             folder: std::env::current_dir().unwrap_or_default(),
         };
-        Ok(source.read(place, &environment)?)
+        Ok(GivenSecret::Stored(source).read(place, &environment)?)
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
-use windlass::store::{Gateway, SecretSource as Reference};
+use windlass::store::{Gateway, SecretSource};
 use windlass_line::{Endpoint, GatewaySpec, Header, TlsPolicy};
 use windlass_protocol::{ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, SecretOrigin};
 
 use super::ConfigError;
 use super::environment::Environment;
 use super::file::{RawDevice, RawGateway, RawTls, Source};
-use super::secret::SecretSource;
+use super::secret::GivenSecret;
 use super::span::parse_span;
 use crate::ids::{SHORTEST_PREFIX, SHOWN_ID};
 
@@ -35,8 +35,8 @@ pub(crate) struct GatewayConfig {
     pub(crate) name: String,
     pub(crate) listed: Listed,
     pub(crate) endpoint: Endpoint,
-    pub(crate) token: Option<Placed<SecretSource>>,
-    pub(crate) password: Option<Placed<SecretSource>>,
+    pub(crate) token: Option<Placed<GivenSecret>>,
+    pub(crate) password: Option<Placed<GivenSecret>>,
     pub(crate) tls: TlsPolicy,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) device: DeviceChoice,
@@ -133,11 +133,7 @@ impl GatewayConfig {
             None if record.allow_insecure_tls => TlsPolicy::Insecure,
             None => TlsPolicy::SystemRoots,
         };
-        let source = record.token.as_ref().map(|source| match source {
-            Reference::Env(name) => SecretSource::Variable(name.clone()),
-            Reference::File(path) => SecretSource::File(path.clone()),
-            Reference::Host(name) => SecretSource::Host(name.clone()),
-        });
+        let source = record.token.clone().map(GivenSecret::Stored);
         Ok(Self {
             name: record.name.clone(),
             listed: Listed::InStore(record.id.to_string()),
@@ -172,7 +168,7 @@ impl GatewayConfig {
 
     /// Where its credentials come from, and how others are given.
     fn origins(&self) -> CredentialOrigins {
-        let origin = |source: &Option<Placed<SecretSource>>| {
+        let origin = |source: &Option<Placed<GivenSecret>>| {
             let source = source.as_ref()?;
             let origin = SecretOrigin::new(source.value.place());
             // What was set or typed for this run names itself.
@@ -195,7 +191,7 @@ impl GatewayConfig {
         device: Option<Arc<DeviceIdentity>>,
         environment: &Environment<'_>,
     ) -> Result<GatewaySpec, ConfigError> {
-        let read = |source: &Option<Placed<SecretSource>>| {
+        let read = |source: &Option<Placed<GivenSecret>>| {
             source
                 .as_ref()
                 .map(|source| source.value.read(&source.place, environment))
@@ -206,7 +202,7 @@ impl GatewayConfig {
         let mut spec = GatewaySpec::new(self.id, self.endpoint);
         for header in &self.headers {
             let (name, variable) = &header.value;
-            let value = SecretSource::Variable(variable.clone()).read(&header.place, environment)?;
+            let value = GivenSecret::Stored(SecretSource::Env(variable.clone())).read(&header.place, environment)?;
             spec.headers.push(header_of(&header.place, name, value.expose())?);
         }
         if self.control_ui {
@@ -322,7 +318,7 @@ fn secret(
     kind: &str,
     file: Option<Spanned<PathBuf>>,
     variable: Option<Spanned<String>>,
-) -> Result<Option<Placed<SecretSource>>, ConfigError> {
+) -> Result<Option<Placed<GivenSecret>>, ConfigError> {
     match (file, variable) {
         (Some(_), Some(variable)) => Err(ConfigError::new(
             at(variable.span().start, &format!(".{kind}_env")),
@@ -330,11 +326,11 @@ fn secret(
         )),
         (Some(file), None) => Ok(Some(Placed::configured(
             at(file.span().start, &format!(".{kind}_file")),
-            SecretSource::File(source.resolve(file.get_ref())),
+            GivenSecret::Stored(SecretSource::File(source.resolve(file.get_ref()))),
         ))),
         (None, Some(variable)) => Ok(Some(Placed::configured(
             at(variable.span().start, &format!(".{kind}_env")),
-            SecretSource::Variable(variable.into_inner()),
+            GivenSecret::Stored(SecretSource::Env(variable.into_inner())),
         ))),
         (None, None) => Ok(None),
     }

@@ -1,80 +1,70 @@
-//! Tokens and passwords: where they come from, and how they are read.
+//! Tokens and passwords of a run: those that a record or `windlass.toml` names, and one that was typed in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use windlass_files::Owner;
+use windlass::store::{SecretError, SecretSource, UnfitSecret, fit_secret};
 use windlass_protocol::{Secret, SecretPlace};
 
 use super::ConfigError;
 use super::environment::Environment;
 
-/// Where a secret is. Holds the secret itself only when it was typed in.
+/// A secret for this run. It holds the secret itself only when it was typed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SecretSource {
-    /// The whole text of a file, without the blanks and line breaks around it.
-    File(PathBuf),
-    /// An environment variable.
-    Variable(String),
-    /// A name that only a service which embeds Windlass knows.
-    Host(String),
+pub(crate) enum GivenSecret {
+    /// In a file, an environment variable, or a service that embeds Windlass.
+    Stored(SecretSource),
     /// Typed in.
     Typed(Secret),
 }
 
-/// Longest secret taken, in bytes: the whole `connect` request may have 64 KiB.
-const MAX_SECRET: usize = 16 * 1024;
-
-impl SecretSource {
-    /// Gets the secret. `place` is what named this source, for the error.
+impl GivenSecret {
+    /// Reads the secret. `place` names this source in the error.
     pub(crate) fn read(&self, place: &str, environment: &Environment<'_>) -> Result<Secret, ConfigError> {
         let secret = match self {
-            Self::Typed(secret) => secret.clone(),
-            Self::Host(name) => {
-                let problem = format!(
-                    "only the service that made this record knows the secret {name}: type the token with --ask-token"
-                );
-                return Err(ConfigError::new(place, problem));
-            }
-            Self::Variable(name) => {
-                let value = environment.text(name)?;
-                Secret::new(value.ok_or_else(|| ConfigError::new(place, format!("the variable {name} is not set")))?)
-            }
-            Self::File(path) => read_file(path).map_err(|problem| ConfigError::new(place, problem))?,
+            Self::Typed(secret) => fit_secret(secret).map_err(unfit),
+            Self::Stored(source) => read(source, environment),
         };
-        // Blanks around it come from the file's last line, or were copied with it.
-        let secret = Secret::new(secret.expose().trim());
-        check(&secret).map_err(|problem| ConfigError::new(place, problem))?;
-        Ok(secret)
+        let secret = secret.map_err(|problem| ConfigError::new(place, problem))?;
+        secret.ok_or_else(|| ConfigError::new(place, "the secret there is empty"))
     }
 
-    /// Where the secret lies, as records write it.
+    /// The place of the secret, as records write it.
     pub(crate) fn reference(&self) -> String {
         match self {
-            Self::File(path) => format!("file:{}", path.display()),
-            Self::Variable(name) => format!("env:{name}"),
-            Self::Host(name) => format!("host:{name}"),
+            Self::Stored(source) => source.to_string(),
             Self::Typed(_) => "prompt".to_owned(),
         }
     }
 
-    /// Where the secret lies.
+    /// The place of the secret.
     pub(crate) fn place(&self) -> SecretPlace {
         match self {
-            Self::File(path) => SecretPlace::File(path.clone()),
-            Self::Variable(name) => SecretPlace::Variable(name.clone()),
-            Self::Host(name) => SecretPlace::Host(name.clone()),
+            Self::Stored(source) => source.place(),
             Self::Typed(_) => SecretPlace::Prompt,
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<Secret, String> {
-    let shown = path.display();
-    let text = windlass_files::read_guarded_text(path, MAX_SECRET, Owner::Any)
-        .map(Secret::new)
-        .map_err(|error| format!("{shown} can't be read: {error}"))?;
-    warn_if_exposed(path);
-    Ok(text)
+fn read(source: &SecretSource, environment: &Environment<'_>) -> Result<Option<Secret>, String> {
+    // An empty variable counts as not set, as everywhere in the configuration.
+    let variable = |name: &str| (environment.variable)(name).filter(|value| !value.is_empty());
+    let secret = source.read_in(&variable, &|_| None).map_err(|error| match error {
+        SecretError::NotSet { name } => format!("the variable {name} is not set"),
+        SecretError::File { path, source } => format!("{} can't be read: {source}", path.display()),
+        SecretError::Unfit { why, .. } => unfit(why),
+        SecretError::UnknownToHost { name } => {
+            format!("only the service that made this record knows the secret {name}: type the token with --ask-token")
+        }
+        other => other.to_string(),
+    })?;
+    if let SecretSource::File(path) = source {
+        warn_if_exposed(path);
+    }
+    Ok(secret)
+}
+
+fn unfit(why: UnfitSecret) -> String {
+    format!("what is there is no token: {why}")
 }
 
 /// A token file is only warned of, unlike the device's private key: orchestrators mount secrets readable for all users
@@ -90,15 +80,3 @@ fn warn_if_exposed(path: &Path) {
 
 #[cfg(not(unix))]
 fn warn_if_exposed(_: &Path) {}
-
-fn check(secret: &Secret) -> Result<(), &'static str> {
-    match secret.expose() {
-        "" => Err("the secret there is empty"),
-        text if text.len() > MAX_SECRET => Err("what is there has over 16 KiB and is no token"),
-        // A pass phrase may have blanks in it; a line break would begin another header.
-        text if text.chars().any(char::is_control) => {
-            Err("what is there has line breaks or control characters in it and is no token")
-        }
-        _ => Ok(()),
-    }
-}

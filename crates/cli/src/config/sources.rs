@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use windlass::store::Gateway;
+use windlass::store::{Gateway, SecretSource};
 use windlass_line::Endpoint;
 use windlass_protocol::Secret;
 
@@ -10,7 +10,7 @@ use super::ConfigError;
 use super::environment::{Environment, variable};
 use super::file::{self, ConfigFile, Found, MalformedEntry, Timeouts};
 use super::gateway::{GatewayConfig, Placed};
-use super::secret::SecretSource;
+use super::secret::GivenSecret;
 
 /// What the flags say.
 #[derive(Debug, Default)]
@@ -294,12 +294,12 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 /// gateway's own configuration names comes before the environment, which may hold the token of another.
 fn credentials(choice: &Choice, environment: &Environment<'_>, selected: &mut Selected) -> Result<(), ConfigError> {
     let placed = |found: Option<(&'static str, String)>| {
-        found.map(|(name, _)| Placed::given(variable(name), SecretSource::Variable(name.to_owned())))
+        found.map(|(name, _)| Placed::given(variable(name), GivenSecret::Stored(SecretSource::Env(name.to_owned()))))
     };
     let typed = choice
         .token
         .clone()
-        .map(|token| Placed::given("prompt".into(), SecretSource::Typed(token)));
+        .map(|token| Placed::given("prompt".into(), GivenSecret::Typed(token)));
     let (token, password) = (
         placed(environment.first(TOKENS)?),
         placed(environment.first(PASSWORDS)?),
