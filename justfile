@@ -68,7 +68,7 @@ simulate *ARGS="run --seeds 0..10000":
 
 # Rewrites golden files (CLI help, operator advice) from what the code says now.
 golden:
-    WINDLASS_BLESS=1 WINDLASS_MATRIX=all cargo test --locked
+    SNAPSHOTS=overwrite WINDLASS_BLESS=1 WINDLASS_MATRIX=all cargo test --locked
 
 # Counts that describe the form of the code: vague words, names, files, circles. `just figures --where words` lists places.
 figures *ARGS:

@@ -51,8 +51,8 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use tokio::runtime::Runtime;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -67,12 +67,16 @@ use self::output::Output;
 /// Longest name of a level that is repeated in an error, in characters.
 const LEVEL_LIMIT: usize = 40;
 
+/// The end of every command's help.
+const SEE_PROGRAM: &str = "Options of every command (--gateway, --url, --store, --json, ...): windlass --help";
+
 /// Threads of the program itself; the lines have their own.
 const WORKERS: usize = 2;
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = command().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
@@ -91,6 +95,28 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report(&output).into(),
     }
+}
+
+/// The program's arguments: its commands, and the flags of every command. The latter are shown in the program's own help only.
+pub fn command() -> clap::Command {
+    let mut command = Cli::command();
+    // Only then do the commands have the flags of every command.
+    command.build();
+    command.mut_subcommands(without_global_flags)
+}
+
+fn without_global_flags(command: clap::Command) -> clap::Command {
+    let more = match command.get_after_help() {
+        Some(own) => format!("{own}\n\n{SEE_PROGRAM}"),
+        None => SEE_PROGRAM.to_owned(),
+    };
+    command
+        .mut_args(|arg| {
+            let is_global = arg.is_global_set();
+            arg.hide(is_global)
+        })
+        .mut_subcommands(without_global_flags)
+        .after_help(more)
 }
 
 fn log_to_stderr(directives: &str, output: &Output) -> Result<(), Failure> {

@@ -92,3 +92,52 @@ async fn an_identity_is_made_at_the_first_run_and_kept() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
+
+#[tokio::test]
+async fn a_malformed_entry_of_the_file_costs_itself_only() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let file = format!(
+        "[gateways.good]\nurl = \"{}\"\ntoken_env = \"T\"\n[gateways.bad]\nurl = \"ws://h\"\ntokn_env = \"T\"\n",
+        sim.url()
+    );
+    let harness = Harness::new().with("T", TOKEN).configured(&file);
+    let status = harness.run(&["status", "--json"]).await.ends_with(2).json();
+    assert_eq!(status["gateways"][0]["state"], "up", "{status}");
+    let bad = &status["gateways"][1];
+    assert_eq!(
+        (&bad["gateway"], &bad["state"]),
+        (&"bad".into(), &"misconfigured".into())
+    );
+    let why = bad["lastError"]["summary"].as_str().unwrap();
+    assert!(
+        why.contains("windlass.toml:6, gateways.bad") && why.contains("tokn_env"),
+        "{why}"
+    );
+    let shown = harness.run(&["status"]).await.ends_with(2).stdout;
+    assert!(shown.contains("not set up") && shown.contains("tokn_env"), "{shown}");
+    harness.run(&["call", "health", "-g", "good"]).await.ends_with(0);
+    for command in [&["call", "health"][..], &["status"], &["watch"], &["doctor"]] {
+        let args = [command, &["-g", "bad"]].concat();
+        harness
+            .run(&args)
+            .await
+            .ends_with(2)
+            .tells(&["gateways.bad", "tokn_env"]);
+    }
+    let both = harness.run(&["call", "health"]).await.ends_with(2);
+    both.tells(&["--gateway good or --gateway bad"]);
+    let listed = harness.run(&["gateways", "list", "--json"]).await.ends_with(2).json();
+    assert!(
+        listed["gateways"][1]["error"].as_str().unwrap().contains("tokn_env"),
+        "{listed}"
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_the_environment_is_not_sent_where_a_malformed_entry_may_be_meant() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let file = format!("[gateways.good]\nurl = \"{}\"\n[gateways.bad]\nurl = 7\n", sim.url());
+    let harness = Harness::new().with("WINDLASS_TOKEN", TOKEN).configured(&file);
+    let ran = harness.run(&["status"]).await.ends_with(4);
+    ran.tells(&["WINDLASS_TOKEN is not used"]);
+}

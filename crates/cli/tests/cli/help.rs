@@ -1,86 +1,100 @@
-//! The help of every subcommand, word by word. `WINDLASS_BLESS=1 cargo test --test cli help` writes it anew.
+//! The help of the program and of every command, as a person reads it, against the files in `help/`. `SNAPSHOTS=overwrite` rewrites
+//! those that differ.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use snapbox::{Assert, Data};
 
 use crate::harness::Harness;
 
-async fn is_as_written(name: &str, args: &[&str]) {
-    let shown = Harness::new().run(args).await.ends_with(0).stdout;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/cli/help")
-        .join(format!("{name}.txt"));
-    if std::env::var_os("WINDLASS_BLESS").is_some() {
-        std::fs::write(&path, &shown).unwrap();
-    }
-    let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(shown, written, "if this is meant, write it anew with WINDLASS_BLESS=1");
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/help"))
 }
 
-#[tokio::test]
-async fn the_help_of_the_program_is_as_written() {
-    is_as_written("windlass", &["--help"]).await;
-}
-
-#[tokio::test]
-async fn the_help_of_every_subcommand_is_as_written() {
-    for name in ["call", "watch", "chat", "status", "doctor", "chaos", "demo"] {
-        is_as_written(name, &[name, "--help"]).await;
-    }
-    for (name, commands) in [
-        ("gateways", &["add", "list", "remove", "forget"][..]),
-        ("boards", &["add", "list"]),
-        ("owner", &["show", "set"]),
-        ("config", &["trust", "distrust"]),
-        ("sessions", &["list", "show", "history", "send", "abort"]),
-        ("coordinate", &["nudge", "soul", "ask", "onboard", "lead", "broadcast"]),
-        (
-            "agents",
-            &[
-                "add",
-                "list",
-                "plan",
-                "provision",
-                "sync",
-                "drift",
-                "checkin",
-                "rotate-token",
-                "delete",
-                "forget",
-                "run",
-            ],
-        ),
-    ] {
-        is_as_written(name, &[name, "--help"]).await;
-        for command in commands {
-            is_as_written(&format!("{name}-{command}"), &[name, command, "--help"]).await;
+/// The words of every command, each after those of the command that it belongs to; none for the program itself.
+fn commands() -> Vec<Vec<String>> {
+    let (mut all, mut index) = (vec![(Vec::new(), windlass_cli::command())], 0);
+    while let Some((words, command)) = all.get(index).cloned() {
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            let words = [words.as_slice(), &[below.get_name().to_owned()]].concat();
+            all.push((words, below.clone()));
         }
+        index += 1;
     }
+    all.into_iter().map(|(words, _)| words).collect()
+}
+
+fn file_of(words: &[String]) -> String {
+    match words {
+        [] => "windlass.txt".to_owned(),
+        words => format!("{}.txt", words.join("-")),
+    }
+}
+
+#[tokio::test]
+async fn the_help_of_every_command_is_as_written() {
+    let (harness, assert) = (
+        Harness::new(),
+        Assert::new().action_env("SNAPSHOTS").normalize_paths(false),
+    );
+    let commands = commands();
+    assert!(commands.len() > 40, "{commands:?}");
+    for words in commands {
+        let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
+        args.push("--help");
+        let shown = harness.run(&args).await.ends_with(0).stdout;
+        assert.eq(shown, Data::read_from(&folder().join(file_of(&words)), None));
+    }
+}
+
+#[test]
+fn every_help_file_belongs_to_a_command() {
+    let commands: BTreeSet<String> = commands().iter().map(|words| file_of(words)).collect();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(commands.contains(&name), "{name} is the help of no command: delete it");
+    }
+}
+
+#[tokio::test]
+async fn flags_of_every_command_are_explained_once() {
+    let harness = Harness::new();
+    let program = harness.run(&["--help"]).await.ends_with(0).stdout;
+    let command = harness.run(&["status", "--help"]).await.ends_with(0).stdout;
+    for flag in [
+        "--url",
+        "--gateway",
+        "--config",
+        "--ask-token",
+        "--store",
+        "--json",
+        "--log",
+    ] {
+        assert!(
+            program.contains(&format!("{flag} ")) || program.contains(&format!("{flag}\n")),
+            "{flag}: {program}"
+        );
+        assert!(!command.contains(&format!("{flag} ")), "{flag}: {command}");
+    }
+    assert!(command.contains("windlass --help"), "{command}");
 }
 
 #[tokio::test]
 async fn wrong_usage_ends_with_2_and_names_the_flag() {
     let harness = Harness::new();
-    harness.run(&["call"]).await.ends_with(2).tells(&["METHOD"]);
-    harness
-        .run(&["status", "--tokn", "x"])
-        .await
-        .ends_with(2)
-        .tells(&["--tokn"]);
-    harness
-        .run(&["call", "health", "--timeout", "30"])
-        .await
-        .ends_with(2)
-        .tells(&["--timeout", "30s"]);
-    harness
-        .run(&["status", "--url", "ws://h", "--gateway", "a"])
-        .await
-        .ends_with(2)
-        .tells(&["--url", "--gateway"]);
-    harness
-        .run(&["status", "--log", "a=b=c"])
-        .await
-        .ends_with(2)
-        .tells(&["--log"]);
+    for (args, named) in [
+        (&["call"][..], &["METHOD"][..]),
+        (&["status", "--tokn", "x"], &["--tokn"]),
+        (&["call", "health", "--timeout", "30"], &["--timeout", "30s"]),
+        (
+            &["status", "--url", "ws://h", "--gateway", "a"],
+            &["--url", "--gateway"],
+        ),
+        (&["status", "--log", "a=b=c"], &["--log"]),
+    ] {
+        harness.run(args).await.ends_with(2).tells(named);
+    }
 }
 
 #[tokio::test]

@@ -196,3 +196,34 @@ async fn a_reader_that_is_early_waits_for_the_store_and_makes_none() {
     recorder.interrupt();
     recorder.end().await;
 }
+
+#[tokio::test]
+async fn a_check_connects_to_the_gateways_of_the_configuration_too() {
+    let (lab, desk) = (
+        gateway().start_tcp().await.unwrap(),
+        gateway().start_tcp().await.unwrap(),
+    );
+    let harness = both(&lab, &desk).await;
+    // The address of the environment is of no list.
+    let harness = harness.with("WINDLASS_URL", "ws://127.0.0.1:1");
+    let checked = harness
+        .run(&["gateways", "list", "--check", "--json"])
+        .await
+        .ends_with(0)
+        .json();
+    let rows = checked["gateways"].as_array().unwrap();
+    let of = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap();
+    for (name, source) in [("lab", "record"), ("desk", "file")] {
+        let row = of(name);
+        assert_eq!(
+            (&row["source"], &row["check"]["verdict"], &row["check"]["version"]),
+            (&json!(source), &json!("supported"), &json!("2026.9.6"))
+        );
+    }
+    let one = harness
+        .run(&["gateways", "list", "desk", "--check"])
+        .await
+        .ends_with(0)
+        .stdout;
+    assert!(one.contains("desk") && !one.contains("lab "), "{one}");
+}

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::process::Child;
 
-use crate::harness::{Harness, gateway};
+use crate::harness::{Harness, TOKEN, gateway};
 use crate::store_fixture::StoreFixture;
 
 #[tokio::test]
@@ -408,4 +408,53 @@ async fn names_that_steer_a_terminal_are_refused_or_written_out() {
         .await
         .ends_with(2);
     assert!(!refused.stderr.contains("\u{1b}[31m"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_board_is_added_on_the_only_gateway_or_on_the_one_that_the_flag_names() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let fixture = StoreFixture::of(&sim).await;
+    fixture.run(&["boards", "add", "One"]).await;
+    fixture.gateway("other", &sim).await;
+    let unclear = fixture.harness.run(&["boards", "add", "Two"]).await.ends_with(2);
+    unclear.tells(&["2 gateways: lab, other", "--on"]);
+    let added = fixture.run(&["boards", "add", "Two", "-g", "other"]).await;
+    assert!(added.stdout.contains("on other"), "{added:?}");
+}
+
+#[tokio::test]
+async fn the_place_of_a_gateways_token_is_changed_without_touching_its_boards() {
+    let sim = gateway().start_tcp().await.unwrap();
+    let fixture = StoreFixture::of(&sim).await;
+    fixture.board("Docs", "lab").await;
+    let harness = fixture.harness.file("lab.token", TOKEN);
+    let path = harness.path("lab.token");
+    let set = [
+        "gateways",
+        "set",
+        "lab",
+        "--token-file",
+        path.to_str().unwrap(),
+        "--json",
+    ];
+    let set = harness.run(&set).await.ends_with(0).json();
+    assert_eq!(set["token"], format!("file:{}", path.display()));
+    assert_eq!(set["boards"], 1);
+    harness.run(&["call", "health", "-g", "lab"]).await.ends_with(0);
+    harness
+        .run(&["gateways", "set", "lab", "--no-token"])
+        .await
+        .ends_with(0);
+    let listed = harness.run(&["gateways", "list", "--json"]).await.ends_with(0).json();
+    assert_eq!(listed["gateways"][0]["token"], Value::Null);
+    harness
+        .run(&["gateways", "set", "lab"])
+        .await
+        .ends_with(2)
+        .tells(&["--token-env"]);
+    let unset = harness
+        .run(&["gateways", "set", "lab", "--token-env", "NOT_THERE"])
+        .await
+        .ends_with(2);
+    unset.tells(&["NOT_THERE is not set"]);
 }
