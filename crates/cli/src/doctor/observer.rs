@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use windlass_actors::transport::{BoxedIo, Dialing};
-use windlass_actors::{ConnectStep, Connector, DialError, Endpoint, GatewaySpec, TcpConnector, TlsPolicy};
+use windlass_line::transport::{BoxedIo, Dialing};
+use windlass_line::{ConnectStep, Connector, DialError, Endpoint, GatewaySpec, TcpConnector, TlsPolicy};
 use windlass_protocol::connection::HandshakeFault;
 use windlass_protocol::{
     ConnectRefusal, CredentialKind, CredentialOrigins, GatewayId, HelloOk, RefusalKind, SecretOrigin,
