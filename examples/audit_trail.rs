@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use windlass::journal::{Journal, Place, RecordedMarker, Recorder, Retention, TrailFilter, TrailItem, What};
+use windlass::journal::{
+    EntryKind, Journal, JournalItem, JournalWriter, ReaderFilter, RecordedMarker, Retention, StartPosition,
+};
 use windlass::sqlite::SqliteStore;
 use windlass::{DeviceIdentity, Endpoint, EventFilter, Gateway, GatewayId, GatewaySpec, Secret, Windlass};
 use windlass_testkit::SimGateway;
@@ -27,14 +29,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         max_age: Some(Duration::from_secs(30 * 86_400)),
         max_bytes: Some(1 << 30),
     };
-    let recorder = journal.recorder().retention(retention).start().await?;
+    let writer = journal.writer().retention(retention).start().await?;
     let gateway = add(&windlass, &sim).await?;
 
     for n in 1..=3 {
         sim.emit("audit", json!({ "n": n }));
     }
     println!("the auditor reads:");
-    read(&journal, &recorder, 3).await?;
+    read(&journal, &writer, 3).await?;
 
     // The auditor goes home, and the line is cut. What comes meanwhile is kept, and so is the hole.
     sim.cut_all();
@@ -45,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sim.emit("audit", json!({ "n": n }));
     }
     println!("the auditor is back:");
-    read(&journal, &recorder, 6).await?;
+    read(&journal, &writer, 6).await?;
 
     // What is going on just now is another question: the roster's.
     let mut roster = gateway.roster().await?;
@@ -70,31 +72,31 @@ async fn add(windlass: &Windlass, sim: &SimGateway) -> Result<Gateway, Box<dyn E
 }
 
 /// Reads on, up to the event of this number, and remembers how far it came.
-async fn read(journal: &Journal, recorder: &Recorder, last: u64) -> Result<(), Box<dyn Error>> {
-    let filter = TrailFilter {
+async fn read(journal: &Journal, writer: &JournalWriter, last: u64) -> Result<(), Box<dyn Error>> {
+    let filter = ReaderFilter {
         events: EventFilter::all().name("audit"),
-        ..TrailFilter::default()
+        ..ReaderFilter::default()
     };
-    let from = Place::Consumer("auditor".into());
-    let mut trail = journal.trail_of(from, filter).await?.following(recorder);
+    let from = StartPosition::Consumer("auditor".into());
+    let mut trail = journal.reader_with(from, filter).await?.following(writer);
     while let Some(item) = tokio::time::timeout(SOON, trail.next()).await?? {
-        let TrailItem::Recorded(entry) = item else {
+        let JournalItem::Recorded(entry) = item else {
             // Pruned before it was read, or the store is in trouble.
             println!("  -- {item:?}");
             continue;
         };
-        match &entry.what {
-            What::Event(event) => println!("  {} {} {}", entry.at, event.name, event.payload.as_str()),
-            What::Marker(RecordedMarker::Line(marker)) => println!("  {} -- {marker:?}", entry.at),
-            What::Marker(marker) => println!("  {} -- {}", entry.at, marker.name()),
+        match &entry.kind {
+            EntryKind::Event(event) => println!("  {} {} {}", entry.at, event.name, event.payload.as_str()),
+            EntryKind::Marker(RecordedMarker::Line(marker)) => println!("  {} -- {marker:?}", entry.at),
+            EntryKind::Marker(marker) => println!("  {} -- {}", entry.at, marker.name()),
         }
         // Done with: the next start goes on behind it. What was not acknowledged comes again.
         trail.acknowledge().await?;
-        if let What::Event(event) = &entry.what
+        if let EntryKind::Event(event) = &entry.kind
             && event.decode::<serde_json::Value>()?["n"] == last
         {
             return Ok(());
         }
     }
-    Err("the recorder ended".into())
+    Err("the writer ended".into())
 }

@@ -2,17 +2,17 @@
 //!
 //! ```no_run
 //! use std::sync::Arc;
-//! use windlass::journal::{Place, TrailItem};
+//! use windlass::journal::{StartPosition, JournalItem};
 //! use windlass::sqlite::SqliteStore;
 //!
 //! # async fn example(windlass: windlass::Windlass) -> Result<(), Box<dyn std::error::Error>> {
 //! let journal = windlass.journal(Arc::new(SqliteStore::open("windlass.db").await?));
-//! let recorder = journal.recorder().start().await?; // every gateway, those to come included
+//! let writer = journal.writer().start().await?; // every gateway, those to come included
 //!
-//! let mut trail = journal.trail(Place::Consumer("audit".into())).await?.following(&recorder);
+//! let mut trail = journal.reader(StartPosition::Consumer("audit".into())).await?.following(&writer);
 //! while let Some(item) = trail.next().await? {
-//!     if let TrailItem::Recorded(entry) = item {
-//!         println!("{} {:?}", entry.cursor, entry.what);
+//!     if let JournalItem::Recorded(entry) = item {
+//!         println!("{} {:?}", entry.cursor, entry.kind);
 //!     }
 //!     trail.acknowledge().await?; // the next start goes on behind this
 //! }
@@ -21,19 +21,20 @@
 //! ```
 //!
 //! What was appended outlives a kill and a power cut. What is missing is marked, in its place: where the line was down, where the
-//! recorder could not keep up, where it did not run, where the old was pruned. One process at a time records into a store; any
+//! writer could not keep up, where it did not run, where the old was pruned. One process at a time records into a store; any
 //! number read from it, in this process or another.
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use windlass_journal::{
-    DEFAULT_BACKLOG, FOLLOW_POLL, Place, Recorded, RecordedMarker, Recorder, RecorderError, RecorderState,
-    RecorderStatus, STOP_WITHIN, Stall, Trail, TrailFilter, TrailItem, What,
+    DEFAULT_BACKLOG, EntryKind, JournalItem, JournalReader, JournalWriter, JournalWriterError, JournalWriterState,
+    JournalWriterStatus, POLL_INTERVAL, ReaderFilter, RecordedEntry, RecordedMarker, STOP_TIMEOUT, Stall,
+    StartPosition,
 };
 pub use windlass_store::{Cursor, GatewayUid, Lost, Retention, Timestamp};
 
-use windlass_journal::RecorderSettings;
+use windlass_journal::JournalWriterConfig;
 use windlass_line::{Backlog, EventFilter};
 use windlass_store::{Store, StoreError};
 
@@ -46,12 +47,12 @@ pub struct Journal {
     store: Arc<dyn Store>,
 }
 
-/// Settings of a [`Recorder`].
+/// Settings of a [`JournalWriter`].
 #[must_use = "nothing is recorded before it is started"]
-pub struct RecorderBuilder {
+pub struct JournalWriterBuilder {
     journal: Journal,
     gateways: Option<Vec<Gateway>>,
-    settings: RecorderSettings,
+    settings: JournalWriterConfig,
 }
 
 impl Windlass {
@@ -65,42 +66,42 @@ impl Windlass {
 }
 
 impl Gateway {
-    /// Has a recorder record this gateway too, from now on.
-    pub fn record_into(&self, recorder: &Recorder) {
-        recorder.record(self.shared_line());
+    /// Has a writer record this gateway too, from now on.
+    pub fn record_into(&self, writer: &JournalWriter) {
+        writer.record(self.shared_line());
     }
 }
 
 impl Journal {
     /// Prepares to record.
-    pub fn recorder(&self) -> RecorderBuilder {
-        RecorderBuilder {
+    pub fn writer(&self) -> JournalWriterBuilder {
+        JournalWriterBuilder {
             journal: self.clone(),
             gateways: None,
-            settings: RecorderSettings::default(),
+            settings: JournalWriterConfig::default(),
         }
     }
 
-    /// Reads all that is recorded, from this place on, and goes on with what comes: within [`FOLLOW_POLL`] of its being
-    /// stored, and at once where it is [`following`](Trail::following) a recorder of this process.
+    /// Reads all that is recorded, from this place on, and goes on with what comes: within [`POLL_INTERVAL`] of its being
+    /// stored, and at once where it is [`following`](JournalReader::following) a writer of this process.
     ///
     /// # Errors
     /// The store's.
-    pub async fn trail(&self, from: Place) -> Result<Trail, StoreError> {
-        self.trail_of(from, TrailFilter::default()).await
+    pub async fn reader(&self, from: StartPosition) -> Result<JournalReader, StoreError> {
+        self.reader_with(from, ReaderFilter::default()).await
     }
 
     /// Reads a part of it.
     ///
     /// # Errors
     /// The store's.
-    pub async fn trail_of(&self, from: Place, filter: TrailFilter) -> Result<Trail, StoreError> {
+    pub async fn reader_with(&self, from: StartPosition, filter: ReaderFilter) -> Result<JournalReader, StoreError> {
         let clock = self.windlass.inner().clock();
-        Trail::open(Arc::clone(&self.store), clock, from, filter).await
+        JournalReader::open(Arc::clone(&self.store), clock, from, filter).await
     }
 }
 
-impl RecorderBuilder {
+impl JournalWriterBuilder {
     /// Records these gateways; otherwise all, those that are added later included.
     pub fn gateways(mut self, gateways: impl IntoIterator<Item = Gateway>) -> Self {
         self.gateways = Some(gateways.into_iter().collect());
@@ -130,23 +131,23 @@ impl RecorderBuilder {
     /// Takes the right to record into the store, and starts.
     ///
     /// # Errors
-    /// [`RecorderError`].
-    pub async fn start(self) -> Result<Recorder, RecorderError> {
+    /// [`JournalWriterError`].
+    pub async fn start(self) -> Result<JournalWriter, JournalWriterError> {
         let Self {
             journal,
             gateways,
             settings,
         } = self;
         let inner = journal.windlass.inner();
-        let (recorder, recording) = Recorder::open(journal.store, settings, inner.clock()).await?;
+        let (writer, task) = JournalWriter::open(journal.store, settings, inner.clock()).await?;
         let all = gateways.is_none();
         // Known before anything joins it, so that no gateway that is added just now is left out.
-        inner.remember(&recorder, all);
+        inner.remember(&writer, all);
         for gateway in gateways.unwrap_or_else(|| journal.windlass.gateways()) {
-            recorder.record(gateway.shared_line());
+            writer.record(gateway.shared_line());
         }
-        inner.side().host(move || recording.run()).await?;
-        Ok(recorder)
+        inner.side().host(move || task.run()).await?;
+        Ok(writer)
     }
 }
 
@@ -158,9 +159,9 @@ impl fmt::Debug for Journal {
     }
 }
 
-impl fmt::Debug for RecorderBuilder {
+impl fmt::Debug for JournalWriterBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecorderBuilder")
+        f.debug_struct("JournalWriterBuilder")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use windlass_journal::{Recorder, WeakRecorder};
+use windlass_journal::{JournalWriter, WeakJournalWriter};
 use windlass_line::turns::BlockedTurn;
 use windlass_line::{Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, Metering, OnceAdded, RegistryError};
 use windlass_protocol::GatewayId;
@@ -47,15 +47,15 @@ pub(crate) struct Inner {
     alive: watch::Receiver<()>,
     sessions: SessionManagerHandle,
     metering: Metering,
-    recorders: Mutex<Vec<Remembered>>,
+    writers: Mutex<Vec<Remembered>>,
     blocked: watch::Sender<Vec<BlockedTurn>>,
     /// Keeps deadlines where the lines have threads of their own.
     backstop: Option<Backstop>,
 }
 
-/// A recorder that was started.
+/// A writer that was started.
 struct Remembered {
-    recorder: WeakRecorder,
+    writer: WeakJournalWriter,
     /// It records every gateway, those that are added later included.
     all: bool,
 }
@@ -95,8 +95,8 @@ impl Windlass {
         );
         // Before it comes up, so that its first event is recorded too.
         let record = |line: &Arc<Line>| {
-            for recorder in inner.recorders(|remembered| remembered.all) {
-                recorder.record(Arc::clone(line));
+            for writer in inner.writers(|remembered| remembered.all) {
+                writer.record(Arc::clone(line));
             }
         };
         let sessions = inner.sessions.clone();
@@ -147,8 +147,8 @@ impl Windlass {
         let shards = self.inner.directory.shards();
         join_all(shards.iter().map(|shard| shard.stop(drain))).await;
         // What the lines brought to their end is recorded; then nothing is left to do.
-        let recorders = self.inner.recorders(|_| true);
-        join_all(recorders.iter().map(Recorder::stop)).await;
+        let writers = self.inner.writers(|_| true);
+        join_all(writers.iter().map(JournalWriter::stop)).await;
         self.inner.side.stop(Duration::ZERO).await;
         self.inner.directory.clear();
         self.inner.join_threads().await;
@@ -197,22 +197,22 @@ impl Inner {
         &self.side
     }
 
-    /// Has a recorder told of gateways to come, where it records all, and of the end.
-    pub(crate) fn remember(&self, recorder: &Recorder, all: bool) {
-        let recorder = recorder.downgrade();
-        let mut recorders = self.lock_recorders();
-        recorders.retain(|remembered| remembered.recorder.upgrade().is_some());
-        recorders.push(Remembered { recorder, all });
+    /// Has a writer told of gateways to come, where it records all, and of the end.
+    pub(crate) fn remember(&self, writer: &JournalWriter, all: bool) {
+        let writer = writer.downgrade();
+        let mut writers = self.lock_recorders();
+        writers.retain(|remembered| remembered.writer.upgrade().is_some());
+        writers.push(Remembered { writer, all });
     }
 
-    fn recorders(&self, wanted: impl Fn(&Remembered) -> bool) -> Vec<Recorder> {
-        let recorders = self.lock_recorders();
-        let wanted = recorders.iter().filter(|remembered| wanted(remembered));
-        wanted.filter_map(|remembered| remembered.recorder.upgrade()).collect()
+    fn writers(&self, wanted: impl Fn(&Remembered) -> bool) -> Vec<JournalWriter> {
+        let writers = self.lock_recorders();
+        let wanted = writers.iter().filter(|remembered| wanted(remembered));
+        wanted.filter_map(|remembered| remembered.writer.upgrade()).collect()
     }
 
     fn lock_recorders(&self) -> std::sync::MutexGuard<'_, Vec<Remembered>> {
-        self.recorders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The machine that everything runs on which is not a line.

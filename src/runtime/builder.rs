@@ -177,7 +177,7 @@ impl WindlassBuilder {
             alive: ended,
             sessions,
             metering: self.metering,
-            recorders: Mutex::default(),
+            writers: Mutex::default(),
             blocked: watch::Sender::default(),
             backstop,
         };

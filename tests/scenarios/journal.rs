@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use windlass::journal::{
-    Cursor, GatewayUid, Lost, Place, Recorded, RecordedMarker, Recorder, RecorderError, RecorderState, Retention,
-    Trail, TrailFilter, TrailItem, What,
+    Cursor, EntryKind, GatewayUid, JournalItem, JournalReader, JournalWriter, JournalWriterError, JournalWriterState,
+    Lost, ReaderFilter, RecordedEntry, RecordedMarker, Retention, StartPosition,
 };
 use windlass::store::{Journal as _, MemoryStore, OwnError};
 use windlass::{Clock, EventFilter, GatewayId, Marker, TokioClock, Windlass};
@@ -19,53 +19,53 @@ pub(crate) fn memory() -> Arc<MemoryStore> {
     Arc::new(MemoryStore::new())
 }
 
-async fn trail(bench: &Bench, store: &Arc<MemoryStore>, from: Place) -> Trail {
-    bench.windlass.journal(store.clone()).trail(from).await.unwrap()
+async fn reader(bench: &Bench, store: &Arc<MemoryStore>, from: StartPosition) -> JournalReader {
+    bench.windlass.journal(store.clone()).reader(from).await.unwrap()
 }
 
-pub(crate) async fn record(windlass: &Windlass, store: &Arc<MemoryStore>) -> Recorder {
-    windlass.journal(store.clone()).recorder().start().await.unwrap()
+pub(crate) async fn record(windlass: &Windlass, store: &Arc<MemoryStore>) -> JournalWriter {
+    windlass.journal(store.clone()).writer().start().await.unwrap()
 }
 
 /// The next entry, over nothing; within an hour of virtual time.
-pub(crate) async fn next(trail: &mut Trail) -> Recorded {
+pub(crate) async fn next(trail: &mut JournalReader) -> RecordedEntry {
     match item(trail).await.expect("the stream goes on") {
-        TrailItem::Recorded(entry) => *entry,
+        JournalItem::Recorded(entry) => *entry,
         other => panic!("{other:?}"),
     }
 }
 
-pub(crate) async fn item(trail: &mut Trail) -> Option<TrailItem> {
+pub(crate) async fn item(trail: &mut JournalReader) -> Option<JournalItem> {
     let next = tokio::time::timeout(Duration::from_secs(3600), trail.next()).await;
     next.expect("an item comes").unwrap()
 }
 
 /// What an entry is, in one word: the number of an event, the name of a marker.
-pub(crate) fn word(entry: &Recorded) -> String {
-    match &entry.what {
-        What::Event(event) => event.decode::<Value>().unwrap()["n"].to_string(),
-        What::Marker(marker) => marker.name().to_owned(),
+pub(crate) fn word(entry: &RecordedEntry) -> String {
+    match &entry.kind {
+        EntryKind::Event(event) => event.decode::<Value>().unwrap()["n"].to_string(),
+        EntryKind::Marker(marker) => marker.name().to_owned(),
     }
 }
 
 /// All that is there.
 async fn words(store: &Arc<MemoryStore>, windlass: &Windlass) -> Vec<String> {
     let journal = windlass.journal(store.clone());
-    let mut trail = journal.trail(Place::Start).await.unwrap().to_the_end();
+    let mut trail = journal.reader(StartPosition::Start).await.unwrap().to_the_end();
     let mut words = Vec::new();
-    while let Some(TrailItem::Recorded(entry)) = trail.next().await.unwrap() {
+    while let Some(JournalItem::Recorded(entry)) = trail.next().await.unwrap() {
         // What a gateway sends by itself is not what these are about.
-        if !matches!(&entry.what, What::Event(event) if &*event.name != "custom") {
+        if !matches!(&entry.kind, EntryKind::Event(event) if &*event.name != "custom") {
             words.push(word(&entry));
         }
     }
     words
 }
 
-pub(crate) fn custom() -> TrailFilter {
-    TrailFilter {
+pub(crate) fn custom() -> ReaderFilter {
+    ReaderFilter {
         events: EventFilter::all().name("custom"),
-        ..TrailFilter::default()
+        ..ReaderFilter::default()
     }
 }
 
@@ -75,7 +75,7 @@ async fn what_is_kept_and_what_is_live_are_one_stream() {
         const EVENTS: u64 = 3_000;
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
-        let recorder = record(&bench.windlass, &store).await;
+        let writer = record(&bench.windlass, &store).await;
         let sim = bench.sim.clone();
         let sending = tokio::task::spawn_local(async move {
             for n in 0..EVENTS {
@@ -83,30 +83,30 @@ async fn what_is_kept_and_what_is_live_are_one_stream() {
                 tokio::time::sleep(Duration::from_millis(n % 5)).await;
             }
         });
-        // Readers that come while it is recorded, and go and come again in the middle: told by the recorder, or looking.
+        // Readers that come while it is recorded, and go and come again in the middle: told by the writer, or looking.
         let journal = bench.windlass.journal(store.clone());
         let mut readers = Vec::new();
         for reader in 0..8_u64 {
-            let (journal, recorder) = (journal.clone(), recorder.clone());
+            let (journal, writer) = (journal.clone(), writer.clone());
             readers.push(tokio::task::spawn_local(async move {
                 tokio::time::sleep(Duration::from_millis(700 * reader)).await;
-                let (mut seen, mut cursors, mut from) = (Vec::new(), Vec::new(), Place::Start);
+                let (mut seen, mut cursors, mut from) = (Vec::new(), Vec::new(), StartPosition::Start);
                 while seen.len() < usize::try_from(EVENTS).unwrap() {
-                    let mut trail = journal.trail_of(from, custom()).await.unwrap();
+                    let mut trail = journal.reader_with(from, custom()).await.unwrap();
                     if reader % 2 == 0 {
-                        trail = trail.following(&recorder);
+                        trail = trail.following(&writer);
                     }
                     for _ in 0..500 + 13 * reader {
                         let entry = next(&mut trail).await;
                         cursors.push(entry.cursor);
-                        if let What::Event(event) = &entry.what {
+                        if let EntryKind::Event(event) = &entry.kind {
                             seen.push(event.decode::<Value>().unwrap()["n"].as_u64().unwrap());
                         }
                         if seen.last() == Some(&(EVENTS - 1)) {
                             break;
                         }
                     }
-                    from = Place::After(*cursors.last().unwrap());
+                    from = StartPosition::After(*cursors.last().unwrap());
                 }
                 assert!(cursors.is_sorted_by(|a, b| a < b));
                 assert!(seen.into_iter().eq(0..EVENTS), "reader {reader}");
@@ -116,28 +116,28 @@ async fn what_is_kept_and_what_is_live_are_one_stream() {
         for reader in readers {
             reader.await.unwrap();
         }
-        let status = recorder.status().borrow().clone();
-        assert_eq!((status.state, status.dropped), (RecorderState::Recording, 0));
+        let status = writer.status().borrow().clone();
+        assert_eq!((status.state, status.dropped), (JournalWriterState::Recording, 0));
         assert!(status.batches < EVENTS / 2, "{} batches", status.batches);
-        drop((recorder, journal));
+        drop((writer, journal));
         bench.finish().await;
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_is_recorded_from_its_first_event_to_its_last_and_the_stream_ends_with_the_recorder() {
+async fn a_gateway_is_recorded_from_its_first_event_to_its_last_and_the_stream_ends_with_the_writer() {
     play(async {
         let (first, second) = (sim(Protocol::V3).start_pipe(), sim(Protocol::V4).start_pipe());
         let windlass = windlass([("one".into(), first.clone()), ("two".into(), second.clone())]);
         let store = memory();
-        let recorder = record(&windlass, &store).await;
+        let writer = record(&windlass, &store).await;
         let journal = windlass.journal(store.clone());
         let mut trail = journal
-            .trail_of(Place::Start, custom())
+            .reader_with(StartPosition::Start, custom())
             .await
             .unwrap()
-            .following(&recorder);
+            .following(&writer);
         let (mut gateways, sims) = (Vec::new(), [("one", &first), ("two", &second)]);
         for (name, sim) in sims {
             let gateway = windlass.add(spec(name)).await.unwrap();
@@ -171,7 +171,7 @@ async fn a_gateway_is_recorded_from_its_first_event_to_its_last_and_the_stream_e
         let last = [next(&mut trail).await, next(&mut trail).await].map(|entry| word(&entry));
         assert_eq!(last, ["disconnected", "ended"]);
         assert_eq!(item(&mut trail).await, None);
-        assert_eq!(recorder.status().borrow().state, RecorderState::Ended);
+        assert_eq!(writer.status().borrow().state, JournalWriterState::Ended);
         assert!(store.own_journal().await.is_ok(), "the right is free again");
         for sim in [first, second] {
             sim.shutdown().await;
@@ -180,10 +180,10 @@ async fn a_gateway_is_recorded_from_its_first_event_to_its_last_and_the_stream_e
     .await;
 }
 
-pub(crate) fn marker(entry: Recorded) -> RecordedMarker {
-    match entry.what {
-        What::Marker(marker) => marker,
-        What::Event(event) => panic!("{}", event.name),
+pub(crate) fn marker(entry: RecordedEntry) -> RecordedMarker {
+    match entry.kind {
+        EntryKind::Marker(marker) => marker,
+        EntryKind::Event(event) => panic!("{}", event.name),
     }
 }
 
@@ -193,10 +193,10 @@ async fn one_records_into_a_store_at_a_time_and_a_stop_stores_what_waits() {
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
         let journal = bench.windlass.journal(store.clone());
-        let recorder = journal.recorder().start().await.unwrap();
-        let refused = journal.recorder().start().await.unwrap_err();
+        let writer = journal.writer().start().await.unwrap();
+        let refused = journal.writer().start().await.unwrap_err();
         assert!(
-            matches!(refused, RecorderError::Own(OwnError::Owned { .. })),
+            matches!(refused, JournalWriterError::Own(OwnError::Owned { .. })),
             "{refused}"
         );
         assert!(refused.to_string().contains("records into the journal"), "{refused}");
@@ -207,9 +207,9 @@ async fn one_records_into_a_store_at_a_time_and_a_stop_stores_what_waits() {
             // Round trips in order: all that was sent has been read.
             bench.gateway.call("health", ()).await.unwrap();
             if round == 0 {
-                recorder.stop().await;
+                writer.stop().await;
             } else {
-                let again = journal.recorder().start().await.unwrap();
+                let again = journal.writer().start().await.unwrap();
                 drop(again);
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -219,7 +219,7 @@ async fn one_records_into_a_store_at_a_time_and_a_stop_stores_what_waits() {
         let expected: Vec<&str> = ["began"].into_iter().chain(events.iter().map(String::as_str)).collect();
         assert_eq!(words[..2_001], expected, "nothing of the first round is missing");
         assert_eq!(words[2_001..], ["ended", "began", "ended", "began", "ended"]);
-        drop((journal, recorder));
+        drop((journal, writer));
         bench.finish().await;
     })
     .await;
@@ -231,33 +231,33 @@ async fn what_runs_over_is_a_hole_that_says_how_large_it_is() {
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
         let journal = bench.windlass.journal(store.clone());
-        let recorder = journal.recorder().backlog(10).start().await.unwrap();
+        let writer = journal.writer().backlog(10).start().await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
         for n in 0..100 {
             bench.sim.emit("custom", json!({ "n": n }));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let mut trail = journal.trail(Place::Start).await.unwrap().to_the_end();
+        let mut trail = journal.reader(StartPosition::Start).await.unwrap().to_the_end();
         let (mut expected, mut dropped) = (0, 0);
         while let Some(item) = trail.next().await.unwrap() {
-            let TrailItem::Recorded(entry) = item else {
+            let JournalItem::Recorded(entry) = item else {
                 panic!("{item:?}")
             };
-            match entry.what {
-                What::Event(event) => {
+            match entry.kind {
+                EntryKind::Event(event) => {
                     assert_eq!(event.decode::<Value>().unwrap()["n"], expected);
                     expected += 1;
                 }
-                What::Marker(RecordedMarker::Line(Marker::Lagged(count))) => {
+                EntryKind::Marker(RecordedMarker::Line(Marker::Lagged(count))) => {
                     expected += count;
                     dropped += count;
                 }
-                What::Marker(_) => {}
+                EntryKind::Marker(_) => {}
             }
         }
-        assert_eq!((expected, recorder.status().borrow().dropped), (100, dropped));
+        assert_eq!((expected, writer.status().borrow().dropped), (100, dropped));
         assert!(dropped >= 50, "{dropped}");
-        drop((journal, recorder));
+        drop((journal, writer));
         bench.finish().await;
     })
     .await;
@@ -268,15 +268,15 @@ async fn a_consumer_goes_on_behind_what_it_acknowledged() {
     play(async {
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
-        let recorder = record(&bench.windlass, &store).await;
+        let writer = record(&bench.windlass, &store).await;
         for n in 0..120 {
             bench.sim.emit("custom", json!({ "n": n }));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let audit = || Place::Consumer("audit".into());
+        let audit = || StartPosition::Consumer("audit".into());
         let mut seen = Vec::new();
         for _ in 0..10 {
-            let mut trail = trail(&bench, &store, audit()).await;
+            let mut trail = reader(&bench, &store, audit()).await;
             for n in 0..12 {
                 let word = word(&next(&mut trail).await);
                 // The last two were not acknowledged before: they come again.
@@ -293,7 +293,7 @@ async fn a_consumer_goes_on_behind_what_it_acknowledged() {
         let numbers: Vec<String> = (0..seen.len() - 1).map(|n| n.to_string()).collect();
         assert_eq!(seen[0], "began");
         assert_eq!(seen[1..], numbers);
-        drop(recorder);
+        drop(writer);
         bench.finish().await;
     })
     .await;
@@ -315,7 +315,7 @@ async fn the_old_and_the_too_much_go_in_the_background_and_a_reader_is_told() {
         ] {
             let store = memory();
             let journal = bench.windlass.journal(store.clone());
-            let recorder = journal.recorder().retention(retention).start().await.unwrap();
+            let writer = journal.writer().retention(retention).start().await.unwrap();
             let mut first: Option<Cursor> = None;
             for n in 0..5_000_u64 {
                 bench.sim.emit("custom", json!({ "n": n }));
@@ -328,12 +328,12 @@ async fn the_old_and_the_too_much_go_in_the_background_and_a_reader_is_told() {
             }
             let extent = store.journal_extent().await.unwrap();
             assert!(extent.entries < 1_400, "{extent:?}");
-            let mut trail = trail(&bench, &store, Place::After(first.unwrap())).await;
+            let mut trail = reader(&bench, &store, StartPosition::After(first.unwrap())).await;
             let lost = item(&mut trail).await;
-            assert!(matches!(lost, Some(TrailItem::Lost(Lost::Pruned { .. }))), "{lost:?}");
+            assert!(matches!(lost, Some(JournalItem::Lost(Lost::Pruned { .. }))), "{lost:?}");
             assert_eq!(Some(next(&mut trail).await.cursor), extent.oldest);
-            assert!(recorder.status().borrow().pruned > 3_600);
-            recorder.stop().await;
+            assert!(writer.status().borrow().pruned > 3_600);
+            writer.stop().await;
         }
         bench.finish().await;
     })
@@ -345,17 +345,17 @@ async fn two_readers_of_one_consumer_name_are_told_of_each_other() {
     play(Box::pin(async {
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
-        let recorder = record(&bench.windlass, &store).await;
-        let audit = || Place::Consumer("audit".into());
+        let writer = record(&bench.windlass, &store).await;
+        let audit = || StartPosition::Consumer("audit".into());
         let mut readers = [
-            trail(&bench, &store, audit()).await,
-            trail(&bench, &store, audit()).await,
+            reader(&bench, &store, audit()).await,
+            reader(&bench, &store, audit()).await,
         ];
         let mut told = [0, 0];
         for n in 0..5 {
             bench.sim.emit("custom", json!({ "n": n }));
             for (reader, told) in readers.iter_mut().zip(&mut told) {
-                while item(reader).await == Some(TrailItem::OtherReader) {
+                while item(reader).await == Some(JournalItem::OtherReader) {
                     *told += 1;
                 }
                 reader.acknowledge().await.unwrap();
@@ -369,7 +369,7 @@ async fn two_readers_of_one_consumer_name_are_told_of_each_other() {
             next(&mut alone).await;
             alone.acknowledge().await.unwrap();
         }
-        drop(recorder);
+        drop(writer);
         bench.finish().await;
     }))
     .await;
@@ -380,15 +380,15 @@ async fn a_consumer_of_another_journal_is_told_and_goes_on_with_this_one() {
     play(async {
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
-        let mut reader = trail(&bench, &store, Place::After(Cursor::new(i64::MAX))).await;
-        assert_eq!(item(&mut reader).await, Some(TrailItem::Lost(Lost::OtherJournal)));
-        let recorder = record(&bench.windlass, &store).await;
+        let mut reader = reader(&bench, &store, StartPosition::After(Cursor::new(i64::MAX))).await;
+        assert_eq!(item(&mut reader).await, Some(JournalItem::Lost(Lost::OtherJournal)));
+        let writer = record(&bench.windlass, &store).await;
         assert_eq!(
             word(&next(&mut reader).await),
             "began",
             "told once, also while the journal is empty"
         );
-        drop(recorder);
+        drop(writer);
         bench.finish().await;
     })
     .await;
@@ -400,7 +400,7 @@ async fn frames_that_cannot_be_read_are_few_entries_with_a_count() {
     play(async {
         let bench = Bench::up(Protocol::V4).await;
         let store = memory();
-        let recorder = record(&bench.windlass, &store).await;
+        let writer = record(&bench.windlass, &store).await;
         let connection = bench.sim.connections()[0];
         // Twenty seconds of it, and an event behind.
         for _ in 0..FRAMES / 100 {
@@ -410,13 +410,13 @@ async fn frames_that_cannot_be_read_are_few_entries_with_a_count() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         bench.sim.emit("custom", json!({ "n": 1 }));
-        recorder.stop().await;
-        let mut reader = trail(&bench, &store, Place::Start).await.to_the_end();
+        writer.stop().await;
+        let mut reader = reader(&bench, &store, StartPosition::Start).await.to_the_end();
         let (mut entries, mut counted) = (0, 0);
-        while let Some(TrailItem::Recorded(entry)) = reader.next().await.unwrap() {
-            counted += match entry.what {
-                What::Marker(RecordedMarker::Line(Marker::Unreadable)) => 1,
-                What::Marker(RecordedMarker::Repeated { count, .. }) => count,
+        while let Some(JournalItem::Recorded(entry)) = reader.next().await.unwrap() {
+            counted += match entry.kind {
+                EntryKind::Marker(RecordedMarker::Line(Marker::Unreadable)) => 1,
+                EntryKind::Marker(RecordedMarker::Repeated { count, .. }) => count,
                 _ => continue,
             };
             entries += 1;
@@ -478,7 +478,7 @@ async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_th
             max_bytes: None,
         };
         let journal = windlass.journal(store.clone());
-        let recorder = journal.recorder().retention(hours).start().await.unwrap();
+        let writer = journal.writer().retention(hours).start().await.unwrap();
         for n in 0..20 {
             if n == 10 {
                 clock.set();
@@ -486,15 +486,19 @@ async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_th
             sim.emit("custom", json!({ "n": n }));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        recorder.stop().await;
-        // The next recorder looks at what is old at once, and after an hour.
-        let recorder = journal.recorder().retention(hours).start().await.unwrap();
+        writer.stop().await;
+        // The next writer looks at what is old at once, and after an hour.
+        let writer = journal.writer().retention(hours).start().await.unwrap();
         tokio::time::sleep(Duration::from_secs(3_600)).await;
-        recorder.stop().await;
-        let mut reader = journal.trail_of(Place::Start, custom()).await.unwrap().to_the_end();
+        writer.stop().await;
+        let mut reader = journal
+            .reader_with(StartPosition::Start, custom())
+            .await
+            .unwrap()
+            .to_the_end();
         let mut stamps = Vec::new();
-        while let Some(TrailItem::Recorded(entry)) = reader.next().await.unwrap() {
-            if matches!(entry.what, What::Event(_)) {
+        while let Some(JournalItem::Recorded(entry)) = reader.next().await.unwrap() {
+            if matches!(entry.kind, EntryKind::Event(_)) {
                 stamps.push(entry.at.as_millis());
             }
         }
@@ -502,10 +506,10 @@ async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_th
         assert!(stamps[..10].iter().all(|at| *at < 100_000), "{stamps:?}");
         assert!(stamps[10..].iter().all(|at| *at > 1_795_000_000_000), "{stamps:?}");
         // They are old two hours after they came, by whichever clock.
-        let recorder = journal.recorder().retention(hours).start().await.unwrap();
+        let writer = journal.writer().retention(hours).start().await.unwrap();
         tokio::time::sleep(Duration::from_secs(7_200)).await;
-        assert!(recorder.status().borrow().pruned >= 20);
-        recorder.stop().await;
+        assert!(writer.status().borrow().pruned >= 20);
+        writer.stop().await;
         windlass.shutdown(Duration::from_secs(1)).await;
         sim.shutdown().await;
     })
@@ -513,7 +517,7 @@ async fn what_was_recorded_before_the_clock_was_set_is_kept_and_stamps_follow_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_recorder_stamped_with_a_wrong_clock_is_not_deleted_by_the_next_one() {
+async fn what_another_writer_stamped_with_a_wrong_clock_is_not_deleted_by_the_next_one() {
     play(async {
         let (clock, store) = (SetClock::start(), memory());
         let sim = sim(Protocol::V4).start_pipe();
@@ -525,15 +529,15 @@ async fn what_another_recorder_stamped_with_a_wrong_clock_is_not_deleted_by_the_
             max_bytes: None,
         };
         let journal = windlass.journal(store.clone());
-        let recorder = journal.recorder().retention(hours).start().await.unwrap();
+        let writer = journal.writer().retention(hours).start().await.unwrap();
         sim.emit("custom", json!({ "n": 1 }));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        recorder.stop().await;
+        writer.stop().await;
         clock.set();
-        let recorder = journal.recorder().retention(hours).start().await.unwrap();
+        let writer = journal.writer().retention(hours).start().await.unwrap();
         tokio::time::sleep(Duration::from_secs(3_600)).await;
-        assert_eq!(recorder.status().borrow().pruned, 0);
-        recorder.stop().await;
+        assert_eq!(writer.status().borrow().pruned, 0);
+        writer.stop().await;
         windlass.shutdown(Duration::from_secs(1)).await;
         sim.shutdown().await;
     })

@@ -1,4 +1,4 @@
-//! A recorder whose store takes nothing for a while, on a real disk and in real time.
+//! A writer whose store takes nothing for a while, on a real disk and in real time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
-use windlass::journal::{Place, RecordedMarker, RecorderState, Retention, Stall, Timestamp, Trail, TrailItem, What};
+use windlass::journal::{
+    EntryKind, JournalItem, JournalReader, JournalWriterState, RecordedMarker, Retention, Stall, StartPosition,
+    Timestamp,
+};
 use windlass::store::Store;
 use windlass::{Marker, Windlass};
 use windlass_store_sqlite::{SqliteOptions, SqliteStore};
@@ -59,30 +62,30 @@ async fn a_locked_journal_is_waited_for_and_told_and_nothing_is_lost() {
     };
     let disk = Disk::new(options).await;
     let journal = disk.windlass.journal(Arc::clone(&disk.store));
-    let recorder = journal.recorder().start().await.unwrap();
-    let mut trail = journal.trail(Place::Start).await.unwrap().following(&recorder);
+    let writer = journal.writer().start().await.unwrap();
+    let mut trail = journal.reader(StartPosition::Start).await.unwrap().following(&writer);
     assert!(matches!(
         marker(next(&mut trail).await),
         RecordedMarker::Began { up: true, .. }
     ));
     let mut trail = journal
-        .trail_of(Place::Now, custom())
+        .reader_with(StartPosition::Now, custom())
         .await
         .unwrap()
-        .following(&recorder);
+        .following(&writer);
     let mut other = disk.journal_file().await;
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     for n in 0..1_000 {
         disk.sim.emit("custom", json!({ "n": n }));
     }
-    assert_eq!(item(&mut trail).await, Some(TrailItem::Stalled(Stall::Busy)));
+    assert_eq!(item(&mut trail).await, Some(JournalItem::Stalled(Stall::Busy)));
     assert!(matches!(
-        recorder.status().borrow().state,
-        RecorderState::Stalled { why: Stall::Busy, .. }
+        writer.status().borrow().state,
+        JournalWriterState::Stalled { why: Stall::Busy, .. }
     ));
     other.execute("ROLLBACK").await.unwrap();
     other.close().await.unwrap();
-    assert_eq!(item(&mut trail).await, Some(TrailItem::Resumed));
+    assert_eq!(item(&mut trail).await, Some(JournalItem::Resumed));
     for n in 0..1_000 {
         assert_eq!(word(&next(&mut trail).await), n.to_string());
     }
@@ -90,7 +93,7 @@ async fn a_locked_journal_is_waited_for_and_told_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_full_journal_stalls_the_recorder_and_room_lets_it_go_on() {
+async fn a_full_journal_stalls_the_writer_and_room_lets_it_go_on() {
     let options = SqliteOptions {
         journal_max_bytes: Some(200 * 1024),
         ..SqliteOptions::default()
@@ -101,20 +104,20 @@ async fn a_full_journal_stalls_the_recorder_and_room_lets_it_go_on() {
     } = &disk;
     let gateway = windlass.gateways().remove(0);
     let journal = windlass.journal(Arc::clone(store));
-    let recorder = journal.recorder().backlog(50).start().await.unwrap();
+    let writer = journal.writer().backlog(50).start().await.unwrap();
     let mut trail = journal
-        .trail_of(Place::Start, custom())
+        .reader_with(StartPosition::Start, custom())
         .await
         .unwrap()
-        .following(&recorder);
+        .following(&writer);
     let filler = "x".repeat(1_000);
     let mut sent = 0_u64;
-    let mut next_stall = async |trail: &mut Trail| {
+    let mut next_stall = async |trail: &mut JournalReader| {
         loop {
             sim.emit("custom", json!({ "n": sent, "filler": filler }));
             sent += 1;
             let waited = tokio::time::timeout(Duration::from_millis(5), trail.next()).await;
-            if let Ok(Ok(Some(TrailItem::Stalled(why)))) = waited {
+            if let Ok(Ok(Some(JournalItem::Stalled(why)))) = waited {
                 return why;
             }
         }
@@ -147,22 +150,22 @@ async fn a_full_journal_stalls_the_recorder_and_room_lets_it_go_on() {
             .expect("it goes on")
             .unwrap()
         {
-            Some(TrailItem::Resumed) => resumed = true,
-            Some(TrailItem::Recorded(entry)) => match &entry.what {
-                What::Marker(RecordedMarker::Line(Marker::Lagged(count))) => dropped = Some(*count),
-                What::Event(event) => {
+            Some(JournalItem::Resumed) => resumed = true,
+            Some(JournalItem::Recorded(entry)) => match &entry.kind {
+                EntryKind::Marker(RecordedMarker::Line(Marker::Lagged(count))) => dropped = Some(*count),
+                EntryKind::Event(event) => {
                     let n = event.decode::<Value>().unwrap()["n"].as_u64().unwrap();
                     if n == 1_000_499 {
                         break n;
                     }
                 }
-                What::Marker(_) => {}
+                EntryKind::Marker(_) => {}
             },
-            other => assert!(matches!(other, Some(TrailItem::Lost(_))), "{other:?}"),
+            other => assert!(matches!(other, Some(JournalItem::Lost(_))), "{other:?}"),
         }
     };
     assert!(resumed && last == 1_000_499);
     assert!(dropped.is_some_and(|dropped| dropped >= 400), "{dropped:?}");
-    assert!(recorder.status().borrow().retries > 0);
+    assert!(writer.status().borrow().retries > 0);
     windlass.shutdown(Duration::from_secs(1)).await;
 }

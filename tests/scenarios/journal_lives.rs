@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
-use windlass::journal::{Place, Recorded, RecordedMarker, TrailItem, What};
+use windlass::journal::{EntryKind, JournalItem, RecordedEntry, RecordedMarker, StartPosition};
 use windlass::{LineState, Marker};
 use windlass_testkit::{Generation as Protocol, SimGateway};
 
@@ -24,9 +24,9 @@ struct Auditor {
 }
 
 impl Auditor {
-    fn take(&mut self, entry: &Recorded) {
-        match &entry.what {
-            What::Event(event) if &*event.name == "custom" => {
+    fn take(&mut self, entry: &RecordedEntry) {
+        match &entry.kind {
+            EntryKind::Event(event) if &*event.name == "custom" => {
                 let n = event.decode::<Value>().unwrap()["n"].as_u64().unwrap();
                 assert!(self.open, "{n} came where the stream says that nothing can");
                 assert!(self.last.is_none_or(|last| n > last), "{n} after {:?}", self.last);
@@ -35,13 +35,15 @@ impl Auditor {
                 (self.last, self.holes) = (Some(n), 0);
                 self.events += 1;
             }
-            What::Marker(RecordedMarker::Began { up, .. }) => self.hole(*up),
-            What::Marker(RecordedMarker::Line(Marker::Reconnected { .. })) => self.hole(true),
-            What::Marker(RecordedMarker::Line(Marker::Disconnected { .. }) | RecordedMarker::Ended) => self.hole(false),
-            What::Marker(RecordedMarker::Line(Marker::Gap(_) | Marker::Unreadable | Marker::Lagged(_))) => {
+            EntryKind::Marker(RecordedMarker::Began { up, .. }) => self.hole(*up),
+            EntryKind::Marker(RecordedMarker::Line(Marker::Reconnected { .. })) => self.hole(true),
+            EntryKind::Marker(RecordedMarker::Line(Marker::Disconnected { .. }) | RecordedMarker::Ended) => {
+                self.hole(false)
+            }
+            EntryKind::Marker(RecordedMarker::Line(Marker::Gap(_) | Marker::Unreadable | Marker::Lagged(_))) => {
                 self.hole(self.open);
             }
-            What::Event(_) | What::Marker(_) => {}
+            EntryKind::Event(_) | EntryKind::Marker(_) => {}
         }
     }
 
@@ -59,21 +61,21 @@ async fn a_reader_that_comes_back_by_its_cursor_after_hundreds_of_cuts_and_twent
         let cuts = wanted.map_or(10, |text| text.parse::<u64>().unwrap().div_ceil(20));
         let mut rng = StdRng::seed_from_u64(seed());
         let (sim, store) = (sim(Protocol::V4).start_pipe(), memory());
-        let (mut auditor, mut from, mut n) = (Auditor::default(), Place::Start, 0);
+        let (mut auditor, mut from, mut n) = (Auditor::default(), StartPosition::Start, 0);
         for _ in 0..20 {
             let windlass = windlass([("gw".to_owned(), sim.clone())]);
             let gateway = windlass.add(spec("gw")).await.unwrap();
-            let recorder = record(&windlass, &store).await;
+            let writer = record(&windlass, &store).await;
             let journal = windlass.journal(store.clone());
             for _ in 0..cuts {
                 gateway.wait_until_up(Duration::from_secs(600)).await.unwrap();
-                let mut trail = journal.trail(from).await.unwrap().following(&recorder);
+                let mut trail = journal.reader(from).await.unwrap().following(&writer);
                 send(&sim, &mut n, rng.random_range(1..20));
                 // All that was sent while connected is there, at last.
                 while auditor.last != Some(n - 1) {
                     auditor.take(&next(&mut trail).await);
                 }
-                from = Place::After(trail.cursor().unwrap());
+                from = StartPosition::After(trail.cursor().unwrap());
                 // These may be on their way when it breaks.
                 send(&sim, &mut n, rng.random_range(0..5));
                 sim.cut_all();
@@ -84,13 +86,13 @@ async fn a_reader_that_comes_back_by_its_cursor_after_hundreds_of_cuts_and_twent
                     .unwrap();
             }
             // Everything that this life had is gone at once, as when it is killed: nothing is drained, nothing said.
-            drop((windlass, gateway, recorder, journal));
+            drop((windlass, gateway, writer, journal));
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..50))).await;
         }
         let windlass = windlass([("gw".to_owned(), sim.clone())]);
-        let mut trail = windlass.journal(store.clone()).trail(from).await.unwrap().to_the_end();
+        let mut trail = windlass.journal(store.clone()).reader(from).await.unwrap().to_the_end();
         while let Some(item) = trail.next().await.unwrap() {
-            let TrailItem::Recorded(entry) = item else {
+            let JournalItem::Recorded(entry) = item else {
                 panic!("{item:?}")
             };
             auditor.take(&entry);

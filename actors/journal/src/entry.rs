@@ -1,28 +1,135 @@
-//! From a line's item to an entry, and back.
+//! Items of a reader, and their form in the journal: from an item of a line to a stored entry, and back.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::json;
-use windlass_protocol::{EventKeys, Generation, RawJson, SessionKey};
-use windlass_store::{Cursor, Entry, EntryKind, GatewayUid, NewEntry, PRUNED_MARKER, Timestamp, limits};
-
-use super::item::{Recorded, RecordedMarker, What};
 use windlass_line::routing::{Event, LineEvent, Marker};
+use windlass_protocol::{EventKeys, Generation, RawJson, SessionKey};
+use windlass_store::{Cursor, Entry, EntryLabel, GatewayUid, Lost, NewEntry, PRUNED_MARKER, Timestamp, limits};
+
+use crate::state::Stall;
+
+/// The next thing in a journal.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum JournalItem {
+    /// An entry, in its place.
+    Recorded(Box<RecordedEntry>),
+    /// Entries were here that are gone: pruned, or of another journal.
+    Lost(Lost),
+    /// The store takes nothing just now: what gateways send waits, and is a marked hole if it comes to be too much. Told by a
+    /// writer in the same process only; it is no entry.
+    Stalled(Stall),
+    /// The store takes entries again.
+    Resumed,
+    /// Another reader acknowledges under the same consumer's name: what one of them acknowledged is not read again by the other
+    /// after its next start. Told once, and again after it ended; it is no entry.
+    OtherReader,
+}
+
+/// An entry of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedEntry {
+    /// Its place: a reader that comes with it later goes on behind it.
+    pub cursor: Cursor,
+    /// The gateway that it is about: [`GatewayUid::of_line`] of its line's id.
+    pub gateway: GatewayUid,
+    /// When the writer took it, by the clock of its machine.
+    pub at: Timestamp,
+    /// The connection; counted from 1 in each life of the recording process.
+    pub generation: Generation,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EntryKind {
+    /// An event of the gateway.
+    Event(Arc<Event>),
+    /// A word about the stream.
+    Marker(RecordedMarker),
+}
+
+/// A word about a recorded stream.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum RecordedMarker {
+    /// What the line told. Its [`Marker::Lagged`] says that the writer could not keep up.
+    Line(Marker),
+    /// A writer begins with this gateway: what was sent since the entry before it (of this gateway) is missing.
+    Began {
+        /// The line's id.
+        line: Box<str>,
+        /// Whether the line was up: then events follow, without a [`Marker::Reconnected`] before them.
+        up: bool,
+    },
+    /// A writer ended in good order, or its gateway was let go.
+    Ended,
+    /// Events of which an entry can't be made.
+    Unrecorded {
+        /// How many.
+        events: u64,
+        /// Why, for people.
+        why: Box<str>,
+    },
+    /// Something was recorded here that can't be read any more: the file was damaged. It stands in the place of one entry.
+    Damaged {
+        /// The part that can't be read, for example `entries.body`.
+        what: Box<str>,
+    },
+    /// A marker that came again and again, with nothing else of its gateway in between.
+    Repeated {
+        /// The marker.
+        marker: Marker,
+        /// How often.
+        count: u64,
+    },
+    /// Entries of this gateway were deleted here: it took more than its share of a journal that was too large.
+    Pruned {
+        /// The first place of the hole. The last one is the marker's own.
+        first: Cursor,
+        /// How many entries there were.
+        entries: u64,
+    },
+    /// A marker of a later version.
+    Other {
+        /// Its name.
+        name: Box<str>,
+        /// What it says.
+        detail: RawJson,
+    },
+}
+
+impl RecordedMarker {
+    /// One lower-case word, as it stands in the journal and in JSON.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Line(marker) | Self::Repeated { marker, .. } => marker.name(),
+            Self::Began { .. } => "began",
+            Self::Ended => "ended",
+            Self::Unrecorded { .. } => "unrecorded",
+            Self::Damaged { .. } => "damaged",
+            Self::Pruned { .. } => PRUNED_MARKER,
+            Self::Other { name, .. } => name,
+        }
+    }
+}
 
 /// Longest name of an event that is shown where it can't be recorded.
 const SHOWN: usize = 40;
 
 /// Where and when something was recorded.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamp {
-    pub(super) gateway: GatewayUid,
-    pub(super) generation: Generation,
-    pub(super) at: Timestamp,
+pub(crate) struct Stamp {
+    pub(crate) gateway: GatewayUid,
+    pub(crate) generation: Generation,
+    pub(crate) at: Timestamp,
 }
 
 /// An entry of what a line brought. `stamp` has the generation of what came before, which holds for markers that name none.
-pub(super) fn of_item(item: &LineEvent, stamp: Stamp) -> NewEntry {
+pub(crate) fn of_item(item: &LineEvent, stamp: Stamp) -> NewEntry {
     match item {
         LineEvent::Event(event) => of_event(event, stamp),
         LineEvent::Marker(marker) => of_line_marker(marker, stamp),
@@ -43,7 +150,7 @@ fn of_event(event: &Event, stamp: Stamp) -> NewEntry {
     NewEntry {
         gateway: stamp.gateway,
         generation: stamp.generation.number(),
-        kind: EntryKind::event(&*event.name),
+        kind: EntryLabel::event(&*event.name),
         // A number that no integer column holds is no gateway's.
         seq: event.seq.filter(|seq| i64::try_from(*seq).is_ok()),
         session_key: keys.session_key.and_then(|key| SessionKey::parse(&key).ok()),
@@ -58,7 +165,7 @@ fn of_line_marker(marker: &Marker, stamp: Stamp) -> NewEntry {
 }
 
 /// An entry of a marker.
-pub(super) fn of_marker(marker: &RecordedMarker, stamp: Stamp) -> NewEntry {
+pub(crate) fn of_marker(marker: &RecordedMarker, stamp: Stamp) -> NewEntry {
     let body = match marker {
         RecordedMarker::Line(marker) => RawJson::from_value(&marker.detail()),
         RecordedMarker::Began { line, up } => RawJson::from_value(&json!({ "line": line, "up": up })),
@@ -78,7 +185,7 @@ pub(super) fn of_marker(marker: &RecordedMarker, stamp: Stamp) -> NewEntry {
     NewEntry {
         gateway: stamp.gateway,
         generation: stamp.generation.number(),
-        kind: EntryKind::marker(marker.name()),
+        kind: EntryLabel::marker(marker.name()),
         seq: None,
         session_key: session.and_then(|key| SessionKey::parse(key).ok()),
         body: body.unwrap_or(RawJson::null()),
@@ -87,25 +194,25 @@ pub(super) fn of_marker(marker: &RecordedMarker, stamp: Stamp) -> NewEntry {
 }
 
 /// The entry as a reader gets it.
-pub(super) fn read(entry: Entry) -> Recorded {
+pub(crate) fn read(entry: Entry) -> RecordedEntry {
     let Entry { cursor, entry } = entry;
     let generation = Generation::new(entry.generation);
-    let what = match entry.kind {
-        EntryKind::Event { name } => What::Event(Arc::new(Event {
+    let kind = match entry.kind {
+        EntryLabel::Event { name } => EntryKind::Event(Arc::new(Event {
             name: name.into(),
             payload: entry.body,
             seq: entry.seq,
             generation,
         })),
-        EntryKind::Marker { name } => What::Marker(marker(name, entry.body)),
-        EntryKind::Damaged { what } => What::Marker(RecordedMarker::Damaged { what }),
+        EntryLabel::Marker { name } => EntryKind::Marker(marker(name, entry.body)),
+        EntryLabel::Damaged { what } => EntryKind::Marker(RecordedMarker::Damaged { what }),
     };
-    Recorded {
+    RecordedEntry {
         cursor,
         gateway: entry.gateway,
         at: entry.at,
         generation,
-        what,
+        kind,
     }
 }
 
@@ -165,94 +272,4 @@ fn repeated(marker: Marker, detail: &RawJson) -> RecordedMarker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use windlass_line::routing::Topic;
-
-    const STAMP: Stamp = Stamp {
-        gateway: GatewayUid::from_uuid(uuid::Uuid::nil()),
-        generation: Generation::new(3),
-        at: Timestamp::from_millis(7),
-    };
-
-    fn back(entry: NewEntry) -> Recorded {
-        read(Entry {
-            cursor: Cursor::new(1),
-            entry,
-        })
-    }
-
-    fn event(name: &str, seq: u64) -> Event {
-        Event {
-            name: name.into(),
-            payload: RawJson::parse(r#"{"sessionKey":"agent:a:main"}"#).unwrap(),
-            seq: Some(seq),
-            generation: Generation::new(4),
-        }
-    }
-
-    #[test]
-    fn an_event_comes_back_as_it_was_with_its_session_beside_it() {
-        let item = LineEvent::Event(Arc::new(event("chat", 9)));
-        let entry = of_item(&item, STAMP);
-        assert_eq!(entry.session_key.as_ref().map(SessionKey::as_str), Some("agent:a:main"));
-        let recorded = back(entry);
-        assert_eq!((recorded.generation, recorded.at), (Generation::new(4), STAMP.at));
-        let What::Event(read) = recorded.what else { panic!() };
-        assert_eq!(*read, event("chat", 9));
-    }
-
-    #[test]
-    fn markers_come_back_those_of_later_versions_too() {
-        let resynced = Marker::Resynced {
-            generation: Generation::new(5),
-            what: Topic::messages("agent:a:main"),
-            snapshot: None,
-            again: true,
-        };
-        for marker in [
-            RecordedMarker::Line(Marker::Lagged(3)),
-            RecordedMarker::Line(resynced),
-            RecordedMarker::Began {
-                line: "lab".into(),
-                up: true,
-            },
-            RecordedMarker::Ended,
-            RecordedMarker::Damaged {
-                what: "entries.body".into(),
-            },
-            RecordedMarker::Unrecorded {
-                events: 2,
-                why: "x".into(),
-            },
-            RecordedMarker::Repeated {
-                marker: Marker::Unreadable,
-                count: 7,
-            },
-            RecordedMarker::Pruned {
-                first: Cursor::new(5),
-                entries: 6,
-            },
-            RecordedMarker::Other {
-                name: "later".into(),
-                detail: RawJson::parse("[1]").unwrap(),
-            },
-        ] {
-            assert_eq!(back(of_marker(&marker, STAMP)).what, What::Marker(marker));
-        }
-    }
-
-    #[test]
-    fn what_no_entry_can_hold_is_a_marked_hole() {
-        for name in ["", &"ä".repeat(limits::KEY_CHARS + 1)] {
-            let item = LineEvent::Event(Arc::new(event(name, 1)));
-            let What::Marker(RecordedMarker::Unrecorded { events: 1, .. }) = back(of_item(&item, STAMP)).what else {
-                panic!("{name:?}")
-            };
-        }
-        assert_eq!(
-            of_item(&LineEvent::Event(Arc::new(event("chat", u64::MAX))), STAMP).seq,
-            None
-        );
-    }
-}
+mod tests;

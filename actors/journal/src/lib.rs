@@ -1,8 +1,8 @@
 //! The events of gateways, kept: recorded into a store's journal, and read from any place in it.
 //!
 //! ```text
-//!   Line ─▶ subscription ─┐                                        ┌─▶ Trail (from the start, a cursor, a consumer's place)
-//!   Line ─▶ subscription ─┼─▶ recorder ── a batch, one fsync ─▶ store's journal ─▶ Trail
+//!   Line ─▶ subscription ─┐                                        ┌─▶ JournalReader (from the start, a cursor, a consumer's place)
+//!   Line ─▶ subscription ─┼─▶ writer ── a batch, one fsync ─▶ store's journal ─▶ JournalReader
 //!   Line ─▶ subscription ─┘      └── prunes, in small steps ──────▶┘
 //! ```
 //!
@@ -10,25 +10,21 @@
 //! lost or doubled at. An event is shown when it is safe, some milliseconds after it came.
 //!
 //! Nothing makes a line wait. What the store can't take for so long that the queues run over is dropped by the router, oldest
-//! first, and stands in the journal as the `lagged` marker that the router leaves in its place. Where a recorder begins to record
+//! first, and stands in the journal as the `lagged` marker that the router leaves in its place. Where a writer begins to record
 //! a gateway it leaves a `began`, and an `ended` where it stops: between an entry and the `began` behind it is a hole, however the
-//! recorder before ended.
+//! writer before ended.
 
 mod batch;
 mod entry;
-mod item;
-mod place;
-mod recorder;
-mod recording;
-mod repeats;
+mod reader;
 mod stamps;
-mod status;
+mod state;
+mod task;
 #[cfg(test)]
 mod tests;
-mod trail;
+mod writer;
 
-pub use item::{Recorded, RecordedMarker, TrailItem, What};
-pub use place::Place;
-pub use recorder::{DEFAULT_BACKLOG, Recorder, RecorderError, RecorderSettings, Recording, STOP_WITHIN, WeakRecorder};
-pub use status::{RecorderState, RecorderStatus, Stall};
-pub use trail::{FOLLOW_POLL, Trail, TrailFilter};
+pub use entry::{EntryKind, JournalItem, RecordedEntry, RecordedMarker};
+pub use reader::{JournalReader, POLL_INTERVAL, ReaderFilter, StartPosition};
+pub use state::{DEFAULT_BACKLOG, JournalWriterConfig, JournalWriterState, JournalWriterStatus, STOP_TIMEOUT, Stall};
+pub use writer::{JournalWriter, JournalWriterError, JournalWriterTask, WeakJournalWriter};

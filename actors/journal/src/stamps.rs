@@ -42,10 +42,10 @@ impl Stamps {
     }
 }
 
-/// The step that lies between the newest entry of a journal, stamped `stamped`, and a recorder that begins `now`. None where the
+/// The step that lies between the newest entry of a journal, stamped `stamped`, and a writer that begins `now`. None where the
 /// time between them is as old as entries may be.
 ///
-/// A recorder can't tell a clock that was set from a computer that was off. An entry from the future was stamped by a clock that
+/// A writer can't tell a clock that was set from a computer that was off. An entry from the future was stamped by a clock that
 /// was wrong. One that is so old that all entries would be deleted at once may have been: nothing is deleted on that ground,
 /// and the entries age from now on.
 pub(super) fn step_before(

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
-use windlass::journal::{Recorder, Retention};
+use windlass::journal::{JournalWriter, Retention};
 use windlass::sessions::Outbox;
 use windlass::store::{Journal as _, MemoryStore, Sends as _};
 use windlass::{EventFilter, Gateway, Roster, Topic, Windlass};
@@ -123,7 +123,7 @@ pub fn grown(midnights: &[Midnight]) -> Vec<String> {
 struct Soak {
     windlass: Windlass,
     store: Arc<MemoryStore>,
-    recorder: Recorder,
+    writer: JournalWriter,
     sites: Vec<Site>,
     reading: Vec<JoinHandle<()>>,
     dice: Dice,
@@ -167,8 +167,8 @@ impl Soak {
             max_age: Some(KEPT),
             ..Retention::default()
         };
-        let recorder = journal.recorder().retention(retention).start().await;
-        let recorder = recorder.expect("nobody else records into this store");
+        let writer = journal.writer().retention(retention).start().await;
+        let writer = writer.expect("nobody else records into this store");
         let mut sites = Vec::new();
         let mut reading = Vec::new();
         for (name, sim) in sims {
@@ -188,7 +188,7 @@ impl Soak {
         Self {
             windlass,
             store,
-            recorder,
+            writer,
             sites,
             reading,
             dice,
@@ -270,7 +270,7 @@ impl Soak {
         for site in self.sites {
             site.sim.shutdown().await;
         }
-        self.recorder.stop().await;
+        self.writer.stop().await;
         self.windlass.shutdown(Duration::ZERO).await;
         for reading in self.reading {
             reading.abort();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use windlass_protocol::{RawJson, SessionKey};
 use windlass_store::{
-    Activities as _, EntryKind, GatewayUid, Journal as _, JournalFilter, NewActivity, NewEntry, NewSend, Retention,
+    Activities as _, EntryLabel, GatewayUid, Journal as _, JournalFilter, NewActivity, NewEntry, NewSend, Retention,
     SendEnd, Sends as _, Store as _, Timestamp,
 };
 use windlass_store_sqlite::SqliteStore;
@@ -22,7 +22,7 @@ fn entry(number: u64, bytes: usize) -> NewEntry {
     NewEntry {
         gateway: GatewayUid::from_bytes([u8::try_from(number % 50).unwrap(); 16]),
         generation: 3,
-        kind: EntryKind::event(if number.is_multiple_of(100) { "rare" } else { "agent" }),
+        kind: EntryLabel::event(if number.is_multiple_of(100) { "rare" } else { "agent" }),
         seq: Some(number),
         session_key: Some(SessionKey::parse("agent:lead-67e55044-10b1-426f-9247-bb680e5fe0c8:main").unwrap()),
         body: RawJson::parse(format!("\"{}\"", "x".repeat(bytes))).unwrap(),

@@ -34,7 +34,7 @@ pub use memory::MemoryStore;
 pub use ownership::{Guard, Ownership, Right};
 pub use record::{
     Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board,
-    BoardFilter, BoardRules, ChatSend, CheckIn, ClockStep, Consumer, Creator, Ended, Entry, EntryKind, EntryType,
+    BoardFilter, BoardRules, ChatSend, CheckIn, ClockStep, Consumer, Creator, Ended, Entry, EntryLabel, EntryType,
     Extent, FileOverride, Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER,
     Organization, Owner, PRUNED_MARKER, Page, Pruned, ReaderId, Retention, Run, RunKind, RunState, SendEnd, SendFilter,
     SendState, Step, StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,

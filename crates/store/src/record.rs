@@ -14,7 +14,7 @@ pub use agent::{
     Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, FileOverride, OFFLINE_AFTER, TOUCH_INTERVAL,
 };
 pub use journal::{
-    Acknowledged, Appended, Consumer, Entry, EntryKind, EntryType, Extent, JournalFilter, Lost, NewEntry, Page,
+    Acknowledged, Appended, Consumer, Entry, EntryLabel, EntryType, Extent, JournalFilter, Lost, NewEntry, Page,
     ReaderId, check_batch,
 };
 pub use organization::{Board, BoardFilter, BoardRules, Gateway, Organization, Owner, unfit_for_workspaces};

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use anstyle::Style;
 use serde::Serialize;
 use serde_json::{Value, json};
-use windlass::journal::{Cursor, Lost, Recorded, RecordedMarker, Stall, What};
+use windlass::journal::{Cursor, EntryKind, Lost, RecordedEntry, RecordedMarker, Stall};
 use windlass_line::{Event, LineEvent, Marker};
 use windlass_protocol::{EventKeys, RawJson};
 
@@ -60,12 +60,12 @@ impl<'a> From<&'a LineEvent> for Line<'a> {
     }
 }
 
-impl<'a> From<&'a Recorded> for Line<'a> {
-    fn from(recorded: &'a Recorded) -> Self {
-        match &recorded.what {
-            What::Event(event) => Self::Event(event),
-            What::Marker(RecordedMarker::Line(marker)) => Self::Marker(marker),
-            What::Marker(marker) => Self::Recorded(marker),
+impl<'a> From<&'a RecordedEntry> for Line<'a> {
+    fn from(recorded: &'a RecordedEntry) -> Self {
+        match &recorded.kind {
+            EntryKind::Event(event) => Self::Event(event),
+            EntryKind::Marker(RecordedMarker::Line(marker)) => Self::Marker(marker),
+            EntryKind::Marker(marker) => Self::Recorded(marker),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use windlass::journal::{
-    Place, Recorded, RecordedMarker, Recorder, RecorderError, Retention, Timestamp, Trail, TrailFilter, TrailItem, What,
+    EntryKind, JournalItem, JournalReader, JournalWriter, JournalWriterError, ReaderFilter, RecordedEntry,
+    RecordedMarker, Retention, StartPosition, Timestamp,
 };
 use windlass::store::{GatewayUid, OwnError, Store};
 use windlass::{Gateway, Windlass};
@@ -54,13 +55,13 @@ pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
         stop_recording_at_a_signal(recording.windlass.clone(), Arc::clone(&was_told))?;
     }
     let mut names = Names::of(global, &known, recording.as_ref());
-    let filter = TrailFilter {
+    let filter = ReaderFilter {
         events: filter(args),
         gateways: names.chosen.clone(),
     };
-    let mut trail = Trail::open(Arc::clone(&store), Arc::clone(&clock), place, filter).await?;
+    let mut trail = JournalReader::open(Arc::clone(&store), Arc::clone(&clock), place, filter).await?;
     if let Some(recording) = &recording {
-        trail = trail.following(&recording.recorder);
+        trail = trail.following(&recording.writer);
     }
     if args.journal.no_follow {
         trail = trail.to_the_end();
@@ -109,15 +110,15 @@ async fn store_is_there(global: &Global, output: &Output) {
     }
 }
 
-async fn place(args: &WatchArgs, store: &dyn Store) -> Result<Place, Failure> {
+async fn place(args: &WatchArgs, store: &dyn Store) -> Result<StartPosition, Failure> {
     let journal = &args.journal;
     Ok(match (&journal.consumer, journal.from) {
-        (Some(name), _) => Place::Consumer(name.clone()),
-        (None, Some(From::Start)) => Place::Start,
-        (None, Some(From::After(cursor))) => Place::After(cursor),
+        (Some(name), _) => StartPosition::Consumer(name.clone()),
+        (None, Some(From::Start)) => StartPosition::Start,
+        (None, Some(From::After(cursor))) => StartPosition::After(cursor),
         (None, Some(From::Now) | None) => match store.journal_extent().await?.newest {
-            Some(newest) => Place::After(newest),
-            None => Place::Start,
+            Some(newest) => StartPosition::After(newest),
+            None => StartPosition::Start,
         },
     })
 }
@@ -127,7 +128,7 @@ struct Recording {
     windlass: Windlass,
     targets: Vec<Target>,
     gateways: Vec<Gateway>,
-    recorder: Recorder,
+    writer: JournalWriter,
 }
 
 impl Recording {
@@ -150,10 +151,10 @@ impl Recording {
             max_age: Some(args.journal.keep),
             max_bytes: Some(args.journal.keep_size),
         };
-        let recorder = windlass.journal(Arc::clone(store)).recorder().retention(retention);
-        let recorder = match recorder.start().await {
-            Ok(recorder) => recorder,
-            Err(RecorderError::Own(owned @ OwnError::Owned { .. })) if may_follow => {
+        let writer = windlass.journal(Arc::clone(store)).writer().retention(retention);
+        let writer = match writer.start().await {
+            Ok(writer) => writer,
+            Err(JournalWriterError::Own(owned @ OwnError::Owned { .. })) if may_follow => {
                 follows(&owned, output);
                 return Ok(None);
             }
@@ -168,7 +169,7 @@ impl Recording {
             windlass,
             targets,
             gateways,
-            recorder,
+            writer,
         }))
     }
 }
@@ -183,17 +184,17 @@ fn follows(owned: &OwnError, output: &Output) {
     ));
 }
 
-impl std::convert::From<RecorderError> for Failure {
-    fn from(error: RecorderError) -> Self {
+impl std::convert::From<JournalWriterError> for Failure {
+    fn from(error: JournalWriterError) -> Self {
         match error {
-            RecorderError::Own(OwnError::Owned { .. }) => Self::Told(
+            JournalWriterError::Own(OwnError::Owned { .. }) => Self::Told(
                 Exit::Owned,
                 Advice::new(
                     error.to_string(),
                     "Or leave --journal away, to follow what that process records (--from now).",
                 ),
             ),
-            RecorderError::Store(error) => error.into(),
+            JournalWriterError::Store(error) => error.into(),
             other => Self::usage(other.to_string(), ""),
         }
     }
@@ -237,8 +238,8 @@ impl Names {
     }
 
     /// Learns from a marker that names its gateway.
-    fn learn(&mut self, recorded: &Recorded) {
-        if let What::Marker(RecordedMarker::Began { line, .. }) = &recorded.what {
+    fn learn(&mut self, recorded: &RecordedEntry) {
+        if let EntryKind::Marker(RecordedMarker::Began { line, .. }) = &recorded.kind {
             self.known.entry(recorded.gateway).or_insert_with(|| line.to_string());
         }
     }
@@ -249,7 +250,7 @@ impl Names {
 }
 
 async fn print(
-    trail: &mut Trail,
+    trail: &mut JournalReader,
     names: &mut Names,
     clock: &dyn Clock,
     mut left: Option<u64>,
@@ -272,20 +273,25 @@ async fn print(
 }
 
 /// Whether it was an event.
-fn show_item(item: &TrailItem, names: &mut Names, clock: &dyn Clock, screen: &mut Screen<'_>) -> Result<bool, Failure> {
+fn show_item(
+    item: &JournalItem,
+    names: &mut Names,
+    clock: &dyn Clock,
+    screen: &mut Screen<'_>,
+) -> Result<bool, Failure> {
     let (mut at, mut gateway, mut place) = (clock.wall(), None, InJournal::Beside);
     let what = match item {
-        TrailItem::Recorded(recorded) => {
+        JournalItem::Recorded(recorded) => {
             names.learn(recorded);
             at = time_of(recorded.at);
             gateway = Some(names.name(recorded.gateway));
             place = InJournal::At(recorded.cursor);
             Line::from(&**recorded)
         }
-        TrailItem::Lost(lost) => Line::Lost(lost),
-        TrailItem::Stalled(why) => Line::Stalled(why),
-        TrailItem::Resumed => Line::Resumed,
-        TrailItem::OtherReader => Line::OtherReader,
+        JournalItem::Lost(lost) => Line::Lost(lost),
+        JournalItem::Stalled(why) => Line::Stalled(why),
+        JournalItem::Resumed => Line::Resumed,
+        JournalItem::OtherReader => Line::OtherReader,
         _ => return Ok(false),
     };
     let shown = Shown {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use windlass::{
     LineEvent, Marker, Subscription,
-    journal::{Journal, Place, RecordedMarker, Recorder, TrailFilter, TrailItem, What},
+    journal::{EntryKind, Journal, JournalItem, JournalWriter, ReaderFilter, RecordedMarker, StartPosition},
     store::MemoryStore,
 };
 
@@ -30,7 +30,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let mut bench = Bench::up(ctx).await?;
     bench.started().await?;
     let journal = bench.windlass.journal(Arc::new(MemoryStore::new()));
-    let recorder = journal.recorder().start().await?;
+    let writer = journal.writer().start().await?;
     let live = bench.gateway.events_bounded(windlass::EventFilter::all(), QUEUE);
     let follower = tokio::spawn(follow(live));
 
@@ -39,7 +39,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         say(&bench, SESSION, "one", TURN).await?,
         "echo: one",
     )?;
-    let early = read(&journal, &recorder, Some(FIRST_SITTING)).await?;
+    let early = read(&journal, &writer, Some(FIRST_SITTING)).await?;
     bench.real.kill().await?;
     Restart::of(&mut bench).await?;
     bench.started().await?;
@@ -51,7 +51,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
 
     bench.finish().await?;
     let live = tokio::time::timeout(UP, follower).await??;
-    let late = read(&journal, &recorder, None).await?;
+    let late = read(&journal, &writer, None).await?;
     check_eq("items of the first sitting", &early.len(), &FIRST_SITTING)?;
     let kept = [early, late].concat();
     compare(&live?, &kept)?;
@@ -77,24 +77,24 @@ async fn follow(mut live: Subscription) -> Result<Vec<String>, Failure> {
 }
 
 /// What the reader has not read: all of it, or so many items and no more. Each is acknowledged.
-async fn read(journal: &Journal, recorder: &Recorder, most: Option<usize>) -> Result<Vec<String>, Failure> {
-    let from = Place::Consumer("auditor".into());
+async fn read(journal: &Journal, writer: &JournalWriter, most: Option<usize>) -> Result<Vec<String>, Failure> {
+    let from = StartPosition::Consumer("auditor".into());
     let mut trail = journal
-        .trail_of(from, TrailFilter::default())
+        .reader_with(from, ReaderFilter::default())
         .await?
-        .following(recorder);
+        .following(writer);
     let mut seen = Vec::new();
     while most.is_none_or(|most| seen.len() < most) {
         let Some(item) = tokio::time::timeout(UP, trail.next()).await?? else {
             break;
         };
-        let TrailItem::Recorded(entry) = item else {
+        let JournalItem::Recorded(entry) = item else {
             return Err(Failure::new(format!("the journal tells of trouble: {item:?}")));
         };
-        seen.push(match &entry.what {
-            What::Event(event) => told(&event.name, event.seq, event.payload.as_str()),
-            What::Marker(RecordedMarker::Line(marker)) => format!("marker {}", marker.name()),
-            What::Marker(marker) => format!("journal {}", marker.name()),
+        seen.push(match &entry.kind {
+            EntryKind::Event(event) => told(&event.name, event.seq, event.payload.as_str()),
+            EntryKind::Marker(RecordedMarker::Line(marker)) => format!("marker {}", marker.name()),
+            EntryKind::Marker(marker) => format!("journal {}", marker.name()),
         });
         trail.acknowledge().await?;
     }
@@ -116,7 +116,7 @@ fn compare(live: &[String], recorded: &[String]) -> Result<(), Failure> {
     )?;
     let kept: Vec<_> = recorded.iter().filter(|item| !own(item)).collect();
     let live: Vec<_> = live.iter().collect();
-    // The recorder was there first.
+    // The writer was there first.
     let begin = kept.len().saturating_sub(live.len());
     check(kept[begin..] == live[..], || {
         let at = kept[begin..].iter().zip(&live).position(|(a, b)| a != b);

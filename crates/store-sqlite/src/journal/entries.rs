@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use windlass_protocol::{RawJson, SessionKey};
 use windlass_store::backend::{Reach, Window, fitting};
 use windlass_store::{
-    Appended, Cursor, Entry, EntryKind, JournalFilter, NewEntry, Page, StoreError, Timestamp, limits,
+    Appended, Cursor, Entry, EntryLabel, JournalFilter, NewEntry, Page, StoreError, Timestamp, limits,
 };
 
 use crate::error;
@@ -141,7 +141,7 @@ fn content(row: &Fields<'_>) -> Result<NewEntry, StoreError> {
     Ok(NewEntry {
         gateway: row.parsed("gateway")?,
         generation: row.number("generation")?,
-        kind: EntryKind::of(row.parsed("kind")?, row.get("name")?),
+        kind: EntryLabel::of(row.parsed("kind")?, row.get("name")?),
         seq: row.optional_number("seq")?,
         session_key: row.optional("session_key")?,
         body: RawJson::parse(row.get::<&str>("body")?).map_err(|_| row.damaged("body"))?,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::{Connection as _, Executor as _};
 use windlass_protocol::RawJson;
 use windlass_store::{
-    Activities as _, Cursor, Entry, EntryKind, GatewayUid, Journal as _, JournalFilter, NewEntry, Retention,
+    Activities as _, Cursor, Entry, EntryLabel, GatewayUid, Journal as _, JournalFilter, NewEntry, Retention,
     Sends as _, Store as _, StoreError,
 };
 use windlass_store_sqlite::{SqliteOptions, SqliteStore};
@@ -32,7 +32,7 @@ pub(crate) fn batch(number: u64, length: u64, bytes: usize) -> Vec<NewEntry> {
     let entry = |seq| NewEntry {
         gateway: GatewayUid::from_bytes([2; 16]),
         generation: number,
-        kind: EntryKind::event("chat"),
+        kind: EntryLabel::event("chat"),
         seq: Some(seq),
         session_key: None,
         body: body.clone(),

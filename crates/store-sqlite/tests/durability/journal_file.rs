@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use windlass_store::{
-    Activities as _, Agents as _, Cursor, EntryKind, Journal as _, JournalFilter, Lost, ReaderId, Sends as _,
+    Activities as _, Agents as _, Cursor, EntryLabel, Journal as _, JournalFilter, Lost, ReaderId, Sends as _,
     Store as _, StoreError,
 };
 use windlass_store_sqlite::{OpenError, SqliteOptions, SqliteStore};
@@ -198,7 +198,7 @@ async fn a_value_that_makes_no_sense_is_named_by_its_column_only() {
             format!("UPDATE entries SET {column} = {value} WHERE cursor = (SELECT min(cursor) + 1 FROM entries)");
         run_sql(&journal_of(&path), &update).await;
         let page = store.read_journal(None, &JournalFilter::default(), 10).await.unwrap();
-        let damaged = EntryKind::Damaged {
+        let damaged = EntryLabel::Damaged {
             what: format!("entries.{column}").into(),
         };
         let is_damaged: Vec<bool> = page.entries.iter().map(|entry| entry.entry.kind == damaged).collect();
@@ -271,7 +271,7 @@ async fn a_damaged_entry_is_a_marked_entry_and_not_the_end_of_the_reading() {
     for entry in &entries {
         let is_damaged = (2..=7).contains(&entry.cursor.number());
         assert_eq!(
-            matches!(entry.entry.kind, EntryKind::Damaged { .. }),
+            matches!(entry.entry.kind, EntryLabel::Damaged { .. }),
             is_damaged,
             "{entry:?}"
         );

@@ -7,7 +7,7 @@ use crate::backend::{self, Aged, CLOCK_STEPS_KEPT, Candidate, Hole, PrunePlan, R
 use crate::error::StoreError;
 use crate::limits;
 use crate::record::{
-    Acknowledged, Appended, ClockStep, Consumer, Entry, EntryKind, JournalFilter, NewEntry, PRUNED_MARKER, Page,
+    Acknowledged, Appended, ClockStep, Consumer, Entry, EntryLabel, JournalFilter, NewEntry, PRUNED_MARKER, Page,
     Pruned, ReaderId, Retention, corrected,
 };
 use crate::values::{Cursor, GatewayUid, Timestamp};
@@ -167,7 +167,7 @@ impl Entries {
 }
 
 fn candidate(cursor: Cursor, entry: &NewEntry) -> Candidate {
-    let is_hole = entry.kind == EntryKind::marker(PRUNED_MARKER);
+    let is_hole = entry.kind == EntryLabel::marker(PRUNED_MARKER);
     Candidate {
         cursor,
         gateway: entry.gateway,

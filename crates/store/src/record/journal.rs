@@ -25,7 +25,7 @@ named! {
 /// The kind of an entry, with its name of at most [`limits::KEY_CHARS`] characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum EntryKind {
+pub enum EntryLabel {
     /// An event of the gateway.
     Event {
         /// The gateway's name for it, for example `chat`.
@@ -44,7 +44,7 @@ pub enum EntryKind {
     },
 }
 
-impl EntryKind {
+impl EntryLabel {
     /// An event.
     pub fn event(name: impl Into<Box<str>>) -> Self {
         Self::Event { name: name.into() }
@@ -90,7 +90,7 @@ pub struct NewEntry {
     pub generation: u64,
     /// Its kind.
     #[serde(flatten)]
-    pub kind: EntryKind,
+    pub kind: EntryLabel,
     /// The event's number, where the gateway gives one.
     pub seq: Option<u64>,
     /// The session of the event.
@@ -249,7 +249,7 @@ impl NewEntry {
         Self {
             gateway: Self::NO_GATEWAY,
             generation: 0,
-            kind: EntryKind::Damaged { what: what.into() },
+            kind: EntryLabel::Damaged { what: what.into() },
             seq: None,
             session_key: None,
             body: RawJson::null(),
@@ -317,13 +317,13 @@ impl JournalFilter {
         }
         let of_session = |key: &SessionKey| entry.session_key.as_ref() == Some(key);
         match &entry.kind {
-            EntryKind::Marker { .. } => {
+            EntryLabel::Marker { .. } => {
                 let of_all = entry.session_key.is_none();
                 !self.events_only && (of_all || self.session_key.as_ref().is_none_or(of_session))
             }
             // What it was is not known.
-            EntryKind::Damaged { .. } => true,
-            EntryKind::Event { name } => {
+            EntryLabel::Damaged { .. } => true,
+            EntryLabel::Event { name } => {
                 (self.names.is_empty() || self.names.iter().any(|known| **known == **name))
                     && self.session_key.as_ref().is_none_or(of_session)
             }

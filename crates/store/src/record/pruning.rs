@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use windlass_protocol::RawJson;
 
-use super::journal::{EntryKind, NewEntry};
+use super::journal::{EntryLabel, NewEntry};
 use crate::values::{Cursor, GatewayUid, Timestamp};
 
 /// The bounds of the journal. Without any, everything is kept. Consumers that are behind don't prevent pruning: they are told of
@@ -238,7 +238,7 @@ impl PruneRun {
         NewEntry {
             gateway,
             generation: self.generation,
-            kind: EntryKind::marker(PRUNED_MARKER),
+            kind: EntryLabel::marker(PRUNED_MARKER),
             seq: None,
             session_key: None,
             // Two numbers always have a JSON text.

@@ -4,7 +4,7 @@ use crate::limits::{
     FILTER_NAMES, JOURNAL_BATCH, JOURNAL_BATCH_BYTES, JOURNAL_BODY_BYTES, JOURNAL_PAGE_BYTES, JOURNAL_SCAN, KEY_CHARS,
     PAGE_LIMIT,
 };
-use crate::{Appended, Cursor, EntryKind, Extent, JournalFilter, Lost, NewEntry, Page, ReaderId, StoreError};
+use crate::{Appended, Cursor, EntryLabel, Extent, JournalFilter, Lost, NewEntry, Page, ReaderId, StoreError};
 use windlass_protocol::{RawJson, SessionKey};
 
 use super::world::{Shared, at, gateway_id};
@@ -17,7 +17,7 @@ pub(crate) fn event(number: u16, name: &str, session_key: Option<&str>) -> NewEn
     NewEntry {
         gateway: gateway_id(1 + number % 2),
         generation: 7,
-        kind: EntryKind::event(name),
+        kind: EntryLabel::event(name),
         seq: Some(u64::from(number)),
         session_key: session_key.map(session),
         body: RawJson::parse(format!("{{\"number\":{number}}}")).unwrap(),
@@ -27,7 +27,7 @@ pub(crate) fn event(number: u16, name: &str, session_key: Option<&str>) -> NewEn
 
 fn marker(number: u16, name: &str, session_key: Option<&str>) -> NewEntry {
     NewEntry {
-        kind: EntryKind::marker(name),
+        kind: EntryLabel::marker(name),
         seq: None,
         body: RawJson::null(),
         ..event(number, name, session_key)
@@ -157,9 +157,9 @@ pub(crate) async fn a_batch_that_is_not_acceptable_is_refused_whole(store: &Shar
         change(&mut entries[1]);
         entries
     };
-    refused(&with(|entry| entry.kind = EntryKind::event("")), "entry.name").await;
+    refused(&with(|entry| entry.kind = EntryLabel::event("")), "entry.name").await;
     refused(
-        &with(|entry| entry.kind = EntryKind::event("x".repeat(KEY_CHARS + 1))),
+        &with(|entry| entry.kind = EntryLabel::event("x".repeat(KEY_CHARS + 1))),
         "entry.name",
     )
     .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::limits::KEY_CHARS;
 use crate::{
-    Acknowledged, ClockStep, EntryKind, JournalFilter, Lost, NewEntry, PRUNED_MARKER, Pruned, ReaderId, Retention,
+    Acknowledged, ClockStep, EntryLabel, JournalFilter, Lost, NewEntry, PRUNED_MARKER, Pruned, ReaderId, Retention,
     StoreError, Timestamp,
 };
 
@@ -189,7 +189,7 @@ pub(crate) async fn a_gateway_that_sends_much_is_pruned_before_the_others_and_le
     let quiet = page.entries[..20].iter().map(|found| found.entry.gateway);
     assert!(quiet.eq([gateway_id(1); 20]), "the quiet gateway keeps all");
     let hole = &page.entries[20];
-    assert_eq!(hole.entry.kind, EntryKind::marker(PRUNED_MARKER));
+    assert_eq!(hole.entry.kind, EntryLabel::marker(PRUNED_MARKER));
     assert_eq!(hole.entry.gateway, gateway_id(2));
     let told: serde_json::Value = hole.entry.body.decode().unwrap();
     let last = hole.cursor.number() - place(0).number();

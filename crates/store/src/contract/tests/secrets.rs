@@ -1,7 +1,7 @@
 //! Nothing that is shown shows a secret.
 
 use crate::{
-    AgentStatus, AgentToken, CheckIn, Creator, EntryKind, JournalFilter, NewEntry, NewSend, Run, RunKind, SendFilter,
+    AgentStatus, AgentToken, CheckIn, Creator, EntryLabel, JournalFilter, NewEntry, NewSend, Run, RunKind, SendFilter,
     StoreError, TokenHash,
 };
 use windlass_protocol::{RawJson, SessionKey};
@@ -66,7 +66,7 @@ pub(crate) async fn neither_entries_nor_sends_show_what_they_carry(store: &Share
     let entry = NewEntry {
         gateway: gateway_id(1),
         generation: 1,
-        kind: EntryKind::event("chat"),
+        kind: EntryLabel::event("chat"),
         seq: Some(1),
         session_key: None,
         body: RawJson::parse("{\"token\":\"hunter2\"}").unwrap(),

@@ -95,5 +95,5 @@ fn a_marker_stands_for_the_marker_before_it_too() {
         (hole.first, hole.entries, run.last()),
         (Cursor::new(1), 41, Cursor::new(9))
     );
-    assert_eq!((marker.kind, marker.generation), (EntryKind::marker("pruned"), 3));
+    assert_eq!((marker.kind, marker.generation), (EntryLabel::marker("pruned"), 3));
 }

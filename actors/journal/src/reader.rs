@@ -1,4 +1,4 @@
-//! A reader of the journal.
+//! Readers of the journal.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,27 +9,59 @@ use std::time::Duration;
 
 use rustc_hash::FxHasher;
 use tokio::sync::watch;
+use windlass_line::clock::{Clock, sleep_until};
+use windlass_line::routing::{EventFilter, Marker, Sieve};
 use windlass_protocol::{EventKeys, SessionKey, SessionKeySpace};
 use windlass_store::{
     Cursor, Entry, GatewayUid, JournalFilter, Lost, NewEntry, ReaderId, Store, StoreError, Timestamp, limits,
 };
 
-use super::entry;
-use super::item::{Recorded, RecordedMarker, TrailItem, What};
-use super::place::Place;
-use super::recorder::Recorder;
-use super::status::{RecorderState, RecorderStatus, Stall};
-use windlass_line::clock::{Clock, sleep_until};
-use windlass_line::routing::{EventFilter, Marker, Sieve};
+use crate::entry::{self, EntryKind, JournalItem, RecordedEntry, RecordedMarker};
+use crate::state::{JournalWriterState, JournalWriterStatus, Stall};
+use crate::writer::JournalWriter;
+
+/// Where a reader of the journal begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartPosition {
+    /// With the oldest entry that is there.
+    Start,
+    /// Behind this entry.
+    After(Cursor),
+    /// Behind what is there now.
+    Now,
+    /// Where this consumer is, by its name: behind what it acknowledged last, and at the start the first time.
+    Consumer(String),
+}
+
+impl StartPosition {
+    /// The entry to begin behind; none for the oldest that is there.
+    pub(super) async fn cursor(&self, store: &dyn Store) -> Result<Option<Cursor>, StoreError> {
+        match self {
+            Self::Start => Ok(None),
+            Self::After(cursor) => Ok(Some(*cursor)),
+            Self::Now => store.journal_extent().await.map(|extent| extent.newest),
+            Self::Consumer(name) => store.acknowledged(name).await,
+        }
+    }
+
+    /// The consumer that reads, where one does.
+    pub(super) fn consumer(self) -> Option<String> {
+        match self {
+            Self::Consumer(name) => Some(name),
+            _ => None,
+        }
+    }
+}
 
 /// How often a journal that another process writes is looked at: nothing tells of what it appends.
-pub const FOLLOW_POLL: Duration = Duration::from_millis(250);
+pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Entries read at once.
 const PAGE: usize = 256;
 
 /// What to read.
 #[derive(Debug, Clone, Default)]
-pub struct TrailFilter {
+pub struct ReaderFilter {
     /// Which events. Markers come with them, as in [`EventFilter`]. How a gateway spells its keys is not recorded: a session that
     /// is named without its agent is that of any agent.
     pub events: EventFilter,
@@ -41,7 +73,7 @@ pub struct TrailFilter {
 ///
 /// It reads on behind the last item that it gave, so it can be dropped and taken up again by that item's cursor: nothing is lost
 /// or given twice.
-pub struct Trail {
+pub struct JournalReader {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     narrowed: JournalFilter,
@@ -58,13 +90,13 @@ pub struct Trail {
     has_acknowledged: bool,
     other_reader: OtherReader,
     read: VecDeque<Entry>,
-    /// The recorder in this process, where there is one.
-    recorder: Option<watch::Receiver<RecorderStatus>>,
+    /// The writer in this process, where there is one.
+    writer: Option<watch::Receiver<JournalWriterStatus>>,
     stalled: bool,
     follow: bool,
 }
 
-impl Trail {
+impl JournalReader {
     /// Reads a store's journal, whoever writes it.
     ///
     /// # Errors
@@ -72,8 +104,8 @@ impl Trail {
     pub async fn open(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        from: Place,
-        filter: TrailFilter,
+        from: StartPosition,
+        filter: ReaderFilter,
     ) -> Result<Self, StoreError> {
         let next = from.cursor(&*store).await?;
         let reader = new_reader(&*clock);
@@ -91,15 +123,15 @@ impl Trail {
             has_acknowledged: false,
             other_reader: OtherReader::default(),
             read: VecDeque::new(),
-            recorder: None,
+            writer: None,
             stalled: false,
             follow: true,
         })
     }
 
-    /// Reads what this recorder writes: told of it at once, and of its troubles; ends when it does.
-    pub fn following(mut self, recorder: &Recorder) -> Self {
-        self.recorder = Some(recorder.status());
+    /// Reads what this writer writes: told of it at once, and of its troubles; ends when it does.
+    pub fn following(mut self, writer: &JournalWriter) -> Self {
+        self.writer = Some(writer.status());
         self
     }
 
@@ -121,12 +153,12 @@ impl Trail {
     ///
     /// ## Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Result<Option<TrailItem>, StoreError> {
+    pub async fn next(&mut self) -> Result<Option<JournalItem>, StoreError> {
         loop {
             while let Some(entry) = self.read.pop_front() {
                 self.done = Some(entry.cursor);
                 if let Some(recorded) = self.wanted(entry) {
-                    return Ok(Some(TrailItem::Recorded(Box::new(recorded))));
+                    return Ok(Some(JournalItem::Recorded(Box::new(recorded))));
                 }
             }
             if let Some(item) = self.trouble() {
@@ -134,13 +166,13 @@ impl Trail {
             }
             if self.other_reader == OtherReader::Found {
                 self.other_reader = OtherReader::Told;
-                return Ok(Some(TrailItem::OtherReader));
+                return Ok(Some(JournalItem::OtherReader));
             }
             // What is appended after this look is seen by the next one.
             let ended = self.recorder_ended();
             let page = match self.store.read_journal(self.next, &self.narrowed, PAGE).await {
                 Err(error) if error.is_transient() => {
-                    sleep_until(self.clock.now() + FOLLOW_POLL).await;
+                    sleep_until(self.clock.now() + POLL_INTERVAL).await;
                     continue;
                 }
                 page => page?,
@@ -153,7 +185,7 @@ impl Trail {
                 self.done = self.next;
             }
             if let Some(lost) = page.lost {
-                return Ok(Some(TrailItem::Lost(lost)));
+                return Ok(Some(JournalItem::Lost(lost)));
             }
             if self.read.is_empty() && page.is_end {
                 if ended || !self.follow {
@@ -189,52 +221,52 @@ impl Trail {
         self.read.is_empty()
     }
 
-    fn wanted(&self, entry: Entry) -> Option<Recorded> {
+    fn wanted(&self, entry: Entry) -> Option<RecordedEntry> {
         // An entry that does not even tell its gateway may be of any.
         let is_known = entry.entry.gateway != NewEntry::NO_GATEWAY;
         if is_known && !self.gateways.is_empty() && !self.gateways.contains(&entry.entry.gateway) {
             return None;
         }
         let recorded = entry::read(entry);
-        let wanted = match &recorded.what {
-            What::Event(event) => {
+        let wanted = match &recorded.kind {
+            EntryKind::Event(event) => {
                 self.sieve.wants_name(&event.name)
                     && (!self.sieve.needs_keys() || self.sieve.wants_keys(&EventKeys::parse(event.payload.as_str())))
             }
-            What::Marker(RecordedMarker::Line(Marker::Resynced { what, .. } | Marker::Unsynced { what, .. })) => {
+            EntryKind::Marker(RecordedMarker::Line(Marker::Resynced { what, .. } | Marker::Unsynced { what, .. })) => {
                 self.sieve.wants_topic(what, &SessionKeySpace::unknown())
             }
-            What::Marker(_) => true,
+            EntryKind::Marker(_) => true,
         };
         wanted.then_some(recorded)
     }
 
-    /// A word about the recorder, where it is to be told.
-    fn trouble(&mut self) -> Option<TrailItem> {
-        let stall: Option<Stall> = match &self.recorder.as_ref()?.borrow().state {
-            RecorderState::Stalled { why, .. } => Some(why.clone()),
-            RecorderState::Recording | RecorderState::Ended => None,
+    /// A word about the writer, where it is to be told.
+    fn trouble(&mut self) -> Option<JournalItem> {
+        let stall: Option<Stall> = match &self.writer.as_ref()?.borrow().state {
+            JournalWriterState::Stalled { why, .. } => Some(why.clone()),
+            JournalWriterState::Recording | JournalWriterState::Ended => None,
         };
         match (std::mem::replace(&mut self.stalled, stall.is_some()), stall) {
-            (false, Some(why)) => Some(TrailItem::Stalled(why)),
-            (true, None) => Some(TrailItem::Resumed),
+            (false, Some(why)) => Some(JournalItem::Stalled(why)),
+            (true, None) => Some(JournalItem::Resumed),
             _ => None,
         }
     }
 
     fn recorder_ended(&mut self) -> bool {
-        self.recorder.as_mut().is_some_and(|recorder| {
-            let ended = recorder.borrow_and_update().state == RecorderState::Ended;
-            ended || recorder.has_changed().is_err()
+        self.writer.as_mut().is_some_and(|writer| {
+            let ended = writer.borrow_and_update().state == JournalWriterState::Ended;
+            ended || writer.has_changed().is_err()
         })
     }
 
     /// Waits until there may be more.
     async fn more(&mut self) {
-        match &mut self.recorder {
+        match &mut self.writer {
             // An end of the watch is found by the next look.
-            Some(recorder) => drop(recorder.changed().await),
-            None => sleep_until(self.clock.now() + FOLLOW_POLL).await,
+            Some(writer) => drop(writer.changed().await),
+            None => sleep_until(self.clock.now() + POLL_INTERVAL).await,
         }
     }
 }
@@ -269,7 +301,7 @@ fn new_reader(clock: &dyn Clock) -> ReaderId {
 }
 
 /// As much of a filter as the store can look after.
-fn narrowed(filter: &TrailFilter) -> JournalFilter {
+fn narrowed(filter: &ReaderFilter) -> JournalFilter {
     let names = filter.events.names();
     JournalFilter {
         gateway: match &*filter.gateways {
@@ -289,9 +321,9 @@ fn narrowed(filter: &TrailFilter) -> JournalFilter {
     }
 }
 
-impl fmt::Debug for Trail {
+impl fmt::Debug for JournalReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trail")
+        f.debug_struct("JournalReader")
             .field("cursor", &self.done)
             .field("consumer", &self.consumer)
             .finish_non_exhaustive()

@@ -14,13 +14,10 @@ use windlass_store::{
     ClockStep, Cursor, GatewayUid, JournalFilter, Retention, StoreError, Timestamp, corrected, limits,
 };
 
-use super::batch::Batch;
-use super::entry::{Stamp, of_item, of_marker};
-use super::item::RecordedMarker;
-use super::recorder::{STOP_WITHIN, Shared};
-use super::repeats::Repeats;
-use super::stamps::{Stamps, step_before};
-use super::status::{RecorderState, RecorderStatus, Stall};
+use crate::batch::{Batch, Repeats};
+use crate::entry::{RecordedMarker, Stamp, of_item, of_marker};
+use crate::stamps::{Stamps, step_before};
+use crate::state::{JournalWriterState, JournalWriterStatus, STOP_TIMEOUT, Stall, WriterState};
 use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;
 use windlass_line::line::Line;
@@ -46,9 +43,9 @@ type Source = Arc<Line>;
 /// What a line brings; nothing is its end.
 type Brought = (Source, Option<LineEvent>);
 
-pub(super) struct Task {
-    shared: Arc<Shared>,
-    status: Arc<watch::Sender<RecorderStatus>>,
+pub(crate) struct WriterLoop {
+    shared: Arc<WriterState>,
+    status: Arc<watch::Sender<JournalWriterStatus>>,
     stop: watch::Receiver<bool>,
     lines: SelectAll<BoxStream<'static, Brought>>,
     batch: Batch,
@@ -78,11 +75,11 @@ enum Woken {
     Stop,
 }
 
-/// The recorder is to end.
+/// The writer is to end.
 struct Stopped;
 
-impl Task {
-    pub(super) fn new(shared: Arc<Shared>, status: Arc<watch::Sender<RecorderStatus>>) -> Self {
+impl WriterLoop {
+    pub(crate) fn new(shared: Arc<WriterState>, status: Arc<watch::Sender<JournalWriterStatus>>) -> Self {
         let newest = status.borrow().newest;
         let stamps = Stamps::start(&*shared.clock);
         Self {
@@ -102,8 +99,8 @@ impl Task {
         }
     }
 
-    pub(super) async fn run(mut self) {
-        failpoint::reach("recorder");
+    pub(crate) async fn run(mut self) {
+        failpoint::reach("journal");
         loop {
             self.follow_clock();
             self.begin_lines();
@@ -178,7 +175,7 @@ impl Task {
     }
 
     fn take(&mut self, (line, item): Brought) {
-        failpoint::reach("recorder.stream");
+        failpoint::reach("journal.stream");
         let generation = line.generation();
         let Some(item) = item else {
             self.shared.leave(&line);
@@ -271,13 +268,13 @@ impl Task {
         Ok(step_before(newest, stamped, self.began_at, max_age))
     }
 
-    /// Stores the batch, however long that takes: until the recorder is to end, or until `deadline`.
+    /// Stores the batch, however long that takes: until the writer is to end, or until `deadline`.
     async fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Stopped> {
         let mut failures = 0_u32;
         while !self.batch.is_empty() {
             let error = match self.shared.store.append(self.batch.head()).await {
                 Ok(appended) => {
-                    failpoint::reach("recorder.stored");
+                    failpoint::reach("journal.stored");
                     self.stored(appended.last);
                     failures = 0;
                     continue;
@@ -328,12 +325,12 @@ impl Task {
         let count = self.batch.head().len() as u64;
         self.batch.drop_head();
         self.newest = Some(newest);
-        let stalled = matches!(self.status.borrow().state, RecorderState::Stalled { .. });
+        let stalled = matches!(self.status.borrow().state, JournalWriterState::Stalled { .. });
         if stalled {
             tracing::info!("the journal takes entries again");
         }
         self.status.send_modify(|status| {
-            status.state = RecorderState::Recording;
+            status.state = JournalWriterState::Recording;
             status.newest = Some(newest);
             status.entries += count;
             status.batches += 1;
@@ -358,10 +355,10 @@ impl Task {
         let since = self.shared.clock.wall();
         self.status.send_modify(|status| {
             let since = match status.state {
-                RecorderState::Stalled { since, .. } => since,
+                JournalWriterState::Stalled { since, .. } => since,
                 _ => since,
             };
-            status.state = RecorderState::Stalled { why: stall, since };
+            status.state = JournalWriterState::Stalled { why: stall, since };
             status.retries += 1;
         });
         Ok(RETRY.saturating_mul(1 << failures.min(16)).min(cap))
@@ -423,7 +420,7 @@ impl Task {
 
     /// Stores what is there, and the word that this is the end.
     async fn finish(mut self) {
-        let deadline = self.shared.clock.now() + STOP_WITHIN;
+        let deadline = self.shared.clock.now() + STOP_TIMEOUT;
         loop {
             while !self.batch.is_full() {
                 // All that is there, however much: past the budget that makes tasks take turns.
@@ -442,7 +439,7 @@ impl Task {
                 return;
             }
             if is_last {
-                // The next recorder judges what is old by them.
+                // The next writer judges what is old by them.
                 self.note_clock_steps().await;
                 return;
             }
