@@ -138,8 +138,8 @@ impl AgentsBuilder {
             seed: inner.with_rng(rand::RngExt::random),
             ..parts.clone()
         };
-        let (provisioner, handle) = Provisioner::new(parts, ownership);
-        let (coordinator, coordination) = Coordinator::new(coordinator_parts, handle.clone());
+        let (provisioner, handle) = Provisioner::prepare(parts, ownership);
+        let (coordinator, coordination) = Coordinator::prepare(coordinator_parts, handle.clone());
         inner.first_shard().host(|| provisioner.run()).await?;
         inner.first_shard().host(|| coordinator.run()).await?;
         Ok(Agents {

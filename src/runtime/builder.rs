@@ -158,7 +158,7 @@ impl WindlassBuilder {
         let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards).map(|_| machine()).unzip();
         let (side_machine, side) = machine();
         machines.push(side_machine);
-        let (manager, sessions) = SessionManager::new(SessionManagerParts {
+        let (manager, sessions) = SessionManager::prepare(SessionManagerParts {
             seed: rng.random(),
             clock: Arc::clone(&clock),
             outbox: self.outbox,

@@ -9,7 +9,7 @@ use windlass_protocol::request::{
 };
 use windlass_protocol::{AgentId, CallError, HelloOk, SessionKey, agent_id_of};
 
-use super::Sessions;
+use super::api::Sessions;
 use super::error::{AskError, DeleteError, EnsureError, PatchError};
 use super::rules;
 

@@ -22,8 +22,8 @@ use super::error::AskError;
 use super::lanes::Turn;
 use super::message::{Follower, Handover, Message};
 use super::outbox::Outbox;
+use super::state::State;
 use super::under_way::{Note, Place};
-use super::worker::Shared;
 use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;
 use windlass_line::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
@@ -67,7 +67,7 @@ enum Followed {
 
 /// One message that is being followed.
 pub(super) struct Follow<'a> {
-    shared: &'a Shared,
+    state: &'a State,
     place: &'a mut Place,
     /// None for a message that does not wait for its turn.
     turn: Option<&'a mut Turn>,
@@ -96,26 +96,26 @@ struct Run<'a> {
 
 impl<'a> Follow<'a> {
     pub(super) const fn new(
-        shared: &'a Shared,
+        state: &'a State,
         place: &'a mut Place,
         turn: &'a mut Turn,
         message: &'a Message,
         followers: Vec<Follower>,
     ) -> Self {
         Self {
-            shared,
+            state,
             place,
             turn: Some(turn),
             message,
             followers,
-            outbox: shared.outbox.as_ref(),
+            outbox: state.outbox.as_ref(),
         }
     }
 
     /// For a message that its caller keeps on record, and that does not wait for its turn.
-    pub(super) const fn without_turn(shared: &'a Shared, place: &'a mut Place, message: &'a Message) -> Self {
+    pub(super) const fn without_turn(state: &'a State, place: &'a mut Place, message: &'a Message) -> Self {
         Self {
-            shared,
+            state,
             place,
             turn: None,
             message,
@@ -169,7 +169,7 @@ impl<'a> Follow<'a> {
         };
         let followed = run.follow(until, &mut self.followers, &mut self.place.notes).await;
         let facts = run.tracker.facts();
-        self.shared.learned(line.id(), facts);
+        self.state.learned(line.id(), facts);
         followed
     }
 

@@ -6,7 +6,7 @@ use windlass_protocol::request::{
 };
 use windlass_protocol::{HelloOk, SessionKey};
 
-use super::Sessions;
+use super::api::Sessions;
 use super::error::{AskError, HistoryError};
 use super::rules;
 

@@ -15,8 +15,8 @@ use super::follow::{Follow, Prior};
 use super::lanes::Turn;
 use super::message::{Follower, Following, Handover, Message};
 use super::outbox::{Facts, Options, Outbox};
+use super::state::State;
 use super::under_way::Place;
-use super::worker::Shared;
 use windlass_line::Line;
 use windlass_line::failpoint;
 
@@ -27,7 +27,7 @@ const STORE_PAUSE: Duration = Duration::from_secs(30);
 
 /// A message with its place among those under way and in its session's line.
 pub(super) struct Job {
-    pub(super) shared: Rc<Shared>,
+    pub(super) state: Rc<State>,
     pub(super) place: Place,
     pub(super) turn: LocalBoxFuture<'static, Turn>,
 }
@@ -48,7 +48,7 @@ impl Job {
         (following, follower): (Following, Follower),
         answer: oneshot::Sender<Result<Following, SendError>>,
     ) {
-        if let Some(outbox) = &self.shared.outbox {
+        if let Some(outbox) = &self.state.outbox {
             let now = Timestamp::from(message.line.wall());
             if let Err(error) = outbox.begin(&message, &self.place.key, now).await {
                 let refused = match error {
@@ -62,17 +62,17 @@ impl Job {
         }
         // Whoever asked may be gone: the message was asked for all the same.
         let _ = answer.send(Ok(following));
-        let Self { shared, place, turn } = self;
+        let Self { state, place, turn } = self;
         let turn = turn.await;
         let prior = message.sent_before.then(Prior::default);
-        see_to_its_end(&shared, place, turn, &message, prior, vec![follower]).await;
+        see_to_its_end(&state, place, turn, &message, prior, vec![follower]).await;
     }
 
     /// Sees a message to its end that an earlier process has put on record.
     pub(super) async fn take_up(self, line: Arc<Line>) {
-        let Self { shared, place, turn } = self;
+        let Self { state, place, turn } = self;
         let turn = turn.await;
-        let Some(outbox) = &shared.outbox else {
+        let Some(outbox) = &state.outbox else {
             return;
         };
         let loaded = loop {
@@ -91,7 +91,7 @@ impl Job {
         if attempts.is_empty() && send.send.deadline.is_some_and(|deadline| deadline < now) {
             let waited = now.saturating_duration_since(send.send.created_at);
             let end = RunEnd::NotSent(NotSent::NotReady { waited });
-            return over(&shared, place, turn, &line, end, Vec::new()).await;
+            return over(&state, place, turn, &line, end, Vec::new()).await;
         }
         let resumed = resume(line, send, &attempts, now);
         let Resumed {
@@ -103,21 +103,21 @@ impl Job {
             message.resend = ResendAfterLoss::Never;
             message.sends = Some(0);
         }
-        see_to_its_end(&shared, place, turn, &message, prior, Vec::new()).await;
+        see_to_its_end(&state, place, turn, &message, prior, Vec::new()).await;
     }
 }
 
 /// Hands a message over that its caller keeps on record. An attempt that is under way under the same key is waited for: the
 /// gateway is asked what became of it before anything is sent.
-pub(super) async fn hand_over(shared: Rc<Shared>, mut message: Message, key: String) -> Handover {
+pub(super) async fn hand_over(state: Rc<State>, mut message: Message, key: String) -> Handover {
     let give_up = message.give_up.unwrap_or(RunLimits::default().give_up);
     let entered = async {
         loop {
-            if let Some(place) = shared.under_way.enter(key.clone(), message.line.id(), &message.session) {
+            if let Some(place) = state.under_way.enter(key.clone(), message.line.id(), &message.session) {
                 return place;
             }
             message.sent_before = true;
-            shared.under_way.left(&key).await;
+            state.under_way.left(&key).await;
         }
     };
     let Ok(mut place) = tokio::time::timeout(give_up, entered).await else {
@@ -125,7 +125,7 @@ pub(super) async fn hand_over(shared: Rc<Shared>, mut message: Message, key: Str
     };
     failpoint::reach("message");
     let prior = message.sent_before.then(Prior::lately);
-    Follow::without_turn(&shared, &mut place, &message)
+    Follow::without_turn(&state, &mut place, &message)
         .hand_over(prior)
         .await
 }
@@ -180,7 +180,7 @@ impl Prior {
 }
 
 async fn see_to_its_end(
-    shared: &Shared,
+    state: &State,
     mut place: Place,
     mut turn: Turn,
     message: &Message,
@@ -188,19 +188,19 @@ async fn see_to_its_end(
     followers: Vec<Follower>,
 ) {
     failpoint::reach("message");
-    let mut follow = Follow::new(shared, &mut place, &mut turn, message, followers);
+    let mut follow = Follow::new(state, &mut place, &mut turn, message, followers);
     let end = follow.run(prior).await;
     let followers = follow.into_followers();
     match end {
-        Some(end) => over(shared, place, turn, &message.line, end, followers).await,
+        Some(end) => over(state, place, turn, &message.line, end, followers).await,
         // It stays on record, and whoever follows it learns that it was let go.
         None => drop(followers),
     }
 }
 
 /// Puts the end on record, and tells it.
-async fn over(shared: &Shared, place: Place, turn: Turn, line: &Line, end: RunEnd, followers: Vec<Follower>) {
-    let recorded = match &shared.outbox {
+async fn over(state: &State, place: Place, turn: Turn, line: &Line, end: RunEnd, followers: Vec<Follower>) {
+    let recorded = match &state.outbox {
         Some(outbox) => record(outbox, &place, line, &end).await,
         None => true,
     };
@@ -218,7 +218,7 @@ async fn over(shared: &Shared, place: Place, turn: Turn, line: &Line, end: RunEn
         return;
     }
     drop(held);
-    if let Some(outbox) = &shared.outbox {
+    if let Some(outbox) = &state.outbox {
         loop {
             tokio::time::sleep(STORE_PAUSE).await;
             if record(outbox, &place, line, &end).await {

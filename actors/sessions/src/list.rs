@@ -7,7 +7,7 @@ use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{SessionRow, SessionsList, SessionsListReply};
 use windlass_protocol::{AgentId, SessionKeySpace};
 
-use super::Sessions;
+use super::api::Sessions;
 use super::error::{AskError, ListError};
 use super::rules;
 

@@ -6,7 +6,7 @@ use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{ConfigGet, SessionRow, SessionsDescribe, SessionsList, SessionsPatch};
 use windlass_protocol::{HelloOk, SessionKey, SessionKeySpace, Verdict, agent_id_of};
 
-use super::Sessions;
+use super::api::Sessions;
 use super::client::offers_method;
 use super::error::AskError;
 use super::rules;

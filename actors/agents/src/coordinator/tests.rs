@@ -30,7 +30,7 @@ impl Talk {
         let worker = bench.add_worker(board, "Stoker").await;
         let life = bench.start();
         assert!(life.provision(&[main, lead, worker]).await.all_done());
-        let (actor, coordinator) = Coordinator::new(bench.parts(false), life.handle.clone());
+        let (actor, coordinator) = Coordinator::prepare(bench.parts(false), life.handle.clone());
         Self {
             bench,
             life,

@@ -61,7 +61,7 @@ impl Bench {
             seed: seed(),
         };
         let (machine, handle) = Machine::new(config);
-        let (manager, sessions) = SessionManager::new(SessionManagerParts {
+        let (manager, sessions) = SessionManager::prepare(SessionManagerParts {
             seed: [1; 32],
             clock: Arc::clone(&clock),
             outbox: None,

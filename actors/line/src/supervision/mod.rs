@@ -4,13 +4,15 @@
 //! actor is started from its line's spec as a task that is joined, and its end (asked for, failed, refused, panicked)
 //! goes through one decision.
 //!
-//! What is no line is kept in simpler ways: an actor that only takes orders ([`serve`]) is replaced at once, since it can't
-//! fail more often than it is asked; what runs by itself ([`keep_running`]) rests first. docs/supervision.md has the table.
+//! Other parts are kept in simpler ways: an actor that only takes messages outlives the panics of its handlers
+//! ([`SurvivesPanics`]); a task that runs by itself ([`keep_running`]) is restarted after a rest. docs/supervision.md has the
+//! table.
 
 mod context;
 mod decision;
 mod intensity;
 mod known;
+mod mailbox;
 mod panic;
 mod running;
 mod supervisor;
@@ -21,7 +23,8 @@ pub(crate) use context::{LineContext, MachineContext};
 pub(crate) use intensity::Intensity;
 pub use intensity::IntensityPolicy;
 pub(crate) use known::KnownFeatures;
+pub use mailbox::{Answer, SurvivesPanics, Unstarted};
 pub use panic::{Panic, Rest, Restarts, guarded, keep_running};
 pub(crate) use running::Running;
-pub use running::{Tasks, WeakTasks, serve};
+pub use running::{Tasks, WeakTasks};
 pub(crate) use supervisor::{Begin, LineCommand, supervise};

@@ -3,15 +3,13 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::{Rc, Weak};
-use std::time::Instant;
 
-use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message};
-use tokio::sync::mpsc;
+use actix::{Actor, Addr, AsyncContext as _, Context};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 
 use windlass_protocol::GatewayId;
 
-use super::{Panic, Restarts};
+use super::Panic;
 use crate::turns::named;
 
 /// An actor that runs as a task of its own. Dropping this ends it.
@@ -46,37 +44,6 @@ impl<A: Actor<Context = Context<A>>> Running<A> {
 impl<A: Actor<Context = Context<A>>> Drop for Running<A> {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-/// Passes orders on to an actor until nobody gives any more, and puts another one that `actor` makes in the place of one that
-/// ended. What it had begun goes on.
-pub async fn serve<A, M>(
-    what: &'static str,
-    now: impl Fn() -> Instant,
-    mut orders: mpsc::Receiver<M>,
-    mut actor: impl FnMut() -> A,
-) where
-    A: Actor<Context = Context<A>> + Handler<M>,
-    M: Message<Result = ()> + Send + 'static,
-{
-    let mut restarts = Restarts::of(what);
-    let mut running = Running::start(what, None, actor());
-    loop {
-        tokio::select! {
-            biased;
-            panic = running.ended() => {
-                if let Some(panic) = panic {
-                    let _ = restarts.panicked(now(), &panic);
-                }
-                running = Running::start(what, None, actor());
-            }
-            order = orders.recv() => match order {
-                // The actor only starts tasks. Whoever asked learns that it failed by the answer's dropped place.
-                Some(order) => drop(running.address.send(order).await),
-                None => return,
-            },
-        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Follow<'_> {
             let mut ready = self.ready(&status.until(LineStatus::is_up).await?);
             // Before anything is read of it: who was met only now may have spelled the session in another way.
             if let Some(turn) = &mut self.turn {
-                self.shared.lanes.respell(turn, line, &self.message.session).await;
+                self.state.lanes.respell(turn, line, &self.message.session).await;
             }
             if let Some(since_ms) = baseline {
                 return Some((ready, since_ms));
@@ -71,7 +71,7 @@ impl Follow<'_> {
             match self.baseline(&mut ready.facts).await {
                 Ok(since_ms) => {
                     baseline = Some(since_ms);
-                    self.shared.learned(self.message.line.id(), ready.facts);
+                    self.state.learned(self.message.line.id(), ready.facts);
                 }
                 // A line that broke, or a gateway that drains, takes no message either.
                 Err(error) if passes(&error) => tokio::time::sleep(BASELINE_PAUSE).await,
@@ -86,7 +86,7 @@ impl Follow<'_> {
         let fresh = hello.map_or(GatewayFacts::of_protocol(3), GatewayFacts::of);
         Ready {
             generation: status.generation,
-            facts: self.shared.facts(&status.id, fresh),
+            facts: self.state.facts(&status.id, fresh),
             life: Life::of(status),
             space: status.key_space(),
         }

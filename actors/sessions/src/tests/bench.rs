@@ -27,7 +27,7 @@ impl Deref for Bench {
 impl Bench {
     pub(super) fn with(sim: SimGatewayBuilder, outbox: Option<Outbox>) -> Self {
         let harness = Harness::with(sim);
-        let (manager, sessions) = SessionManager::new(SessionManagerParts {
+        let (manager, sessions) = SessionManager::prepare(SessionManagerParts {
             seed: [1; 32],
             clock: Arc::clone(&harness.clock),
             outbox,

@@ -283,7 +283,7 @@ impl Bench {
     }
 
     fn run(parts: ProvisionerParts) -> Life {
-        let (provisioner, handle) = Provisioner::new(parts, None);
+        let (provisioner, handle) = Provisioner::prepare(parts, None);
         Life {
             handle,
             task: spawn_local(provisioner.run()),

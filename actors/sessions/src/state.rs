@@ -1,0 +1,51 @@
+//! What the session manager and its messages' tasks share.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use windlass_line::clock::Clock;
+use windlass_protocol::GatewayId;
+use windlass_protocol::run::GatewayFacts;
+
+use super::lanes::Lanes;
+use super::outbox::Outbox;
+use super::under_way::UnderWay;
+
+/// The tables of a [`SessionManager`](crate::SessionManager), which its messages' tasks share with it.
+pub(crate) struct State {
+    pub(super) outbox: Option<Outbox>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) lanes: Lanes,
+    pub(super) under_way: UnderWay,
+    /// What each gateway's hello let expect, and what it was seen to do.
+    facts: RefCell<HashMap<GatewayId, (GatewayFacts, GatewayFacts)>>,
+}
+
+impl State {
+    pub(super) fn new(outbox: Option<Outbox>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            outbox,
+            clock,
+            lanes: Lanes::default(),
+            under_way: UnderWay::default(),
+            facts: RefCell::default(),
+        }
+    }
+
+    /// What is known of a gateway; less after it became another release.
+    pub(super) fn facts(&self, gateway: &GatewayId, fresh: GatewayFacts) -> GatewayFacts {
+        let mut known = self.facts.borrow_mut();
+        let entry = known.entry(gateway.clone()).or_insert((fresh, fresh));
+        if entry.0 != fresh {
+            *entry = (fresh, fresh);
+        }
+        entry.1
+    }
+
+    pub(super) fn learned(&self, gateway: &GatewayId, facts: GatewayFacts) {
+        if let Some(entry) = self.facts.borrow_mut().get_mut(gateway) {
+            entry.1 = facts;
+        }
+    }
+}
