@@ -34,10 +34,13 @@ pub use windlass_journal::{
 };
 pub use windlass_store::{Cursor, GatewayUid, Lost, Retention, Timestamp};
 
-use windlass_journal::JournalWriterConfig;
-use windlass_line::{Backlog, EventFilter};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use windlass_journal::{JournalWriterConfig, WeakJournalWriter};
+use windlass_line::{Backlog, EventFilter, Line};
 use windlass_store::{Store, StoreError};
 
+use crate::runtime::LineObserver;
 use crate::{Gateway, Windlass};
 
 /// The journal of a store.
@@ -142,12 +145,46 @@ impl JournalWriterBuilder {
         let (writer, task) = JournalWriter::open(journal.store, settings, inner.clock()).await?;
         let all = gateways.is_none();
         // Known before anything joins it, so that no gateway that is added just now is left out.
-        inner.remember(&writer, all);
+        inner.observe(Arc::new(WriterObserver {
+            writer: writer.downgrade(),
+            all,
+        }));
         for gateway in gateways.unwrap_or_else(|| journal.windlass.gateways()) {
             writer.record(gateway.shared_line());
         }
         inner.side().host(move || task.run()).await?;
         Ok(writer)
+    }
+}
+
+/// A writer that was started, as `Windlass` knows it.
+struct WriterObserver {
+    writer: WeakJournalWriter,
+    /// It records every gateway, those that are added later included.
+    all: bool,
+}
+
+impl LineObserver for WriterObserver {
+    fn added(&self, line: &Arc<Line>) {
+        if self.all
+            && let Some(writer) = self.writer.upgrade()
+        {
+            writer.record(Arc::clone(line));
+        }
+    }
+
+    fn stop(&self) -> BoxFuture<'static, ()> {
+        let writer = self.writer.upgrade();
+        async move {
+            if let Some(writer) = writer {
+                writer.stop().await;
+            }
+        }
+        .boxed()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.writer.upgrade().is_none()
     }
 }
 

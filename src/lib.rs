@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "agents")]
 pub mod agents;
 mod call;
 mod gateway;
 pub mod identity;
+#[cfg(feature = "journal")]
 pub mod journal;
 pub mod request;
 mod runtime;

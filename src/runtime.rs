@@ -9,18 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use windlass_journal::{JournalWriter, WeakJournalWriter};
 use windlass_line::turns::BlockedTurn;
 use windlass_line::{Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, Metering, OnceAdded, RegistryError};
 use windlass_protocol::GatewayId;
 use windlass_sessions::SessionManagerHandle;
+#[cfg(feature = "agents")]
 use windlass_store::Store;
 
 pub use self::builder::{StartError, WindlassBuilder};
 use crate::Gateway;
+#[cfg(feature = "agents")]
 use crate::agents::AgentsBuilder;
 
 /// One supervised line to every gateway. Cheap to clone, usable from any thread and any async framework that runs on
@@ -47,17 +48,23 @@ pub(crate) struct Inner {
     alive: watch::Receiver<()>,
     sessions: SessionManagerHandle,
     metering: Metering,
-    writers: Mutex<Vec<Remembered>>,
+    observers: Mutex<Vec<Arc<dyn LineObserver>>>,
     blocked: watch::Sender<Vec<BlockedTurn>>,
     /// Keeps deadlines where the lines have threads of their own.
     backstop: Option<Backstop>,
 }
 
-/// A writer that was started.
-struct Remembered {
-    writer: WeakJournalWriter,
-    /// It records every gateway, those that are added later included.
-    all: bool,
+/// Follows the lines from their first event to their last.
+pub(crate) trait LineObserver: Send + Sync {
+    /// A line was added, and is not up yet.
+    fn added(&self, line: &Arc<Line>);
+
+    /// All lines are closed. Shutdown waits for the future.
+    fn stop(&self) -> BoxFuture<'static, ()>;
+
+    /// Whether it needs no more calls.
+    #[cfg(feature = "journal")]
+    fn is_gone(&self) -> bool;
 }
 
 impl Windlass {
@@ -95,8 +102,8 @@ impl Windlass {
         );
         // Before it comes up, so that its first event is recorded too.
         let record = |line: &Arc<Line>| {
-            for writer in inner.writers(|remembered| remembered.all) {
-                writer.record(Arc::clone(line));
+            for observer in &inner.observers() {
+                observer.added(line);
             }
         };
         let sessions = inner.sessions.clone();
@@ -147,8 +154,8 @@ impl Windlass {
         let shards = self.inner.directory.shards();
         join_all(shards.iter().map(|shard| shard.stop(drain))).await;
         // What the lines brought to their end is recorded; then nothing is left to do.
-        let writers = self.inner.writers(|_| true);
-        join_all(writers.iter().map(JournalWriter::stop)).await;
+        let observers = self.inner.observers();
+        join_all(observers.iter().map(|observer| observer.stop())).await;
         self.inner.side.stop(Duration::ZERO).await;
         self.inner.directory.clear();
         self.inner.join_threads().await;
@@ -162,10 +169,12 @@ impl Windlass {
     }
 
     /// Works with the agents of a store, over the lines of this Windlass.
+    #[cfg(feature = "agents")]
     pub fn agents(&self, store: Arc<dyn Store>) -> AgentsBuilder {
         AgentsBuilder::new(self.clone(), store)
     }
 
+    #[cfg(any(feature = "agents", feature = "journal"))]
     pub(crate) fn inner(&self) -> &Inner {
         &self.inner
     }
@@ -197,33 +206,24 @@ impl Inner {
         &self.side
     }
 
-    /// Has a writer told of gateways to come, where it records all, and of the end.
-    pub(crate) fn remember(&self, writer: &JournalWriter, all: bool) {
-        let writer = writer.downgrade();
-        let mut writers = self.lock_recorders();
-        writers.retain(|remembered| remembered.writer.upgrade().is_some());
-        writers.push(Remembered { writer, all });
+    /// Tells `observer` of lines that are added from now on, and of the end.
+    #[cfg(feature = "journal")]
+    pub(crate) fn observe(&self, observer: Arc<dyn LineObserver>) {
+        let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.retain(|observer| !observer.is_gone());
+        observers.push(observer);
     }
 
-    fn writers(&self, wanted: impl Fn(&Remembered) -> bool) -> Vec<JournalWriter> {
-        let writers = self.lock_recorders();
-        let wanted = writers.iter().filter(|remembered| wanted(remembered));
-        wanted.filter_map(|remembered| remembered.writer.upgrade()).collect()
-    }
-
-    fn lock_recorders(&self) -> std::sync::MutexGuard<'_, Vec<Remembered>> {
-        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The machine that everything runs on which is not a line.
-    pub(crate) fn first_shard(&self) -> &MachineHandle {
-        &self.directory.shards()[0]
+    fn observers(&self) -> Vec<Arc<dyn LineObserver>> {
+        let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.clone()
     }
 
     pub(crate) const fn sessions(&self) -> &SessionManagerHandle {
         &self.sessions
     }
 
+    #[cfg(any(feature = "agents", feature = "journal"))]
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
     }

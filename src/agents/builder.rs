@@ -140,8 +140,8 @@ impl AgentsBuilder {
         };
         let (provisioner, handle) = Provisioner::prepare(parts, ownership);
         let (coordinator, coordination) = Coordinator::prepare(coordinator_parts, handle.clone());
-        inner.first_shard().host(|| provisioner.run()).await?;
-        inner.first_shard().host(|| coordinator.run()).await?;
+        inner.side().host(|| provisioner.run()).await?;
+        inner.side().host(|| coordinator.run()).await?;
         Ok(Agents {
             handle,
             coordination,

@@ -8,6 +8,7 @@ use dashmap::DashMap;
 use tokio::sync::Mutex;
 use windlass_agents::control_plane::{ControlError, ControlPlane, OpenClaw};
 use windlass_agents::provisioner::{ACTIVITY, Fleet};
+use windlass_line::threads;
 use windlass_line::{Endpoint, EventFilter, GatewaySpec, Header, RegistryError, Subscription, TlsPolicy};
 use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent, SecretOrigin};
 use windlass_store::{Gateway, GatewayUid};
@@ -21,8 +22,7 @@ const ACTIVITY_QUEUE: usize = 256;
 
 pub(super) struct LineFleet {
     windlass: Windlass,
-    secrets: Arc<HostSecrets>,
-    device: Option<Arc<DeviceIdentity>>,
+    access: Access,
     planes: DashMap<GatewayUid, Arc<Mutex<Option<Known>>>>,
 }
 
@@ -32,16 +32,14 @@ struct Known {
     plane: Arc<OpenClaw>,
 }
 
-impl LineFleet {
-    pub(super) fn new(windlass: Windlass, secrets: Arc<HostSecrets>, device: Option<Arc<DeviceIdentity>>) -> Self {
-        Self {
-            windlass,
-            secrets,
-            device,
-            planes: DashMap::new(),
-        }
-    }
+/// Secrets and keys that a line is opened with.
+#[derive(Clone)]
+struct Access {
+    secrets: Arc<HostSecrets>,
+    device: Option<Arc<DeviceIdentity>>,
+}
 
+impl Access {
     /// The spec of its line. Blocks while it reads files.
     fn spec(&self, gateway: &Gateway) -> Result<GatewaySpec, String> {
         let endpoint = Endpoint::parse(&gateway.url).map_err(|error| format!("url: {error}"))?;
@@ -70,11 +68,25 @@ impl LineFleet {
             None => identity::load_default().map_err(|error| format!("device: {error}")),
         }
     }
+}
+
+impl LineFleet {
+    pub(super) fn new(windlass: Windlass, secrets: Arc<HostSecrets>, device: Option<Arc<DeviceIdentity>>) -> Self {
+        Self {
+            windlass,
+            access: Access { secrets, device },
+            planes: DashMap::new(),
+        }
+    }
 
     async fn open(&self, gateway: &Gateway) -> Result<crate::Gateway, ControlError> {
-        let spec = self
-            .spec(gateway)
-            .map_err(|why| invalid(format!("gateway {}: {why}", gateway.name)))?;
+        let (access, record) = (self.access.clone(), gateway.clone());
+        let read = threads::blocking(move || access.spec(&record)).map_err(|why| why.to_string());
+        let spec = match read {
+            Ok(read) => read.await.unwrap_or_else(|why| Err(why.to_string())),
+            Err(why) => Err(why),
+        };
+        let spec = spec.map_err(|why| invalid(format!("gateway {}: {why}", gateway.name)))?;
         let id = spec.id.clone();
         let opened = match self.windlass.add(spec.clone()).await {
             Err(RegistryError::AlreadyThere(_)) => self.windlass.update(spec).await,

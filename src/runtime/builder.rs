@@ -143,6 +143,11 @@ impl WindlassBuilder {
         if self.metering != Metering::Off {
             windlass_line::describe_metrics();
         }
+        if windlass_line::transport::log_takes_frames() {
+            tracing::error!(
+                "the program's log takes whole WebSocket frames, tokens included: keep the target `tungstenite` below the level trace"
+            );
+        }
         let mut rng = StdRng::seed_from_u64(seed);
         let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));
         let gate = ConnectGate::new(self.connects);
@@ -157,15 +162,13 @@ impl WindlassBuilder {
         };
         let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards).map(|_| machine()).unzip();
         let (side_machine, side) = machine();
-        machines.push(side_machine);
         let (manager, sessions) = SessionManager::prepare(SessionManagerParts {
             seed: rng.random(),
             clock: Arc::clone(&clock),
             outbox: self.outbox,
         });
-        // What is not a line runs on the first machine.
-        let first = machines.remove(0).hosting(|| manager.run());
-        machines.insert(0, first);
+        // Whatever is not a line runs beside the lines, so that it delays no frame.
+        machines.push(side_machine.hosting(|| manager.run()));
         let (alive, ended) = watch::channel(());
         let inner = Inner {
             directory: Directory::new(shards),
@@ -177,7 +180,7 @@ impl WindlassBuilder {
             alive: ended,
             sessions,
             metering: self.metering,
-            writers: Mutex::default(),
+            observers: Mutex::default(),
             blocked: watch::Sender::default(),
             backstop,
         };

@@ -87,13 +87,6 @@ fn guarded(spec: &mut GatewaySpec) {
     spec.token_in_query = true;
 }
 
-/// The WebSocket library logs whole frames, and the upgrade's headers, at the trace level of the `log` crate. That level
-/// is compiled out, for the whole program, by a feature that this project turns on.
-#[test]
-fn the_level_at_which_frames_would_be_logged_is_compiled_out() {
-    assert!(log::STATIC_MAX_LEVEL < log::LevelFilter::Trace);
-}
-
 #[tokio::test(start_paused = true)]
 async fn nothing_secret_is_logged_over_a_lines_whole_life() {
     play(async {

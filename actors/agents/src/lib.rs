@@ -10,3 +10,4 @@ pub mod control_plane;
 pub mod coordinator;
 pub mod provisioner;
 mod rendering;
+mod verifying;

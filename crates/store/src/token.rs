@@ -92,6 +92,11 @@ impl TokenHash {
         Ok(Self(text.to_owned()))
     }
 
+    /// Whether [`verify`](Self::verify) takes so long (a tenth of a second) that it belongs on a thread for blocking work.
+    pub fn is_slow(&self) -> bool {
+        parts(&self.0).is_some_and(|parts| matches!(parts.scheme, Scheme::Pbkdf2 { .. }))
+    }
+
     /// Whether this is the hash of `token`; the time it takes tells nothing of how much of it is right.
     pub fn verify(&self, token: &str) -> bool {
         let Some(parts) = parts(&self.0) else { return false };

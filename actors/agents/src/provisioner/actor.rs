@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::verifying::knows_token;
 use actix::{Actor, Addr, Context as ActorContext, Handler, Message, MessageResult};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -237,7 +238,7 @@ impl ProvisionerHandle {
         let Some(record) = self.store.agent(agent).await? else {
             return Ok(false);
         };
-        if !record.knows_token(token) {
+        if !knows_token(&record, token).await {
             return Ok(false);
         }
         let seen = self.store.check_in(agent, check_in).await?.is_some();

@@ -147,9 +147,10 @@ async fn compare_files(
     }
     let (seen, layout) = look(plane, &id, offers).await.map_err(|error| at(error.into()))?;
     let found = token::find(&seen, &layout);
-    let known = found
-        .as_deref()
-        .map(|found| token::recognise(&desired.dossier.agent, found));
+    let known = match found.as_deref() {
+        Some(found) => Some(token::recognise(&desired.dossier.agent, found).await),
+        None => None,
+    };
     plan.new_token = match desired.options.token {
         TokenRule::Rotate => true,
         TokenRule::Keep => !matches!(known, Some(Known::Current | Known::Next)),

@@ -166,3 +166,9 @@ impl fmt::Display for DialPhase {
         })
     }
 }
+
+/// Whether the logger of the program takes the records, at the level trace of the `log` crate, that hold whole frames. The WebSocket
+/// library writes them; a filter for the target `tungstenite` in the program's logger keeps them out.
+pub fn log_takes_frames() -> bool {
+    log::log_enabled!(target: "tungstenite::protocol", log::Level::Trace)
+}

@@ -7,6 +7,7 @@ use super::super::failure::{Failed, Why};
 use super::super::file_plan::Seen;
 use super::super::request::TokenRule;
 use super::Saga;
+use crate::verifying::verify;
 
 /// The token to write.
 pub(in super::super) struct TokenToWrite {
@@ -27,11 +28,10 @@ pub(in super::super) enum Known {
     Wrong,
 }
 
-pub(in super::super) fn recognise(agent: &Agent, found: &str) -> Known {
-    let is = |hash: &Option<TokenHash>| hash.as_ref().is_some_and(|hash| hash.verify(found));
-    if is(&agent.next_token_hash) {
+pub(in super::super) async fn recognise(agent: &Agent, found: &str) -> Known {
+    if verify(agent.next_token_hash.as_ref(), found).await {
         Known::Next
-    } else if is(&agent.token_hash) {
+    } else if verify(agent.token_hash.as_ref(), found).await {
         Known::Current
     } else {
         Known::Wrong
@@ -47,7 +47,10 @@ pub(in super::super) fn find(seen: &Seen, layout: &Layout) -> Option<String> {
 impl Saga {
     pub(super) async fn token(&mut self, seen: &Seen, layout: &Layout) -> Result<TokenToWrite, Failed> {
         let found = find(seen, layout);
-        let known = found.as_deref().map(|found| recognise(&self.dossier.agent, found));
+        let known = match found.as_deref() {
+            Some(found) => Some(recognise(&self.dossier.agent, found).await),
+            None => None,
+        };
         let rule = self.brief.options.token;
         match (rule, found, known) {
             (TokenRule::Rotate | TokenRule::Keep, Some(text), Some(Known::Next)) => Ok(TokenToWrite {
