@@ -31,9 +31,9 @@ pub(crate) use forget::{confirmed, work as forget_work};
 
 use clap::{Args, Subcommand};
 
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::Output;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::Output;
 
 /// Bring agents to life on their gateways, keep them up to date, and take them away
 ///

@@ -2,22 +2,22 @@
 
 use clap::{Parser, Subcommand};
 
-use super::agents::AgentsArgs;
-use super::boards::BoardsArgs;
-use super::call::CallArgs;
-use super::chaos::ChaosArgs;
-use super::chat::ChatArgs;
-use super::config::command::ConfigArgs;
-use super::coordinate::CoordinateArgs;
-use super::demo::DemoArgs;
-use super::doctor::DoctorArgs;
-use super::exit::EXIT_CODES;
-use super::gateways::GatewaysArgs;
-use super::global::Global;
-use super::owner::OwnerArgs;
-use super::sessions::SessionsArgs;
-use super::status::StatusArgs;
-use super::watch::WatchArgs;
+use crate::agents::AgentsArgs;
+use crate::boards::BoardsArgs;
+use crate::call::CallArgs;
+use crate::chaos::ChaosArgs;
+use crate::chat::ChatArgs;
+use crate::config::command::ConfigArgs;
+use crate::coordinate::CoordinateArgs;
+use crate::demo::DemoArgs;
+use crate::doctor::DoctorArgs;
+use crate::exit::EXIT_CODES;
+use crate::gateways::GatewaysArgs;
+use crate::global::Global;
+use crate::owner::OwnerArgs;
+use crate::sessions::SessionsArgs;
+use crate::status::StatusArgs;
+use crate::watch::WatchArgs;
 
 /// Keeps one supervised line to every OpenClaw gateway
 #[derive(Debug, Parser)]

@@ -4,12 +4,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use windlass::store::{Board, BoardId, BoardRules, Boards as _};
 
-use super::columns::{Cell, Table};
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::ids::{self, short};
-use super::output::Output;
-use super::store::{self, Missing, Records, shown};
+use crate::columns::{Cell, Table};
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ids::{self, short};
+use crate::output::Output;
+use crate::store::{self, Missing, Records, shown};
 
 /// Keep the boards that agents work on
 #[derive(Debug, Args)]

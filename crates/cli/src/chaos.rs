@@ -27,17 +27,17 @@ use windlass_line::{Clock as _, Connector as _, Endpoint, GatewaySpec, TcpConnec
 use windlass_protocol::{Advice, Advise as _};
 use windlass_testkit::ChaosProxy;
 
-use self::plan::Plan;
-use self::probe::{Counts, Probe, ProbeOptions};
-use self::screen::Screen;
-use self::storm::Storm;
-use super::config::parse_span;
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::Output;
-use super::session::{self, Target, Tokens};
+use crate::chaos::plan::Plan;
+use crate::chaos::probe::{Counts, Probe, ProbeOptions};
+use crate::chaos::screen::Screen;
+use crate::chaos::storm::Storm;
+use crate::config::parse_span;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::Output;
+use crate::session::{self, Target, Tokens};
 
-/// Checks the text of a plan; for `super::fuzzing`.
+/// Checks the text of a plan; for `crate::fuzzing`.
 pub(crate) fn check_plan(path: &Path, text: &str) -> Result<String, String> {
     let plan = plan::parse(path, text);
     plan.map(|plan| format!("{plan:?}")).map_err(|error| error.to_string())

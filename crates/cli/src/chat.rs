@@ -22,14 +22,14 @@ use clap::Args;
 use windlass_protocol::SessionKey;
 use windlass_protocol::request::HISTORY_LIMIT;
 
-use super::config::parse_span;
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::interrupts::Interrupts;
-use super::output::Output;
-use super::sessions::desk::Desk;
-use super::sessions::named;
-use super::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
+use crate::config::parse_span;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::interrupts::Interrupts;
+use crate::output::Output;
+use crate::sessions::desk::Desk;
+use crate::sessions::named;
+use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
 const ANSWER: Duration = Duration::from_secs(15 * 60);

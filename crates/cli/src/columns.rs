@@ -4,7 +4,7 @@ use std::fmt::{Display, Write as _};
 
 use anstyle::Style;
 
-use super::output::HEAD;
+use crate::output::HEAD;
 
 /// Space between two columns.
 const GAP: usize = 2;

@@ -16,9 +16,9 @@ mod who;
 
 use clap::{Args, Subcommand};
 
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::Output;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::Output;
 
 /// Say something to the agents of the store, and to their users through them
 ///

@@ -21,13 +21,13 @@ use std::sync::Arc;
 use clap::Args;
 use windlass_line::{Clock as _, TokioClock};
 
-use self::ledger::{Ledger, Tally};
-use self::screen::Screen;
-use self::stage::Stage;
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::Output;
-use super::session;
+use crate::demo::ledger::{Ledger, Tally};
+use crate::demo::screen::Screen;
+use crate::demo::stage::Stage;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::Output;
+use crate::session;
 
 /// Show what Windlass does: simulated gateways are cut and killed under load
 ///

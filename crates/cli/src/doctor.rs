@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use windlass::{CallError, Gateway, GatewaySpec, LineStatus, Windlass};
 use windlass_protocol::{Advice, Advise as _, Scope};
 
-use self::findings::{Findings, Step};
-use self::observer::Observer;
+use crate::doctor::findings::{Findings, Step};
+use crate::doctor::observer::Observer;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;

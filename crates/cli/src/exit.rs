@@ -12,8 +12,8 @@ use windlass::{RegistryError, StartError};
 use windlass_line::threads::{self, ResourceError};
 use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
 
-use super::config::ConfigError;
-use super::output::Output;
+use crate::config::ConfigError;
+use crate::output::Output;
 
 /// What an exit code means. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

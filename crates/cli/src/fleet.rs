@@ -10,10 +10,10 @@ use windlass::store::Gateway;
 use windlass::{DeviceIdentity, GatewayId, LineState, LineStatus, MemoryTokens, Windlass};
 use windlass_protocol::Advice;
 
-use super::exit::{Exit, Failure};
-use super::output::{Output, advice_line};
-use super::session::{self, Patience, Tokens};
-use super::store::{shown, shown_url};
+use crate::exit::{Exit, Failure};
+use crate::output::{Output, advice_line};
+use crate::session::{self, Patience, Tokens};
+use crate::store::{shown, shown_url};
 
 /// How long a gateway that does not answer is waited for, unless a flag says otherwise: a restart takes some seconds.
 pub(crate) const CONNECT: Duration = Duration::from_secs(15);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::config::{self, ConfigFile, Environment};
+use crate::config::{self, ConfigFile, Environment};
 
 /// What errors call the text.
 const PATH: &str = "file.toml";
@@ -26,7 +26,7 @@ pub fn config_file(text: &str) -> Result<String, String> {
 /// # Errors
 /// As a person is told.
 pub fn chaos_plan(text: &str) -> Result<String, String> {
-    super::chaos::check_plan(Path::new(PATH), text)
+    crate::chaos::check_plan(Path::new(PATH), text)
 }
 
 /// Reads a duration such as `30s`.

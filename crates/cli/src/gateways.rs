@@ -8,13 +8,13 @@ use clap::{Args, Subcommand};
 use windlass::agents::Job;
 use windlass::store::Gateways as _;
 
-use super::agents;
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::ids::short;
-use super::output::Output;
-use super::store::{Missing, Records, shown};
-use super::text::counted;
+use crate::agents;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ids::short;
+use crate::output::Output;
+use crate::store::{Missing, Records, shown};
+use crate::text::counted;
 
 /// Keep the gateways on which agents live
 ///

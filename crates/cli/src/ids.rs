@@ -5,7 +5,7 @@ use std::fmt::Display;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
-use super::exit::Failure;
+use crate::exit::Failure;
 
 /// Shortest beginning of an id that is taken for the id: shorter ones are more likely meant as names.
 pub(crate) const SHORTEST_PREFIX: usize = 4;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use windlass_line::threads;
 
-use super::exit::Failure;
+use crate::exit::Failure;
 
 /// What an editor puts behind the last line, and is taken off again: it counts for no limit.
 const LINE_END: usize = 2;

@@ -60,9 +60,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use windlass_line::threads;
 use windlass_line::transport::INSECURE_LOG_TARGET;
 
-use self::args::{Cli, Command};
-use self::exit::{Exit, Failure};
-use self::output::Output;
+use crate::args::{Cli, Command};
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
 
 /// Longest name of a level that is repeated in an error, in characters.
 const LEVEL_LIMIT: usize = 40;

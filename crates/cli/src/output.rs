@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use windlass_protocol::Advice;
 
-use super::text::guarded;
+use crate::text::guarded;
 
 /// Something is as it should be.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -126,7 +126,7 @@ impl Output {
 
     /// One line of JSON.
     pub(crate) fn value(&self, value: &impl Serialize) -> io::Result<()> {
-        self.line(&super::json::line(value)?)
+        self.line(&crate::json::line(value)?)
     }
 
     /// What is wrong and what to do, on stderr.

@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use windlass::store::{Organization, Organizations as _, Owner};
 
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::{DIM, Output};
-use super::store::{self, Missing};
-use super::text::escaped;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::{DIM, Output};
+use crate::store::{self, Missing};
+use crate::text::escaped;
 
 /// Longest value shown on a line, in characters; `--json` shows all of it.
 const SHOWN: usize = 200;

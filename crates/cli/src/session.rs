@@ -12,16 +12,16 @@ use windlass::{Endpoint, Gateway, LineErrorKind, LineState, LineStatus, Windlass
 use windlass_line::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, TokenKey, TokenStoreError, TokioClock};
 use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
 
-use super::config::{
+use crate::config::{
     self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, MalformedEntry, Selected, Timeouts,
     is_by_address, select,
 };
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::ids::random;
-use super::output::{Output, advice_line};
-use super::store::{recorded_gateways, shown};
-use super::text::{self, escaped};
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::ids::random;
+use crate::output::{Output, advice_line};
+use crate::store::{recorded_gateways, shown};
+use crate::text::{self, escaped};
 
 /// How long a line may take to recover from a first failed attempt before it counts as down. Some gateways refuse the
 /// first attempt by design: 2026.1.30 takes the older signature only, and says so by refusing the newer one.

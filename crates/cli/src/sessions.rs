@@ -19,9 +19,9 @@ pub(crate) mod transcript;
 
 use clap::{Args, Subcommand};
 
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::Output;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::Output;
 
 /// Look at the sessions of a gateway, and talk in them
 ///

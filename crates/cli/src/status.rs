@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use windlass::{Gateway, LineStatus};
 use windlass_line::{Clock as _, TokioClock};
 
-use self::table::Row;
-use super::config::parse_span;
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::{Output, Redraw};
-use super::session::{self, Patience, Setup, Target, Unusable};
-use super::text::millis;
+use crate::config::parse_span;
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::{Output, Redraw};
+use crate::session::{self, Patience, Setup, Target, Unusable};
+use crate::status::table::Row;
+use crate::text::millis;
 
 /// How often a live table is drawn when nothing happens, to keep its times right.
 const REFRESH: Duration = Duration::from_secs(1);

@@ -13,10 +13,10 @@ use windlass::store::{
 };
 use windlass_line::{Clock as _, TokioClock};
 
-use super::exit::{Failure, with_causes};
-use super::global::Global;
-use super::ids::{SHORTEST_PREFIX, new_id, short};
-use super::text::escaped;
+use crate::exit::{Failure, with_causes};
+use crate::global::Global;
+use crate::ids::{SHORTEST_PREFIX, new_id, short};
+use crate::text::escaped;
 
 /// The name of the organization that is made by itself.
 const ORGANIZATION: &str = "default";

@@ -22,7 +22,7 @@ pub(crate) use notices::Notices;
 pub(crate) use screen::Screen;
 pub(crate) use spoken::{Piece, Spoken};
 
-use super::exit::Failure;
+use crate::exit::Failure;
 use crate::interrupts::{Interrupt, Interrupts};
 use windlass::sessions::{AskError, Following, RunEnd, RunProgress, Sessions};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::output::Output;
+use crate::output::Output;
 
 /// Between two turns of the sign.
 const TURN: Duration = Duration::from_millis(120);

@@ -18,12 +18,12 @@ use windlass::journal::Cursor;
 use windlass::{Gateway, LineState, LineStatus};
 use windlass_line::{Clock as _, EventFilter, LineEvent, TokioClock};
 
-use self::screen::Screen;
-use self::shown::{InJournal, Line, Shown};
-use super::exit::{Exit, Failure};
-use super::global::Global;
-use super::output::{DIM, Output, advice_line};
-use super::session::{self, Setup, Target};
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::{DIM, Output, advice_line};
+use crate::session::{self, Setup, Target};
+use crate::watch::screen::Screen;
+use crate::watch::shown::{InJournal, Line, Shown};
 
 /// Print events as they come, and where the stream has holes
 ///

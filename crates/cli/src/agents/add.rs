@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use windlass::store::limits::TEMPLATE_BYTES;
 use windlass::store::{Agent, AgentRole, AgentUid, Agents as _, Creator, FileOverride};
 
-use super::list::as_json;
+use crate::agents::list::as_json;
 use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -27,7 +27,7 @@ Examples:
   windlass agents add --board Docs --lead
   windlass agents add Scribe --board Docs --role Writer --emoji :pen: --heartbeat-every 15m
   windlass agents add --main lab")]
-pub(super) struct AddArgs {
+pub(crate) struct AddArgs {
     /// Its name; leads and main agents have one unless another is given
     name: Option<String>,
     #[command(flatten)]
@@ -134,7 +134,7 @@ fn every(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) async fn run(global: &Global, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
     let mut records = Records::open(global, Missing::Refuse).await?;
     let mut agent = placed(&records, &args)?;
     agent.identity = args.identity.profile(agent.role());

@@ -7,7 +7,7 @@ use serde_json::json;
 use windlass::store::{AgentStatus, Agents as _, CheckIn, SecretSource};
 use windlass_protocol::Advice;
 
-use super::list::as_json;
+use crate::agents::list::as_json;
 use crate::config::{Environment, GivenSecret};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -18,7 +18,7 @@ use crate::store::{self, Missing, Records, shown};
 ///
 /// Needs the agent's own token: the AUTH_TOKEN in its workspace.
 #[derive(Debug, Args)]
-pub(super) struct CheckinArgs {
+pub(crate) struct CheckinArgs {
     /// The agent, by name, id or a unique beginning of the id
     agent: String,
     #[command(flatten)]
@@ -40,7 +40,7 @@ struct TokenArgs {
     token_file: Option<PathBuf>,
 }
 
-pub(super) async fn run(global: &Global, args: &CheckinArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &CheckinArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agent = records.agent(&args.agent)?;
     let token = args.token.read()?;

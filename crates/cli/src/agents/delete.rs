@@ -6,8 +6,8 @@ use clap::Args;
 use windlass::agents::Job;
 use windlass::store::Agent;
 
-use super::provision;
-use super::workshop::FileArgs;
+use crate::agents::provision;
+use crate::agents::workshop::FileArgs;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;
@@ -17,11 +17,11 @@ use crate::store::{Missing, Records, shown};
 const ANSWER_BYTES: u64 = 64;
 
 /// The command's name in a report.
-pub(super) const COMMAND: &str = "delete";
+pub(crate) const COMMAND: &str = "delete";
 
 /// Take agents off their gateways, and their records out of the store
 #[derive(Debug, Args)]
-pub(super) struct DeleteArgs {
+pub(crate) struct DeleteArgs {
     /// The agents, by name, id or a unique beginning of the id
     #[arg(value_name = "AGENT", required = true)]
     agents: Vec<String>,
@@ -35,7 +35,7 @@ pub(super) struct DeleteArgs {
     files: FileArgs,
 }
 
-pub(super) async fn run(global: &Global, args: &DeleteArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &DeleteArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = records.chosen(&args.agents, false)?;
     let delete_files = args.delete_files;

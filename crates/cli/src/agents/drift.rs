@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::{Value, json};
 use windlass::agents::{AgentPlan, RunOptions};
 
-use super::plan::{self, Looked};
-use super::which::Which;
-use super::workshop::FileArgs;
+use crate::agents::plan::{self, Looked};
+use crate::agents::which::Which;
+use crate::agents::workshop::FileArgs;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;
@@ -18,14 +18,14 @@ use crate::text::counted;
 /// Ends with 0 when all is as it should be, with 7 when something is not. What agents have made their own (USER.md, MEMORY.md) is no
 /// drift. Give the same --base-url and --templates as at provisioning.
 #[derive(Debug, Args)]
-pub(super) struct DriftArgs {
+pub(crate) struct DriftArgs {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
     files: FileArgs,
 }
 
-pub(super) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &DriftArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     let looked = plan::look(&records, &agents, RunOptions::quiet(), &args.files, output).await?;

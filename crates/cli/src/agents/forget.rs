@@ -7,9 +7,9 @@ use clap::Args;
 use windlass::agents::Job;
 use windlass::store::Store;
 
-use super::progress::Screen;
-use super::report;
-use super::workshop::AllDown;
+use crate::agents::progress::Screen;
+use crate::agents::report;
+use crate::agents::workshop::AllDown;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Host;
 use crate::global::Global;
@@ -24,7 +24,7 @@ const ANSWER_BYTES: u64 = 64;
 /// For agents whose gateway is gone for good. An agent that is still there goes on with its token, its files and its session, and
 /// nothing here knows it any more: where its gateway still answers, use windlass agents delete.
 #[derive(Debug, Args)]
-pub(super) struct ForgetArgs {
+pub(crate) struct ForgetArgs {
     /// The agents, by name, id or a unique beginning of the id
     #[arg(value_name = "AGENT", required = true)]
     agents: Vec<String>,
@@ -33,7 +33,7 @@ pub(super) struct ForgetArgs {
     yes: bool,
 }
 
-pub(super) async fn run(global: &Global, args: &ForgetArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &ForgetArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = records.chosen(&args.agents, false)?;
     let names: Vec<String> = agents

@@ -18,7 +18,7 @@ const ERROR_LIMIT: usize = 500;
 
 /// Show agents: how they are, when they were seen, and what went wrong
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(crate) struct ListArgs {
     /// Those of this board only
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct ListArgs {
     on: Option<String>,
 }
 
-pub(super) async fn run(global: &Global, args: &ListArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &ListArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = args.board.as_deref().map(|name| records.board(name)).transpose()?;
     let gateway = args.on.as_deref().map(|name| records.gateway(name)).transpose()?;
@@ -88,7 +88,7 @@ const fn style_of(status: AgentStatus) -> Style {
     }
 }
 
-pub(super) fn as_json(records: &Records, agent: &Agent, now: Timestamp) -> Value {
+pub(crate) fn as_json(records: &Records, agent: &Agent, now: Timestamp) -> Value {
     json!({
         "id": agent.id,
         "name": agent.name,

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use windlass::agents::{AgentPlan, FileAction, PlanError, RunOptions};
 use windlass::store::Agent;
 
-use super::provision::RunArgs;
-use super::which::Which;
-use super::workshop::{FileArgs, Lookout};
+use crate::agents::provision::RunArgs;
+use crate::agents::which::Which;
+use crate::agents::workshop::{FileArgs, Lookout};
 use crate::columns::{Cell, Table};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
@@ -26,7 +26,7 @@ const REASON_LIMIT: usize = 2_000;
 
 /// Say what windlass agents provision would do, and do nothing
 #[derive(Debug, Args)]
-pub(super) struct PlanArgs {
+pub(crate) struct PlanArgs {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -36,27 +36,27 @@ pub(super) struct PlanArgs {
 }
 
 /// An agent that was looked at.
-pub(super) struct Looked<'a> {
-    pub(super) agent: &'a Agent,
-    pub(super) end: Result<AgentPlan, Unseen>,
+pub(crate) struct Looked<'a> {
+    pub(crate) agent: &'a Agent,
+    pub(crate) end: Result<AgentPlan, Unseen>,
 }
 
 /// Why an agent could not be looked at.
-pub(super) struct Unseen {
+pub(crate) struct Unseen {
     /// The exit code that its gateway stands for, if it is the gateway.
-    pub(super) exit: Option<Exit>,
-    pub(super) summary: String,
-    pub(super) next_step: String,
+    pub(crate) exit: Option<Exit>,
+    pub(crate) summary: String,
+    pub(crate) next_step: String,
 }
 
-pub(super) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     show(&records, &agents, args.run.options(), &args.files, output).await
 }
 
 /// Shows what a run with these options would do.
-pub(super) async fn show(
+pub(crate) async fn show(
     records: &Records,
     agents: &[&Agent],
     options: RunOptions,
@@ -83,7 +83,7 @@ pub(super) async fn show(
 }
 
 /// Looks at all of them.
-pub(super) async fn look<'a>(
+pub(crate) async fn look<'a>(
     records: &Records,
     agents: &[&'a Agent],
     options: RunOptions,
@@ -126,7 +126,7 @@ impl From<PlanError> for Unseen {
 }
 
 /// 0 when all could be looked at; the gateways' code where only gateways were in the way.
-pub(super) fn exit_of(looked: &[Looked<'_>]) -> Exit {
+pub(crate) fn exit_of(looked: &[Looked<'_>]) -> Exit {
     let unseen: Vec<Option<Exit>> = looked
         .iter()
         .filter_map(|looked| looked.end.as_ref().err().map(|unseen| unseen.exit))
@@ -142,7 +142,7 @@ pub(super) fn exit_of(looked: &[Looked<'_>]) -> Exit {
 }
 
 /// The table, and what was in the way.
-pub(super) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>, width: usize) -> Vec<String> {
+pub(crate) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>, width: usize) -> Vec<String> {
     let rows: Vec<Vec<Cell>> = looked
         .iter()
         .map(|looked| {
@@ -189,7 +189,7 @@ fn what(plan: &AgentPlan) -> Vec<String> {
 }
 
 /// What is not as it should be, in words.
-pub(super) fn differences(plan: &AgentPlan) -> Vec<String> {
+pub(crate) fn differences(plan: &AgentPlan) -> Vec<String> {
     let mut words: Vec<String> = [
         (plan.create, "create"),
         (plan.update, "rename or move"),
@@ -216,7 +216,7 @@ pub(super) fn differences(plan: &AgentPlan) -> Vec<String> {
     words
 }
 
-pub(super) fn as_json(looked: &Looked<'_>) -> Value {
+pub(crate) fn as_json(looked: &Looked<'_>) -> Value {
     match &looked.end {
         Ok(plan) => {
             let mut value = json!(plan);

@@ -28,7 +28,7 @@ const REASON_LIMIT: usize = 200;
 const TURN: Duration = Duration::from_millis(120);
 
 /// Where progress is shown.
-pub(super) struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     output: &'a Output,
     bars: Option<Bars>,
     agents: usize,
@@ -45,7 +45,7 @@ struct Bars {
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(output: &'a Output) -> Self {
+    pub(crate) fn new(output: &'a Output) -> Self {
         let draws = !output.json() && std::io::stderr().is_terminal();
         Self {
             output,
@@ -57,7 +57,7 @@ impl<'a> Screen<'a> {
     }
 
     /// Shows an operation to its end, with the troubles of the lines that it uses.
-    pub(super) async fn follow<T>(mut self, mut operation: Operation<T>, mut lines: Watched) -> Result<T, Failure> {
+    pub(crate) async fn follow<T>(mut self, mut operation: Operation<T>, mut lines: Watched) -> Result<T, Failure> {
         let mut told = None;
         loop {
             tokio::select! {
@@ -207,7 +207,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 /// The last JSON line of a job: its report, with what tells it from the news before it.
-pub(super) fn final_line(command: &str, report: &windlass::agents::FleetReport) -> serde_json::Value {
+pub(crate) fn final_line(command: &str, report: &windlass::agents::FleetReport) -> serde_json::Value {
     json!({
         "news": "report",
         "command": command,

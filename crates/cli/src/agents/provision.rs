@@ -4,10 +4,10 @@ use clap::Args;
 use windlass::agents::{FleetReport, Job, RunOptions, TokenRule, Wake};
 use windlass::store::{Agent, AgentUid};
 
-use super::progress::Screen;
-use super::which::Which;
-use super::workshop::{FileArgs, Workshop};
-use super::{delete, plan, report};
+use crate::agents::progress::Screen;
+use crate::agents::which::Which;
+use crate::agents::workshop::{FileArgs, Workshop};
+use crate::agents::{delete, plan, report};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;
@@ -16,7 +16,7 @@ use crate::store::{Missing, Records};
 /// How agents are brought up to date.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
-pub(super) struct RunArgs {
+pub(crate) struct RunArgs {
     /// Wake nobody
     #[arg(long, conflicts_with = "wake")]
     no_wake: bool,
@@ -38,7 +38,7 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    pub(super) fn options(&self) -> RunOptions {
+    pub(crate) fn options(&self) -> RunOptions {
         RunOptions {
             wake: if self.no_wake {
                 Wake::Never
@@ -65,7 +65,7 @@ impl RunArgs {
 /// Everything is compared with what the gateway has, so that a second run writes nothing. A run that was cut off goes on where it was
 /// when the same command is run again.
 #[derive(Debug, Args)]
-pub(super) struct ProvisionArgs {
+pub(crate) struct ProvisionArgs {
     #[command(flatten)]
     which: Which,
     /// Say what would be done, and do nothing
@@ -79,7 +79,7 @@ pub(super) struct ProvisionArgs {
 
 /// Give agents new tokens, and wake them to read them
 #[derive(Debug, Args)]
-pub(super) struct RotateArgs {
+pub(crate) struct RotateArgs {
     #[command(flatten)]
     which: Which,
     /// Wake nobody
@@ -89,7 +89,7 @@ pub(super) struct RotateArgs {
     files: FileArgs,
 }
 
-pub(super) async fn run(global: &Global, args: &ProvisionArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &ProvisionArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     let options = args.run.options();
@@ -100,7 +100,7 @@ pub(super) async fn run(global: &Global, args: &ProvisionArgs, output: &Output) 
     work("provision", &records, &agents, job, &args.files, output).await
 }
 
-pub(super) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     let options = RunOptions {
@@ -114,7 +114,7 @@ pub(super) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) 
 
 /// Does a job on these agents: those of gateways that are down are reported, the others are worked on. Of a deletion, agents that
 /// were never begun need no gateway.
-pub(super) async fn work(
+pub(crate) async fn work(
     command: &str,
     records: &Records,
     agents: &[&Agent],

@@ -3,8 +3,8 @@
 use windlass::agents::{AgentReport, Changes, Failure as AgentFailure, FleetReport};
 use windlass::store::{Agent, StepName};
 
-use super::progress::final_line;
-use super::workshop::AllDown;
+use crate::agents::progress::final_line;
+use crate::agents::workshop::AllDown;
 use crate::columns::{Cell, Table};
 use crate::exit::{Exit, Failure};
 use crate::output::{BAD, DIM, GOOD, Output, WARN};
@@ -15,7 +15,7 @@ use crate::text::{counted, escaped};
 const TEXT_LIMIT: usize = 2_000;
 
 /// Reports of the agents whose gateways can't be worked with now: nothing was tried.
-pub(super) fn of_those_down(agents: &[&Agent], down: &AllDown) -> Vec<AgentReport> {
+pub(crate) fn of_those_down(agents: &[&Agent], down: &AllDown) -> Vec<AgentReport> {
     let reports = agents.iter().filter_map(|agent| {
         let down = down.get(&agent.gateway_id)?;
         Some(AgentReport {
@@ -36,7 +36,7 @@ pub(super) fn of_those_down(agents: &[&Agent], down: &AllDown) -> Vec<AgentRepor
 }
 
 /// The exit code of a job: that of the gateways that are down, where nothing else went wrong.
-pub(super) fn exit_of(report: &FleetReport, down: &AllDown) -> Exit {
+pub(crate) fn exit_of(report: &FleetReport, down: &AllDown) -> Exit {
     let failed = report.failed().count();
     let worst = down.values().map(|down| down.exit).max();
     match worst {
@@ -47,7 +47,7 @@ pub(super) fn exit_of(report: &FleetReport, down: &AllDown) -> Exit {
 }
 
 /// Shows the report.
-pub(super) fn show(command: &str, report: &FleetReport, records: &Records, output: &Output) -> Result<(), Failure> {
+pub(crate) fn show(command: &str, report: &FleetReport, records: &Records, output: &Output) -> Result<(), Failure> {
     if output.json() {
         output.value(&final_line(command, report))?;
         return Ok(());

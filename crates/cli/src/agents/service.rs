@@ -11,7 +11,7 @@ use windlass::agents::Agents;
 use windlass::store::{Activities as _, Activity, ActivityFilter, Agent, AgentStatus, AgentUid, Runs as _};
 use windlass_line::{Clock as _, TokioClock};
 
-use super::workshop::FileArgs;
+use crate::agents::workshop::FileArgs;
 use crate::exit::{Exit, Failure};
 use crate::fleet::Host;
 use crate::global::Global;
@@ -36,12 +36,12 @@ const TEXT_LIMIT: usize = 500;
 /// agents say on their gateways as seen. One process at a time does this for a store; jobs (provision, sync, delete) are refused
 /// meanwhile, records may be added and agents may check in. Ends with 0 on SIGINT and SIGTERM.
 #[derive(Debug, Args)]
-pub(super) struct ServiceArgs {
+pub(crate) struct ServiceArgs {
     #[command(flatten)]
     files: FileArgs,
 }
 
-pub(super) async fn run(global: &Global, args: &ServiceArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &ServiceArgs, output: &Output) -> Result<Exit, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
     let records = Records::open(global, Missing::Refuse).await?;
     let host = Host::start(&records.gateways)?;

@@ -6,9 +6,9 @@ use clap::Args;
 use windlass::agents::{FleetReport, GatewayFailure, Job, RunOptions, SyncOptions, TokenRule, Wake};
 use windlass::store::{Agent, AgentRole, Gateway};
 
-use super::progress::Screen;
-use super::workshop::{FileArgs, Workshop};
-use super::{plan, report};
+use crate::agents::progress::Screen;
+use crate::agents::workshop::{FileArgs, Workshop};
+use crate::agents::{plan, report};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;
@@ -20,7 +20,7 @@ use crate::store::{Missing, Records};
 /// are rotated. Agents of paused boards are skipped.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
-pub(super) struct SyncArgs {
+pub(crate) struct SyncArgs {
     /// The gateway
     #[arg(long, value_name = "GATEWAY")]
     on: String,
@@ -52,7 +52,7 @@ pub(super) struct SyncArgs {
     files: FileArgs,
 }
 
-pub(super) async fn run(global: &Global, args: &SyncArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &SyncArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let gateway = records.gateway(&args.on)?.clone();
     let options = args.options(&records)?;

@@ -9,7 +9,7 @@ use crate::store::Records;
 /// Agents by name, or all.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct Which {
+pub(crate) struct Which {
     /// The agents, by name, id or a unique beginning of the id
     #[arg(value_name = "AGENT")]
     agents: Vec<String>,
@@ -19,7 +19,7 @@ pub(super) struct Which {
 }
 
 impl Which {
-    pub(super) fn of<'a>(&self, records: &'a Records) -> Result<Vec<&'a Agent>, Failure> {
+    pub(crate) fn of<'a>(&self, records: &'a Records) -> Result<Vec<&'a Agent>, Failure> {
         records.chosen(&self.agents, self.all)
     }
 }

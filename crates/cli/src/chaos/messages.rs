@@ -11,10 +11,10 @@ use windlass::Gateway;
 use windlass::sessions::{RunEnd, SessionKey};
 use windlass_line::{Clock as _, TokioClock};
 
-use super::probe::{Counts, PATIENCE, broken, lock, stopped_before};
+use crate::chaos::probe::{Counts, PATIENCE, broken, lock, stopped_before};
 
 /// How long a message is followed at most.
-pub(super) const MESSAGE_LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const MESSAGE_LIMIT: Duration = Duration::from_secs(300);
 /// Between two messages.
 const EVERY: Duration = Duration::from_secs(5);
 /// Messages that may be under way: one each [`EVERY`], for as long as one may take.
@@ -24,7 +24,7 @@ const HISTORY: u32 = 1000;
 
 /// The sessions that are talked to, and what was said in them.
 #[derive(Clone)]
-pub(super) struct Messages {
+pub(crate) struct Messages {
     sessions: Arc<[SessionKey]>,
     said: Arc<Mutex<Vec<Said>>>,
 }
@@ -36,7 +36,7 @@ struct Said {
 }
 
 impl Messages {
-    pub(super) fn into_sessions(sessions: Vec<SessionKey>) -> Self {
+    pub(crate) fn into_sessions(sessions: Vec<SessionKey>) -> Self {
         Self {
             sessions: sessions.into(),
             said: Arc::default(),
@@ -45,7 +45,7 @@ impl Messages {
 
     /// One message each [`EVERY`], whether the last one was answered or not, until it is told to stop; returns when all
     /// have ended.
-    pub(super) async fn send_on(
+    pub(crate) async fn send_on(
         &self,
         gateway: &Gateway,
         counts: &Arc<Mutex<Counts>>,
@@ -92,7 +92,7 @@ impl Messages {
     }
 
     /// Each message stands in its session's history once at most, and once if it was answered.
-    pub(super) async fn look_up(&self, gateway: &Gateway, counts: &Mutex<Counts>) {
+    pub(crate) async fn look_up(&self, gateway: &Gateway, counts: &Mutex<Counts>) {
         for session in self.sessions.iter() {
             let params = json!({"sessionKey": session.to_string(), "limit": HISTORY});
             let Ok(history) = gateway.call("chat.history", params).timeout(PATIENCE).await else {

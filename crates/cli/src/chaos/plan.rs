@@ -17,38 +17,38 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// What is to happen, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) seed: Option<u64>,
+pub(crate) struct Plan {
+    pub(crate) seed: Option<u64>,
     /// When it ends.
-    pub(super) lasts: Option<Duration>,
-    pub(super) random: Option<Random>,
-    pub(super) fixed: Vec<Fixed>,
+    pub(crate) lasts: Option<Duration>,
+    pub(crate) random: Option<Random>,
+    pub(crate) fixed: Vec<Fixed>,
 }
 
 /// Faults by chance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Random {
+pub(crate) struct Random {
     /// The mean time between two.
-    pub(super) every: Duration,
+    pub(crate) every: Duration,
     /// The mean time that one lasts which does.
-    pub(super) lasting: Duration,
-    pub(super) kinds: Vec<FaultKind>,
+    pub(crate) lasting: Duration,
+    pub(crate) kinds: Vec<FaultKind>,
 }
 
 /// A fault at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fixed {
-    pub(super) at: Duration,
-    pub(super) fault: Fault,
-    pub(super) lasts: Option<Duration>,
+pub(crate) struct Fixed {
+    pub(crate) at: Duration,
+    pub(crate) fault: Fault,
+    pub(crate) lasts: Option<Duration>,
     /// Again and again, so long after each time.
-    pub(super) repeat: Option<Duration>,
+    pub(crate) repeat: Option<Duration>,
 }
 
 /// A plan that can't be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
-pub(super) struct PlanError {
+pub(crate) struct PlanError {
     place: String,
     problem: String,
 }
@@ -147,7 +147,7 @@ impl Source<'_> {
 }
 
 /// Reads and checks a plan.
-pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
+pub(crate) fn read(path: &Path) -> Result<Plan, PlanError> {
     let text = windlass_files::read_text(path, MAX_BYTES).map_err(|error| PlanError {
         place: path.display().to_string(),
         problem: format!("the plan can't be read: {error}"),
@@ -155,7 +155,7 @@ pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
     parse(path, &text)
 }
 
-pub(super) fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
+pub(crate) fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
     let source = Source { path, text };
     let raw: RawPlan = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);

@@ -11,14 +11,14 @@ use windlass::{Gateway, LineStatus};
 use windlass_line::{Clock as _, EventFilter, LineEvent, Marker, Subscription, TokioClock};
 use windlass_protocol::{CallError, Generation, RawJson};
 
-use super::messages::{MESSAGE_LIMIT, Messages};
+use crate::chaos::messages::{MESSAGE_LIMIT, Messages};
 use crate::text::counted;
 
 /// Deadline of every call. Longer than most faults last, so that most calls live to see their end; and short enough
 /// that the load goes on through a fault that lasts, without holding on to the calls of minutes.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long the line may take, after the last fault, to come up, and the gateway to tell a history.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How late an end may be told: a busy machine's timers.
 const GRACE: Duration = Duration::from_secs(2);
 /// Calls that may be under way: two hundred a second, for as long as one may take. Past that none is made until one ends.
@@ -30,31 +30,31 @@ const BACKLOG: usize = 100_000;
 
 /// What a probe is to do.
 #[derive(Debug, Clone)]
-pub(super) struct ProbeOptions {
-    pub(super) calls_per_second: u32,
-    pub(super) chat: Vec<SessionKey>,
+pub(crate) struct ProbeOptions {
+    pub(crate) calls_per_second: u32,
+    pub(crate) chat: Vec<SessionKey>,
 }
 
 /// How calls ended so far, and what was broken.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Counts {
-    pub(super) ok: u64,
-    pub(super) rejected: u64,
-    pub(super) not_sent: u64,
-    pub(super) unknown: u64,
-    pub(super) timed_out: u64,
-    pub(super) under_way: u64,
-    pub(super) events: u64,
-    pub(super) markers: u64,
+pub(crate) struct Counts {
+    pub(crate) ok: u64,
+    pub(crate) rejected: u64,
+    pub(crate) not_sent: u64,
+    pub(crate) unknown: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) under_way: u64,
+    pub(crate) events: u64,
+    pub(crate) markers: u64,
     /// Messages that were sent, and those that were answered.
-    pub(super) messages: u64,
-    pub(super) answered: u64,
-    pub(super) broken: u64,
-    pub(super) told: Vec<String>,
+    pub(crate) messages: u64,
+    pub(crate) answered: u64,
+    pub(crate) broken: u64,
+    pub(crate) told: Vec<String>,
 }
 
 /// A running probe.
-pub(super) struct Probe {
+pub(crate) struct Probe {
     gateway: Gateway,
     counts: Arc<Mutex<Counts>>,
     /// The load; each of them ends when it is told to and what it began has ended.
@@ -65,7 +65,7 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn start(gateway: &Gateway, options: ProbeOptions) -> Self {
+    pub(crate) fn start(gateway: &Gateway, options: ProbeOptions) -> Self {
         let mut probe = Self {
             gateway: gateway.clone(),
             counts: Arc::default(),
@@ -94,16 +94,16 @@ impl Probe {
         probe
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         lock(&self.counts).clone()
     }
 
-    pub(super) fn status(&self) -> LineStatus {
+    pub(crate) fn status(&self) -> LineStatus {
         self.gateway.status().borrow().clone()
     }
 
     /// Stops the load, lets what is under way end, and checks what is left to check.
-    pub(super) async fn conclude(mut self) -> Counts {
+    pub(crate) async fn conclude(mut self) -> Counts {
         self.stop.send_replace(true);
         // A line that was refused waits for minutes, as it should.
         if let Err(error) = self.gateway.reconnect_now().await {
@@ -173,7 +173,7 @@ async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>, 
 }
 
 /// Waits for a turn of the load; whether it was stopped meanwhile.
-pub(super) async fn stopped_before<T>(stop: &mut watch::Receiver<bool>, turn: impl Future<Output = T>) -> bool {
+pub(crate) async fn stopped_before<T>(stop: &mut watch::Receiver<bool>, turn: impl Future<Output = T>) -> bool {
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => true,
@@ -235,7 +235,7 @@ async fn follow(gateway: Gateway, mut events: Subscription, counts: Arc<Mutex<Co
     }
 }
 
-pub(super) fn broken(counts: &Mutex<Counts>, what: String) {
+pub(crate) fn broken(counts: &Mutex<Counts>, what: String) {
     note(&mut lock(counts), what);
 }
 
@@ -246,6 +246,6 @@ fn note(counts: &mut Counts, what: String) {
     }
 }
 
-pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

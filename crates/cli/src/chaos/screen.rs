@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use windlass::LineStatus;
 use windlass_testkit::chaos::{LogEntry, LogEvent, LogPage};
 
-use super::probe::{Counts, Probe};
-use super::tally::Tally;
+use crate::chaos::probe::{Counts, Probe};
+use crate::chaos::tally::Tally;
 use crate::columns::{Cell, columns};
 use crate::exit::Failure;
 use crate::output::{BAD, DIM, GOOD, HEAD, Output, Redraw, WARN};
@@ -17,7 +17,7 @@ use crate::text::counted;
 /// Latest entries below the table.
 const NEWS: usize = 8;
 
-pub(super) struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     output: &'a Output,
     redraw: Redraw,
     tally: Tally,
@@ -25,7 +25,7 @@ pub(super) struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(output: &'a Output) -> Self {
+    pub(crate) fn new(output: &'a Output) -> Self {
         Self {
             output,
             redraw: Redraw::default(),
@@ -34,7 +34,7 @@ impl<'a> Screen<'a> {
         }
     }
 
-    pub(super) fn introduce(&self, url: &str, upstream: &str, seed: u64) -> Result<(), Failure> {
+    pub(crate) fn introduce(&self, url: &str, upstream: &str, seed: u64) -> Result<(), Failure> {
         if self.output.json() {
             let value = json!({"type": "listening", "url": url, "upstream": upstream, "seed": seed});
             return Ok(self.output.value(&value)?);
@@ -45,7 +45,7 @@ impl<'a> Screen<'a> {
     }
 
     /// Takes what was logged.
-    pub(super) fn tell(&mut self, page: &LogPage) -> Result<(), Failure> {
+    pub(crate) fn tell(&mut self, page: &LogPage) -> Result<(), Failure> {
         if page.missed > 0 {
             self.tally.skip();
             self.tell_missed(page.missed)?;
@@ -79,7 +79,7 @@ impl<'a> Screen<'a> {
     }
 
     /// Takes a change of the probe's line.
-    pub(super) fn tell_line(&mut self, at: Duration, status: &LineStatus) -> Result<(), Failure> {
+    pub(crate) fn tell_line(&mut self, at: Duration, status: &LineStatus) -> Result<(), Failure> {
         if self.output.json() {
             let value = json!({
                 "type": "line",
@@ -102,11 +102,11 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    pub(super) const fn redraws(&self) -> bool {
+    pub(crate) const fn redraws(&self) -> bool {
         self.output.redraws()
     }
 
-    pub(super) fn draw(&mut self, at: Duration, probe: Option<&Probe>) -> Result<(), Failure> {
+    pub(crate) fn draw(&mut self, at: Duration, probe: Option<&Probe>) -> Result<(), Failure> {
         let mut shown = self.table();
         let (word, style) = if self.tally.is_through() {
             ("a client is through", GOOD)
@@ -154,7 +154,7 @@ impl<'a> Screen<'a> {
     }
 
     /// The table at the end, and the verdict.
-    pub(super) fn conclude(&mut self, at: Duration, counts: Option<&Counts>) -> Result<(), Failure> {
+    pub(crate) fn conclude(&mut self, at: Duration, counts: Option<&Counts>) -> Result<(), Failure> {
         if self.output.json() {
             return Ok(self.output.value(&self.result(at, counts))?);
         }

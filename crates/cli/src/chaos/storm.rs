@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use windlass_testkit::chaos::{Chance, ChaosProxy, Fault, RandomFaults};
 
-use super::plan::{Fixed, Plan};
+use crate::chaos::plan::{Fixed, Plan};
 
 /// What happens next; without end if there are random or repeated faults.
-pub(super) struct Storm {
+pub(crate) struct Storm {
     /// By their time; of two at the same time the one that was added first comes first.
     due: BTreeMap<(Duration, u64), Deed>,
     added: u64,
@@ -23,7 +23,7 @@ enum Deed {
 }
 
 impl Storm {
-    pub(super) fn new(plan: &Plan, seed: u64) -> Self {
+    pub(crate) fn new(plan: &Plan, seed: u64) -> Self {
         let mut storm = Self {
             due: BTreeMap::new(),
             added: 0,
@@ -63,7 +63,7 @@ impl Storm {
     }
 
     /// Plays until nothing is left to happen, or until it is dropped.
-    pub(super) async fn play(self, proxy: &ChaosProxy) {
+    pub(crate) async fn play(self, proxy: &ChaosProxy) {
         let begun = tokio::time::sleep(Duration::ZERO).deadline();
         for (at, fault) in self {
             tokio::time::sleep_until(begun + at).await;

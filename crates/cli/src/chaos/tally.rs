@@ -7,30 +7,30 @@ use windlass_testkit::chaos::{Fault, LogEntry, LogEvent};
 
 /// One kind of fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Kind {
+pub(crate) struct Kind {
     /// How often it was applied.
-    pub(super) times: u64,
+    pub(crate) times: u64,
     /// Frames that were not what they were.
-    pub(super) frames: u64,
+    pub(crate) frames: u64,
     /// Connections that a gateway had let in and that ended after it, with no other fault in between.
-    pub(super) broke: u64,
+    pub(crate) broke: u64,
     /// Of them, those after which a client was let in again, and how long that took in all and at most.
-    pub(super) back: u32,
-    pub(super) down: Duration,
-    pub(super) longest: Duration,
+    pub(crate) back: u32,
+    pub(crate) down: Duration,
+    pub(crate) longest: Duration,
 }
 
 impl Kind {
     /// How long clients were away on average.
-    pub(super) fn mean(&self) -> Option<Duration> {
+    pub(crate) fn mean(&self) -> Option<Duration> {
         self.down.checked_div(self.back)
     }
 }
 
 /// Faults by their names, and what the line did.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) kinds: BTreeMap<&'static str, Kind>,
+pub(crate) struct Tally {
+    pub(crate) kinds: BTreeMap<&'static str, Kind>,
     /// Connections that the gateway has let in.
     let_in: BTreeSet<u64>,
     /// The fault that came last.
@@ -41,13 +41,13 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Entries were missed: who was let in and what is to blame has to be learnt anew.
-    pub(super) fn skip(&mut self) {
+    pub(crate) fn skip(&mut self) {
         self.let_in.clear();
         self.blamed = None;
         self.away = None;
     }
 
-    pub(super) fn take(&mut self, entry: &LogEntry) {
+    pub(crate) fn take(&mut self, entry: &LogEntry) {
         match &entry.what {
             LogEvent::Applied { fault, .. } if !ends_something(fault) => {
                 self.kind(fault.name()).times += 1;
@@ -88,12 +88,12 @@ impl Tally {
     }
 
     /// Faults so far.
-    pub(super) fn faults(&self) -> u64 {
+    pub(crate) fn faults(&self) -> u64 {
         self.kinds.values().map(|kind| kind.times).sum()
     }
 
     /// Whether a client is through to the gateway.
-    pub(super) fn is_through(&self) -> bool {
+    pub(crate) fn is_through(&self) -> bool {
         !self.let_in.is_empty()
     }
 

@@ -4,7 +4,7 @@
 const SHOWN: u32 = 20;
 
 /// What `/help` shows.
-pub(super) const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 /history [N]   the last N messages of this session (20)
 /abort         stop whatever runs in this session
 /new           begin the session anew: the agent forgets what was said in it
@@ -14,7 +14,7 @@ Ctrl-C         stop the answer under way; twice to leave";
 
 /// What a line means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(crate) enum Command {
     Say(String),
     History(u32),
     Abort,
@@ -26,7 +26,7 @@ pub(super) enum Command {
 }
 
 /// Reads a line.
-pub(super) fn read(line: &str) -> Command {
+pub(crate) fn read(line: &str) -> Command {
     let line = line.trim_end();
     if line.trim().is_empty() {
         return Command::Nothing;

@@ -19,7 +19,7 @@ const REMEMBERED: usize = 500;
 
 /// What was typed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Typed {
+pub(crate) enum Typed {
     Line(String),
     /// Ctrl-C, with the line thrown away.
     Interrupted,
@@ -30,14 +30,14 @@ pub(super) enum Typed {
 }
 
 /// A line editor.
-pub(super) struct Editor {
+pub(crate) struct Editor {
     /// Nothing while it is on its thread.
     editor: Option<DefaultEditor>,
     print: Box<dyn FnMut(String) + Send>,
 }
 
 impl Editor {
-    pub(super) fn open() -> Result<Self, Failure> {
+    pub(crate) fn open() -> Result<Self, Failure> {
         let config = Config::builder()
             .max_history_size(REMEMBERED)
             .map_err(failed)?
@@ -59,7 +59,7 @@ impl Editor {
     }
 
     /// Reads a line; what happens to the gateway's line meanwhile is shown above it.
-    pub(super) async fn read(&mut self, notices: &mut Notices, interrupts: &mut Interrupts) -> Result<Typed, Failure> {
+    pub(crate) async fn read(&mut self, notices: &mut Notices, interrupts: &mut Interrupts) -> Result<Typed, Failure> {
         let Some(mut editor) = self.editor.take() else {
             return Ok(Typed::Told);
         };

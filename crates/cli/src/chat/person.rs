@@ -2,11 +2,11 @@
 
 use windlass::sessions::{HistoryQuery, ResetOutcome};
 
-use super::command::{self, Command, HELP};
-use super::editor::{Editor, Typed};
+use crate::chat::command::{self, Command, HELP};
+use crate::chat::editor::{Editor, Typed};
 #[cfg(unix)]
-use super::terminal::Terminal;
-use super::{Said, Talk};
+use crate::chat::terminal::Terminal;
+use crate::chat::{Said, Talk};
 use crate::exit::{Exit, Failure};
 use crate::output::{DIM, GOOD, HEAD};
 use crate::sessions::transcript;
@@ -23,7 +23,7 @@ enum Next {
 }
 
 /// Talks until one has enough.
-pub(super) async fn talk(mut talk: Talk<'_>, history: u32) -> Result<Exit, Failure> {
+pub(crate) async fn talk(mut talk: Talk<'_>, history: u32) -> Result<Exit, Failure> {
     // Dropped last: the terminal is left as it was found.
     #[cfg(unix)]
     let terminal = Terminal::of_stdin();

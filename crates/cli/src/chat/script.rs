@@ -4,12 +4,12 @@ use std::io::{self, BufRead as _, Read as _};
 
 use windlass_line::threads;
 
-use super::{Said, Talk};
+use crate::chat::{Said, Talk};
 use crate::exit::{Exit, Failure};
 use crate::turn::TEXT_BYTES;
 
 /// Says each line, and ends with the first that has no answer.
-pub(super) async fn talk(mut talk: Talk<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn talk(mut talk: Talk<'_>) -> Result<Exit, Failure> {
     loop {
         let read = tokio::select! {
             read = line() => read?,

@@ -8,15 +8,15 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 const NO_PASTE_MARKS: &[u8] = b"\x1b[?2004l";
 
 /// The terminal as it was; it becomes so again when this is dropped, wherever the program ends.
-pub(super) struct Terminal(Option<Termios>);
+pub(crate) struct Terminal(Option<Termios>);
 
 impl Terminal {
-    pub(super) fn of_stdin() -> Self {
+    pub(crate) fn of_stdin() -> Self {
         Self(tcgetattr(stdin()).ok())
     }
 
     /// Shows nothing of what is typed: it would stand in the middle of an answer. It is not lost, the next prompt has it.
-    pub(super) fn quiet(&self) {
+    pub(crate) fn quiet(&self) {
         if let Some(mut modes) = self.0.clone() {
             modes.local_modes.remove(LocalModes::ECHO);
             set(&modes);
@@ -24,7 +24,7 @@ impl Terminal {
     }
 
     /// As it was.
-    pub(super) fn restore(&self) {
+    pub(crate) fn restore(&self) {
         if let Some(modes) = &self.0 {
             set(modes);
         }

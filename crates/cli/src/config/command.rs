@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use windlass_protocol::{NAME_LIMIT, printable};
 
-use super::environment::Environment;
-use super::file::{Found, check_text, text_of};
-use super::gateway::{DeviceChoice, GatewayConfig};
-use super::sources::FILE_NAME;
-use super::trust::TrustList;
+use crate::config::environment::Environment;
+use crate::config::file::{Found, check_text, text_of};
+use crate::config::gateway::{DeviceChoice, GatewayConfig};
+use crate::config::sources::FILE_NAME;
+use crate::config::trust::TrustList;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::ConfigError;
+use crate::config::ConfigError;
 
 /// The environment, as a value: what its variables say and where relative paths begin.
 pub(crate) struct Environment<'a> {
@@ -38,7 +38,7 @@ impl Environment<'_> {
     }
 
     /// The first of these variables that is set, with its name.
-    pub(super) fn first(&self, names: [&'static str; 2]) -> Result<Option<(&'static str, String)>, ConfigError> {
+    pub(crate) fn first(&self, names: [&'static str; 2]) -> Result<Option<(&'static str, String)>, ConfigError> {
         for name in names {
             if let Some(text) = self.text(name)? {
                 return Ok(Some((name, text)));
@@ -49,6 +49,6 @@ impl Environment<'_> {
 }
 
 /// The place of a variable, for errors.
-pub(super) fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     format!("environment variable {name}")
 }

@@ -13,11 +13,11 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use windlass_files::Owner;
 use windlass_protocol::{NAME_LIMIT, printable};
 
-use super::ConfigError;
-use super::environment::Environment;
-use super::gateway::{self, GatewayConfig};
-use super::span::parse_span;
-use super::trust::{Trust, TrustList};
+use crate::config::ConfigError;
+use crate::config::environment::Environment;
+use crate::config::gateway::{self, GatewayConfig};
+use crate::config::span::parse_span;
+use crate::config::trust::{Trust, TrustList};
 
 /// Largest file that is read as a configuration, in bytes: a gateway takes a few hundred.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -98,51 +98,51 @@ struct RawTimeouts {
     deny_unknown_fields,
     expecting = "the settings of a gateway (begin them with [gateways.NAME])"
 )]
-pub(super) struct RawGateway {
-    pub(super) url: Option<Spanned<String>>,
+pub(crate) struct RawGateway {
+    pub(crate) url: Option<Spanned<String>>,
     /// Refused: see [`gateway::check`].
-    pub(super) token: Option<Spanned<IgnoredAny>>,
-    pub(super) token_file: Option<Spanned<PathBuf>>,
-    pub(super) token_env: Option<Spanned<String>>,
+    pub(crate) token: Option<Spanned<IgnoredAny>>,
+    pub(crate) token_file: Option<Spanned<PathBuf>>,
+    pub(crate) token_env: Option<Spanned<String>>,
     /// Refused too.
-    pub(super) password: Option<Spanned<IgnoredAny>>,
-    pub(super) password_file: Option<Spanned<PathBuf>>,
-    pub(super) password_env: Option<Spanned<String>>,
-    pub(super) tls: Option<Spanned<RawTls>>,
-    pub(super) scopes: Option<Vec<Spanned<String>>>,
-    pub(super) device: Option<Spanned<RawDevice>>,
+    pub(crate) password: Option<Spanned<IgnoredAny>>,
+    pub(crate) password_file: Option<Spanned<PathBuf>>,
+    pub(crate) password_env: Option<Spanned<String>>,
+    pub(crate) tls: Option<Spanned<RawTls>>,
+    pub(crate) scopes: Option<Vec<Spanned<String>>>,
+    pub(crate) device: Option<Spanned<RawDevice>>,
     #[serde(default)]
-    pub(super) headers_env: BTreeMap<String, Spanned<String>>,
-    pub(super) control_ui: Option<bool>,
-    pub(super) token_in_query: Option<bool>,
-    pub(super) handshake_timeout: Option<Spanned<String>>,
+    pub(crate) headers_env: BTreeMap<String, Spanned<String>>,
+    pub(crate) control_ui: Option<bool>,
+    pub(crate) token_in_query: Option<bool>,
+    pub(crate) handshake_timeout: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table with `pin` or `insecure`")]
-pub(super) struct RawTls {
-    pub(super) pin: Option<Spanned<String>>,
-    pub(super) insecure: Option<bool>,
+pub(crate) struct RawTls {
+    pub(crate) pin: Option<Spanned<String>>,
+    pub(crate) insecure: Option<bool>,
 }
 
 /// A path, or `false` for none.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "the path of a device.json, or false for no device identity")]
-pub(super) enum RawDevice {
+pub(crate) enum RawDevice {
     Flag(bool),
     Path(PathBuf),
 }
 
 /// The file's text and name, to tell the place of a span in it.
-pub(super) struct Source<'a> {
-    pub(super) path: &'a Path,
+pub(crate) struct Source<'a> {
+    pub(crate) path: &'a Path,
     text: &'a str,
-    pub(super) environment: &'a Environment<'a>,
+    pub(crate) environment: &'a Environment<'a>,
 }
 
 impl Source<'_> {
     /// `windlass.toml:7, gateways.a.url`.
-    pub(super) fn place(&self, offset: usize, field: &str) -> String {
+    pub(crate) fn place(&self, offset: usize, field: &str) -> String {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         let comma = if field.is_empty() { "" } else { ", " };
         format!("{}:{line}{comma}{}", self.path.display(), printable(field, NAME_LIMIT))
@@ -155,7 +155,7 @@ impl Source<'_> {
     }
 
     /// A path in the file: relative ones from the file's folder, `~/` from the home folder.
-    pub(super) fn resolve(&self, path: &Path) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
         if let (Ok(rest), Some(home)) = (path.strip_prefix("~"), self.environment.home()) {
             return home.join(rest);
         }
@@ -167,7 +167,7 @@ impl Source<'_> {
 
 /// How a configuration was found, which decides whether it may say where secrets go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// A flag or a variable names it: a choice of the user's.
     Named,
     /// It is the user's own, in the home folder. Nobody else may be able to change it.
@@ -177,7 +177,7 @@ pub(super) enum Found {
 }
 
 /// Reads and checks a file.
-pub(super) fn read(path: &Path, found: Found, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
+pub(crate) fn read(path: &Path, found: Found, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
     let text = text_of(path, found)?;
     if found == Found::Folder {
         vouched_for(path, TrustList::open(environment)?.of(path, &text))?;
@@ -186,7 +186,7 @@ pub(super) fn read(path: &Path, found: Found, environment: &Environment<'_>) -> 
 }
 
 /// The text of a configuration: of a regular file of a bounded size.
-pub(super) fn text_of(path: &Path, found: Found) -> Result<String, ConfigError> {
+pub(crate) fn text_of(path: &Path, found: Found) -> Result<String, ConfigError> {
     let text = match found {
         Found::Own => windlass_files::read_guarded_text(path, MAX_BYTES, Owner::Ours),
         Found::Named | Found::Folder => windlass_files::read_text(path, MAX_BYTES),

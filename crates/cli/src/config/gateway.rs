@@ -9,11 +9,11 @@ use windlass::store::{Gateway, SecretSource};
 use windlass_line::{Endpoint, GatewaySpec, Header, TlsPolicy};
 use windlass_protocol::{ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, SecretOrigin};
 
-use super::ConfigError;
-use super::environment::Environment;
-use super::file::{RawDevice, RawGateway, RawTls, Source};
-use super::secret::GivenSecret;
-use super::span::parse_span;
+use crate::config::ConfigError;
+use crate::config::environment::Environment;
+use crate::config::file::{RawDevice, RawGateway, RawTls, Source};
+use crate::config::secret::GivenSecret;
+use crate::config::span::parse_span;
 use crate::ids::{SHORTEST_PREFIX, SHOWN_ID};
 
 /// Which device identity a gateway is shown.
@@ -225,7 +225,7 @@ fn header_of(place: &str, name: &str, value: &str) -> Result<Header, ConfigError
 }
 
 /// Checks one `[gateways.ID]`, which begins at `start` in the file.
-pub(super) fn check(
+pub(crate) fn check(
     source: &Source<'_>,
     id: &str,
     start: usize,

@@ -5,8 +5,8 @@ use std::path::Path;
 use windlass::store::{SecretError, SecretSource, UnfitSecret, fit_secret};
 use windlass_protocol::{Secret, SecretPlace};
 
-use super::ConfigError;
-use super::environment::Environment;
+use crate::config::ConfigError;
+use crate::config::environment::Environment;
 
 /// A secret for this run. It holds the secret itself only when it was typed in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use windlass::store::{Gateway, SecretSource};
 use windlass_line::Endpoint;
 use windlass_protocol::Secret;
 
-use super::ConfigError;
-use super::environment::{Environment, variable};
-use super::file::{self, ConfigFile, Found, MalformedEntry, Timeouts};
-use super::gateway::{GatewayConfig, Placed};
-use super::secret::GivenSecret;
+use crate::config::ConfigError;
+use crate::config::environment::{Environment, variable};
+use crate::config::file::{self, ConfigFile, Found, MalformedEntry, Timeouts};
+use crate::config::gateway::{GatewayConfig, Placed};
+use crate::config::secret::GivenSecret;
 
 /// What the flags say.
 #[derive(Debug, Default)]

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use windlass_files::private::{self, Found};
 
-use super::ConfigError;
-use super::environment::Environment;
+use crate::config::ConfigError;
+use crate::config::environment::Environment;
 
 /// The only `version` there is.
 const VERSION: u32 = 1;

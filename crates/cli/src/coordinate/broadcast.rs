@@ -9,11 +9,11 @@ use serde_json::json;
 use windlass::agents::coordinator::{BoardResult, BroadcastReport, LeadMessage};
 use windlass::store::{Board, BoardId, Gateway, GatewayUid};
 
-use super::say::LeadMessageArgs;
-use super::trouble::Trouble;
-use super::who::{Who, gateway_of};
 use crate::agents::workshop::{AllDown, FileArgs, Workshop};
 use crate::columns::{Cell, Table};
+use crate::coordinate::say::LeadMessageArgs;
+use crate::coordinate::trouble::Trouble;
+use crate::coordinate::who::{Who, gateway_of};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::{BAD, DIM, GOOD, Output};
@@ -28,7 +28,7 @@ const REASON_LIMIT: usize = 2_000;
 ///
 /// Each board has its own result, and one that fails stops no other. Leads that were never brought to life are, first.
 #[derive(Debug, Args)]
-pub(super) struct BroadcastArgs {
+pub(crate) struct BroadcastArgs {
     #[command(flatten)]
     message: LeadMessageArgs,
     #[command(flatten)]
@@ -94,7 +94,7 @@ impl BoardArgs {
     }
 }
 
-pub(super) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let chosen = args.boards.chosen(&records)?;
     let gateways = records

@@ -9,9 +9,9 @@ use windlass::agents::{AgentsPreview, CoordinationError};
 use windlass::store::Gateway;
 use windlass_protocol::Advice;
 
-use super::trouble::Trouble;
-use super::who::{TEXT_BYTES, Who, board_of, gateway_of};
 use crate::agents::workshop::{FileArgs, Lookout, Workshop};
+use crate::coordinate::trouble::Trouble;
+use crate::coordinate::who::{TEXT_BYTES, Who, board_of, gateway_of};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::input;
@@ -23,7 +23,7 @@ use crate::waiting::Waiting;
 ///
 /// It comes into the agent's session as a message that names who speaks, and its answer goes out over the agent's channel.
 #[derive(Debug, Args)]
-pub(super) struct NudgeArgs {
+pub(crate) struct NudgeArgs {
     /// The agent, by name, id or a unique beginning of the id
     agent: String,
     /// The words, or - to read them from stdin
@@ -36,7 +36,7 @@ pub(super) struct NudgeArgs {
 
 /// Have the gateway's own agent ask its user something on behalf of a board
 #[derive(Debug, Args)]
-pub(super) struct AskArgs {
+pub(crate) struct AskArgs {
     /// The board that wants to know
     board: String,
     /// The question, or - to read it from stdin
@@ -54,7 +54,7 @@ pub(super) struct AskArgs {
 
 /// Have the gateway's own agent ask its user what a new board is for
 #[derive(Debug, Args)]
-pub(super) struct OnboardArgs {
+pub(crate) struct OnboardArgs {
     /// The board
     board: String,
     /// What is known so far, or - to read it from stdin
@@ -67,7 +67,7 @@ pub(super) struct OnboardArgs {
 
 /// Say something to the lead of a board, which is brought to life if there is none
 #[derive(Debug, Args)]
-pub(super) struct LeadArgs {
+pub(crate) struct LeadArgs {
     /// The board
     board: String,
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub(super) struct LeadArgs {
 
 /// What is said to leads.
 #[derive(Debug, Args)]
-pub(super) struct LeadMessageArgs {
+pub(crate) struct LeadMessageArgs {
     /// The words, or - to read them from stdin
     text: String,
     /// Work to take over, not a question
@@ -92,7 +92,7 @@ pub(super) struct LeadMessageArgs {
 
 /// How an answer is marked.
 #[derive(Debug, Args)]
-pub(super) struct AnswerArgs {
+pub(crate) struct AnswerArgs {
     /// What the answer is to be marked with; repeat it for several [default: the correlation id]
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
@@ -103,7 +103,7 @@ pub(super) struct AnswerArgs {
 
 impl LeadMessageArgs {
     /// The message for the leads of this gateway.
-    pub(super) async fn message(
+    pub(crate) async fn message(
         &self,
         who: &Who,
         records: &Records,
@@ -126,7 +126,7 @@ impl LeadMessageArgs {
     }
 }
 
-pub(super) async fn nudge(global: &Global, args: NudgeArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn nudge(global: &Global, args: NudgeArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agent = records.agent(&args.agent)?;
     let board = board_of(&records, agent)?;
@@ -145,7 +145,7 @@ pub(super) async fn nudge(global: &Global, args: NudgeArgs, output: &Output) -> 
     show("nudge", &correlation_id, end.await?, &records, output)
 }
 
-pub(super) async fn ask(global: &Global, args: AskArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn ask(global: &Global, args: AskArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = records.board(&args.board)?;
     let correlation_id = args.who.correlation_id()?;
@@ -165,7 +165,7 @@ pub(super) async fn ask(global: &Global, args: AskArgs, output: &Output) -> Resu
     show("ask", &correlation_id, end.await?, &records, output)
 }
 
-pub(super) async fn onboard(global: &Global, args: OnboardArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn onboard(global: &Global, args: OnboardArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = records.board(&args.board)?;
     let correlation_id = args.who.correlation_id()?;
@@ -186,7 +186,7 @@ pub(super) async fn onboard(global: &Global, args: OnboardArgs, output: &Output)
     show("onboard", &correlation_id, end.await?, &records, output)
 }
 
-pub(super) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = records.board(&args.board)?;
     let gateway = gateway_of(&records, board)?;
@@ -208,7 +208,7 @@ pub(super) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Re
 }
 
 /// Does something that neither makes nor changes an agent, beside the process that runs the agents.
-pub(super) async fn beside<T, F>(
+pub(crate) async fn beside<T, F>(
     records: &Records,
     gateway: &Gateway,
     files: &FileArgs,

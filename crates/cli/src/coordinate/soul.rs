@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use windlass::agents::coordinator::Soul;
 use windlass::store::{Agent, Gateway};
 
-use super::say::beside;
-use super::trouble::Trouble;
-use super::who::{TEXT_BYTES, board_of, caller, gateway_of};
 use crate::agents::workshop::{FileArgs, Workshop};
+use crate::coordinate::say::beside;
+use crate::coordinate::trouble::Trouble;
+use crate::coordinate::who::{TEXT_BYTES, board_of, caller, gateway_of};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::input;
@@ -22,7 +22,7 @@ use crate::text;
 ///
 /// Another one is on record before it is written: whatever becomes of the gateway, the next provisioning writes the same.
 #[derive(Debug, Args)]
-pub(super) struct SoulArgs {
+pub(crate) struct SoulArgs {
     /// The agent, by name, id or a unique beginning of the id
     agent: String,
     /// Write this file, or - to read it from stdin
@@ -43,7 +43,7 @@ struct Task<'a> {
     soul: Soul,
 }
 
-pub(super) async fn run(global: &Global, args: SoulArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: SoulArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agent = records.agent(&args.agent)?;
     let board = board_of(&records, agent)?;

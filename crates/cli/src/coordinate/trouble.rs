@@ -12,15 +12,15 @@ const BAD_GATEWAY: u16 = 502;
 
 /// Why something was not said or read.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    pub(super) exit: Exit,
-    pub(super) status: u16,
-    pub(super) advice: Advice,
+pub(crate) struct Trouble {
+    pub(crate) exit: Exit,
+    pub(crate) status: u16,
+    pub(crate) advice: Advice,
 }
 
 impl Trouble {
     /// As JSON, to be added to what it is about.
-    pub(super) fn as_json(&self) -> Value {
+    pub(crate) fn as_json(&self) -> Value {
         json!({
             "outcome": "failed",
             "status": self.status,
@@ -29,7 +29,7 @@ impl Trouble {
         })
     }
 
-    pub(super) fn into_failure(self) -> Failure {
+    pub(crate) fn into_failure(self) -> Failure {
         Failure::Told(self.exit, self.advice)
     }
 }

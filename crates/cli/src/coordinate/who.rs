@@ -9,14 +9,14 @@ use crate::ids::random;
 use crate::store::Records;
 
 /// Longest text taken, in bytes: that many characters of up to four bytes. Whether they are too many is the coordinator's to say.
-pub(super) const TEXT_BYTES: usize = MESSAGE_CHARS * 4;
+pub(crate) const TEXT_BYTES: usize = MESSAGE_CHARS * 4;
 
 /// Longest id taken, in characters: a key of the gateway is made of it and of a board's id.
 const CORRELATION_CHARS: usize = 120;
 
 /// What all messages take.
 #[derive(Debug, Args)]
-pub(super) struct Who {
+pub(crate) struct Who {
     /// Say it on behalf of this agent, with its rights [default: of an operator, who may do everything]
     #[arg(long = "as", value_name = "AGENT")]
     on_behalf_of: Option<String>,
@@ -37,12 +37,12 @@ fn correlation(text: &str) -> Result<String, String> {
 }
 
 impl Who {
-    pub(super) fn caller(&self, records: &Records) -> Result<Caller, Failure> {
+    pub(crate) fn caller(&self, records: &Records) -> Result<Caller, Failure> {
         caller(self.on_behalf_of.as_deref(), records)
     }
 
     /// Chosen here, so that it can be told also when nothing comes back.
-    pub(super) fn correlation_id(&self) -> Result<String, Failure> {
+    pub(crate) fn correlation_id(&self) -> Result<String, Failure> {
         if let Some(given) = &self.correlation_id {
             return Ok(given.clone());
         }
@@ -51,13 +51,13 @@ impl Who {
 }
 
 /// On whose behalf.
-pub(super) fn caller(name: Option<&str>, records: &Records) -> Result<Caller, Failure> {
+pub(crate) fn caller(name: Option<&str>, records: &Records) -> Result<Caller, Failure> {
     let agent = name.map(|name| records.agent(name)).transpose()?;
     Ok(agent.map_or(Caller::Operator, |agent| Caller::Agent(agent.id)))
 }
 
 /// The board that an agent works on.
-pub(super) fn board_of<'a>(records: &'a Records, agent: &Agent) -> Result<&'a Board, Failure> {
+pub(crate) fn board_of<'a>(records: &'a Records, agent: &Agent) -> Result<&'a Board, Failure> {
     let board = records.boards.iter().find(|board| agent.board_id == Some(board.id));
     board.ok_or_else(|| {
         Failure::usage(
@@ -71,7 +71,7 @@ pub(super) fn board_of<'a>(records: &'a Records, agent: &Agent) -> Result<&'a Bo
 }
 
 /// The gateway that a board is on.
-pub(super) fn gateway_of<'a>(records: &'a Records, board: &Board) -> Result<&'a Gateway, Failure> {
+pub(crate) fn gateway_of<'a>(records: &'a Records, board: &Board) -> Result<&'a Gateway, Failure> {
     let gateway = records
         .gateways
         .iter()

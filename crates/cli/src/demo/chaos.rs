@@ -6,11 +6,11 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 use windlass_testkit::RestartKind;
 
-use super::stage::{Cast, Stage};
+use crate::demo::stage::{Cast, Stage};
 
 /// What happens to a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Every TCP connection breaks.
     Cut,
     /// The next chat message is taken, and its answer gets lost.
@@ -32,7 +32,7 @@ pub(super) enum Act {
 }
 
 impl Act {
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Cut => "cut",
             Self::LoseChatAnswer => "lose-chat-answer",
@@ -47,7 +47,7 @@ impl Act {
     }
 
     /// For people.
-    pub(super) const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Cut => "all its connections are cut",
             Self::LoseChatAnswer => "it will take the next chat message and lose the connection before it answers",
@@ -82,10 +82,10 @@ const SCHEDULE: [(u64, usize, Act); 15] = [
 ];
 
 /// News that may wait for the screen: all of them.
-pub(super) const NEWS: usize = SCHEDULE.len();
+pub(crate) const NEWS: usize = SCHEDULE.len();
 
 /// Plays the schedule, and tells each act to `news`.
-pub(super) async fn perform(stage: &Stage, news: mpsc::Sender<(usize, Act)>) {
+pub(crate) async fn perform(stage: &Stage, news: mpsc::Sender<(usize, Act)>) {
     let mut at = 0;
     for (then, index, act) in SCHEDULE {
         sleep(Duration::from_millis(then - at)).await;

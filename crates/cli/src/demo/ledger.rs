@@ -8,7 +8,7 @@ use windlass_testkit::{Journal, SideEffect};
 
 /// What a call was to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum What {
+pub(crate) enum What {
     /// Nothing but read.
     Read,
     /// Start a run under this idempotency key.
@@ -19,7 +19,7 @@ pub(super) enum What {
 
 /// What its caller was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Answered,
     Rejected,
     NotSent,
@@ -37,40 +37,40 @@ struct Record {
 
 /// Every call of the demo.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(Mutex<Vec<Record>>);
+pub(crate) struct Ledger(Mutex<Vec<Record>>);
 
 /// What became of the calls of one gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Tally {
-    pub(super) calls: usize,
-    pub(super) answered: usize,
-    pub(super) rejected: usize,
-    pub(super) not_sent: usize,
-    pub(super) unknown: usize,
+pub(crate) struct Tally {
+    pub(crate) calls: usize,
+    pub(crate) answered: usize,
+    pub(crate) rejected: usize,
+    pub(crate) not_sent: usize,
+    pub(crate) unknown: usize,
     /// Of those unknown: carried out all the same.
-    pub(super) unknown_done: usize,
+    pub(crate) unknown_done: usize,
     /// Requests that were written again after a reconnect.
-    pub(super) resent: u64,
+    pub(crate) resent: u64,
     /// Answered, and not found in the journal; or never told anything.
-    pub(super) lost: usize,
+    pub(crate) lost: usize,
     /// Found in the journal more than once.
-    pub(super) duplicated: usize,
+    pub(crate) duplicated: usize,
     /// Reported as rejected or not sent, and found in the journal.
-    pub(super) misreported: usize,
+    pub(crate) misreported: usize,
     /// Turns that the gateway took up again by itself after a crash, which generation 4 does.
-    pub(super) resumed: usize,
+    pub(crate) resumed: usize,
 }
 
 impl Tally {
     /// Whether every call was done once, or its caller knows better.
-    pub(super) const fn is_clean(&self) -> bool {
+    pub(crate) const fn is_clean(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.misreported == 0
     }
 }
 
 impl Ledger {
     /// Writes down a call that begins, and gives its number.
-    pub(super) fn begin(&self, gateway: usize, what: What) -> usize {
+    pub(crate) fn begin(&self, gateway: usize, what: What) -> usize {
         let mut records = self.records();
         records.push(Record {
             gateway,
@@ -81,14 +81,14 @@ impl Ledger {
     }
 
     /// Writes down what its caller was told.
-    pub(super) fn end(&self, number: usize, end: End) {
+    pub(crate) fn end(&self, number: usize, end: End) {
         if let Some(record) = self.records().get_mut(number) {
             record.end = Some(end);
         }
     }
 
     /// Calls of a gateway so far, and how many of them have ended.
-    pub(super) fn progress(&self, gateway: usize) -> (usize, usize) {
+    pub(crate) fn progress(&self, gateway: usize) -> (usize, usize) {
         let records = self.records();
         let own = records.iter().filter(|record| record.gateway == gateway);
         own.fold((0, 0), |(all, ended), record| {
@@ -97,7 +97,7 @@ impl Ledger {
     }
 
     /// Compares a gateway's calls with its journal.
-    pub(super) fn tally(&self, gateway: usize, journal: &Journal, counters: CallCounters) -> Tally {
+    pub(crate) fn tally(&self, gateway: usize, journal: &Journal, counters: CallCounters) -> Tally {
         let own: Vec<_> = self
             .records()
             .iter()

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use windlass::Gateway;
 use windlass_protocol::{CallError, RawJson};
 
-use super::ledger::{End, Ledger, What};
-use super::stage::Stage;
+use crate::demo::ledger::{End, Ledger, What};
+use crate::demo::stage::Stage;
 
 /// Deadline of each call: longer than any outage of the schedule and the reconnect after it.
 const DEADLINE: Duration = Duration::from_secs(6);
@@ -27,7 +27,7 @@ const CREATORS: usize = 1;
 const READS: [&str; 3] = ["health", "agents.list", "sessions.list"];
 
 /// The tasks that are running.
-pub(super) struct Callers {
+pub(crate) struct Callers {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
@@ -41,7 +41,7 @@ struct Caller {
     stop: watch::Receiver<bool>,
 }
 
-pub(super) fn start(stage: &Stage, ledger: &Arc<Ledger>) -> Callers {
+pub(crate) fn start(stage: &Stage, ledger: &Arc<Ledger>) -> Callers {
     let (stop, stops) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for (index, cast) in stage.casts.iter().enumerate() {
@@ -66,7 +66,7 @@ pub(super) fn start(stage: &Stage, ledger: &Arc<Ledger>) -> Callers {
 }
 
 /// Lets every task finish the call that it is in.
-pub(super) async fn stop(callers: &mut Callers) {
+pub(crate) async fn stop(callers: &mut Callers) {
     callers.stop.send_replace(true);
     while callers.tasks.join_next().await.is_some() {}
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use windlass::{CallError, Gateway};
 use windlass_line::{Clock as _, EventFilter, LineEvent, TokioClock};
 
-use super::session::{self, Patience};
+use crate::demo::session::{self, Patience};
 use crate::exit::{Exit, Failure, advice_on_call, of_call};
 use crate::global::Global;
 use crate::output::{GOOD, HEAD, Output};
@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// How much of an answer is shown, in characters.
 const SHOWN: usize = 100;
 
-pub(super) async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, output: &Output) -> Result<Exit, Failure> {
     let (target, timeouts, tokens) = session::prepare_one(global, output).await?;
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {
@@ -86,7 +86,7 @@ async fn read(gateway: &Gateway, method: &'static str, params: Value, output: &O
         .map_err(|error: CallError| {
             Failure::Told(of_call(&error).unwrap_or(Exit::Unreachable), advice_on_call(&error))
         })?;
-    let took = super::elapsed(clock, begun);
+    let took = crate::demo::elapsed(clock, begun);
     let bytes = payload.as_str().len();
     if output.json() {
         output.value(&json!({"type": "read", "method": method, "tookMs": took, "bytes": bytes}))?;

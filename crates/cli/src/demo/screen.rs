@@ -10,10 +10,10 @@ use tokio::sync::watch::Receiver;
 use windlass::LineStatus;
 use windlass_line::{Clock as _, TokioClock};
 
-use super::chaos::Act;
-use super::ledger::{Ledger, Tally};
-use super::stage::Stage;
 use crate::columns::{Cell, columns};
+use crate::demo::chaos::Act;
+use crate::demo::ledger::{Ledger, Tally};
+use crate::demo::stage::Stage;
 use crate::exit::Failure;
 use crate::output::{BAD, DIM, GOOD, HEAD, Output, Redraw, WARN};
 use crate::status::table::{change, style_of};
@@ -23,7 +23,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// Latest news below the live view.
 const NEWS_LINES: usize = 4;
 
-pub(super) struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     output: &'a Output,
     clock: TokioClock,
     begun: Instant,
@@ -37,7 +37,7 @@ struct Live {
 }
 
 impl<'a> Screen<'a> {
-    pub(super) fn new(output: &'a Output, clock: TokioClock) -> Self {
+    pub(crate) fn new(output: &'a Output, clock: TokioClock) -> Self {
         Self {
             output,
             clock,
@@ -47,11 +47,11 @@ impl<'a> Screen<'a> {
     }
 
     fn seconds(&self) -> String {
-        let elapsed = Duration::from_millis(super::elapsed(self.clock, self.begun));
+        let elapsed = Duration::from_millis(crate::demo::elapsed(self.clock, self.begun));
         format!("{:4.1} s", elapsed.as_secs_f64())
     }
 
-    pub(super) fn introduce(&self, stage: &Stage) -> Result<(), Failure> {
+    pub(crate) fn introduce(&self, stage: &Stage) -> Result<(), Failure> {
         if self.output.json() {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl<'a> Screen<'a> {
     }
 
     /// Shows states and news until it is dropped.
-    pub(super) async fn follow(
+    pub(crate) async fn follow(
         &self,
         stage: &Stage,
         ledger: &Ledger,
@@ -104,7 +104,7 @@ impl<'a> Screen<'a> {
         let name = stage.casts.get(index).map_or("?", |cast| cast.name);
         let whom = if act == Act::End { "demo" } else { name };
         if self.output.json() {
-            let at = super::elapsed(self.clock, self.begun);
+            let at = crate::demo::elapsed(self.clock, self.begun);
             return Ok(self
                 .output
                 .value(&json!({"type": "act", "atMs": at, "gateway": whom, "act": act.name()}))?);
@@ -118,7 +118,7 @@ impl<'a> Screen<'a> {
 
     fn tell_change(&self, status: &LineStatus) -> Result<(), Failure> {
         if self.output.json() {
-            let at = super::elapsed(self.clock, self.begun);
+            let at = crate::demo::elapsed(self.clock, self.begun);
             return Ok(self.output.value(&json!({
                 "type": "line",
                 "atMs": at,
@@ -172,7 +172,7 @@ impl<'a> Screen<'a> {
     }
 
     /// The table at the end, and what it means.
-    pub(super) fn conclude(&self, stage: &Stage, tallies: &[Tally]) -> Result<(), Failure> {
+    pub(crate) fn conclude(&self, stage: &Stage, tallies: &[Tally]) -> Result<(), Failure> {
         if self.output.json() {
             return self.conclude_json(stage, tallies);
         }
@@ -250,7 +250,7 @@ impl<'a> Screen<'a> {
                 })
             })
             .collect();
-        let at = super::elapsed(self.clock, self.begun);
+        let at = crate::demo::elapsed(self.clock, self.begun);
         let clean = tallies.iter().all(Tally::is_clean);
         Ok(self
             .output

@@ -17,22 +17,22 @@ const RELEASES: [(&str, &str); 3] = [("berlin", "2026.3.13"), ("oslo", "2026.8.2
 const TOKEN: &str = "demo-token-of-simulated-gateways";
 
 /// One gateway in the play.
-pub(super) struct Cast {
-    pub(super) name: &'static str,
-    pub(super) release: &'static str,
-    pub(super) sim: SimGateway,
-    pub(super) gateway: Gateway,
+pub(crate) struct Cast {
+    pub(crate) name: &'static str,
+    pub(crate) release: &'static str,
+    pub(crate) sim: SimGateway,
+    pub(crate) gateway: Gateway,
 }
 
 /// All of it.
-pub(super) struct Stage {
-    pub(super) windlass: Windlass,
-    pub(super) casts: Vec<Cast>,
+pub(crate) struct Stage {
+    pub(crate) windlass: Windlass,
+    pub(crate) casts: Vec<Cast>,
 }
 
 impl Stage {
     /// Starts gateways and lines.
-    pub(super) async fn set() -> Result<Self, Failure> {
+    pub(crate) async fn set() -> Result<Self, Failure> {
         let windlass = Windlass::start()?;
         let device = Arc::new(DeviceIdentity::from_seed([42; 32]));
         let mut casts = Vec::new();
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     /// Closes the lines and ends the gateways.
-    pub(super) async fn clear(self) {
+    pub(crate) async fn clear(self) {
         crate::session::close(self.windlass).await;
         for cast in self.casts {
             cast.sim.shutdown().await;

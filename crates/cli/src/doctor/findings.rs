@@ -9,7 +9,7 @@ use crate::session::Target;
 
 /// A step, in the order in which they are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Dns,
     Tcp,
     Tls,
@@ -22,7 +22,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Dns,
         Self::Tcp,
         Self::Tls,
@@ -85,7 +85,7 @@ impl Finding {
 
 /// The results of all steps.
 #[derive(Debug, Clone)]
-pub(super) struct Findings([Finding; Step::ALL.len()]);
+pub(crate) struct Findings([Finding; Step::ALL.len()]);
 
 impl Default for Findings {
     fn default() -> Self {
@@ -94,15 +94,15 @@ impl Default for Findings {
 }
 
 impl Findings {
-    pub(super) fn ok(&mut self, step: Step, detail: impl Into<String>) {
+    pub(crate) fn ok(&mut self, step: Step, detail: impl Into<String>) {
         self.0[step as usize] = Finding::Ok(detail.into());
     }
 
-    pub(super) fn failed(&mut self, step: Step, advice: Advice, exit: Exit) {
+    pub(crate) fn failed(&mut self, step: Step, advice: Advice, exit: Exit) {
         self.0[step as usize] = Finding::Failed { advice, exit };
     }
 
-    pub(super) fn is_ok(&self, step: Step) -> bool {
+    pub(crate) fn is_ok(&self, step: Step) -> bool {
         matches!(self.0[step as usize], Finding::Ok(_))
     }
 
@@ -111,7 +111,7 @@ impl Findings {
     }
 
     /// The exit code of the step that failed.
-    pub(super) fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         let exit = |finding: &Finding| match finding {
             Finding::Failed { exit, .. } => *exit,
             Finding::Ok(_) | Finding::NotReached => Exit::Ok,
@@ -119,7 +119,7 @@ impl Findings {
         self.0.iter().map(exit).max().unwrap_or(Exit::Ok)
     }
 
-    pub(super) fn lines(&self, target: &Target) -> Vec<String> {
+    pub(crate) fn lines(&self, target: &Target) -> Vec<String> {
         let mut lines = vec![format!("{HEAD}{}{HEAD:#} at {}", target.name, target.endpoint)];
         for (step, finding) in self.iter() {
             let title = step.title();
@@ -135,7 +135,7 @@ impl Findings {
         lines
     }
 
-    pub(super) fn as_json(&self, target: &Target) -> Value {
+    pub(crate) fn as_json(&self, target: &Target) -> Value {
         let steps: Vec<Value> = self
             .iter()
             .map(|(step, finding)| {

@@ -12,7 +12,7 @@ use windlass_protocol::{
     ConnectRefusal, CredentialKind, CredentialOrigins, GatewayId, HelloOk, RefusalKind, SecretOrigin,
 };
 
-use super::findings::{Findings, Step};
+use crate::doctor::findings::{Findings, Step};
 use crate::text::escaped;
 
 /// Longest release name shown, in characters.
@@ -23,7 +23,7 @@ const METHOD_LIMIT: usize = 40;
 const DEVICE_ID: usize = 12;
 
 /// Dials as every line does, and records the steps of the last attempt.
-pub(super) struct Observer {
+pub(crate) struct Observer {
     connector: TcpConnector,
     origins: CredentialOrigins,
     device: Option<String>,
@@ -43,7 +43,7 @@ struct Attempt {
 }
 
 impl Observer {
-    pub(super) fn new(spec: &GatewaySpec) -> Self {
+    pub(crate) fn new(spec: &GatewaySpec) -> Self {
         let device = spec.device.as_ref();
         Self {
             connector: TcpConnector::default(),
@@ -55,18 +55,18 @@ impl Observer {
     }
 
     /// Waits for hello-ok, or for an attempt that leaves no other credentials to try. Returns whether the gateway accepted `connect`.
-    pub(super) async fn finished(&self) -> bool {
+    pub(crate) async fn finished(&self) -> bool {
         self.finished.notified().await;
         self.lock().is_accepted
     }
 
     /// The steps of the last attempt that succeeded.
-    pub(super) fn findings(&self) -> Findings {
+    pub(crate) fn findings(&self) -> Findings {
         self.lock().findings.clone()
     }
 
     /// The step at which the last attempt failed: without a better reason the first that was not reached.
-    pub(super) fn failed_step(&self) -> Step {
+    pub(crate) fn failed_step(&self) -> Step {
         let attempt = self.lock();
         let unreached = Step::ALL.into_iter().find(|step| !attempt.findings.is_ok(*step));
         // A gateway that goes silent after its challenge has not let us in.

@@ -6,8 +6,8 @@ use clap::Args;
 use windlass::store::{Gateway, GatewayUid, Gateways as _, SecretSource, unfit_for_workspaces};
 use windlass::{Endpoint, Fingerprint};
 
-use super::list::as_json;
 use crate::exit::{Exit, Failure};
+use crate::gateways::list::as_json;
 use crate::global::Global;
 use crate::ids::{self, short};
 use crate::output::Output;
@@ -18,7 +18,7 @@ use crate::store::{self, Missing, Records, shown};
 /// Its token is never stored: only where it is to be found. An agent's workspace is a folder of its own in --workspace-root, on
 /// the gateway's host.
 #[derive(Debug, Args)]
-pub(super) struct GatewaysAddArgs {
+pub(crate) struct GatewaysAddArgs {
     /// Its name
     name: String,
     /// The gateway's address, ws://HOST:PORT or wss://HOST
@@ -46,7 +46,7 @@ pub(super) struct GatewaysAddArgs {
 
 /// Where a record's token is.
 #[derive(Debug, Args)]
-pub(super) struct TokenArgs {
+pub(crate) struct TokenArgs {
     /// The environment variable that holds the gateway's token when agents are worked with
     #[arg(long, value_name = "VAR", conflicts_with = "token_file")]
     token_env: Option<String>,
@@ -55,7 +55,7 @@ pub(super) struct TokenArgs {
     token_file: Option<PathBuf>,
 }
 
-pub(super) async fn run(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<Exit, Failure> {
     let token = args.token.source()?;
     args.check()?;
     let global = Global {
@@ -144,7 +144,7 @@ impl GatewaysAddArgs {
 
 impl TokenArgs {
     /// Where the token is. What is given in its place by mistake is not repeated.
-    pub(super) fn source(&self) -> Result<Option<SecretSource>, Failure> {
+    pub(crate) fn source(&self) -> Result<Option<SecretSource>, Failure> {
         match (&self.token_env, &self.token_file) {
             (Some(name), _) => {
                 let source: Result<SecretSource, _> = format!("env:{name}").parse();

@@ -22,7 +22,7 @@ use crate::store::{self, Missing, Records, is_there, shown, shown_url};
 
 /// Show gateways, and with --check what release they are and whether it is supported
 #[derive(Debug, Args)]
-pub(super) struct GatewaysListArgs {
+pub(crate) struct GatewaysListArgs {
     /// These only, by name or id
     gateways: Vec<String>,
     /// Connect to them and tell their releases
@@ -47,7 +47,7 @@ enum Checked {
     Down(Exit, Advice),
 }
 
-pub(super) async fn run(global: &Global, args: GatewaysListArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: GatewaysListArgs, output: &Output) -> Result<Exit, Failure> {
     let mut global = global.clone();
     global.gateway.extend(args.gateways);
     let listed = Listed::read(&global, output).await?;
@@ -370,7 +370,7 @@ fn counts(records: &Records, gateway: &Gateway) -> (usize, usize) {
     (boards.count(), agents.count())
 }
 
-pub(super) fn as_json(records: &Records, gateway: &Gateway) -> Value {
+pub(crate) fn as_json(records: &Records, gateway: &Gateway) -> Value {
     let (boards, agents) = counts(records, gateway);
     json!({
         "source": "record",

@@ -3,9 +3,9 @@
 use clap::Args;
 use windlass::store::Gateways as _;
 
-use super::add::TokenArgs;
-use super::list::as_json;
 use crate::exit::{Exit, Failure};
+use crate::gateways::add::TokenArgs;
+use crate::gateways::list::as_json;
 use crate::global::Global;
 use crate::ids::short;
 use crate::output::Output;
@@ -17,7 +17,7 @@ use crate::store::{Missing, Records, shown};
 /// start on.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change").args(["token_env", "token_file", "no_token"]).required(true))]
-pub(super) struct SetArgs {
+pub(crate) struct SetArgs {
     /// The gateway, by its name or id
     // Not under the name of the global flag.
     #[arg(id = "name", value_name = "GATEWAY")]
@@ -29,7 +29,7 @@ pub(super) struct SetArgs {
     no_token: bool,
 }
 
-pub(super) async fn run(global: &Global, args: &SetArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &SetArgs, output: &Output) -> Result<Exit, Failure> {
     let token = args.token.source()?;
     let records = Records::open(global, Missing::Refuse).await?;
     let mut gateway = records.gateway(&args.gateway)?.clone();

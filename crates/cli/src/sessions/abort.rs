@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::json;
 
-use super::desk::{Desk, Limit};
-use super::named;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;
+use crate::sessions::desk::{Desk, Limit};
+use crate::sessions::named;
 use crate::text::escaped;
 
 /// Longest run id shown, in characters.
@@ -17,7 +17,7 @@ const ID_LIMIT: usize = 80;
 ///
 /// That nothing ran is no error; a session that is not there is one.
 #[derive(Debug, Args)]
-pub(super) struct AbortArgs {
+pub(crate) struct AbortArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
     #[arg(value_name = "SESSION")]
     session: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct AbortArgs {
     time: Limit,
 }
 
-pub(super) async fn run(global: &Global, args: &AbortArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &AbortArgs, output: &Output) -> Result<Exit, Failure> {
     let desk = Desk::open(global, &args.time, output).await?;
     let aborted = async {
         let key = named::session(&desk, args.session.as_deref()).await?;

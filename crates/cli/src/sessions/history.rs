@@ -6,11 +6,11 @@ use windlass::sessions::{HistoryCursor, HistoryDelta, HistoryError, HistoryPage,
 use windlass_protocol::SessionKey;
 use windlass_protocol::request::HISTORY_LIMIT;
 
-use super::desk::{Desk, Limit};
-use super::{named, transcript};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::{DIM, Output};
+use crate::sessions::desk::{Desk, Limit};
+use crate::sessions::{named, transcript};
 use crate::text::escaped;
 
 /// Rows shown unless asked otherwise: a few screens.
@@ -22,7 +22,7 @@ const RUNNING_LIMIT: usize = 200;
 
 /// Show what was said in a session, the newest last
 #[derive(Debug, Args)]
-pub(super) struct HistoryArgs {
+pub(crate) struct HistoryArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
     #[arg(value_name = "SESSION")]
     session: Option<String>,
@@ -42,7 +42,7 @@ pub(super) struct HistoryArgs {
     time: Limit,
 }
 
-pub(super) async fn run(global: &Global, args: &HistoryArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &HistoryArgs, output: &Output) -> Result<Exit, Failure> {
     let desk = Desk::open(global, &args.time, output).await?;
     let read = async {
         let key = named::session(&desk, args.session.as_deref()).await?;

@@ -8,13 +8,13 @@ use windlass::sessions::SessionQuery;
 use windlass::store::Timestamp;
 use windlass_protocol::request::SessionRow;
 
-use super::desk::{Desk, Limit};
-use super::named;
 use crate::columns::{Cell, Table};
 use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::{DIM, GOOD, Output};
+use crate::sessions::desk::{Desk, Limit};
+use crate::sessions::named;
 use crate::store;
 use crate::text::{escaped, span};
 
@@ -25,7 +25,7 @@ const NAME_LIMIT: usize = 40;
 
 /// Show sessions, those changed last first
 #[derive(Debug, Args)]
-pub(super) struct ListArgs {
+pub(crate) struct ListArgs {
     /// Only those of this agent, by id or name
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
@@ -45,7 +45,7 @@ pub(super) struct ListArgs {
     time: Limit,
 }
 
-pub(super) async fn run(global: &Global, args: &ListArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &ListArgs, output: &Output) -> Result<Exit, Failure> {
     let desk = Desk::open(global, &args.time, output).await?;
     let listed = list(&desk, args).await;
     desk.close().await;
@@ -106,25 +106,25 @@ fn cells(row: &SessionRow, now: Timestamp) -> Vec<Cell> {
 }
 
 /// The model with its provider.
-pub(super) fn model(row: &SessionRow) -> Option<String> {
+pub(crate) fn model(row: &SessionRow) -> Option<String> {
     let model = row.model.as_ref()?;
     let provider = row.model_provider.as_ref();
     Some(provider.map_or_else(|| model.clone(), |provider| format!("{provider}/{model}")))
 }
 
 /// How long ago a moment is that a gateway names, by this machine's clock.
-pub(super) fn ago(ms: u64, now: Timestamp) -> String {
+pub(crate) fn ago(ms: u64, now: Timestamp) -> String {
     let at = Timestamp::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
     format!("{} ago", span(now.saturating_duration_since(at)))
 }
 
 /// Whether something runs in it, where the release says so (`hasActiveRun`, 2026.9).
-pub(super) fn is_running(row: &SessionRow) -> Option<bool> {
+pub(crate) fn is_running(row: &SessionRow) -> Option<bool> {
     row.extra.get("hasActiveRun").and_then(Value::as_bool)
 }
 
 /// What is the same on all releases, and the row itself.
-pub(super) fn as_json(row: &SessionRow) -> Value {
+pub(crate) fn as_json(row: &SessionRow) -> Value {
     json!({
         "key": row.key,
         "label": row.label,

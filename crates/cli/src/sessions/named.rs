@@ -8,8 +8,8 @@ use windlass::sessions::SessionQuery;
 use windlass_protocol::request::{AgentRow, AgentsList, AgentsListReply, SessionRow};
 use windlass_protocol::{Advice, AgentId, SessionKey};
 
-use super::desk::Desk;
 use crate::exit::{Exit, Failure};
+use crate::sessions::desk::Desk;
 use crate::text::escaped;
 
 /// Longest name shown, in characters.
@@ -185,7 +185,7 @@ fn nothing(desk: &Desk, text: &str) -> Failure {
 }
 
 /// A session that a full key names has to be there, for a command that does not begin one.
-pub(super) async fn there(desk: &Desk, key: &SessionKey) -> Result<SessionRow, Failure> {
+pub(crate) async fn there(desk: &Desk, key: &SessionKey) -> Result<SessionRow, Failure> {
     let row = desk.sessions.get(key).await.map_err(|error| desk.failed(&error))?;
     row.ok_or_else(|| {
         let summary = format!(

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::desk::Desk;
-use super::named;
 use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::input;
 use crate::interrupts::Interrupts;
 use crate::output::Output;
+use crate::sessions::desk::Desk;
+use crate::sessions::named;
 use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
@@ -23,7 +23,7 @@ const ANSWER: Duration = Duration::from_secs(15 * 60);
 /// terminal the answer is shown as it comes; otherwise it is printed when it is whole. When the outcome is not known (exit code 5), or
 /// after Ctrl-C, the same command with --key goes on where this one stopped, and sends nothing that arrived.
 #[derive(Debug, Args)]
-pub(super) struct SendArgs {
+pub(crate) struct SendArgs {
     /// The session, by key, label or agent
     session: String,
     /// The words, or - to read them from stdin
@@ -45,7 +45,7 @@ pub(super) struct SendArgs {
     connect_timeout: Option<Duration>,
 }
 
-pub(super) async fn run(global: &Global, args: &SendArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &SendArgs, output: &Output) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()?;
     let ready = async {
         let text = input::words("TEXT", &args.text, turn::TEXT_BYTES).await?;

@@ -6,12 +6,12 @@ use windlass::sessions::{HistoryPage, HistoryQuery};
 use windlass_protocol::Verdict;
 use windlass_protocol::request::SessionRow;
 
-use super::desk::{Desk, Limit};
-use super::list::{ago, as_json, is_running, model};
-use super::named;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::{DIM, Output};
+use crate::sessions::desk::{Desk, Limit};
+use crate::sessions::list::{ago, as_json, is_running, model};
+use crate::sessions::named;
 use crate::store;
 use crate::text::escaped;
 
@@ -20,7 +20,7 @@ const VALUE_LIMIT: usize = 200;
 
 /// Show one session: what it is, and what runs in it
 #[derive(Debug, Args)]
-pub(super) struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
     #[arg(value_name = "SESSION")]
     session: Option<String>,
@@ -37,7 +37,7 @@ struct Found {
     verdict: Verdict,
 }
 
-pub(super) async fn run(global: &Global, args: &ShowArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &ShowArgs, output: &Output) -> Result<Exit, Failure> {
     let desk = Desk::open(global, &args.time, output).await?;
     let found = look(&desk, args.session.as_deref()).await;
     let gateway = desk.target.name.clone();

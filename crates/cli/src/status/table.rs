@@ -23,7 +23,7 @@ const HEADINGS: [&str; 7] = [
 
 /// A gateway in the table.
 #[derive(Debug)]
-pub(super) enum Row {
+pub(crate) enum Row {
     Line(LineStatus),
     /// It has no line: what it is configured with can't be used.
     Misconfigured(Advice),
@@ -36,7 +36,7 @@ const INDENT: usize = 8;
 const RELEASE_LIMIT: usize = 32;
 
 /// The table, and below each line that is not up the reason and the next step, in lines of at most `width` characters.
-pub(super) fn lines(gateways: &[(String, Row)], now: SystemTime, width: usize) -> Vec<String> {
+pub(crate) fn lines(gateways: &[(String, Row)], now: SystemTime, width: usize) -> Vec<String> {
     let cells = |(name, shown): &(String, Row)| match shown {
         Row::Line(status) => row(name, status, now),
         Row::Misconfigured(_) => {
@@ -123,7 +123,7 @@ fn folded(label: &str, text: &str, width: usize) -> Vec<String> {
 }
 
 /// One change, as one line: its time, the change, and what to do.
-pub(super) fn timed_change(name: &str, status: &LineStatus, output: &Output) -> String {
+pub(crate) fn timed_change(name: &str, status: &LineStatus, output: &Output) -> String {
     let next = match &status.last_error {
         Some(error) if status.state.next_attempt_at().is_some() => format!(" {}", error.advice.next_step),
         _ => String::new(),

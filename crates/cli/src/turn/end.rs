@@ -13,7 +13,7 @@ use crate::text::escaped;
 const TEXT_LIMIT: usize = 500;
 
 /// Windlass itself stopped, which says nothing of the message.
-pub(super) fn interrupted(error: Interrupted, key: &str) -> Failure {
+pub(crate) fn interrupted(error: Interrupted, key: &str) -> Failure {
     let next = format!("Find its answer with the same words and --key {key}.");
     Failure::Told(Exit::Unknown, Advice::new(error.to_string(), next))
 }
@@ -136,7 +136,7 @@ fn of_doubt(doubt: Doubt, key: &str) -> (Exit, Advice) {
 }
 
 /// The last JSON line of a turn.
-pub(super) fn as_json(end: &RunEnd) -> Value {
+pub(crate) fn as_json(end: &RunEnd) -> Value {
     let mut value = match end {
         RunEnd::Final(answer) => json!({
             "outcome": "final",

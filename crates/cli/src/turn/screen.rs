@@ -8,10 +8,10 @@ use serde_json::json;
 use windlass::sessions::{RunEnd, RunProgress};
 use windlass_protocol::SessionKey;
 
-use super::end;
-use super::spoken::{Piece, Spoken};
 use crate::output::{DIM, Output};
 use crate::text::harmless;
+use crate::turn::end;
+use crate::turn::spoken::{Piece, Spoken};
 use crate::waiting::Waiting;
 
 /// One turn on the screen.
@@ -46,13 +46,13 @@ impl<'a> Screen<'a> {
     }
 
     /// Nothing to show yet.
-    pub(super) fn wait(&mut self) {
+    pub(crate) fn wait(&mut self) {
         if self.spoken.is_empty() && self.waiting.is_none() {
             self.waiting = Some(Waiting::new(self.output, "waiting for the answer"));
         }
     }
 
-    pub(super) fn progress(&mut self, progress: &RunProgress) -> io::Result<()> {
+    pub(crate) fn progress(&mut self, progress: &RunProgress) -> io::Result<()> {
         let piece = self.spoken.take(progress);
         if self.output.json() {
             return self.output.value(&as_json(progress));
@@ -70,19 +70,19 @@ impl<'a> Screen<'a> {
     }
 
     /// A word after which nothing comes.
-    pub(super) fn notice_last(&mut self, words: &str) {
+    pub(crate) fn notice_last(&mut self, words: &str) {
         self.break_off();
         self.output.progress(&format!("{DIM}-- {words}{DIM:#}"));
     }
 
     /// The turn is left.
-    pub(super) fn break_off(&mut self) {
+    pub(crate) fn break_off(&mut self) {
         self.waiting = None;
         self.end_line();
     }
 
     /// The rest of the answer.
-    pub(super) fn end(&mut self, end: &RunEnd) -> io::Result<()> {
+    pub(crate) fn end(&mut self, end: &RunEnd) -> io::Result<()> {
         self.waiting = None;
         if self.output.json() {
             return self.output.value(&end::as_json(end));

@@ -7,7 +7,7 @@ use windlass::sessions::RunProgress;
 pub(crate) struct Spoken {
     pub(crate) text: String,
     /// Something in it is missing until the end.
-    pub(super) has_hole: bool,
+    pub(crate) has_hole: bool,
 }
 
 /// What is to be shown next.
@@ -39,12 +39,12 @@ impl Spoken {
     }
 
     /// Whether nothing was shown.
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
     /// What is left to be shown when the whole is known.
-    pub(super) fn become_whole(&mut self, whole: &str) -> Piece {
+    pub(crate) fn become_whole(&mut self, whole: &str) -> Piece {
         let piece = match whole.strip_prefix(self.text.as_str()) {
             Some("") => Piece::Nothing,
             Some(rest) => Piece::More(rest.to_owned()),

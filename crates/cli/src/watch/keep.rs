@@ -6,7 +6,7 @@ const AGES: &str = "a number with its unit is wanted: 12h, 30d";
 const SIZES: &str = "a number with its unit is wanted: 512M, 2G";
 
 /// Reads `12h` or `30d`: an hour at least, ten years at most.
-pub(super) fn parse_age(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
     let hours = |number: u64, factor: u64| number.checked_mul(factor).map(|hours| hours.saturating_mul(3600));
     let (number, unit) = split(text).ok_or(AGES)?;
     let seconds = match unit {
@@ -20,7 +20,7 @@ pub(super) fn parse_age(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads `512M` or `2G` as bytes: a megabyte at least.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text).ok_or(SIZES)?;
     let factor = match unit {
         "M" => 1 << 20,

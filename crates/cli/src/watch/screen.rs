@@ -4,13 +4,13 @@ use std::io;
 
 use anstyle::Style;
 
-use super::shown::{InJournal, Line, Shown};
-use super::speech::{Speech, cut, folded};
-use super::words::{self, Beside, What};
 use crate::columns::cells_of;
 use crate::exit::Failure;
 use crate::output::{BAD, DIM, GOOD, HEAD, Output};
 use crate::text::escaped;
+use crate::watch::shown::{InJournal, Line, Shown};
+use crate::watch::speech::{Speech, cut, folded};
+use crate::watch::words::{self, Beside, What};
 
 /// Longest name of a gateway shown, in characters.
 const NAME_LIMIT: usize = 40;
@@ -18,7 +18,7 @@ const NAME_LIMIT: usize = 40;
 const LEAST_WORDS: usize = 20;
 
 /// Lines of a stream.
-pub(super) struct Screen<'a> {
+pub(crate) struct Screen<'a> {
     output: &'a Output,
     raw: bool,
     beside: Beside,
@@ -27,7 +27,7 @@ pub(super) struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     /// For events of these names, or of all.
-    pub(super) fn new(output: &'a Output, raw: bool, events: &[String]) -> Self {
+    pub(crate) fn new(output: &'a Output, raw: bool, events: &[String]) -> Self {
         Self {
             output,
             raw,
@@ -38,7 +38,7 @@ impl<'a> Screen<'a> {
         }
     }
 
-    pub(super) fn show(&mut self, shown: &Shown<'_>) -> Result<(), Failure> {
+    pub(crate) fn show(&mut self, shown: &Shown<'_>) -> Result<(), Failure> {
         if self.output.json() {
             self.output.line(&shown.json().map_err(io::Error::from)?)?;
         } else if self.raw {

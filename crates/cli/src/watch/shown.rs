@@ -21,17 +21,17 @@ const KEY_LIMIT: usize = 80;
 
 /// One line of output.
 #[derive(Debug)]
-pub(super) struct Shown<'a> {
-    pub(super) at: SystemTime,
+pub(crate) struct Shown<'a> {
+    pub(crate) at: SystemTime,
     /// The gateway's name; none for what concerns all.
-    pub(super) gateway: Option<&'a str>,
-    pub(super) place: InJournal,
-    pub(super) what: Line<'a>,
+    pub(crate) gateway: Option<&'a str>,
+    pub(crate) place: InJournal,
+    pub(crate) what: Line<'a>,
 }
 
 /// Where it stands in a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InJournal {
+pub(crate) enum InJournal {
     /// No journal is read here.
     Not,
     /// It is about the journal, and no entry of it.
@@ -41,7 +41,7 @@ pub(super) enum InJournal {
 
 /// What is on it.
 #[derive(Debug)]
-pub(super) enum Line<'a> {
+pub(crate) enum Line<'a> {
     Event(&'a Event),
     Marker(&'a Marker),
     Recorded(&'a RecordedMarker),
@@ -71,12 +71,12 @@ impl<'a> From<&'a RecordedEntry> for Line<'a> {
 }
 
 impl Shown<'_> {
-    pub(super) const fn is_event(&self) -> bool {
+    pub(crate) const fn is_event(&self) -> bool {
         matches!(self.what, Line::Event(_))
     }
 
     /// One line with all of the payload.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let mut head = format!("{DIM}{}{DIM:#}", time_of_day(self.at));
         let _ = match self.place {
             InJournal::Not => Ok(()),
@@ -92,7 +92,7 @@ impl Shown<'_> {
     }
 
     /// How good it is.
-    pub(super) const fn style(&self) -> Style {
+    pub(crate) const fn style(&self) -> Style {
         match self.what {
             Line::Marker(Marker::Reconnected { .. }) | Line::Resumed => GOOD,
             Line::Marker(Marker::Disconnected { .. }) | Line::Stalled(_) => BAD,
@@ -101,7 +101,7 @@ impl Shown<'_> {
     }
 
     /// An object as text, for programs. A payload in it is the text that came.
-    pub(super) fn json(&self) -> serde_json::Result<String> {
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
         let what = match self.what {
             Line::Event(event) => serde_json::to_string(event)?,
             Line::Marker(marker) => serde_json::to_string(marker)?,
@@ -147,7 +147,7 @@ impl Shown<'_> {
     }
 
     /// A marker, for people.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self.what {
             Line::Event(event) => event.name.to_string(),
             Line::Marker(marker) => marker_text(marker),

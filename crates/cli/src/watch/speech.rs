@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 4_096;
 
 /// The runs that speak.
 #[derive(Debug, Default)]
-pub(super) struct Speech {
+pub(crate) struct Speech {
     /// The one that spoke last is the last.
     runs: VecDeque<Run>,
 }
@@ -40,7 +40,7 @@ struct Run {
 
 /// What an event adds to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Words<'a> {
+pub(crate) enum Words<'a> {
     /// The whole text so far.
     Whole(&'a str),
     /// What follows on the text so far.
@@ -50,7 +50,7 @@ pub(super) enum Words<'a> {
 impl Speech {
     /// Takes words of a run and gives the lines that are whole now, none wider than `width` cells: up to the end of a line, or up to
     /// the last space where a line is full.
-    pub(super) fn hear(&mut self, gateway: &str, run: &str, words: Words<'_>, width: usize) -> Vec<String> {
+    pub(crate) fn hear(&mut self, gateway: &str, run: &str, words: Words<'_>, width: usize) -> Vec<String> {
         let mut run = self.run(gateway, run);
         match words {
             Words::Whole(text) => run.take(text),
@@ -65,7 +65,7 @@ impl Speech {
     }
 
     /// The run is over: the rest of what it said.
-    pub(super) fn end(&mut self, gateway: &str, run: &str, width: usize) -> Vec<String> {
+    pub(crate) fn end(&mut self, gateway: &str, run: &str, width: usize) -> Vec<String> {
         let mut run = self.run(gateway, run);
         let width = width.min(LONGEST_LINE);
         let mut lines = run.whole_lines(width);
@@ -165,7 +165,7 @@ fn first_line(text: &str, width: usize) -> Option<(&str, &str)> {
 }
 
 /// A text as lines of at most `width` cells, broken at spaces.
-pub(super) fn folded(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn folded(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some((line, more)) = first_line(rest, width) {
@@ -177,7 +177,7 @@ pub(super) fn folded(text: &str, width: usize) -> Vec<String> {
 }
 
 /// A text in at most `width` cells, with a sign where it was cut.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if cells_of(text) <= width {
         return text.to_owned();
     }

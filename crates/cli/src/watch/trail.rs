@@ -15,21 +15,21 @@ use windlass::{Gateway, Windlass};
 use windlass_line::{Clock, TokioClock};
 use windlass_protocol::{Advice, GatewayId};
 
-use super::screen::Screen;
-use super::shown::{InJournal, Line, Shown};
-use super::{From, WatchArgs, all_lost, connecting, filter};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::interrupts::{Interrupts, stop_signal};
 use crate::output::Output;
 use crate::session::{self, Setup, Target};
 use crate::store::{self, Missing};
+use crate::watch::screen::Screen;
+use crate::watch::shown::{InJournal, Line, Shown};
+use crate::watch::{From, WatchArgs, all_lost, connecting, filter};
 
 /// Items after which a consumer's place is stored, if the stream does not come to rest before: so many are shown again after a
 /// kill, at most.
 const ACKNOWLEDGE_EVERY: u32 = 100;
 
-pub(super) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
     let mut stop = pin!(stop_signal()?);
     let known = session::known(global).await;
     // A command that records nothing makes no store.

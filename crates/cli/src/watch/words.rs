@@ -6,8 +6,8 @@ use windlass_protocol::{
     AgentEvent, AgentPhase, AgentStream, ChatEvent, ChatState, EventKeys, TypedEvent, message_text,
 };
 
-use super::speech::Words;
 use crate::text::{counted, escaped};
+use crate::watch::speech::Words;
 
 /// Longest name or key shown, in characters.
 const NAME_LIMIT: usize = 60;
@@ -18,26 +18,26 @@ const SHORT_ID: usize = 11;
 
 /// What an event means to a person.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// The agent, and its session where that is not the main one; nothing where it is about the gateway.
-    pub(super) who: Option<String>,
+    pub(crate) who: Option<String>,
     /// Words that an agent says, of this run.
-    pub(super) says: Option<(String, Said)>,
+    pub(crate) says: Option<(String, Said)>,
     /// The run says nothing more.
-    pub(super) ends: bool,
+    pub(crate) ends: bool,
     /// What happened.
-    pub(super) what: Option<What>,
+    pub(crate) what: Option<What>,
 }
 
 /// Words of an agent.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(crate) enum Said {
     Whole(String),
     More(String),
 }
 
 impl Said {
-    pub(super) fn words(&self) -> Words<'_> {
+    pub(crate) fn words(&self) -> Words<'_> {
         match self {
             Self::Whole(text) => Words::Whole(text),
             Self::More(text) => Words::More(text),
@@ -47,7 +47,7 @@ impl Said {
 
 /// What happened, and whether it is good.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(crate) enum What {
     Plain(String),
     Good(String),
     Bad(String),
@@ -55,13 +55,13 @@ pub(super) enum What {
 
 /// Which kinds of events are shown beside this one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Beside {
+pub(crate) struct Beside {
     /// `chat` events are, so what `agent` events repeat of them is not told twice.
-    pub(super) chat: bool,
+    pub(crate) chat: bool,
 }
 
 /// Puts an event into words.
-pub(super) fn of(event: &Event, beside: Beside) -> Told {
+pub(crate) fn of(event: &Event, beside: Beside) -> Told {
     let payload = event.payload.as_str();
     let keys = EventKeys::parse(payload);
     let who = who(keys.session_key.as_deref(), keys.agent_id.as_deref());
