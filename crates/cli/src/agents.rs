@@ -12,22 +12,12 @@
 //! | `service` | the process that looks after the agents |
 //! | `progress`, `report` | a job on the screen, and its end |
 
-mod add;
-mod checkin;
-mod delete;
-mod drift;
-mod forget;
-mod list;
+pub(crate) mod context;
+pub(crate) mod jobs;
 mod plan;
 mod progress;
-mod provision;
-mod report;
+pub(crate) mod records;
 mod service;
-mod sync;
-mod which;
-pub(crate) mod workshop;
-
-pub(crate) use forget::{confirmed, work as forget_work};
 
 use clap::{Args, Subcommand};
 
@@ -47,16 +37,16 @@ pub(crate) struct AgentsArgs {
 
 #[derive(Debug, Subcommand)]
 enum AgentsCommand {
-    Add(Box<add::AddArgs>),
-    List(list::ListArgs),
+    Add(Box<records::AddArgs>),
+    List(records::ListArgs),
     Plan(plan::PlanArgs),
-    Provision(provision::ProvisionArgs),
-    Sync(sync::SyncArgs),
-    Drift(drift::DriftArgs),
-    Checkin(checkin::CheckinArgs),
-    RotateToken(provision::RotateArgs),
-    Delete(delete::DeleteArgs),
-    Forget(forget::ForgetArgs),
+    Provision(jobs::ProvisionArgs),
+    Sync(jobs::SyncArgs),
+    Drift(plan::DriftArgs),
+    Checkin(records::CheckinArgs),
+    RotateToken(jobs::RotateArgs),
+    Delete(jobs::DeleteArgs),
+    Forget(jobs::ForgetArgs),
     Run(service::ServiceArgs),
 }
 
@@ -69,16 +59,16 @@ impl AgentsArgs {
 
 pub(crate) async fn run(global: &Global, args: AgentsArgs, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        AgentsCommand::Add(args) => add::run(global, *args, output).await,
-        AgentsCommand::List(args) => list::run(global, &args, output).await,
-        AgentsCommand::Plan(args) => plan::run(global, &args, output).await,
-        AgentsCommand::Provision(args) => provision::run(global, &args, output).await,
-        AgentsCommand::Sync(args) => sync::run(global, &args, output).await,
-        AgentsCommand::Drift(args) => drift::run(global, &args, output).await,
-        AgentsCommand::Checkin(args) => checkin::run(global, &args, output).await,
-        AgentsCommand::RotateToken(args) => provision::rotate(global, &args, output).await,
-        AgentsCommand::Delete(args) => delete::run(global, &args, output).await,
-        AgentsCommand::Forget(args) => forget::run(global, &args, output).await,
+        AgentsCommand::Add(args) => records::add(global, *args, output).await,
+        AgentsCommand::List(args) => records::list(global, &args, output).await,
+        AgentsCommand::Plan(args) => plan::plan(global, &args, output).await,
+        AgentsCommand::Provision(args) => jobs::provision(global, &args, output).await,
+        AgentsCommand::Sync(args) => jobs::sync(global, &args, output).await,
+        AgentsCommand::Drift(args) => plan::drift(global, &args, output).await,
+        AgentsCommand::Checkin(args) => records::checkin(global, &args, output).await,
+        AgentsCommand::RotateToken(args) => jobs::rotate(global, &args, output).await,
+        AgentsCommand::Delete(args) => jobs::delete(global, &args, output).await,
+        AgentsCommand::Forget(args) => jobs::forget(global, &args, output).await,
         AgentsCommand::Run(args) => service::run(global, &args, output).await,
     }
 }

@@ -7,7 +7,7 @@ use crate::boards::BoardsArgs;
 use crate::call::CallArgs;
 use crate::chaos::ChaosArgs;
 use crate::chat::ChatArgs;
-use crate::config::command::ConfigArgs;
+use crate::config::trust::ConfigArgs;
 use crate::coordinate::CoordinateArgs;
 use crate::demo::DemoArgs;
 use crate::doctor::DoctorArgs;

@@ -7,9 +7,8 @@ use windlass::store::{Board, BoardId, BoardRules, Boards as _};
 use crate::columns::{Cell, Table};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::ids::{self, short};
 use crate::output::Output;
-use crate::store::{self, Missing, Records, shown};
+use crate::store::{self, Missing, Records, short, shown};
 
 /// Keep the boards that agents work on
 #[derive(Debug, Args)]
@@ -120,7 +119,7 @@ async fn add(records: &Records, args: AddArgs, output: &Output) -> Result<Exit, 
             "Choose another: boards are named by it.",
         ));
     }
-    let id = ids::new_id(BoardId::from_bytes)?;
+    let id = store::new_id(BoardId::from_bytes)?;
     let board = Board {
         board_type: args.board_type,
         objective: args.objective,

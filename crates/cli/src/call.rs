@@ -9,13 +9,13 @@ use windlass::{Call, Gateway};
 use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::{Advice, Answers, CallError, NotSent, RawJson, method};
 
-use crate::config::parse_span;
 use crate::exit::{Exit, Failure, advice_on_call, of_call};
 use crate::global::Global;
 use crate::input;
-use crate::json::pretty;
 use crate::output::Output;
+use crate::output::pretty;
 use crate::session::{self, Patience, Target};
+use crate::units::parse_span;
 
 /// Largest parameters that are read from a file or stdin, in bytes: the largest message that a gateway takes, of any release.
 const MAX_PARAMS: usize = 25 * 1024 * 1024;

@@ -9,12 +9,10 @@
 //! | `messages` | messages of the probe |
 //! | `screen` | the live table, lines, JSON |
 
-mod messages;
 mod plan;
 mod probe;
 mod screen;
 mod storm;
-mod tally;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,11 +29,11 @@ use crate::chaos::plan::Plan;
 use crate::chaos::probe::{Counts, Probe, ProbeOptions};
 use crate::chaos::screen::Screen;
 use crate::chaos::storm::Storm;
-use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::output::Output;
 use crate::session::{self, Target, Tokens};
+use crate::units::parse_span;
 
 /// Checks the text of a plan; for `crate::fuzzing`.
 pub(crate) fn check_plan(path: &Path, text: &str) -> Result<String, String> {

@@ -8,28 +8,29 @@
 //! | `editor` | the line that is typed on |
 //! | `terminal` | how the terminal was, and how it is to be left |
 
-mod command;
 mod editor;
-mod person;
-mod script;
-#[cfg(unix)]
-mod terminal;
 
-use std::io::IsTerminal as _;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::time::Duration;
 
 use clap::Args;
+use windlass::sessions::{HistoryQuery, ResetOutcome};
+use windlass_line::threads;
 use windlass_protocol::SessionKey;
 use windlass_protocol::request::HISTORY_LIMIT;
 
-use crate::config::parse_span;
+#[cfg(unix)]
+use crate::chat::editor::Terminal;
+use crate::chat::editor::{Command, Editor, HELP, Typed};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::interrupts::Interrupts;
-use crate::output::Output;
-use crate::sessions::desk::Desk;
-use crate::sessions::named;
-use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
+use crate::output::{DIM, GOOD, HEAD, Output, Waiting};
+use crate::sessions::connected::{self, Desk};
+use crate::sessions::history;
+use crate::text::escaped;
+use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, TEXT_BYTES, Turn};
+use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
 const ANSWER: Duration = Duration::from_secs(15 * 60);
@@ -96,17 +97,17 @@ pub(crate) async fn run(global: &Global, args: ChatArgs, output: &Output) -> Res
 
 async fn talk(desk: &Desk, args: &ChatArgs, interrupts: Interrupts, output: &Output) -> Result<Exit, Failure> {
     let talk = Talk {
-        session: named::session(desk, args.session.as_deref()).await?,
+        session: connected::session(desk, args.session.as_deref()).await?,
         desk,
         answer_within: args.timeout.unwrap_or(ANSWER),
         output,
         notices: Notices::of(&desk.gateway),
         interrupts,
     };
-    if std::io::stdin().is_terminal() && output.redraws() {
-        person::talk(talk, args.history).await
+    if io::stdin().is_terminal() && output.redraws() {
+        talk_on_terminal(talk, args.history).await
     } else {
-        script::talk(talk).await
+        talk_by_lines(talk).await
     }
 }
 
@@ -132,5 +133,178 @@ impl Talk<'_> {
             Followed::Stopped => Ok(Said::Stopped),
             Followed::Started { .. } | Followed::Left => Ok(Said::Left),
         }
+    }
+}
+
+/// Says each line, and ends with the first that has no answer.
+async fn talk_by_lines(mut talk: Talk<'_>) -> Result<Exit, Failure> {
+    loop {
+        let read = tokio::select! {
+            read = line() => read?,
+            _ = talk.interrupts.next() => return Ok(Exit::Interrupted),
+        };
+        let Some(line) = read else {
+            return Ok(Exit::Ok);
+        };
+        if line.is_empty() {
+            continue;
+        }
+        match talk.say(line).await? {
+            Said::Ended(Exit::Ok) => {}
+            Said::Ended(exit) => return Ok(exit),
+            Said::Stopped | Said::Left => return Ok(Exit::Interrupted),
+        }
+    }
+}
+
+/// The next line without its end; nothing when there are no more. On a thread of its own: a read can't be interrupted.
+async fn line() -> Result<Option<String>, Failure> {
+    let read = threads::detached("stdin", || {
+        let mut line = String::new();
+        let stdin = io::stdin().lock();
+        let bytes = stdin.take(TEXT_BYTES as u64 + 1).read_line(&mut line)?;
+        Ok::<_, io::Error>((bytes, line))
+    })?;
+    let read = read.await.map_err(io::Error::other)?;
+    let (bytes, line) = read.map_err(|error| {
+        Failure::usage(
+            format!("stdin can't be read: {error}"),
+            "Pipe UTF-8 text into the program, a message on each line.",
+        )
+    })?;
+    if bytes > TEXT_BYTES {
+        return Err(Failure::usage(
+            format!("a line of stdin has over {TEXT_BYTES} bytes"),
+            "Say less on a line.",
+        ));
+    }
+    Ok((bytes > 0).then(|| line.trim_end().to_owned()))
+}
+
+/// Longest name shown, in characters.
+const NAME_LIMIT: usize = 120;
+
+/// What follows after a line.
+enum Next {
+    Prompt,
+    End(Exit),
+}
+
+/// Talks until one has enough.
+async fn talk_on_terminal(mut talk: Talk<'_>, history: u32) -> Result<Exit, Failure> {
+    // Dropped last: the terminal is left as it was found.
+    #[cfg(unix)]
+    let terminal = Terminal::of_stdin();
+    let mut editor = Editor::open()?;
+    talk.greet(history).await?;
+    let mut interrupted = false;
+    loop {
+        let typed = editor.read(&mut talk.notices, &mut talk.interrupts).await?;
+        let again = std::mem::replace(&mut interrupted, typed == Typed::Interrupted);
+        let line = match typed {
+            Typed::Line(line) => line,
+            Typed::Interrupted if again => return Ok(Exit::Interrupted),
+            Typed::Interrupted => {
+                talk.dim("again to leave; Ctrl-D ends, too")?;
+                continue;
+            }
+            Typed::Ended => return Ok(Exit::Ok),
+            Typed::Told => return Ok(Exit::Interrupted),
+        };
+        #[cfg(unix)]
+        terminal.quiet();
+        let next = talk.obey(editor::read(&line)).await;
+        #[cfg(unix)]
+        terminal.restore();
+        match next {
+            Ok(Next::Prompt) => {}
+            Ok(Next::End(exit)) => return Ok(exit),
+            // What went wrong with one message is no reason to end.
+            Err(Failure::Told(_, advice)) => talk.output.error(&advice),
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+impl Talk<'_> {
+    /// Whom one talks with, and what was said last.
+    async fn greet(&self, history: u32) -> Result<(), Failure> {
+        let gateway = &self.desk.gateway;
+        let status = gateway.status().borrow().clone();
+        let release = status.hello.map(|hello| escaped(&hello.server.version, NAME_LIMIT));
+        let session = escaped(self.session.as_str(), NAME_LIMIT);
+        let release = release.unwrap_or_default();
+        self.output.line(&format!(
+            "{HEAD}{session}{HEAD:#} on {GOOD}{}{GOOD:#} {DIM}{release}{DIM:#}",
+            self.desk.target.name
+        ))?;
+        self.dim("Enter says it, Ctrl-C stops an answer, Ctrl-D ends, /help has more")?;
+        if history > 0 {
+            self.history(history).await?;
+        }
+        Ok(())
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<Next, Failure> {
+        match command {
+            Command::Say(text) => {
+                if matches!(self.say(text).await?, Said::Left) {
+                    self.dim("left; the agent goes on, and its answer will be in the history")?;
+                    return Ok(Next::End(Exit::Interrupted));
+                }
+                self.output.line("")?;
+            }
+            Command::History(count) => self.history(count).await?,
+            Command::Abort => self.abort().await?,
+            Command::New => self.begin_anew().await?,
+            Command::Help => self.output.line(HELP)?,
+            Command::Quit => return Ok(Next::End(Exit::Ok)),
+            Command::Unknown(line) => self.dim(&format!(
+                "{} is no command: see /help; to say it to the agent, type //…",
+                escaped(&line, NAME_LIMIT)
+            ))?,
+            Command::Nothing => {}
+        }
+        Ok(Next::Prompt)
+    }
+
+    async fn history(&self, count: u32) -> Result<(), Failure> {
+        let waiting = Waiting::new(self.output, "reading");
+        let query = HistoryQuery::last().limit(count);
+        let read = self.desk.sessions.history(&self.session, &query).await;
+        let page = read.map_err(|error| self.desk.no_history(&error))?;
+        drop(waiting);
+        for row in &page.rows {
+            self.output.line(&history::lines(row, self.output).join("\n"))?;
+        }
+        if page.running.is_some() {
+            self.dim("an answer is under way; what you say joins it, or waits for it")?;
+        }
+        if !page.rows.is_empty() {
+            self.output.line("")?;
+        }
+        Ok(())
+    }
+
+    async fn abort(&self) -> Result<(), Failure> {
+        let stopped = self.desk.sessions.abort(&self.session, None).await;
+        let stopped = stopped.map_err(|error| self.desk.failed(&error))?;
+        self.dim(match stopped.len() {
+            0 => "nothing ran",
+            _ => "stopped",
+        })
+    }
+
+    async fn begin_anew(&self) -> Result<(), Failure> {
+        let reset = self.desk.sessions.reset(&self.session).await;
+        let reset = reset.map_err(|error| self.desk.failed(&error))?;
+        self.dim(match reset {
+            ResetOutcome::Emptied(_) | ResetOutcome::Deleted => "begun anew: the agent does not remember what was said",
+            ResetOutcome::NotThere => "nothing was said here yet",
+        })
+    }
+
+    fn dim(&self, words: &str) -> Result<(), Failure> {
+        Ok(self.output.line(&format!("{DIM}{words}{DIM:#}"))?)
     }
 }

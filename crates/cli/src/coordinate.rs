@@ -9,10 +9,8 @@
 //! | `trouble` | why something was not said, for people and for scripts |
 
 mod broadcast;
+pub(crate) mod context;
 mod say;
-mod soul;
-mod trouble;
-mod who;
 
 use clap::{Args, Subcommand};
 
@@ -39,7 +37,7 @@ pub(crate) struct CoordinateArgs {
 #[derive(Debug, Subcommand)]
 enum CoordinateCommand {
     Nudge(say::NudgeArgs),
-    Soul(soul::SoulArgs),
+    Soul(say::SoulArgs),
     Ask(say::AskArgs),
     Onboard(say::OnboardArgs),
     Lead(say::LeadArgs),
@@ -49,7 +47,7 @@ enum CoordinateCommand {
 pub(crate) async fn run(global: &Global, args: CoordinateArgs, output: &Output) -> Result<Exit, Failure> {
     match args.command {
         CoordinateCommand::Nudge(args) => say::nudge(global, args, output).await,
-        CoordinateCommand::Soul(args) => soul::run(global, args, output).await,
+        CoordinateCommand::Soul(args) => say::run(global, args, output).await,
         CoordinateCommand::Ask(args) => say::ask(global, args, output).await,
         CoordinateCommand::Onboard(args) => say::onboard(global, args, output).await,
         CoordinateCommand::Lead(args) => say::lead(global, args, output).await,

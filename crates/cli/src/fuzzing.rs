@@ -34,5 +34,5 @@ pub fn chaos_plan(text: &str) -> Result<String, String> {
 /// # Errors
 /// As a person is told.
 pub fn span(text: &str) -> Result<Duration, String> {
-    config::parse_span(text)
+    crate::units::parse_span(text)
 }

@@ -2,7 +2,6 @@
 
 mod add;
 mod list;
-mod set;
 
 use clap::{Args, Subcommand};
 use windlass::agents::Job;
@@ -11,9 +10,8 @@ use windlass::store::Gateways as _;
 use crate::agents;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::ids::short;
 use crate::output::Output;
-use crate::store::{Missing, Records, shown};
+use crate::store::{Missing, Records, short, shown};
 use crate::text::counted;
 
 /// Keep the gateways on which agents live
@@ -29,7 +27,7 @@ pub(crate) struct GatewaysArgs {
 #[derive(Debug, Subcommand)]
 enum GatewaysCommand {
     Add(Box<add::GatewaysAddArgs>),
-    Set(set::SetArgs),
+    Set(add::SetArgs),
     List(list::GatewaysListArgs),
     /// Remove the record of a gateway that has no boards and no agents; nothing is done on the gateway
     Remove {
@@ -58,8 +56,8 @@ struct ForgetArgs {
 
 pub(crate) async fn run(global: &Global, args: GatewaysArgs, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        GatewaysCommand::Add(args) => add::run(global, *args, output).await,
-        GatewaysCommand::Set(args) => set::run(global, &args, output).await,
+        GatewaysCommand::Add(args) => add::add(global, *args, output).await,
+        GatewaysCommand::Set(args) => add::set(global, &args, output).await,
         GatewaysCommand::List(args) => list::run(global, args, output).await,
         GatewaysCommand::Remove { gateway } => remove(global, &gateway, output).await,
         GatewaysCommand::Forget(args) => forget(global, &args, output).await,
@@ -80,11 +78,11 @@ async fn forget(global: &Global, args: &ForgetArgs, output: &Output) -> Result<E
         counted(boards.count(), "board"),
         counted(agents.count(), "agent")
     );
-    if !agents::confirmed(&what, args.yes, output)? {
+    if !agents::jobs::confirmed(&what, args.yes, output)? {
         return Ok(Exit::Ok);
     }
     let job = Job::ForgetGateway { gateway: gateway.id };
-    agents::forget_work("forget", &records, job, output).await
+    agents::jobs::forget_work("forget", &records, job, output).await
 }
 
 async fn remove(global: &Global, name: &str, output: &Output) -> Result<Exit, Failure> {

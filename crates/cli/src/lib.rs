@@ -29,15 +29,12 @@ mod coordinate;
 mod demo;
 mod doctor;
 mod exit;
-mod fleet;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gateways;
 mod global;
-mod ids;
 mod input;
 mod interrupts;
-mod json;
 mod output;
 mod owner;
 mod session;
@@ -46,7 +43,7 @@ mod status;
 mod store;
 mod text;
 mod turn;
-mod waiting;
+pub(crate) mod units;
 mod watch;
 
 use std::process::ExitCode;
@@ -189,7 +186,7 @@ async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Agents(agents) => agents::run(&cli.global, agents, output).await,
         Command::Coordinate(coordinate) => coordinate::run(&cli.global, coordinate, output).await,
         Command::Owner(owner) => owner::run(&cli.global, owner, output).await,
-        Command::Config(config) => config::command::run(&cli.global, &config, output),
+        Command::Config(config) => config::trust::run(&cli.global, &config, output),
     }
 }
 

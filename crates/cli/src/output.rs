@@ -1,14 +1,16 @@
 //! Where output goes: results to stdout, everything else to stderr, colours only where they are wanted.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use windlass_protocol::Advice;
+use windlass_protocol::{Advice, steers};
 
 use crate::text::guarded;
 
@@ -126,7 +128,7 @@ impl Output {
 
     /// One line of JSON.
     pub(crate) fn value(&self, value: &impl Serialize) -> io::Result<()> {
-        self.line(&crate::json::line(value)?)
+        self.line(&json_line(value)?)
     }
 
     /// What is wrong and what to do, on stderr.
@@ -208,4 +210,167 @@ pub(crate) fn advice_lines(advice: &Advice) -> Vec<String> {
         lines.push(format!("  {DIM}next:{DIM:#} {}", advice.next_step));
     }
     lines
+}
+
+/// Between two turns of the sign.
+const TURN: Duration = Duration::from_millis(120);
+
+/// A turning sign on the terminal, with words and the time that it takes. Gone when it is dropped; nothing where nobody looks.
+#[derive(Debug)]
+pub(crate) struct Waiting(Option<ProgressBar>);
+
+impl Waiting {
+    pub(crate) fn new(output: &Output, words: &str) -> Self {
+        let draws = !output.json() && io::stderr().is_terminal();
+        Self(draws.then(|| {
+            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}");
+            let bar = ProgressBar::new_spinner()
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+                .with_message(words.to_owned());
+            bar.enable_steady_tick(TURN);
+            bar
+        }))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Levels that are set in on a line of their own; deeper ones stand below the last: a megabyte of brackets would be a terabyte of
+/// blanks.
+const INDENTED: usize = 64;
+
+/// One line of JSON in which nothing can steer a terminal.
+pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(compact(&serde_json::to_string(value)?))
+}
+
+/// A text of JSON on one line, with everything that could steer a terminal escaped; it reads as the same value.
+pub(crate) fn compact(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut place = Place::Outside;
+    for character in text.chars() {
+        if place.outside() && character.is_ascii_whitespace() {
+            continue;
+        }
+        place.pass(character);
+        push(&mut shown, character);
+    }
+    shown
+}
+
+/// A text of JSON on lines that are set in, with everything that could steer a terminal escaped; it reads as the same value.
+pub(crate) fn pretty(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len() * 2);
+    let mut place = Place::Outside;
+    let (mut depth, mut is_empty) = (0_usize, false);
+    for character in text.chars() {
+        let outside = place.outside();
+        if outside && character.is_ascii_whitespace() {
+            continue;
+        }
+        place.pass(character);
+        let closes = outside && matches!(character, '}' | ']');
+        if closes {
+            depth = depth.saturating_sub(1);
+        }
+        if closes != is_empty {
+            new_line(&mut shown, depth);
+        }
+        is_empty = false;
+        push(&mut shown, character);
+        match character {
+            '{' | '[' if outside => {
+                depth += 1;
+                is_empty = true;
+            }
+            ',' if outside => new_line(&mut shown, depth),
+            ':' if outside => shown.push(' '),
+            _ => {}
+        }
+    }
+    shown
+}
+
+fn new_line(shown: &mut String, depth: usize) {
+    shown.push('\n');
+    shown.extend(std::iter::repeat_n("  ", depth.min(INDENTED)));
+}
+
+/// JSON escapes C0 controls by itself, and leaves the rest alone.
+fn push(shown: &mut String, character: char) {
+    if !steers(character) {
+        return shown.push(character);
+    }
+    for unit in character.encode_utf16(&mut [0; 2]) {
+        let _ = write!(shown, "\\u{unit:04x}");
+    }
+}
+
+/// Where in a text of JSON.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outside,
+    String,
+    /// Behind a backslash.
+    Escape,
+}
+
+impl Place {
+    fn outside(self) -> bool {
+        self == Self::Outside
+    }
+
+    fn pass(&mut self, character: char) {
+        *self = match (*self, character) {
+            (Self::Outside, '"') | (Self::Escape, _) => Self::String,
+            (Self::String, '"') => Self::Outside,
+            (Self::String, '\\') => Self::Escape,
+            (place, _) => place,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown_reads_as_the_same_value() {
+        let value = json!({"t": ["\u{1b}\u{7f}\u{9b}\u{202e}\u{2028}\nä\u{feff}\u{61c}\u{e0041}\"\\", {}, [], [{}], 1.5, null], "{": ":,"});
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let (line, lines) = (compact(&text), pretty(&text));
+            assert_eq!(line.parse::<Value>().unwrap(), value);
+            assert_eq!(lines.parse::<Value>().unwrap(), value);
+            assert!(!line.chars().any(steers), "{line:?}");
+            assert!(!lines.replace('\n', "").chars().any(steers), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn lines_are_set_in_as_people_are_used_to() {
+        let value = json!({"a": [1, {"b": null}], "c": {}, "d": [], "e": "x, y: {"});
+        assert_eq!(
+            pretty(&value.to_string()),
+            serde_json::to_string_pretty(&value).unwrap()
+        );
+        assert_eq!(pretty("3"), "3");
+    }
+
+    #[test]
+    fn what_no_value_holds_stays_as_it_came() {
+        let text = r#"{"cut":"\ud83d","big":1e999}"#;
+        assert_eq!(compact(text), text);
+        assert_eq!(pretty(text), "{\n  \"cut\": \"\\ud83d\",\n  \"big\": 1e999\n}");
+        let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+        assert_eq!(compact(&deep), deep);
+        assert!(pretty(&deep).len() < 50_000 * 2 * (INDENTED + 2) * 2);
+    }
 }

@@ -18,8 +18,8 @@ use crate::config::{
 };
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::ids::random;
 use crate::output::{Output, advice_line};
+use crate::store::random;
 use crate::store::{recorded_gateways, shown};
 use crate::text::{self, escaped};
 

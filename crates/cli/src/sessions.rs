@@ -8,14 +8,10 @@
 //! | `named` | which session a text names |
 //! | `transcript` | rows of a history, for people and for programs |
 
-mod abort;
-pub(crate) mod desk;
-mod history;
+pub(crate) mod connected;
+pub(crate) mod history;
 mod list;
-pub(crate) mod named;
 mod send;
-mod show;
-pub(crate) mod transcript;
 
 use clap::{Args, Subcommand};
 
@@ -43,10 +39,10 @@ pub(crate) struct SessionsArgs {
 #[derive(Debug, Subcommand)]
 enum SessionsCommand {
     List(list::ListArgs),
-    Show(show::ShowArgs),
+    Show(list::ShowArgs),
     History(history::HistoryArgs),
     Send(send::SendArgs),
-    Abort(abort::AbortArgs),
+    Abort(send::AbortArgs),
 }
 
 impl SessionsArgs {
@@ -58,10 +54,10 @@ impl SessionsArgs {
 
 pub(crate) async fn run(global: &Global, args: SessionsArgs, output: &Output) -> Result<Exit, Failure> {
     match args.command {
-        SessionsCommand::List(args) => list::run(global, &args, output).await,
-        SessionsCommand::Show(args) => show::run(global, &args, output).await,
+        SessionsCommand::List(args) => list::list(global, &args, output).await,
+        SessionsCommand::Show(args) => list::show(global, &args, output).await,
         SessionsCommand::History(args) => history::run(global, &args, output).await,
-        SessionsCommand::Send(args) => send::run(global, &args, output).await,
-        SessionsCommand::Abort(args) => abort::run(global, &args, output).await,
+        SessionsCommand::Send(args) => send::send(global, &args, output).await,
+        SessionsCommand::Abort(args) => send::abort(global, &args, output).await,
     }
 }

@@ -1,6 +1,5 @@
 //! `windlass watch`: events and markers as they come, or from the journal of a store.
 
-mod keep;
 mod screen;
 mod shown;
 mod speech;
@@ -84,10 +83,10 @@ struct JournalArgs {
     #[arg(long, requires = "place")]
     no_follow: bool,
     /// When recording, keep entries for so long: 12h, 30d
-    #[arg(long, value_name = "AGE", value_parser = keep::parse_age, default_value = "30d")]
+    #[arg(long, value_name = "AGE", value_parser = crate::units::parse_age, default_value = "30d")]
     keep: Duration,
     /// When recording, keep entries of so many bytes in all: 512M, 2G; the oldest go first
-    #[arg(long, value_name = "SIZE", value_parser = keep::parse_size, default_value = "1G")]
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_size, default_value = "1G")]
     keep_size: u64,
 }
 

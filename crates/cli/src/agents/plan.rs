@@ -1,21 +1,18 @@
 //! `windlass agents plan`, and every `--dry-run`.
 
 use clap::Args;
-use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use windlass::agents::{AgentPlan, FileAction, PlanError, RunOptions};
 use windlass::store::Agent;
 
-use crate::agents::provision::RunArgs;
-use crate::agents::which::Which;
-use crate::agents::workshop::{FileArgs, Lookout};
+use crate::agents::context::{FileArgs, Lookout, Which};
+use crate::agents::jobs::RunArgs;
 use crate::columns::{Cell, Table};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::ids::short;
 use crate::output::{BAD, DIM, Output, WARN};
-use crate::store::{Missing, Records, shown};
+use crate::store::{Missing, Records, short, shown};
 use crate::text::{counted, escaped};
 
 /// Agents that are looked at side by side: as many as a gateway is asked about at a time.
@@ -49,7 +46,7 @@ pub(crate) struct Unseen {
     pub(crate) next_step: String,
 }
 
-pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     show(&records, &agents, args.run.options(), &args.files, output).await
@@ -230,4 +227,39 @@ pub(crate) fn as_json(looked: &Looked<'_>) -> Value {
             "failure": {"summary": unseen.summary, "nextStep": unseen.next_step},
         }),
     }
+}
+
+/// Compare what gateways have with what they should have
+///
+/// Ends with 0 when all is as it should be, with 7 when something is not. What agents have made their own (USER.md, MEMORY.md) is no
+/// drift. Give the same --base-url and --templates as at provisioning.
+#[derive(Debug, Args)]
+pub(crate) struct DriftArgs {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(crate) async fn drift(global: &Global, args: &DriftArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agents = args.which.of(&records)?;
+    let looked = look(&records, &agents, RunOptions::quiet(), &args.files, output).await?;
+    let drifted = looked.iter().filter(|looked| is_drifted(looked)).count();
+    if output.json() {
+        let rows: Vec<Value> = looked.iter().map(as_json).collect();
+        output.value(&json!({"drifted": drifted, "agents": rows}))?;
+    } else {
+        let mut lines = lines(&looked, differences, output.width());
+        lines.push(format!("{}: {drifted} drifted", counted(looked.len(), "agent")));
+        output.line(&lines.join("\n"))?;
+    }
+    Ok(match exit_of(&looked) {
+        Exit::Ok if drifted > 0 => Exit::Drift,
+        other => other,
+    })
+}
+
+fn is_drifted(looked: &Looked<'_>) -> bool {
+    looked.end.as_ref().is_ok_and(AgentPlan::drifted)
 }

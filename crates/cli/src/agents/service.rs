@@ -11,13 +11,13 @@ use windlass::agents::Agents;
 use windlass::store::{Activities as _, Activity, ActivityFilter, Agent, AgentStatus, AgentUid, Runs as _};
 use windlass_line::{Clock as _, TokioClock};
 
-use crate::agents::workshop::FileArgs;
+use crate::agents::context::FileArgs;
+use crate::agents::context::Host;
 use crate::exit::{Exit, Failure};
-use crate::fleet::Host;
 use crate::global::Global;
 use crate::interrupts::stop_signal;
 use crate::output::{DIM, Output};
-use crate::status::table::change_of;
+use crate::status::change_of;
 use crate::store::{Missing, Records, shown};
 use crate::text::{counted, escaped, millis};
 

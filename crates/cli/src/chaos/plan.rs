@@ -9,8 +9,8 @@ use toml::Spanned;
 use windlass_protocol::{MESSAGE_LIMIT, printable};
 use windlass_testkit::chaos::{Direction, Door, Fault, FaultKind, FrameFault, FrameRule, Which};
 
-use crate::config::parse_span;
 use crate::exit::Failure;
+use crate::units::parse_span;
 
 /// Largest plan that is read, in bytes: some ten thousand faults.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -1,7 +1,8 @@
 //! The line that is typed on. It is edited on a thread of its own, and notices are shown above it.
 
-use std::io;
+use std::io::{self, Write as _, stdin, stdout};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor, ExternalPrinter as _};
 use windlass_line::threads;
@@ -91,4 +92,132 @@ fn failed(error: ReadlineError) -> Failure {
         ReadlineError::Io(error) => error,
         other => io::Error::other(other),
     })
+}
+
+/// Messages that `/history` shows unless told otherwise.
+const SHOWN: u32 = 20;
+
+/// What `/help` shows.
+pub(crate) const HELP: &str = "\
+/history [N]   the last N messages of this session (20)
+/abort         stop whatever runs in this session
+/new           begin the session anew: the agent forgets what was said in it
+/quit          end (or Ctrl-D)
+//WORDS        say /WORDS to the agent: gateways have commands of their own
+Ctrl-C         stop the answer under way; twice to leave";
+
+/// What a line means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Say(String),
+    History(u32),
+    Abort,
+    New,
+    Help,
+    Quit,
+    Unknown(String),
+    Nothing,
+}
+
+/// Reads a line.
+pub(crate) fn read(line: &str) -> Command {
+    let line = line.trim_end();
+    if line.trim().is_empty() {
+        return Command::Nothing;
+    }
+    let Some(command) = line.strip_prefix('/') else {
+        return Command::Say(line.to_owned());
+    };
+    if command.starts_with('/') {
+        return Command::Say(command.to_owned());
+    }
+    let mut words = command.split_whitespace();
+    let (name, argument, rest) = (words.next(), words.next(), words.next());
+    match (name, argument, rest) {
+        (Some("history"), None, None) => Command::History(SHOWN),
+        (Some("history"), Some(count), None) => match count.parse() {
+            Ok(count @ 1..=1000) => Command::History(count),
+            _ => Command::Unknown(line.to_owned()),
+        },
+        (Some("abort"), None, None) => Command::Abort,
+        (Some("new"), None, None) => Command::New,
+        (Some("help" | "?"), None, None) => Command::Help,
+        (Some("quit" | "exit"), None, None) => Command::Quit,
+        _ => Command::Unknown(line.to_owned()),
+    }
+}
+
+/// Ends the mode in which pasted text is marked.
+const NO_PASTE_MARKS: &[u8] = b"\x1b[?2004l";
+
+/// The terminal as it was; it becomes so again when this is dropped, wherever the program ends.
+pub(crate) struct Terminal(Option<Termios>);
+
+impl Terminal {
+    pub(crate) fn of_stdin() -> Self {
+        Self(tcgetattr(stdin()).ok())
+    }
+
+    /// Shows nothing of what is typed: it would stand in the middle of an answer. It is not lost, the next prompt has it.
+    pub(crate) fn quiet(&self) {
+        if let Some(mut modes) = self.0.clone() {
+            modes.local_modes.remove(LocalModes::ECHO);
+            set(&modes);
+        }
+    }
+
+    /// As it was.
+    pub(crate) fn restore(&self) {
+        if let Some(modes) = &self.0 {
+            set(modes);
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            self.restore();
+            let _ = stdout().write_all(NO_PASTE_MARKS).and_then(|()| stdout().flush());
+        }
+    }
+}
+
+fn set(modes: &Termios) {
+    // A terminal that is gone needs no modes.
+    let _ = tcsetattr(stdin(), OptionalActions::Drain, modes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_said_and_commands_are_done() {
+        for (line, command) in [
+            ("hello there ", Command::Say("hello there".into())),
+            ("one\ntwo\n", Command::Say("one\ntwo".into())),
+            ("  ", Command::Nothing),
+            ("/history", Command::History(20)),
+            ("/history 3", Command::History(3)),
+            ("/history 0", Command::Unknown("/history 0".into())),
+            ("/new", Command::New),
+            ("/abort", Command::Abort),
+            ("/quit", Command::Quit),
+            ("/help", Command::Help),
+            ("//status", Command::Say("/status".into())),
+            ("/stauts", Command::Unknown("/stauts".into())),
+            ("/new session", Command::Unknown("/new session".into())),
+            ("/", Command::Unknown("/".into())),
+        ] {
+            assert_eq!(read(line), command, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_help_has_every_command() {
+        for command in ["/history", "/abort", "/new", "/quit", "//"] {
+            assert!(HELP.lines().any(|line| line.starts_with(command)), "{command}");
+        }
+    }
 }

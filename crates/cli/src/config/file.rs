@@ -14,10 +14,10 @@ use windlass_files::Owner;
 use windlass_protocol::{NAME_LIMIT, printable};
 
 use crate::config::ConfigError;
-use crate::config::environment::Environment;
+use crate::config::Environment;
 use crate::config::gateway::{self, GatewayConfig};
-use crate::config::span::parse_span;
 use crate::config::trust::{Trust, TrustList};
+use crate::units::parse_span;
 
 /// Largest file that is read as a configuration, in bytes: a gateway takes a few hundred.
 const MAX_BYTES: usize = 1024 * 1024;

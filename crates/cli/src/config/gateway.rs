@@ -10,11 +10,11 @@ use windlass_line::{Endpoint, GatewaySpec, Header, TlsPolicy};
 use windlass_protocol::{ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, SecretOrigin};
 
 use crate::config::ConfigError;
-use crate::config::environment::Environment;
+use crate::config::Environment;
 use crate::config::file::{RawDevice, RawGateway, RawTls, Source};
 use crate::config::secret::GivenSecret;
-use crate::config::span::parse_span;
-use crate::ids::{SHORTEST_PREFIX, SHOWN_ID};
+use crate::store::{SHORTEST_PREFIX, SHOWN_ID};
+use crate::units::parse_span;
 
 /// Which device identity a gateway is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

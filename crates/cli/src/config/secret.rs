@@ -6,7 +6,7 @@ use windlass::store::{SecretError, SecretSource, UnfitSecret, fit_secret};
 use windlass_protocol::{Secret, SecretPlace};
 
 use crate::config::ConfigError;
-use crate::config::environment::Environment;
+use crate::config::Environment;
 
 /// A secret for this run. It holds the secret itself only when it was typed in.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use windlass_line::Endpoint;
 use windlass_protocol::Secret;
 
 use crate::config::ConfigError;
-use crate::config::environment::{Environment, variable};
 use crate::config::file::{self, ConfigFile, Found, MalformedEntry, Timeouts};
 use crate::config::gateway::{GatewayConfig, Placed};
 use crate::config::secret::GivenSecret;
+use crate::config::{Environment, variable};
 
 /// What the flags say.
 #[derive(Debug, Default)]

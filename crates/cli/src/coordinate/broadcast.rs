@@ -9,17 +9,17 @@ use serde_json::json;
 use windlass::agents::coordinator::{BoardResult, BroadcastReport, LeadMessage};
 use windlass::store::{Board, BoardId, Gateway, GatewayUid};
 
-use crate::agents::workshop::{AllDown, FileArgs, Workshop};
+use crate::agents::context::{AllDown, FileArgs, Workshop};
 use crate::columns::{Cell, Table};
+use crate::coordinate::context::Trouble;
+use crate::coordinate::context::{Who, gateway_of};
 use crate::coordinate::say::LeadMessageArgs;
-use crate::coordinate::trouble::Trouble;
-use crate::coordinate::who::{Who, gateway_of};
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
+use crate::output::Waiting;
 use crate::output::{BAD, DIM, GOOD, Output};
 use crate::store::{Missing, Records, shown};
 use crate::text::{counted, escaped};
-use crate::waiting::Waiting;
 
 /// Longest reason shown, in characters; `--json` shows all of it.
 const REASON_LIMIT: usize = 2_000;

@@ -1,6 +1,7 @@
 //! Tasks that call and chat all the time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,9 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use windlass::Gateway;
+use windlass_protocol::connection::CallCounters;
 use windlass_protocol::{CallError, RawJson};
+use windlass_testkit::{Journal, SideEffect};
 
-use crate::demo::ledger::{End, Ledger, What};
 use crate::demo::stage::Stage;
 
 /// Deadline of each call: longer than any outage of the schedule and the reconnect after it.
@@ -135,5 +137,235 @@ const fn end_of(ended: &Result<RawJson, CallError>) -> End {
         Err(CallError::NotSent(_)) => End::NotSent,
         // Unknown, timed out, and what a later protocol crate adds: the caller was told that it can't know.
         Err(_) => End::Unknown,
+    }
+}
+
+/// What a call was to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Nothing but read.
+    Read,
+    /// Start a run under this idempotency key.
+    Chat(String),
+    /// Create the agent of this id.
+    Create(String),
+}
+
+/// What its caller was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Answered,
+    Rejected,
+    NotSent,
+    /// That it can't be known.
+    Unknown,
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+struct Record {
+    gateway: usize,
+    what: What,
+    end: Option<End>,
+}
+
+/// Every call of the demo.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Vec<Record>>);
+
+/// What became of the calls of one gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) calls: usize,
+    pub(crate) answered: usize,
+    pub(crate) rejected: usize,
+    pub(crate) not_sent: usize,
+    pub(crate) unknown: usize,
+    /// Of those unknown: carried out all the same.
+    pub(crate) unknown_done: usize,
+    /// Requests that were written again after a reconnect.
+    pub(crate) resent: u64,
+    /// Answered, and not found in the journal; or never told anything.
+    pub(crate) lost: usize,
+    /// Found in the journal more than once.
+    pub(crate) duplicated: usize,
+    /// Reported as rejected or not sent, and found in the journal.
+    pub(crate) misreported: usize,
+    /// Turns that the gateway took up again by itself after a crash, which generation 4 does.
+    pub(crate) resumed: usize,
+}
+
+impl Tally {
+    /// Whether every call was done once, or its caller knows better.
+    pub(crate) const fn is_clean(&self) -> bool {
+        self.lost == 0 && self.duplicated == 0 && self.misreported == 0
+    }
+}
+
+impl Ledger {
+    /// Writes down a call that begins, and gives its number.
+    pub(crate) fn begin(&self, gateway: usize, what: What) -> usize {
+        let mut records = self.records();
+        records.push(Record {
+            gateway,
+            what,
+            end: None,
+        });
+        records.len() - 1
+    }
+
+    /// Writes down what its caller was told.
+    pub(crate) fn end(&self, number: usize, end: End) {
+        if let Some(record) = self.records().get_mut(number) {
+            record.end = Some(end);
+        }
+    }
+
+    /// Calls of a gateway so far, and how many of them have ended.
+    pub(crate) fn progress(&self, gateway: usize) -> (usize, usize) {
+        let records = self.records();
+        let own = records.iter().filter(|record| record.gateway == gateway);
+        own.fold((0, 0), |(all, ended), record| {
+            (all + 1, ended + usize::from(record.end.is_some()))
+        })
+    }
+
+    /// Compares a gateway's calls with its journal.
+    pub(crate) fn tally(&self, gateway: usize, journal: &Journal, counters: CallCounters) -> Tally {
+        let own: Vec<_> = self
+            .records()
+            .iter()
+            .filter(|record| record.gateway == gateway)
+            .cloned()
+            .collect();
+        Tally {
+            resent: counters.resent,
+            ..tally(&own, &journal.effects())
+        }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tally(records: &[Record], effects: &[SideEffect]) -> Tally {
+    let done = Done::count(effects);
+    let mut tally = Tally {
+        calls: records.len(),
+        ..Tally::default()
+    };
+    for Record { what, end, .. } in records {
+        let times = done.times(what);
+        match end {
+            Some(End::Answered) => tally.answered += 1,
+            Some(End::Rejected) => tally.rejected += 1,
+            Some(End::NotSent) => tally.not_sent += 1,
+            Some(End::Unknown) => tally.unknown += 1,
+            None => tally.lost += 1,
+        }
+        let Some(times) = times else { continue };
+        tally.duplicated += usize::from(times > 1);
+        match end {
+            Some(End::Answered) if times == 0 => tally.lost += 1,
+            Some(End::Rejected | End::NotSent) if times > 0 => tally.misreported += 1,
+            Some(End::Unknown) if times > 0 => tally.unknown_done += 1,
+            _ => {}
+        }
+    }
+    let asked = |key: &String| records.iter().any(|record| record.what == What::Chat(key.clone()));
+    tally.resumed = done
+        .chats
+        .iter()
+        .filter(|(key, _)| !asked(key))
+        .map(|(_, times)| times)
+        .sum();
+    tally
+}
+
+/// How often each side effect stands in a journal.
+struct Done {
+    chats: HashMap<String, usize>,
+    agents: HashMap<String, usize>,
+}
+
+impl Done {
+    fn count(effects: &[SideEffect]) -> Self {
+        let mut done = Self {
+            chats: HashMap::new(),
+            agents: HashMap::new(),
+        };
+        for effect in effects {
+            match effect {
+                SideEffect::ChatRun { key, .. } => *done.chats.entry(key.clone()).or_default() += 1,
+                SideEffect::AgentCreated { agent_id } => *done.agents.entry(agent_id.clone()).or_default() += 1,
+                _ => {}
+            }
+        }
+        done
+    }
+
+    /// How often the gateway did it; nothing for reads, which can be done any number of times.
+    fn times(&self, what: &What) -> Option<usize> {
+        match what {
+            What::Read => None,
+            What::Chat(key) => Some(self.chats.get(key).copied().unwrap_or(0)),
+            What::Create(id) => Some(self.agents.get(id).copied().unwrap_or(0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(key: &str) -> SideEffect {
+        SideEffect::ChatRun {
+            key: key.into(),
+            session: "s".into(),
+            message: "m".into(),
+        }
+    }
+
+    fn chat(key: &str, end: impl Into<Option<End>>) -> Record {
+        Record {
+            gateway: 0,
+            what: What::Chat(key.into()),
+            end: end.into(),
+        }
+    }
+
+    #[test]
+    fn a_call_that_is_done_once_is_clean_whatever_its_caller_was_told() {
+        let records = [
+            chat("a", End::Answered),
+            chat("b", End::Unknown),
+            chat("c", End::Unknown),
+        ];
+        let tally = tally(&records, &[run("a"), run("b"), run("gateway's own")]);
+        assert!(tally.is_clean());
+        assert_eq!(
+            (tally.answered, tally.unknown, tally.unknown_done, tally.resumed),
+            (1, 2, 1, 1)
+        );
+    }
+
+    #[test]
+    fn every_way_to_be_wrong_is_found() {
+        let lost = tally(&[chat("a", End::Answered)], &[]);
+        let forgotten = tally(&[chat("a", None)], &[run("a")]);
+        let twice = tally(&[chat("a", End::Answered)], &[run("a"), run("a")]);
+        let unknown_twice = tally(&[chat("a", End::Unknown)], &[run("a"), run("a")]);
+        let misreported = tally(&[chat("a", End::NotSent)], &[run("a")]);
+        assert_eq!((lost.lost, forgotten.lost), (1, 1));
+        assert_eq!(
+            (twice.duplicated, unknown_twice.duplicated, misreported.misreported),
+            (1, 1, 1)
+        );
+        assert!(
+            [lost, forgotten, twice, unknown_twice, misreported]
+                .iter()
+                .all(|tally| !tally.is_clean())
+        );
     }
 }

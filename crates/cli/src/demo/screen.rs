@@ -11,12 +11,12 @@ use windlass::LineStatus;
 use windlass_line::{Clock as _, TokioClock};
 
 use crate::columns::{Cell, columns};
-use crate::demo::chaos::Act;
-use crate::demo::ledger::{Ledger, Tally};
+use crate::demo::load::{Ledger, Tally};
+use crate::demo::stage::Act;
 use crate::demo::stage::Stage;
 use crate::exit::Failure;
 use crate::output::{BAD, DIM, GOOD, HEAD, Output, Redraw, WARN};
-use crate::status::table::{change, style_of};
+use crate::status::{change, style_of};
 
 /// Between two drawings of the live view: smooth for an eye, cheap for a terminal.
 const FRAME: Duration = Duration::from_millis(100);

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 use windlass::{Gateway, Windlass};
 use windlass_line::{Endpoint, GatewaySpec};
 use windlass_protocol::{DeviceIdentity, GatewayId, Secret};
-use windlass_testkit::{ChatPlan, SimGateway};
+use windlass_testkit::{ChatPlan, RestartKind, SimGateway};
 
 use crate::exit::Failure;
 
@@ -76,5 +78,127 @@ impl Stage {
         for cast in self.casts {
             cast.sim.shutdown().await;
         }
+    }
+}
+
+/// What happens to a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Every TCP connection breaks.
+    Cut,
+    /// The next chat message is taken, and its answer gets lost.
+    LoseChatAnswer,
+    /// The next new agent is created, and its answer gets lost.
+    LoseCreateAnswer,
+    /// The next request for a new agent gets lost.
+    LoseCreateRequest,
+    /// The process is gone.
+    Kill,
+    /// The process ends in order.
+    Stop,
+    /// A new process is there.
+    Return,
+    /// The process replaces itself by another.
+    Restart,
+    /// The end of the play.
+    End,
+}
+
+impl Act {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::LoseChatAnswer => "lose-chat-answer",
+            Self::LoseCreateAnswer => "lose-create-answer",
+            Self::LoseCreateRequest => "lose-create-request",
+            Self::Kill => "kill",
+            Self::Stop => "stop",
+            Self::Return => "return",
+            Self::Restart => "restart",
+            Self::End => "end",
+        }
+    }
+
+    /// For people.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Cut => "all its connections are cut",
+            Self::LoseChatAnswer => "it will take the next chat message and lose the connection before it answers",
+            Self::LoseCreateAnswer => "it will create the next agent and lose the connection before it answers",
+            Self::LoseCreateRequest => "it will lose the connection before it creates the next agent",
+            Self::Kill => "its process is killed",
+            Self::Stop => "its process is stopped in order",
+            Self::Return => "its process is started again",
+            Self::Restart => "it restarts",
+            Self::End => "no more calls are made",
+        }
+    }
+}
+
+/// When (ms after the beginning), whom (by number), what. Ends after 12 s.
+const SCHEDULE: [(u64, usize, Act); 15] = [
+    (1200, 0, Act::Cut),
+    (2000, 1, Act::LoseChatAnswer),
+    (2600, 2, Act::Kill),
+    (3400, 0, Act::LoseCreateAnswer),
+    (4000, 2, Act::Return),
+    (4800, 1, Act::Restart),
+    (5600, 2, Act::LoseChatAnswer),
+    (6200, 0, Act::Restart),
+    (7000, 1, Act::LoseCreateRequest),
+    (7600, 0, Act::Stop),
+    (8400, 2, Act::Cut),
+    (8800, 0, Act::Return),
+    (9600, 0, Act::LoseChatAnswer),
+    (10_200, 1, Act::Cut),
+    (12_000, 0, Act::End),
+];
+
+/// News that may wait for the screen: all of them.
+pub(crate) const NEWS: usize = SCHEDULE.len();
+
+/// Plays the schedule, and tells each act to `news`.
+pub(crate) async fn perform(stage: &Stage, news: mpsc::Sender<(usize, Act)>) {
+    let mut at = 0;
+    for (then, index, act) in SCHEDULE {
+        sleep(Duration::from_millis(then - at)).await;
+        at = then;
+        // Without a screen the play goes on.
+        let _ = news.send((index, act)).await;
+        if let Some(cast) = stage.casts.get(index) {
+            inflict(cast, act).await;
+        }
+    }
+}
+
+async fn inflict(cast: &Cast, act: Act) {
+    let sim = &cast.sim;
+    match act {
+        Act::Cut => sim.cut_all(),
+        Act::LoseChatAnswer => sim.script().once().drop_connection_before_answer("chat.send"),
+        Act::LoseCreateAnswer => sim.script().once().drop_connection_before_answer("agents.create"),
+        Act::LoseCreateRequest => sim.script().once().drop_connection_before_execution("agents.create"),
+        Act::Kill => sim.kill().await,
+        Act::Stop => sim.stop().await,
+        Act::Return => sim.start_again().await,
+        Act::Restart => sim.restart(RestartKind::Clean),
+        Act::End => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_goes_forward_and_brings_everyone_back() {
+        assert!(SCHEDULE.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+        for index in 0..3 {
+            let last = SCHEDULE
+                .iter()
+                .rfind(|(_, whom, act)| *whom == index && matches!(act, Act::Kill | Act::Stop | Act::Return));
+            assert!(last.is_none_or(|(.., act)| *act == Act::Return), "{index}");
+        }
+        assert_eq!(SCHEDULE[SCHEDULE.len() - 1].2, Act::End);
     }
 }

@@ -9,9 +9,8 @@ use windlass::{Endpoint, Fingerprint};
 use crate::exit::{Exit, Failure};
 use crate::gateways::list::as_json;
 use crate::global::Global;
-use crate::ids::{self, short};
 use crate::output::Output;
-use crate::store::{self, Missing, Records, shown};
+use crate::store::{self, Missing, Records, short, shown};
 
 /// Add a gateway
 ///
@@ -55,7 +54,7 @@ pub(crate) struct TokenArgs {
     token_file: Option<PathBuf>,
 }
 
-pub(crate) async fn run(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn add(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<Exit, Failure> {
     let token = args.token.source()?;
     args.check()?;
     let global = Global {
@@ -81,7 +80,7 @@ pub(crate) async fn run(global: &Global, args: GatewaysAddArgs, output: &Output)
         ));
     }
     let gateway = Gateway {
-        id: ids::new_id(GatewayUid::from_bytes)?,
+        id: store::new_id(GatewayUid::from_bytes)?,
         organization_id: organization.id,
         name: args.name.trim().to_owned(),
         url: args.url.trim().to_owned(),
@@ -183,4 +182,44 @@ fn file(path: &Path) -> Result<SecretSource, Failure> {
         format!("flag --token-file: {} is no file", full.display()),
         "Write the gateway's token into it first (chmod 600).",
     ))
+}
+
+/// Change where the token of a recorded gateway is
+///
+/// Boards and agents of the gateway stay as they are. A service that runs (windlass agents run) uses the new token from its next
+/// start on.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("change").args(["token_env", "token_file", "no_token"]).required(true))]
+pub(crate) struct SetArgs {
+    /// The gateway, by its name or id
+    // Not under the name of the global flag.
+    #[arg(id = "name", value_name = "GATEWAY")]
+    gateway: String,
+    #[command(flatten)]
+    token: TokenArgs,
+    /// The gateway wants no token
+    #[arg(long)]
+    no_token: bool,
+}
+
+pub(crate) async fn set(global: &Global, args: &SetArgs, output: &Output) -> Result<Exit, Failure> {
+    let token = args.token.source()?;
+    let records = Records::open(global, Missing::Refuse).await?;
+    let mut gateway = records.gateway(&args.gateway)?.clone();
+    gateway.token = token;
+    records.store.update_gateway(&gateway).await?;
+    if output.json() {
+        output.value(&as_json(&records, &gateway))?;
+    } else {
+        let token = gateway
+            .token
+            .as_ref()
+            .map_or_else(|| "none".into(), |token| shown(&token.to_string()));
+        output.line(&format!(
+            "gateway {} ({}): the token is {token} from now on",
+            shown(&gateway.name),
+            short(gateway.id)
+        ))?;
+    }
+    Ok(Exit::Ok)
 }

@@ -10,15 +10,15 @@ use windlass::agents::control_plane_of;
 use windlass::store::Gateway;
 use windlass_protocol::{Advice, Advise as _, Verdict};
 
+use crate::agents::context::CONNECT;
 use crate::columns::{Cell, Table};
-use crate::config::{FILE_NAME, GatewayConfig, MalformedEntry, parse_span};
+use crate::config::{FILE_NAME, GatewayConfig, MalformedEntry};
 use crate::exit::{Exit, Failure};
-use crate::fleet::CONNECT;
 use crate::global::Global;
-use crate::ids::short;
 use crate::output::{BAD, GOOD, Output, WARN, advice_lines};
 use crate::session::{self, Patience, Setup, Target};
-use crate::store::{self, Missing, Records, is_there, shown, shown_url};
+use crate::store::{self, Missing, Records, is_there, short, shown, shown_url};
+use crate::units::parse_span;
 
 /// Show gateways, and with --check what release they are and whether it is supported
 #[derive(Debug, Args)]

@@ -1,17 +1,16 @@
 //! `windlass sessions history`.
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass::sessions::{HistoryCursor, HistoryDelta, HistoryError, HistoryPage, HistoryQuery};
 use windlass_protocol::SessionKey;
-use windlass_protocol::request::HISTORY_LIMIT;
+use windlass_protocol::request::{ChatMessage, HISTORY_LIMIT};
 
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
-use crate::output::{DIM, Output};
-use crate::sessions::desk::{Desk, Limit};
-use crate::sessions::{named, transcript};
-use crate::text::escaped;
+use crate::output::{BAD, DIM, HEAD, Output};
+use crate::sessions::connected::{self, Desk, Limit};
+use crate::text::{escaped, harmless};
 
 /// Rows shown unless asked otherwise: a few screens.
 const ROWS: u32 = 50;
@@ -45,12 +44,12 @@ pub(crate) struct HistoryArgs {
 pub(crate) async fn run(global: &Global, args: &HistoryArgs, output: &Output) -> Result<Exit, Failure> {
     let desk = Desk::open(global, &args.time, output).await?;
     let read = async {
-        let key = named::session(&desk, args.session.as_deref()).await?;
+        let key = connected::session(&desk, args.session.as_deref()).await?;
         let page = read(&desk, &key, args, output).await;
         let page = page.map_err(|error| desk.no_history(&error))?;
         // Gateways answer with an empty history for a session that is not there.
         if page.rows.is_empty() && page.running.is_none() && page.older.is_none() {
-            named::there(&desk, &key).await?;
+            connected::there(&desk, &key).await?;
         }
         Ok::<_, Failure>(page)
     };
@@ -108,7 +107,7 @@ async fn all(desk: &Desk, key: &SessionKey) -> Result<HistoryPage, HistoryError>
 fn show(page: &HistoryPage, output: &Output) -> Result<(), Failure> {
     if output.json() {
         for row in &page.rows {
-            output.value(&transcript::as_json(row))?;
+            output.value(&as_json(row))?;
         }
         output.value(&json!({
             "type": "page",
@@ -124,7 +123,7 @@ fn show(page: &HistoryPage, output: &Output) -> Result<(), Failure> {
         output.note(&format!("there are older messages: --before {older}, or --all"));
     }
     for row in &page.rows {
-        output.line(&transcript::lines(row, output).join("\n"))?;
+        output.line(&lines(row, output).join("\n"))?;
     }
     if let Some(run) = &page.running {
         let text = escaped(run.text.as_deref().unwrap_or_default(), RUNNING_LIMIT);
@@ -134,4 +133,93 @@ fn show(page: &HistoryPage, output: &Output) -> Result<(), Failure> {
         output.note("nothing was said there, as far as the gateway shows");
     }
     Ok(())
+}
+
+/// Longest name of a role or a tool shown, in characters.
+const NAME_LIMIT: usize = 40;
+/// Longest result of a tool shown, in characters; `--json` shows all of it.
+const RESULT_LIMIT: usize = 160;
+/// Longest reason of a failure shown, in characters.
+const REASON_LIMIT: usize = 500;
+
+/// A row as lines: who and when, then what.
+pub(crate) fn lines(row: &ChatMessage, output: &Output) -> Vec<String> {
+    let role = escaped(row.role.as_deref().unwrap_or("?"), NAME_LIMIT);
+    let mut head = format!("{HEAD}{role}{HEAD:#}");
+    if let Some(at) = row.timestamp.and_then(|at| output.date_and_time(at)) {
+        head = format!("{head} {DIM}{at}{DIM:#}");
+    }
+    let mut lines = vec![head];
+    let text = row.text().unwrap_or_default();
+    if is_result(row) {
+        lines.push(format!("{DIM}  {}{DIM:#}", escaped(text.trim(), RESULT_LIMIT)));
+        return lines;
+    }
+    lines.extend(harmless(text.trim_end()).lines().map(|line| format!("  {line}")));
+    lines.extend(tools(row).map(|tool| format!("{DIM}  [{tool}]{DIM:#}")));
+    if row.is_failure() {
+        let why = row.error_message.as_deref().unwrap_or("the agent could not answer");
+        lines.push(format!("  {BAD}failed:{BAD:#} {}", escaped(why, REASON_LIMIT)));
+    }
+    lines
+}
+
+/// A row for programs: what is the same on all releases, and the row itself.
+pub(crate) fn as_json(row: &ChatMessage) -> Value {
+    json!({
+        "type": "message",
+        "role": row.role,
+        "text": row.text(),
+        "atMs": row.timestamp,
+        "id": row.meta.as_ref().and_then(|meta| meta.id.as_deref()),
+        "runId": row.run_id(),
+        "failed": row.is_failure(),
+        "row": row,
+    })
+}
+
+fn is_result(row: &ChatMessage) -> bool {
+    row.role.as_deref().is_some_and(|role| role.starts_with("tool"))
+}
+
+/// The tools that a row calls.
+fn tools(row: &ChatMessage) -> impl Iterator<Item = String> {
+    let parts = row.content.as_ref().and_then(Value::as_array);
+    let calls = parts.into_iter().flatten().filter(|part| {
+        let kind = part.get("type").and_then(Value::as_str);
+        kind.is_some_and(|kind| kind.to_lowercase().starts_with("tool"))
+    });
+    calls.map(|call| {
+        let name = call.get("name").and_then(Value::as_str).unwrap_or("tool");
+        format!("calls {}", escaped(name, NAME_LIMIT))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(row: Value) -> String {
+        let row: ChatMessage = serde_json::from_value(row).unwrap();
+        anstream::adapter::strip_str(&lines(&row, &Output::of_width(80)).join("\n")).to_string()
+    }
+
+    #[test]
+    fn a_row_keeps_its_lines_and_steers_no_terminal() {
+        let row = json!({"role": "assistant", "timestamp": 50_587_250, "content": [
+            {"type": "text", "text": "one\n\u{1b}[2Jtwo\n"}, {"type": "toolCall", "name": "read\u{9b}"}
+        ]});
+        assert_eq!(
+            shown(row),
+            "assistant 1970-01-01 14:03:07\n  one\n  \\u{1b}[2Jtwo\n  [calls read\\u{9b}]"
+        );
+    }
+
+    #[test]
+    fn results_of_tools_are_one_line_and_failures_are_named() {
+        let result = json!({"role": "toolResult", "content": "a\nb"});
+        assert_eq!(shown(result), "toolResult\n  a\\nb");
+        let failed = json!({"role": "assistant", "content": [], "stopReason": "error", "errorMessage": "HTTP 400"});
+        assert_eq!(shown(failed), "assistant\n  failed: HTTP 400");
+    }
 }

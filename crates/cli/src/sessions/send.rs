@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 
-use crate::config::parse_span;
 use crate::exit::{Exit, Failure};
 use crate::global::Global;
 use crate::input;
 use crate::interrupts::Interrupts;
 use crate::output::Output;
-use crate::sessions::desk::Desk;
-use crate::sessions::named;
+use crate::sessions::connected::{self, Desk, Limit};
+use crate::text::escaped;
 use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
+use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
 const ANSWER: Duration = Duration::from_secs(15 * 60);
@@ -45,7 +46,7 @@ pub(crate) struct SendArgs {
     connect_timeout: Option<Duration>,
 }
 
-pub(crate) async fn run(global: &Global, args: &SendArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn send(global: &Global, args: &SendArgs, output: &Output) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()?;
     let ready = async {
         let text = input::words("TEXT", &args.text, turn::TEXT_BYTES).await?;
@@ -68,7 +69,7 @@ async fn follow(
     interrupts: &mut Interrupts,
     output: &Output,
 ) -> Result<Exit, Failure> {
-    let session = named::session(desk, Some(&args.session)).await?;
+    let session = connected::session(desk, Some(&args.session)).await?;
     let message = desk.sessions.message(session.clone(), text);
     let message = message
         .deliver(args.deliver)
@@ -103,4 +104,47 @@ async fn follow(
             Ok(Exit::Interrupted)
         }
     }
+}
+
+/// Longest run id shown, in characters.
+const ID_LIMIT: usize = 80;
+
+/// Stop what runs in a session
+///
+/// That nothing ran is no error; a session that is not there is one.
+#[derive(Debug, Args)]
+pub(crate) struct AbortArgs {
+    /// The session, by key, label or agent [default: the default agent's main session]
+    #[arg(value_name = "SESSION")]
+    session: Option<String>,
+    /// Only this run [default: whatever runs]
+    #[arg(long, value_name = "ID")]
+    run: Option<String>,
+    #[command(flatten)]
+    time: Limit,
+}
+
+pub(crate) async fn abort(global: &Global, args: &AbortArgs, output: &Output) -> Result<Exit, Failure> {
+    let desk = Desk::open(global, &args.time, output).await?;
+    let aborted = async {
+        let key = connected::session(&desk, args.session.as_deref()).await?;
+        let runs = desk.sessions.abort(&key, args.run.as_deref()).await;
+        let runs = runs.map_err(|error| desk.failed(&error))?;
+        if runs.is_empty() {
+            connected::there(&desk, &key).await?;
+        }
+        Ok::<_, Failure>((key, runs))
+    };
+    let aborted = aborted.await;
+    desk.close().await;
+    let (key, runs) = aborted?;
+    if output.json() {
+        output.value(&json!({"session": key, "aborted": runs}))?;
+    } else if runs.is_empty() {
+        output.line(&format!("nothing ran in {}", escaped(key.as_str(), ID_LIMIT)))?;
+    } else {
+        let shown: Vec<String> = runs.iter().map(|run| escaped(run, ID_LIMIT)).collect();
+        output.line(&format!("stopped {}", shown.join(", ")))?;
+    }
+    Ok(Exit::Ok)
 }

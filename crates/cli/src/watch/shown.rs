@@ -10,8 +10,7 @@ use windlass::journal::{Cursor, EntryKind, Lost, RecordedEntry, RecordedMarker, 
 use windlass_line::{Event, LineEvent, Marker};
 use windlass_protocol::{EventKeys, RawJson};
 
-use crate::json;
-use crate::output::{BAD, DIM, GOOD, WARN};
+use crate::output::{BAD, DIM, GOOD, WARN, compact};
 use crate::text::{counted, escaped, millis, time_of_day};
 
 /// Longest reason shown, in characters.
@@ -116,7 +115,7 @@ impl Shown<'_> {
         // Two objects made one.
         let (what, more) = (what.strip_suffix('}'), more.strip_prefix('{'));
         let (what, more) = what.zip(more).unwrap_or_default();
-        Ok(json::compact(&format!("{what},{more}")))
+        Ok(compact(&format!("{what},{more}")))
     }
 
     fn beside_the_journal(&self) -> Value {

@@ -1,0 +1,409 @@
+//! `windlass agents provision` and `rotate-token`.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::sync::Arc;
+
+use clap::Args;
+use windlass::agents::{FleetReport, GatewayFailure, Job, RunOptions, SyncOptions, TokenRule, Wake};
+use windlass::store::{Agent, AgentRole, AgentUid, Gateway, Store};
+
+use crate::agents::context::{AllDown, FileArgs, Host, Which, Workshop};
+use crate::agents::plan;
+use crate::agents::progress::{self, Screen};
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::{Output, WARN};
+use crate::store::{Missing, Records, shown};
+
+/// How agents are brought up to date.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
+pub(crate) struct RunArgs {
+    /// Wake nobody
+    #[arg(long, conflicts_with = "wake")]
+    no_wake: bool,
+    /// Wake everybody, also where nothing was written
+    #[arg(long)]
+    wake: bool,
+    /// Begin a fresh session before the wake
+    #[arg(long)]
+    reset_session: bool,
+    /// Write USER.md and MEMORY.md even where the agent has made them its own
+    #[arg(long)]
+    overwrite: bool,
+    /// Give agents their BOOTSTRAP.md again
+    #[arg(long)]
+    force_bootstrap: bool,
+    /// Give agents new tokens
+    #[arg(long)]
+    rotate_token: bool,
+}
+
+impl RunArgs {
+    pub(crate) fn options(&self) -> RunOptions {
+        RunOptions {
+            wake: if self.no_wake {
+                Wake::Never
+            } else if self.wake {
+                Wake::Always
+            } else {
+                Wake::IfChanged
+            },
+            reset_session: self.reset_session,
+            overwrite: self.overwrite,
+            force_bootstrap: self.force_bootstrap,
+            token: if self.rotate_token {
+                TokenRule::Rotate
+            } else {
+                TokenRule::Keep
+            },
+            ..RunOptions::default()
+        }
+    }
+}
+
+/// Bring agents to life, or up to date, and wake those that are new or have something new
+///
+/// Everything is compared with what the gateway has, so that a second run writes nothing. A run that was cut off goes on where it was
+/// when the same command is run again.
+#[derive(Debug, Args)]
+pub(crate) struct ProvisionArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+/// Give agents new tokens, and wake them to read them
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Wake nobody
+    #[arg(long)]
+    no_wake: bool,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(crate) async fn provision(global: &Global, args: &ProvisionArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agents = args.which.of(&records)?;
+    let options = args.run.options();
+    if args.dry_run {
+        return plan::show(&records, &agents, options, &args.files, output).await;
+    }
+    let job = |agents| Job::Provision { agents, options };
+    work("provision", &records, &agents, job, &args.files, output).await
+}
+
+pub(crate) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agents = args.which.of(&records)?;
+    let options = RunOptions {
+        token: TokenRule::Rotate,
+        wake: if args.no_wake { Wake::Never } else { Wake::IfChanged },
+        ..RunOptions::default()
+    };
+    let job = |agents| Job::Provision { agents, options };
+    work("rotate-token", &records, &agents, job, &args.files, output).await
+}
+
+/// Does a job on these agents: those of gateways that are down are reported, the others are worked on. Of a deletion, agents that
+/// were never begun need no gateway.
+pub(crate) async fn work(
+    command: &str,
+    records: &Records,
+    agents: &[&Agent],
+    job: impl FnOnce(Vec<AgentUid>) -> Job,
+    files: &FileArgs,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let needs_gateway = |agent: &&Agent| command != DELETE || agent.lifecycle_generation > 0;
+    let on_gateways: Vec<&Agent> = agents.iter().copied().filter(needs_gateway).collect();
+    let workshop = Workshop::open(records, records.gateways_of(&on_gateways), files, output).await?;
+    let is_reachable = |agent: &&Agent| !needs_gateway(agent) || !workshop.down.contains_key(&agent.gateway_id);
+    let reachable: Vec<AgentUid> = agents
+        .iter()
+        .copied()
+        .filter(is_reachable)
+        .map(|agent| agent.id)
+        .collect();
+    let mut report = if reachable.is_empty() {
+        FleetReport::default()
+    } else {
+        let operation = workshop.agents.work(job(reachable)).await?;
+        let lines = workshop.host.watch(&workshop.gateways);
+        Screen::new(output).follow(operation, lines).await?
+    };
+    report
+        .agents
+        .extend(progress::of_those_down(&on_gateways, &workshop.down));
+    let place = |id: AgentUid| agents.iter().position(|agent| agent.id == id);
+    report.agents.sort_by_key(|agent| place(agent.agent));
+    let exit = progress::report_exit(&report, &workshop.down);
+    workshop.close().await;
+    progress::show_report(command, &report, records, output)?;
+    Ok(exit)
+}
+
+/// Write today's templates for the agents of a gateway
+///
+/// Nobody is woken, and nobody is made: an agent that the gateway does not show a token of is left alone with an error, unless tokens
+/// are rotated. Agents of paused boards are skipped.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
+pub(crate) struct SyncArgs {
+    /// The gateway
+    #[arg(long, value_name = "GATEWAY")]
+    on: String,
+    /// The agents of this board only
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
+    /// The gateway's own agent too
+    #[arg(long, conflicts_with = "board")]
+    include_main: bool,
+    /// Leads only
+    #[arg(long)]
+    lead_only: bool,
+    /// Begin fresh sessions
+    #[arg(long)]
+    reset_sessions: bool,
+    /// Give every agent a new token
+    #[arg(long)]
+    rotate_tokens: bool,
+    /// Give agents their BOOTSTRAP.md again
+    #[arg(long)]
+    force_bootstrap: bool,
+    /// Write USER.md and MEMORY.md even where the agent has made them its own
+    #[arg(long)]
+    overwrite: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(crate) async fn sync(global: &Global, args: &SyncArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let gateway = records.gateway(&args.on)?.clone();
+    let options = args.options(&records)?;
+    if args.dry_run {
+        let agents = chosen(&records, &gateway, &options);
+        return plan::show(&records, &agents, args.run_options(), &args.files, output).await;
+    }
+    work_on_templates(&records, &gateway, options, &args.files, output).await
+}
+
+async fn work_on_templates(
+    records: &Records,
+    gateway: &Gateway,
+    options: SyncOptions,
+    files: &FileArgs,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let workshop = Workshop::open(records, vec![gateway.clone()], files, output).await?;
+    let report = if let Some(down) = workshop.down.get(&gateway.id) {
+        FleetReport {
+            gateways: vec![GatewayFailure {
+                gateway: gateway.id,
+                summary: down.advice.summary.to_string(),
+                next_step: down.advice.next_step.to_string(),
+            }],
+            ..FleetReport::default()
+        }
+    } else {
+        let gateway = gateway.id;
+        let operation = workshop.agents.work(Job::Sync { gateway, options }).await?;
+        let lines = workshop.host.watch(&workshop.gateways);
+        Screen::new(output).follow(operation, lines).await?
+    };
+    let exit = progress::report_exit(&report, &workshop.down);
+    workshop.close().await;
+    progress::show_report("sync", &report, records, output)?;
+    Ok(exit)
+}
+
+impl SyncArgs {
+    fn options(&self, records: &Records) -> Result<SyncOptions, Failure> {
+        let board = self.board.as_deref().map(|name| records.board(name)).transpose()?;
+        Ok(SyncOptions {
+            include_main: self.include_main,
+            lead_only: self.lead_only,
+            reset_sessions: self.reset_sessions,
+            rotate_tokens: self.rotate_tokens,
+            force_bootstrap: self.force_bootstrap,
+            overwrite: self.overwrite,
+            board: board.map(|board| board.id),
+        })
+    }
+
+    /// How a sync updates each of its agents.
+    fn run_options(&self) -> RunOptions {
+        RunOptions {
+            wake: Wake::Never,
+            deliver: false,
+            reset_session: self.reset_sessions,
+            overwrite: self.overwrite,
+            force_bootstrap: self.force_bootstrap,
+            token: if self.rotate_tokens {
+                TokenRule::Rotate
+            } else {
+                TokenRule::MustExist
+            },
+        }
+    }
+}
+
+/// The agents that a sync takes.
+fn chosen<'a>(records: &'a Records, gateway: &Gateway, options: &SyncOptions) -> Vec<&'a Agent> {
+    let paused: BTreeMap<_, _> = records.boards.iter().map(|board| (board.id, board.paused)).collect();
+    let is_meant = |agent: &&Agent| {
+        let by_role = match agent.role() {
+            AgentRole::Main => options.include_main && options.board.is_none(),
+            AgentRole::Lead => true,
+            AgentRole::Worker => !options.lead_only,
+        };
+        let is_paused = agent.board_id.is_some_and(|board| paused.get(&board) == Some(&true));
+        let on_board = options.board.is_none_or(|board| agent.board_id == Some(board));
+        agent.gateway_id == gateway.id && by_role && on_board && !is_paused
+    };
+    records.agents.iter().filter(is_meant).collect()
+}
+
+/// Longest answer that is read from the terminal, in bytes.
+const ANSWER_BYTES: u64 = 64;
+
+/// The name of the command in a report.
+const DELETE: &str = "delete";
+
+/// Take agents off their gateways, and their records out of the store
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The agents, by name, id or a unique beginning of the id
+    #[arg(value_name = "AGENT", required = true)]
+    agents: Vec<String>,
+    /// Their workspaces too
+    #[arg(long)]
+    delete_files: bool,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+pub(crate) async fn delete(global: &Global, args: &DeleteArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agents = records.chosen(&args.agents, false)?;
+    let delete_files = args.delete_files;
+    if !args.yes && !confirmed_deletion(&records, &agents, delete_files)? {
+        output.note("nothing was deleted");
+        return Ok(Exit::Ok);
+    }
+    let job = |agents| Job::Delete { agents, delete_files };
+    let exit = work(DELETE, &records, &agents, job, &args.files, output).await?;
+    if exit != Exit::Ok && !output.json() {
+        output.note("an agent whose gateway is gone for good is taken out of the store by windlass agents forget");
+    }
+    Ok(exit)
+}
+
+/// Asks on the terminal.
+fn confirmed_deletion(records: &Records, agents: &[&Agent], delete_files: bool) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::usage(
+            "deleting agents needs a yes, and there is no terminal to ask on",
+            "Give --yes if it is meant.",
+        ));
+    }
+    let names: Vec<String> = agents
+        .iter()
+        .map(|agent| format!("{} of {}", shown(&agent.name), records.place_of(agent)))
+        .collect();
+    let with_files = if delete_files { " with their workspaces" } else { "" };
+    let mut terminal = std::io::stderr().lock();
+    write!(terminal, "Delete {}{with_files}? [y/N] ", names.join(", "))?;
+    terminal.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Take the records of agents out of the store, and ask no gateway
+///
+/// For agents whose gateway is gone for good. An agent that is still there goes on with its token, its files and its session, and
+/// nothing here knows it any more: where its gateway still answers, use windlass agents delete.
+#[derive(Debug, Args)]
+pub(crate) struct ForgetArgs {
+    /// The agents, by name, id or a unique beginning of the id
+    #[arg(value_name = "AGENT", required = true)]
+    agents: Vec<String>,
+    /// Do it without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) async fn forget(global: &Global, args: &ForgetArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agents = records.chosen(&args.agents, false)?;
+    let names: Vec<String> = agents
+        .iter()
+        .map(|agent| format!("{} of {}", shown(&agent.name), records.place_of(agent)))
+        .collect();
+    if !confirmed(&names.join(", "), args.yes, output)? {
+        return Ok(Exit::Ok);
+    }
+    let agents = agents.iter().map(|agent| agent.id).collect();
+    forget_work("forget", &records, Job::Forget { agents }, output).await
+}
+
+/// Warns of what forgetting leaves behind, and asks on the terminal unless `yes` was given.
+pub(crate) fn confirmed(what: &str, yes: bool, output: &Output) -> Result<bool, Failure> {
+    output.note(&format!(
+        "no gateway is asked: what is still on it (agents with their tokens, files and sessions) stays there, and nothing here \
+         knows of it any more. To forget: {what}"
+    ));
+    if yes {
+        return Ok(true);
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::usage(
+            "forgetting needs a yes, and there is no terminal to ask on",
+            "Give --yes if it is meant.",
+        ));
+    }
+    let mut terminal = std::io::stderr().lock();
+    write!(terminal, "{WARN}Forget it?{WARN:#} [y/N] ")?;
+    terminal.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().take(ANSWER_BYTES).read_line(&mut answer)?;
+    let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    if !is_yes {
+        output.note("nothing was forgotten");
+    }
+    Ok(is_yes)
+}
+
+/// Does such a job. The process that runs the store's agents has the right to it, so that no run is under way meanwhile; no line
+/// is opened.
+pub(crate) async fn forget_work(command: &str, records: &Records, job: Job, output: &Output) -> Result<Exit, Failure> {
+    let host = Host::start(&[])?;
+    let store = Arc::clone(&records.store) as Arc<dyn Store>;
+    let agents = host.windlass.agents(store).supervise(false).start().await?;
+    let operation = agents.work(job).await?;
+    let lines = host.watch(&[]);
+    let report = Screen::new(output).follow(operation, lines).await?;
+    drop(agents);
+    host.close().await;
+    let exit = progress::report_exit(&report, &AllDown::new());
+    progress::show_report(command, &report, records, output)?;
+    Ok(exit)
+}

@@ -1,0 +1,380 @@
+//! `windlass agents add`.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anstyle::Style;
+use clap::Args;
+use serde_json::{Map, Value, json};
+use windlass::store::limits::TEMPLATE_BYTES;
+use windlass::store::{
+    Agent, AgentRole, AgentStatus, AgentUid, Agents as _, CheckIn, Creator, FileOverride, SecretSource, Timestamp,
+};
+use windlass_protocol::Advice;
+
+use crate::columns::{Cell, Table};
+use crate::config::{Environment, GivenSecret};
+use crate::exit::{Exit, Failure};
+use crate::global::Global;
+use crate::output::{BAD, GOOD, Output, WARN};
+use crate::store::{self, Missing, Records, short, shown};
+use crate::text::{escaped, span};
+use crate::units::parse_span;
+
+/// The name of a board's lead, unless another is given.
+const LEAD_NAME: &str = "Lead Agent";
+
+/// Add an agent: its record, until windlass agents provision brings it to life
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  windlass agents add --board Docs --lead
+  windlass agents add Scribe --board Docs --role Writer --emoji :pen: --heartbeat-every 15m
+  windlass agents add --main lab")]
+pub(crate) struct AddArgs {
+    /// Its name; leads and main agents have one unless another is given
+    name: Option<String>,
+    #[command(flatten)]
+    place: Place,
+    /// It leads the board
+    #[arg(long, conflicts_with = "main")]
+    lead: bool,
+    /// How often it has a heartbeat, for example 10m; 0m for never [default: 10m]
+    #[arg(long, value_name = "TIME", value_parser = every)]
+    heartbeat_every: Option<String>,
+    /// Its own template of SOUL.md
+    #[arg(long, value_name = "FILE")]
+    soul_template: Option<PathBuf>,
+    /// Its own template of IDENTITY.md
+    #[arg(long, value_name = "FILE")]
+    identity_template: Option<PathBuf>,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+/// Where it lives.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Place {
+    /// It works on this board
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
+    /// It is the own agent of this gateway
+    #[arg(long, value_name = "GATEWAY")]
+    main: Option<String>,
+}
+
+/// Who it is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Who it is")]
+struct IdentityArgs {
+    /// Its role [default: Generalist]
+    #[arg(long, value_name = "TEXT")]
+    role: Option<String>,
+    /// What it is there for
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<String>,
+    /// Its emoji [default: :gear:]
+    #[arg(long, value_name = "EMOJI")]
+    emoji: Option<String>,
+    /// How it speaks
+    #[arg(long, value_name = "TEXT")]
+    communication_style: Option<String>,
+    /// What it is like
+    #[arg(long, value_name = "TEXT")]
+    personality: Option<String>,
+    /// How much it decides by itself
+    #[arg(long, value_name = "TEXT")]
+    autonomy_level: Option<String>,
+    /// How much it says
+    #[arg(long, value_name = "TEXT")]
+    verbosity: Option<String>,
+    /// In which form it answers
+    #[arg(long, value_name = "TEXT")]
+    output_format: Option<String>,
+    /// How often it reports
+    #[arg(long, value_name = "TEXT")]
+    update_cadence: Option<String>,
+    /// What else it is to observe
+    #[arg(long, value_name = "TEXT")]
+    custom_instructions: Option<String>,
+}
+
+impl IdentityArgs {
+    /// What was given, over what the role brings along.
+    fn profile(&self, role: AgentRole) -> BTreeMap<String, String> {
+        let brought = match role {
+            AgentRole::Main => &[("role", "Gateway Agent"), ("emoji", ":compass:")][..],
+            AgentRole::Lead => &[("role", "Board Lead")],
+            AgentRole::Worker => &[],
+        };
+        let given = [
+            ("role", &self.role),
+            ("purpose", &self.purpose),
+            ("emoji", &self.emoji),
+            ("communication_style", &self.communication_style),
+            ("personality", &self.personality),
+            ("autonomy_level", &self.autonomy_level),
+            ("verbosity", &self.verbosity),
+            ("output_format", &self.output_format),
+            ("update_cadence", &self.update_cadence),
+            ("custom_instructions", &self.custom_instructions),
+        ];
+        let given = given
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        let all = brought.iter().copied().chain(given);
+        all.map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
+    }
+}
+
+/// A span as gateways read it.
+fn every(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text == "0m" || !text.ends_with("ms") && parse_span(text).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("a number with its unit is wanted: 30s, 10m or 1h, or 0m for never".into())
+    }
+}
+
+pub(crate) async fn add(global: &Global, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
+    let mut records = Records::open(global, Missing::Refuse).await?;
+    let mut agent = placed(&records, &args)?;
+    agent.identity = args.identity.profile(agent.role());
+    if let Some(every) = args.heartbeat_every {
+        agent.heartbeat = Map::from_iter([("every".to_owned(), Value::from(every))]);
+    }
+    agent.soul_override = template("--soul-template", args.soul_template.as_deref())?;
+    agent.identity_override = template("--identity-template", args.identity_template.as_deref())?;
+    let agent = records.store.insert_agent(&agent, Creator::Operator).await?;
+    records.agents.push(agent.clone());
+    if output.json() {
+        output.value(&as_json(&records, &agent, store::now()))?;
+    } else {
+        let (name, place) = (shown(&agent.name), records.place_of(&agent));
+        output.line(&format!(
+            "{} {name} added to {place} ({})",
+            agent.role(),
+            short(agent.id)
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The record with its place and its name.
+fn placed(records: &Records, args: &AddArgs) -> Result<Agent, Failure> {
+    let (id, now) = (store::new_id(AgentUid::from_bytes)?, store::now());
+    let name = args.name.as_deref().map(str::trim);
+    if let Some(gateway) = &args.place.main {
+        let gateway = records.gateway(gateway)?;
+        let name = name.map_or_else(|| format!("{} Gateway Agent", gateway.name), str::to_owned);
+        return Ok(Agent::new_main(id, gateway.id, name, now));
+    }
+    let board = records.board(args.place.board.as_deref().unwrap_or_default())?;
+    let gateway = board.gateway_id.ok_or_else(|| {
+        Failure::usage(
+            format!("board {} has no gateway", shown(&board.name)),
+            "Add the board again, with --on GATEWAY.",
+        )
+    })?;
+    if args.lead {
+        return Ok(Agent::new_lead(id, gateway, board.id, name.unwrap_or(LEAD_NAME), now));
+    }
+    let name = name.ok_or_else(|| {
+        Failure::usage(
+            "a worker needs a name",
+            "Give it before the flags: windlass agents add NAME --board BOARD.",
+        )
+    })?;
+    Ok(Agent::new_worker(id, gateway, board.id, name, now))
+}
+
+/// The source of a template.
+fn template(flag: &'static str, path: Option<&Path>) -> Result<Option<FileOverride>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    let source = windlass_files::read_text(path, TEMPLATE_BYTES).map_err(|error| {
+        let next_step = match error.kind() {
+            ErrorKind::FileTooLarge => "Give a shorter one: it becomes part of a prompt.",
+            _ => "Name a text file.",
+        };
+        Failure::usage(
+            format!("flag {flag}: {} can't be read: {error}", path.display()),
+            next_step,
+        )
+    })?;
+    Ok(Some(FileOverride::Template(source)))
+}
+
+/// Longest error shown, in characters; `--json` shows all of it.
+const ERROR_LIMIT: usize = 500;
+
+/// Show agents: how they are, when they were seen, and what went wrong
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Those of this board only
+    #[arg(long, value_name = "BOARD")]
+    board: Option<String>,
+    /// Those of this gateway only
+    #[arg(long, value_name = "GATEWAY")]
+    on: Option<String>,
+}
+
+pub(crate) async fn list(global: &Global, args: &ListArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let board = args.board.as_deref().map(|name| records.board(name)).transpose()?;
+    let gateway = args.on.as_deref().map(|name| records.gateway(name)).transpose()?;
+    let wanted = |agent: &&Agent| {
+        board.is_none_or(|board| agent.board_id == Some(board.id))
+            && gateway.is_none_or(|gateway| agent.gateway_id == gateway.id)
+    };
+    let agents: Vec<&Agent> = records.agents.iter().filter(wanted).collect();
+    let now = store::now();
+    if output.json() {
+        let rows: Vec<_> = agents.iter().map(|agent| as_json(&records, agent, now)).collect();
+        output.value(&json!({"agents": rows}))?;
+    } else {
+        output.line(&lines(&records, &agents, now, output.width()).join("\n"))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn lines(records: &Records, agents: &[&Agent], now: Timestamp, width: usize) -> Vec<String> {
+    let rows: Vec<Vec<Cell>> = agents.iter().map(|agent| row(records, agent, now)).collect();
+    let headings = ["AGENT", "ROLE", "BOARD", "GATEWAY", "STATUS", "SEEN", "DEADLINE", "ID"];
+    let table = Table::new(&headings, &rows).spare(&["DEADLINE", "ROLE", "SEEN", "ID"]);
+    table.lines_with(width, |index| {
+        let why = agents[index].last_provision_error.as_ref();
+        let why = why.map(|error| format!("  {BAD}why:{BAD:#}  {}", escaped(error, ERROR_LIMIT)));
+        why.into_iter().collect()
+    })
+}
+
+fn row(records: &Records, agent: &Agent, now: Timestamp) -> Vec<Cell> {
+    let dash = || "-".to_owned();
+    let status = agent.shown_status(now);
+    let ago = |at: Timestamp| format!("{} ago", span(now.saturating_duration_since(at)));
+    let left = |at: Timestamp| {
+        if at > now {
+            format!("in {}", span(at.saturating_duration_since(now)))
+        } else {
+            "over".to_owned()
+        }
+    };
+    vec![
+        Cell::plain(shown(&agent.name)),
+        Cell::plain(agent.role()),
+        Cell::plain(agent.board_id.map_or_else(dash, |board| records.board_name(board))),
+        Cell::plain(records.gateway_name(agent.gateway_id)),
+        Cell::styled(status, style_of(status)),
+        Cell::plain(agent.last_seen_at.map_or_else(dash, ago)),
+        Cell::plain(agent.checkin_deadline_at.map_or_else(dash, left)),
+        Cell::plain(short(agent.id)),
+    ]
+}
+
+const fn style_of(status: AgentStatus) -> Style {
+    match status {
+        AgentStatus::Online => GOOD,
+        AgentStatus::Offline => BAD,
+        _ => WARN,
+    }
+}
+
+pub(crate) fn as_json(records: &Records, agent: &Agent, now: Timestamp) -> Value {
+    json!({
+        "id": agent.id,
+        "name": agent.name,
+        "role": agent.role(),
+        "board": agent.board_id,
+        "boardName": agent.board_id.map(|board| records.board_name(board)),
+        "gateway": agent.gateway_id,
+        "gatewayName": records.gateway_name(agent.gateway_id),
+        "agentId": agent.agent_id().to_string(),
+        "sessionKey": agent.session_key.to_string(),
+        "status": agent.shown_status(now),
+        "storedStatus": agent.status,
+        "lastSeenAt": agent.last_seen_at,
+        "lastWakeSentAt": agent.last_wake_sent_at,
+        "wakeAttempts": agent.wake_attempts,
+        "checkinDeadlineAt": agent.checkin_deadline_at,
+        "generation": agent.lifecycle_generation,
+        "error": agent.last_provision_error,
+        "heartbeat": agent.heartbeat,
+        "identity": agent.identity,
+        "createdAt": agent.created_at,
+    })
+}
+
+/// Say that an agent is there, on its behalf
+///
+/// Needs the agent's own token: the AUTH_TOKEN in its workspace.
+#[derive(Debug, Args)]
+pub(crate) struct CheckinArgs {
+    /// The agent, by name, id or a unique beginning of the id
+    agent: String,
+    #[command(flatten)]
+    token: TokenArgs,
+    /// How it is [default: online]
+    #[arg(long, value_name = "STATUS", value_parser = ["online", "offline", "updating", "provisioning"])]
+    status: Option<String>,
+}
+
+/// Where its token is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct TokenArgs {
+    /// The environment variable that holds the agent's token
+    #[arg(long, value_name = "VAR")]
+    token_env: Option<String>,
+    /// The file that holds the agent's token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+pub(crate) async fn checkin(global: &Global, args: &CheckinArgs, output: &Output) -> Result<Exit, Failure> {
+    let records = Records::open(global, Missing::Refuse).await?;
+    let agent = records.agent(&args.agent)?;
+    let token = args.token.read()?;
+    if !agent.knows_token(token.expose()) {
+        return Err(Failure::Told(
+            Exit::Refused,
+            Advice::new(
+                format!("that is not the token of {}", shown(&agent.name)),
+                "Read the AUTH_TOKEN in the agent's workspace, or give it a new one: windlass agents rotate-token.",
+            ),
+        ));
+    }
+    let status: Option<AgentStatus> = args.status.as_deref().and_then(|name| name.parse().ok());
+    let now = store::now();
+    let seen = records.store.check_in(agent.id, CheckIn { at: now, status }).await?;
+    let Some(seen) = seen else {
+        return Err(Failure::usage(
+            format!("{} is gone", shown(&agent.name)),
+            "See windlass agents list.",
+        ));
+    };
+    if output.json() {
+        output.value(&json!({"checkedIn": true, "agent": as_json(&records, &seen, now)}))?;
+    } else {
+        output.line(&format!("{} is {}", shown(&seen.name), seen.status))?;
+    }
+    Ok(Exit::Ok)
+}
+
+impl TokenArgs {
+    fn read(&self) -> Result<windlass_protocol::Secret, Failure> {
+        let (place, source) = match (&self.token_env, &self.token_file) {
+            (Some(name), _) => ("flag --token-env", SecretSource::Env(name.clone())),
+            (None, Some(path)) => ("flag --token-file", SecretSource::File(path.clone())),
+            (None, None) => return Err(Failure::usage("no token is given", "Give --token-env or --token-file.")),
+        };
+        let variable = |name: &str| std::env::var_os(name);
+        let environment = Environment {
+            variable: &variable,
+            folder: std::env::current_dir().unwrap_or_default(),
+        };
+        Ok(GivenSecret::Stored(source).read(place, &environment)?)
+    }
+}
