@@ -21,7 +21,7 @@ mod service;
 
 use clap::{Args, Subcommand};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 
@@ -37,8 +37,8 @@ pub(crate) struct AgentsArgs {
 
 #[derive(Debug, Subcommand)]
 enum AgentsCommand {
-    Add(Box<records::AddArgs>),
-    List(records::ListArgs),
+    Add(Box<records::AgentsAddArgs>),
+    List(records::AgentsListArgs),
     Plan(plan::PlanArgs),
     Provision(jobs::ProvisionArgs),
     Sync(jobs::SyncArgs),
@@ -46,7 +46,7 @@ enum AgentsCommand {
     Checkin(records::CheckinArgs),
     RotateToken(jobs::RotateArgs),
     Delete(jobs::DeleteArgs),
-    Forget(jobs::ForgetArgs),
+    Forget(jobs::AgentsForgetArgs),
     Run(service::ServiceArgs),
 }
 
@@ -57,7 +57,7 @@ impl AgentsArgs {
     }
 }
 
-pub(crate) async fn run(global: &Global, args: AgentsArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: AgentsArgs, output: &Output) -> Result<ExitCode, Failure> {
     match args.command {
         AgentsCommand::Add(args) => records::add(global, *args, output).await,
         AgentsCommand::List(args) => records::list(global, &args, output).await,

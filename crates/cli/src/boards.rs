@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use windlass::store::{Board, BoardId, BoardRules, Boards as _};
 
 use crate::columns::{Cell, Table};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 use crate::store::{self, Missing, Records, short, shown};
@@ -19,14 +19,14 @@ pub(crate) struct BoardsArgs {
 
 #[derive(Debug, Subcommand)]
 enum BoardsCommand {
-    Add(Box<AddArgs>),
+    Add(Box<BoardsAddArgs>),
     /// Show all boards
     List,
 }
 
 /// Add a board
 #[derive(Debug, Args)]
-struct AddArgs {
+struct BoardsAddArgs {
     /// Its name
     name: String,
     /// The gateway on which its agents live, by its name or id in the store [default: the one that --gateway names, or the only one]
@@ -99,7 +99,7 @@ fn object(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-pub(crate) async fn run(global: &Global, args: BoardsArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: BoardsArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     match args.command {
         BoardsCommand::Add(args) => add(&records, *args, output).await,
@@ -107,7 +107,7 @@ pub(crate) async fn run(global: &Global, args: BoardsArgs, output: &Output) -> R
     }
 }
 
-async fn add(records: &Records, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
+async fn add(records: &Records, args: BoardsAddArgs, output: &Output) -> Result<ExitCode, Failure> {
     let gateway = match &args.on {
         Some(name) => records.gateway(name)?,
         None => records.only_gateway()?,
@@ -148,14 +148,14 @@ async fn add(records: &Records, args: AddArgs, output: &Output) -> Result<Exit, 
             short(board.id)
         ))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
-fn list(records: &Records, output: &Output) -> Result<Exit, Failure> {
+fn list(records: &Records, output: &Output) -> Result<ExitCode, Failure> {
     if output.json() {
         let boards: Vec<_> = records.boards.iter().map(|board| as_json(records, board)).collect();
         output.value(&json!({"boards": boards}))?;
-        return Ok(Exit::Ok);
+        return Ok(ExitCode::Ok);
     }
     let rows: Vec<Vec<Cell>> = records
         .boards
@@ -183,7 +183,7 @@ fn list(records: &Records, output: &Output) -> Result<Exit, Failure> {
             .lines(output.width())
             .join("\n"),
     )?;
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 fn agents_of(records: &Records, board: &Board) -> usize {

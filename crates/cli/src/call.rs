@@ -9,7 +9,7 @@ use windlass::{Call, Gateway};
 use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::{Advice, Answers, CallError, NotSent, RawJson, method};
 
-use crate::exit::{Exit, Failure, advice_on_call, of_call};
+use crate::exit::{ExitCode, Failure, advice_on_call, of_call};
 use crate::global::Global;
 use crate::input;
 use crate::output::Output;
@@ -51,7 +51,7 @@ pub(crate) struct CallArgs {
     no_wait: bool,
 }
 
-pub(crate) async fn run(global: &Global, args: CallArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: CallArgs, output: &Output) -> Result<ExitCode, Failure> {
     if args.final_answer {
         refuse_without_final(&args.method)?;
     }
@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &Global, args: CallArgs, output: &Output) -> Res
     let timeout = args.timeout.unwrap_or(timeouts.call);
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {
-        return Ok(Exit::Usage);
+        return Ok(ExitCode::Usage);
     };
     let ended = make(gateway, &target, &args, &params, timeout, output).await;
     let shown = show(output, &target.name, &args.method, ended);
@@ -80,10 +80,10 @@ fn refuse_without_final(name: &str) -> Result<(), Failure> {
 }
 
 /// What became of a call.
-enum End {
+enum CallEnd {
     Payload(RawJson),
     /// With the exit code, where the call's own type does not tell it.
-    Error(CallError, Exit, Advice),
+    Error(CallError, ExitCode, Advice),
 }
 
 async fn make(
@@ -93,7 +93,7 @@ async fn make(
     params: &RawJson,
     timeout: Duration,
     output: &Output,
-) -> End {
+) -> CallEnd {
     let clock = TokioClock::start();
     let begun = clock.now();
     let patience = if args.no_wait {
@@ -115,11 +115,11 @@ async fn make(
         .timeout(timeout.saturating_sub(waited))
         .await
     {
-        Ok(payload) => End::Payload(payload),
+        Ok(payload) => CallEnd::Payload(payload),
         Err(error) => match of_call(&error) {
             Some(exit) => {
                 let advice = advice_on_call(&error);
-                End::Error(error, exit, advice)
+                CallEnd::Error(error, exit, advice)
             }
             None => down(target, gateway, error),
         },
@@ -141,16 +141,16 @@ fn call(gateway: &Gateway, args: &CallArgs, params: &RawJson) -> Call {
 }
 
 /// The line's own trouble tells more than that the call was not sent.
-fn down(target: &Target, gateway: &Gateway, error: CallError) -> End {
+fn down(target: &Target, gateway: &Gateway, error: CallError) -> CallEnd {
     let status = gateway.status().borrow().clone();
     match session::why_down(target, &status) {
-        Failure::Told(Exit::Ok, _) | Failure::Output(_) => {
+        Failure::Told(ExitCode::Ok, _) | Failure::Output(_) => {
             let advice = Advice::new(error.to_string(), "Repeat it: the line is up now.");
-            End::Error(error, Exit::Unreachable, advice)
+            CallEnd::Error(error, ExitCode::Unreachable, advice)
         }
         Failure::Told(exit, why) => {
             let advice = Advice::new(format!("Not sent. {}", why.summary), why.next_step);
-            End::Error(error, exit, advice)
+            CallEnd::Error(error, exit, advice)
         }
     }
 }
@@ -164,22 +164,22 @@ struct Answered<'a> {
     payload: &'a RawJson,
 }
 
-fn show(output: &Output, id: &str, method: &str, end: End) -> Result<Exit, Failure> {
+fn show(output: &Output, id: &str, method: &str, end: CallEnd) -> Result<ExitCode, Failure> {
     match end {
-        End::Payload(payload) if output.json() => {
+        CallEnd::Payload(payload) if output.json() => {
             output.value(&Answered {
                 gateway: id,
                 method,
                 outcome: "ok",
                 payload: &payload,
             })?;
-            Ok(Exit::Ok)
+            Ok(ExitCode::Ok)
         }
-        End::Payload(payload) => {
+        CallEnd::Payload(payload) => {
             output.line(&pretty(payload.as_str()))?;
-            Ok(Exit::Ok)
+            Ok(ExitCode::Ok)
         }
-        End::Error(error, exit, advice) => {
+        CallEnd::Error(error, exit, advice) => {
             if output.json() {
                 output.value(&json!({
                     "gateway": id,
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(params(Some("{\"a\":1}")).await.unwrap().as_str(), "{\"a\":1}");
         for given in ["{s3cret", "", "@/nonexistent/file", "@/", "@/dev/zero"] {
             match params(Some(given)).await.unwrap_err() {
-                Failure::Told(Exit::Usage, advice) => assert!(!advice.to_string().contains("s3cret"), "{advice}"),
+                Failure::Told(ExitCode::Usage, advice) => assert!(!advice.to_string().contains("s3cret"), "{advice}"),
                 other => panic!("{other:?}"),
             }
         }

@@ -27,9 +27,9 @@ use windlass_testkit::ChaosProxy;
 
 use crate::chaos::plan::Plan;
 use crate::chaos::probe::{Counts, Probe, ProbeOptions};
-use crate::chaos::screen::Screen;
+use crate::chaos::screen::ChaosScreen;
 use crate::chaos::storm::Storm;
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 use crate::session::{self, Target, Tokens};
@@ -89,7 +89,7 @@ pub(crate) struct ChaosArgs {
     chat: Vec<SessionKey>,
 }
 
-pub(crate) async fn run(global: &Global, args: ChaosArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: ChaosArgs, output: &Output) -> Result<ExitCode, Failure> {
     let plan = match &args.plan {
         Some(path) => plan::read(path)?,
         None => Plan::default(),
@@ -99,7 +99,7 @@ pub(crate) async fn run(global: &Global, args: ChaosArgs, output: &Output) -> Re
     reach(&target).await?;
     let proxy = listen(&args, &target, seed).await?;
     let url = front(&proxy, &target)?;
-    let mut screen = Screen::new(output);
+    let mut screen = ChaosScreen::new(output);
     screen.introduce(&url.to_string(), &target.endpoint.to_string(), seed)?;
     let own = if args.probe {
         Some(drive(&args, target, url, tokens).await?)
@@ -134,7 +134,7 @@ async fn reach(target: &GatewaySpec) -> Result<(), Failure> {
     dialled.map(drop).map_err(|error| {
         let Advice { summary, next_step } = error.advice();
         let summary = format!("{}: {summary}", target.endpoint);
-        Failure::Told(Exit::Unreachable, Advice::new(summary, next_step))
+        Failure::Told(ExitCode::Unreachable, Advice::new(summary, next_step))
     })
 }
 
@@ -214,7 +214,7 @@ async fn play(storm: Storm, proxy: &ChaosProxy, lasts: Option<Duration>) -> Resu
 async fn follow(
     proxy: &ChaosProxy,
     probe: Option<&Probe>,
-    screen: &mut Screen<'_>,
+    screen: &mut ChaosScreen<'_>,
     elapsed: &impl Fn() -> Duration,
 ) -> Result<(), Failure> {
     let (mut logged, mut seen) = (proxy.logged(), 0_u64);
@@ -241,9 +241,9 @@ async fn follow(
 async fn conclude(
     proxy: &ChaosProxy,
     own: Option<(Windlass, Probe)>,
-    screen: &mut Screen<'_>,
+    screen: &mut ChaosScreen<'_>,
     at: Duration,
-) -> Result<Exit, Failure> {
+) -> Result<ExitCode, Failure> {
     proxy.calm();
     let mut counts: Option<Counts> = None;
     if let Some((windlass, probe)) = own {
@@ -253,7 +253,7 @@ async fn conclude(
     proxy.shutdown().await;
     screen.conclude(at, counts.as_ref())?;
     Ok(match counts {
-        Some(counts) if counts.broken > 0 => Exit::Rejected,
-        _ => Exit::Ok,
+        Some(counts) if counts.broken > 0 => ExitCode::Rejected,
+        _ => ExitCode::Ok,
     })
 }

@@ -21,15 +21,15 @@ use windlass_protocol::request::HISTORY_LIMIT;
 
 #[cfg(unix)]
 use crate::chat::editor::Terminal;
-use crate::chat::editor::{Command, Editor, HELP, Typed};
-use crate::exit::{Exit, Failure};
+use crate::chat::editor::{ChatCommand, Editor, HELP, Typed};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::interrupts::Interrupts;
 use crate::output::{DIM, GOOD, HEAD, Output, Waiting};
-use crate::sessions::connected::{self, Desk};
+use crate::sessions::connected::{self, ConnectedSession};
 use crate::sessions::history;
 use crate::text::escaped;
-use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, TEXT_BYTES, Turn};
+use crate::turn::{self, Followed, Notices, OnInterrupt, TEXT_BYTES, Turn, TurnScreen};
 use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
@@ -65,8 +65,8 @@ pub(crate) struct ChatArgs {
 }
 
 /// What became of something that was said.
-enum Said {
-    Ended(Exit),
+enum TurnResult {
+    Ended(ExitCode),
     /// Its answer was stopped.
     Stopped,
     /// One is tired of waiting.
@@ -75,7 +75,7 @@ enum Said {
 
 /// A conversation under way.
 struct Talk<'a> {
-    desk: &'a Desk,
+    desk: &'a ConnectedSession,
     session: SessionKey,
     answer_within: Duration,
     output: &'a Output,
@@ -83,11 +83,11 @@ struct Talk<'a> {
     interrupts: Interrupts,
 }
 
-pub(crate) async fn run(global: &Global, args: ChatArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: ChatArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::listen()?;
     let opened = tokio::select! {
-        opened = Desk::open_within(global, args.connect_timeout, output) => opened,
-        _ = interrupts.next() => return Ok(Exit::Interrupted),
+        opened = ConnectedSession::open_within(global, args.connect_timeout, output) => opened,
+        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
     };
     let desk = opened?;
     let ended = talk(&desk, &args, interrupts, output).await;
@@ -95,7 +95,12 @@ pub(crate) async fn run(global: &Global, args: ChatArgs, output: &Output) -> Res
     ended
 }
 
-async fn talk(desk: &Desk, args: &ChatArgs, interrupts: Interrupts, output: &Output) -> Result<Exit, Failure> {
+async fn talk(
+    desk: &ConnectedSession,
+    args: &ChatArgs,
+    interrupts: Interrupts,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let talk = Talk {
         session: connected::session(desk, args.session.as_deref()).await?,
         desk,
@@ -113,13 +118,13 @@ async fn talk(desk: &Desk, args: &ChatArgs, interrupts: Interrupts, output: &Out
 
 impl Talk<'_> {
     /// Says something and shows what is answered.
-    async fn say(&mut self, text: String) -> Result<Said, Failure> {
+    async fn say(&mut self, text: String) -> Result<TurnResult, Failure> {
         let message = self.desk.sessions.message(self.session.clone(), text);
         let message = message.give_up_after(self.answer_within);
         let following = self.desk.sessions.send(message).await;
         let following = following.map_err(|error| turn::not_sent(&error))?;
         let key = following.key().to_owned();
-        let mut screen = Screen::new(self.output);
+        let mut screen = TurnScreen::new(self.output);
         screen.sent(&self.session, &key)?;
         let turn = Turn {
             sessions: &self.desk.sessions,
@@ -129,30 +134,30 @@ impl Talk<'_> {
         };
         let followed = turn.follow(following, &mut screen, &mut self.notices, &mut self.interrupts);
         match followed.await? {
-            Followed::Ended(end) => turn::ended(&end, &key, self.output).map(Said::Ended),
-            Followed::Stopped => Ok(Said::Stopped),
-            Followed::Started { .. } | Followed::Left => Ok(Said::Left),
+            Followed::Ended(end) => turn::ended(&end, &key, self.output).map(TurnResult::Ended),
+            Followed::Stopped => Ok(TurnResult::Stopped),
+            Followed::Started { .. } | Followed::Left => Ok(TurnResult::Left),
         }
     }
 }
 
 /// Says each line, and ends with the first that has no answer.
-async fn talk_by_lines(mut talk: Talk<'_>) -> Result<Exit, Failure> {
+async fn talk_by_lines(mut talk: Talk<'_>) -> Result<ExitCode, Failure> {
     loop {
         let read = tokio::select! {
             read = line() => read?,
-            _ = talk.interrupts.next() => return Ok(Exit::Interrupted),
+            _ = talk.interrupts.next() => return Ok(ExitCode::Interrupted),
         };
         let Some(line) = read else {
-            return Ok(Exit::Ok);
+            return Ok(ExitCode::Ok);
         };
         if line.is_empty() {
             continue;
         }
         match talk.say(line).await? {
-            Said::Ended(Exit::Ok) => {}
-            Said::Ended(exit) => return Ok(exit),
-            Said::Stopped | Said::Left => return Ok(Exit::Interrupted),
+            TurnResult::Ended(ExitCode::Ok) => {}
+            TurnResult::Ended(exit) => return Ok(exit),
+            TurnResult::Stopped | TurnResult::Left => return Ok(ExitCode::Interrupted),
         }
     }
 }
@@ -187,11 +192,11 @@ const NAME_LIMIT: usize = 120;
 /// What follows after a line.
 enum Next {
     Prompt,
-    End(Exit),
+    End(ExitCode),
 }
 
 /// Talks until one has enough.
-async fn talk_on_terminal(mut talk: Talk<'_>, history: u32) -> Result<Exit, Failure> {
+async fn talk_on_terminal(mut talk: Talk<'_>, history: u32) -> Result<ExitCode, Failure> {
     // Dropped last: the terminal is left as it was found.
     #[cfg(unix)]
     let terminal = Terminal::of_stdin();
@@ -203,13 +208,13 @@ async fn talk_on_terminal(mut talk: Talk<'_>, history: u32) -> Result<Exit, Fail
         let again = std::mem::replace(&mut interrupted, typed == Typed::Interrupted);
         let line = match typed {
             Typed::Line(line) => line,
-            Typed::Interrupted if again => return Ok(Exit::Interrupted),
+            Typed::Interrupted if again => return Ok(ExitCode::Interrupted),
             Typed::Interrupted => {
                 talk.dim("again to leave; Ctrl-D ends, too")?;
                 continue;
             }
-            Typed::Ended => return Ok(Exit::Ok),
-            Typed::Told => return Ok(Exit::Interrupted),
+            Typed::Ended => return Ok(ExitCode::Ok),
+            Typed::Told => return Ok(ExitCode::Interrupted),
         };
         #[cfg(unix)]
         terminal.quiet();
@@ -245,25 +250,25 @@ impl Talk<'_> {
         Ok(())
     }
 
-    async fn obey(&mut self, command: Command) -> Result<Next, Failure> {
+    async fn obey(&mut self, command: ChatCommand) -> Result<Next, Failure> {
         match command {
-            Command::Say(text) => {
-                if matches!(self.say(text).await?, Said::Left) {
+            ChatCommand::Say(text) => {
+                if matches!(self.say(text).await?, TurnResult::Left) {
                     self.dim("left; the agent goes on, and its answer will be in the history")?;
-                    return Ok(Next::End(Exit::Interrupted));
+                    return Ok(Next::End(ExitCode::Interrupted));
                 }
                 self.output.line("")?;
             }
-            Command::History(count) => self.history(count).await?,
-            Command::Abort => self.abort().await?,
-            Command::New => self.begin_anew().await?,
-            Command::Help => self.output.line(HELP)?,
-            Command::Quit => return Ok(Next::End(Exit::Ok)),
-            Command::Unknown(line) => self.dim(&format!(
+            ChatCommand::History(count) => self.history(count).await?,
+            ChatCommand::Abort => self.abort().await?,
+            ChatCommand::New => self.begin_anew().await?,
+            ChatCommand::Help => self.output.line(HELP)?,
+            ChatCommand::Quit => return Ok(Next::End(ExitCode::Ok)),
+            ChatCommand::Unknown(line) => self.dim(&format!(
                 "{} is no command: see /help; to say it to the agent, type //…",
                 escaped(&line, NAME_LIMIT)
             ))?,
-            Command::Nothing => {}
+            ChatCommand::Nothing => {}
         }
         Ok(Next::Prompt)
     }

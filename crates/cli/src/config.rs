@@ -18,15 +18,18 @@ mod sources;
 pub(crate) mod trust;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use windlass_protocol::{MESSAGE_LIMIT, printable};
+use windlass_protocol::{MESSAGE_LIMIT, NAME_LIMIT, printable};
 
 pub(crate) use file::{ConfigFile, MalformedEntry, Timeouts, check_text};
 pub(crate) use gateway::{DeviceChoice, GatewayConfig};
 pub(crate) use secret::GivenSecret;
 pub(crate) use sources::Selected;
-pub(crate) use sources::{Choice, FILE_NAME, configured, is_by_address, select};
+pub(crate) use sources::{Choice, configured, is_by_address, select};
+
+/// The name of a configuration file.
+pub(crate) const FILE_NAME: &str = "windlass.toml";
 
 /// Longest place shown, in characters: a path may have 4096 bytes.
 const PLACE_LIMIT: usize = 5_000;
@@ -97,6 +100,47 @@ impl Environment<'_> {
 /// The place of a variable, for errors.
 pub(crate) fn variable(name: &str) -> String {
     format!("environment variable {name}")
+}
+
+/// The file's text and name, to tell the place of a span in it.
+pub(crate) struct FileText<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) text: &'a str,
+    pub(crate) environment: &'a Environment<'a>,
+}
+
+impl FileText<'_> {
+    /// `windlass.toml:7, gateways.a.url`.
+    pub(crate) fn place(&self, offset: usize, field: &str) -> String {
+        let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+        let comma = if field.is_empty() { "" } else { ", " };
+        format!("{}:{line}{comma}{}", self.path.display(), printable(field, NAME_LIMIT))
+    }
+
+    /// An error of the reader. Its own text is not used whole: it shows the line, and a line may hold a secret in the wrong place.
+    pub(crate) fn error(&self, error: &toml::de::Error, field: &str) -> ConfigError {
+        let offset = error.span().map_or(0, |span| span.start);
+        ConfigError::new(self.place(offset, field), without_value(error.message()))
+    }
+
+    /// A path in the file: relative ones from the file's folder, `~/` from the home folder.
+    pub(crate) fn resolve(&self, path: &Path) -> PathBuf {
+        if let (Ok(rest), Some(home)) = (path.strip_prefix("~"), self.environment.home()) {
+            return home.join(rest);
+        }
+        self.path
+            .parent()
+            .map_or_else(|| path.to_owned(), |folder| folder.join(path))
+    }
+}
+
+/// The message of an error without the value that was found, which may be a token in the wrong place. Serde writes `invalid type:
+/// string "…", expected a boolean`; nothing but its text tells it from other errors.
+fn without_value(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
+        _ => message.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod say;
 
 use clap::{Args, Subcommand};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 
@@ -44,7 +44,7 @@ enum CoordinateCommand {
     Broadcast(broadcast::BroadcastArgs),
 }
 
-pub(crate) async fn run(global: &Global, args: CoordinateArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: CoordinateArgs, output: &Output) -> Result<ExitCode, Failure> {
     match args.command {
         CoordinateCommand::Nudge(args) => say::nudge(global, args, output).await,
         CoordinateCommand::Soul(args) => say::run(global, args, output).await,

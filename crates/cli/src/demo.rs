@@ -21,14 +21,14 @@ use serde_json::{Value, json};
 use windlass::{CallError, Gateway};
 use windlass_line::{Clock as _, EventFilter, LineEvent, TokioClock};
 
-use crate::demo::load::{Ledger, Tally};
-use crate::demo::screen::Screen;
-use crate::demo::session::Patience;
-use crate::demo::stage::Stage;
-use crate::exit::{Exit, Failure, advice_on_call, of_call};
+use crate::demo::load::{GatewayTally, Ledger};
+use crate::demo::screen::DemoScreen;
+
+use crate::demo::stage::{Stage, elapsed};
+use crate::exit::{ExitCode, Failure, advice_on_call, of_call};
 use crate::global::Global;
 use crate::output::{GOOD, HEAD, Output};
-use crate::session;
+use crate::session::{self, Patience};
 use crate::text::escaped;
 
 /// Show what Windlass does: simulated gateways are cut and killed under load
@@ -41,26 +41,26 @@ use crate::text::escaped;
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {}
 
-pub(crate) async fn run(global: &Global, _: DemoArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, _: DemoArgs, output: &Output) -> Result<ExitCode, Failure> {
     if global.url.is_some() || !global.gateway.is_empty() || global.config.is_some() {
         return run_on_real_gateway(global, output).await;
     }
     let stage = Stage::set().await?;
     let ledger = Arc::new(Ledger::default());
-    let screen = Screen::new(output, TokioClock::start());
+    let screen = DemoScreen::new(output, TokioClock::start());
     screen.introduce(&stage)?;
     let tallies = play(&stage, &ledger, &screen).await?;
     screen.conclude(&stage, &tallies)?;
     stage.clear().await;
-    Ok(if tallies.iter().all(Tally::is_clean) {
-        Exit::Ok
+    Ok(if tallies.iter().all(GatewayTally::is_clean) {
+        ExitCode::Ok
     } else {
-        Exit::Rejected
+        ExitCode::Rejected
     })
 }
 
 /// Runs load and chaos to their ends, and counts.
-async fn play(stage: &Stage, ledger: &Arc<Ledger>, screen: &Screen<'_>) -> Result<Vec<Tally>, Failure> {
+async fn play(stage: &Stage, ledger: &Arc<Ledger>, screen: &DemoScreen<'_>) -> Result<Vec<GatewayTally>, Failure> {
     let mut callers = load::start(stage, ledger);
     let (acts, mut news) = tokio::sync::mpsc::channel(stage::NEWS);
     let performance = async {
@@ -79,11 +79,6 @@ async fn play(stage: &Stage, ledger: &Arc<Ledger>, screen: &Screen<'_>) -> Resul
     Ok(tallies)
 }
 
-/// Milliseconds since the demo began.
-fn elapsed(clock: TokioClock, begun: std::time::Instant) -> u64 {
-    u64::try_from(clock.now().saturating_duration_since(begun).as_millis()).unwrap_or(u64::MAX)
-}
-
 /// Events that are shown.
 const EVENTS: usize = 5;
 /// How long to wait for them: a gateway at rest sends a tick every 30 s, a health about once a minute.
@@ -93,11 +88,11 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// How much of an answer is shown, in characters.
 const SHOWN: usize = 100;
 
-pub(crate) async fn run_on_real_gateway(global: &Global, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run_on_real_gateway(global: &Global, output: &Output) -> Result<ExitCode, Failure> {
     let (target, timeouts, tokens) = session::prepare_one(global, output).await?;
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {
-        return Ok(Exit::Usage);
+        return Ok(ExitCode::Usage);
     };
     let mut events = gateway.events(EventFilter::all());
     let status = session::settle(gateway, &target.name, Patience::FirstAttempt, timeouts.connect, output).await;
@@ -145,7 +140,7 @@ pub(crate) async fn run_on_real_gateway(global: &Global, output: &Output) -> Res
         output.line("No event came meanwhile: the gateway is at rest.")?;
     }
     session::close(windlass).await;
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 async fn read(gateway: &Gateway, method: &'static str, params: Value, output: &Output) -> Result<(), Failure> {
@@ -156,7 +151,7 @@ async fn read(gateway: &Gateway, method: &'static str, params: Value, output: &O
         .timeout(DEADLINE)
         .await
         .map_err(|error: CallError| {
-            Failure::Told(of_call(&error).unwrap_or(Exit::Unreachable), advice_on_call(&error))
+            Failure::Told(of_call(&error).unwrap_or(ExitCode::Unreachable), advice_on_call(&error))
         })?;
     let took = elapsed(clock, begun);
     let bytes = payload.as_str().len();

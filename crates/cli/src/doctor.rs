@@ -21,7 +21,7 @@ use windlass_protocol::{Advice, Advise as _, Scope};
 
 use crate::doctor::findings::{Findings, Step};
 use crate::doctor::observer::Observer;
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 use crate::session::{self, Setup, Target, Tokens};
@@ -41,7 +41,7 @@ const PROBE: &str = "agents.list";
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {}
 
-pub(crate) async fn run(global: &Global, _: DoctorArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, _: DoctorArgs, output: &Output) -> Result<ExitCode, Failure> {
     let Setup {
         targets,
         tokens,
@@ -64,9 +64,9 @@ pub(crate) async fn run(global: &Global, _: DoctorArgs, output: &Output) -> Resu
             output.line(&found.lines(target).join("\n"))?;
         }
     }
-    let of_unusable = unusable.first().map(|_| Exit::Usage);
+    let of_unusable = unusable.first().map(|_| ExitCode::Usage);
     let exits = examined.iter().map(Findings::exit).chain(of_unusable);
-    Ok(exits.max().unwrap_or(Exit::Ok))
+    Ok(exits.max().unwrap_or(ExitCode::Ok))
 }
 
 /// Connects a line, up to the first attempt that leaves no other credentials to try.
@@ -111,7 +111,11 @@ async fn check_scopes(target: &GatewaySpec, gateway: &Gateway, status: &LineStat
             let asked: Vec<_> = asked.iter().map(Scope::to_string).collect();
             findings.ok(Step::Scopes, asked.join(", "));
         } else {
-            findings.failed(Step::Scopes, not_granted(target, &missing.join(", ")), Exit::Refused);
+            findings.failed(
+                Step::Scopes,
+                not_granted(target, &missing.join(", ")),
+                ExitCode::Refused,
+            );
         }
         return;
     }
@@ -126,12 +130,12 @@ async fn check_scopes(target: &GatewaySpec, gateway: &Gateway, status: &LineStat
                 Some(scope) => not_granted(target, &Scope::from(scope).to_string()),
                 None => rejected.error.advice(),
             };
-            findings.failed(Step::Scopes, advice, Exit::Refused);
+            findings.failed(Step::Scopes, advice, ExitCode::Refused);
         }
         Err(_) => {
             let next = "The gateway accepted the login and then did not answer: check its load and its log.";
             let advice = Advice::new(format!("{PROBE} was not answered"), next);
-            findings.failed(Step::Scopes, advice, Exit::Unreachable);
+            findings.failed(Step::Scopes, advice, ExitCode::Unreachable);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::process::ExitCode;
+use std::process;
 
 use windlass::agents::{AgentsError, Interrupted, TemplateError};
 use windlass::identity::{DevicePathError, IdentityError, TokenFileError};
@@ -17,7 +17,7 @@ use crate::output::Output;
 
 /// What an exit code means. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Exit {
+pub(crate) enum ExitCode {
     Ok = 0,
     Rejected = 1,
     Usage = 2,
@@ -53,8 +53,8 @@ Exit codes:
   130  interrupted
   141  the reader of the output went away, as in windlass watch | head; nothing is told";
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<ExitCode> for process::ExitCode {
+    fn from(exit: ExitCode) -> Self {
         Self::from(exit as u8)
     }
 }
@@ -63,18 +63,18 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Something that an operator can be told about.
-    Told(Exit, Advice),
+    Told(ExitCode, Advice),
     /// Nothing more can be written.
     Output(io::Error),
 }
 
 impl Failure {
     pub(crate) fn usage(summary: impl Into<String>, next_step: &'static str) -> Self {
-        Self::Told(Exit::Usage, Advice::new(summary.into(), next_step))
+        Self::Told(ExitCode::Usage, Advice::new(summary.into(), next_step))
     }
 
     /// Tells it on stderr.
-    pub(crate) fn report(self, output: &Output) -> Exit {
+    pub(crate) fn report(self, output: &Output) -> ExitCode {
         match self {
             Self::Told(exit, advice) => {
                 output.error(&advice);
@@ -82,14 +82,14 @@ impl Failure {
             }
             // The reader has read enough: `windlass watch | head`. Other programs die of SIGPIPE here, silently, and a shell shows
             // that as 141; with 0 a script could not tell that the rest was not written.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Unread,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::Unread,
             Self::Output(error) => {
                 let advice = Advice::new(
                     format!("The output can't be written: {error}"),
                     "Check where it goes to: a full disk, a closed terminal.",
                 );
                 output.error(&advice);
-                Exit::Output
+                ExitCode::Output
             }
         }
     }
@@ -142,7 +142,7 @@ impl From<AgentsError> for Failure {
     fn from(error: AgentsError) -> Self {
         match error {
             AgentsError::Own(OwnError::Owned { .. }) => Self::Told(
-                Exit::Owned,
+                ExitCode::Owned,
                 Advice::new(
                     error.to_string(),
                     "As a rule it is the service (windlass agents run): end it, run this again, and start it again. What only looks, and \
@@ -157,7 +157,7 @@ impl From<AgentsError> for Failure {
 impl From<Interrupted> for Failure {
     fn from(error: Interrupted) -> Self {
         Self::Told(
-            Exit::Agents,
+            ExitCode::Agents,
             Advice::new(
                 error.to_string(),
                 "Run the same command again: it goes on where it was.",
@@ -182,7 +182,7 @@ impl From<StoreError> for Failure {
         match threads::see_descriptors() {
             Ok(()) => Self::usage(text, ""),
             Err(limit) => Self::Told(
-                Exit::Usage,
+                ExitCode::Usage,
                 Advice::new(format!("{text} ({})", limit.limit()), limit.limit().next_step()),
             ),
         }
@@ -191,7 +191,7 @@ impl From<StoreError> for Failure {
 
 impl From<ResourceError> for Failure {
     fn from(error: ResourceError) -> Self {
-        Self::Told(Exit::Usage, error.advice())
+        Self::Told(ExitCode::Usage, error.advice())
     }
 }
 
@@ -203,22 +203,22 @@ impl From<RegistryError> for Failure {
 
 /// The exit code of a call that has no payload, where its own type tells it. A call that was not sent because its line
 /// is down has the line's.
-pub(crate) fn of_call(error: &CallError) -> Option<Exit> {
+pub(crate) fn of_call(error: &CallError) -> Option<ExitCode> {
     Some(match error {
         CallError::Rejected(rejected) => of_rejection(&rejected.error),
-        CallError::NotSent(NotSent::TooLarge { .. } | NotSent::Invalid { .. }) => Exit::Usage,
+        CallError::NotSent(NotSent::TooLarge { .. } | NotSent::Invalid { .. }) => ExitCode::Usage,
         CallError::NotSent(NotSent::NotReady { .. } | NotSent::WouldWait) => return None,
-        CallError::OutcomeUnknown(_) | CallError::TimedOut(_) => Exit::Unknown,
+        CallError::OutcomeUnknown(_) | CallError::TimedOut(_) => ExitCode::Unknown,
         // Queue full, closed, and what a later protocol crate adds.
-        _ => Exit::Unreachable,
+        _ => ExitCode::Unreachable,
     })
 }
 
-pub(crate) fn of_rejection(error: &GatewayError) -> Exit {
+pub(crate) fn of_rejection(error: &GatewayError) -> ExitCode {
     if error.missing_scope().is_some() {
-        Exit::Refused
+        ExitCode::Refused
     } else {
-        Exit::Rejected
+        ExitCode::Rejected
     }
 }
 
@@ -245,18 +245,18 @@ mod tests {
     #[test]
     fn the_help_lists_every_exit_code() {
         let all = [
-            Exit::Ok,
-            Exit::Rejected,
-            Exit::Usage,
-            Exit::Unreachable,
-            Exit::Refused,
-            Exit::Unknown,
-            Exit::Agents,
-            Exit::Drift,
-            Exit::Owned,
-            Exit::Output,
-            Exit::Interrupted,
-            Exit::Unread,
+            ExitCode::Ok,
+            ExitCode::Rejected,
+            ExitCode::Usage,
+            ExitCode::Unreachable,
+            ExitCode::Refused,
+            ExitCode::Unknown,
+            ExitCode::Agents,
+            ExitCode::Drift,
+            ExitCode::Owned,
+            ExitCode::Output,
+            ExitCode::Interrupted,
+            ExitCode::Unread,
         ];
         let listed: Vec<u8> = EXIT_CODES
             .lines()

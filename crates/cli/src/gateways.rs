@@ -8,7 +8,7 @@ use windlass::agents::Job;
 use windlass::store::Gateways as _;
 
 use crate::agents;
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 use crate::store::{Missing, Records, short, shown};
@@ -36,7 +36,7 @@ enum GatewaysCommand {
         #[arg(id = "name", value_name = "GATEWAY")]
         gateway: String,
     },
-    Forget(ForgetArgs),
+    Forget(GatewaysForgetArgs),
 }
 
 /// Take a gateway's record out of the store, with the boards and agents on it, and ask it nothing
@@ -44,7 +44,7 @@ enum GatewaysCommand {
 /// For a gateway that is gone for good. Agents that are still there go on with their tokens, files and sessions, and nothing here
 /// knows them any more: where it still answers, use windlass agents delete and windlass gateways remove.
 #[derive(Debug, Args)]
-struct ForgetArgs {
+struct GatewaysForgetArgs {
     /// The gateway, by its name or id
     // Not under the name of the global flag.
     #[arg(id = "name", value_name = "GATEWAY")]
@@ -54,7 +54,7 @@ struct ForgetArgs {
     yes: bool,
 }
 
-pub(crate) async fn run(global: &Global, args: GatewaysArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: GatewaysArgs, output: &Output) -> Result<ExitCode, Failure> {
     match args.command {
         GatewaysCommand::Add(args) => add::add(global, *args, output).await,
         GatewaysCommand::Set(args) => add::set(global, &args, output).await,
@@ -64,7 +64,7 @@ pub(crate) async fn run(global: &Global, args: GatewaysArgs, output: &Output) ->
     }
 }
 
-async fn forget(global: &Global, args: &ForgetArgs, output: &Output) -> Result<Exit, Failure> {
+async fn forget(global: &Global, args: &GatewaysForgetArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let gateway = records.gateway(&args.gateway)?;
     let boards = records
@@ -79,13 +79,13 @@ async fn forget(global: &Global, args: &ForgetArgs, output: &Output) -> Result<E
         counted(agents.count(), "agent")
     );
     if !agents::jobs::confirmed(&what, args.yes, output)? {
-        return Ok(Exit::Ok);
+        return Ok(ExitCode::Ok);
     }
     let job = Job::ForgetGateway { gateway: gateway.id };
     agents::jobs::forget_work("forget", &records, job, output).await
 }
 
-async fn remove(global: &Global, name: &str, output: &Output) -> Result<Exit, Failure> {
+async fn remove(global: &Global, name: &str, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let gateway = records.gateway(name)?;
     let removed = records.store.delete_gateway(gateway.id).await?;
@@ -98,5 +98,5 @@ async fn remove(global: &Global, name: &str, output: &Output) -> Result<Exit, Fa
             short(gateway.id)
         ))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }

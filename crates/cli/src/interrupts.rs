@@ -1,6 +1,6 @@
 //! Signals that end a command: Ctrl-C, SIGTERM, and SIGHUP when the terminal is gone.
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 
 /// What came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ fn stop_at(mut interrupts: Interrupts) -> impl Future<Output = ()> {
         // A command that has ended already has nothing to be told.
         let _ = told.send(());
         interrupts.next().await;
-        std::process::exit(Exit::Interrupted as i32);
+        std::process::exit(ExitCode::Interrupted as i32);
     });
     async {
         // The task ends with the process only.

@@ -46,7 +46,7 @@ mod turn;
 pub(crate) mod units;
 mod watch;
 
-use std::process::ExitCode;
+use std::process;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -58,7 +58,7 @@ use windlass_line::threads;
 use windlass_line::transport::INSECURE_LOG_TARGET;
 
 use crate::args::{Cli, Command};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::output::Output;
 
 /// Longest name of a level that is repeated in an error, in characters.
@@ -71,17 +71,17 @@ const SEE_PROGRAM: &str = "Options of every command (--gateway, --url, --store, 
 const WORKERS: usize = 2;
 
 /// Runs the program on the process's arguments.
-pub fn main() -> ExitCode {
+pub fn main() -> process::ExitCode {
     let parsed = command().try_get_matches();
     let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             return match error.print() {
-                Ok(()) if shown => Exit::Ok,
+                Ok(()) if shown => ExitCode::Ok,
                 Err(error) if shown => Failure::Output(error).report(&Output::new(false)),
                 // There is no stderr to tell that stderr is closed.
-                _ => Exit::Usage,
+                _ => ExitCode::Usage,
             }
             .into();
         }
@@ -146,7 +146,7 @@ fn log_filter(directives: &str) -> Result<Targets, Failure> {
     })
 }
 
-fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
+fn block_on(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime: Runtime = threads::build(builder.worker_threads(WORKERS).enable_all(), WORKERS)?;
     // A service ends in its own way, and so does who waits for an answer, records, or has something to tell at its end.
@@ -163,7 +163,7 @@ fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         }
         tokio::select! {
             ended = run(cli, output) => ended,
-            () = interrupts::stop_signal()? => Ok(Exit::Interrupted),
+            () = interrupts::stop_signal()? => Ok(ExitCode::Interrupted),
         }
     });
     // A read from a terminal can't be interrupted, so it is not waited for.
@@ -171,7 +171,7 @@ fn block_on(cli: Cli, output: &Output) -> Result<Exit, Failure> {
     ended
 }
 
-async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
+async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Call(call) => call::run(&cli.global, call, output).await,
         Command::Watch(watch) => watch::run(&cli.global, watch, output).await,

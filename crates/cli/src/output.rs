@@ -253,7 +253,7 @@ pub(crate) fn json_line(value: &impl Serialize) -> serde_json::Result<String> {
 /// A text of JSON on one line, with everything that could steer a terminal escaped; it reads as the same value.
 pub(crate) fn compact(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut place = Place::Outside;
+    let mut place = JsonPlace::Outside;
     for character in text.chars() {
         if place.outside() && character.is_ascii_whitespace() {
             continue;
@@ -267,7 +267,7 @@ pub(crate) fn compact(text: &str) -> String {
 /// A text of JSON on lines that are set in, with everything that could steer a terminal escaped; it reads as the same value.
 pub(crate) fn pretty(text: &str) -> String {
     let mut shown = String::with_capacity(text.len() * 2);
-    let mut place = Place::Outside;
+    let mut place = JsonPlace::Outside;
     let (mut depth, mut is_empty) = (0_usize, false);
     for character in text.chars() {
         let outside = place.outside();
@@ -314,14 +314,14 @@ fn push(shown: &mut String, character: char) {
 
 /// Where in a text of JSON.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum JsonPlace {
     Outside,
     String,
     /// Behind a backslash.
     Escape,
 }
 
-impl Place {
+impl JsonPlace {
     fn outside(self) -> bool {
         self == Self::Outside
     }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use windlass::store::{Organization, Organizations as _, Owner};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{DIM, Output};
 use crate::store::{self, Missing};
@@ -60,7 +60,7 @@ struct OwnerFields {
     organization: Option<String>,
 }
 
-pub(crate) async fn run(global: &Global, args: OwnerArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: OwnerArgs, output: &Output) -> Result<ExitCode, Failure> {
     let missing = match args.command {
         OwnerCommand::Show => Missing::Refuse,
         OwnerCommand::Set(_) => Missing::Make,
@@ -72,7 +72,7 @@ pub(crate) async fn run(global: &Global, args: OwnerArgs, output: &Output) -> Re
         store.put_organization(&organization).await?;
     }
     show(&organization, output)?;
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 impl OwnerFields {

@@ -16,7 +16,7 @@ use crate::config::{
     self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, MalformedEntry, Selected, Timeouts,
     is_by_address, select,
 };
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{Output, advice_line};
 use crate::store::random;
@@ -149,7 +149,7 @@ fn all_usable(mut setup: Setup) -> Result<Setup, Failure> {
         return Ok(setup);
     }
     let (_, Unusable { why, .. }) = setup.unusable.swap_remove(0);
-    Err(Failure::Told(Exit::Usage, why))
+    Err(Failure::Told(ExitCode::Usage, why))
 }
 
 async fn prepare_for(global: &Global, mut choice: Choice, output: &Output) -> Result<Setup, Failure> {
@@ -261,7 +261,7 @@ pub(crate) async fn prepare_one(global: &Global, output: &Output) -> Result<(Tar
     let names: Vec<_> = targets.chain(unusable).collect();
     if names.len() > 1 {
         return Err(Failure::Told(
-            Exit::Usage,
+            ExitCode::Usage,
             Advice::new(
                 format!("This works with one gateway, and there are {}", names.len()),
                 format!(
@@ -391,13 +391,13 @@ fn ended(status: &LineStatus) -> bool {
 }
 
 /// The exit code that a line's state stands for.
-pub(crate) fn exit_of(status: &LineStatus) -> Exit {
+pub(crate) fn exit_of(status: &LineStatus) -> ExitCode {
     if status.is_up() {
-        return Exit::Ok;
+        return ExitCode::Ok;
     }
     match status.last_error.as_ref().map(|error| error.kind) {
-        Some(LineErrorKind::Refused) => Exit::Refused,
-        _ => Exit::Unreachable,
+        Some(LineErrorKind::Refused) => ExitCode::Refused,
+        _ => ExitCode::Unreachable,
     }
 }
 
@@ -408,7 +408,7 @@ pub(crate) fn why_down(target: &Target, status: &LineStatus) -> Failure {
 }
 
 /// The exit code and the advice for a line that is not up.
-pub(crate) fn exit_and_advice(target: &Target, status: &LineStatus) -> (Exit, Advice) {
+pub(crate) fn exit_and_advice(target: &Target, status: &LineStatus) -> (ExitCode, Advice) {
     let id = &target.name;
     let advice = match &status.last_error {
         Some(error) => Advice::new(

@@ -15,7 +15,7 @@ mod send;
 
 use clap::{Args, Subcommand};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 
@@ -38,7 +38,7 @@ pub(crate) struct SessionsArgs {
 
 #[derive(Debug, Subcommand)]
 enum SessionsCommand {
-    List(list::ListArgs),
+    List(list::SessionsListArgs),
     Show(list::ShowArgs),
     History(history::HistoryArgs),
     Send(send::SendArgs),
@@ -52,7 +52,7 @@ impl SessionsArgs {
     }
 }
 
-pub(crate) async fn run(global: &Global, args: SessionsArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: SessionsArgs, output: &Output) -> Result<ExitCode, Failure> {
     match args.command {
         SessionsCommand::List(args) => list::list(global, &args, output).await,
         SessionsCommand::Show(args) => list::show(global, &args, output).await,

@@ -12,7 +12,7 @@ use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::Advice;
 
 use crate::columns::{Cell, Table};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, DIM, GOOD, Output, Redraw, WARN};
 use crate::session::{self, Patience, Setup, Target, Unusable};
@@ -36,7 +36,7 @@ pub(crate) struct StatusArgs {
     timeout: Option<Duration>,
 }
 
-pub(crate) async fn run(global: &Global, args: StatusArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: StatusArgs, output: &Output) -> Result<ExitCode, Failure> {
     let Setup {
         targets,
         timeouts,
@@ -60,7 +60,7 @@ async fn once(
     unusable: &[(usize, Unusable)],
     limit: Duration,
     output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<ExitCode, Failure> {
     let settled = join_all(
         gateways
             .iter()
@@ -88,13 +88,13 @@ async fn once(
             .join("\n"),
         )?;
     }
-    let of_unusable = unusable.first().map(|_| Exit::Usage);
+    let of_unusable = unusable.first().map(|_| ExitCode::Usage);
     Ok(statuses
         .iter()
         .map(session::exit_of)
         .chain(of_unusable)
         .max()
-        .unwrap_or(Exit::Ok))
+        .unwrap_or(ExitCode::Ok))
 }
 
 /// Runs until it is interrupted.
@@ -103,7 +103,7 @@ async fn watch(
     gateways: &[Gateway],
     unusable: &[(usize, Unusable)],
     output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<ExitCode, Failure> {
     if !output.redraws() {
         for (_, gateway) in unusable {
             output.error(&gateway.why);
@@ -142,11 +142,14 @@ async fn watch(
 }
 
 /// Each line's status with its gateway's name, and the gateways that have no line.
-fn named(targets: &[Target], statuses: Vec<LineStatus>, unusable: &[(usize, Unusable)]) -> Vec<(String, Row)> {
-    let lines = statuses.into_iter().map(Row::Line);
+fn named(targets: &[Target], statuses: Vec<LineStatus>, unusable: &[(usize, Unusable)]) -> Vec<(String, StatusRow)> {
+    let lines = statuses.into_iter().map(StatusRow::Line);
     let mut rows: Vec<_> = targets.iter().map(|target| target.name.clone()).zip(lines).collect();
     for (place, gateway) in unusable {
-        rows.insert(*place, (gateway.name.clone(), Row::Misconfigured(gateway.why.clone())));
+        rows.insert(
+            *place,
+            (gateway.name.clone(), StatusRow::Misconfigured(gateway.why.clone())),
+        );
     }
     rows
 }
@@ -191,7 +194,7 @@ const HEADINGS: [&str; 7] = [
 
 /// A gateway in the table.
 #[derive(Debug)]
-pub(crate) enum Row {
+pub(crate) enum StatusRow {
     Line(LineStatus),
     /// It has no line: what it is configured with can't be used.
     Misconfigured(Advice),
@@ -204,10 +207,10 @@ const INDENT: usize = 8;
 const RELEASE_LIMIT: usize = 32;
 
 /// The table, and below each line that is not up the reason and the next step, in lines of at most `width` characters.
-pub(crate) fn table_lines(gateways: &[(String, Row)], now: SystemTime, width: usize) -> Vec<String> {
-    let cells = |(name, shown): &(String, Row)| match shown {
-        Row::Line(status) => row(name, status, now),
-        Row::Misconfigured(_) => {
+pub(crate) fn table_lines(gateways: &[(String, StatusRow)], now: SystemTime, width: usize) -> Vec<String> {
+    let cells = |(name, shown): &(String, StatusRow)| match shown {
+        StatusRow::Line(status) => row(name, status, now),
+        StatusRow::Misconfigured(_) => {
             let mut cells = vec![Cell::plain(name), Cell::styled("not set up", BAD)];
             cells.resize(HEADINGS.len(), Cell::plain("-"));
             cells
@@ -249,14 +252,14 @@ pub(crate) fn style_of(state: &LineState) -> Style {
 }
 
 /// What is wrong with a line that is not up, and what to do.
-fn reason(shown: &Row, width: usize) -> Vec<String> {
+fn reason(shown: &StatusRow, width: usize) -> Vec<String> {
     let advice = match shown {
-        Row::Line(status) => status
+        StatusRow::Line(status) => status
             .last_error
             .as_ref()
             .filter(|_| !status.is_up())
             .map(|error| &error.advice),
-        Row::Misconfigured(why) => Some(why),
+        StatusRow::Misconfigured(why) => Some(why),
     };
     let Some(Advice { summary, next_step }) = advice else {
         return Vec::new();
@@ -358,7 +361,7 @@ mod tests {
                 advice: Advice::new("It broke.", "Mend it."),
             }),
         };
-        let plain: Vec<String> = table_lines(&[("prod".into(), Row::Line(status))], at, usize::MAX)
+        let plain: Vec<String> = table_lines(&[("prod".into(), StatusRow::Line(status))], at, usize::MAX)
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())
             .collect();

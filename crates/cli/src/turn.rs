@@ -23,7 +23,7 @@ use crate::exit::Failure;
 use crate::interrupts::{Interrupt, Interrupts};
 use crate::output::advice_line;
 pub(crate) use end::{ended, not_sent, started};
-pub(crate) use screen::{Piece, Screen, Spoken};
+pub(crate) use screen::{Piece, Spoken, TurnScreen};
 
 /// Longest message taken, in bytes: gateways take frames of 25 MiB, and 600 KB were seen to work.
 pub(crate) const TEXT_BYTES: usize = 1024 * 1024;
@@ -67,7 +67,7 @@ impl<'a> Turn<'a> {
     pub(crate) async fn follow(
         &self,
         mut following: Following,
-        screen: &mut Screen<'_>,
+        screen: &mut TurnScreen<'_>,
         notices: &mut Notices,
         interrupts: &mut Interrupts,
     ) -> Result<Followed, Failure> {
@@ -130,7 +130,7 @@ async fn pending(aborting: &mut Option<Aborting<'_>>) -> Result<Vec<String>, Ask
     }
 }
 
-fn tell_abort(ended: &Result<Vec<String>, AskError>, screen: &mut Screen<'_>) {
+fn tell_abort(ended: &Result<Vec<String>, AskError>, screen: &mut TurnScreen<'_>) {
     match ended {
         // The run's own end says the rest.
         Ok(runs) if !runs.is_empty() => {}

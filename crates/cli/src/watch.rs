@@ -17,11 +17,11 @@ use windlass::journal::Cursor;
 use windlass::{Gateway, LineState, LineStatus};
 use windlass_line::{Clock as _, EventFilter, LineEvent, TokioClock};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{DIM, Output, advice_line};
 use crate::session::{self, Setup, Target};
-use crate::watch::screen::Screen;
+use crate::watch::screen::EventScreen;
 use crate::watch::shown::{InJournal, Line, Shown};
 
 /// Print events as they come, and where the stream has holes
@@ -122,7 +122,7 @@ impl WatchArgs {
     }
 }
 
-pub(crate) async fn run(global: &Global, args: WatchArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: WatchArgs, output: &Output) -> Result<ExitCode, Failure> {
     if args.reads_journal() {
         return trail::run(global, &args, output).await;
     }
@@ -137,9 +137,14 @@ pub(crate) async fn run(global: &Global, args: WatchArgs, output: &Output) -> Re
     ended
 }
 
-async fn print(targets: &[Target], gateways: &[Gateway], args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
+async fn print(
+    targets: &[Target],
+    gateways: &[Gateway],
+    args: &WatchArgs,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let clock = TokioClock::start();
-    let mut screen = Screen::new(output, args.raw, &args.event);
+    let mut screen = EventScreen::new(output, args.raw, &args.event);
     let streams = gateways.iter().zip(targets).map(|(gateway, target)| {
         let id = target.name.clone();
         gateway.events(filter(args)).map(move |item| (id.clone(), item))
@@ -161,7 +166,7 @@ async fn print(targets: &[Target], gateways: &[Gateway], args: &WatchArgs, outpu
             break;
         }
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 /// A word while nothing comes yet.

@@ -13,7 +13,7 @@ use windlass::store::{Agent, Gateway, GatewayUid, Store};
 use windlass::{DeviceIdentity, GatewayId, LineState, LineStatus, MemoryTokens, Windlass};
 use windlass_protocol::Advice;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::output::{Output, advice_line};
 use crate::session::{self, Patience, Tokens};
 use crate::store::{Records, shown, shown_url};
@@ -60,7 +60,7 @@ impl FileArgs {
 pub(crate) type AllDown = BTreeMap<GatewayUid, Down>;
 
 /// Ready to work.
-pub(crate) struct Workshop {
+pub(crate) struct AgentsContext {
     pub(crate) host: Host,
     pub(crate) agents: Agents,
     pub(crate) gateways: Vec<Gateway>,
@@ -68,13 +68,13 @@ pub(crate) struct Workshop {
 }
 
 /// Ready to look.
-pub(crate) struct Lookout {
+pub(crate) struct ReadOnlyAgentsContext {
     pub(crate) host: Host,
     pub(crate) agents: AgentsPreview,
     pub(crate) down: AllDown,
 }
 
-impl Workshop {
+impl AgentsContext {
     /// Takes the right to run the store's agents, and connects.
     pub(crate) async fn open(
         records: &Records,
@@ -103,7 +103,7 @@ impl Workshop {
     }
 }
 
-impl Lookout {
+impl ReadOnlyAgentsContext {
     /// Connects.
     pub(crate) async fn open(
         records: &Records,
@@ -159,7 +159,7 @@ pub(crate) struct Host {
 /// A gateway that can't be worked with now.
 #[derive(Debug, Clone)]
 pub(crate) struct Down {
-    pub(crate) exit: Exit,
+    pub(crate) exit: ExitCode,
     pub(crate) advice: Advice,
 }
 
@@ -191,7 +191,7 @@ impl Host {
     ) -> Result<Arc<dyn ControlPlane>, Down> {
         let name = shown(&gateway.name);
         let plane = plane.map_err(|error| Down {
-            exit: Exit::Usage,
+            exit: ExitCode::Usage,
             advice: Advice::new(
                 error.to_string(),
                 "Correct the gateway's record: remove it and add it again.",

@@ -8,10 +8,10 @@ use clap::Args;
 use windlass::agents::{FleetReport, GatewayFailure, Job, RunOptions, SyncOptions, TokenRule, Wake};
 use windlass::store::{Agent, AgentRole, AgentUid, Gateway, Store};
 
-use crate::agents::context::{AllDown, FileArgs, Host, Which, Workshop};
+use crate::agents::context::{AgentsContext, AllDown, FileArgs, Host, Which};
 use crate::agents::plan;
-use crate::agents::progress::{self, Screen};
-use crate::exit::{Exit, Failure};
+use crate::agents::progress::{self, FleetScreen};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{Output, WARN};
 use crate::store::{Missing, Records, shown};
@@ -92,7 +92,7 @@ pub(crate) struct RotateArgs {
     files: FileArgs,
 }
 
-pub(crate) async fn provision(global: &Global, args: &ProvisionArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn provision(global: &Global, args: &ProvisionArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     let options = args.run.options();
@@ -103,7 +103,7 @@ pub(crate) async fn provision(global: &Global, args: &ProvisionArgs, output: &Ou
     work("provision", &records, &agents, job, &args.files, output).await
 }
 
-pub(crate) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     let options = RunOptions {
@@ -124,11 +124,11 @@ pub(crate) async fn work(
     job: impl FnOnce(Vec<AgentUid>) -> Job,
     files: &FileArgs,
     output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<ExitCode, Failure> {
     let needs_gateway = |agent: &&Agent| command != DELETE || agent.lifecycle_generation > 0;
     let on_gateways: Vec<&Agent> = agents.iter().copied().filter(needs_gateway).collect();
-    let workshop = Workshop::open(records, records.gateways_of(&on_gateways), files, output).await?;
-    let is_reachable = |agent: &&Agent| !needs_gateway(agent) || !workshop.down.contains_key(&agent.gateway_id);
+    let context = AgentsContext::open(records, records.gateways_of(&on_gateways), files, output).await?;
+    let is_reachable = |agent: &&Agent| !needs_gateway(agent) || !context.down.contains_key(&agent.gateway_id);
     let reachable: Vec<AgentUid> = agents
         .iter()
         .copied()
@@ -138,17 +138,17 @@ pub(crate) async fn work(
     let mut report = if reachable.is_empty() {
         FleetReport::default()
     } else {
-        let operation = workshop.agents.work(job(reachable)).await?;
-        let lines = workshop.host.watch(&workshop.gateways);
-        Screen::new(output).follow(operation, lines).await?
+        let operation = context.agents.work(job(reachable)).await?;
+        let lines = context.host.watch(&context.gateways);
+        FleetScreen::new(output).follow(operation, lines).await?
     };
     report
         .agents
-        .extend(progress::of_those_down(&on_gateways, &workshop.down));
+        .extend(progress::of_those_down(&on_gateways, &context.down));
     let place = |id: AgentUid| agents.iter().position(|agent| agent.id == id);
     report.agents.sort_by_key(|agent| place(agent.agent));
-    let exit = progress::report_exit(&report, &workshop.down);
-    workshop.close().await;
+    let exit = progress::report_exit(&report, &context.down);
+    context.close().await;
     progress::show_report(command, &report, records, output)?;
     Ok(exit)
 }
@@ -191,7 +191,7 @@ pub(crate) struct SyncArgs {
     files: FileArgs,
 }
 
-pub(crate) async fn sync(global: &Global, args: &SyncArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn sync(global: &Global, args: &SyncArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let gateway = records.gateway(&args.on)?.clone();
     let options = args.options(&records)?;
@@ -208,9 +208,9 @@ async fn work_on_templates(
     options: SyncOptions,
     files: &FileArgs,
     output: &Output,
-) -> Result<Exit, Failure> {
-    let workshop = Workshop::open(records, vec![gateway.clone()], files, output).await?;
-    let report = if let Some(down) = workshop.down.get(&gateway.id) {
+) -> Result<ExitCode, Failure> {
+    let context = AgentsContext::open(records, vec![gateway.clone()], files, output).await?;
+    let report = if let Some(down) = context.down.get(&gateway.id) {
         FleetReport {
             gateways: vec![GatewayFailure {
                 gateway: gateway.id,
@@ -221,12 +221,12 @@ async fn work_on_templates(
         }
     } else {
         let gateway = gateway.id;
-        let operation = workshop.agents.work(Job::Sync { gateway, options }).await?;
-        let lines = workshop.host.watch(&workshop.gateways);
-        Screen::new(output).follow(operation, lines).await?
+        let operation = context.agents.work(Job::Sync { gateway, options }).await?;
+        let lines = context.host.watch(&context.gateways);
+        FleetScreen::new(output).follow(operation, lines).await?
     };
-    let exit = progress::report_exit(&report, &workshop.down);
-    workshop.close().await;
+    let exit = progress::report_exit(&report, &context.down);
+    context.close().await;
     progress::show_report("sync", &report, records, output)?;
     Ok(exit)
 }
@@ -300,17 +300,17 @@ pub(crate) struct DeleteArgs {
     files: FileArgs,
 }
 
-pub(crate) async fn delete(global: &Global, args: &DeleteArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn delete(global: &Global, args: &DeleteArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = records.chosen(&args.agents, false)?;
     let delete_files = args.delete_files;
     if !args.yes && !confirmed_deletion(&records, &agents, delete_files)? {
         output.note("nothing was deleted");
-        return Ok(Exit::Ok);
+        return Ok(ExitCode::Ok);
     }
     let job = |agents| Job::Delete { agents, delete_files };
     let exit = work(DELETE, &records, &agents, job, &args.files, output).await?;
-    if exit != Exit::Ok && !output.json() {
+    if exit != ExitCode::Ok && !output.json() {
         output.note("an agent whose gateway is gone for good is taken out of the store by windlass agents forget");
     }
     Ok(exit)
@@ -342,7 +342,7 @@ fn confirmed_deletion(records: &Records, agents: &[&Agent], delete_files: bool) 
 /// For agents whose gateway is gone for good. An agent that is still there goes on with its token, its files and its session, and
 /// nothing here knows it any more: where its gateway still answers, use windlass agents delete.
 #[derive(Debug, Args)]
-pub(crate) struct ForgetArgs {
+pub(crate) struct AgentsForgetArgs {
     /// The agents, by name, id or a unique beginning of the id
     #[arg(value_name = "AGENT", required = true)]
     agents: Vec<String>,
@@ -351,7 +351,7 @@ pub(crate) struct ForgetArgs {
     yes: bool,
 }
 
-pub(crate) async fn forget(global: &Global, args: &ForgetArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn forget(global: &Global, args: &AgentsForgetArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = records.chosen(&args.agents, false)?;
     let names: Vec<String> = agents
@@ -359,7 +359,7 @@ pub(crate) async fn forget(global: &Global, args: &ForgetArgs, output: &Output) 
         .map(|agent| format!("{} of {}", shown(&agent.name), records.place_of(agent)))
         .collect();
     if !confirmed(&names.join(", "), args.yes, output)? {
-        return Ok(Exit::Ok);
+        return Ok(ExitCode::Ok);
     }
     let agents = agents.iter().map(|agent| agent.id).collect();
     forget_work("forget", &records, Job::Forget { agents }, output).await
@@ -394,13 +394,18 @@ pub(crate) fn confirmed(what: &str, yes: bool, output: &Output) -> Result<bool, 
 
 /// Does such a job. The process that runs the store's agents has the right to it, so that no run is under way meanwhile; no line
 /// is opened.
-pub(crate) async fn forget_work(command: &str, records: &Records, job: Job, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn forget_work(
+    command: &str,
+    records: &Records,
+    job: Job,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let host = Host::start(&[])?;
     let store = Arc::clone(&records.store) as Arc<dyn Store>;
     let agents = host.windlass.agents(store).supervise(false).start().await?;
     let operation = agents.work(job).await?;
     let lines = host.watch(&[]);
-    let report = Screen::new(output).follow(operation, lines).await?;
+    let report = FleetScreen::new(output).follow(operation, lines).await?;
     drop(agents);
     host.close().await;
     let exit = progress::report_exit(&report, &AllDown::new());

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use windlass::agents::{AgentPlan, FileAction, PlanError, RunOptions};
 use windlass::store::Agent;
 
-use crate::agents::context::{FileArgs, Lookout, Which};
+use crate::agents::context::{FileArgs, ReadOnlyAgentsContext, Which};
 use crate::agents::jobs::RunArgs;
 use crate::columns::{Cell, Table};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, DIM, Output, WARN};
 use crate::store::{Missing, Records, short, shown};
@@ -41,12 +41,12 @@ pub(crate) struct Looked<'a> {
 /// Why an agent could not be looked at.
 pub(crate) struct Unseen {
     /// The exit code that its gateway stands for, if it is the gateway.
-    pub(crate) exit: Option<Exit>,
+    pub(crate) exit: Option<ExitCode>,
     pub(crate) summary: String,
     pub(crate) next_step: String,
 }
 
-pub(crate) async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     show(&records, &agents, args.run.options(), &args.files, output).await
@@ -59,7 +59,7 @@ pub(crate) async fn show(
     options: RunOptions,
     files: &FileArgs,
     output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<ExitCode, Failure> {
     let looked = look(records, agents, options, files, output).await?;
     if output.json() {
         let plans: Vec<Value> = looked.iter().map(as_json).collect();
@@ -88,20 +88,20 @@ pub(crate) async fn look<'a>(
     output: &Output,
 ) -> Result<Vec<Looked<'a>>, Failure> {
     let gateways = records.gateways_of(agents);
-    let lookout = Lookout::open(records, &gateways, files, output).await?;
+    let context = ReadOnlyAgentsContext::open(records, &gateways, files, output).await?;
     let looks = agents.iter().map(|agent| async {
-        let end = match lookout.down.get(&agent.gateway_id) {
+        let end = match context.down.get(&agent.gateway_id) {
             Some(down) => Err(Unseen {
                 exit: Some(down.exit),
                 summary: down.advice.summary.to_string(),
                 next_step: down.advice.next_step.to_string(),
             }),
-            None => lookout.agents.plan(agent.id, options).await.map_err(Unseen::from),
+            None => context.agents.plan(agent.id, options).await.map_err(Unseen::from),
         };
         Looked { agent, end }
     });
     let looked: Vec<Looked<'a>> = stream::iter(looks).buffered(AT_A_TIME).collect().await;
-    lookout.close().await;
+    context.close().await;
     Ok(looked)
 }
 
@@ -123,18 +123,18 @@ impl From<PlanError> for Unseen {
 }
 
 /// 0 when all could be looked at; the gateways' code where only gateways were in the way.
-pub(crate) fn exit_of(looked: &[Looked<'_>]) -> Exit {
-    let unseen: Vec<Option<Exit>> = looked
+pub(crate) fn exit_of(looked: &[Looked<'_>]) -> ExitCode {
+    let unseen: Vec<Option<ExitCode>> = looked
         .iter()
         .filter_map(|looked| looked.end.as_ref().err().map(|unseen| unseen.exit))
         .collect();
     if unseen.is_empty() {
-        return Exit::Ok;
+        return ExitCode::Ok;
     }
-    let by_gateways: Option<Vec<Exit>> = unseen.iter().copied().collect();
+    let by_gateways: Option<Vec<ExitCode>> = unseen.iter().copied().collect();
     match by_gateways.and_then(|exits| exits.into_iter().max()) {
         Some(exit) if unseen.len() == looked.len() => exit,
-        _ => Exit::Agents,
+        _ => ExitCode::Agents,
     }
 }
 
@@ -241,7 +241,7 @@ pub(crate) struct DriftArgs {
     files: FileArgs,
 }
 
-pub(crate) async fn drift(global: &Global, args: &DriftArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn drift(global: &Global, args: &DriftArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agents = args.which.of(&records)?;
     let looked = look(&records, &agents, RunOptions::quiet(), &args.files, output).await?;
@@ -255,7 +255,7 @@ pub(crate) async fn drift(global: &Global, args: &DriftArgs, output: &Output) ->
         output.line(&lines.join("\n"))?;
     }
     Ok(match exit_of(&looked) {
-        Exit::Ok if drifted > 0 => Exit::Drift,
+        ExitCode::Ok if drifted > 0 => ExitCode::Drift,
         other => other,
     })
 }

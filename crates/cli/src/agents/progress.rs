@@ -14,7 +14,7 @@ use windlass::store::{Agent, AgentUid, StepName};
 
 use crate::agents::context::{AllDown, Watched};
 use crate::columns::{Cell, Table};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::output::{BAD, DIM, GOOD, Output, WARN};
 use crate::store::{Records, shown};
 use crate::text::{counted, escaped, span};
@@ -29,7 +29,7 @@ const REASON_LIMIT: usize = 200;
 const TURN: Duration = Duration::from_millis(120);
 
 /// Where progress is shown.
-pub(crate) struct Screen<'a> {
+pub(crate) struct FleetScreen<'a> {
     output: &'a Output,
     bars: Option<Bars>,
     agents: usize,
@@ -45,7 +45,7 @@ struct Bars {
     under_way: BTreeMap<AgentUid, ProgressBar>,
 }
 
-impl<'a> Screen<'a> {
+impl<'a> FleetScreen<'a> {
     pub(crate) fn new(output: &'a Output) -> Self {
         let draws = !output.json() && std::io::stderr().is_terminal();
         Self {
@@ -243,13 +243,13 @@ pub(crate) fn of_those_down(agents: &[&Agent], down: &AllDown) -> Vec<AgentRepor
 }
 
 /// The exit code of a job: that of the gateways that are down, where nothing else went wrong.
-pub(crate) fn report_exit(report: &FleetReport, down: &AllDown) -> Exit {
+pub(crate) fn report_exit(report: &FleetReport, down: &AllDown) -> ExitCode {
     let failed = report.failed().count();
     let worst = down.values().map(|down| down.exit).max();
     match worst {
-        None if failed == 0 && report.gateways.is_empty() => Exit::Ok,
+        None if failed == 0 && report.gateways.is_empty() => ExitCode::Ok,
         Some(worst) if failed == report.agents.len() => worst,
-        _ => Exit::Agents,
+        _ => ExitCode::Agents,
     }
 }
 

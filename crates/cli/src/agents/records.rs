@@ -15,7 +15,7 @@ use windlass_protocol::Advice;
 
 use crate::columns::{Cell, Table};
 use crate::config::{Environment, GivenSecret};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, GOOD, Output, WARN};
 use crate::store::{self, Missing, Records, short, shown};
@@ -32,7 +32,7 @@ Examples:
   windlass agents add --board Docs --lead
   windlass agents add Scribe --board Docs --role Writer --emoji :pen: --heartbeat-every 15m
   windlass agents add --main lab")]
-pub(crate) struct AddArgs {
+pub(crate) struct AgentsAddArgs {
     /// Its name; leads and main agents have one unless another is given
     name: Option<String>,
     #[command(flatten)]
@@ -139,7 +139,7 @@ fn every(text: &str) -> Result<String, String> {
     }
 }
 
-pub(crate) async fn add(global: &Global, args: AddArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn add(global: &Global, args: AgentsAddArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut records = Records::open(global, Missing::Refuse).await?;
     let mut agent = placed(&records, &args)?;
     agent.identity = args.identity.profile(agent.role());
@@ -160,11 +160,11 @@ pub(crate) async fn add(global: &Global, args: AddArgs, output: &Output) -> Resu
             short(agent.id)
         ))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 /// The record with its place and its name.
-fn placed(records: &Records, args: &AddArgs) -> Result<Agent, Failure> {
+fn placed(records: &Records, args: &AgentsAddArgs) -> Result<Agent, Failure> {
     let (id, now) = (store::new_id(AgentUid::from_bytes)?, store::now());
     let name = args.name.as_deref().map(str::trim);
     if let Some(gateway) = &args.place.main {
@@ -212,7 +212,7 @@ const ERROR_LIMIT: usize = 500;
 
 /// Show agents: how they are, when they were seen, and what went wrong
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
+pub(crate) struct AgentsListArgs {
     /// Those of this board only
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -221,7 +221,7 @@ pub(crate) struct ListArgs {
     on: Option<String>,
 }
 
-pub(crate) async fn list(global: &Global, args: &ListArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn list(global: &Global, args: &AgentsListArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = args.board.as_deref().map(|name| records.board(name)).transpose()?;
     let gateway = args.on.as_deref().map(|name| records.gateway(name)).transpose()?;
@@ -237,7 +237,7 @@ pub(crate) async fn list(global: &Global, args: &ListArgs, output: &Output) -> R
     } else {
         output.line(&lines(&records, &agents, now, output.width()).join("\n"))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 fn lines(records: &Records, agents: &[&Agent], now: Timestamp, width: usize) -> Vec<String> {
@@ -333,13 +333,13 @@ struct TokenArgs {
     token_file: Option<PathBuf>,
 }
 
-pub(crate) async fn checkin(global: &Global, args: &CheckinArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn checkin(global: &Global, args: &CheckinArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agent = records.agent(&args.agent)?;
     let token = args.token.read()?;
     if !agent.knows_token(token.expose()) {
         return Err(Failure::Told(
-            Exit::Refused,
+            ExitCode::Refused,
             Advice::new(
                 format!("that is not the token of {}", shown(&agent.name)),
                 "Read the AUTH_TOKEN in the agent's workspace, or give it a new one: windlass agents rotate-token.",
@@ -360,7 +360,7 @@ pub(crate) async fn checkin(global: &Global, args: &CheckinArgs, output: &Output
     } else {
         output.line(&format!("{} is {}", shown(&seen.name), seen.status))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 impl TokenArgs {

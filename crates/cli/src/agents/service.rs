@@ -13,7 +13,7 @@ use windlass_line::{Clock as _, TokioClock};
 
 use crate::agents::context::FileArgs;
 use crate::agents::context::Host;
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::interrupts::stop_signal;
 use crate::output::{DIM, Output};
@@ -41,7 +41,7 @@ pub(crate) struct ServiceArgs {
     files: FileArgs,
 }
 
-pub(crate) async fn run(global: &Global, args: &ServiceArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &ServiceArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
     let records = Records::open(global, Missing::Refuse).await?;
     let host = Host::start(&records.gateways)?;
@@ -60,7 +60,7 @@ pub(crate) async fn run(global: &Global, args: &ServiceArgs, output: &Output) ->
         json!({"news": "stopped"}),
         "stopped; what was begun is taken up at the next start",
     )?;
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 /// Shows what happens, for ever.

@@ -125,12 +125,12 @@ struct RawFault {
 }
 
 /// Where something stands.
-struct Source<'a> {
+struct PlanText<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Source<'_> {
+impl PlanText<'_> {
     fn error(&self, offset: usize, key: &str, problem: impl Into<String>) -> PlanError {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         let comma = if key.is_empty() { "" } else { ", " };
@@ -156,7 +156,7 @@ pub(crate) fn read(path: &Path) -> Result<Plan, PlanError> {
 }
 
 pub(crate) fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
-    let source = Source { path, text };
+    let source = PlanText { path, text };
     let raw: RawPlan = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         source.error(offset, "", error.message())
@@ -182,7 +182,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
     Ok(plan)
 }
 
-fn random(source: &Source<'_>, raw: RawRandom) -> Result<Random, PlanError> {
+fn random(source: &PlanText<'_>, raw: RawRandom) -> Result<Random, PlanError> {
     let mut kinds = Vec::new();
     for name in raw.faults {
         let known = || {
@@ -210,7 +210,7 @@ fn random(source: &Source<'_>, raw: RawRandom) -> Result<Random, PlanError> {
     })
 }
 
-fn fixed(source: &Source<'_>, number: usize, raw: &Spanned<RawFault>) -> Result<Fixed, PlanError> {
+fn fixed(source: &PlanText<'_>, number: usize, raw: &Spanned<RawFault>) -> Result<Fixed, PlanError> {
     let mut keys = Keys {
         source,
         number,
@@ -235,7 +235,7 @@ fn fixed(source: &Source<'_>, number: usize, raw: &Spanned<RawFault>) -> Result<
 
 /// The keys of one `[[fault]]`.
 struct Keys<'a> {
-    source: &'a Source<'a>,
+    source: &'a PlanText<'a>,
     number: usize,
     begins: usize,
     raw: &'a RawFault,

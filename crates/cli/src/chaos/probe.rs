@@ -263,10 +263,10 @@ const HISTORY: u32 = 1000;
 #[derive(Clone)]
 pub(crate) struct Messages {
     sessions: Arc<[SessionKey]>,
-    said: Arc<Mutex<Vec<Said>>>,
+    said: Arc<Mutex<Vec<ProbeMessage>>>,
 }
 
-struct Said {
+struct ProbeMessage {
     session: SessionKey,
     text: String,
     answered: bool,
@@ -321,7 +321,7 @@ impl Messages {
         let end = gateway.send_and_wait(message).await;
         let answered = matches!(end, Ok(RunEnd::Final(_)));
         lock(counts).answered += u64::from(answered);
-        lock(&self.said).push(Said {
+        lock(&self.said).push(ProbeMessage {
             session,
             text,
             answered,

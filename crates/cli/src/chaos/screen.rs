@@ -17,19 +17,19 @@ use crate::text::counted;
 /// Latest entries below the table.
 const NEWS: usize = 8;
 
-pub(crate) struct Screen<'a> {
+pub(crate) struct ChaosScreen<'a> {
     output: &'a Output,
     redraw: Redraw,
-    tally: Tally,
+    tally: FaultTally,
     news: Vec<String>,
 }
 
-impl<'a> Screen<'a> {
+impl<'a> ChaosScreen<'a> {
     pub(crate) fn new(output: &'a Output) -> Self {
         Self {
             output,
             redraw: Redraw::default(),
-            tally: Tally::default(),
+            tally: FaultTally::default(),
             news: Vec::new(),
         }
     }
@@ -281,7 +281,7 @@ impl Kind {
 
 /// Faults by their names, and what the line did.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct FaultTally {
     pub(crate) kinds: BTreeMap<&'static str, Kind>,
     /// Connections that the gateway has let in.
     let_in: BTreeSet<u64>,
@@ -291,7 +291,7 @@ pub(crate) struct Tally {
     away: Option<(Duration, Option<&'static str>)>,
 }
 
-impl Tally {
+impl FaultTally {
     /// Entries were missed: who was let in and what is to blame has to be learnt anew.
     pub(crate) fn skip(&mut self) {
         self.let_in.clear();
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn the_fault_before_an_end_is_blamed_and_the_time_until_somebody_is_let_in_counts() {
-        let mut tally = Tally::default();
+        let mut tally = FaultTally::default();
         for entry in [
             entry(0, LogEvent::LetIn { conn: 1 }),
             entry(10, applied(Fault::Slice(std::num::NonZeroUsize::new(1)))),
@@ -401,7 +401,7 @@ mod tests {
 
     #[test]
     fn who_was_let_in_before_entries_were_missed_is_not_thought_to_be_through() {
-        let mut tally = Tally::default();
+        let mut tally = FaultTally::default();
         tally.take(&entry(0, LogEvent::LetIn { conn: 1 }));
         tally.take(&entry(10, applied(Fault::Cut)));
         tally.skip();

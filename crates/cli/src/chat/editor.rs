@@ -108,7 +108,7 @@ Ctrl-C         stop the answer under way; twice to leave";
 
 /// What a line means.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum ChatCommand {
     Say(String),
     History(u32),
     Abort,
@@ -120,30 +120,30 @@ pub(crate) enum Command {
 }
 
 /// Reads a line.
-pub(crate) fn read(line: &str) -> Command {
+pub(crate) fn read(line: &str) -> ChatCommand {
     let line = line.trim_end();
     if line.trim().is_empty() {
-        return Command::Nothing;
+        return ChatCommand::Nothing;
     }
     let Some(command) = line.strip_prefix('/') else {
-        return Command::Say(line.to_owned());
+        return ChatCommand::Say(line.to_owned());
     };
     if command.starts_with('/') {
-        return Command::Say(command.to_owned());
+        return ChatCommand::Say(command.to_owned());
     }
     let mut words = command.split_whitespace();
     let (name, argument, rest) = (words.next(), words.next(), words.next());
     match (name, argument, rest) {
-        (Some("history"), None, None) => Command::History(SHOWN),
+        (Some("history"), None, None) => ChatCommand::History(SHOWN),
         (Some("history"), Some(count), None) => match count.parse() {
-            Ok(count @ 1..=1000) => Command::History(count),
-            _ => Command::Unknown(line.to_owned()),
+            Ok(count @ 1..=1000) => ChatCommand::History(count),
+            _ => ChatCommand::Unknown(line.to_owned()),
         },
-        (Some("abort"), None, None) => Command::Abort,
-        (Some("new"), None, None) => Command::New,
-        (Some("help" | "?"), None, None) => Command::Help,
-        (Some("quit" | "exit"), None, None) => Command::Quit,
-        _ => Command::Unknown(line.to_owned()),
+        (Some("abort"), None, None) => ChatCommand::Abort,
+        (Some("new"), None, None) => ChatCommand::New,
+        (Some("help" | "?"), None, None) => ChatCommand::Help,
+        (Some("quit" | "exit"), None, None) => ChatCommand::Quit,
+        _ => ChatCommand::Unknown(line.to_owned()),
     }
 }
 
@@ -195,20 +195,20 @@ mod tests {
     #[test]
     fn words_are_said_and_commands_are_done() {
         for (line, command) in [
-            ("hello there ", Command::Say("hello there".into())),
-            ("one\ntwo\n", Command::Say("one\ntwo".into())),
-            ("  ", Command::Nothing),
-            ("/history", Command::History(20)),
-            ("/history 3", Command::History(3)),
-            ("/history 0", Command::Unknown("/history 0".into())),
-            ("/new", Command::New),
-            ("/abort", Command::Abort),
-            ("/quit", Command::Quit),
-            ("/help", Command::Help),
-            ("//status", Command::Say("/status".into())),
-            ("/stauts", Command::Unknown("/stauts".into())),
-            ("/new session", Command::Unknown("/new session".into())),
-            ("/", Command::Unknown("/".into())),
+            ("hello there ", ChatCommand::Say("hello there".into())),
+            ("one\ntwo\n", ChatCommand::Say("one\ntwo".into())),
+            ("  ", ChatCommand::Nothing),
+            ("/history", ChatCommand::History(20)),
+            ("/history 3", ChatCommand::History(3)),
+            ("/history 0", ChatCommand::Unknown("/history 0".into())),
+            ("/new", ChatCommand::New),
+            ("/abort", ChatCommand::Abort),
+            ("/quit", ChatCommand::Quit),
+            ("/help", ChatCommand::Help),
+            ("//status", ChatCommand::Say("/status".into())),
+            ("/stauts", ChatCommand::Unknown("/stauts".into())),
+            ("/new session", ChatCommand::Unknown("/new session".into())),
+            ("/", ChatCommand::Unknown("/".into())),
         ] {
             assert_eq!(read(line), command, "{line:?}");
         }

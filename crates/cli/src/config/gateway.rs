@@ -1,17 +1,19 @@
 //! One configured gateway: checked once, then certain.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 use windlass::store::{Gateway, SecretSource};
 use windlass_line::{Endpoint, GatewaySpec, Header, TlsPolicy};
 use windlass_protocol::{ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, SecretOrigin};
 
-use crate::config::ConfigError;
-use crate::config::Environment;
-use crate::config::file::{RawDevice, RawGateway, RawTls, Source};
+use crate::config::{ConfigError, Environment, FileText};
+
 use crate::config::secret::GivenSecret;
 use crate::store::{SHORTEST_PREFIX, SHOWN_ID};
 use crate::units::parse_span;
@@ -33,7 +35,7 @@ pub(crate) struct GatewayConfig {
     pub(crate) id: GatewayId,
     /// What people call it: of a record the name, otherwise the id.
     pub(crate) name: String,
-    pub(crate) listed: Listed,
+    pub(crate) listed: ListedIn,
     pub(crate) endpoint: Endpoint,
     pub(crate) token: Option<Placed<GivenSecret>>,
     pub(crate) password: Option<Placed<GivenSecret>>,
@@ -78,7 +80,7 @@ impl<T> Placed<T> {
 
 /// Where a gateway is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Listed {
+pub(crate) enum ListedIn {
     /// Nowhere: a flag or a variable holds its address.
     ByAddress,
     /// In this configuration.
@@ -87,7 +89,7 @@ pub(crate) enum Listed {
     InStore(String),
 }
 
-impl Listed {
+impl ListedIn {
     fn how_to_give_a_token(&self, id: &GatewayId) -> String {
         match self {
             Self::ByAddress => "set WINDLASS_TOKEN (or OPENCLAW_GATEWAY_TOKEN), or type it with --ask-token".to_owned(),
@@ -108,7 +110,7 @@ impl GatewayConfig {
         Self {
             name: id.to_string(),
             id,
-            listed: Listed::ByAddress,
+            listed: ListedIn::ByAddress,
             endpoint,
             token: None,
             password: None,
@@ -136,7 +138,7 @@ impl GatewayConfig {
         let source = record.token.clone().map(GivenSecret::Stored);
         Ok(Self {
             name: record.name.clone(),
-            listed: Listed::InStore(record.id.to_string()),
+            listed: ListedIn::InStore(record.id.to_string()),
             token: source.map(|source| Placed::configured(place, source)),
             tls,
             device: if record.disable_device_pairing {
@@ -152,9 +154,9 @@ impl GatewayConfig {
     /// Where it is listed, for a list of candidates.
     pub(crate) fn described(&self) -> String {
         let place = match &self.listed {
-            Listed::ByAddress => return self.name.clone(),
-            Listed::InFile(path) => path.display().to_string(),
-            Listed::InStore(id) => format!("record {}", &id[..id.len().min(SHOWN_ID)]),
+            ListedIn::ByAddress => return self.name.clone(),
+            ListedIn::InFile(path) => path.display().to_string(),
+            ListedIn::InStore(id) => format!("record {}", &id[..id.len().min(SHOWN_ID)]),
         };
         format!("{} ({place}, {})", self.name, self.endpoint)
     }
@@ -163,7 +165,7 @@ impl GatewayConfig {
     pub(crate) fn is_called(&self, text: &str) -> bool {
         let wanted = text.trim().to_lowercase();
         let by_id = |id: &str| *id == wanted || (wanted.len() >= SHORTEST_PREFIX && id.starts_with(&wanted));
-        self.name.to_lowercase() == wanted || matches!(&self.listed, Listed::InStore(id) if by_id(id))
+        self.name.to_lowercase() == wanted || matches!(&self.listed, ListedIn::InStore(id) if by_id(id))
     }
 
     /// Where its credentials come from, and how others are given.
@@ -224,9 +226,50 @@ fn header_of(place: &str, name: &str, value: &str) -> Result<Header, ConfigError
     Header::new(name, value).map_err(|error| ConfigError::new(place, error.to_string()))
 }
 
+/// `[gateways.ID]`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "the settings of a gateway (begin them with [gateways.NAME])"
+)]
+pub(crate) struct RawGateway {
+    pub(crate) url: Option<Spanned<String>>,
+    /// Refused: see [`gateway::check`].
+    pub(crate) token: Option<Spanned<IgnoredAny>>,
+    pub(crate) token_file: Option<Spanned<PathBuf>>,
+    pub(crate) token_env: Option<Spanned<String>>,
+    /// Refused too.
+    pub(crate) password: Option<Spanned<IgnoredAny>>,
+    pub(crate) password_file: Option<Spanned<PathBuf>>,
+    pub(crate) password_env: Option<Spanned<String>>,
+    pub(crate) tls: Option<Spanned<RawTls>>,
+    pub(crate) scopes: Option<Vec<Spanned<String>>>,
+    pub(crate) device: Option<Spanned<RawDevice>>,
+    #[serde(default)]
+    pub(crate) headers_env: BTreeMap<String, Spanned<String>>,
+    pub(crate) control_ui: Option<bool>,
+    pub(crate) token_in_query: Option<bool>,
+    pub(crate) handshake_timeout: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table with `pin` or `insecure`")]
+pub(crate) struct RawTls {
+    pub(crate) pin: Option<Spanned<String>>,
+    pub(crate) insecure: Option<bool>,
+}
+
+/// A path, or `false` for none.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "the path of a device.json, or false for no device identity")]
+pub(crate) enum RawDevice {
+    Flag(bool),
+    Path(PathBuf),
+}
+
 /// Checks one `[gateways.ID]`, which begins at `start` in the file.
 pub(crate) fn check(
-    source: &Source<'_>,
+    source: &FileText<'_>,
     id: &str,
     start: usize,
     raw: RawGateway,
@@ -266,7 +309,7 @@ pub(crate) fn check(
         handshake_timeout: handshake_timeout.transpose()?,
         name: id.to_string(),
         id,
-        listed: Listed::InFile(source.path.to_owned()),
+        listed: ListedIn::InFile(source.path.to_owned()),
         endpoint,
         token,
         password,
@@ -288,7 +331,7 @@ fn refuse_literals(at: &At<'_>, raw: &RawGateway) -> Result<(), ConfigError> {
 }
 
 fn check_device(
-    source: &Source<'_>,
+    source: &FileText<'_>,
     at: &At<'_>,
     device: Option<&Spanned<RawDevice>>,
     control_ui: bool,
@@ -313,7 +356,7 @@ fn check_device(
 type At<'a> = dyn Fn(usize, &str) -> String + 'a;
 
 fn secret(
-    source: &Source<'_>,
+    source: &FileText<'_>,
     at: &At<'_>,
     kind: &str,
     file: Option<Spanned<PathBuf>>,

@@ -7,10 +7,11 @@ use windlass_line::Endpoint;
 use windlass_protocol::Secret;
 
 use crate::config::ConfigError;
-use crate::config::file::{self, ConfigFile, Found, MalformedEntry, Timeouts};
+use crate::config::file::{ConfigFile, FileOrigin, MalformedEntry, Timeouts};
 use crate::config::gateway::{GatewayConfig, Placed};
 use crate::config::secret::GivenSecret;
-use crate::config::{Environment, variable};
+use crate::config::trust;
+use crate::config::{Environment, FILE_NAME, variable};
 
 /// What the flags say.
 #[derive(Debug, Default)]
@@ -44,11 +45,8 @@ const CONFIG: &str = "WINDLASS_CONFIG";
 /// Names the gateway of commands that work with one.
 const DEFAULT: &str = "WINDLASS_GATEWAY";
 
-/// What a configuration is called.
-pub(crate) const FILE_NAME: &str = "windlass.toml";
-
 /// The gateways of the store, or in words why they can't be read.
-pub(crate) type Records = Result<Vec<Gateway>, String>;
+pub(crate) type RecordedGateways = Result<Vec<Gateway>, String>;
 
 /// Whether a flag or a variable gives an address, and nothing else chooses: then no list is read.
 pub(crate) fn is_by_address(choice: &Choice, environment: &Environment<'_>) -> bool {
@@ -70,7 +68,7 @@ fn address(choice: &Choice, environment: &Environment<'_>) -> Result<Option<(Str
 pub(crate) fn select(
     choice: &Choice,
     environment: &Environment<'_>,
-    records: &Records,
+    records: &RecordedGateways,
 ) -> Result<Selected, ConfigError> {
     let mut selected = match address(choice, environment)? {
         Some((place, url)) => {
@@ -115,7 +113,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn of(choice: &Choice, environment: &Environment<'_>, records: &Records) -> Result<Self, ConfigError> {
+    fn of(choice: &Choice, environment: &Environment<'_>, records: &RecordedGateways) -> Result<Self, ConfigError> {
         let file = find(choice, environment)?;
         let mut listing = Self {
             gateways: Vec::new(),
@@ -215,7 +213,11 @@ fn none_at_all(path: Option<PathBuf>, unread: Option<String>) -> ConfigError {
     }
 }
 
-fn from_list(choice: &Choice, environment: &Environment<'_>, records: &Records) -> Result<Selected, ConfigError> {
+fn from_list(
+    choice: &Choice,
+    environment: &Environment<'_>,
+    records: &RecordedGateways,
+) -> Result<Selected, ConfigError> {
     let listing = Listing::of(choice, environment, records)?;
     let (mut chosen, mut malformed): (Vec<GatewayConfig>, _) = (Vec::new(), Vec::new());
     for name in &choice.gateways {
@@ -260,19 +262,19 @@ fn find(choice: &Choice, environment: &Environment<'_>) -> Result<Option<ConfigF
             .map(|path| (variable(CONFIG), PathBuf::from(path))),
     };
     if let Some((who, path)) = named {
-        let read = file::read(&within(&path), Found::Named, environment);
+        let read = trust::read(&within(&path), FileOrigin::Named, environment);
         return read.map(Some).map_err(|error| ConfigError {
             place: format!("{who}: {}", error.place),
             ..error
         });
     }
     default_file(environment)
-        .map(|(path, found)| file::read(&path, found, environment))
+        .map(|(path, found)| trust::read(&path, found, environment))
         .transpose()
 }
 
 /// The file that is read when none is named, and how it was found.
-fn default_file(environment: &Environment<'_>) -> Option<(PathBuf, Found)> {
+fn default_file(environment: &Environment<'_>) -> Option<(PathBuf, FileOrigin)> {
     let own = environment
         .home()
         .map(|home| home.join(".config/windlass").join(FILE_NAME))
@@ -280,9 +282,9 @@ fn default_file(environment: &Environment<'_>) -> Option<(PathBuf, Found)> {
     let folder = Some(environment.folder.join(FILE_NAME)).filter(|path| path.exists());
     match (folder, own) {
         // In the very folder where the user's own is.
-        (Some(folder), Some(own)) if is_same_file(&folder, &own) => Some((own, Found::Own)),
-        (Some(folder), _) => Some((folder, Found::Folder)),
-        (None, own) => own.map(|own| (own, Found::Own)),
+        (Some(folder), Some(own)) if is_same_file(&folder, &own) => Some((own, FileOrigin::Own)),
+        (Some(folder), _) => Some((folder, FileOrigin::Folder)),
+        (None, own) => own.map(|own| (own, FileOrigin::Own)),
     }
 }
 

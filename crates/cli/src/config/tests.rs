@@ -469,7 +469,7 @@ fn the_list_of_trusted_files_and_the_users_own_file_are_the_users_alone() {
         TrustList::open(environment).unwrap().trust(&path, text).unwrap();
     });
     let list = found.root.path().join("home/.local/state/windlass/trusted.json");
-    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&list), mode(list.parent().unwrap())), (0o600, 0o700));
     fs::set_permissions(&list, fs::Permissions::from_mode(0o666)).unwrap();
     assert!(found.ids("work").unwrap_err().contains("chmod 600"));

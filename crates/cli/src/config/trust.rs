@@ -15,11 +15,11 @@ use sha2::{Digest as _, Sha256};
 use windlass_files::private::{self, Found as PrivateFile};
 use windlass_protocol::{NAME_LIMIT, printable};
 
-use crate::config::file::{Found, check_text, text_of};
+use crate::config::file::{ConfigFile, FileOrigin, check_text, text_of};
 use crate::config::gateway::{DeviceChoice, GatewayConfig};
-use crate::config::sources::FILE_NAME;
-use crate::config::{ConfigError, Environment};
-use crate::exit::{Exit, Failure};
+
+use crate::config::{ConfigError, Environment, FILE_NAME};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 
@@ -155,6 +155,28 @@ fn digest(text: &str) -> String {
     })
 }
 
+/// Reads and checks a file.
+pub(crate) fn read(path: &Path, found: FileOrigin, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
+    let text = text_of(path, found)?;
+    if found == FileOrigin::Folder {
+        vouched_for(path, TrustList::open(environment)?.of(path, &text))?;
+    }
+    check_text(path, &text, environment)
+}
+
+fn vouched_for(path: &Path, trust: Trust) -> Result<(), ConfigError> {
+    let why = match trust {
+        Trust::Given => return Ok(()),
+        Trust::Never => "it lies in the working folder and was not trusted yet",
+        Trust::Changed => "it lies in the working folder and has changed since it was trusted",
+    };
+    let problem = format!(
+        "this configuration is not used: {why}, and it decides to which addresses your tokens are sent. Read it; if it is what you \
+         want, run: windlass config trust"
+    );
+    Err(ConfigError::new(path.display().to_string(), problem))
+}
+
 /// Say which windlass.toml of a working folder may be used
 ///
 /// A windlass.toml decides which secrets are read and to which addresses they are sent, so one that is found in the working
@@ -169,19 +191,19 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Trust a windlass.toml as it is now, and show what it names
-    Trust(Place),
+    Trust(ConfigPath),
     /// Trust a windlass.toml no longer
-    Distrust(Place),
+    Distrust(ConfigPath),
 }
 
 #[derive(Debug, Args)]
-struct Place {
+struct ConfigPath {
     /// The file, or its folder [default: ./windlass.toml]
     #[arg(value_name = "FILE")]
     path: Option<PathBuf>,
 }
 
-impl Place {
+impl ConfigPath {
     fn path(&self, environment: &Environment<'_>) -> PathBuf {
         let path = environment
             .folder
@@ -190,16 +212,16 @@ impl Place {
     }
 }
 
-pub(crate) fn run(_: &Global, args: &ConfigArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn run(_: &Global, args: &ConfigArgs, output: &Output) -> Result<ExitCode, Failure> {
     Environment::of_process(|environment| match &args.command {
         ConfigCommand::Trust(place) => trust(&place.path(environment), environment, output),
         ConfigCommand::Distrust(place) => distrust(&place.path(environment), environment, output),
     })
 }
 
-fn trust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<Exit, Failure> {
+fn trust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<ExitCode, Failure> {
     // The text that is checked and shown is the one that is trusted.
-    let text = text_of(path, Found::Folder)?;
+    let text = text_of(path, FileOrigin::Folder)?;
     let file = check_text(path, &text, environment)?.without_errors()?;
     TrustList::open(environment)?.trust(path, &text)?;
     let path = path.display().to_string();
@@ -210,7 +232,7 @@ fn trust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<
             .map(|gateway| json!({"gateway": gateway.id, "url": gateway.endpoint.to_string(), "reads": reads(gateway)}))
             .collect();
         output.value(&json!({"trusted": true, "file": path, "gateways": gateways}))?;
-        return Ok(Exit::Ok);
+        return Ok(ExitCode::Ok);
     }
     output.line(&format!("{} is trusted as it is now", shown(&path)))?;
     for gateway in &file.gateways {
@@ -227,10 +249,10 @@ fn trust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<
             shown(&reads)
         ))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
-fn distrust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<Exit, Failure> {
+fn distrust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<ExitCode, Failure> {
     let known = TrustList::open(environment)?.distrust(path)?;
     let path = path.display().to_string();
     if output.json() {
@@ -243,7 +265,7 @@ fn distrust(path: &Path, environment: &Environment<'_>, output: &Output) -> Resu
         };
         output.line(&format!("{} {was}", shown(&path)))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 /// The secrets that a gateway is sent, by where they come from.

@@ -9,12 +9,12 @@ use serde_json::json;
 use windlass::agents::coordinator::{BoardResult, BroadcastReport, LeadMessage};
 use windlass::store::{Board, BoardId, Gateway, GatewayUid};
 
-use crate::agents::context::{AllDown, FileArgs, Workshop};
+use crate::agents::context::{AgentsContext, AllDown, FileArgs};
 use crate::columns::{Cell, Table};
 use crate::coordinate::context::Trouble;
 use crate::coordinate::context::{Who, gateway_of};
 use crate::coordinate::say::LeadMessageArgs;
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Waiting;
 use crate::output::{BAD, DIM, GOOD, Output};
@@ -94,7 +94,7 @@ impl BoardArgs {
     }
 }
 
-pub(crate) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let chosen = args.boards.chosen(&records)?;
     let gateways = records
@@ -104,17 +104,17 @@ pub(crate) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -
     let gateways: Vec<Gateway> = gateways.cloned().collect();
     let correlation_id = args.who.correlation_id()?;
     let Some(first) = gateways.first() else {
-        return Ok(Exit::Usage);
+        return Ok(ExitCode::Usage);
     };
     // The same for all of them but for the gateway.
     let message = args
         .message
         .message(&args.who, &records, first, &correlation_id)
         .await?;
-    let workshop = Workshop::open(&records, gateways, &args.files, output).await?;
-    let report = speak(&workshop, &records, &message, &chosen, output).await;
-    let exit = exit_of(&report, &workshop.down);
-    workshop.close().await;
+    let context = AgentsContext::open(&records, gateways, &args.files, output).await?;
+    let report = speak(&context, &records, &message, &chosen, output).await;
+    let exit = exit_of(&report, &context.down);
+    context.close().await;
     // Leads may have been made just now.
     let records = Records::read(Arc::clone(&records.store)).await?;
     show(&report, &records, output)?;
@@ -123,7 +123,7 @@ pub(crate) async fn run(global: &Global, args: BroadcastArgs, output: &Output) -
 
 /// Speaks to all gateways side by side; boards of those that are down are reported without a try.
 async fn speak(
-    workshop: &Workshop,
+    context: &AgentsContext,
     records: &Records,
     message: &LeadMessage,
     chosen: &Chosen,
@@ -132,7 +132,7 @@ async fn speak(
     let count: usize = chosen.values().map(Vec::len).sum();
     let _waiting = Waiting::new(output, &format!("speaking to the leads of {}", counted(count, "board")));
     let reports = chosen.iter().map(|(gateway, boards)| async {
-        if let Some(down) = workshop.down.get(gateway) {
+        if let Some(down) = context.down.get(gateway) {
             let why = down.advice.summary.to_string();
             return boards
                 .iter()
@@ -143,7 +143,7 @@ async fn speak(
             gateway: *gateway,
             ..message.clone()
         };
-        let told = workshop.agents.coordinator().broadcast(message, Some(boards.clone()));
+        let told = context.agents.coordinator().broadcast(message, Some(boards.clone()));
         match told.await {
             Ok(report) => report.boards,
             Err(error) => {
@@ -177,11 +177,11 @@ fn untried(records: &Records, board: BoardId, why: &str, status: Option<u16>) ->
 }
 
 /// The code of the gateways that are down where nothing else could be tried.
-fn exit_of(report: &BroadcastReport, down: &AllDown) -> Exit {
+fn exit_of(report: &BroadcastReport, down: &AllDown) -> ExitCode {
     match down.values().map(|down| down.exit).max() {
-        _ if report.failed == 0 => Exit::Ok,
+        _ if report.failed == 0 => ExitCode::Ok,
         Some(worst) if report.sent == 0 => worst,
-        _ => Exit::Agents,
+        _ => ExitCode::Agents,
     }
 }
 

@@ -8,7 +8,7 @@ use windlass::store::{Agent, Board, Gateway};
 use windlass_protocol::Advice;
 
 use crate::agents::context::Down;
-use crate::exit::{Exit, Failure, of_call, of_rejection};
+use crate::exit::{ExitCode, Failure, of_call, of_rejection};
 use crate::store::{Records, random};
 
 /// Longest text taken, in bytes: that many characters of up to four bytes. Whether they are too many is the coordinator's to say.
@@ -93,7 +93,7 @@ const BAD_GATEWAY: u16 = 502;
 /// Why something was not said or read.
 #[derive(Debug)]
 pub(crate) struct Trouble {
-    pub(crate) exit: Exit,
+    pub(crate) exit: ExitCode,
     pub(crate) status: u16,
     pub(crate) advice: Advice,
 }
@@ -134,26 +134,26 @@ impl From<CoordinationError> for Trouble {
     }
 }
 
-fn exit_of(error: &CoordinationError) -> Exit {
+fn exit_of(error: &CoordinationError) -> ExitCode {
     match error {
         CoordinationError::Gateway(error) => of_gateway(error),
-        CoordinationError::Forbidden(_) => Exit::Refused,
-        CoordinationError::TooLate { .. } => Exit::Unknown,
+        CoordinationError::Forbidden(_) => ExitCode::Refused,
+        CoordinationError::TooLate { .. } => ExitCode::Unknown,
         CoordinationError::NoMainAgent(_)
         | CoordinationError::NoSoul
         | CoordinationError::Lead(_)
-        | CoordinationError::Interrupted(_) => Exit::Agents,
+        | CoordinationError::Interrupted(_) => ExitCode::Agents,
         // Records, texts, templates and the store: all for whoever called the program to put right.
-        _ => Exit::Usage,
+        _ => ExitCode::Usage,
     }
 }
 
-fn of_gateway(error: &ControlError) -> Exit {
+fn of_gateway(error: &ControlError) -> ExitCode {
     match error {
         ControlError::Rejected(rejected) => of_rejection(&rejected.error),
-        ControlError::Line(call) => of_call(call).unwrap_or(Exit::Unreachable),
-        ControlError::Invalid { .. } => Exit::Usage,
-        _ => Exit::Rejected,
+        ControlError::Line(call) => of_call(call).unwrap_or(ExitCode::Unreachable),
+        ControlError::Invalid { .. } => ExitCode::Usage,
+        _ => ExitCode::Rejected,
     }
 }
 
@@ -183,14 +183,14 @@ mod trouble_tests {
     fn each_trouble_has_the_exit_code_that_says_what_to_do() {
         let not_ready = CallError::from(NotSent::NotReady { waited: Duration::ZERO });
         for (error, exit, status) in [
-            (CoordinationError::Gateway(not_ready.into()), Exit::Unreachable, 502),
-            (CoordinationError::NoSoul, Exit::Agents, 404),
-            (CoordinationError::Interrupted(Interrupted), Exit::Agents, 503),
+            (CoordinationError::Gateway(not_ready.into()), ExitCode::Unreachable, 502),
+            (CoordinationError::NoSoul, ExitCode::Agents, 404),
+            (CoordinationError::Interrupted(Interrupted), ExitCode::Agents, 503),
             (
                 CoordinationError::TooLate {
                     after: Duration::from_secs(45),
                 },
-                Exit::Unknown,
+                ExitCode::Unknown,
                 502,
             ),
             (
@@ -198,7 +198,7 @@ mod trouble_tests {
                     field: "message",
                     why: "is empty".into(),
                 },
-                Exit::Usage,
+                ExitCode::Usage,
                 422,
             ),
         ] {

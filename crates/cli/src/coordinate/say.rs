@@ -10,9 +10,9 @@ use windlass::agents::{AgentsPreview, CoordinationError};
 use windlass::store::{Agent, Gateway};
 use windlass_protocol::Advice;
 
-use crate::agents::context::{FileArgs, Lookout, Workshop};
+use crate::agents::context::{AgentsContext, FileArgs, ReadOnlyAgentsContext};
 use crate::coordinate::context::{TEXT_BYTES, Trouble, Who, board_of, caller, gateway_of};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{DIM, Output, Waiting};
 use crate::store::{Missing, Records, shown};
@@ -125,7 +125,7 @@ impl LeadMessageArgs {
     }
 }
 
-pub(crate) async fn nudge(global: &Global, args: NudgeArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn nudge(global: &Global, args: NudgeArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agent = records.agent(&args.agent)?;
     let board = board_of(&records, agent)?;
@@ -144,7 +144,7 @@ pub(crate) async fn nudge(global: &Global, args: NudgeArgs, output: &Output) -> 
     show("nudge", &correlation_id, end.await?, &records, output)
 }
 
-pub(crate) async fn ask(global: &Global, args: AskArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn ask(global: &Global, args: AskArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = records.board(&args.board)?;
     let correlation_id = args.who.correlation_id()?;
@@ -164,7 +164,7 @@ pub(crate) async fn ask(global: &Global, args: AskArgs, output: &Output) -> Resu
     show("ask", &correlation_id, end.await?, &records, output)
 }
 
-pub(crate) async fn onboard(global: &Global, args: OnboardArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn onboard(global: &Global, args: OnboardArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = records.board(&args.board)?;
     let correlation_id = args.who.correlation_id()?;
@@ -185,22 +185,22 @@ pub(crate) async fn onboard(global: &Global, args: OnboardArgs, output: &Output)
     show("onboard", &correlation_id, end.await?, &records, output)
 }
 
-pub(crate) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let board = records.board(&args.board)?;
     let gateway = gateway_of(&records, board)?;
     let correlation_id = args.who.correlation_id()?;
     let message = args.message.message(&args.who, &records, gateway, &correlation_id);
     let message = message.await?;
-    let workshop = Workshop::open(&records, vec![gateway.clone()], &args.files, output).await?;
-    let end = if let Some(down) = workshop.down.get(&gateway.id) {
+    let context = AgentsContext::open(&records, vec![gateway.clone()], &args.files, output).await?;
+    let end = if let Some(down) = context.down.get(&gateway.id) {
         Err(Trouble::from(down.clone()))
     } else {
         let _waiting = Waiting::new(output, "speaking to the lead");
-        let said = workshop.agents.coordinator().message_lead(message, board.id).await;
+        let said = context.agents.coordinator().message_lead(message, board.id).await;
         said.map_err(Trouble::from)
     };
-    workshop.close().await;
+    context.close().await;
     // It may have been made just now.
     let records = Records::read(Arc::clone(&records.store)).await?;
     show("lead", &correlation_id, end, &records, output)
@@ -217,14 +217,14 @@ pub(crate) async fn beside<T, F>(
 where
     F: Future<Output = Result<T, CoordinationError>>,
 {
-    let lookout = Lookout::open(records, std::slice::from_ref(gateway), files, output).await?;
-    let end = if let Some(down) = lookout.down.get(&gateway.id) {
+    let context = ReadOnlyAgentsContext::open(records, std::slice::from_ref(gateway), files, output).await?;
+    let end = if let Some(down) = context.down.get(&gateway.id) {
         Err(Trouble::from(down.clone()))
     } else {
         let _waiting = Waiting::new(output, "waiting for the gateway");
-        work(lookout.agents.clone()).await.map_err(Trouble::from)
+        work(context.agents.clone()).await.map_err(Trouble::from)
     };
-    lookout.close().await;
+    context.close().await;
     Ok(end)
 }
 
@@ -234,7 +234,7 @@ fn show(
     end: Result<Said, Trouble>,
     records: &Records,
     output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<ExitCode, Failure> {
     if output.json() {
         output.value(&as_json(operation, correlation_id, &end, records))?;
     }
@@ -249,7 +249,7 @@ fn show(
                 };
                 output.line(&format!("told {name}{made} {DIM}({correlation_id}){DIM:#}"))?;
             }
-            Ok(Exit::Ok)
+            Ok(ExitCode::Ok)
         }
         Err(trouble) => Err(repeatable(&trouble, correlation_id).into_failure()),
     }
@@ -305,7 +305,7 @@ struct Task<'a> {
     soul: Soul,
 }
 
-pub(crate) async fn run(global: &Global, args: SoulArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: SoulArgs, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let agent = records.agent(&args.agent)?;
     let board = board_of(&records, agent)?;
@@ -325,7 +325,7 @@ pub(crate) async fn run(global: &Global, args: SoulArgs, output: &Output) -> Res
     }
 }
 
-async fn read(task: Task<'_>, files: &FileArgs, output: &Output) -> Result<Exit, Failure> {
+async fn read(task: Task<'_>, files: &FileArgs, output: &Output) -> Result<ExitCode, Failure> {
     let soul = task.soul.clone();
     let end = beside(task.records, task.gateway, files, output, |agents| async move {
         agents.read_soul(soul).await
@@ -343,24 +343,24 @@ async fn read(task: Task<'_>, files: &FileArgs, output: &Output) -> Result<Exit,
     if !output.json() {
         output.line(&text::harmless(text.trim_end()))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
-async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -> Result<Exit, Failure> {
+async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -> Result<ExitCode, Failure> {
     let content = input::file("--set", path, TEXT_BYTES).await?;
     let bytes = content.len();
-    let workshop = Workshop::open(task.records, vec![task.gateway.clone()], files, output).await?;
-    let end = if let Some(down) = workshop.down.get(&task.gateway.id) {
+    let context = AgentsContext::open(task.records, vec![task.gateway.clone()], files, output).await?;
+    let end = if let Some(down) = context.down.get(&task.gateway.id) {
         Err(Trouble::from(down.clone()))
     } else {
-        let written = workshop
+        let written = context
             .agents
             .coordinator()
             .write_soul(task.soul.clone(), content)
             .await;
         written.map_err(Trouble::from)
     };
-    workshop.close().await;
+    context.close().await;
     if output.json() {
         output.value(&soul_as_json(
             &task,
@@ -376,7 +376,7 @@ async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -
             shown(&task.agent.name)
         ))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 fn soul_as_json<T>(

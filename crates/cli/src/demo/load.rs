@@ -77,7 +77,7 @@ impl Caller {
     async fn read(self) {
         for turn in 0.. {
             let method = READS[turn % READS.len()];
-            let record = self.ledger.begin(self.index, What::Read);
+            let record = self.ledger.begin(self.index, CallKind::Read);
             let ended = self.gateway.call(method, ()).timeout(DEADLINE).await;
             self.ledger.end(record, end_of(&ended));
             if self.over_after(READ_EVERY).await {
@@ -91,7 +91,7 @@ impl Caller {
             let key = format!("demo-{}-{}-{turn}", self.index, self.number);
             // A session for each message: texts that meet in one session are joined into one run.
             let params = json!({"sessionKey": format!("agent:main:{key}"), "message": format!("message {key}")});
-            self.change(What::Chat(key.clone()), "chat.send", params, Some(key))
+            self.change(CallKind::Chat(key.clone()), "chat.send", params, Some(key))
                 .await;
             if self.over_after(CHAT_EVERY).await {
                 return;
@@ -103,14 +103,14 @@ impl Caller {
         for turn in 0.. {
             let name = format!("demo-agent-{}-{}-{turn}", self.index, self.number);
             let params = json!({"name": name, "workspace": format!("/tmp/{name}")});
-            self.change(What::Create(name), "agents.create", params, None).await;
+            self.change(CallKind::Create(name), "agents.create", params, None).await;
             if self.over_after(CREATE_EVERY).await {
                 return;
             }
         }
     }
 
-    async fn change(&self, what: What, method: &'static str, params: Value, key: Option<String>) {
+    async fn change(&self, what: CallKind, method: &'static str, params: Value, key: Option<String>) {
         let record = self.ledger.begin(self.index, what);
         let mut call = self.gateway.call(method, params).timeout(DEADLINE);
         if let Some(key) = key {
@@ -130,19 +130,19 @@ impl Caller {
     }
 }
 
-const fn end_of(ended: &Result<RawJson, CallError>) -> End {
+const fn end_of(ended: &Result<RawJson, CallError>) -> CallResult {
     match ended {
-        Ok(_) => End::Answered,
-        Err(CallError::Rejected(_)) => End::Rejected,
-        Err(CallError::NotSent(_)) => End::NotSent,
+        Ok(_) => CallResult::Answered,
+        Err(CallError::Rejected(_)) => CallResult::Rejected,
+        Err(CallError::NotSent(_)) => CallResult::NotSent,
         // Unknown, timed out, and what a later protocol crate adds: the caller was told that it can't know.
-        Err(_) => End::Unknown,
+        Err(_) => CallResult::Unknown,
     }
 }
 
-/// What a call was to do.
+/// CallKind a call was to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum CallKind {
     /// Nothing but read.
     Read,
     /// Start a run under this idempotency key.
@@ -151,9 +151,9 @@ pub(crate) enum What {
     Create(String),
 }
 
-/// What its caller was told.
+/// CallKind its caller was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum CallResult {
     Answered,
     Rejected,
     NotSent,
@@ -165,17 +165,17 @@ pub(crate) enum End {
 #[derive(Debug, Clone)]
 struct Record {
     gateway: usize,
-    what: What,
-    end: Option<End>,
+    what: CallKind,
+    end: Option<CallResult>,
 }
 
 /// Every call of the demo.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger(Mutex<Vec<Record>>);
 
-/// What became of the calls of one gateway.
+/// CallKind became of the calls of one gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Tally {
+pub(crate) struct GatewayTally {
     pub(crate) calls: usize,
     pub(crate) answered: usize,
     pub(crate) rejected: usize,
@@ -195,7 +195,7 @@ pub(crate) struct Tally {
     pub(crate) resumed: usize,
 }
 
-impl Tally {
+impl GatewayTally {
     /// Whether every call was done once, or its caller knows better.
     pub(crate) const fn is_clean(&self) -> bool {
         self.lost == 0 && self.duplicated == 0 && self.misreported == 0
@@ -204,7 +204,7 @@ impl Tally {
 
 impl Ledger {
     /// Writes down a call that begins, and gives its number.
-    pub(crate) fn begin(&self, gateway: usize, what: What) -> usize {
+    pub(crate) fn begin(&self, gateway: usize, what: CallKind) -> usize {
         let mut records = self.records();
         records.push(Record {
             gateway,
@@ -215,7 +215,7 @@ impl Ledger {
     }
 
     /// Writes down what its caller was told.
-    pub(crate) fn end(&self, number: usize, end: End) {
+    pub(crate) fn end(&self, number: usize, end: CallResult) {
         if let Some(record) = self.records().get_mut(number) {
             record.end = Some(end);
         }
@@ -231,14 +231,14 @@ impl Ledger {
     }
 
     /// Compares a gateway's calls with its journal.
-    pub(crate) fn tally(&self, gateway: usize, journal: &Journal, counters: CallCounters) -> Tally {
+    pub(crate) fn tally(&self, gateway: usize, journal: &Journal, counters: CallCounters) -> GatewayTally {
         let own: Vec<_> = self
             .records()
             .iter()
             .filter(|record| record.gateway == gateway)
             .cloned()
             .collect();
-        Tally {
+        GatewayTally {
             resent: counters.resent,
             ..tally(&own, &journal.effects())
         }
@@ -249,31 +249,31 @@ impl Ledger {
     }
 }
 
-fn tally(records: &[Record], effects: &[SideEffect]) -> Tally {
+fn tally(records: &[Record], effects: &[SideEffect]) -> GatewayTally {
     let done = Done::count(effects);
-    let mut tally = Tally {
+    let mut tally = GatewayTally {
         calls: records.len(),
-        ..Tally::default()
+        ..GatewayTally::default()
     };
     for Record { what, end, .. } in records {
         let times = done.times(what);
         match end {
-            Some(End::Answered) => tally.answered += 1,
-            Some(End::Rejected) => tally.rejected += 1,
-            Some(End::NotSent) => tally.not_sent += 1,
-            Some(End::Unknown) => tally.unknown += 1,
+            Some(CallResult::Answered) => tally.answered += 1,
+            Some(CallResult::Rejected) => tally.rejected += 1,
+            Some(CallResult::NotSent) => tally.not_sent += 1,
+            Some(CallResult::Unknown) => tally.unknown += 1,
             None => tally.lost += 1,
         }
         let Some(times) = times else { continue };
         tally.duplicated += usize::from(times > 1);
         match end {
-            Some(End::Answered) if times == 0 => tally.lost += 1,
-            Some(End::Rejected | End::NotSent) if times > 0 => tally.misreported += 1,
-            Some(End::Unknown) if times > 0 => tally.unknown_done += 1,
+            Some(CallResult::Answered) if times == 0 => tally.lost += 1,
+            Some(CallResult::Rejected | CallResult::NotSent) if times > 0 => tally.misreported += 1,
+            Some(CallResult::Unknown) if times > 0 => tally.unknown_done += 1,
             _ => {}
         }
     }
-    let asked = |key: &String| records.iter().any(|record| record.what == What::Chat(key.clone()));
+    let asked = |key: &String| records.iter().any(|record| record.what == CallKind::Chat(key.clone()));
     tally.resumed = done
         .chats
         .iter()
@@ -306,11 +306,11 @@ impl Done {
     }
 
     /// How often the gateway did it; nothing for reads, which can be done any number of times.
-    fn times(&self, what: &What) -> Option<usize> {
+    fn times(&self, what: &CallKind) -> Option<usize> {
         match what {
-            What::Read => None,
-            What::Chat(key) => Some(self.chats.get(key).copied().unwrap_or(0)),
-            What::Create(id) => Some(self.agents.get(id).copied().unwrap_or(0)),
+            CallKind::Read => None,
+            CallKind::Chat(key) => Some(self.chats.get(key).copied().unwrap_or(0)),
+            CallKind::Create(id) => Some(self.agents.get(id).copied().unwrap_or(0)),
         }
     }
 }
@@ -327,10 +327,10 @@ mod tests {
         }
     }
 
-    fn chat(key: &str, end: impl Into<Option<End>>) -> Record {
+    fn chat(key: &str, end: impl Into<Option<CallResult>>) -> Record {
         Record {
             gateway: 0,
-            what: What::Chat(key.into()),
+            what: CallKind::Chat(key.into()),
             end: end.into(),
         }
     }
@@ -338,9 +338,9 @@ mod tests {
     #[test]
     fn a_call_that_is_done_once_is_clean_whatever_its_caller_was_told() {
         let records = [
-            chat("a", End::Answered),
-            chat("b", End::Unknown),
-            chat("c", End::Unknown),
+            chat("a", CallResult::Answered),
+            chat("b", CallResult::Unknown),
+            chat("c", CallResult::Unknown),
         ];
         let tally = tally(&records, &[run("a"), run("b"), run("gateway's own")]);
         assert!(tally.is_clean());
@@ -352,11 +352,11 @@ mod tests {
 
     #[test]
     fn every_way_to_be_wrong_is_found() {
-        let lost = tally(&[chat("a", End::Answered)], &[]);
+        let lost = tally(&[chat("a", CallResult::Answered)], &[]);
         let forgotten = tally(&[chat("a", None)], &[run("a")]);
-        let twice = tally(&[chat("a", End::Answered)], &[run("a"), run("a")]);
-        let unknown_twice = tally(&[chat("a", End::Unknown)], &[run("a"), run("a")]);
-        let misreported = tally(&[chat("a", End::NotSent)], &[run("a")]);
+        let twice = tally(&[chat("a", CallResult::Answered)], &[run("a"), run("a")]);
+        let unknown_twice = tally(&[chat("a", CallResult::Unknown)], &[run("a"), run("a")]);
+        let misreported = tally(&[chat("a", CallResult::NotSent)], &[run("a")]);
         assert_eq!((lost.lost, forgotten.lost), (1, 1));
         assert_eq!(
             (twice.duplicated, unknown_twice.duplicated, misreported.misreported),

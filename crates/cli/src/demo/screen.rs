@@ -11,9 +11,9 @@ use windlass::LineStatus;
 use windlass_line::{Clock as _, TokioClock};
 
 use crate::columns::{Cell, columns};
-use crate::demo::load::{Ledger, Tally};
-use crate::demo::stage::Act;
-use crate::demo::stage::Stage;
+use crate::demo::load::{GatewayTally, Ledger};
+
+use crate::demo::stage::{Act, Stage, elapsed};
 use crate::exit::Failure;
 use crate::output::{BAD, DIM, GOOD, HEAD, Output, Redraw, WARN};
 use crate::status::{change, style_of};
@@ -23,7 +23,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// Latest news below the live view.
 const NEWS_LINES: usize = 4;
 
-pub(crate) struct Screen<'a> {
+pub(crate) struct DemoScreen<'a> {
     output: &'a Output,
     clock: TokioClock,
     begun: Instant,
@@ -36,7 +36,7 @@ struct Live {
     news: Vec<String>,
 }
 
-impl<'a> Screen<'a> {
+impl<'a> DemoScreen<'a> {
     pub(crate) fn new(output: &'a Output, clock: TokioClock) -> Self {
         Self {
             output,
@@ -47,7 +47,7 @@ impl<'a> Screen<'a> {
     }
 
     fn seconds(&self) -> String {
-        let elapsed = Duration::from_millis(crate::demo::elapsed(self.clock, self.begun));
+        let elapsed = Duration::from_millis(elapsed(self.clock, self.begun));
         format!("{:4.1} s", elapsed.as_secs_f64())
     }
 
@@ -104,7 +104,7 @@ impl<'a> Screen<'a> {
         let name = stage.casts.get(index).map_or("?", |cast| cast.name);
         let whom = if act == Act::End { "demo" } else { name };
         if self.output.json() {
-            let at = crate::demo::elapsed(self.clock, self.begun);
+            let at = elapsed(self.clock, self.begun);
             return Ok(self
                 .output
                 .value(&json!({"type": "act", "atMs": at, "gateway": whom, "act": act.name()}))?);
@@ -118,7 +118,7 @@ impl<'a> Screen<'a> {
 
     fn tell_change(&self, status: &LineStatus) -> Result<(), Failure> {
         if self.output.json() {
-            let at = crate::demo::elapsed(self.clock, self.begun);
+            let at = elapsed(self.clock, self.begun);
             return Ok(self.output.value(&json!({
                 "type": "line",
                 "atMs": at,
@@ -172,7 +172,7 @@ impl<'a> Screen<'a> {
     }
 
     /// The table at the end, and what it means.
-    pub(crate) fn conclude(&self, stage: &Stage, tallies: &[Tally]) -> Result<(), Failure> {
+    pub(crate) fn conclude(&self, stage: &Stage, tallies: &[GatewayTally]) -> Result<(), Failure> {
         if self.output.json() {
             return self.conclude_json(stage, tallies);
         }
@@ -198,7 +198,7 @@ impl<'a> Screen<'a> {
             "\n{}",
             columns(&headings, &rows, self.output.width()).join("\n")
         ))?;
-        let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>();
+        let sum = |count: fn(&GatewayTally) -> usize| tallies.iter().map(count).sum::<usize>();
         let (unknown, done) = (sum(|tally| tally.unknown), sum(|tally| tally.unknown_done));
         self.output
             .line("\nCounted from the gateways' journals, against what each caller was told.")?;
@@ -221,13 +221,17 @@ impl<'a> Screen<'a> {
             ))?;
         }
         let (lost, twice) = (sum(|tally| tally.lost), sum(|tally| tally.duplicated));
-        let style = if tallies.iter().all(Tally::is_clean) { GOOD } else { BAD };
+        let style = if tallies.iter().all(GatewayTally::is_clean) {
+            GOOD
+        } else {
+            BAD
+        };
         Ok(self
             .output
             .line(&format!("{style}lost {lost}, duplicated {twice}{style:#}"))?)
     }
 
-    fn conclude_json(&self, stage: &Stage, tallies: &[Tally]) -> Result<(), Failure> {
+    fn conclude_json(&self, stage: &Stage, tallies: &[GatewayTally]) -> Result<(), Failure> {
         let rows: Vec<_> = stage
             .casts
             .iter()
@@ -250,15 +254,15 @@ impl<'a> Screen<'a> {
                 })
             })
             .collect();
-        let at = crate::demo::elapsed(self.clock, self.begun);
-        let clean = tallies.iter().all(Tally::is_clean);
+        let at = elapsed(self.clock, self.begun);
+        let clean = tallies.iter().all(GatewayTally::is_clean);
         Ok(self
             .output
             .value(&json!({"type": "result", "atMs": at, "clean": clean, "gateways": rows}))?)
     }
 }
 
-fn row(name: &str, release: &str, tally: &Tally) -> Vec<Cell> {
+fn row(name: &str, release: &str, tally: &GatewayTally) -> Vec<Cell> {
     let verdict = |count: usize| Cell::styled(count, if count == 0 { GOOD } else { BAD });
     let unknown = if tally.unknown == 0 {
         Cell::plain(0)

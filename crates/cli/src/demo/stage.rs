@@ -1,12 +1,12 @@
 //! Three simulated gateways, and Windlass with a line to each.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use windlass::{Gateway, Windlass};
-use windlass_line::{Endpoint, GatewaySpec};
+use windlass_line::{Clock as _, Endpoint, GatewaySpec, TokioClock};
 use windlass_protocol::{DeviceIdentity, GatewayId, Secret};
 use windlass_testkit::{ChatPlan, RestartKind, SimGateway};
 
@@ -184,6 +184,11 @@ async fn inflict(cast: &Cast, act: Act) {
         Act::Restart => sim.restart(RestartKind::Clean),
         Act::End => {}
     }
+}
+
+/// Milliseconds since the demo began.
+pub(crate) fn elapsed(clock: TokioClock, begun: Instant) -> u64 {
+    u64::try_from(clock.now().saturating_duration_since(begun).as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

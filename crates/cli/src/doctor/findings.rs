@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use windlass_protocol::Advice;
 
-use crate::exit::Exit;
+use crate::exit::ExitCode;
 use crate::output::{BAD, DIM, GOOD, HEAD};
 use crate::session::Target;
 
@@ -69,7 +69,7 @@ impl Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Finding {
     Ok(String),
-    Failed { advice: Advice, exit: Exit },
+    Failed { advice: Advice, exit: ExitCode },
     NotReached,
 }
 
@@ -98,7 +98,7 @@ impl Findings {
         self.0[step as usize] = Finding::Ok(detail.into());
     }
 
-    pub(crate) fn failed(&mut self, step: Step, advice: Advice, exit: Exit) {
+    pub(crate) fn failed(&mut self, step: Step, advice: Advice, exit: ExitCode) {
         self.0[step as usize] = Finding::Failed { advice, exit };
     }
 
@@ -111,12 +111,12 @@ impl Findings {
     }
 
     /// The exit code of the step that failed.
-    pub(crate) fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> ExitCode {
         let exit = |finding: &Finding| match finding {
             Finding::Failed { exit, .. } => *exit,
-            Finding::Ok(_) | Finding::NotReached => Exit::Ok,
+            Finding::Ok(_) | Finding::NotReached => ExitCode::Ok,
         };
-        self.0.iter().map(exit).max().unwrap_or(Exit::Ok)
+        self.0.iter().map(exit).max().unwrap_or(ExitCode::Ok)
     }
 
     pub(crate) fn lines(&self, target: &Target) -> Vec<String> {

@@ -6,7 +6,7 @@ use clap::Args;
 use windlass::store::{Gateway, GatewayUid, Gateways as _, SecretSource, unfit_for_workspaces};
 use windlass::{Endpoint, Fingerprint};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::gateways::list::as_json;
 use crate::global::Global;
 use crate::output::Output;
@@ -54,7 +54,7 @@ pub(crate) struct TokenArgs {
     token_file: Option<PathBuf>,
 }
 
-pub(crate) async fn add(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn add(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<ExitCode, Failure> {
     let token = args.token.source()?;
     args.check()?;
     let global = Global {
@@ -106,7 +106,7 @@ pub(crate) async fn add(global: &Global, args: GatewaysAddArgs, output: &Output)
             short(gateway.id)
         ))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 impl GatewaysAddArgs {
@@ -202,7 +202,7 @@ pub(crate) struct SetArgs {
     no_token: bool,
 }
 
-pub(crate) async fn set(global: &Global, args: &SetArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn set(global: &Global, args: &SetArgs, output: &Output) -> Result<ExitCode, Failure> {
     let token = args.token.source()?;
     let records = Records::open(global, Missing::Refuse).await?;
     let mut gateway = records.gateway(&args.gateway)?.clone();
@@ -221,5 +221,5 @@ pub(crate) async fn set(global: &Global, args: &SetArgs, output: &Output) -> Res
             short(gateway.id)
         ))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }

@@ -13,7 +13,7 @@ use windlass_protocol::{Advice, Advise as _, Verdict};
 use crate::agents::context::CONNECT;
 use crate::columns::{Cell, Table};
 use crate::config::{FILE_NAME, GatewayConfig, MalformedEntry};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, GOOD, Output, WARN, advice_lines};
 use crate::session::{self, Patience, Setup, Target};
@@ -34,7 +34,7 @@ pub(crate) struct GatewaysListArgs {
 }
 
 /// The gateways of the store and those of the configuration, as far as they are named.
-struct Listed {
+struct GatewayList {
     /// Missing where there is no store.
     records: Option<Records>,
     configured: Vec<GatewayConfig>,
@@ -44,13 +44,13 @@ struct Listed {
 /// The result of connecting to a gateway.
 enum Checked {
     Verdict(Verdict),
-    Down(Exit, Advice),
+    Down(ExitCode, Advice),
 }
 
-pub(crate) async fn run(global: &Global, args: GatewaysListArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: GatewaysListArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut global = global.clone();
     global.gateway.extend(args.gateways);
-    let listed = Listed::read(&global, output).await?;
+    let listed = GatewayList::read(&global, output).await?;
     if !args.check {
         return listed.show(output);
     }
@@ -60,14 +60,14 @@ pub(crate) async fn run(global: &Global, args: GatewaysListArgs, output: &Output
 }
 
 /// A row of the checked list: the gateway's name, its line's id (none for a malformed entry), its address, and the result.
-struct Row {
+struct CheckedRow {
     name: String,
     line: Option<String>,
     url: String,
     checked: Checked,
 }
 
-async fn check(global: &Global, limit: Duration, output: &Output) -> Result<(Vec<Row>, Exit), Failure> {
+async fn check(global: &Global, limit: Duration, output: &Output) -> Result<(Vec<CheckedRow>, ExitCode), Failure> {
     let Setup {
         targets,
         tokens,
@@ -76,7 +76,7 @@ async fn check(global: &Global, limit: Duration, output: &Output) -> Result<(Vec
     } = session::prepare_listed(global, output).await?;
     let (windlass, gateways) = session::open(&targets, tokens).await?;
     let rows = targets.iter().zip(&gateways).map(|(target, gateway)| async move {
-        Row {
+        CheckedRow {
             name: target.name.clone(),
             line: Some(target.id.to_string()),
             url: shown(&target.endpoint.to_string()),
@@ -86,15 +86,15 @@ async fn check(global: &Global, limit: Duration, output: &Output) -> Result<(Vec
     let mut rows = join_all(rows).await;
     session::close(windlass).await;
     for (place, gateway) in unusable {
-        let row = Row {
+        let row = CheckedRow {
             name: gateway.name,
             line: gateway.id.map(|id| id.to_string()),
             url: gateway.endpoint.map_or_else(|| "-".into(), |at| shown(&at.to_string())),
-            checked: Checked::Down(Exit::Usage, gateway.why),
+            checked: Checked::Down(ExitCode::Usage, gateway.why),
         };
         rows.insert(place, row);
     }
-    let exit = rows.iter().map(|row| row.checked.exit()).max().unwrap_or(Exit::Ok);
+    let exit = rows.iter().map(|row| row.checked.exit()).max().unwrap_or(ExitCode::Ok);
     Ok((rows, exit))
 }
 
@@ -106,9 +106,9 @@ async fn release_of(target: &Target, gateway: &windlass::Gateway, limit: Duratio
     }
     match tokio::time::timeout(limit, control_plane_of(gateway).verdict()).await {
         Ok(Ok(verdict)) => Checked::Verdict(verdict),
-        Ok(Err(error)) => Checked::Down(Exit::Rejected, error.advice()),
+        Ok(Err(error)) => Checked::Down(ExitCode::Rejected, error.advice()),
         Err(_) => Checked::Down(
-            Exit::Unknown,
+            ExitCode::Unknown,
             Advice::new(
                 "The gateway does not tell its release in time.",
                 "Give a longer --timeout.",
@@ -118,10 +118,10 @@ async fn release_of(target: &Target, gateway: &windlass::Gateway, limit: Duratio
 }
 
 impl Checked {
-    const fn exit(&self) -> Exit {
+    const fn exit(&self) -> ExitCode {
         match self {
-            Self::Verdict(Verdict::Supported { .. }) => Exit::Ok,
-            Self::Verdict(_) => Exit::Refused,
+            Self::Verdict(Verdict::Supported { .. }) => ExitCode::Ok,
+            Self::Verdict(_) => ExitCode::Refused,
             Self::Down(exit, _) => *exit,
         }
     }
@@ -131,8 +131,8 @@ impl Checked {
             Self::Verdict(verdict @ Verdict::Supported { .. }) => Cell::styled(verdict, GOOD),
             Self::Verdict(verdict @ Verdict::TooOld { .. }) => Cell::styled(verdict, BAD),
             Self::Verdict(verdict) => Cell::styled(verdict, WARN),
-            Self::Down(Exit::Refused, _) => Cell::styled("refuses us", BAD),
-            Self::Down(Exit::Usage, _) => Cell::styled("not set up", BAD),
+            Self::Down(ExitCode::Refused, _) => Cell::styled("refuses us", BAD),
+            Self::Down(ExitCode::Usage, _) => Cell::styled("not set up", BAD),
             Self::Down(..) => Cell::styled("not reached", BAD),
         }
     }
@@ -150,7 +150,7 @@ impl Checked {
             Self::Verdict(Verdict::Supported { version }) => ("supported", Some(version.to_string())),
             Self::Verdict(Verdict::TooOld { version, .. }) => ("tooOld", Some(version.to_string())),
             Self::Verdict(_) => ("unknown", None),
-            Self::Down(Exit::Usage, _) => ("misconfigured", None),
+            Self::Down(ExitCode::Usage, _) => ("misconfigured", None),
             Self::Down(..) => ("notReached", None),
         };
         let advice = self.advice();
@@ -163,7 +163,7 @@ impl Checked {
     }
 }
 
-impl Listed {
+impl GatewayList {
     async fn read(global: &Global, output: &Output) -> Result<Self, Failure> {
         store::refuse_url(global)?;
         let (mut configured, mut malformed) = session::configured(global).unwrap_or_else(|error| {
@@ -210,15 +210,15 @@ impl Listed {
     }
 
     /// The records, and below them the gateways of the configuration.
-    fn show(&self, output: &Output) -> Result<Exit, Failure> {
+    fn show(&self, output: &Output) -> Result<ExitCode, Failure> {
         let recorded = || {
             let records = self.records.iter();
             records.flat_map(|records| records.gateways.iter().map(move |gateway| (records, gateway)))
         };
         let exit = if self.malformed.is_empty() {
-            Exit::Ok
+            ExitCode::Ok
         } else {
-            Exit::Usage
+            ExitCode::Usage
         };
         if output.json() {
             let recorded = recorded().map(|(records, gateway)| as_json(records, gateway));
@@ -242,14 +242,14 @@ impl Listed {
         Ok(exit)
     }
 
-    fn show_checked(&self, rows: &[Row], output: &Output) -> Result<(), Failure> {
-        let record = |row: &Row| {
+    fn show_checked(&self, rows: &[CheckedRow], output: &Output) -> Result<(), Failure> {
+        let record = |row: &CheckedRow| {
             let records = self.records.as_ref()?;
             let has_line = |gateway: &&Gateway| Some(gateway.id.to_string()) == row.line;
             Some((records, records.gateways.iter().find(has_line)?))
         };
         if output.json() {
-            let as_json = |row: &Row| {
+            let as_json = |row: &CheckedRow| {
                 let mut value = match record(row) {
                     Some((records, gateway)) => as_json(records, gateway),
                     None => self.unrecorded_as_json(row),
@@ -261,7 +261,7 @@ impl Listed {
             output.value(&json!({"gateways": rows}))?;
             return Ok(());
         }
-        let cells = |row: &Row| {
+        let cells = |row: &CheckedRow| {
             let id = record(row).map_or_else(|| FILE_NAME.to_owned(), |(_, gateway)| short(gateway.id));
             vec![
                 Cell::plain(&row.name),
@@ -279,7 +279,7 @@ impl Listed {
         Ok(())
     }
 
-    fn unrecorded_as_json(&self, row: &Row) -> Value {
+    fn unrecorded_as_json(&self, row: &CheckedRow) -> Value {
         let has_line = |gateway: &&GatewayConfig| Some(gateway.id.to_string()) == row.line;
         if let Some(gateway) = self.configured.iter().find(has_line) {
             return configured_as_json(gateway);

@@ -9,7 +9,7 @@ use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::request::{AgentRow, AgentsList, AgentsListReply, SessionRow};
 use windlass_protocol::{Advice, AgentId, CallError, SessionKey};
 
-use crate::exit::{Exit, Failure, advice_on_call, of_call};
+use crate::exit::{ExitCode, Failure, advice_on_call, of_call};
 use crate::global::Global;
 use crate::output::Output;
 use crate::session::{self, Patience, Target};
@@ -25,7 +25,7 @@ pub(crate) struct Limit {
 }
 
 /// A line that is up, and the sessions at its other end.
-pub(crate) struct Desk {
+pub(crate) struct ConnectedSession {
     windlass: Windlass,
     pub(crate) gateway: Gateway,
     pub(crate) target: Target,
@@ -34,7 +34,7 @@ pub(crate) struct Desk {
     pub(crate) left: Duration,
 }
 
-impl Desk {
+impl ConnectedSession {
     /// Connects.
     pub(crate) async fn open(global: &Global, limit: &Limit, output: &Output) -> Result<Self, Failure> {
         Self::open_within(global, limit.timeout, output).await
@@ -79,7 +79,7 @@ impl Desk {
         match error {
             AskError::Call(call) => self.call_failed(call),
             other => Failure::Told(
-                Exit::Rejected,
+                ExitCode::Rejected,
                 Advice::new(
                     other.to_string(),
                     "Compare the gateway's release with the supported ones.",
@@ -96,7 +96,7 @@ impl Desk {
         let status = self.gateway.status().borrow().clone();
         if status.is_up() {
             return Failure::Told(
-                Exit::Unreachable,
+                ExitCode::Unreachable,
                 Advice::new(call.to_string(), "Repeat it: the line is up now."),
             );
         }
@@ -116,7 +116,7 @@ impl Desk {
         match error {
             HistoryError::Ask(error) => self.failed(error),
             other => Failure::Told(
-                Exit::Rejected,
+                ExitCode::Rejected,
                 Advice::new(
                     other.to_string(),
                     "Leave --before and --after away, and give a larger --limit.",
@@ -158,7 +158,7 @@ impl Named {
 }
 
 /// The session that a text names; the default agent's main session without one.
-pub(crate) async fn session(desk: &Desk, text: Option<&str>) -> Result<SessionKey, Failure> {
+pub(crate) async fn session(desk: &ConnectedSession, text: Option<&str>) -> Result<SessionKey, Failure> {
     let text = text.map(str::trim);
     if let Some(full) = text.filter(|text| text.starts_with("agent:")) {
         return parsed(full);
@@ -184,7 +184,7 @@ pub(crate) async fn session(desk: &Desk, text: Option<&str>) -> Result<SessionKe
 }
 
 /// The agent that a text names.
-pub(crate) async fn agent(desk: &Desk, text: &str) -> Result<AgentId, Failure> {
+pub(crate) async fn agent(desk: &ConnectedSession, text: &str) -> Result<AgentId, Failure> {
     let roster = roster(desk).await?;
     match by_agent(text.trim(), &roster) {
         Named::One(key) => {
@@ -196,7 +196,7 @@ pub(crate) async fn agent(desk: &Desk, text: &str) -> Result<AgentId, Failure> {
     }
 }
 
-async fn roster(desk: &Desk) -> Result<AgentsListReply, Failure> {
+async fn roster(desk: &ConnectedSession) -> Result<AgentsListReply, Failure> {
     let asked = desk.gateway.request(AgentsList::new()).timeout(desk.left).await;
     asked.map_err(|error| match error {
         ReplyError::Call(call) => desk.call_failed(&call),
@@ -288,18 +288,18 @@ fn several(text: &str, keys: &[String]) -> Failure {
     )
 }
 
-fn nothing(desk: &Desk, text: &str) -> Failure {
+fn nothing(desk: &ConnectedSession, text: &str) -> Failure {
     let summary = format!(
         "{} has no agent and no session {:?}",
         desk.target.name,
         escaped(text, NAME_LIMIT)
     );
     let next = "See windlass sessions list; a session that is to be begun is named in full: agent:ID:NAME.";
-    Failure::Told(Exit::Rejected, Advice::new(summary, next))
+    Failure::Told(ExitCode::Rejected, Advice::new(summary, next))
 }
 
 /// A session that a full key names has to be there, for a command that does not begin one.
-pub(crate) async fn there(desk: &Desk, key: &SessionKey) -> Result<SessionRow, Failure> {
+pub(crate) async fn there(desk: &ConnectedSession, key: &SessionKey) -> Result<SessionRow, Failure> {
     let row = desk.sessions.get(key).await.map_err(|error| desk.failed(&error))?;
     row.ok_or_else(|| {
         let summary = format!(
@@ -308,7 +308,7 @@ pub(crate) async fn there(desk: &Desk, key: &SessionKey) -> Result<SessionRow, F
             escaped(key.as_str(), NAME_LIMIT)
         );
         Failure::Told(
-            Exit::Rejected,
+            ExitCode::Rejected,
             Advice::new(summary, "See windlass sessions list; the first message makes it."),
         )
     })

@@ -6,10 +6,10 @@ use windlass::sessions::{HistoryCursor, HistoryDelta, HistoryError, HistoryPage,
 use windlass_protocol::SessionKey;
 use windlass_protocol::request::{ChatMessage, HISTORY_LIMIT};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, DIM, HEAD, Output};
-use crate::sessions::connected::{self, Desk, Limit};
+use crate::sessions::connected::{self, ConnectedSession, Limit};
 use crate::text::{escaped, harmless};
 
 /// Rows shown unless asked otherwise: a few screens.
@@ -41,8 +41,8 @@ pub(crate) struct HistoryArgs {
     time: Limit,
 }
 
-pub(crate) async fn run(global: &Global, args: &HistoryArgs, output: &Output) -> Result<Exit, Failure> {
-    let desk = Desk::open(global, &args.time, output).await?;
+pub(crate) async fn run(global: &Global, args: &HistoryArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let desk = ConnectedSession::open(global, &args.time, output).await?;
     let read = async {
         let key = connected::session(&desk, args.session.as_deref()).await?;
         let page = read(&desk, &key, args, output).await;
@@ -56,10 +56,15 @@ pub(crate) async fn run(global: &Global, args: &HistoryArgs, output: &Output) ->
     let page = read.await;
     desk.close().await;
     show(&page?, output)?;
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
-async fn read(desk: &Desk, key: &SessionKey, args: &HistoryArgs, output: &Output) -> Result<HistoryPage, HistoryError> {
+async fn read(
+    desk: &ConnectedSession,
+    key: &SessionKey,
+    args: &HistoryArgs,
+    output: &Output,
+) -> Result<HistoryPage, HistoryError> {
     let limit = args.limit.unwrap_or(ROWS);
     if args.all {
         return all(desk, key).await;
@@ -79,7 +84,7 @@ async fn read(desk: &Desk, key: &SessionKey, args: &HistoryArgs, output: &Output
 }
 
 /// Page by page, from the last one to the first.
-async fn all(desk: &Desk, key: &SessionKey) -> Result<HistoryPage, HistoryError> {
+async fn all(desk: &ConnectedSession, key: &SessionKey) -> Result<HistoryPage, HistoryError> {
     let mut page = desk
         .sessions
         .history(key, &HistoryQuery::last().limit(HISTORY_LIMIT))

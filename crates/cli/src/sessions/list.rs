@@ -10,10 +10,10 @@ use windlass_protocol::Verdict;
 use windlass_protocol::request::SessionRow;
 
 use crate::columns::{Cell, Table};
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{DIM, GOOD, Output};
-use crate::sessions::connected::{self, Desk, Limit};
+use crate::sessions::connected::{self, ConnectedSession, Limit};
 use crate::store;
 use crate::text::{escaped, span};
 use crate::units::parse_span;
@@ -25,7 +25,7 @@ const NAME_LIMIT: usize = 40;
 
 /// Show sessions, those changed last first
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
+pub(crate) struct SessionsListArgs {
     /// Only those of this agent, by id or name
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
@@ -45,8 +45,8 @@ pub(crate) struct ListArgs {
     time: Limit,
 }
 
-pub(crate) async fn list(global: &Global, args: &ListArgs, output: &Output) -> Result<Exit, Failure> {
-    let desk = Desk::open(global, &args.time, output).await?;
+pub(crate) async fn list(global: &Global, args: &SessionsListArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let desk = ConnectedSession::open(global, &args.time, output).await?;
     let listed = rows_of(&desk, args).await;
     desk.close().await;
     let rows = listed?;
@@ -65,10 +65,10 @@ pub(crate) async fn list(global: &Global, args: &ListArgs, output: &Output) -> R
                 .join("\n"),
         )?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
-async fn rows_of(desk: &Desk, args: &ListArgs) -> Result<Vec<SessionRow>, Failure> {
+async fn rows_of(desk: &ConnectedSession, args: &SessionsListArgs) -> Result<Vec<SessionRow>, Failure> {
     let mut query = SessionQuery::all();
     if let Some(agent) = &args.agent {
         query = query.agent(connected::agent(desk, agent).await?);
@@ -150,7 +150,7 @@ pub(crate) struct ShowArgs {
 }
 
 /// What was found.
-struct Found {
+struct SessionDetails {
     row: SessionRow,
     /// Its last row, and what goes on.
     last: HistoryPage,
@@ -158,8 +158,8 @@ struct Found {
     verdict: Verdict,
 }
 
-pub(crate) async fn show(global: &Global, args: &ShowArgs, output: &Output) -> Result<Exit, Failure> {
-    let desk = Desk::open(global, &args.time, output).await?;
+pub(crate) async fn show(global: &Global, args: &ShowArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let desk = ConnectedSession::open(global, &args.time, output).await?;
     let found = look(&desk, args.session.as_deref()).await;
     let gateway = desk.target.name.clone();
     desk.close().await;
@@ -169,10 +169,10 @@ pub(crate) async fn show(global: &Global, args: &ShowArgs, output: &Output) -> R
     } else {
         output.line(&lines(&found, &gateway).join("\n"))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
-fn json_of(found: &Found, gateway: &str) -> Value {
+fn json_of(found: &SessionDetails, gateway: &str) -> Value {
     let running = found.last.running.as_ref();
     let mut value = as_json(&found.row);
     value["gateway"] = json!({"id": gateway, "release": found.server, "verdict": found.verdict.to_string()});
@@ -182,7 +182,7 @@ fn json_of(found: &Found, gateway: &str) -> Value {
     value
 }
 
-fn lines(found: &Found, gateway: &str) -> Vec<String> {
+fn lines(found: &SessionDetails, gateway: &str) -> Vec<String> {
     let row = &found.row;
     let short = |text: &String| escaped(text, VALUE_LIMIT);
     let tokens = row.total_tokens.map(|tokens| match row.context_tokens {
@@ -206,7 +206,7 @@ fn lines(found: &Found, gateway: &str) -> Vec<String> {
 }
 
 /// What runs, where the release says so.
-fn run_of(found: &Found) -> String {
+fn run_of(found: &SessionDetails) -> String {
     match &found.last.running {
         Some(run) => {
             let id = escaped(run.run_id.as_deref().unwrap_or("running"), VALUE_LIMIT);
@@ -218,7 +218,7 @@ fn run_of(found: &Found) -> String {
     }
 }
 
-async fn look(desk: &Desk, text: Option<&str>) -> Result<Found, Failure> {
+async fn look(desk: &ConnectedSession, text: Option<&str>) -> Result<SessionDetails, Failure> {
     let key = connected::session(desk, text).await?;
     let row = connected::there(desk, &key).await?;
     let last = desk.sessions.history(&key, &HistoryQuery::last().limit(1)).await;
@@ -228,7 +228,7 @@ async fn look(desk: &Desk, text: Option<&str>) -> Result<Found, Failure> {
         .hello
         .map(|hello| hello.server.version.clone())
         .unwrap_or_default();
-    Ok(Found {
+    Ok(SessionDetails {
         row,
         last,
         verdict: Verdict::of(Some(&server), None),

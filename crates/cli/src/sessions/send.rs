@@ -5,14 +5,14 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::input;
 use crate::interrupts::Interrupts;
 use crate::output::Output;
-use crate::sessions::connected::{self, Desk, Limit};
+use crate::sessions::connected::{self, ConnectedSession, Limit};
 use crate::text::escaped;
-use crate::turn::{self, Followed, Notices, OnInterrupt, Screen, Turn};
+use crate::turn::{self, Followed, Notices, OnInterrupt, Turn, TurnScreen};
 use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
@@ -46,16 +46,16 @@ pub(crate) struct SendArgs {
     connect_timeout: Option<Duration>,
 }
 
-pub(crate) async fn send(global: &Global, args: &SendArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn send(global: &Global, args: &SendArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut interrupts = Interrupts::listen()?;
     let ready = async {
         let text = input::words("TEXT", &args.text, turn::TEXT_BYTES).await?;
-        let desk = Desk::open_within(global, args.connect_timeout, output).await?;
+        let desk = ConnectedSession::open_within(global, args.connect_timeout, output).await?;
         Ok::<_, Failure>((text, desk))
     };
     let (text, desk) = tokio::select! {
         ready = ready => ready?,
-        _ = interrupts.next() => return Ok(Exit::Interrupted),
+        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
     };
     let ended = follow(&desk, args, text, &mut interrupts, output).await;
     desk.close().await;
@@ -63,12 +63,12 @@ pub(crate) async fn send(global: &Global, args: &SendArgs, output: &Output) -> R
 }
 
 async fn follow(
-    desk: &Desk,
+    desk: &ConnectedSession,
     args: &SendArgs,
     text: String,
     interrupts: &mut Interrupts,
     output: &Output,
-) -> Result<Exit, Failure> {
+) -> Result<ExitCode, Failure> {
     let session = connected::session(desk, Some(&args.session)).await?;
     let message = desk.sessions.message(session.clone(), text);
     let message = message
@@ -82,7 +82,7 @@ async fn follow(
     let following = desk.sessions.send(message).await;
     let following = following.map_err(|error| turn::not_sent(&error))?;
     let key = following.key().to_owned();
-    let mut screen = Screen::new(output);
+    let mut screen = TurnScreen::new(output);
     screen.sent(&session, &key)?;
     let turn = Turn {
         sessions: &desk.sessions,
@@ -94,14 +94,14 @@ async fn follow(
         Followed::Ended(end) => turn::ended(&end, &key, output),
         Followed::Started { run_id } => {
             turn::started(&session, &key, &run_id, output)?;
-            Ok(Exit::Ok)
+            Ok(ExitCode::Ok)
         }
-        Followed::Stopped => Ok(Exit::Interrupted),
+        Followed::Stopped => Ok(ExitCode::Interrupted),
         Followed::Left => {
             output.note(&format!(
                 "left; the agent goes on, and --key {key} with the same words finds its answer"
             ));
-            Ok(Exit::Interrupted)
+            Ok(ExitCode::Interrupted)
         }
     }
 }
@@ -124,8 +124,8 @@ pub(crate) struct AbortArgs {
     time: Limit,
 }
 
-pub(crate) async fn abort(global: &Global, args: &AbortArgs, output: &Output) -> Result<Exit, Failure> {
-    let desk = Desk::open(global, &args.time, output).await?;
+pub(crate) async fn abort(global: &Global, args: &AbortArgs, output: &Output) -> Result<ExitCode, Failure> {
+    let desk = ConnectedSession::open(global, &args.time, output).await?;
     let aborted = async {
         let key = connected::session(&desk, args.session.as_deref()).await?;
         let runs = desk.sessions.abort(&key, args.run.as_deref()).await;
@@ -146,5 +146,5 @@ pub(crate) async fn abort(global: &Global, args: &AbortArgs, output: &Output) ->
         let shown: Vec<String> = runs.iter().map(|run| escaped(run, ID_LIMIT)).collect();
         output.line(&format!("stopped {}", shown.join(", ")))?;
     }
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }

@@ -5,7 +5,7 @@ use windlass::sessions::{Interrupted, RunEnd, SendError};
 use windlass_protocol::run::{CommandDone, Doubt};
 use windlass_protocol::{Advice, Advise as _, CallError, NotSent, SessionKey};
 
-use crate::exit::{Exit, Failure, of_call, of_rejection, with_causes};
+use crate::exit::{ExitCode, Failure, of_call, of_rejection, with_causes};
 use crate::output::{DIM, Output};
 use crate::text::escaped;
 
@@ -15,18 +15,18 @@ const TEXT_LIMIT: usize = 500;
 /// Windlass itself stopped, which says nothing of the message.
 pub(crate) fn interrupted(error: Interrupted, key: &str) -> Failure {
     let next = format!("Find its answer with the same words and --key {key}.");
-    Failure::Told(Exit::Unknown, Advice::new(error.to_string(), next))
+    Failure::Told(ExitCode::Unknown, Advice::new(error.to_string(), next))
 }
 
 /// Why a message is not on its way.
 pub(crate) fn not_sent(error: &SendError) -> Failure {
     let (exit, next) = match error {
         SendError::KeyTaken => (
-            Exit::Usage,
+            ExitCode::Usage,
             "Leave --key away, or give the words that it was used with.",
         ),
-        SendError::NotKept(_) => (Exit::Usage, "Look at the store."),
-        _ => (Exit::Unreachable, "Send it again."),
+        SendError::NotKept(_) => (ExitCode::Usage, "Look at the store."),
+        _ => (ExitCode::Unreachable, "Send it again."),
     };
     Failure::Told(exit, Advice::new(with_causes(error), next))
 }
@@ -45,7 +45,7 @@ pub(crate) fn started(session: &SessionKey, key: &str, run_id: &str, output: &Ou
 }
 
 /// What to say of an end, and with which code to leave. An answer was shown already.
-pub(crate) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<Exit, Failure> {
+pub(crate) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<ExitCode, Failure> {
     let (exit, advice) = match end {
         RunEnd::Final(answer) => {
             for (holds, words) in [
@@ -63,29 +63,32 @@ pub(crate) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<Exit, Fa
                     output.note(words);
                 }
             }
-            return Ok(Exit::Ok);
+            return Ok(ExitCode::Ok);
         }
         RunEnd::Command(done) => {
             output.note(&of_command(done));
-            return Ok(Exit::Ok);
+            return Ok(ExitCode::Ok);
         }
         RunEnd::Failed(failure) => {
             let advice = failure.advice();
             let said = escaped(&failure.message, TEXT_LIMIT);
             let summary = format!("{} {said}", advice.summary);
-            (Exit::Rejected, Advice::new(summary.trim().to_owned(), advice.next_step))
+            (
+                ExitCode::Rejected,
+                Advice::new(summary.trim().to_owned(), advice.next_step),
+            )
         }
         RunEnd::Aborted { reason, .. } => {
             let reason = reason
                 .as_ref()
                 .map(|reason| format!(" ({})", escaped(reason, TEXT_LIMIT)));
             let summary = format!("The run was stopped{}.", reason.unwrap_or_default());
-            (Exit::Rejected, Advice::new(summary, ""))
+            (ExitCode::Rejected, Advice::new(summary, ""))
         }
         RunEnd::Refused(error) => (of_rejection(error), error.advice()),
         RunEnd::NotSent(why) => of_not_sent(why),
         RunEnd::Lost(loss) => (
-            Exit::Unknown,
+            ExitCode::Unknown,
             Advice::new(
                 format!("Lost: {loss}."),
                 "Look at what it did before you send it again: it may have run half-way.",
@@ -93,7 +96,7 @@ pub(crate) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<Exit, Fa
         ),
         RunEnd::Unknown(doubt) => of_doubt(*doubt, key),
         other => (
-            Exit::Unknown,
+            ExitCode::Unknown,
             Advice::new(format!("{other:?}"), "Look at the session's history."),
         ),
     };
@@ -113,9 +116,9 @@ fn of_command(done: &CommandDone) -> String {
     format!("the gateway took this as a command: {stopped}")
 }
 
-fn of_not_sent(why: &NotSent) -> (Exit, Advice) {
+fn of_not_sent(why: &NotSent) -> (ExitCode, Advice) {
     let error = CallError::from(why.clone());
-    let exit = of_call(&error).unwrap_or(Exit::Unreachable);
+    let exit = of_call(&error).unwrap_or(ExitCode::Unreachable);
     let summary = format!("The message was not sent: {why}.");
     (
         exit,
@@ -123,14 +126,14 @@ fn of_not_sent(why: &NotSent) -> (Exit, Advice) {
     )
 }
 
-fn of_doubt(doubt: Doubt, key: &str) -> (Exit, Advice) {
+fn of_doubt(doubt: Doubt, key: &str) -> (ExitCode, Advice) {
     let next = match doubt {
         Doubt::TimedOut => format!("Wait on with the same words and --key {key}, or give a longer --timeout."),
         Doubt::KeyUsedBefore | Doubt::TakenForRepetition => "Send it again without --key.".to_owned(),
         _ => "Look at the session's history before you send it again.".to_owned(),
     };
     (
-        Exit::Unknown,
+        ExitCode::Unknown,
         Advice::new(format!("The outcome is unknown: {doubt}."), next),
     )
 }
@@ -174,7 +177,7 @@ mod tests {
 
     use super::*;
 
-    fn exit_of(end: &RunEnd) -> Exit {
+    fn exit_of(end: &RunEnd) -> ExitCode {
         match ended(end, "k", &Output::new(true)) {
             Ok(exit) | Err(Failure::Told(exit, _)) => exit,
             Err(other) => panic!("{other:?}"),
@@ -203,13 +206,16 @@ mod tests {
             by: Evidence::Event,
         };
         for (end, exit) in [
-            (RunEnd::Final(answer), Exit::Ok),
-            (RunEnd::Failed(failure), Exit::Rejected),
-            (aborted, Exit::Rejected),
-            (RunEnd::Lost(Loss::WithProcess), Exit::Unknown),
-            (RunEnd::Unknown(Doubt::TimedOut), Exit::Unknown),
-            (RunEnd::NotSent(NotSent::Closed), Exit::Unreachable),
-            (RunEnd::NotSent(NotSent::TooLarge { size: 2, limit: 1 }), Exit::Usage),
+            (RunEnd::Final(answer), ExitCode::Ok),
+            (RunEnd::Failed(failure), ExitCode::Rejected),
+            (aborted, ExitCode::Rejected),
+            (RunEnd::Lost(Loss::WithProcess), ExitCode::Unknown),
+            (RunEnd::Unknown(Doubt::TimedOut), ExitCode::Unknown),
+            (RunEnd::NotSent(NotSent::Closed), ExitCode::Unreachable),
+            (
+                RunEnd::NotSent(NotSent::TooLarge { size: 2, limit: 1 }),
+                ExitCode::Usage,
+            ),
         ] {
             assert_eq!(exit_of(&end), exit, "{end:?}");
             assert_eq!(as_json(&end)["type"], "end");

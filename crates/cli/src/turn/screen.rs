@@ -13,7 +13,7 @@ use crate::text::harmless;
 use crate::turn::end;
 
 /// One turn on the screen.
-pub(crate) struct Screen<'a> {
+pub(crate) struct TurnScreen<'a> {
     output: &'a Output,
     spoken: Spoken,
     /// The cursor stands behind text.
@@ -21,7 +21,7 @@ pub(crate) struct Screen<'a> {
     waiting: Option<Waiting>,
 }
 
-impl<'a> Screen<'a> {
+impl<'a> TurnScreen<'a> {
     pub(crate) const fn new(output: &'a Output) -> Self {
         Self {
             output,

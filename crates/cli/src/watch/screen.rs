@@ -10,22 +10,22 @@ use crate::output::{BAD, DIM, GOOD, HEAD, Output};
 use crate::text::escaped;
 use crate::watch::shown::{InJournal, Line, Shown};
 use crate::watch::speech::{Speech, cut, folded};
-use crate::watch::words::{self, Beside, What};
+use crate::watch::words::{self, Beside, EventWords};
 
 /// Longest name of a gateway shown, in characters.
 const NAME_LIMIT: usize = 40;
-/// What is left for words where time and names fill a line, in cells.
+/// EventWords is left for words where time and names fill a line, in cells.
 const LEAST_WORDS: usize = 20;
 
 /// Lines of a stream.
-pub(crate) struct Screen<'a> {
+pub(crate) struct EventScreen<'a> {
     output: &'a Output,
     raw: bool,
     beside: Beside,
     speech: Speech,
 }
 
-impl<'a> Screen<'a> {
+impl<'a> EventScreen<'a> {
     /// For events of these names, or of all.
     pub(crate) fn new(output: &'a Output, raw: bool, events: &[String]) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    /// What is shown of it to people; nothing for words that are no whole line yet.
+    /// EventWords is shown of it to people; nothing for words that are no whole line yet.
     fn lines(&mut self, shown: &Shown<'_>) -> Vec<String> {
         let head = self.head(shown);
         let width = self.output.width();
@@ -96,9 +96,9 @@ impl<'a> Screen<'a> {
         }
         if let Some(what) = told.what {
             let (style, text) = match what {
-                What::Plain(text) => (Style::new(), text),
-                What::Good(text) => (GOOD, text),
-                What::Bad(text) => (BAD, text),
+                EventWords::Plain(text) => (Style::new(), text),
+                EventWords::Good(text) => (GOOD, text),
+                EventWords::Bad(text) => (BAD, text),
             };
             let text = cut(&text, head.room(width, plain_who));
             lines.push(format!("{}{styled_who}{style}{text}{style:#}", head.styled));
@@ -151,11 +151,11 @@ mod tests {
 
     use super::*;
 
-    /// What a person sees of these events, at this width.
+    /// EventWords a person sees of these events, at this width.
     fn seen(width: usize, events: &[(&str, Value)]) -> Vec<String> {
         let mut output = Output::of_width(width);
         output.zone = TimeZone::fixed(jiff::tz::offset(2));
-        let mut screen = Screen::new(&output, false, &[]);
+        let mut screen = EventScreen::new(&output, false, &[]);
         let mut lines = Vec::new();
         for (name, payload) in events {
             let event = Event {
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn a_long_marker_is_folded() {
         let output = Output::of_width(60);
-        let mut screen = Screen::new(&output, false, &[]);
+        let mut screen = EventScreen::new(&output, false, &[]);
         let lines = screen.lines(&Shown {
             at: UNIX_EPOCH,
             gateway: Some("lab"),

@@ -15,13 +15,13 @@ use windlass::{Gateway, Windlass};
 use windlass_line::{Clock, TokioClock};
 use windlass_protocol::{Advice, GatewayId};
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::interrupts::{Interrupts, stop_signal};
 use crate::output::Output;
 use crate::session::{self, Setup, Target};
 use crate::store::{self, Missing};
-use crate::watch::screen::Screen;
+use crate::watch::screen::EventScreen;
 use crate::watch::shown::{InJournal, Line, Shown};
 use crate::watch::{From, WatchArgs, all_lost, connecting, filter};
 
@@ -29,7 +29,7 @@ use crate::watch::{From, WatchArgs, all_lost, connecting, filter};
 /// kill, at most.
 const ACKNOWLEDGE_EVERY: u32 = 100;
 
-pub(crate) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut stop = pin!(stop_signal()?);
     let known = session::known(global).await;
     // A command that records nothing makes no store.
@@ -38,7 +38,7 @@ pub(crate) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     if !records && !args.journal.no_follow {
         tokio::select! {
             () = store_is_there(global, output) => {}
-            () = &mut stop => return Ok(Exit::Interrupted),
+            () = &mut stop => return Ok(ExitCode::Interrupted),
         }
     }
     let store: Arc<dyn Store> = store::open_any(global, missing).await?;
@@ -66,11 +66,11 @@ pub(crate) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     if args.journal.no_follow {
         trail = trail.to_the_end();
     }
-    let mut screen = Screen::new(output, args.raw, &args.event);
+    let mut screen = EventScreen::new(output, args.raw, &args.event);
     let ended = tokio::select! {
         ended = print(&mut trail, &mut names, &*clock, args.limit, &mut screen) => ended,
         failure = lost(recording.as_ref(), output) => Err(failure),
-        () = &mut stop => Ok(Exit::Interrupted),
+        () = &mut stop => Ok(ExitCode::Interrupted),
     };
     if let Some(recording) = recording {
         // What was recorded up to now is stored.
@@ -79,7 +79,7 @@ pub(crate) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     store.close().await?;
     match ended {
         // The stream may end with the recording before this command hears of the signal itself.
-        Ok(_) if was_told.load(Ordering::Acquire) => Ok(Exit::Interrupted),
+        Ok(_) if was_told.load(Ordering::Acquire) => Ok(ExitCode::Interrupted),
         ended => ended,
     }
 }
@@ -188,7 +188,7 @@ impl std::convert::From<JournalWriterError> for Failure {
     fn from(error: JournalWriterError) -> Self {
         match error {
             JournalWriterError::Own(OwnError::Owned { .. }) => Self::Told(
-                Exit::Owned,
+                ExitCode::Owned,
                 Advice::new(
                     error.to_string(),
                     "Or leave --journal away, to follow what that process records (--from now).",
@@ -254,8 +254,8 @@ async fn print(
     names: &mut Names,
     clock: &dyn Clock,
     mut left: Option<u64>,
-    screen: &mut Screen<'_>,
-) -> Result<Exit, Failure> {
+    screen: &mut EventScreen<'_>,
+) -> Result<ExitCode, Failure> {
     let mut unacknowledged = 0_u32;
     while left != Some(0)
         && let Some(item) = trail.next().await?
@@ -269,7 +269,7 @@ async fn print(
         }
     }
     trail.acknowledge().await?;
-    Ok(Exit::Ok)
+    Ok(ExitCode::Ok)
 }
 
 /// Whether it was an event.

@@ -16,27 +16,27 @@ const TEXT_LIMIT: usize = 2_000;
 /// Characters of a long id that tell it apart.
 const SHORT_ID: usize = 11;
 
-/// What an event means to a person.
+/// EventWords an event means to a person.
 #[derive(Debug)]
 pub(crate) struct Told {
     /// The agent, and its session where that is not the main one; nothing where it is about the gateway.
     pub(crate) who: Option<String>,
     /// Words that an agent says, of this run.
-    pub(crate) says: Option<(String, Said)>,
+    pub(crate) says: Option<(String, SpokenText)>,
     /// The run says nothing more.
     pub(crate) ends: bool,
-    /// What happened.
-    pub(crate) what: Option<What>,
+    /// EventWords happened.
+    pub(crate) what: Option<EventWords>,
 }
 
 /// Words of an agent.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum SpokenText {
     Whole(String),
     More(String),
 }
 
-impl Said {
+impl SpokenText {
     pub(crate) fn words(&self) -> Words<'_> {
         match self {
             Self::Whole(text) => Words::Whole(text),
@@ -45,9 +45,9 @@ impl Said {
     }
 }
 
-/// What happened, and whether it is good.
+/// EventWords happened, and whether it is good.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum EventWords {
     Plain(String),
     Good(String),
     Bad(String),
@@ -74,7 +74,7 @@ pub(crate) fn of(event: &Event, beside: Beside) -> Told {
     match TypedEvent::decode(&event.name, payload) {
         Ok(TypedEvent::Chat(chat)) => of_chat(who, &chat),
         Ok(TypedEvent::Agent(agent)) => of_agent(who, *agent, beside),
-        Ok(TypedEvent::SessionTool(tool)) => told(What::Plain(tool_words(tool.data.as_ref()))),
+        Ok(TypedEvent::SessionTool(tool)) => told(EventWords::Plain(tool_words(tool.data.as_ref()))),
         Ok(TypedEvent::SessionMessage(row)) => {
             let role = row
                 .message
@@ -83,11 +83,14 @@ pub(crate) fn of(event: &Event, beside: Beside) -> Told {
                 .unwrap_or("a row");
             let text = row.message.as_ref().and_then(message_text).unwrap_or_default();
             let text = line(text.trim());
-            told(What::Plain(format!("has a new message by {}: {text}", name(role))))
+            told(EventWords::Plain(format!(
+                "has a new message by {}: {text}",
+                name(role)
+            )))
         }
         Ok(TypedEvent::SessionsChanged(row)) => {
             let why = [row.reason.as_deref(), row.phase.as_deref(), row.status.as_deref()];
-            told(What::Plain(joined("session changed", why)))
+            told(EventWords::Plain(joined("session changed", why)))
         }
         Ok(other) => told(of_gateway(&other).unwrap_or_else(|| unknown(event))),
         Err(_) => told(unknown(event)),
@@ -137,25 +140,30 @@ fn joined<'a>(words: &str, more: impl IntoIterator<Item = Option<&'a str>>) -> S
 
 fn of_chat(who: Option<String>, chat: &ChatEvent) -> Told {
     let says = match (chat.text(), &chat.delta_text) {
-        (Some(text), _) => Some(Said::Whole(text)),
-        (None, Some(more)) => Some(Said::More(more.clone())),
+        (Some(text), _) => Some(SpokenText::Whole(text)),
+        (None, Some(more)) => Some(SpokenText::More(more.clone())),
         (None, None) => None,
     };
     let reason = chat.stop_reason.as_deref();
     let what = match &chat.state {
         ChatState::Delta => None,
-        ChatState::Status => Some(What::Plain(joined("prepares its answer", [chat.phase.as_deref()]))),
-        ChatState::Final if chat.is_bare_final() => Some(What::Plain("ends without a word of its own".to_owned())),
-        ChatState::Final => Some(What::Good("has answered".to_owned())),
-        ChatState::Aborted => Some(What::Bad(joined("was stopped", [reason]))),
+        ChatState::Status => Some(EventWords::Plain(joined(
+            "prepares its answer",
+            [chat.phase.as_deref()],
+        ))),
+        ChatState::Final if chat.is_bare_final() => {
+            Some(EventWords::Plain("ends without a word of its own".to_owned()))
+        }
+        ChatState::Final => Some(EventWords::Good("has answered".to_owned())),
+        ChatState::Aborted => Some(EventWords::Bad(joined("was stopped", [reason]))),
         ChatState::Error => {
             let why = chat.error_message.as_deref().or(chat.error_kind.as_deref());
-            Some(What::Bad(format!(
+            Some(EventWords::Bad(format!(
                 "failed: {}",
                 line(why.unwrap_or("the gateway does not say why"))
             )))
         }
-        other => Some(What::Plain(format!("chat: {}", name(other.as_str())))),
+        other => Some(EventWords::Plain(format!("chat: {}", name(other.as_str())))),
     };
     Told {
         who,
@@ -170,7 +178,7 @@ fn of_agent(who: Option<String>, agent: AgentEvent, beside: Beside) -> Told {
         agent.stream == AgentStream::Lifecycle && matches!(agent.phase(), Some(AgentPhase::End | AgentPhase::Error));
     let says = if agent.stream == AgentStream::Assistant && !beside.chat {
         let text = agent.data.as_ref().and_then(|data| data.get("text")?.as_str());
-        text.map(|text| Said::Whole(text.to_owned()))
+        text.map(|text| SpokenText::Whole(text.to_owned()))
     } else {
         None
     };
@@ -182,7 +190,7 @@ fn of_agent(who: Option<String>, agent: AgentEvent, beside: Beside) -> Told {
     }
 }
 
-fn agent_words(agent: &AgentEvent) -> Option<What> {
+fn agent_words(agent: &AgentEvent) -> Option<EventWords> {
     let data = agent.data.as_ref();
     let text = |key: &str| data.and_then(|data| data.get(key)?.as_str());
     let run = if agent.is_heartbeat == Some(true) {
@@ -193,19 +201,19 @@ fn agent_words(agent: &AgentEvent) -> Option<What> {
     Some(match (&agent.stream, agent.phase()) {
         // The words stand in lines of their own.
         (AgentStream::Assistant, _) => return None,
-        (AgentStream::Lifecycle, Some(AgentPhase::Start)) => What::Plain(format!("begins {run}")),
-        (AgentStream::Lifecycle, Some(AgentPhase::End)) => What::Plain(format!("ends {run}")),
+        (AgentStream::Lifecycle, Some(AgentPhase::Start)) => EventWords::Plain(format!("begins {run}")),
+        (AgentStream::Lifecycle, Some(AgentPhase::End)) => EventWords::Plain(format!("ends {run}")),
         (AgentStream::Lifecycle, Some(AgentPhase::Error)) => {
             let why = text("error").unwrap_or("the gateway does not say why");
-            What::Bad(format!("{run} failed: {}", line(why)))
+            EventWords::Bad(format!("{run} failed: {}", line(why)))
         }
-        (AgentStream::Tool, _) => What::Plain(tool_words(data)),
+        (AgentStream::Tool, _) => EventWords::Plain(tool_words(data)),
         (AgentStream::Usage, _) => match data.and_then(|data| data.get("outputTokens")?.as_u64()) {
-            Some(tokens) => What::Plain(format!("has written {}", counted(tokens, "token"))),
-            None => What::Plain("uses tokens".to_owned()),
+            Some(tokens) => EventWords::Plain(format!("has written {}", counted(tokens, "token"))),
+            None => EventWords::Plain("uses tokens".to_owned()),
         },
-        (AgentStream::RunStatus, _) => What::Plain(joined("prepares its answer", [text("phase")])),
-        (stream, _) => What::Plain(joined(
+        (AgentStream::RunStatus, _) => EventWords::Plain(joined("prepares its answer", [text("phase")])),
+        (stream, _) => EventWords::Plain(joined(
             &format!("works: {}", name(stream.as_str())),
             [text("phase"), text("title").or(text("name"))],
         )),
@@ -224,12 +232,12 @@ fn tool_words(data: Option<&Value>) -> String {
     }
 }
 
-fn of_gateway(event: &TypedEvent) -> Option<What> {
-    let plain = |text: String| Some(What::Plain(text));
+fn of_gateway(event: &TypedEvent) -> Option<EventWords> {
+    let plain = |text: String| Some(EventWords::Plain(text));
     match event {
         TypedEvent::Tick(_) => plain("is alive".to_owned()),
         TypedEvent::Health(health) => match health.ok {
-            Some(false) => Some(What::Bad("is not well".to_owned())),
+            Some(false) => Some(EventWords::Bad("is not well".to_owned())),
             _ => plain("is well".to_owned()),
         },
         TypedEvent::Presence(list) => plain(format!("has {} on its list", counted(list.presence.len(), "client"))),
@@ -238,7 +246,7 @@ fn of_gateway(event: &TypedEvent) -> Option<What> {
                 Some(_) => "restarts",
                 None => "goes down",
             };
-            Some(What::Bad(joined(words, [shutdown.reason.as_deref()])))
+            Some(EventWords::Bad(joined(words, [shutdown.reason.as_deref()])))
         }
         TypedEvent::ConfigChanged(_) => plain("has a changed configuration".to_owned()),
         TypedEvent::Cron(cron) => {
@@ -266,6 +274,6 @@ fn of_gateway(event: &TypedEvent) -> Option<What> {
 }
 
 /// An event that has no words here: its name and what came.
-fn unknown(event: &Event) -> What {
-    What::Plain(format!("{} {}", name(&event.name), line(event.payload.as_str())))
+fn unknown(event: &Event) -> EventWords {
+    EventWords::Plain(format!("{} {}", name(&event.name), line(event.payload.as_str())))
 }
