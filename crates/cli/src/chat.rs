@@ -33,7 +33,7 @@ use crate::turn::{self, Followed, Notices, OnInterrupt, TEXT_BYTES, Turn, TurnSc
 use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
-const ANSWER: Duration = Duration::from_secs(15 * 60);
+const ANSWER: Duration = Duration::from_mins(15);
 
 /// Talk with an agent
 ///

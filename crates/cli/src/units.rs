@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longest span taken: a day.
-const MAX: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX: Duration = Duration::from_hours(24);
 
 /// Reads `500ms`, `30s`, `2m` or `1h`: more than nothing, at most a day.
 pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
@@ -36,7 +36,7 @@ pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
         _ => return Err(AGES.to_owned()),
     };
     let age = seconds.map(Duration::from_secs);
-    age.filter(|age| (Duration::from_secs(3600)..=Duration::from_secs(3650 * 86_400)).contains(age))
+    age.filter(|age| (Duration::from_hours(1)..=Duration::from_hours(3650 * 24)).contains(age))
         .ok_or_else(|| "1h to 3650d is taken".to_owned())
 }
 
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn spans_are_read_with_their_unit_and_bounded() {
         assert_eq!(parse_span("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_span(" 2m "), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_span(" 2m "), Ok(Duration::from_mins(2)));
         assert_eq!(parse_span("24h"), Ok(MAX));
         for text in [
             "",
@@ -91,8 +91,8 @@ mod keep_tests {
 
     #[test]
     fn ages_and_sizes_are_read_with_their_unit_and_bounded() {
-        assert_eq!(parse_age("30d"), Ok(Duration::from_secs(30 * 86_400)));
-        assert_eq!(parse_age(" 1h "), Ok(Duration::from_secs(3_600)));
+        assert_eq!(parse_age("30d"), Ok(Duration::from_hours(30 * 24)));
+        assert_eq!(parse_age(" 1h "), Ok(Duration::from_hours(1)));
         assert_eq!(parse_size("512M"), Ok(512 << 20));
         assert_eq!(parse_size("2G"), Ok(2 << 30));
         for text in [

@@ -407,7 +407,7 @@ mod tests {
             let planned = plan.fixed.iter().any(|fixed| fixed.fault.name() == kind.name());
             assert!(planned, "{} is missing in docs/chaos.toml", kind.name());
         }
-        assert_eq!((plan.seed, plan.lasts), (Some(42), Some(Duration::from_secs(600))));
+        assert_eq!((plan.seed, plan.lasts), (Some(42), Some(Duration::from_mins(10))));
         assert!(plan.random.is_some());
     }
 

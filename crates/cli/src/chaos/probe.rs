@@ -251,7 +251,7 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How long a message is followed at most.
-pub(crate) const MESSAGE_LIMIT: Duration = Duration::from_secs(300);
+pub(crate) const MESSAGE_LIMIT: Duration = Duration::from_mins(5);
 /// Between two messages.
 const EVERY: Duration = Duration::from_secs(5);
 /// Messages that may be under way: one each [`EVERY`], for as long as one may take.

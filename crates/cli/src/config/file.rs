@@ -1,13 +1,13 @@
 //! `windlass.toml` as it stands on disk: known keys only, each with its line.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use windlass_files::Owner;
@@ -79,7 +79,7 @@ struct RawFile {
     /// A gateway's name: of this file or of the store.
     default: Option<Spanned<String>>,
     #[serde(default, rename = "gateways")]
-    _gateways: BTreeMap<String, IgnoredAny>,
+    _gateways: toml::Table,
     #[serde(default)]
     timeouts: RawTimeouts,
 }

@@ -349,18 +349,14 @@ async fn read(task: Task<'_>, files: &FileArgs, output: &Output) -> Result<ExitC
 async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -> Result<ExitCode, Failure> {
     let content = input::file("--set", path, TEXT_BYTES).await?;
     let bytes = content.len();
-    let context = AgentsContext::open(task.records, vec![task.gateway.clone()], files, output).await?;
-    let end = if let Some(down) = context.down.get(&task.gateway.id) {
+    let opened = AgentsContext::open(task.records, vec![task.gateway.clone()], files, output).await?;
+    let end = if let Some(down) = opened.down.get(&task.gateway.id) {
         Err(Trouble::from(down.clone()))
     } else {
-        let written = context
-            .agents
-            .coordinator()
-            .write_soul(task.soul.clone(), content)
-            .await;
+        let written = opened.agents.coordinator().write_soul(task.soul.clone(), content).await;
         written.map_err(Trouble::from)
     };
-    context.close().await;
+    opened.close().await;
     if output.json() {
         output.value(&soul_as_json(
             &task,

@@ -78,7 +78,7 @@ impl ConnectedSession {
     pub(crate) fn failed(&self, error: &AskError) -> Failure {
         match error {
             AskError::Call(call) => self.call_failed(call),
-            other => Failure::Told(
+            other @ AskError::Shape { .. } => Failure::Told(
                 ExitCode::Rejected,
                 Advice::new(
                     other.to_string(),

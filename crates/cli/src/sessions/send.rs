@@ -16,7 +16,7 @@ use crate::turn::{self, Followed, Notices, OnInterrupt, Turn, TurnScreen};
 use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
-const ANSWER: Duration = Duration::from_secs(15 * 60);
+const ANSWER: Duration = Duration::from_mins(15);
 
 /// Send one message and wait for its answer
 ///

@@ -277,7 +277,7 @@ fn show_item(
     item: &JournalItem,
     names: &mut Names,
     clock: &dyn Clock,
-    screen: &mut Screen<'_>,
+    screen: &mut EventScreen<'_>,
 ) -> Result<bool, Failure> {
     let (mut at, mut gateway, mut place) = (clock.wall(), None, InJournal::Beside);
     let what = match item {

@@ -94,7 +94,7 @@ async fn what_is_no_gateway_fails_at_the_upgrade() {
 #[tokio::test]
 async fn a_gateway_that_is_starting_is_no_wrong_login() {
     let sim = gateway().start_tcp().await.unwrap();
-    sim.go_starting(std::time::Duration::from_secs(60));
+    sim.go_starting(std::time::Duration::from_mins(1));
     fails_at(&Harness::of(&sim), "challenge", 3).await;
 }
 

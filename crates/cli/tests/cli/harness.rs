@@ -17,7 +17,7 @@ use windlass_testkit::{SimGateway, SimGatewayBuilder};
 pub(crate) const TOKEN: &str = "t0ken-that-must-not-be-seen";
 
 /// Longer than any run of the program takes.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A home folder, which is also the working folder unless another is given, and the environment of the program.
 pub(crate) struct Harness {
@@ -229,7 +229,7 @@ impl Running {
                 errors.read_to_string(&mut stderr),
             );
             let (out, err, ended) = tokio::join!(read.0, read.1, self.child.wait());
-            (out.unwrap(), err.unwrap());
+            out.and(err).unwrap();
             ended.unwrap().code().expect("ended by itself")
         };
         let code = timeout(LIMIT, ending).await.expect("it ends");

@@ -328,7 +328,7 @@ async fn killed_and_cut_at_any_moment_the_journal_has_all_that_came_in_order_onc
         .json_lines()
         .iter()
         .for_each(|line| auditor.take(line));
-    let view = tokio::time::timeout(Duration::from_secs(60), roster.fresh())
+    let view = tokio::time::timeout(Duration::from_mins(1), roster.fresh())
         .await
         .unwrap()
         .unwrap();

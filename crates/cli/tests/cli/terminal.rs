@@ -12,7 +12,7 @@ use crate::harness::{Harness, gateway};
 use crate::store_fixture::StoreFixture;
 
 /// Longer than anything here takes to show up.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Pieces of output that wait to be looked at; a program that shows more waits, too.
 const CHUNKS: usize = 64;
