@@ -1,4 +1,4 @@
-//! An audit trail: every event kept in a store, and a reader that was away goes on where it was.
+//! An audit reader: every event kept in a store, and a reader that was away goes on where it was.
 #![expect(clippy::print_stdout, reason = "an example shows what happens")]
 
 use std::error::Error;
@@ -78,8 +78,8 @@ async fn read(journal: &Journal, writer: &JournalWriter, last: u64) -> Result<()
         ..ReaderFilter::default()
     };
     let from = StartPosition::Consumer("auditor".into());
-    let mut trail = journal.reader_with(from, filter).await?.following(writer);
-    while let Some(item) = tokio::time::timeout(SOON, trail.next()).await?? {
+    let mut reader = journal.reader_with(from, filter).await?.following(writer);
+    while let Some(item) = tokio::time::timeout(SOON, reader.next()).await?? {
         let JournalItem::Recorded(entry) = item else {
             // Pruned before it was read, or the store is in trouble.
             println!("  -- {item:?}");
@@ -91,7 +91,7 @@ async fn read(journal: &Journal, writer: &JournalWriter, last: u64) -> Result<()
             EntryKind::Marker(marker) => println!("  {} -- {}", entry.at, marker.name()),
         }
         // Done with: the next start goes on behind it. What was not acknowledged comes again.
-        trail.acknowledge().await?;
+        reader.acknowledge().await?;
         if let EntryKind::Event(event) = &entry.kind
             && event.decode::<serde_json::Value>()?["n"] == last
         {

@@ -1,4 +1,4 @@
-//! Events, kept: recorded into a store, and read from there by whoever was away.
+//! The journal: events of gateways on record in a store, for readers that come later.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -7,22 +7,22 @@
 //!
 //! # async fn example(windlass: windlass::Windlass) -> Result<(), Box<dyn std::error::Error>> {
 //! let journal = windlass.journal(Arc::new(SqliteStore::open("windlass.db").await?));
-//! let writer = journal.writer().start().await?; // every gateway, those to come included
+//! let writer = journal.writer().start().await?; // every gateway, later ones included
 //!
-//! let mut trail = journal.reader(StartPosition::Consumer("audit".into())).await?.following(&writer);
-//! while let Some(item) = trail.next().await? {
+//! let mut reader = journal.reader(StartPosition::Consumer("audit".into())).await?.following(&writer);
+//! while let Some(item) = reader.next().await? {
 //!     if let JournalItem::Recorded(entry) = item {
 //!         println!("{} {:?}", entry.cursor, entry.kind);
 //!     }
-//!     trail.acknowledge().await?; // the next start goes on behind this
+//!     reader.acknowledge().await?; // the next start continues after this
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What was appended outlives a kill and a power cut. What is missing is marked, in its place: where the line was down, where the
-//! writer could not keep up, where it did not run, where the old was pruned. One process at a time records into a store; any
-//! number read from it, in this process or another.
+//! An appended entry survives a kill and a power cut. A marker reports each hole, in its place: where the line was down, where the
+//! writer could not keep up or did not run, where old entries were pruned. One process at a time writes into a store; any number of
+//! processes read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Windlass {
 }
 
 impl Gateway {
-    /// Has a writer record this gateway too, from now on.
+    /// Lets a writer record this gateway too, from now on.
     pub fn record_into(&self, writer: &JournalWriter) {
         writer.record(self.shared_line());
     }
@@ -85,8 +85,8 @@ impl Journal {
         }
     }
 
-    /// Reads all that is recorded, from this place on, and goes on with what comes: within [`POLL_INTERVAL`] of its being
-    /// stored, and at once where it is [`following`](JournalReader::following) a writer of this process.
+    /// Reads all entries from this position on, and continues with new ones: within [`POLL_INTERVAL`] after they are stored, and at
+    /// once where it is [`following`](JournalReader::following) a writer of this process.
     ///
     /// # Errors
     /// The store's.
@@ -94,7 +94,7 @@ impl Journal {
         self.reader_with(from, ReaderFilter::default()).await
     }
 
-    /// Reads a part of it.
+    /// Reads the entries that a filter selects.
     ///
     /// # Errors
     /// The store's.
@@ -118,14 +118,14 @@ impl JournalWriterBuilder {
         self
     }
 
-    /// Keeps so much, and deletes the oldest of what is more, a little at a time. Everything is kept unless given.
+    /// The bounds of the journal: older entries are deleted, a few at a time. By default everything is kept.
     pub const fn retention(mut self, retention: Retention) -> Self {
         self.settings.retention = retention;
         self
     }
 
-    /// How much of one gateway may wait while the store is busy; [`DEFAULT_BACKLOG`] unless given. What is more is dropped and
-    /// marked, whichever the policy.
+    /// The queue of one gateway while the store is busy; [`DEFAULT_BACKLOG`] by default. Dropped items are reported by a marker, with
+    /// any policy.
     pub fn backlog(mut self, backlog: impl Into<Backlog>) -> Self {
         self.settings.backlog = backlog.into();
         self

@@ -28,15 +28,15 @@ pub(crate) async fn record(windlass: &Windlass, store: &Arc<MemoryStore>) -> Jou
 }
 
 /// The next entry, over nothing; within an hour of virtual time.
-pub(crate) async fn next(trail: &mut JournalReader) -> RecordedEntry {
-    match item(trail).await.expect("the stream goes on") {
+pub(crate) async fn next(reader: &mut JournalReader) -> RecordedEntry {
+    match item(reader).await.expect("the stream goes on") {
         JournalItem::Recorded(entry) => *entry,
         other => panic!("{other:?}"),
     }
 }
 
-pub(crate) async fn item(trail: &mut JournalReader) -> Option<JournalItem> {
-    let next = tokio::time::timeout(Duration::from_secs(3600), trail.next()).await;
+pub(crate) async fn item(reader: &mut JournalReader) -> Option<JournalItem> {
+    let next = tokio::time::timeout(Duration::from_secs(3600), reader.next()).await;
     next.expect("an item comes").unwrap()
 }
 
@@ -51,9 +51,9 @@ pub(crate) fn word(entry: &RecordedEntry) -> String {
 /// All that is there.
 async fn words(store: &Arc<MemoryStore>, windlass: &Windlass) -> Vec<String> {
     let journal = windlass.journal(store.clone());
-    let mut trail = journal.reader(StartPosition::Start).await.unwrap().to_the_end();
+    let mut reader = journal.reader(StartPosition::Start).await.unwrap().to_the_end();
     let mut words = Vec::new();
-    while let Some(JournalItem::Recorded(entry)) = trail.next().await.unwrap() {
+    while let Some(JournalItem::Recorded(entry)) = reader.next().await.unwrap() {
         // What a gateway sends by itself is not what these are about.
         if !matches!(&entry.kind, EntryKind::Event(event) if &*event.name != "custom") {
             words.push(word(&entry));
@@ -92,12 +92,12 @@ async fn what_is_kept_and_what_is_live_are_one_stream() {
                 tokio::time::sleep(Duration::from_millis(700 * reader)).await;
                 let (mut seen, mut cursors, mut from) = (Vec::new(), Vec::new(), StartPosition::Start);
                 while seen.len() < usize::try_from(EVENTS).unwrap() {
-                    let mut trail = journal.reader_with(from, custom()).await.unwrap();
+                    let mut reader = journal.reader_with(from, custom()).await.unwrap();
                     if reader % 2 == 0 {
-                        trail = trail.following(&writer);
+                        reader = reader.following(&writer);
                     }
                     for _ in 0..500 + 13 * reader {
-                        let entry = next(&mut trail).await;
+                        let entry = next(&mut reader).await;
                         cursors.push(entry.cursor);
                         if let EntryKind::Event(event) = &entry.kind {
                             seen.push(event.decode::<Value>().unwrap()["n"].as_u64().unwrap());
@@ -133,7 +133,7 @@ async fn a_gateway_is_recorded_from_its_first_event_to_its_last_and_the_stream_e
         let store = memory();
         let writer = record(&windlass, &store).await;
         let journal = windlass.journal(store.clone());
-        let mut trail = journal
+        let mut reader = journal
             .reader_with(StartPosition::Start, custom())
             .await
             .unwrap()
@@ -143,17 +143,17 @@ async fn a_gateway_is_recorded_from_its_first_event_to_its_last_and_the_stream_e
             let gateway = windlass.add(spec(name)).await.unwrap();
             gateway.wait_until_up(Duration::from_secs(60)).await.unwrap();
             sim.emit("custom", json!({ "n": name }));
-            let began = next(&mut trail).await;
+            let began = next(&mut reader).await;
             assert_eq!(began.gateway, GatewayUid::of_line(gateway.id()));
             let RecordedMarker::Began { line, up } = marker(began) else {
                 panic!()
             };
             assert_eq!((&*line, up), (name, false));
             assert!(matches!(
-                marker(next(&mut trail).await),
+                marker(next(&mut reader).await),
                 RecordedMarker::Line(Marker::Reconnected { .. })
             ));
-            assert_eq!(word(&next(&mut trail).await), format!("{name:?}"));
+            assert_eq!(word(&next(&mut reader).await), format!("{name:?}"));
             gateways.push(gateway);
         }
         windlass
@@ -161,16 +161,16 @@ async fn a_gateway_is_recorded_from_its_first_event_to_its_last_and_the_stream_e
             .await
             .unwrap();
         for name in ["disconnected", "ended"] {
-            let entry = next(&mut trail).await;
+            let entry = next(&mut reader).await;
             assert_eq!(
                 (word(&entry), entry.gateway),
                 (name.to_owned(), GatewayUid::of_line(gateways[0].id()))
             );
         }
         windlass.shutdown(Duration::from_secs(1)).await;
-        let last = [next(&mut trail).await, next(&mut trail).await].map(|entry| word(&entry));
+        let last = [next(&mut reader).await, next(&mut reader).await].map(|entry| word(&entry));
         assert_eq!(last, ["disconnected", "ended"]);
-        assert_eq!(item(&mut trail).await, None);
+        assert_eq!(item(&mut reader).await, None);
         assert_eq!(writer.status().borrow().state, JournalWriterState::Ended);
         assert!(store.own_journal().await.is_ok(), "the right is free again");
         for sim in [first, second] {
@@ -237,9 +237,9 @@ async fn what_runs_over_is_a_hole_that_says_how_large_it_is() {
             bench.sim.emit("custom", json!({ "n": n }));
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let mut trail = journal.reader(StartPosition::Start).await.unwrap().to_the_end();
+        let mut reader = journal.reader(StartPosition::Start).await.unwrap().to_the_end();
         let (mut expected, mut dropped) = (0, 0);
-        while let Some(item) = trail.next().await.unwrap() {
+        while let Some(item) = reader.next().await.unwrap() {
             let JournalItem::Recorded(entry) = item else {
                 panic!("{item:?}")
             };
@@ -276,9 +276,9 @@ async fn a_consumer_goes_on_behind_what_it_acknowledged() {
         let audit = || StartPosition::Consumer("audit".into());
         let mut seen = Vec::new();
         for _ in 0..10 {
-            let mut trail = reader(&bench, &store, audit()).await;
+            let mut reader = reader(&bench, &store, audit()).await;
             for n in 0..12 {
-                let word = word(&next(&mut trail).await);
+                let word = word(&next(&mut reader).await);
                 // The last two were not acknowledged before: they come again.
                 if n >= 2 || seen.len() < 2 {
                     seen.push(word);
@@ -286,7 +286,7 @@ async fn a_consumer_goes_on_behind_what_it_acknowledged() {
                     assert_eq!(seen[seen.len() - 2 + n], word);
                 }
                 if n == 9 {
-                    trail.acknowledge().await.unwrap();
+                    reader.acknowledge().await.unwrap();
                 }
             }
         }
@@ -328,10 +328,10 @@ async fn the_old_and_the_too_much_go_in_the_background_and_a_reader_is_told() {
             }
             let extent = store.journal_extent().await.unwrap();
             assert!(extent.entries < 1_400, "{extent:?}");
-            let mut trail = reader(&bench, &store, StartPosition::After(first.unwrap())).await;
-            let lost = item(&mut trail).await;
+            let mut reader = reader(&bench, &store, StartPosition::After(first.unwrap())).await;
+            let lost = item(&mut reader).await;
             assert!(matches!(lost, Some(JournalItem::Lost(Lost::Pruned { .. }))), "{lost:?}");
-            assert_eq!(Some(next(&mut trail).await.cursor), extent.oldest);
+            assert_eq!(Some(next(&mut reader).await.cursor), extent.oldest);
             assert!(writer.status().borrow().pruned > 3_600);
             writer.stop().await;
         }

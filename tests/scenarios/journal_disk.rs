@@ -63,12 +63,12 @@ async fn a_locked_journal_is_waited_for_and_told_and_nothing_is_lost() {
     let disk = Disk::new(options).await;
     let journal = disk.windlass.journal(Arc::clone(&disk.store));
     let writer = journal.writer().start().await.unwrap();
-    let mut trail = journal.reader(StartPosition::Start).await.unwrap().following(&writer);
+    let mut reader = journal.reader(StartPosition::Start).await.unwrap().following(&writer);
     assert!(matches!(
-        marker(next(&mut trail).await),
+        marker(next(&mut reader).await),
         RecordedMarker::Began { up: true, .. }
     ));
-    let mut trail = journal
+    let mut reader = journal
         .reader_with(StartPosition::Now, custom())
         .await
         .unwrap()
@@ -78,16 +78,16 @@ async fn a_locked_journal_is_waited_for_and_told_and_nothing_is_lost() {
     for n in 0..1_000 {
         disk.sim.emit("custom", json!({ "n": n }));
     }
-    assert_eq!(item(&mut trail).await, Some(JournalItem::Stalled(Stall::Busy)));
+    assert_eq!(item(&mut reader).await, Some(JournalItem::Stalled(Stall::Busy)));
     assert!(matches!(
         writer.status().borrow().state,
         JournalWriterState::Stalled { why: Stall::Busy, .. }
     ));
     other.execute("ROLLBACK").await.unwrap();
     other.close().await.unwrap();
-    assert_eq!(item(&mut trail).await, Some(JournalItem::Resumed));
+    assert_eq!(item(&mut reader).await, Some(JournalItem::Resumed));
     for n in 0..1_000 {
-        assert_eq!(word(&next(&mut trail).await), n.to_string());
+        assert_eq!(word(&next(&mut reader).await), n.to_string());
     }
     disk.windlass.shutdown(Duration::from_secs(1)).await;
 }
@@ -105,24 +105,24 @@ async fn a_full_journal_stalls_the_writer_and_room_lets_it_go_on() {
     let gateway = windlass.gateways().remove(0);
     let journal = windlass.journal(Arc::clone(store));
     let writer = journal.writer().backlog(50).start().await.unwrap();
-    let mut trail = journal
+    let mut reader = journal
         .reader_with(StartPosition::Start, custom())
         .await
         .unwrap()
         .following(&writer);
     let filler = "x".repeat(1_000);
     let mut sent = 0_u64;
-    let mut next_stall = async |trail: &mut JournalReader| {
+    let mut next_stall = async |reader: &mut JournalReader| {
         loop {
             sim.emit("custom", json!({ "n": sent, "filler": filler }));
             sent += 1;
-            let waited = tokio::time::timeout(Duration::from_millis(5), trail.next()).await;
+            let waited = tokio::time::timeout(Duration::from_millis(5), reader.next()).await;
             if let Ok(Ok(Some(JournalItem::Stalled(why)))) = waited {
                 return why;
             }
         }
     };
-    assert_eq!(next_stall(&mut trail).await, Stall::Full);
+    assert_eq!(next_stall(&mut reader).await, Stall::Full);
     // Far more than waits.
     for n in 0..500 {
         sim.emit("custom", json!({ "n": 1_000_000 + n, "filler": filler }));
@@ -145,7 +145,7 @@ async fn a_full_journal_stalls_the_writer_and_room_lets_it_go_on() {
     let mut dropped = None;
     let mut resumed = false;
     let last = loop {
-        match tokio::time::timeout(Duration::from_secs(60), trail.next())
+        match tokio::time::timeout(Duration::from_secs(60), reader.next())
             .await
             .expect("it goes on")
             .unwrap()

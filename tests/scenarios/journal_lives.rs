@@ -69,13 +69,13 @@ async fn a_reader_that_comes_back_by_its_cursor_after_hundreds_of_cuts_and_twent
             let journal = windlass.journal(store.clone());
             for _ in 0..cuts {
                 gateway.wait_until_up(Duration::from_secs(600)).await.unwrap();
-                let mut trail = journal.reader(from).await.unwrap().following(&writer);
+                let mut reader = journal.reader(from).await.unwrap().following(&writer);
                 send(&sim, &mut n, rng.random_range(1..20));
                 // All that was sent while connected is there, at last.
                 while auditor.last != Some(n - 1) {
-                    auditor.take(&next(&mut trail).await);
+                    auditor.take(&next(&mut reader).await);
                 }
-                from = StartPosition::After(trail.cursor().unwrap());
+                from = StartPosition::After(reader.cursor().unwrap());
                 // These may be on their way when it breaks.
                 send(&sim, &mut n, rng.random_range(0..5));
                 sim.cut_all();
@@ -90,8 +90,8 @@ async fn a_reader_that_comes_back_by_its_cursor_after_hundreds_of_cuts_and_twent
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..50))).await;
         }
         let windlass = windlass([("gw".to_owned(), sim.clone())]);
-        let mut trail = windlass.journal(store.clone()).reader(from).await.unwrap().to_the_end();
-        while let Some(item) = trail.next().await.unwrap() {
+        let mut reader = windlass.journal(store.clone()).reader(from).await.unwrap().to_the_end();
+        while let Some(item) = reader.next().await.unwrap() {
             let JournalItem::Recorded(entry) = item else {
                 panic!("{item:?}")
             };
@@ -99,7 +99,7 @@ async fn a_reader_that_comes_back_by_its_cursor_after_hundreds_of_cuts_and_twent
         }
         eprintln!("{} cuts: {} of {n} events recorded", 20 * cuts, auditor.events);
         assert!(auditor.events > 160 * cuts, "{} of {n}", auditor.events);
-        drop(trail);
+        drop(reader);
         windlass.shutdown(Duration::ZERO).await;
         sim.shutdown().await;
     })

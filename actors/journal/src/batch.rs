@@ -14,7 +14,7 @@ use crate::entry::{RecordedMarker, Stamp, of_marker};
 /// Entries of a batch: some milliseconds of work, and a tenth of a second of a gateway that sends 5,000 events a second.
 const ENTRIES: usize = 500;
 /// Bytes after which a batch is full. The entry that fills it may be the largest that there is: together they are within
-/// what the journal takes at once.
+/// the limit of one append.
 const BYTES: usize = 8 * 1024 * 1024;
 
 const _: () =
@@ -45,12 +45,12 @@ impl Batch {
         self.entries.len()
     }
 
-    /// As many as are appended at once: all, but where thousands of gateways begin or end together.
+    /// The entries of the next append: all, unless thousands of gateways begin or end together.
     pub(crate) fn head(&self) -> &[NewEntry] {
         &self.entries[..self.entries.len().min(limits::JOURNAL_BATCH)]
     }
 
-    /// Those of the head are done with.
+    /// Removes the entries of the head.
     pub(crate) fn drop_head(&mut self) {
         let count = self.head().len();
         self.entries.drain(..count);
@@ -82,10 +82,10 @@ enum Kind {
     Lagged,
 }
 
-/// What becomes of an item.
+/// The treatment of an item.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    /// The entry of what was counted before the item.
+    /// The entry of the markers counted before the item.
     pub(crate) before: Option<NewEntry>,
     /// Whether the item gets an entry of its own.
     pub(crate) is_recorded: bool,
@@ -140,7 +140,7 @@ impl Repeats {
         }
     }
 
-    /// The entry of what was counted of a gateway: something else of it follows.
+    /// The entry of the markers counted for a gateway. Another entry of it follows.
     pub(crate) fn close(&mut self, gateway: GatewayUid) -> Option<NewEntry> {
         self.open.remove(&gateway)?.entry()
     }
@@ -167,7 +167,7 @@ impl Repeats {
         entries
     }
 
-    /// The entries of all that was counted: the writer ends.
+    /// The entries of all counted markers: the writer ends.
     pub(crate) fn end(&mut self) -> Vec<NewEntry> {
         std::mem::take(&mut self.open)
             .values()

@@ -1,4 +1,4 @@
-//! Items of a reader, and their form in the journal: from an item of a line to a stored entry, and back.
+//! The items of a reader, and the conversion between the items of a line and stored entries.
 
 use std::sync::Arc;
 
@@ -10,94 +10,94 @@ use windlass_store::{Cursor, Entry, EntryLabel, GatewayUid, Lost, NewEntry, PRUN
 
 use crate::state::Stall;
 
-/// The next thing in a journal.
+/// An item of a reader.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum JournalItem {
-    /// An entry, in its place.
+    /// An entry.
     Recorded(Box<RecordedEntry>),
-    /// Entries were here that are gone: pruned, or of another journal.
+    /// Entries are missing here: they were pruned, or belong to another journal.
     Lost(Lost),
-    /// The store takes nothing just now: what gateways send waits, and is a marked hole if it comes to be too much. Told by a
-    /// writer in the same process only; it is no entry.
+    /// The store accepts nothing at present. Events wait in a bounded queue; if it overflows, a marker reports the hole. Only a reader
+    /// that follows a writer of the same process gets this item; it is not an entry.
     Stalled(Stall),
-    /// The store takes entries again.
+    /// The store accepts entries again.
     Resumed,
-    /// Another reader acknowledges under the same consumer's name: what one of them acknowledged is not read again by the other
-    /// after its next start. Told once, and again after it ended; it is no entry.
+    /// Another reader acknowledges as the same consumer: after a restart, neither reads again the entries that the other acknowledged.
+    /// Reported once, and again after the conflict ended and came back; it is not an entry.
     OtherReader,
 }
 
 /// An entry of the journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedEntry {
-    /// Its place: a reader that comes with it later goes on behind it.
+    /// Its cursor: a later reader can continue after it.
     pub cursor: Cursor,
-    /// The gateway that it is about: [`GatewayUid::of_line`] of its line's id.
+    /// Its gateway: [`GatewayUid::of_line`] of the line's id.
     pub gateway: GatewayUid,
-    /// When the writer took it, by the clock of its machine.
+    /// The time of arrival, by the clock of the writer's machine.
     pub at: Timestamp,
-    /// The connection; counted from 1 in each life of the recording process.
+    /// The connection; counted from 1 in each process that writes.
     pub generation: Generation,
-    /// What it is.
+    /// An event or a marker.
     pub kind: EntryKind,
 }
 
-/// What an entry is.
+/// The content of an entry.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EntryKind {
     /// An event of the gateway.
     Event(Arc<Event>),
-    /// A word about the stream.
+    /// A marker: a report about the stream.
     Marker(RecordedMarker),
 }
 
-/// A word about a recorded stream.
+/// A report about the recorded stream.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RecordedMarker {
-    /// What the line told. Its [`Marker::Lagged`] says that the writer could not keep up.
+    /// A marker of the line. [`Marker::Lagged`] means that the writer could not keep up.
     Line(Marker),
-    /// A writer begins with this gateway: what was sent since the entry before it (of this gateway) is missing.
+    /// A writer begins to record this gateway: events since the gateway's previous entry are missing.
     Began {
         /// The line's id.
         line: Box<str>,
-        /// Whether the line was up: then events follow, without a [`Marker::Reconnected`] before them.
+        /// Whether the line was up. Then events follow without a [`Marker::Reconnected`] before them.
         up: bool,
     },
-    /// A writer ended in good order, or its gateway was let go.
+    /// A writer stopped, or its gateway was removed.
     Ended,
-    /// Events of which an entry can't be made.
+    /// Events that no entry can hold.
     Unrecorded {
-        /// How many.
+        /// Their number.
         events: u64,
-        /// Why, for people.
+        /// The reason, for people.
         why: Box<str>,
     },
-    /// Something was recorded here that can't be read any more: the file was damaged. It stands in the place of one entry.
+    /// The entry here can't be read any more: the file was damaged.
     Damaged {
         /// The part that can't be read, for example `entries.body`.
         what: Box<str>,
     },
-    /// A marker that came again and again, with nothing else of its gateway in between.
+    /// A marker that came repeatedly, with no other entry of its gateway in between.
     Repeated {
         /// The marker.
         marker: Marker,
-        /// How often.
+        /// The number of repetitions.
         count: u64,
     },
-    /// Entries of this gateway were deleted here: it took more than its share of a journal that was too large.
+    /// Entries of this gateway were pruned here: it took more than its share of a journal that was too large.
     Pruned {
         /// The first place of the hole. The last one is the marker's own.
         first: Cursor,
-        /// How many entries there were.
+        /// The number of pruned entries.
         entries: u64,
     },
     /// A marker of a later version.
     Other {
         /// Its name.
         name: Box<str>,
-        /// What it says.
+        /// Its detail.
         detail: RawJson,
     },
 }
@@ -120,7 +120,7 @@ impl RecordedMarker {
 /// Longest name of an event that is shown where it can't be recorded.
 const SHOWN: usize = 40;
 
-/// Where and when something was recorded.
+/// Gateway, connection and time of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stamp {
     pub(crate) gateway: GatewayUid,
@@ -128,7 +128,7 @@ pub(crate) struct Stamp {
     pub(crate) at: Timestamp,
 }
 
-/// An entry of what a line brought. `stamp` has the generation of what came before, which holds for markers that name none.
+/// The entry of an item of a line. The generation of `stamp` is that of the previous item; it holds for markers that name none.
 pub(crate) fn of_item(item: &LineEvent, stamp: Stamp) -> NewEntry {
     match item {
         LineEvent::Event(event) => of_event(event, stamp),
@@ -193,7 +193,7 @@ pub(crate) fn of_marker(marker: &RecordedMarker, stamp: Stamp) -> NewEntry {
     }
 }
 
-/// The entry as a reader gets it.
+/// The form of an entry that a reader gets.
 pub(crate) fn read(entry: Entry) -> RecordedEntry {
     let Entry { cursor, entry } = entry;
     let generation = Generation::new(entry.generation);
@@ -259,7 +259,7 @@ fn marker(name: Box<str>, detail: RawJson) -> RecordedMarker {
     known.unwrap_or(RecordedMarker::Other { name, detail })
 }
 
-/// A marker of the line, or of many that are one entry.
+/// A marker of the line, or an entry of repeated markers.
 fn repeated(marker: Marker, detail: &RawJson) -> RecordedMarker {
     #[derive(Deserialize)]
     struct Repeated {

@@ -1,18 +1,17 @@
-//! The events of gateways, kept: recorded into a store's journal, and read from any place in it.
+//! Writers and readers of the journal: the events of gateways on record in a store.
 //!
 //! ```text
-//!   Line ─▶ subscription ─┐                                        ┌─▶ JournalReader (from the start, a cursor, a consumer's place)
-//!   Line ─▶ subscription ─┼─▶ writer ── a batch, one fsync ─▶ store's journal ─▶ JournalReader
-//!   Line ─▶ subscription ─┘      └── prunes, in small steps ──────▶┘
+//!   Line ─▶ subscription ─┐                                    ┌─▶ JournalReader (from the start, a cursor, a consumer)
+//!   Line ─▶ subscription ─┼─▶ JournalWriter ── a batch ─▶ store ─▶ JournalReader
+//!   Line ─▶ subscription ─┘        └── prunes in small steps ──▶┘
 //! ```
 //!
-//! Readers read the store and nothing else, so what is kept and what is live are one stream: there is no seam for anything to be
-//! lost or doubled at. An event is shown when it is safe, some milliseconds after it came.
+//! A reader reads the store only. So there is no border between old and live entries at which an entry could be lost or doubled. A
+//! reader gets an event when it is stored, some milliseconds after it arrived.
 //!
-//! Nothing makes a line wait. What the store can't take for so long that the queues run over is dropped by the router, oldest
-//! first, and stands in the journal as the `lagged` marker that the router leaves in its place. Where a writer begins to record
-//! a gateway it leaves a `began`, and an `ended` where it stops: between an entry and the `began` behind it is a hole, however the
-//! writer before ended.
+//! A writer never makes a line wait. If the store accepts nothing until the queues are full, the router drops the oldest events, and
+//! its `lagged` marker stands in the journal in their place. A writer leaves a `began` where it begins to record a gateway, and an
+//! `ended` where it stops. Between an entry and the next `began` is a hole, in whichever way the previous writer ended.
 
 mod batch;
 mod entry;

@@ -20,23 +20,24 @@ use crate::entry::{self, EntryKind, JournalItem, RecordedEntry, RecordedMarker};
 use crate::state::{JournalWriterState, JournalWriterStatus, Stall};
 use crate::writer::JournalWriter;
 
-/// Where a reader of the journal begins.
+/// The position at which a reader begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartPosition {
-    /// With the oldest entry that is there.
+    /// At the oldest entry that is present.
     Start,
-    /// Behind this entry.
+    /// After this entry. A journal that was restored from a backup uses cursors again, so that a cursor from before may belong to
+    /// another entry; a [`StartPosition::Consumer`] is restored with its journal.
     After(Cursor),
-    /// Behind what is there now.
+    /// After the newest entry.
     Now,
-    /// Where this consumer is, by its name: behind what it acknowledged last, and at the start the first time.
+    /// At the position of this consumer, by its name: after its last acknowledged entry; at the start the first time.
     Consumer(String),
 }
 
 impl StartPosition {
-    /// The entry to begin behind; none for the oldest that is there.
-    pub(super) async fn cursor(&self, store: &dyn Store) -> Result<Option<Cursor>, StoreError> {
+    /// The entry to begin after; `None` begins at the oldest.
+    pub(crate) async fn cursor(&self, store: &dyn Store) -> Result<Option<Cursor>, StoreError> {
         match self {
             Self::Start => Ok(None),
             Self::After(cursor) => Ok(Some(*cursor)),
@@ -45,8 +46,8 @@ impl StartPosition {
         }
     }
 
-    /// The consumer that reads, where one does.
-    pub(super) fn consumer(self) -> Option<String> {
+    /// The consumer, if there is one.
+    pub(crate) fn consumer(self) -> Option<String> {
         match self {
             Self::Consumer(name) => Some(name),
             _ => None,
@@ -54,25 +55,25 @@ impl StartPosition {
     }
 }
 
-/// How often a journal that another process writes is looked at: nothing tells of what it appends.
+/// Interval of looks at a journal that another process writes: nothing reports its appends.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// Entries read at once.
 const PAGE: usize = 256;
 
-/// What to read.
+/// The selection of a reader.
 #[derive(Debug, Clone, Default)]
 pub struct ReaderFilter {
-    /// Which events. Markers come with them, as in [`EventFilter`]. How a gateway spells its keys is not recorded: a session that
-    /// is named without its agent is that of any agent.
+    /// The events. Markers come with them, as in [`EventFilter`]. The spelling of session keys on a gateway is not recorded: a session
+    /// that is named without its agent matches the session of any agent.
     pub events: EventFilter,
-    /// Of these gateways only; empty for all.
+    /// These gateways only; empty for all.
     pub gateways: Vec<GatewayUid>,
 }
 
-/// A stream of what is in a journal, and of what comes to be in it.
+/// A reader of the entries of a journal, present and future.
 ///
-/// It reads on behind the last item that it gave, so it can be dropped and taken up again by that item's cursor: nothing is lost
-/// or given twice.
+/// It continues after its last item. So a reader can be dropped, and another one can continue at the cursor of that item: nothing is
+/// lost or read twice.
 pub struct JournalReader {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -80,27 +81,27 @@ pub struct JournalReader {
     gateways: Vec<GatewayUid>,
     sieve: Sieve,
     consumer: Option<String>,
-    /// Behind what to read next.
+    /// The cursor to read after.
     next: Option<Cursor>,
-    /// The last entry given, or passed over.
+    /// The last entry that was given or filtered out.
     done: Option<Cursor>,
     acknowledged: Option<Cursor>,
     reader: ReaderId,
-    /// Whether this reader has acknowledged, and whether another one was found doing so under the same name.
+    /// Whether this reader has acknowledged.
     has_acknowledged: bool,
     other_reader: OtherReader,
     read: VecDeque<Entry>,
-    /// The writer in this process, where there is one.
+    /// The status of a writer in this process, if it follows one.
     writer: Option<watch::Receiver<JournalWriterStatus>>,
     stalled: bool,
     follow: bool,
 }
 
 impl JournalReader {
-    /// Reads a store's journal, whoever writes it.
+    /// Opens a reader of a store's journal. Any process may write it.
     ///
     /// # Errors
-    /// The store's, when the place is not one of a fixed cursor and can't be found.
+    /// The store's, when the start position has to be looked up.
     pub async fn open(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -129,19 +130,19 @@ impl JournalReader {
         })
     }
 
-    /// Reads what this writer writes: told of it at once, and of its troubles; ends when it does.
+    /// Follows a writer of this process: new entries arrive at once, stalls are reported, and the reader ends with the writer.
     pub fn following(mut self, writer: &JournalWriter) -> Self {
         self.writer = Some(writer.status());
         self
     }
 
-    /// Ends with the journal, instead of waiting for more.
+    /// Ends after the newest entry, instead of waiting for more.
     pub const fn to_the_end(mut self) -> Self {
         self.follow = false;
         self
     }
 
-    /// Where the reader is: the last entry that it was given or that was filtered out, to go on behind.
+    /// The position of the reader: the last entry that was given or filtered out.
     pub const fn cursor(&self) -> Option<Cursor> {
         self.done
     }
@@ -149,7 +150,7 @@ impl JournalReader {
     /// The next item; `None` at the end.
     ///
     /// # Errors
-    /// The store's. Asked again, it goes on where it was.
+    /// The store's. The next call continues at the same position.
     ///
     /// ## Cancel safety
     /// Nothing is lost when the future is dropped.
@@ -196,8 +197,8 @@ impl JournalReader {
         }
     }
 
-    /// Has done with all that was given: the consumer that this reads for goes on behind it the next time. Without a consumer, and
-    /// where there is nothing new, it does nothing.
+    /// Acknowledges all items so far: the next reader of the same consumer continues after them. Does nothing without a consumer, or
+    /// without new items.
     ///
     /// # Errors
     /// The store's.
@@ -216,7 +217,7 @@ impl JournalReader {
         Ok(())
     }
 
-    /// Whether there is nothing to be had without reading or waiting.
+    /// Whether the next item needs a read of the store, or a wait.
     pub fn is_dry(&self) -> bool {
         self.read.is_empty()
     }
@@ -241,7 +242,7 @@ impl JournalReader {
         wanted.then_some(recorded)
     }
 
-    /// A word about the writer, where it is to be told.
+    /// A change of the writer's state that is to be reported.
     fn trouble(&mut self) -> Option<JournalItem> {
         let stall: Option<Stall> = match &self.writer.as_ref()?.borrow().state {
             JournalWriterState::Stalled { why, .. } => Some(why.clone()),
@@ -261,7 +262,7 @@ impl JournalReader {
         })
     }
 
-    /// Waits until there may be more.
+    /// Waits until there may be new entries.
     async fn more(&mut self) {
         match &mut self.writer {
             // An end of the watch is found by the next look.
@@ -271,7 +272,7 @@ impl JournalReader {
     }
 }
 
-/// Whether another reader acknowledges under the name of this one's consumer.
+/// The conflict with another reader that acknowledges as the same consumer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum OtherReader {
     #[default]
@@ -290,7 +291,7 @@ impl OtherReader {
     }
 }
 
-/// An id that no other reader of the same store has: the process, a count within it, and the time.
+/// An id that no other reader of the same store has, made of the process, a count within it, and the time.
 fn new_reader(clock: &dyn Clock) -> ReaderId {
     static READERS: AtomicU32 = AtomicU32::new(0);
     let count = READERS.fetch_add(1, Ordering::Relaxed);
@@ -300,7 +301,7 @@ fn new_reader(clock: &dyn Clock) -> ReaderId {
     ReaderId::new(i64::from_ne_bytes(hasher.finish().to_ne_bytes()))
 }
 
-/// As much of a filter as the store can look after.
+/// The part of a filter that the store can apply.
 fn narrowed(filter: &ReaderFilter) -> JournalFilter {
     let names = filter.events.names();
     JournalFilter {

@@ -1,4 +1,4 @@
-//! The time that entries are stamped with, and the steps of the clock behind it.
+//! The time stamps of entries, and the steps of the clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,13 +13,13 @@ const SMALLEST_STEP_MS: u64 = 60_000;
 /// Stamps of entries. Between two [`follow`](Self::follow) they go with the monotonic time, so that one batch is stamped by
 /// one clock.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stamps {
+pub(crate) struct Stamps {
     monotonic: Instant,
     wall: SystemTime,
 }
 
 impl Stamps {
-    pub(super) fn start(clock: &dyn Clock) -> Self {
+    pub(crate) fn start(clock: &dyn Clock) -> Self {
         Self {
             monotonic: clock.now(),
             wall: clock.wall(),
@@ -27,12 +27,12 @@ impl Stamps {
     }
 
     /// The stamp of an entry that is taken now.
-    pub(super) fn at(&self, now: Instant) -> Timestamp {
+    pub(crate) fn at(&self, now: Instant) -> Timestamp {
         Timestamp::from(self.wall) + now.saturating_duration_since(self.monotonic)
     }
 
     /// Reads the clock again. Gives the milliseconds that it stepped since the last reading, where that is a step.
-    pub(super) fn follow(&mut self, clock: &dyn Clock) -> Option<i64> {
+    pub(crate) fn follow(&mut self, clock: &dyn Clock) -> Option<i64> {
         let expected = self.at(clock.now());
         *self = Self::start(clock);
         let by_ms = Timestamp::from(self.wall)
@@ -48,7 +48,7 @@ impl Stamps {
 /// A writer can't tell a clock that was set from a computer that was off. An entry from the future was stamped by a clock that
 /// was wrong. One that is so old that all entries would be deleted at once may have been: nothing is deleted on that ground,
 /// and the entries age from now on.
-pub(super) fn step_before(
+pub(crate) fn step_before(
     newest: Cursor,
     stamped: Timestamp,
     now: Timestamp,
@@ -69,7 +69,7 @@ mod tests {
     const DAY_MS: i64 = 86_400_000;
     const AGE: Option<Duration> = Some(Duration::from_secs(30 * 86_400));
 
-    /// A clock whose time of day is set by hand.
+    /// A clock with a time of day that the test sets.
     struct SetClock {
         start: Instant,
         now: Mutex<(Duration, SystemTime)>,

@@ -10,15 +10,15 @@ use windlass_line::line::Line;
 use windlass_line::routing::{Backlog, EventFilter, Overflow, SlowPolicy, Subscription};
 use windlass_store::{Cursor, Retention, Store, StoreError};
 
-/// Why the store takes nothing.
+/// The reason why the store accepts nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stall {
-    /// Another process has it locked.
+    /// Another process keeps it locked.
     Busy,
-    /// The disk, or what the journal may take of it, is full.
+    /// The disk is full, or the journal has reached its limit.
     Full,
-    /// Something else, for people.
+    /// Another reason, for people.
     Failed(Box<str>),
 }
 
@@ -57,63 +57,64 @@ impl fmt::Display for Stall {
     }
 }
 
-/// What a writer does just now.
+/// The present state of a writer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum JournalWriterState {
-    /// It records.
+    /// The writer records.
     #[default]
     Recording,
-    /// The store takes nothing. It is tried again; meanwhile events wait, and then the oldest are dropped, which is marked.
+    /// The store accepts nothing, and the writer retries. Meanwhile events wait; the oldest are dropped if there are too many, and a
+    /// marker reports them.
     Stalled {
-        /// Why.
+        /// The reason.
         why: Stall,
-        /// Since when.
+        /// The time of the first failure.
         since: SystemTime,
     },
-    /// It is over.
+    /// The writer has stopped.
     Ended,
 }
 
-/// All that is known of a writer at one moment. Counts begin with it and only grow.
+/// The status of a writer. Counts begin with the writer and only grow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct JournalWriterStatus {
-    /// What it does.
+    /// Its state.
     pub state: JournalWriterState,
-    /// The last entry of the journal that it knows of.
+    /// The newest entry of the journal that it knows.
     pub newest: Option<Cursor>,
-    /// Entries that it appended.
+    /// Appended entries.
     pub entries: u64,
-    /// Batches that it appended them in: as often the disk was waited for.
+    /// Appended batches. Each waited for the disk once.
     pub batches: u64,
-    /// Events and markers that were lost to it, each marked in the journal.
+    /// Events and markers that it lost. Markers in the journal report them.
     pub dropped: u64,
-    /// Times that the store refused, and was tried again.
+    /// Retries after a refusal of the store.
     pub retries: u64,
-    /// Entries that it pruned.
+    /// Pruned entries.
     pub pruned: u64,
 }
 
-/// What may wait of one gateway while the store is busy: 8192 items, ten seconds of a gateway that streams 800 events a second,
-/// in 64 MiB at most. Then the oldest are dropped, and marked.
+/// The queue of one gateway while the store is busy: 8192 items, ten seconds of a gateway that streams 800 events a second, in
+/// 64 MiB at most. Then the oldest are dropped, and a marker reports them.
 pub const DEFAULT_BACKLOG: Backlog = Backlog {
     items: 8192,
     bytes: Overflow::BYTES,
     slow: SlowPolicy::DropOldest,
 };
 
-/// How long a writer that is told to stop tries to store what it holds. A store that takes nothing for so long is left.
+/// Longest time in which a writer that stops stores its last entries. If the store accepts nothing for so long, they are lost.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What to record, and how much of it to keep.
+/// The configuration of a writer.
 #[derive(Debug, Clone)]
 pub struct JournalWriterConfig {
-    /// Which events, and whether snapshots come with their markers. Everything without snapshots, unless said otherwise.
+    /// The events to record, and whether snapshots come with their markers. By default all events, without snapshots.
     pub filter: EventFilter,
-    /// What is kept. Everything, unless said otherwise.
+    /// The bounds of the journal. By default everything is kept.
     pub retention: Retention,
-    /// What may wait of one gateway. However it is full, what is dropped is marked.
+    /// The queue of one gateway. Dropped items are always reported by a marker.
     pub backlog: Backlog,
 }
 
@@ -127,14 +128,14 @@ impl Default for JournalWriterConfig {
     }
 }
 
-/// What a writer's handles and its task have in common.
+/// The state that is shared between the handles and the task.
 pub(crate) struct WriterState {
     pub(crate) settings: JournalWriterConfig,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Lines that it records, and whether it has begun with them.
+    /// The recorded lines, and whether the task has begun with each.
     lines: Mutex<Vec<JoinedLine>>,
-    /// There are lines to begin with.
+    /// Wakes the task: there are lines to begin with.
     pub(crate) joined: Notify,
     pub(crate) stop: watch::Sender<bool>,
 }
@@ -142,7 +143,7 @@ pub(crate) struct WriterState {
 struct JoinedLine {
     line: Arc<Line>,
     begun: bool,
-    /// What came since it joined, until the task begins with it.
+    /// The events since it joined, until the task begins with it.
     events: Option<Subscription>,
 }
 
@@ -175,7 +176,7 @@ impl WriterState {
         line.subscribe(self.settings.filter.clone(), self.settings.backlog)
     }
 
-    /// The lines to begin with, once each, and what they bring.
+    /// The lines to begin with, once each, with their events.
     pub(crate) fn to_begin(&self) -> Vec<(Arc<Line>, Subscription)> {
         let mut lines = self.lines();
         let waiting = lines.iter_mut().filter(|joined| !joined.begun);
@@ -187,24 +188,25 @@ impl WriterState {
         begin.collect()
     }
 
-    /// The lines that were begun with, and are not closed.
+    /// The lines that the task has begun with and that are not closed.
     pub(crate) fn begun(&self) -> Vec<Arc<Line>> {
         let lines = self.lines();
         let begun = lines.iter().filter(|line| line.begun);
         begun.map(|line| Arc::clone(&line.line)).collect()
     }
 
-    /// A line is closed for good.
+    /// Removes a closed line.
     pub(crate) fn leave(&self, line: &Arc<Line>) {
         self.lines().retain(|known| !Arc::ptr_eq(&known.line, line));
     }
 
-    /// Every line has to be begun with again.
+    /// Makes the task begin with every line again.
     pub(crate) fn begin_again(&self) {
         self.lines().iter_mut().for_each(|line| line.begun = false);
     }
 
-    /// Reads what the journal has: a task that panicked may have stored more than it came to say. Whether it could be read.
+    /// Updates the newest entry from the journal: a task that panicked may have stored a batch without reporting it. Whether the
+    /// journal could be read.
     pub(crate) async fn find_newest(&self, status: &watch::Sender<JournalWriterStatus>) -> bool {
         match self.store.journal_extent().await {
             Ok(extent) => {

@@ -1,4 +1,4 @@
-//! The task that records: what waits into a batch, the batch into the store, and the old out of it.
+//! The loop of a writer: it takes items of lines into a batch, appends the batch to the store, and prunes the journal.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ const LINGER: Duration = Duration::from_millis(20);
 const RETRY: Duration = Duration::from_millis(50);
 /// Longest wait where it is only locked.
 const RETRY_CAP: Duration = Duration::from_secs(1);
-/// Longest wait where somebody has to act.
+/// Longest wait where an operator has to act.
 const REPAIR_CAP: Duration = Duration::from_secs(10);
-/// How often there is a look at what is too old.
+/// Interval of pruning.
 const PRUNE_EVERY: Duration = Duration::from_secs(30);
 /// Between two steps where there is more: readers and other writers come between.
 const PRUNE_PAUSE: Duration = Duration::from_millis(10);
@@ -40,14 +40,14 @@ const PRUNE_STEP: usize = limits::PAGE_LIMIT;
 
 /// A line that is recorded.
 type Source = Arc<Line>;
-/// What a line brings; nothing is its end.
-type Brought = (Source, Option<LineEvent>);
+/// An item of a line; `None` is the end of the line.
+type LineItem = (Source, Option<LineEvent>);
 
 pub(crate) struct WriterLoop {
     shared: Arc<WriterState>,
     status: Arc<watch::Sender<JournalWriterStatus>>,
     stop: watch::Receiver<bool>,
-    lines: SelectAll<BoxStream<'static, Brought>>,
+    lines: SelectAll<BoxStream<'static, LineItem>>,
     batch: Batch,
     /// The last entry that the journal is known to have.
     newest: Option<Cursor>,
@@ -66,9 +66,9 @@ pub(crate) struct WriterLoop {
 /// Most steps that wait for a store which takes nothing. The clock of a machine is not set more often in that time.
 const UNNOTED: usize = 16;
 
-/// What woke the task.
+/// The reason why the loop woke up.
 enum Woken {
-    Line(Brought),
+    Line(LineItem),
     Joined,
     Prune,
     Repeats,
@@ -162,7 +162,7 @@ impl WriterLoop {
         }
     }
 
-    /// Waits a little for what else comes, until the batch is full.
+    /// Waits a little for more items, until the batch is full.
     async fn gather(&mut self) {
         let mut over = pin!(sleep_until(self.shared.clock.now() + LINGER));
         while !self.batch.is_full() && !self.lines.is_empty() {
@@ -174,7 +174,7 @@ impl WriterLoop {
         }
     }
 
-    fn take(&mut self, (line, item): Brought) {
+    fn take(&mut self, (line, item): LineItem) {
         failpoint::reach("journal.stream");
         let generation = line.generation();
         let Some(item) = item else {
@@ -281,7 +281,7 @@ impl WriterLoop {
                 }
                 Err(error) => error,
             };
-            if self.is_there_all_the_same().await {
+            if self.is_stored_despite_error().await {
                 continue;
             }
             failures += 1;
@@ -304,8 +304,9 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// A store that fails while it commits may have committed. Nobody else appends, so the next cursors tell.
-    async fn is_there_all_the_same(&mut self) -> bool {
+    /// Whether the batch was stored although the append failed: a store that fails while it commits may have committed. No other
+    /// process appends, so the newest cursor tells.
+    async fn is_stored_despite_error(&mut self) -> bool {
         let Ok(extent) = self.shared.store.journal_extent().await else {
             return false;
         };
@@ -391,7 +392,7 @@ impl WriterLoop {
         }
     }
 
-    /// Takes a step at what is too old or too much.
+    /// Prunes one step.
     async fn prune(&mut self) {
         let (now, retention) = (self.shared.clock.now(), self.shared.settings.retention);
         self.prune_at = now + PRUNE_EVERY;
@@ -418,7 +419,7 @@ impl WriterLoop {
         }
     }
 
-    /// Stores what is there, and the word that this is the end.
+    /// Stores the remaining items and the final markers.
     async fn finish(mut self) {
         let deadline = self.shared.clock.now() + STOP_TIMEOUT;
         loop {

@@ -1,4 +1,4 @@
-//! A writer, for those who start it and stop it.
+//! Handles of a writer, and its supervision.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -26,7 +26,7 @@ pub struct JournalWriter {
 pub struct WeakJournalWriter(Weak<Handle>);
 
 impl WeakJournalWriter {
-    /// The writer, unless it stopped because nobody held it.
+    /// The writer, unless its last handle was dropped.
     pub fn upgrade(&self) -> Option<JournalWriter> {
         self.0.upgrade().map(|handle| JournalWriter { handle })
     }
@@ -49,11 +49,11 @@ impl Drop for Handle {
     }
 }
 
-/// Why nothing can be recorded.
+/// The reason why a writer can't start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum JournalWriterError {
-    /// Another process records into this store.
+    /// Another process writes the journal of this store.
     #[error(transparent)]
     Own(#[from] OwnError),
     /// The journal can't be opened, or read.
@@ -64,7 +64,7 @@ pub enum JournalWriterError {
     Windlass(#[from] RegistryError),
 }
 
-/// What is to run on a machine so that something is recorded.
+/// The task of a writer. It must run on a shard of its process.
 #[must_use = "a writer that does not run records nothing"]
 pub struct JournalWriterTask {
     shared: Arc<WriterState>,
@@ -73,7 +73,7 @@ pub struct JournalWriterTask {
 }
 
 impl JournalWriter {
-    /// Takes the right to write the store's journal: a writer, and what is to be run for it.
+    /// Takes the right to write the store's journal, and makes a writer and its task.
     ///
     /// # Errors
     /// [`JournalWriterError::Own`], [`JournalWriterError::Store`].
@@ -108,27 +108,27 @@ impl JournalWriter {
         WeakJournalWriter(Arc::downgrade(&self.handle))
     }
 
-    /// Records this line from now on. One that is recorded already goes on as it is.
+    /// Records this line from now on. Does nothing for a line that is recorded already.
     pub fn record(&self, line: Arc<Line>) {
         self.handle.shared.join(line);
     }
 
-    /// How it is, watchable. The watch ends with the writer.
+    /// Its status, as a watch. The watch ends with the writer.
     pub fn status(&self) -> watch::Receiver<JournalWriterStatus> {
         self.handle.status.clone()
     }
 
-    /// Where it records.
+    /// Its store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.handle.shared.store
     }
 
-    /// Where time is read.
+    /// Its clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.handle.shared.clock)
     }
 
-    /// Stops it, and waits until what it holds is stored, [`STOP_TIMEOUT`](crate::STOP_TIMEOUT) at most. Its streams end then.
+    /// Stops the writer, and waits until its last entries are stored, [`STOP_TIMEOUT`](crate::STOP_TIMEOUT) at most. Then the readers that follow it end.
     pub async fn stop(&self) {
         self.handle.shared.stop.send_replace(true);
         let mut status = self.status();
