@@ -86,17 +86,17 @@ async fn what_is_kept_and_what_is_live_are_one_stream() {
         // Readers that come while it is recorded, and go and come again in the middle: told by the writer, or looking.
         let journal = bench.windlass.journal(store.clone());
         let mut readers = Vec::new();
-        for reader in 0..8_u64 {
+        for number in 0..8_u64 {
             let (journal, writer) = (journal.clone(), writer.clone());
             readers.push(tokio::task::spawn_local(async move {
-                tokio::time::sleep(Duration::from_millis(700 * reader)).await;
+                tokio::time::sleep(Duration::from_millis(700 * number)).await;
                 let (mut seen, mut cursors, mut from) = (Vec::new(), Vec::new(), StartPosition::Start);
                 while seen.len() < usize::try_from(EVENTS).unwrap() {
                     let mut reader = journal.reader_with(from, custom()).await.unwrap();
-                    if reader % 2 == 0 {
+                    if number % 2 == 0 {
                         reader = reader.following(&writer);
                     }
-                    for _ in 0..500 + 13 * reader {
+                    for _ in 0..500 + 13 * number {
                         let entry = next(&mut reader).await;
                         cursors.push(entry.cursor);
                         if let EntryKind::Event(event) = &entry.kind {
@@ -109,7 +109,7 @@ async fn what_is_kept_and_what_is_live_are_one_stream() {
                     from = StartPosition::After(*cursors.last().unwrap());
                 }
                 assert!(cursors.is_sorted_by(|a, b| a < b));
-                assert!(seen.into_iter().eq(0..EVENTS), "reader {reader}");
+                assert!(seen.into_iter().eq(0..EVENTS), "reader {number}");
             }));
         }
         sending.await.unwrap();
