@@ -50,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     read(&journal, &writer, 6).await?;
 
     // What is going on just now is another question: the roster's.
-    let mut roster = gateway.roster().await?;
+    let mut roster = gateway.session_cache().await?;
     let view = tokio::time::timeout(SOON, roster.fresh()).await??;
     println!(
         "{} sessions, {} at work",

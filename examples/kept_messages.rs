@@ -80,7 +80,7 @@ async fn finish(store: &Path, sim: &SimGateway, key: &str) -> Result<(), Box<dyn
             message.text_bytes, message.session, message.attempts
         );
     }
-    match sessions.following(key).await? {
+    match sessions.follow(key).await? {
         Some(following) => match following.end().await? {
             RunEnd::Final(answer) => println!("the answer is {:?}", answer.text),
             end => println!("{end:?}"),

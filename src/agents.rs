@@ -37,7 +37,7 @@ pub use windlass_agents::provisioner::{
 };
 pub use windlass_templates::{TemplateError, Templates};
 
-use windlass_agents::coordinator::{AskUser, Nudge, Onboarding, Said, Soul};
+use windlass_agents::coordinator::{AskUser, DeliveryReceipt, Nudge, Onboarding, Soul};
 use windlass_agents::provisioner::ProvisionerHandle;
 use windlass_store::{AgentUid, CheckIn, Gateway, Store, StoreError};
 
@@ -136,7 +136,7 @@ impl AgentsPreview {
     ///
     /// # Errors
     /// [`CoordinationError`].
-    pub async fn nudge(&self, nudge: Nudge) -> Result<Said, CoordinationError> {
+    pub async fn nudge(&self, nudge: Nudge) -> Result<DeliveryReceipt, CoordinationError> {
         self.0.coordination.nudge(nudge).await
     }
 
@@ -144,7 +144,7 @@ impl AgentsPreview {
     ///
     /// # Errors
     /// [`CoordinationError`].
-    pub async fn ask_user(&self, ask: AskUser) -> Result<Said, CoordinationError> {
+    pub async fn ask_user(&self, ask: AskUser) -> Result<DeliveryReceipt, CoordinationError> {
         self.0.coordination.ask_user(ask).await
     }
 
@@ -152,7 +152,7 @@ impl AgentsPreview {
     ///
     /// # Errors
     /// [`CoordinationError`].
-    pub async fn onboard(&self, onboarding: Onboarding) -> Result<Said, CoordinationError> {
+    pub async fn onboard(&self, onboarding: Onboarding) -> Result<DeliveryReceipt, CoordinationError> {
         self.0.coordination.onboard(onboarding).await
     }
 

@@ -11,7 +11,7 @@ use windlass_line::{
     Backlog, Declared, EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription, TooManyTopics, Topic,
 };
 use windlass_protocol::GatewayId;
-use windlass_sessions::roster::Roster;
+use windlass_sessions::session_cache::SessionCache;
 
 use crate::call::Call;
 use crate::request::{Request, TypedCall};
@@ -38,10 +38,10 @@ pub struct NotUp {
     pub status: Box<LineStatus>,
 }
 
-/// Why a gateway's roster can't be had.
+/// Why a gateway's cache can't be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum RosterError {
+pub enum SessionCacheError {
     /// It needs a topic, and the line keeps as many as it may.
     #[error(transparent)]
     TooManyTopics(#[from] TooManyTopics),
@@ -93,8 +93,8 @@ impl Gateway {
     ///
     /// ```no_run
     /// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::ReplyError> {
-    /// let roster = gateway.request(windlass::request::AgentsList::new()).await?;
-    /// # let _ = roster.agents;
+    /// let cache = gateway.request(windlass::request::AgentsList::new()).await?;
+    /// # let _ = cache.agents;
     /// # Ok(())
     /// # }
     /// ```
@@ -155,13 +155,13 @@ impl Gateway {
     }
 
     /// The gateway's sessions and their runs as a value, kept true over reconnects, restarts and lost events: to look at
-    /// ([`Roster::now`]) and to wait for changes of ([`Roster::changed`]). Everybody who holds it shares one feed; it ends with the
+    /// ([`SessionCache::now`]) and to wait for changes of ([`SessionCache::changed`]). Everybody who holds it shares one feed; it ends with the
     /// last of them.
     ///
     /// ```no_run
     /// # async fn example(gateway: windlass::Gateway) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut roster = gateway.roster().await?;
-    /// let view = roster.fresh().await?;
+    /// let mut cache = gateway.session_cache().await?;
+    /// let view = cache.fresh().await?;
     /// for (key, session) in view.sessions.active() {
     ///     println!("{key} works on {:?}", session.runs);
     /// }
@@ -170,13 +170,13 @@ impl Gateway {
     /// ```
     ///
     /// # Errors
-    /// [`RosterError`].
-    pub async fn roster(&self) -> Result<Roster, RosterError> {
-        let (roster, feed) = Roster::of(&self.0.line)?;
+    /// [`SessionCacheError`].
+    pub async fn session_cache(&self) -> Result<SessionCache, SessionCacheError> {
+        let (cache, feed) = SessionCache::of(&self.0.line)?;
         if let Some(feed) = feed {
             self.inner().side().host(move || feed.run()).await?;
         }
-        Ok(roster)
+        Ok(cache)
     }
 
     /// The line's state, to look at and to watch.

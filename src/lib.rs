@@ -12,7 +12,7 @@ mod runtime;
 pub mod sessions;
 
 pub use call::{Call, CallFuture, DEFAULT_TIMEOUT, ReplyError};
-pub use gateway::{EVENT_QUEUE, Gateway, NotUp, RosterError};
+pub use gateway::{EVENT_QUEUE, Gateway, NotUp, SessionCacheError};
 pub use request::{TypedCall, TypedCallFuture};
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
@@ -37,7 +37,7 @@ pub use windlass_protocol::{
     CallError, CredentialOrigins, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected,
     RetryPolicy, Secret, SecretOrigin, SecretPlace, TimedOut, TraceParent,
 };
-pub use windlass_sessions::roster::{self, Roster, RosterClosed, RosterView};
+pub use windlass_sessions::session_cache::{self, SessionCache, SessionCacheClosed, SessionCacheView};
 pub use windlass_store as store;
 #[cfg(feature = "sqlite")]
 pub use windlass_store_sqlite as sqlite;

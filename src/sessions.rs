@@ -35,7 +35,7 @@
 //! let windlass = windlass::Windlass::builder().outbox(Outbox::open(store).await?).start()?;
 //! let sessions = windlass.add(spec).await?.sessions();
 //! for message in sessions.pending().await? {
-//!     if let Some(following) = sessions.following(message.key).await? {
+//!     if let Some(following) = sessions.follow(message.key).await? {
 //!         println!("{:?}", following.end().await?);
 //!     }
 //! }
@@ -45,10 +45,10 @@
 
 pub use windlass_protocol::SessionKey;
 pub use windlass_sessions::{
-    AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureError, Ensured, Following, HISTORY_PAGE,
-    HistoryCursor, HistoryDelta, HistoryError, HistoryPage, HistoryQuery, Interrupted, ListError, Message, Outbox,
-    PENDING_KEPT, PatchError, PendingMessage, ResendAfterLoss, ResetOutcome, RunEnd, RunProgress, SESSIONS_LIMIT,
-    SendError, SessionQuery, Sessions, SessionsStatus, UNDER_WAY_LIMIT,
+    AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureError, Ensured, HISTORY_PAGE, HistoryCursor,
+    HistoryDelta, HistoryError, HistoryPage, HistoryQuery, IN_FLIGHT_LIMIT, Interrupted, ListError, Message,
+    MessageHandle, Outbox, PENDING_KEPT, PatchError, PendingMessage, ResendAfterLoss, ResetOutcome, RunEnd,
+    RunProgress, SESSIONS_LIMIT, SendError, SessionQuery, Sessions, SessionsStatus,
 };
 
 use crate::Gateway;
@@ -81,7 +81,7 @@ impl Gateway {
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn send(&self, message: Message) -> Result<Following, SendError> {
+    pub async fn send(&self, message: Message) -> Result<MessageHandle, SendError> {
         self.inner().sessions().send(message).await
     }
 

@@ -118,7 +118,7 @@ async fn a_row_with_half_a_character_hides_no_other_row() {
                 "{release}: {labels:?}"
             );
 
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             let view = roster.fresh().await.unwrap();
             assert_eq!(view.sessions.iter().count(), 2, "{release}");
             drop(roster);

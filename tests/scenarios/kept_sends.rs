@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::task::LocalSet;
-use windlass::sessions::{Following, Interrupted, Message, Outbox, RunEnd, RunProgress, SendError, SessionKey};
+use windlass::sessions::{Interrupted, Message, MessageHandle, Outbox, RunEnd, RunProgress, SendError, SessionKey};
 use windlass::store::{MemoryStore, NewSend, OwnError, Right, SendState, Store, Timestamp};
 use windlass::{Clock as _, Endpoint, Gateway, TokioClock, Windlass, transport};
 use windlass_testkit::{ChatPlan, Generation as Protocol, Outcome, RestartKind, SideEffect, SimGateway};
@@ -60,7 +60,7 @@ impl Life {
         Box::pin(self.local.run_until(act)).await
     }
 
-    async fn send(&self, message: Message) -> Following {
+    async fn send(&self, message: Message) -> MessageHandle {
         self.run(self.gateway.send(message)).await.unwrap()
     }
 
@@ -168,7 +168,7 @@ async fn a_program_that_is_killed_anywhere_sends_once_and_its_next_life_reports_
                 life.kill();
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 let life = Life::begin(&sim, &world).await;
-                let following = life.run(life.gateway.sessions().following("the-key")).await.unwrap();
+                let following = life.run(life.gateway.sessions().follow("the-key")).await.unwrap();
                 if let Some(following) = following {
                     let end = life.run(following.end()).await.unwrap();
                     let RunEnd::Final(answer) = &end else {
@@ -260,7 +260,7 @@ async fn whoever_follows_a_message_later_has_its_text_so_far_and_its_end() {
         let first = life.send(message).await;
         life.run(tokio::time::sleep(Duration::from_millis(900))).await;
         let mut second = life
-            .run(life.gateway.sessions().following(first.key()))
+            .run(life.gateway.sessions().follow(first.key()))
             .await
             .unwrap()
             .unwrap();
@@ -279,7 +279,7 @@ async fn whoever_follows_a_message_later_has_its_text_so_far_and_its_end() {
         );
         assert_eq!(ends.0, ends.1);
         assert!(
-            life.run(life.gateway.sessions().following("unknown"))
+            life.run(life.gateway.sessions().follow("unknown"))
                 .await
                 .unwrap()
                 .is_none()

@@ -136,7 +136,7 @@ async fn killed_at(generation: Protocol, moment: Moment) {
     process.kill();
     let (windlass, gateway) = open(&store, &sim.url()).await;
     let sessions = gateway.sessions();
-    if let Some(following) = sessions.following(KEY).await.unwrap() {
+    if let Some(following) = sessions.follow(KEY).await.unwrap() {
         let end = tokio::time::timeout(DEADLINE, following.end())
             .await
             .expect("it ends")

@@ -6,7 +6,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use windlass::protocol::Scope;
-use windlass::{Gateway, Generation, RosterClosed, RosterView};
+use windlass::{Gateway, Generation, SessionCacheClosed, SessionCacheView};
 use windlass_testkit::{ChatPlan, Generation as Protocol, RELEASES, RestartKind, SimGateway};
 
 use crate::bench::{Bench, play, seed, sim};
@@ -39,7 +39,7 @@ async fn listed(bench: &Bench) -> Vec<Value> {
     rows
 }
 
-fn rows(view: &RosterView) -> Vec<Value> {
+fn rows(view: &SessionCacheView) -> Vec<Value> {
     let rows = view.sessions.iter();
     rows.map(|(_, entry)| serde_json::to_value(&entry.row).unwrap())
         .collect()
@@ -61,7 +61,7 @@ async fn all_users_of_a_roster_share_one_feed_which_ends_with_the_last() {
         patch(&bench.gateway, SESSION, "one").await;
         let mut users = Vec::new();
         for _ in 0..50 {
-            users.push(bench.gateway.roster().await.unwrap());
+            users.push(bench.gateway.session_cache().await.unwrap());
         }
         for user in &mut users {
             assert_eq!(rows(&user.fresh().await.unwrap()), listed(&bench).await);
@@ -70,7 +70,7 @@ async fn all_users_of_a_roster_share_one_feed_which_ends_with_the_last() {
         assert_eq!((counted.subscribers, counted.topics, counted.resyncs.done), (1, 1, 1));
         users.truncate(1);
         patch(&bench.gateway, SESSION, "two").await;
-        let labelled = |view: &RosterView| {
+        let labelled = |view: &SessionCacheView| {
             let entry = view.sessions.get(SESSION);
             view.is_fresh() && entry.is_some_and(|entry| entry.row.label.as_deref() == Some("two"))
         };
@@ -87,17 +87,17 @@ async fn a_roster_can_be_had_again_after_its_last_user_went_and_is_closed_with_i
         let bench = up("2026.9.6").await;
         // Had again at once, the feed has not gone yet, and goes on.
         for (wait, loads) in [(0, 1), (1, 1), (0, 2)] {
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             roster.fresh().await.unwrap();
             assert_eq!(bench.gateway.inspect().await.unwrap().resyncs.done, loads);
             drop(roster);
             tokio::time::sleep(Duration::from_secs(wait)).await;
         }
-        let mut roster = bench.gateway.roster().await.unwrap();
+        let mut roster = bench.gateway.session_cache().await.unwrap();
         roster.fresh().await.unwrap();
         let Bench { windlass, sim, .. } = bench;
         windlass.shutdown(Duration::from_secs(1)).await;
-        assert_eq!(roster.wait_for(|_| false).await.unwrap_err(), RosterClosed);
+        assert_eq!(roster.wait_for(|_| false).await.unwrap_err(), SessionCacheClosed);
         sim.shutdown().await;
     })
     .await;
@@ -113,17 +113,17 @@ async fn a_run_is_seen_from_its_begin_to_its_end_on_all_releases() {
                 pace: Duration::from_millis(200),
                 ..ChatPlan::default()
             });
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             roster.fresh().await.unwrap();
             bench
                 .gateway
                 .call("chat.send", crate::bench::chat("hello"))
                 .await
                 .unwrap();
-            let active = |view: &RosterView| view.sessions.get(SESSION).is_some_and(|entry| entry.active);
+            let active = |view: &SessionCacheView| view.sessions.get(SESSION).is_some_and(|entry| entry.active);
             let view = roster.wait_for(active).await.unwrap();
             assert_eq!(view.sessions.get(SESSION).unwrap().runs.len(), 1, "{release}");
-            let over = |view: &RosterView| view.is_fresh() && !active(view) && view.sessions.len() == 1;
+            let over = |view: &SessionCacheView| view.is_fresh() && !active(view) && view.sessions.len() == 1;
             roster.wait_for(over).await.unwrap();
             // Some releases send more after the end.
             tokio::time::sleep(Duration::from_secs(60)).await;
@@ -148,11 +148,11 @@ async fn a_list_that_still_tells_of_a_run_that_ended_is_asked_for_again() {
                 .unwrap();
             // The run is over, and the first list is made just then.
             tokio::time::sleep(Duration::from_millis(300)).await;
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             let view = roster.fresh().await.unwrap();
             let entry = view.sessions.get(SESSION).unwrap();
             assert_eq!((entry.active, entry.runs.len()), (true, 0), "{release}");
-            let idle = |view: &RosterView| view.sessions.active().count() == 0;
+            let idle = |view: &SessionCacheView| view.sessions.active().count() == 0;
             let waited = tokio::time::timeout(Duration::from_secs(5), roster.wait_for(idle)).await;
             waited
                 .unwrap_or_else(|_| panic!("{release}: at work for ever"))
@@ -178,7 +178,7 @@ async fn a_run_whose_end_was_lost_does_not_go_on_for_ever() {
                 pace: Duration::from_millis(200),
                 ..ChatPlan::default()
             });
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             roster.fresh().await.unwrap();
             bench
                 .gateway
@@ -219,7 +219,7 @@ async fn more_sessions_than_one_answer_holds_are_all_there() {
             for n in 0..sessions {
                 patch(&bench.gateway, &format!("agent:main:s{n}"), &n.to_string()).await;
             }
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             let view = roster.fresh().await.unwrap();
             assert_eq!(rows(&view), listed(&bench).await, "{release}");
             assert_eq!(
@@ -239,10 +239,10 @@ async fn where_no_event_tells_of_changes_the_list_is_asked_for_by_the_clock() {
     play(async {
         for release in ["2026.1.30", "2026.3.13"] {
             let bench = up(release).await;
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             roster.fresh().await.unwrap();
             patch(&bench.gateway, SESSION, "one").await;
-            tokio::time::sleep(windlass::roster::POLL + Duration::from_secs(1)).await;
+            tokio::time::sleep(windlass::session_cache::POLL + Duration::from_secs(1)).await;
             assert_eq!(rows(&roster.now()), listed(&bench).await, "{release}");
             let before = bench.sim.journal().requests("sessions.list").len();
             tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -259,7 +259,7 @@ async fn where_no_event_tells_of_changes_the_list_is_asked_for_by_the_clock() {
 async fn a_busy_gateway_is_asked_at_most_once_a_second() {
     play(async {
         let bench = up("2026.5.12").await;
-        let mut roster = bench.gateway.roster().await.unwrap();
+        let mut roster = bench.gateway.session_cache().await.unwrap();
         roster.fresh().await.unwrap();
         let before = bench.gateway.inspect().await.unwrap().resyncs.done;
         // Each is an event without a row.
@@ -283,7 +283,7 @@ async fn a_roster_that_is_refused_says_so_and_comes_with_the_right_to_it() {
         let no_read = |spec: &mut windlass::GatewaySpec| spec.scopes = vec![Scope::Pairing];
         let bench = Bench::with(sim(Protocol::V4).start_pipe(), no_read).await;
         bench.wait_up().await;
-        let mut roster = bench.gateway.roster().await.unwrap();
+        let mut roster = bench.gateway.session_cache().await.unwrap();
         let view = roster.wait_for(|view| view.refused.is_some()).await.unwrap();
         assert!(view.refused.unwrap().contains("missing scope: operator.read"));
         tokio::time::sleep(Duration::from_secs(3600)).await;
@@ -331,7 +331,7 @@ async fn a_roster_converges_under_load_cuts_restarts_and_gaps_on_all_releases() 
         for release in RELEASES {
             let bench = up(release).await;
             let mut rng = StdRng::seed_from_u64(seed);
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             for _ in 0..250 {
                 something_happens(&bench.sim, &bench.gateway, &mut rng).await;
             }

@@ -129,7 +129,7 @@ async fn the_session_that_all_agents_share_is_listed_shown_watched_and_answered(
             let mut events = bench
                 .gateway
                 .events(EventFilter::all().name("chat").session("agent:main:home"));
-            let mut roster = bench.gateway.roster().await.unwrap();
+            let mut roster = bench.gateway.session_cache().await.unwrap();
             for name in ["global", "main", "Home", "agent:main:main"] {
                 assert_eq!(answer(&bench, name, name).await, format!("echo: {name}"), "{release}");
                 let row = sessions

@@ -10,10 +10,10 @@ use windlass_store::{ChatSend, StoreError};
 
 use super::client::GatewayClient;
 use super::error::{Interrupted, SendError};
+use super::in_flight::Replaced;
 use super::manager::SessionManagerHandle;
-use super::message::{Following, Handover, Message};
+use super::message::{Handover, Message, MessageHandle};
 use super::outbox::{self, PendingMessage};
-use super::under_way::Replaced;
 
 /// The sessions of one gateway. Cheap to clone, usable from any thread.
 ///
@@ -67,7 +67,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn send(&self, message: Message) -> Result<Following, SendError> {
+    pub async fn send(&self, message: Message) -> Result<MessageHandle, SendError> {
         self.manager.send(message).await
     }
 
@@ -98,7 +98,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Interrupted`], when Windlass was shut down.
-    pub async fn following(&self, key: impl Into<String>) -> Result<Option<Following>, Interrupted> {
+    pub async fn follow(&self, key: impl Into<String>) -> Result<Option<MessageHandle>, Interrupted> {
         self.manager.follow(key.into()).await
     }
 

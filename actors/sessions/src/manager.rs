@@ -20,11 +20,11 @@ use windlass_protocol::run::RunEnd;
 use windlass_store::Store;
 
 use super::error::{Interrupted, SendError};
-use super::job::{Job, hand_over};
-use super::message::{Following, Handover, Message};
+use super::in_flight::{IN_FLIGHT_LIMIT, Replaced};
+use super::message::{Handover, Message, MessageHandle};
 use super::outbox::{Outbox, PRUNE_EVERY};
+use super::queued::{QueuedMessage, hand_over};
 use super::state::State;
-use super::under_way::{Replaced, UNDER_WAY_LIMIT};
 
 /// Messages to the session manager that may wait in its mailbox: it only begins tasks for them.
 const MAILBOX: usize = 256;
@@ -99,7 +99,7 @@ struct FollowMessage(String);
 struct SessionGone(Arc<Line>, Replaced);
 
 impl ActixMessage for SendMessage {
-    type Result = Answer<Result<Following, SendError>>;
+    type Result = Answer<Result<MessageHandle, SendError>>;
 }
 
 impl ActixMessage for HandOver {
@@ -111,7 +111,7 @@ impl ActixMessage for TakeUp {
 }
 
 impl ActixMessage for FollowMessage {
-    type Result = Answer<Option<Following>>;
+    type Result = Answer<Option<MessageHandle>>;
 }
 
 impl ActixMessage for SessionGone {
@@ -176,9 +176,9 @@ impl Handler<FollowMessage> for SessionManager {
     type Result = MessageResult<FollowMessage>;
 
     fn handle(&mut self, FollowMessage(key): FollowMessage, _: &mut Self::Context) -> Self::Result {
-        self.answer("sessions::Follow", |manager, answer| {
-            let (following, follower) = Following::new(key.clone());
-            let joined = manager.state.under_way.join(&key, follower);
+        self.answer("sessions::Delivery", |manager, answer| {
+            let (following, follower) = MessageHandle::new(key.clone());
+            let joined = manager.state.in_flight.join(&key, follower);
             let _ = answer.send(joined.then_some(following));
         })
     }
@@ -190,7 +190,7 @@ impl Handler<SessionGone> for SessionManager {
     fn handle(&mut self, SessionGone(line, replaced): SessionGone, _: &mut Self::Context) {
         self.guarded("sessions::SessionGone", |manager| {
             failpoint::reach("sessions.handler");
-            manager.state.under_way.replaced(&line, &replaced);
+            manager.state.in_flight.replaced(&line, &replaced);
         });
     }
 }
@@ -226,7 +226,7 @@ impl SessionManager {
         MessageResult(answer)
     }
 
-    fn send(&mut self, message: Message, answer: oneshot::Sender<Result<Following, SendError>>) {
+    fn send(&mut self, message: Message, answer: oneshot::Sender<Result<MessageHandle, SendError>>) {
         let key = match self.key_of(&message) {
             Ok(key) => key,
             Err(error) => return drop(answer.send(Err(error))),
@@ -236,15 +236,15 @@ impl SessionManager {
             return;
         };
         let (line, session) = (Arc::clone(&message.line), message.session.clone());
-        let sent = job.send(message, Following::new(key.clone()), answer);
+        let sent = job.send(message, MessageHandle::new(key.clone()), answer);
         self.tasks
             .spawn(to_the_end(Rc::clone(&self.state), line, key, session, sent));
     }
 
     /// The message's own key, or a fresh one; an error when too many messages are under way.
     fn key_of(&mut self, message: &Message) -> Result<String, SendError> {
-        if self.state.under_way.len() >= UNDER_WAY_LIMIT {
-            let limit = UNDER_WAY_LIMIT;
+        if self.state.in_flight.len() >= IN_FLIGHT_LIMIT {
+            let limit = IN_FLIGHT_LIMIT;
             return Err(SendError::TooMany { limit });
         }
         let fresh = || {
@@ -276,7 +276,7 @@ impl SessionManagerHandle {
     ///
     /// # Errors
     /// [`SendError`].
-    pub async fn send(&self, message: Message) -> Result<Following, SendError> {
+    pub async fn send(&self, message: Message) -> Result<MessageHandle, SendError> {
         self.ask(SendMessage(Box::new(message))).await?
     }
 
@@ -297,7 +297,7 @@ impl SessionManagerHandle {
         }
     }
 
-    pub(crate) async fn follow(&self, key: String) -> Result<Option<Following>, Interrupted> {
+    pub(crate) async fn follow(&self, key: String) -> Result<Option<MessageHandle>, Interrupted> {
         self.ask(FollowMessage(key)).await
     }
 
@@ -332,10 +332,10 @@ impl SessionManagerHandle {
 }
 
 /// A place in the session's line, taken in the order of the orders; nothing when the key is under way already.
-fn job(state: &Rc<State>, key: String, line: &Line, session: &SessionKey) -> Option<Job> {
-    let place = state.under_way.enter(key, line.id(), session)?;
-    Some(Job {
-        turn: state.lanes.queue(line, session),
+fn job(state: &Rc<State>, key: String, line: &Line, session: &SessionKey) -> Option<QueuedMessage> {
+    let place = state.in_flight.enter(key, line.id(), session)?;
+    Some(QueuedMessage {
+        turn: state.session_locks.queue(line, session),
         state: Rc::clone(state),
         place,
     })
@@ -413,8 +413,8 @@ async fn prune(state: Rc<State>) {
         }
         // Before there is a look at those that nobody came for, so that a program that has just begun can add its gateways.
         tokio::time::sleep(PRUNE_EVERY).await;
-        let under_way = |key: &str| state.under_way.has(key);
-        match outbox.give_up(state.clock.wall().into(), under_way).await {
+        let in_flight = |key: &str| state.in_flight.has(key);
+        match outbox.give_up(state.clock.wall().into(), in_flight).await {
             Ok(0) => {}
             Ok(messages) => tracing::warn!(messages, "messages were given up: their gateways were not added again"),
             Err(error) => tracing::warn!("messages whose gateways are gone can't be looked for: {error}"),

@@ -111,7 +111,7 @@ pub enum Handover {
 
 /// A message under way. It goes on when this is dropped.
 #[derive(Debug)]
-pub struct Following {
+pub struct MessageHandle {
     key: String,
     progress: mpsc::Receiver<Progress>,
     end: oneshot::Receiver<RunEnd>,
@@ -119,16 +119,16 @@ pub struct Following {
 
 /// Where a message's progress is told.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(super) struct ProgressSender {
     progress: mpsc::Sender<Progress>,
     end: oneshot::Sender<RunEnd>,
 }
 
-impl Following {
-    pub(super) fn new(key: String) -> (Self, Follower) {
+impl MessageHandle {
+    pub(super) fn new(key: String) -> (Self, ProgressSender) {
         let (teller, progress) = mpsc::channel(PROGRESS);
         let (ender, end) = oneshot::channel();
-        let follower = Follower {
+        let follower = ProgressSender {
             progress: teller,
             end: ender,
         };
@@ -156,7 +156,7 @@ impl Following {
     }
 }
 
-impl Follower {
+impl ProgressSender {
     pub(super) fn tell(&self, progress: Progress) {
         // Full or closed: nobody looks, and the end has the whole text.
         let _ = self.progress.try_send(progress);

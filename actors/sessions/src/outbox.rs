@@ -16,7 +16,7 @@ use windlass_store::{
     limits,
 };
 
-use super::life::Life;
+use super::incarnation::GatewayIncarnation;
 use super::message::Message;
 
 /// How long a message that was never tried is kept to be sent, unless it says otherwise: a day is long enough for any outage
@@ -300,7 +300,7 @@ impl Options {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Facts {
     /// The gateway process that it goes to.
-    pub(super) life: Life,
+    pub(super) life: GatewayIncarnation,
     /// Rows of users that the gateway stamped earlier are not this message's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) since_ms: Option<u64>,
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn what_is_noted_reads_back_and_what_is_not_understood_is_the_usual() {
         let facts = Facts {
-            life: Life::new(Some("boot"), Some(5)),
+            life: GatewayIncarnation::new(Some("boot"), Some(5)),
             since_ms: Some(7),
             accepted: true,
         };

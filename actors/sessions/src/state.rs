@@ -8,16 +8,16 @@ use windlass_line::clock::Clock;
 use windlass_protocol::GatewayId;
 use windlass_protocol::run::GatewayFacts;
 
-use super::lanes::Lanes;
+use super::in_flight::InFlightMessages;
 use super::outbox::Outbox;
-use super::under_way::UnderWay;
+use super::session_locks::SessionLocks;
 
 /// The tables of a [`SessionManager`](crate::SessionManager), which its messages' tasks share with it.
 pub(crate) struct State {
     pub(super) outbox: Option<Outbox>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) lanes: Lanes,
-    pub(super) under_way: UnderWay,
+    pub(super) session_locks: SessionLocks,
+    pub(super) in_flight: InFlightMessages,
     /// What each gateway's hello let expect, and what it was seen to do.
     facts: RefCell<HashMap<GatewayId, (GatewayFacts, GatewayFacts)>>,
 }
@@ -27,8 +27,8 @@ impl State {
         Self {
             outbox,
             clock,
-            lanes: Lanes::default(),
-            under_way: UnderWay::default(),
+            session_locks: SessionLocks::default(),
+            in_flight: InFlightMessages::default(),
             facts: RefCell::default(),
         }
     }

@@ -3,4 +3,4 @@
 
 mod bench;
 mod messages;
-mod roster;
+mod session_cache;

@@ -14,7 +14,7 @@ mod screen;
 use std::pin::Pin;
 
 use tokio::sync::watch::Receiver;
-use windlass::sessions::{AskError, Following, RunEnd, RunProgress, Sessions};
+use windlass::sessions::{AskError, MessageHandle, RunEnd, RunProgress, Sessions};
 use windlass::{Gateway, LineState, LineStatus};
 use windlass_line::{EventFilter, LineEvent, Marker, Subscription};
 use windlass_protocol::SessionKey;
@@ -66,7 +66,7 @@ impl<'a> Turn<'a> {
     /// Shows a message's progress to its end.
     pub(crate) async fn follow(
         &self,
-        mut following: Following,
+        mut following: MessageHandle,
         screen: &mut TurnScreen<'_>,
         notices: &mut Notices,
         interrupts: &mut Interrupts,

@@ -9,7 +9,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use windlass::journal::{JournalWriter, Retention};
 use windlass::sessions::Outbox;
 use windlass::store::{Journal as _, MemoryStore, Sends as _};
-use windlass::{EventFilter, Gateway, Roster, Topic, Windlass};
+use windlass::{EventFilter, Gateway, SessionCache, Topic, Windlass};
 use windlass_testkit::{ChatPlan, RELEASES, RestartKind, SimGateway};
 
 use crate::clock::WorldClock;
@@ -135,7 +135,7 @@ struct Soak {
 struct Site {
     sim: SimGateway,
     gateway: Gateway,
-    _roster: Roster,
+    _roster: SessionCache,
     _topics: windlass::Declared,
 }
 
@@ -176,7 +176,7 @@ impl Soak {
             gateway.wait_until_up(PATIENCE).await.expect("the line comes up");
             let mut events = gateway.events(EventFilter::all());
             reading.push(spawn_local(async move { while events.next().await.is_some() {} }));
-            let roster = gateway.roster().await.expect("there is room for one topic");
+            let roster = gateway.session_cache().await.expect("there is room for one topic");
             let topics = gateway.declare(Topic::messages("agent:main:main"));
             sites.push(Site {
                 sim,

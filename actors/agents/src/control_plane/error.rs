@@ -22,10 +22,10 @@ pub enum ControlError {
     Line(CallError),
     /// What it was about does not exist on the gateway.
     #[error("the gateway has no {0}")]
-    NotFound(Thing),
+    NotFound(ResourceKind),
     /// The gateway does not let anybody do this.
     #[error("the gateway does not allow this for {0}")]
-    NotAllowed(Thing),
+    NotAllowed(ResourceKind),
     /// It can't be asked for at all.
     #[error("{why}")]
     Invalid {
@@ -69,7 +69,7 @@ pub enum ControlError {
 /// What an operation was about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Thing {
+pub enum ResourceKind {
     /// An agent, by its id.
     Agent(String),
     /// The main session of an agent, by its key: it stays as long as the agent does.
@@ -78,7 +78,7 @@ pub enum Thing {
     Other(String),
 }
 
-impl fmt::Display for Thing {
+impl fmt::Display for ResourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Agent(id) => write!(f, "agent {id}"),

@@ -21,12 +21,12 @@ use async_trait::async_trait;
 use windlass_protocol::config::{HeartbeatEntry, Roster};
 use windlass_protocol::{AgentId, SessionKey, Verdict};
 
-pub use error::{ConfigFault, ControlError, Thing};
-pub use fake::{FakeControlPlane, FakeEffect, FakeRelease, Fault, Operation};
+pub use error::{ConfigFault, ControlError, ResourceKind};
+pub use fake::{FakeControlPlane, FakeEffect, FakeOperation, FakeRelease, Fault};
 pub use openclaw::OpenClaw;
 pub use types::{
-    AgentCard, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Removal, Scratch, SessionInfo, WouldPatch,
-    WriteQueue,
+    AgentSpec, Capabilities, Created, FileEntry, FileWrite, Outgoing, Patched, Removal, Scratch, SessionInfo,
+    WouldPatch, WriteQueue,
 };
 
 /// How an operation ends.
@@ -46,7 +46,7 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     async fn verdict(&self) -> ControlResult<Verdict>;
 
     /// Which of the operations below it has.
-    async fn offers(&self) -> ControlResult<Offers>;
+    async fn capabilities(&self) -> ControlResult<Capabilities>;
 
     /// The configured agents. One `config.get`.
     async fn roster(&self) -> ControlResult<Roster>;
@@ -55,13 +55,13 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     ///
     /// Where there is no `agents.create` (2026.1.30) nothing is sent: the agent comes by
     /// [`patch_agents`](Self::patch_agents).
-    async fn create_agent(&self, card: &AgentCard) -> ControlResult<Created>;
+    async fn create_agent(&self, card: &AgentSpec) -> ControlResult<Created>;
 
     /// Sets an agent's name and workspace. `fresh`: it was made a moment ago, so that "not found" is waited for and not
     /// an error at once.
     ///
     /// Does nothing where there is no `agents.update` (2026.1.30).
-    async fn update_agent(&self, card: &AgentCard, fresh: bool) -> ControlResult<()>;
+    async fn update_agent(&self, card: &AgentSpec, fresh: bool) -> ControlResult<()>;
 
     /// Deletes an agent. Where the gateway has no method for it, or refuses to use it, the agent is taken out of the
     /// configuration: see [`Removal::FromConfig`].
@@ -103,14 +103,14 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// Makes a session if there is none, and labels it where the label is free.
     ///
     /// Not before the first turn on 2026.6.11, where a session made like this breaks at its second turn:
-    /// [`Offers::sessions_before_turns`] says so, and [`send`](Self::send) makes the session by itself.
+    /// [`Capabilities::sessions_before_turns`] says so, and [`send`](Self::send) makes the session by itself.
     async fn ensure_session(&self, key: &SessionKey, label: Option<&str>) -> ControlResult<()>;
 
     /// Empties a session; `false` if there is none, which stays so. Each call is a reset of its own.
     async fn reset_session(&self, key: &SessionKey) -> ControlResult<bool>;
 
     /// Deletes a session; `false` if there is none, or if it is that of an agent which is gone. The main session of an
-    /// agent that lives is an error where the gateway keeps it ([`Thing::MainSession`], from 2026.8 on).
+    /// agent that lives is an error where the gateway keeps it ([`ResourceKind::MainSession`], from 2026.8 on).
     async fn delete_session(&self, key: &SessionKey) -> ControlResult<bool>;
 
     /// Hands a message to a session, which is made if there is none, exactly once: an attempt whose outcome is unknown is looked

@@ -7,7 +7,7 @@ use windlass_protocol::{AgentId, SessionKey};
 
 /// An agent as the gateway should know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentCard {
+pub struct AgentSpec {
     /// Its id.
     pub id: AgentId,
     /// The name shown.
@@ -19,7 +19,7 @@ pub struct AgentCard {
 /// What a gateway can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a release")]
-pub struct Offers {
+pub struct Capabilities {
     /// `agents.create`, `agents.update`, `agents.delete` (from 2026.2 on).
     pub agents: bool,
     /// `agents.files.*` (from 2026.2 on).

@@ -12,9 +12,9 @@ use windlass_line::failpoint;
 use windlass_line::supervision::{Answer, Panic, Restarts, SurvivesPanics, Tasks, Unstarted};
 use windlass_store::BoardId;
 
-use super::desk::Desk;
+use super::context::CoordinatorContext;
 use super::error::CoordinationError;
-use super::operation::{AskUser, BroadcastReport, LeadMessage, Nudge, Onboarding, Said, Soul};
+use super::operation::{AskUser, BroadcastReport, DeliveryReceipt, LeadMessage, Nudge, Onboarding, Soul};
 use crate::provisioner::{Interrupted, ProvisionerHandle, ProvisionerParts};
 
 /// Messages to the coordinator that may wait in its mailbox: it only begins tasks for them.
@@ -24,7 +24,7 @@ const MAILBOX: usize = 64;
 ///
 /// A panic of a handler costs the message in hand only ([`SurvivesPanics`]); a panic of an operation costs that operation.
 pub struct Coordinator {
-    desk: Rc<Desk>,
+    context: Rc<CoordinatorContext>,
     /// The operations. All end with the actor.
     tasks: Tasks,
     panics: Restarts,
@@ -66,7 +66,7 @@ impl Actor for Coordinator {
 
 impl SurvivesPanics for Coordinator {
     fn panicked(&mut self, panic: &Panic) {
-        let _ = self.panics.panicked(self.desk.clock.now(), panic);
+        let _ = self.panics.panicked(self.context.clock.now(), panic);
     }
 }
 
@@ -81,25 +81,25 @@ macro_rules! operation {
             type Result = MessageResult<$message>;
 
             fn handle(&mut self, $given: $message, _: &mut Self::Context) -> Self::Result {
-                MessageResult(self.begin(move |desk| async move { desk.$method($($argument),+).await }))
+                MessageResult(self.begin(move |context| async move { context.$method($($argument),+).await }))
             }
         }
     };
 }
 
-operation!(Nudge => Said: nudge => nudge(nudge));
+operation!(Nudge => DeliveryReceipt: nudge => nudge(nudge));
 operation!(ReadSoul => String: ReadSoul(soul) => read_soul(soul));
 operation!(WriteSoul => (): WriteSoul(soul, content) => write_soul(soul, content));
-operation!(AskUser => Said: ask => ask_user(ask));
-operation!(Onboarding => Said: onboarding => onboard(onboarding));
-operation!(MessageLead => Said: MessageLead(message, board) => message_lead(message, board));
+operation!(AskUser => DeliveryReceipt: ask => ask_user(ask));
+operation!(Onboarding => DeliveryReceipt: onboarding => onboard(onboarding));
+operation!(MessageLead => DeliveryReceipt: MessageLead(message, board) => message_lead(message, board));
 operation!(Broadcast => BroadcastReport: Broadcast(message, boards) => broadcast(message, boards));
 
 impl Coordinator {
     /// A coordinator that does not run yet, and its handle. The parts are those of the provisioner, with another seed.
     pub fn prepare(parts: ProvisionerParts, provisioner: ProvisionerHandle) -> (Unstarted<Self>, CoordinatorHandle) {
         let (coordinator, address) = Unstarted::new(MAILBOX, move || Self {
-            desk: Rc::new(Desk {
+            context: Rc::new(CoordinatorContext {
                 store: parts.store,
                 templates: parts.templates,
                 fleet: parts.fleet,
@@ -115,7 +115,7 @@ impl Coordinator {
     }
 
     /// Begins an operation.
-    fn begin<T, F>(&mut self, operation: impl FnOnce(Rc<Desk>) -> F) -> Answer<T>
+    fn begin<T, F>(&mut self, operation: impl FnOnce(Rc<CoordinatorContext>) -> F) -> Answer<T>
     where
         T: 'static,
         F: Future<Output = T> + 'static,
@@ -123,7 +123,7 @@ impl Coordinator {
         let (end, answer) = oneshot::channel();
         self.guarded("coordinator::Operation", |coordinator| {
             failpoint::reach("coordinator.handler");
-            let operation = operation(Rc::clone(&coordinator.desk));
+            let operation = operation(Rc::clone(&coordinator.context));
             coordinator.tasks.spawn(async move {
                 failpoint::reach("coordinator.operation");
                 // The caller may be gone when it ends.
@@ -139,7 +139,7 @@ impl CoordinatorHandle {
     ///
     /// # Errors
     /// [`CoordinationError`].
-    pub async fn nudge(&self, nudge: Nudge) -> Result<Said, CoordinationError> {
+    pub async fn nudge(&self, nudge: Nudge) -> Result<DeliveryReceipt, CoordinationError> {
         self.ask(nudge).await
     }
 
@@ -163,7 +163,7 @@ impl CoordinatorHandle {
     ///
     /// # Errors
     /// [`CoordinationError`].
-    pub async fn ask_user(&self, ask: AskUser) -> Result<Said, CoordinationError> {
+    pub async fn ask_user(&self, ask: AskUser) -> Result<DeliveryReceipt, CoordinationError> {
         self.ask(ask).await
     }
 
@@ -171,7 +171,7 @@ impl CoordinatorHandle {
     ///
     /// # Errors
     /// [`CoordinationError`].
-    pub async fn onboard(&self, onboarding: Onboarding) -> Result<Said, CoordinationError> {
+    pub async fn onboard(&self, onboarding: Onboarding) -> Result<DeliveryReceipt, CoordinationError> {
         self.ask(onboarding).await
     }
 
@@ -179,7 +179,11 @@ impl CoordinatorHandle {
     ///
     /// # Errors
     /// [`CoordinationError`].
-    pub async fn message_lead(&self, message: LeadMessage, board: BoardId) -> Result<Said, CoordinationError> {
+    pub async fn message_lead(
+        &self,
+        message: LeadMessage,
+        board: BoardId,
+    ) -> Result<DeliveryReceipt, CoordinationError> {
         self.ask(MessageLead(message, board)).await
     }
 

@@ -3,18 +3,18 @@
 use windlass_store::Agent;
 use windlass_templates::{MessageKind, MessageVariables};
 
-use super::desk::{Desk, sender, tags};
+use super::context::{CoordinatorContext, sender, tags};
 use super::dispatch::Dispatch;
 use super::error::CoordinationError;
-use super::operation::{AskUser, Nudge, Onboarding, Said};
+use super::operation::{AskUser, DeliveryReceipt, Nudge, Onboarding};
 use super::policy;
 
 /// Whom a user's answer is from, unless said otherwise.
 const USER_SOURCE: &str = "gateway-main";
 
-impl Desk {
+impl CoordinatorContext {
     /// Says something to an agent of a board.
-    pub(super) async fn nudge(&self, nudge: Nudge) -> Result<Said, CoordinationError> {
+    pub(super) async fn nudge(&self, nudge: Nudge) -> Result<DeliveryReceipt, CoordinationError> {
         let correlation_id = self.correlation(nudge.correlation_id.as_ref());
         let target = self.agent(nudge.agent).await?;
         let end = self.in_time(self.try_nudge(&nudge, &target, &correlation_id)).await;
@@ -51,7 +51,7 @@ impl Desk {
     }
 
     /// Asks the user, through the gateway's own agent.
-    pub(super) async fn ask_user(&self, ask: AskUser) -> Result<Said, CoordinationError> {
+    pub(super) async fn ask_user(&self, ask: AskUser) -> Result<DeliveryReceipt, CoordinationError> {
         let correlation_id = self.correlation(ask.correlation_id.as_ref());
         let end = self.in_time(self.try_ask(&ask, &correlation_id)).await;
         let main = end.as_ref().ok();
@@ -75,7 +75,7 @@ impl Desk {
     }
 
     /// Has the gateway's own agent ask its user what a new board is for.
-    pub(super) async fn onboard(&self, onboarding: Onboarding) -> Result<Said, CoordinationError> {
+    pub(super) async fn onboard(&self, onboarding: Onboarding) -> Result<DeliveryReceipt, CoordinationError> {
         let correlation_id = self.correlation(onboarding.correlation_id.as_ref());
         let end = self.in_time(self.try_onboard(&onboarding, &correlation_id)).await;
         let main = end.as_ref().ok();
@@ -128,8 +128,8 @@ impl Desk {
     }
 }
 
-fn said(agent: &Agent, correlation_id: String) -> Said {
-    Said {
+fn said(agent: &Agent, correlation_id: String) -> DeliveryReceipt {
+    DeliveryReceipt {
         agent: agent.id,
         correlation_id,
         created: false,

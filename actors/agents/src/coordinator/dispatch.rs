@@ -8,7 +8,7 @@ use windlass_store::{Agent, BoardId, Gateway, NewActivity};
 use super::error::CoordinationError;
 use crate::control_plane::{ControlPlane, Outgoing};
 
-use super::desk::Desk;
+use super::context::CoordinatorContext;
 
 /// A message on its way to an agent.
 pub(super) struct Dispatch<'a> {
@@ -19,13 +19,13 @@ pub(super) struct Dispatch<'a> {
     pub(super) correlation_id: &'a str,
 }
 
-impl Desk {
+impl CoordinatorContext {
     /// Sends, within the budget of somebody who waits for it. The correlation id is the idempotency key: however often the
     /// same thing is said under it, the agent hears it once.
     pub(super) async fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<(), CoordinationError> {
         let plane = self.plane(dispatch.gateway).await?;
         let key = &dispatch.agent.session_key;
-        if plane.offers().await?.sessions_before_turns {
+        if plane.capabilities().await?.sessions_before_turns {
             plane.ensure_session(key, Some(&dispatch.agent.name)).await?;
         }
         let message = Outgoing {

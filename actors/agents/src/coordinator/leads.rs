@@ -5,10 +5,10 @@ use futures_util::stream;
 use windlass_store::{Agent, Board, BoardFilter, BoardId};
 use windlass_templates::MessageVariables;
 
-use super::desk::{Desk, sender, tags};
+use super::context::{CoordinatorContext, sender, tags};
 use super::dispatch::Dispatch;
 use super::error::CoordinationError;
-use super::operation::{BoardResult, BroadcastReport, LeadMessage, Said};
+use super::operation::{BoardResult, BroadcastReport, DeliveryReceipt, LeadMessage};
 use super::policy;
 use crate::provisioner::{Ensure, RunOptions};
 
@@ -18,9 +18,13 @@ const BOARDS_AT_A_TIME: usize = 8;
 /// Whom a lead's answer is from, unless said otherwise.
 const LEAD_SOURCE: &str = "lead";
 
-impl Desk {
+impl CoordinatorContext {
     /// Says something to a board's lead, which is brought to life if there is none.
-    pub(super) async fn message_lead(&self, message: LeadMessage, board: BoardId) -> Result<Said, CoordinationError> {
+    pub(super) async fn message_lead(
+        &self,
+        message: LeadMessage,
+        board: BoardId,
+    ) -> Result<DeliveryReceipt, CoordinationError> {
         let correlation_id = self.correlation(message.correlation_id.as_ref());
         self.lead_of_board(&message, board, &correlation_id).await
     }
@@ -30,11 +34,11 @@ impl Desk {
         message: &LeadMessage,
         board: BoardId,
         correlation_id: &str,
-    ) -> Result<Said, CoordinationError> {
+    ) -> Result<DeliveryReceipt, CoordinationError> {
         let end = self.in_time(self.try_message(message, board, correlation_id)).await;
         let lead = end.as_ref().ok().map(|(lead, _)| lead);
         self.note("lead.message", board, lead, &end, correlation_id).await;
-        end.map(|(lead, created)| Said {
+        end.map(|(lead, created)| DeliveryReceipt {
             agent: lead.id,
             correlation_id: correlation_id.to_owned(),
             created,

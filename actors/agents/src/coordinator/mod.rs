@@ -12,7 +12,7 @@
 
 mod actor;
 mod boards;
-mod desk;
+mod context;
 mod dispatch;
 mod error;
 mod leads;
@@ -23,9 +23,9 @@ mod souls;
 mod tests;
 
 pub use actor::{Coordinator, CoordinatorHandle};
-pub use desk::MESSAGE_CHARS;
+pub use context::MESSAGE_CHARS;
 pub use error::CoordinationError;
 pub use operation::{
-    AskUser, BoardResult, BroadcastReport, LeadMessage, LeadMessageKind, Nudge, Onboarding, Said, Soul,
+    AskUser, BoardResult, BroadcastReport, DeliveryReceipt, LeadMessage, LeadMessageKind, Nudge, Onboarding, Soul,
 };
 pub use policy::{Caller, Forbidden};

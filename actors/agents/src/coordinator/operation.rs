@@ -105,7 +105,7 @@ pub struct Onboarding {
 /// A message that went out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Said {
+pub struct DeliveryReceipt {
     /// The agent that it was said to.
     pub agent: AgentUid,
     /// By which it is found again, here and in the agent's session.

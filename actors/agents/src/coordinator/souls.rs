@@ -3,13 +3,13 @@
 use windlass_store::{Agent, FileOverride};
 use windlass_templates::Content;
 
-use super::desk::{Desk, check_message};
+use super::context::{CoordinatorContext, check_message};
 use super::error::CoordinationError;
 use super::operation::Soul;
 use super::policy;
 use crate::control_plane::FileWrite;
 
-impl Desk {
+impl CoordinatorContext {
     /// An agent's `SOUL.md`, as it stands on its gateway.
     pub(super) async fn read_soul(&self, soul: Soul) -> Result<String, CoordinationError> {
         self.in_time(async {

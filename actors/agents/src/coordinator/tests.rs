@@ -7,7 +7,7 @@ use windlass_protocol::{CallError, NotSent};
 use windlass_store::{Activities as _, ActivityFilter, AgentUid, Agents as _, BoardId, Boards as _};
 
 use super::*;
-use crate::control_plane::{ControlError, FakeEffect, FakeRelease, Fault, Operation};
+use crate::control_plane::{ControlError, FakeEffect, FakeOperation, FakeRelease, Fault};
 use crate::provisioner::tests::bench::{Bench, Life, play};
 
 struct Talk {
@@ -172,7 +172,7 @@ async fn a_soul_is_kept_on_record_before_it_is_written() {
         let refused = ControlError::NotOffered {
             method: "agents.files.set",
         };
-        talk.bench.fake().fault(Operation::SetFile, Fault::Before(refused));
+        talk.bench.fake().fault(FakeOperation::SetFile, Fault::Before(refused));
         let text = "I say {{ what }} I mean.";
         let error = talk.coordinator.write_soul(soul(), text).await.unwrap_err();
         assert_eq!(error.status(), 502);
@@ -304,7 +304,9 @@ async fn a_broadcast_to_fifty_boards_on_three_gateways_of_which_one_is_down_tell
         }
         // Its first question to each lead's gateway never comes back.
         for _ in 0..100 {
-            bench.fake_of(down).fault(Operation::Offers, Fault::HangBefore);
+            bench
+                .fake_of(down)
+                .fault(FakeOperation::Capabilities, Fault::HangBefore);
         }
         let (mut sent, mut failed) = (0, 0);
         for gateway in [bench.gateway, second, down] {
@@ -359,7 +361,7 @@ async fn a_gateway_that_fails_is_a_bad_gateway_and_a_message_said_again_is_heard
             let waited = Duration::from_secs(1);
             Fault::Before(ControlError::Line(CallError::NotSent(NotSent::NotReady { waited })))
         };
-        talk.bench.fake().fault(Operation::Send, down());
+        talk.bench.fake().fault(FakeOperation::Send, down());
         let nudge = talk.nudge(Caller::Operator, "Again.");
         let error = talk.coordinator.nudge(nudge).await.unwrap_err();
         assert_eq!(error.status(), 502);
@@ -376,7 +378,7 @@ async fn a_gateway_that_fails_is_a_bad_gateway_and_a_message_said_again_is_heard
                 .count(move |effect| matches!(effect, FakeEffect::Sent(_, sent) if *sent == key))
         };
         assert_eq!(sent("c-1"), 1);
-        talk.bench.fake().fault(Operation::Send, Fault::HangAfter);
+        talk.bench.fake().fault(FakeOperation::Send, Fault::HangAfter);
         let lost = Nudge {
             correlation_id: Some("c-2".into()),
             ..talk.nudge(Caller::Operator, "Lost.")

@@ -40,7 +40,7 @@ const STORE_REST: Duration = Duration::from_secs(10);
 
 /// Which gateways are watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Whose {
+pub(crate) enum WatchScope {
     /// All that are on record; those that are added later from the moment at which they are first worked with.
     All,
     /// Those that are worked with.
@@ -48,7 +48,7 @@ pub(crate) enum Whose {
 }
 
 /// Watches gateways.
-pub(crate) async fn watch_all(ctx: Rc<Context>, whose: Whose) {
+pub(crate) async fn watch_all(ctx: Rc<Context>, whose: WatchScope) {
     let mut met = ctx.met.subscribe();
     let (mut known, mut watches) = (BTreeSet::new(), JoinSet::new());
     loop {
@@ -63,7 +63,7 @@ pub(crate) async fn watch_all(ctx: Rc<Context>, whose: Whose) {
             }
         };
         for gateway in gateways {
-            let meant = whose == Whose::All || met.borrow().contains(&gateway.id);
+            let meant = whose == WatchScope::All || met.borrow().contains(&gateway.id);
             if meant && known.insert(gateway.id) {
                 let (ctx, id) = (Rc::clone(&ctx), gateway.id);
                 watches.spawn_local(named("activity", None, async move {

@@ -15,11 +15,11 @@ use windlass_line::failpoint;
 use windlass_line::supervision::{Answer, Panic, Restarts, SurvivesPanics, Tasks, Unstarted, keep_running};
 use windlass_store::{AgentUid, CheckIn, Ownership, Store, StoreError};
 
-use super::activity::Whose;
+use super::activity::WatchScope;
 use super::context::{Context, ProvisionerParts, sleep};
 use super::ensure::{Ensure, EnsureError, Ensured};
 use super::preview::{self, AgentPlan};
-use super::progress::{Interrupted, Operation, Teller};
+use super::progress::{Interrupted, Operation, ProgressSender};
 use super::report::{Failure, FleetReport};
 use super::request::{Job, RunOptions};
 use super::{activity, ensure, housekeeping, job, reconcile};
@@ -108,7 +108,7 @@ impl Actor for Provisioner {
         } else if self.ownership.is_some() {
             // An answer that comes while a job goes on is seen, too; later ones are left to the process that supervises.
             self.upkeep.spawn(async move {
-                let watch = || activity::watch_all(Rc::clone(&ctx), Whose::Met);
+                let watch = || activity::watch_all(Rc::clone(&ctx), WatchScope::Met);
                 keep_running("activity", || ctx.clock.now(), watch).await;
             });
         }
@@ -125,10 +125,10 @@ impl Handler<DoJob> for Provisioner {
     type Result = MessageResult<DoJob>;
 
     fn handle(&mut self, DoJob(job): DoJob, _: &mut Self::Context) -> Self::Result {
-        let (operation, teller, reporter) = Operation::new();
+        let (operation, progress, reporter) = Operation::new();
         self.begin(reporter, move |ctx| async move {
             failpoint::reach("provisioner.operation");
-            job::run(ctx, job, teller).await
+            job::run(ctx, job, progress).await
         });
         MessageResult(operation)
     }
@@ -138,8 +138,8 @@ impl Handler<EnsureAgent> for Provisioner {
     type Result = MessageResult<EnsureAgent>;
 
     fn handle(&mut self, EnsureAgent(wanted, options): EnsureAgent, _: &mut Self::Context) -> Self::Result {
-        let (operation, teller, reporter) = Operation::new();
-        self.begin(reporter, move |ctx| ensure::run(ctx, wanted, options, teller));
+        let (operation, progress, reporter) = Operation::new();
+        self.begin(reporter, move |ctx| ensure::run(ctx, wanted, options, progress));
         MessageResult(operation)
     }
 }
@@ -262,7 +262,7 @@ pub enum PlanError {
 /// What the one process that runs the agents does without being asked: each part is started again by itself.
 async fn look_after(ctx: &Rc<Context>) {
     let now = || ctx.clock.now();
-    let watched = keep_running("activity", now, || activity::watch_all(Rc::clone(ctx), Whose::All));
+    let watched = keep_running("activity", now, || activity::watch_all(Rc::clone(ctx), WatchScope::All));
     let cleaned = keep_running("housekeeping", now, || housekeeping::run(Rc::clone(ctx)));
     let wakes = Tasks::of("wake");
     let kept = async {
@@ -291,7 +291,7 @@ async fn take_up(ctx: &Rc<Context>) -> Result<(), StoreError> {
         if runs.is_empty() {
             return Ok(());
         }
-        let report = job::resume(Rc::clone(ctx), runs, Teller::nobody()).await;
+        let report = job::resume(Rc::clone(ctx), runs, ProgressSender::nobody()).await;
         for agent in report.failed() {
             let failure = agent.failure.as_ref().map(ToString::to_string).unwrap_or_default();
             tracing::warn!(agent = %agent.agent, name = agent.name, "a run that was cut off failed: {failure}");

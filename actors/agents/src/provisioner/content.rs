@@ -7,8 +7,8 @@ use windlass_templates::{
     Placement, Rendered, Role, TemplateError, Templates, UserVariables, Variables,
 };
 
-use super::dossier::Dossier;
 use super::file_plan::{self, FilesPlan, Rules, Seen};
+use super::records::AgentRecords;
 use super::request::RunOptions;
 use crate::rendering;
 
@@ -19,7 +19,7 @@ pub(crate) const NO_TOKEN: &str = "not-made-yet";
 pub(crate) struct Desired<'a> {
     pub(crate) templates: &'a Templates,
     pub(crate) base_url: &'a str,
-    pub(crate) dossier: &'a Dossier,
+    pub(crate) records: &'a AgentRecords,
     pub(crate) options: RunOptions,
     /// Whether the agent is provisioned for the first time.
     pub(crate) first: bool,
@@ -39,7 +39,7 @@ impl Desired<'_> {
         seen: &Seen,
         token: &str,
     ) -> Result<(Placement, FilesPlan), TemplateError> {
-        let role = self.dossier.agent.role();
+        let role = self.records.agent.role();
         // A gateway puts a BOOTSTRAP.md of its own into a new workspace, which ours takes the place of.
         let bootstrap = self.options.force_bootstrap
             || (self.first && role == AgentRole::Lead)
@@ -57,7 +57,7 @@ impl Desired<'_> {
 
     /// The greeting that wakes the agent. The reference is found again in the session's history.
     pub(crate) async fn wake_message(&self, reference: &str) -> Result<String, TemplateError> {
-        let role = template_role(self.dossier.agent.role());
+        let role = template_role(self.records.agent.role());
         let bootstrap = self.first && role == Role::Lead || self.options.force_bootstrap;
         let (variables, reference) = (self.variables(NO_TOKEN), reference.to_owned());
         let is_users = self.templates.work_on_users_text(&Overrides::default());
@@ -68,7 +68,7 @@ impl Desired<'_> {
     }
 
     async fn render(&self, token: &str) -> Result<Rendered, TemplateError> {
-        let agent = &self.dossier.agent;
+        let agent = &self.records.agent;
         let overrides = Overrides {
             identity: agent.identity_override.as_ref().map(own_file),
             soul: agent.soul_override.as_ref().map(own_file),
@@ -82,14 +82,14 @@ impl Desired<'_> {
     }
 
     fn variables(&self, token: &str) -> Variables {
-        let Dossier {
+        let AgentRecords {
             agent,
             gateway,
             board,
             organization,
             workspace,
             workspace_root,
-        } = self.dossier;
+        } = self.records;
         Variables {
             agent: AgentVariables {
                 name: agent.name.clone(),
@@ -111,10 +111,10 @@ impl Desired<'_> {
 /// What the gateway's own agent is told when another was deleted.
 pub(crate) async fn cleanup_message(
     templates: &Templates,
-    dossier: &Dossier,
+    records: &AgentRecords,
     reference: &str,
 ) -> Result<String, TemplateError> {
-    let (name, workspace) = (dossier.agent.name.clone(), dossier.workspace.clone());
+    let (name, workspace) = (records.agent.name.clone(), records.workspace.clone());
     let is_users = templates.work_on_users_text(&Overrides::default());
     let text = rendering::render(templates, is_users, move |templates| {
         templates.cleanup_message(&name, &workspace)

@@ -15,7 +15,7 @@ use windlass_store::{Agent, AgentUid, Gateway, GatewayUid, Store, StoreError, Ti
 use windlass_templates::Templates;
 
 use super::housekeeping::Keep;
-use super::locks::Locks;
+use super::locks::AgentLocks;
 use crate::control_plane::{ControlError, ControlPlane};
 use windlass_line::clock::Clock;
 use windlass_line::routing::Subscription;
@@ -87,7 +87,7 @@ pub(crate) struct Context {
     pub(crate) fleet: Arc<dyn Fleet>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: ProvisionerSettings,
-    pub(crate) locks: Locks,
+    pub(crate) locks: AgentLocks,
     /// Moves on whenever a deadline may have come nearer.
     pub(crate) deadlines: watch::Sender<u64>,
     /// The gateways that were worked with.
@@ -103,7 +103,7 @@ impl Context {
             fleet: parts.fleet,
             clock: parts.clock,
             settings: parts.settings,
-            locks: Locks::default(),
+            locks: AgentLocks::default(),
             deadlines: watch::Sender::new(0),
             met: watch::Sender::default(),
             rng: RefCell::new(rng),

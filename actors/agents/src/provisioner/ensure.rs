@@ -7,10 +7,10 @@ use windlass_store::resolver::{self, ResolveError};
 use windlass_store::{Agent, AgentFilter, AgentUid, BoardId, Creator, Gateway, GatewayUid, StoreError};
 
 use super::context::Context;
-use super::dossier;
 use super::job;
 use super::lifecycle;
-use super::progress::Teller;
+use super::progress::ProgressSender;
+use super::records;
 use super::report::AgentReport;
 use super::request::{Job, RunOptions};
 
@@ -66,13 +66,13 @@ pub(crate) async fn run(
     ctx: Rc<Context>,
     wanted: Ensure,
     options: RunOptions,
-    teller: Teller,
+    progress: ProgressSender,
 ) -> Result<Ensured, EnsureError> {
     let (agent, created) = record(&ctx, &wanted).await?;
     let mut report = None;
     if lifecycle::is_new(&agent) {
         let agents = vec![agent.id];
-        report = job::run(ctx, Job::Provision { agents, options }, teller)
+        report = job::run(ctx, Job::Provision { agents, options }, progress)
             .await
             .agents
             .pop();
@@ -117,7 +117,7 @@ async fn ideal(ctx: &Context, wanted: &Ensure) -> Result<Agent, EnsureError> {
             Ok(lead)
         }
         Ensure::Main { gateway } => {
-            let gateway = dossier::gateway(&*ctx.store, *gateway).await?;
+            let gateway = records::gateway(&*ctx.store, *gateway).await?;
             let mut main = Agent::new_main(id, gateway.id, format!("{} Gateway Agent", gateway.name), now);
             main.identity.insert("role".into(), "Gateway Agent".into());
             main.identity.insert("emoji".into(), ":compass:".into());

@@ -5,7 +5,7 @@ use windlass_store::resolver::ResolveError;
 use windlass_store::{StepName, StoreError};
 use windlass_templates::TemplateError;
 
-use super::dossier::DossierError;
+use super::records::AgentRecordsError;
 use super::report::Failure;
 use crate::control_plane::ControlError;
 
@@ -90,12 +90,12 @@ impl Why {
     }
 }
 
-impl From<DossierError> for Why {
-    fn from(error: DossierError) -> Self {
+impl From<AgentRecordsError> for Why {
+    fn from(error: AgentRecordsError) -> Self {
         match error {
-            DossierError::Gone => Self::Gone,
-            DossierError::Resolve(error) => Self::Resolve(error),
-            DossierError::Store(error) => Self::Store(error),
+            AgentRecordsError::Gone => Self::Gone,
+            AgentRecordsError::Resolve(error) => Self::Resolve(error),
+            AgentRecordsError::Store(error) => Self::Store(error),
         }
     }
 }

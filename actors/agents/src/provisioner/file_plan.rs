@@ -25,7 +25,7 @@ impl Seen {
 /// What the agent may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// Whose files they are.
+    /// WatchScope files they are.
     pub(crate) role: Role,
     /// The agent exists already: what it has made its own stays.
     pub(crate) update: bool,

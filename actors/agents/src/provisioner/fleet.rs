@@ -16,12 +16,12 @@ use windlass_store::{
 
 use super::content::Desired;
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
-use super::dossier::Dossier;
 use super::failure::{Failed, Why};
-use super::progress::{Progress, Teller};
+use super::progress::{Progress, ProgressSender};
+use super::records::AgentRecords;
 use super::report::{AgentReport, Changes};
 use super::request::RunOptions;
-use super::saga::{Brief, Saga};
+use super::saga::{RunParams, Saga};
 use crate::control_plane::{ControlError, ControlPlane};
 
 /// How often an operation that waits for the limit of configuration writes says so.
@@ -29,7 +29,7 @@ const WAITING_NEWS: Duration = Duration::from_secs(1);
 
 /// An agent to work on.
 #[derive(Debug, Clone)]
-pub(crate) enum Ticket {
+pub(crate) enum WorkItem {
     /// By a new run.
     New {
         agent: AgentUid,
@@ -41,7 +41,7 @@ pub(crate) enum Ticket {
     Resume(Box<Run>),
 }
 
-impl Ticket {
+impl WorkItem {
     pub(crate) fn agent(&self) -> AgentUid {
         match self {
             Self::New { agent, .. } => *agent,
@@ -60,8 +60,8 @@ impl Ticket {
                 ..
             } => {
                 let of_kind = kind.map_or(run.kind != RunKind::Delete, |kind| kind == run.kind);
-                let brief = Brief::of(run);
-                of_kind && brief.options == *options && brief.delete_files == *delete_files
+                let params = RunParams::of(run);
+                of_kind && params.options == *options && params.delete_files == *delete_files
             }
         }
     }
@@ -82,8 +82,8 @@ impl Ticket {
     }
 }
 
-/// What became of the agents, in the order of their tickets, and how many writes of the configuration it took.
-pub(crate) struct Worked {
+/// What became of the agents, in the order of their items, and how many writes of the configuration it took.
+pub(crate) struct FleetOutcome {
     pub(crate) reports: Vec<AgentReport>,
     pub(crate) config_writes: u64,
 }
@@ -94,52 +94,57 @@ type Stage = Result<Box<Saga>, AgentReport>;
 struct GatewayWork {
     ctx: Rc<Context>,
     plane: Arc<dyn ControlPlane>,
-    teller: Teller,
+    progress: ProgressSender,
     /// Set when the gateway outlasted the retries of one agent: the others would only wait as long each.
     lost: Cell<bool>,
 }
 
 /// Works on agents of one gateway.
-pub(crate) async fn work(ctx: Rc<Context>, gateway: &Gateway, tickets: Vec<Ticket>, teller: Teller) -> Worked {
-    let _held = ctx.locks.hold(tickets.iter().map(Ticket::agent)).await;
+pub(crate) async fn work(
+    ctx: Rc<Context>,
+    gateway: &Gateway,
+    items: Vec<WorkItem>,
+    progress: ProgressSender,
+) -> FleetOutcome {
+    let _held = ctx.locks.hold(items.iter().map(WorkItem::agent)).await;
     ctx.met.send_if_modified(|met| met.insert(gateway.id));
-    if tickets.iter().any(Ticket::writes_files)
+    if items.iter().any(WorkItem::writes_files)
         && let Err(error) = record_base_url(&ctx, gateway.id).await
     {
-        return none_begun(&ctx, tickets, &Failed::at(StepName::Render, error), &teller).await;
+        return none_begun(&ctx, items, &Failed::at(StepName::Render, error), &progress).await;
     }
     let plane = match ctx.fleet.control_plane(gateway).await {
         Ok(plane) => plane,
-        Err(error) => return none_begun(&ctx, tickets, &Failed::at(StepName::Agent, error), &teller).await,
+        Err(error) => return none_begun(&ctx, items, &Failed::at(StepName::Agent, error), &progress).await,
     };
     let written_before = plane.writes().written;
     let work = GatewayWork {
         ctx,
         plane: Arc::clone(&plane),
-        teller,
+        progress,
         lost: Cell::new(false),
     };
-    let reports = work.run(tickets).await;
-    Worked {
+    let reports = work.run(items).await;
+    FleetOutcome {
         reports,
         config_writes: plane.writes().written - written_before,
     }
 }
 
 impl GatewayWork {
-    async fn run(&self, tickets: Vec<Ticket>) -> Vec<AgentReport> {
-        let stages = each(tickets, |ticket| self.begin(ticket)).await;
+    async fn run(&self, items: Vec<WorkItem>) -> Vec<AgentReport> {
+        let stages = each(items, |item| self.begin(item)).await;
         let stages = self.make_agents(stages).await;
         let stages = self.write_config(stages).await;
         each(stages, |stage| self.finish(stage)).await
     }
 
     /// Checks the templates and puts the run on record.
-    async fn begin(&self, ticket: Ticket) -> Stage {
-        let agent = ticket.agent();
-        let cut_off = ticket.cut_off().cloned();
+    async fn begin(&self, item: WorkItem) -> Stage {
+        let agent = item.agent();
+        let cut_off = item.cut_off().cloned();
         let mut name = String::new();
-        match self.try_begin(ticket, &mut name).await {
+        match self.try_begin(item, &mut name).await {
             Ok(saga) => Ok(Box::new(saga)),
             Err(failed) => {
                 let report = refused(agent, name, &failed);
@@ -147,48 +152,48 @@ impl GatewayWork {
                 if let Some(run) = cut_off {
                     self.give_up(run, &report).await;
                 }
-                self.teller.tell(Progress::ended(&report));
+                self.progress.tell(Progress::ended(&report));
                 Err(report)
             }
         }
     }
 
-    async fn try_begin(&self, ticket: Ticket, name: &mut String) -> Result<Saga, Failed> {
-        let mut dossier = self.load(ticket.agent()).await?;
-        name.clone_from(&dossier.agent.name);
+    async fn try_begin(&self, item: WorkItem, name: &mut String) -> Result<Saga, Failed> {
+        let mut records = self.load(item.agent()).await?;
+        name.clone_from(&records.agent.name);
         for _ in 1..AMEND_TRIES {
-            match self.begin_of(&ticket, dossier).await {
+            match self.begin_of(&item, records).await {
                 // A heartbeat may be written down while the templates are checked.
-                Err(failed) if failed.is_conflict() => dossier = self.load(ticket.agent()).await?,
+                Err(failed) if failed.is_conflict() => records = self.load(item.agent()).await?,
                 done => return done,
             }
         }
-        self.begin_of(&ticket, dossier).await
+        self.begin_of(&item, records).await
     }
 
-    async fn load(&self, agent: AgentUid) -> Result<Dossier, Failed> {
-        let loaded = Dossier::load(&*self.ctx.store, agent).await;
+    async fn load(&self, agent: AgentUid) -> Result<AgentRecords, Failed> {
+        let loaded = AgentRecords::load(&*self.ctx.store, agent).await;
         loaded.map_err(|error| Failed::at(StepName::Render, error))
     }
 
     /// Begins a new run, or goes on with the one that was cut off.
-    async fn begin_of(&self, ticket: &Ticket, dossier: Dossier) -> Result<Saga, Failed> {
-        let (ctx, plane, teller) = (Rc::clone(&self.ctx), Arc::clone(&self.plane), self.teller.clone());
-        let (kind, options, delete_files) = match ticket {
-            Ticket::New {
+    async fn begin_of(&self, item: &WorkItem, records: AgentRecords) -> Result<Saga, Failed> {
+        let (ctx, plane, progress) = (Rc::clone(&self.ctx), Arc::clone(&self.plane), self.progress.clone());
+        let (kind, options, delete_files) = match item {
+            WorkItem::New {
                 kind,
                 options,
                 delete_files,
                 ..
             } => (*kind, *options, *delete_files),
-            Ticket::Resume(run) => return Saga::resume(ctx, plane, dossier, (**run).clone(), teller).await,
+            WorkItem::Resume(run) => return Saga::resume(ctx, plane, records, (**run).clone(), progress).await,
         };
-        let first = dossier.is_new();
+        let first = records.is_new();
         let kind = kind.unwrap_or(if first { RunKind::Provision } else { RunKind::Update });
         let desired = Desired {
             templates: &ctx.templates,
-            base_url: ctx.settings.base_url_of(&dossier.gateway),
-            dossier: &dossier,
+            base_url: ctx.settings.base_url_of(&records.gateway),
+            records: &records,
             options,
             first,
         };
@@ -196,13 +201,13 @@ impl GatewayWork {
             let checked = desired.check().await;
             checked.map_err(|error| Failed::at(StepName::Render, error))?;
         }
-        let brief = Brief {
+        let params = RunParams {
             options,
-            was_online: dossier.agent.status == AgentStatus::Online,
-            pending_deadline: dossier.agent.checkin_deadline_at.map(Timestamp::as_millis),
+            was_online: records.agent.status == AgentStatus::Online,
+            pending_deadline: records.agent.checkin_deadline_at.map(Timestamp::as_millis),
             delete_files,
         };
-        Saga::begin(ctx, plane, dossier, kind, brief, teller).await
+        Saga::begin(ctx, plane, records, kind, params, progress).await
     }
 
     /// Keeps on the record why nothing was begun.
@@ -276,7 +281,7 @@ impl GatewayWork {
             sleep(WAITING_NEWS).await;
             if let Some(wait) = self.plane.writes().next_write_in {
                 let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                self.teller.tell(Progress::WaitingToWrite { agents, ms });
+                self.progress.tell(Progress::WaitingToWrite { agents, ms });
             }
         }
     }
@@ -361,17 +366,17 @@ async fn record_base_url(ctx: &Context, gateway: GatewayUid) -> Result<(), Store
 }
 
 /// The gateway can't be worked with: nothing is put on record, as nothing was begun.
-async fn none_begun(ctx: &Context, tickets: Vec<Ticket>, why: &Failed, teller: &Teller) -> Worked {
-    let mut reports = Vec::with_capacity(tickets.len());
-    for ticket in tickets {
-        let agent = ticket.agent();
+async fn none_begun(ctx: &Context, items: Vec<WorkItem>, why: &Failed, progress: &ProgressSender) -> FleetOutcome {
+    let mut reports = Vec::with_capacity(items.len());
+    for item in items {
+        let agent = item.agent();
         let record = ctx.store.agent(agent).await.ok().flatten();
         let name = record.map(|record| record.name).unwrap_or_default();
         let report = refused(agent, name, why);
-        teller.tell(Progress::ended(&report));
+        progress.tell(Progress::ended(&report));
         reports.push(report);
     }
-    Worked {
+    FleetOutcome {
         reports,
         config_writes: 0,
     }

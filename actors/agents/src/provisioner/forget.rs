@@ -7,30 +7,30 @@ use windlass_store::{Agent, AgentFilter, AgentUid, BoardFilter, BoardId, Gateway
 use super::context::Context;
 use super::failure::{Failed, Why};
 use super::job;
-use super::progress::{Progress, Teller};
+use super::progress::{Progress, ProgressSender};
 use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
 
 /// What ended runs say that were under way when their agent was forgotten.
 const FORGOTTEN: &str = "the agent was forgotten";
 
 /// Forgets agents.
-pub(crate) async fn agents(ctx: Rc<Context>, agents: Vec<AgentUid>, teller: &Teller) -> FleetReport {
-    teller.tell(Progress::Planned { agents: agents.len() });
+pub(crate) async fn agents(ctx: Rc<Context>, agents: Vec<AgentUid>, progress: &ProgressSender) -> FleetReport {
+    progress.tell(Progress::Planned { agents: agents.len() });
     FleetReport {
-        agents: each(&ctx, agents, teller).await,
+        agents: each(&ctx, agents, progress).await,
         ..FleetReport::default()
     }
 }
 
 /// Forgets a gateway with the agents and boards on it. What could not be forgotten keeps the gateway on record, so that it can
 /// be tried again.
-pub(crate) async fn gateway(ctx: Rc<Context>, gateway: GatewayUid, teller: &Teller) -> FleetReport {
+pub(crate) async fn gateway(ctx: Rc<Context>, gateway: GatewayUid, progress: &ProgressSender) -> FleetReport {
     let filter = AgentFilter {
         gateway: Some(gateway),
         ..AgentFilter::default()
     };
     let mut report = match ctx.store.agents(&filter).await {
-        Ok(found) => agents(Rc::clone(&ctx), found.iter().map(|agent| agent.id).collect(), teller).await,
+        Ok(found) => agents(Rc::clone(&ctx), found.iter().map(|agent| agent.id).collect(), progress).await,
         Err(error) => {
             return FleetReport {
                 gateways: vec![failed(gateway, error.into())],
@@ -65,11 +65,11 @@ async fn without_agents(ctx: &Context, gateway: GatewayUid) -> Result<(), Why> {
     Ok(())
 }
 
-pub(super) async fn each(ctx: &Context, agents: Vec<AgentUid>, teller: &Teller) -> Vec<AgentReport> {
+pub(super) async fn each(ctx: &Context, agents: Vec<AgentUid>, progress: &ProgressSender) -> Vec<AgentReport> {
     let mut reports = Vec::with_capacity(agents.len());
     for agent in agents {
         let report = one(ctx, agent).await;
-        teller.tell(Progress::ended(&report));
+        progress.tell(Progress::ended(&report));
         reports.push(report);
     }
     reports

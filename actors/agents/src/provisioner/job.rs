@@ -8,11 +8,11 @@ use futures_util::stream;
 use windlass_store::{AgentUid, Gateway, GatewayUid, Run, RunKind, RunState, StepName};
 
 use super::context::Context;
-use super::dossier;
 use super::failure::{Failed, Why};
-use super::fleet::{self, Ticket};
+use super::fleet::{self, WorkItem};
 use super::forget;
-use super::progress::{Progress, Teller};
+use super::progress::{Progress, ProgressSender};
+use super::records;
 use super::report::{AgentReport, Changes, FleetReport};
 use super::request::{Job, RunOptions};
 use super::sync;
@@ -21,29 +21,29 @@ use super::sync;
 const GATEWAYS_AT_A_TIME: usize = 64;
 
 /// Does a job.
-pub(crate) async fn run(ctx: Rc<Context>, job: Job, teller: Teller) -> FleetReport {
+pub(crate) async fn run(ctx: Rc<Context>, job: Job, progress: ProgressSender) -> FleetReport {
     match job {
         Job::Provision { agents, options } => {
-            let tickets = agents.into_iter().map(|agent| ticket(agent, None, options, false));
-            work(ctx, tickets.collect(), teller).await
+            let items = agents.into_iter().map(|agent| item(agent, None, options, false));
+            work(ctx, items.collect(), progress).await
         }
         Job::Delete { agents, delete_files } => {
             let options = RunOptions::quiet();
             let order = agents.clone();
             let (unborn, agents) = never_begun(&ctx, agents).await;
-            let forgotten = forget::each(&ctx, unborn, &teller).await;
-            let tickets = agents
+            let forgotten = forget::each(&ctx, unborn, &progress).await;
+            let items = agents
                 .into_iter()
-                .map(|agent| ticket(agent, Some(RunKind::Delete), options, delete_files));
-            let mut report = work(ctx, tickets.collect(), teller).await;
+                .map(|agent| item(agent, Some(RunKind::Delete), options, delete_files));
+            let mut report = work(ctx, items.collect(), progress).await;
             report.agents.extend(forgotten);
             let place = |report: &AgentReport| order.iter().position(|agent| *agent == report.agent);
             report.agents.sort_by_key(place);
             report
         }
-        Job::Forget { agents } => forget::agents(ctx, agents, &teller).await,
-        Job::ForgetGateway { gateway } => forget::gateway(ctx, gateway, &teller).await,
-        Job::Sync { gateway, options } => sync::run(ctx, gateway, options, teller).await,
+        Job::Forget { agents } => forget::agents(ctx, agents, &progress).await,
+        Job::ForgetGateway { gateway } => forget::gateway(ctx, gateway, &progress).await,
+        Job::Sync { gateway, options } => sync::run(ctx, gateway, options, progress).await,
     }
 }
 
@@ -62,13 +62,13 @@ async fn never_begun(ctx: &Context, agents: Vec<AgentUid>) -> (Vec<AgentUid>, Ve
 }
 
 /// Goes on with runs that were cut off.
-pub(crate) async fn resume(ctx: Rc<Context>, runs: Vec<Run>, teller: Teller) -> FleetReport {
-    let tickets = runs.into_iter().map(|run| Ticket::Resume(Box::new(run)));
-    work(ctx, tickets.collect(), teller).await
+pub(crate) async fn resume(ctx: Rc<Context>, runs: Vec<Run>, progress: ProgressSender) -> FleetReport {
+    let items = runs.into_iter().map(|run| WorkItem::Resume(Box::new(run)));
+    work(ctx, items.collect(), progress).await
 }
 
-fn ticket(agent: AgentUid, kind: Option<RunKind>, options: RunOptions, delete_files: bool) -> Ticket {
-    Ticket::New {
+fn item(agent: AgentUid, kind: Option<RunKind>, options: RunOptions, delete_files: bool) -> WorkItem {
+    WorkItem::New {
         agent,
         kind,
         options,
@@ -78,12 +78,12 @@ fn ticket(agent: AgentUid, kind: Option<RunKind>, options: RunOptions, delete_fi
 
 /// Works on agents, wherever they are. A run of theirs that was cut off is brought to its end first; where it was the same
 /// as what is wanted now, that was it.
-pub(crate) async fn work(ctx: Rc<Context>, tickets: Vec<Ticket>, teller: Teller) -> FleetReport {
-    let order: Vec<AgentUid> = tickets.iter().map(Ticket::agent).collect();
-    teller.tell(Progress::Planned { agents: order.len() });
-    let (cut_off, left) = cut_off(&ctx, tickets).await;
-    let mut all = pass(&ctx, cut_off, &teller).await;
-    let news = pass(&ctx, left, &teller).await;
+pub(crate) async fn work(ctx: Rc<Context>, items: Vec<WorkItem>, progress: ProgressSender) -> FleetReport {
+    let order: Vec<AgentUid> = items.iter().map(WorkItem::agent).collect();
+    progress.tell(Progress::Planned { agents: order.len() });
+    let (cut_off, left) = cut_off(&ctx, items).await;
+    let mut all = pass(&ctx, cut_off, &progress).await;
+    let news = pass(&ctx, left, &progress).await;
     all.config_writes += news.config_writes;
     // Where there are two, the newer one counts.
     let both = all.agents.into_iter().chain(news.agents);
@@ -93,19 +93,19 @@ pub(crate) async fn work(ctx: Rc<Context>, tickets: Vec<Ticket>, teller: Teller)
 }
 
 /// Takes out the runs that were cut off, and leaves what is to be done beyond them.
-async fn cut_off(ctx: &Context, tickets: Vec<Ticket>) -> (Vec<Ticket>, Vec<Ticket>) {
+async fn cut_off(ctx: &Context, items: Vec<WorkItem>) -> (Vec<WorkItem>, Vec<WorkItem>) {
     let (mut cut_off, mut left) = (Vec::new(), Vec::new());
-    for ticket in tickets {
-        match (active_run(ctx, ticket.agent()).await, ticket) {
-            (None, ticket @ Ticket::New { .. }) => left.push(ticket),
-            (Some(run), ticket) => {
-                if !ticket.is_like(&run) {
-                    left.push(ticket);
+    for item in items {
+        match (active_run(ctx, item.agent()).await, item) {
+            (None, item @ WorkItem::New { .. }) => left.push(item),
+            (Some(run), item) => {
+                if !item.is_like(&run) {
+                    left.push(item);
                 }
-                cut_off.push(Ticket::Resume(Box::new(run)));
+                cut_off.push(WorkItem::Resume(Box::new(run)));
             }
             // It has come to its end since it was found.
-            (None, Ticket::Resume(_)) => {}
+            (None, WorkItem::Resume(_)) => {}
         }
     }
     (cut_off, left)
@@ -119,11 +119,11 @@ pub(super) async fn active_run(ctx: &Context, agent: AgentUid) -> Option<Run> {
     runs.into_iter().find(|run| run.state == RunState::Active)
 }
 
-async fn pass(ctx: &Rc<Context>, tickets: Vec<Ticket>, teller: &Teller) -> FleetReport {
-    let (by_gateway, mut reports) = sort(ctx, tickets, teller).await;
-    let parts = by_gateway.into_values().map(|(gateway, tickets)| {
-        let (ctx, teller) = (Rc::clone(ctx), teller.clone());
-        async move { fleet::work(ctx, &gateway, tickets, teller).await }
+async fn pass(ctx: &Rc<Context>, items: Vec<WorkItem>, progress: &ProgressSender) -> FleetReport {
+    let (by_gateway, mut reports) = sort(ctx, items, progress).await;
+    let parts = by_gateway.into_values().map(|(gateway, items)| {
+        let (ctx, progress) = (Rc::clone(ctx), progress.clone());
+        async move { fleet::work(ctx, &gateway, items, progress).await }
     });
     let parts: Vec<_> = stream::iter(parts).buffer_unordered(GATEWAYS_AT_A_TIME).collect().await;
     let config_writes = parts.iter().map(|part| part.config_writes).sum();
@@ -135,28 +135,28 @@ async fn pass(ctx: &Rc<Context>, tickets: Vec<Ticket>, teller: &Teller) -> Fleet
     }
 }
 
-type ByGateway = BTreeMap<GatewayUid, (Gateway, Vec<Ticket>)>;
+type ByGateway = BTreeMap<GatewayUid, (Gateway, Vec<WorkItem>)>;
 
 /// Finds out where each agent is. Those that are nowhere are reported at once.
-async fn sort(ctx: &Context, tickets: Vec<Ticket>, teller: &Teller) -> (ByGateway, Vec<AgentReport>) {
+async fn sort(ctx: &Context, items: Vec<WorkItem>, progress: &ProgressSender) -> (ByGateway, Vec<AgentReport>) {
     let (mut by_gateway, mut lost) = (ByGateway::new(), Vec::new());
-    for ticket in tickets {
-        match gateway_of(ctx, ticket.agent(), &by_gateway).await {
+    for item in items {
+        match gateway_of(ctx, item.agent(), &by_gateway).await {
             Ok(gateway) => by_gateway
                 .entry(gateway.id)
                 .or_insert_with(|| (gateway, Vec::new()))
                 .1
-                .push(ticket),
+                .push(item),
             Err(why) => {
                 let report = AgentReport {
-                    agent: ticket.agent(),
+                    agent: item.agent(),
                     name: String::new(),
                     changes: Changes::default(),
                     warnings: Vec::new(),
                     failure: Some(Failed::at(StepName::Render, why).explain()),
                     skipped: None,
                 };
-                teller.tell(Progress::ended(&report));
+                progress.tell(Progress::ended(&report));
                 lost.push(report);
             }
         }
@@ -169,5 +169,5 @@ async fn gateway_of(ctx: &Context, agent: AgentUid, known: &ByGateway) -> Result
     if let Some((gateway, _)) = known.get(&agent.gateway_id) {
         return Ok(gateway.clone());
     }
-    Ok(dossier::gateway(&*ctx.store, agent.gateway_id).await?)
+    Ok(records::gateway(&*ctx.store, agent.gateway_id).await?)
 }

@@ -10,26 +10,26 @@ use std::sync::Arc;
 
 /// A lock per agent that is being worked on. A lock lives as long as somebody holds or wants it.
 #[derive(Debug, Default)]
-pub(crate) struct Locks(RefCell<HashMap<AgentUid, std::sync::Weak<Mutex<()>>>>);
+pub(crate) struct AgentLocks(RefCell<HashMap<AgentUid, std::sync::Weak<Mutex<()>>>>);
 
 /// The right to work on some agents.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct AgentsGuard {
     #[expect(dead_code, reason = "held, not read")]
     guards: Vec<OwnedMutexGuard<()>>,
 }
 
-impl Locks {
+impl AgentLocks {
     /// Waits for all of these. They are taken in order of their ids, so that two who want the same ones can't each hold
     /// what the other waits for.
-    pub(crate) async fn hold(&self, agents: impl IntoIterator<Item = AgentUid>) -> Held {
+    pub(crate) async fn hold(&self, agents: impl IntoIterator<Item = AgentUid>) -> AgentsGuard {
         let ordered: BTreeSet<AgentUid> = agents.into_iter().collect();
         let mut guards = Vec::with_capacity(ordered.len());
         for agent in ordered {
             let lock = self.lock_of(agent);
             guards.push(lock.lock_owned().await);
         }
-        Held { guards }
+        AgentsGuard { guards }
     }
 
     fn lock_of(&self, agent: AgentUid) -> Arc<Mutex<()>> {

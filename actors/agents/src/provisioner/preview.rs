@@ -7,14 +7,14 @@ use windlass_store::{AgentUid, StepName};
 
 use super::content::{Desired, NO_TOKEN};
 use super::context::Context;
-use super::dossier::Dossier;
 use super::failure::{Failed, Why};
 use super::file_plan::{FileAction, FilePlan, FilesPlan};
+use super::records::AgentRecords;
 use super::report::Failure;
 use super::request::{RunOptions, TokenRule};
 use super::saga::files::look;
 use super::saga::token::{self, Known};
-use crate::control_plane::{ControlPlane, Offers};
+use crate::control_plane::{Capabilities, ControlPlane};
 
 /// What would be done about an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,37 +85,37 @@ pub(crate) async fn plan(ctx: Rc<Context>, agent: AgentUid, options: RunOptions)
 
 async fn try_plan(ctx: &Context, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, Failed> {
     let at = |why: Why| Failed::at(StepName::Render, why);
-    let dossier = Dossier::load(&*ctx.store, agent)
+    let records = AgentRecords::load(&*ctx.store, agent)
         .await
         .map_err(|error| at(error.into()))?;
     let desired = Desired {
         templates: &ctx.templates,
-        base_url: ctx.settings.base_url_of(&dossier.gateway),
-        dossier: &dossier,
+        base_url: ctx.settings.base_url_of(&records.gateway),
+        records: &records,
         options,
-        first: dossier.is_new(),
+        first: records.is_new(),
     };
     desired.check().await.map_err(|error| at(error.into()))?;
-    let plane = ctx.fleet.control_plane(&dossier.gateway).await;
+    let plane = ctx.fleet.control_plane(&records.gateway).await;
     let plane = plane.map_err(|error| Failed::at(StepName::Agent, error))?;
     compare(&*plane, &desired).await
 }
 
 async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<AgentPlan, Failed> {
-    let (dossier, options) = (desired.dossier, desired.options);
+    let (records, options) = (desired.records, desired.options);
     let at = |step| move |error| Failed::at(step, Why::Control(error));
-    let card = dossier.card();
-    let offers = plane.offers().await.map_err(at(StepName::Agent))?;
+    let card = records.card();
+    let capabilities = plane.capabilities().await.map_err(at(StepName::Agent))?;
     let roster = plane.roster().await.map_err(at(StepName::Agent))?;
     let there = roster.agents.get(&card.id);
-    let config = plane.would_patch(&[dossier.heartbeat()]).await;
+    let config = plane.would_patch(&[records.heartbeat()]).await;
     let config = config.map_err(at(StepName::Heartbeat))?;
     let mut plan = AgentPlan {
-        agent: dossier.agent.id,
-        name: dossier.agent.name.clone(),
+        agent: records.agent.id,
+        name: records.agent.name.clone(),
         agent_id: card.id.to_string(),
         create: there.is_none(),
-        update: there.is_some_and(|there| !dossier.matches(there, offers)),
+        update: there.is_some_and(|there| !records.matches(there, capabilities)),
         config: config.agents,
         settings: config.settings,
         files: Vec::new(),
@@ -126,7 +126,7 @@ async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<Agen
         wake: false,
     };
     if there.is_some() {
-        compare_files(plane, desired, offers, &mut plan).await?;
+        compare_files(plane, desired, capabilities, &mut plan).await?;
     } else {
         plan_new_files(desired, &mut plan).await?;
     }
@@ -137,18 +137,18 @@ async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<Agen
 async fn compare_files(
     plane: &dyn ControlPlane,
     desired: &Desired<'_>,
-    offers: Offers,
+    capabilities: Capabilities,
     plan: &mut AgentPlan,
 ) -> Result<(), Failed> {
     let at = |why: Why| Failed::at(StepName::Files, why);
-    let id = desired.dossier.agent_id();
-    if !offers.files {
+    let id = desired.records.agent_id();
+    if !capabilities.files {
         return Ok(());
     }
-    let (seen, layout) = look(plane, &id, offers).await.map_err(|error| at(error.into()))?;
+    let (seen, layout) = look(plane, &id, capabilities).await.map_err(|error| at(error.into()))?;
     let found = token::find(&seen, &layout);
     let known = match found.as_deref() {
-        Some(found) => Some(token::recognise(&desired.dossier.agent, found).await),
+        Some(found) => Some(token::recognise(&desired.records.agent, found).await),
         None => None,
     };
     plan.new_token = match desired.options.token {

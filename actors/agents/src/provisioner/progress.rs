@@ -61,9 +61,9 @@ impl Progress {
 
 /// Where an operation tells its news. News that nobody fetches are dropped: the report has all that counts.
 #[derive(Debug, Clone)]
-pub(crate) struct Teller(Option<mpsc::Sender<Progress>>);
+pub(crate) struct ProgressSender(Option<mpsc::Sender<Progress>>);
 
-impl Teller {
+impl ProgressSender {
     pub(crate) const fn nobody() -> Self {
         Self(None)
     }
@@ -89,10 +89,10 @@ pub struct Operation<T> {
 pub struct Interrupted;
 
 impl<T> Operation<T> {
-    pub(crate) fn new() -> (Self, Teller, oneshot::Sender<T>) {
-        let (teller, news) = mpsc::channel(NEWS);
+    pub(crate) fn new() -> (Self, ProgressSender, oneshot::Sender<T>) {
+        let (progress, news) = mpsc::channel(NEWS);
         let (reporter, end) = oneshot::channel();
-        (Self { news, end }, Teller(Some(teller)), reporter)
+        (Self { news, end }, ProgressSender(Some(progress)), reporter)
     }
 
     /// The next news; nothing when the operation is over.

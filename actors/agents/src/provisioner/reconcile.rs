@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use windlass_store::{Agent, AgentFilter, AgentStatus, CheckIn, NewActivity, RunKind, StepName, StoreError};
 
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
-use super::fleet::Ticket;
+use super::fleet::WorkItem;
 use super::job;
 use super::lifecycle::{self, Reconcile, Transition};
-use super::progress::Teller;
+use super::progress::ProgressSender;
 use super::request::{RunOptions, Wake};
 use windlass_line::failpoint;
 use windlass_line::supervision::Tasks;
@@ -226,13 +226,13 @@ async fn wake(ctx: Rc<Context>, agents: Vec<Agent>) {
         reset_session: true,
         ..RunOptions::default()
     };
-    let tickets = agents.into_iter().map(|agent| Ticket::New {
+    let items = agents.into_iter().map(|agent| WorkItem::New {
         agent: agent.id,
         kind: Some(RunKind::Update),
         options,
         delete_files: false,
     });
-    let report = job::work(ctx, tickets.collect(), Teller::nobody()).await;
+    let report = job::work(ctx, items.collect(), ProgressSender::nobody()).await;
     for agent in report.failed() {
         let failure = agent.failure.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(agent = %agent.agent, name = agent.name, "could not be woken again: {failure}");

@@ -6,16 +6,21 @@ use std::rc::Rc;
 use windlass_store::{Agent, AgentFilter, AgentRole, Board, BoardId, Gateway, GatewayUid, RunKind, StepName};
 
 use super::context::Context;
-use super::dossier;
 use super::failure::{Failed, Why};
-use super::fleet::Ticket;
+use super::fleet::WorkItem;
 use super::job;
-use super::progress::Teller;
+use super::progress::ProgressSender;
+use super::records;
 use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
 use super::request::SyncOptions;
 
 /// Syncs a gateway. It is asked for a sign of life first, so that one that is down costs one wait and not one per agent.
-pub(crate) async fn run(ctx: Rc<Context>, gateway: GatewayUid, options: SyncOptions, teller: Teller) -> FleetReport {
+pub(crate) async fn run(
+    ctx: Rc<Context>,
+    gateway: GatewayUid,
+    options: SyncOptions,
+    progress: ProgressSender,
+) -> FleetReport {
     let agents = match prepare(&ctx, gateway, &options).await {
         Ok(agents) => agents,
         Err(failure) => {
@@ -25,8 +30,8 @@ pub(crate) async fn run(ctx: Rc<Context>, gateway: GatewayUid, options: SyncOpti
             };
         }
     };
-    let (tickets, skipped) = choose(agents, &options);
-    let mut report = job::work(ctx, tickets, teller).await;
+    let (items, skipped) = choose(agents, &options);
+    let mut report = job::work(ctx, items, progress).await;
     report.agents.extend(skipped);
     report
 }
@@ -44,7 +49,7 @@ async fn prepare(
             next_step: failure.next_step,
         }
     };
-    let record = dossier::gateway(&*ctx.store, gateway).await;
+    let record = records::gateway(&*ctx.store, gateway).await;
     let record = record.map_err(|error| failed(error.into()))?;
     ping(ctx, &record).await.map_err(failed)?;
     with_boards(ctx, gateway, options).await.map_err(failed)
@@ -83,8 +88,8 @@ async fn with_boards(
 }
 
 /// Takes the agents that are meant; those of paused boards are named as left out.
-fn choose(agents: Vec<(Agent, Option<Board>)>, options: &SyncOptions) -> (Vec<Ticket>, Vec<AgentReport>) {
-    let (mut tickets, mut skipped) = (Vec::new(), Vec::new());
+fn choose(agents: Vec<(Agent, Option<Board>)>, options: &SyncOptions) -> (Vec<WorkItem>, Vec<AgentReport>) {
+    let (mut items, mut skipped) = (Vec::new(), Vec::new());
     for (agent, board) in agents {
         let meant = match agent.role() {
             AgentRole::Main => options.include_main && options.board.is_none(),
@@ -98,14 +103,14 @@ fn choose(agents: Vec<(Agent, Option<Board>)>, options: &SyncOptions) -> (Vec<Ti
             skipped.push(left_out(agent, format!("board {} is paused", board.name)));
             continue;
         }
-        tickets.push(Ticket::New {
+        items.push(WorkItem::New {
             agent: agent.id,
             kind: Some(RunKind::Update),
             options: options.run_options(),
             delete_files: false,
         });
     }
-    (tickets, skipped)
+    (items, skipped)
 }
 
 fn left_out(agent: Agent, why: String) -> AgentReport {

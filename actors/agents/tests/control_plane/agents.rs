@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use windlass_agents::control_plane::{ControlError, ControlPlane as _, Created, FileWrite, Removal, Thing};
+use windlass_agents::control_plane::{ControlError, ControlPlane as _, Created, FileWrite, Removal, ResourceKind};
 use windlass_testkit::{RestartKind, SideEffect, SimGateway, WireError};
 
 use crate::bench::{Bench, Stopwatch, card, entry, id, play};
@@ -109,7 +109,7 @@ async fn an_agent_that_is_not_there_is_an_error_at_once_and_one_that_should_be_t
     play(async {
         let bench = Bench::of("2026.9.6").await;
         bench.plane.health().await.unwrap();
-        let not_found = Err(ControlError::NotFound(Thing::Agent("ghost".into())));
+        let not_found = Err(ControlError::NotFound(ResourceKind::Agent("ghost".into())));
         let watch = Stopwatch::start();
         assert_eq!(bench.plane.update_agent(&card("ghost"), false).await, not_found);
         assert!(watch.elapsed() < Duration::from_millis(100), "{:?}", watch.elapsed());

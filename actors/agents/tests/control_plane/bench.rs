@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use tokio::task::{JoinHandle, LocalSet};
-use windlass_agents::control_plane::{AgentCard, OpenClaw};
+use windlass_agents::control_plane::{AgentSpec, OpenClaw};
 use windlass_line::machine::ConnectGate;
 use windlass_line::transport::dial_with;
 use windlass_line::{
@@ -129,8 +129,8 @@ pub(crate) fn id(text: &str) -> AgentId {
     AgentId::parse(text).unwrap()
 }
 
-pub(crate) fn card(name: &str) -> AgentCard {
-    AgentCard {
+pub(crate) fn card(name: &str) -> AgentSpec {
+    AgentSpec {
         id: id(name),
         name: format!("The {name}"),
         workspace: format!("/srv/workspace-{name}"),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use windlass_agents::control_plane::{
-    ControlError, ControlPlane, Created, FakeControlPlane, FakeRelease, FileWrite, Outgoing, Patched, Removal, Thing,
+    ControlError, ControlPlane, Created, FakeControlPlane, FakeRelease, FileWrite, Outgoing, Patched, Removal,
+    ResourceKind,
 };
 use windlass_testkit::RELEASES;
 
@@ -21,17 +22,17 @@ fn message(text: &str, key: &str) -> Outgoing {
 }
 
 async fn agents(plane: &dyn ControlPlane) {
-    let offers = plane.offers().await.unwrap();
+    let capabilities = plane.capabilities().await.unwrap();
     assert!(plane.verdict().await.unwrap().is_supported());
     plane.health().await.unwrap();
-    let fresh = if offers.agents {
+    let fresh = if capabilities.agents {
         Created::Fresh
     } else {
         Created::ByConfig
     };
     assert_eq!(plane.create_agent(&card("a")).await.unwrap(), fresh);
     plane.update_agent(&card("a"), true).await.unwrap();
-    let again = if offers.agents {
+    let again = if capabilities.agents {
         Created::AlreadyThere
     } else {
         Created::ByConfig
@@ -47,25 +48,25 @@ async fn agents(plane: &dyn ControlPlane) {
     let roster = plane.roster().await.unwrap();
     let known = &roster.agents[&id("a")];
     assert_eq!(known.workspace.as_deref(), Some("/srv/workspace-a"));
-    assert_eq!(known.name.as_deref(), offers.agents.then_some("The a"));
+    assert_eq!(known.name.as_deref(), capabilities.agents.then_some("The a"));
     let heartbeat = known.heartbeat.as_ref().unwrap();
     assert_eq!(
         (&heartbeat["every"], &heartbeat["target"]),
         (&"5m".into(), &"last".into())
     );
     assert!(roster.agents.contains_key(&id("b")) && roster.agents.contains_key(&id("main")));
-    if offers.agents {
+    if capabilities.agents {
         let error = plane.update_agent(&card("nobody"), false).await.unwrap_err();
-        assert_eq!(error, ControlError::NotFound(Thing::Agent("nobody".into())));
+        assert_eq!(error, ControlError::NotFound(ResourceKind::Agent("nobody".into())));
     }
 }
 
 async fn files(plane: &dyn ControlPlane) {
-    let offers = plane.offers().await.unwrap();
+    let capabilities = plane.capabilities().await.unwrap();
     let listed = plane.list_files(&id("a")).await.unwrap();
-    assert_eq!(listed.is_empty(), !offers.files);
+    assert_eq!(listed.is_empty(), !capabilities.files);
     let soul = plane.set_file(&id("a"), "SOUL.md", "be kind").await.unwrap();
-    assert_eq!(soul == FileWrite::Written, offers.files);
+    assert_eq!(soul == FileWrite::Written, capabilities.files);
     assert_eq!(
         plane.set_file(&id("a"), "NOTES.md", "x").await.unwrap(),
         FileWrite::Unsupported
@@ -73,22 +74,22 @@ async fn files(plane: &dyn ControlPlane) {
     assert_eq!(plane.get_file(&id("a"), "NOTES.md").await.unwrap(), None);
     assert_eq!(plane.get_file(&id("a"), "MEMORY.md").await.unwrap(), None);
     let read = plane.get_file(&id("a"), "SOUL.md").await.unwrap();
-    assert_eq!(read.as_deref(), offers.files.then_some("be kind"));
+    assert_eq!(read.as_deref(), capabilities.files.then_some("be kind"));
     let tools = plane.set_file(&id("a"), "TOOLS.md", "KEY=1").await.unwrap();
     let names = |name: &str| listed.iter().any(|file| file.name == name);
     assert_eq!(tools == FileWrite::Written, names("TOOLS.md"));
     assert!(!plane.delete_file(&id("a"), "SOUL.md").await.unwrap());
-    if offers.files {
+    if capabilities.files {
         let listed = plane.list_files(&id("a")).await.unwrap();
         assert!(listed.iter().any(|file| file.name == "SOUL.md" && !file.missing));
         assert!(listed.iter().any(|file| file.name == "USER.md" && file.missing));
         let error = plane.set_file(&id("nobody"), "SOUL.md", "x").await.unwrap_err();
-        assert_eq!(error, ControlError::NotFound(Thing::Agent("nobody".into())));
+        assert_eq!(error, ControlError::NotFound(ResourceKind::Agent("nobody".into())));
     }
 }
 
 async fn scratch(plane: &dyn ControlPlane) {
-    let offered = plane.offers().await.unwrap().scratch;
+    let offered = plane.capabilities().await.unwrap().scratch;
     let before = plane.scratch(&id("a")).await.unwrap();
     assert_eq!(before.is_some(), offered);
     assert_eq!(plane.set_scratch(&id("a"), "look around").await.unwrap(), offered);
@@ -102,7 +103,7 @@ async fn scratch(plane: &dyn ControlPlane) {
 }
 
 async fn sessions(plane: &dyn ControlPlane) {
-    let offers = plane.offers().await.unwrap();
+    let capabilities = plane.capabilities().await.unwrap();
     let key = main_of("a");
     assert_eq!(plane.session(&key).await.unwrap(), None);
     assert!(
@@ -113,7 +114,7 @@ async fn sessions(plane: &dyn ControlPlane) {
     plane.ensure_session(&key, Some("A")).await.unwrap();
     assert_eq!(
         plane.session(&key).await.unwrap().is_some(),
-        offers.sessions_before_turns
+        capabilities.sessions_before_turns
     );
     plane.send(&message("hello marker-1", "wake-1")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
@@ -128,7 +129,7 @@ async fn sessions(plane: &dyn ControlPlane) {
 }
 
 async fn deletion(plane: &dyn ControlPlane) {
-    let by_method = plane.offers().await.unwrap().agents;
+    let by_method = plane.capabilities().await.unwrap().agents;
     let gone = if by_method {
         Removal::Deleted
     } else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use windlass_agents::control_plane::{ControlError, ControlPlane as _, Outgoing, Thing};
+use windlass_agents::control_plane::{ControlError, ControlPlane as _, Outgoing, ResourceKind};
 use windlass_protocol::SessionKey;
 use windlass_testkit::{ChatPlan, RELEASES, RestartKind, SideEffect, SimGateway, WireError};
 
@@ -47,7 +47,7 @@ async fn the_release_that_breaks_early_sessions_gets_none() {
         let bench = Bench::of("2026.6.11").await;
         let (plane, key) = (&bench.plane, main_of("a"));
         plane.create_agent(&card("a")).await.unwrap();
-        assert!(!plane.offers().await.unwrap().sessions_before_turns);
+        assert!(!plane.capabilities().await.unwrap().sessions_before_turns);
         plane.ensure_session(&key, Some("A")).await.unwrap();
         for round in 0..3 {
             let text = format!("turn {round}");
@@ -175,7 +175,7 @@ async fn the_main_session_of_a_living_agent_stays_and_the_error_says_so() {
         let error = bench.plane.delete_session(&main_of("a")).await.unwrap_err();
         assert_eq!(
             error,
-            ControlError::NotAllowed(Thing::MainSession("agent:a:main".into()))
+            ControlError::NotAllowed(ResourceKind::MainSession("agent:a:main".into()))
         );
         let other = SessionKey::parse("agent:a:other").unwrap();
         bench.plane.ensure_session(&other, None).await.unwrap();

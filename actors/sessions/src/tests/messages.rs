@@ -8,7 +8,7 @@ use windlass_store::{MemoryStore, SendState, Sends as _, Store};
 use windlass_testkit::{ChatPlan, SideEffect, SimGateway};
 
 use super::bench::Bench;
-use crate::{Following, Interrupted, Message, Outbox, RunEnd, SendError};
+use crate::{Interrupted, Message, MessageHandle, Outbox, RunEnd, SendError};
 use windlass_line::Line;
 use windlass_line::failpoint::arm;
 use windlass_line::testing::play;
@@ -43,7 +43,7 @@ fn runs(bench: &Bench) -> usize {
         .count(|effect| matches!(effect, SideEffect::ChatRun { .. }))
 }
 
-async fn send(bench: &Bench, line: &Arc<Line>, name: &str) -> Following {
+async fn send(bench: &Bench, line: &Arc<Line>, name: &str) -> MessageHandle {
     bench.sessions.send(message(line, name)).await.unwrap()
 }
 

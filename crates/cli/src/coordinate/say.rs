@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
-use windlass::agents::coordinator::{AskUser, LeadMessage, LeadMessageKind, Nudge, Onboarding, Said, Soul};
+use windlass::agents::coordinator::{AskUser, DeliveryReceipt, LeadMessage, LeadMessageKind, Nudge, Onboarding, Soul};
 use windlass::agents::{AgentsPreview, CoordinationError};
 use windlass::store::{Agent, Gateway};
 use windlass_protocol::Advice;
@@ -231,7 +231,7 @@ where
 fn show(
     operation: &str,
     correlation_id: &str,
-    end: Result<Said, Trouble>,
+    end: Result<DeliveryReceipt, Trouble>,
     records: &Records,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
@@ -264,7 +264,7 @@ fn repeatable(trouble: &Trouble, correlation_id: &str) -> Trouble {
     Trouble { advice, ..*trouble }
 }
 
-fn as_json(operation: &str, correlation_id: &str, end: &Result<Said, Trouble>, records: &Records) -> Value {
+fn as_json(operation: &str, correlation_id: &str, end: &Result<DeliveryReceipt, Trouble>, records: &Records) -> Value {
     let mut value = match end {
         Ok(said) => json!({
             "outcome": "sent",

@@ -32,7 +32,7 @@ struct Run {
     spoken: Spoken,
     /// The text as it came, so far.
     raw: String,
-    /// Said, and not yet a whole line.
+    /// DeliveryReceipt, and not yet a whole line.
     held: String,
     /// More than [`MOST_TEXT`] was said.
     is_cut: bool,

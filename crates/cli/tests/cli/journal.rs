@@ -272,7 +272,7 @@ async fn killed_and_cut_at_any_moment_the_journal_has_all_that_came_in_order_onc
     let mut rng = StdRng::seed_from_u64(seed);
     let (sim, place) = (gateway().start_tcp().await.unwrap(), Place::new());
     let (windlass, lib) = library(&sim).await;
-    let mut roster = lib.roster().await.unwrap();
+    let mut roster = lib.session_cache().await.unwrap();
     let (mut auditor, mut n, mut cut, mut ups) = (Auditor::default(), 0_u64, 0, 0);
     for life in 0..kills {
         let harness = place.recorder(&sim);

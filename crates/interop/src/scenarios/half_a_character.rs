@@ -77,7 +77,7 @@ async fn label(bench: &Bench) -> Result<(), Failure> {
     check(list.iter().any(|row| row.key == "agent:main:whole"), || {
         "the other session is hidden".to_owned()
     })?;
-    let mut roster = bench.gateway.roster().await?;
+    let mut roster = bench.gateway.session_cache().await?;
     let view = tokio::time::timeout(ANSWER, roster.fresh()).await??;
     let label = view.sessions.get(SESSION).and_then(|entry| entry.row.label.as_deref());
     check_eq("the label in the roster", &label, &Some("lab\u{fffd}"))?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
-use windlass::{Roster, RosterView, protocol::request::SessionsPatch};
+use windlass::{SessionCache, SessionCacheView, protocol::request::SessionsPatch};
 
 use super::kit::{ANSWER, Bench, LOOK, Restart, TURN, answered, end_of, say};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, check_eq};
@@ -25,7 +25,7 @@ const LONG_WORDS: &str = "SLOW:30:100";
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let mut bench = Bench::up(ctx).await?;
     bench.started().await?;
-    let mut roster = bench.gateway.roster().await?;
+    let mut roster = bench.gateway.session_cache().await?;
     answered("the first answer", say(&bench, FIRST, "one", TURN).await?, "echo: one")?;
     seen_at_work(&bench, &mut roster).await?;
     converges("after two turns", &bench, &mut roster, 2).await?;
@@ -49,10 +49,10 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
 }
 
 /// A run is in the roster while it goes on, and only then.
-async fn seen_at_work(bench: &Bench, roster: &mut Roster) -> Result<(), Failure> {
+async fn seen_at_work(bench: &Bench, roster: &mut SessionCache) -> Result<(), Failure> {
     let message = bench.gateway.message(SECOND.parse()?, LONG_WORDS);
     let following = bench.gateway.send(message).await?;
-    let at_work = |view: &RosterView| view.sessions.get(SECOND).is_some_and(|entry| entry.active);
+    let at_work = |view: &SessionCacheView| view.sessions.get(SECOND).is_some_and(|entry| entry.active);
     wait("a run at work", roster, at_work).await?;
     end_of(following, TURN).await?;
     wait("its end", roster, |view| !at_work(view)).await.map(drop)
@@ -86,7 +86,7 @@ type Sessions = BTreeMap<String, Shown>;
 ///
 /// A gateway may change a row between the two, and tell the end of a run after its answer, so they are compared again until
 /// they agree.
-async fn converges(when: &str, bench: &Bench, roster: &mut Roster, count: usize) -> Result<Sessions, Failure> {
+async fn converges(when: &str, bench: &Bench, roster: &mut SessionCache, count: usize) -> Result<Sessions, Failure> {
     let search = async {
         loop {
             let listed = listed(bench).await?;
@@ -121,7 +121,7 @@ async fn listed(bench: &Bench) -> Result<Sessions, Failure> {
     Ok(keyed.collect())
 }
 
-fn shown(view: &RosterView) -> Sessions {
+fn shown(view: &SessionCacheView) -> Sessions {
     let rows = view.sessions.iter().map(|(key, entry)| {
         let shown = Shown {
             session_id: entry.row.session_id.clone(),
@@ -138,7 +138,11 @@ async fn label(bench: &Bench, key: &str, label: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn wait(what: &str, roster: &mut Roster, fits: impl FnMut(&RosterView) -> bool) -> Result<RosterView, Failure> {
+async fn wait(
+    what: &str,
+    roster: &mut SessionCache,
+    fits: impl FnMut(&SessionCacheView) -> bool,
+) -> Result<SessionCacheView, Failure> {
     let found = tokio::time::timeout(ANSWER, roster.wait_for(fits)).await;
     let late = |_| Failure::new(format!("{what} was not in the roster within {} s", ANSWER.as_secs()));
     Ok(found.map_err(late)??)

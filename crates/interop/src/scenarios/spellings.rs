@@ -84,7 +84,7 @@ async fn share_one_session(ctx: &Ctx) -> Result<(), Failure> {
     check(keys.iter().any(|key| key == "global"), || {
         format!("the sessions that are listed: {keys:?}")
     })?;
-    let mut roster = bench.gateway.roster().await?;
+    let mut roster = bench.gateway.session_cache().await?;
     let seen = roster.wait_for(|view| view.sessions.get("agent:main:main").is_some());
     let seen = tokio::time::timeout(TURN, seen).await.is_ok_and(|seen| seen.is_ok());
     check(seen, || "the roster has no global session".to_owned())?;

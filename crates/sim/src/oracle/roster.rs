@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use windlass::protocol::session_roster::RosterEntry;
-use windlass::{Gateway, Roster};
+use windlass::{Gateway, SessionCache};
 
 use super::{Promise, Verdict};
 
@@ -12,10 +12,12 @@ use super::{Promise, Verdict};
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Judges a roster when nothing changes any more.
-pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway, roster: &mut Roster) {
-    let fresh = tokio::time::timeout(PATIENCE, roster.fresh()).await;
+pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway, cache: &mut SessionCache) {
+    let fresh = tokio::time::timeout(PATIENCE, cache.fresh()).await;
     let Ok(Ok(view)) = fresh else {
-        verdict.holds(Promise::Roster, false, || format!("{site}: the roster stays stale"));
+        verdict.holds(Promise::Roster, false, || {
+            format!("{site}: the session cache stays stale")
+        });
         return;
     };
     let tells = tells_of_resets(gateway);
@@ -32,7 +34,7 @@ pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway,
     verdict.holds(Promise::Roster, shown == listed, || {
         let differ = shown.iter().zip(&listed).find(|(shown, listed)| shown != listed);
         format!(
-            "{site}: the roster has {} rows and the list {}; the first that differ: {differ:?}; it says that these run: {:?}",
+            "{site}: the session cache has {} rows and the list {}; the first that differ: {differ:?}; it says that these run: {:?}",
             shown.len(),
             listed.len(),
             runs().collect::<Vec<_>>()

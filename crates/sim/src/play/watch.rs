@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_local};
-use windlass::{Declared, Roster, Topic};
+use windlass::{Declared, SessionCache, Topic};
 
 use super::SETTLES;
 use crate::cast::Notebook;
@@ -16,7 +16,7 @@ pub(super) struct Watch {
     notebooks: Vec<Notebook>,
     reading: Vec<JoinHandle<()>>,
     topics: Vec<Declared>,
-    roster: Option<Roster>,
+    roster: Option<SessionCache>,
 }
 
 impl Watch {
@@ -35,7 +35,7 @@ impl Watch {
             }
         }
         let roster = if plan.roster {
-            site.gateway.roster().await.ok()
+            site.gateway.session_cache().await.ok()
         } else {
             None
         };

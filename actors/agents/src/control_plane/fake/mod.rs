@@ -58,10 +58,10 @@ pub enum FakeEffect {
 /// The operations of a [`ControlPlane`](super::ControlPlane), by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is the method of the same name")]
-pub enum Operation {
+pub enum FakeOperation {
     Health,
     Verdict,
-    Offers,
+    Capabilities,
     Roster,
     CreateAgent,
     UpdateAgent,
@@ -125,8 +125,8 @@ struct State {
     sessions: BTreeMap<SessionKey, FakeSession>,
     keys: BTreeMap<String, SessionKey>,
     effects: Vec<FakeEffect>,
-    calls: HashMap<Operation, u64>,
-    faults: HashMap<Operation, VecDeque<Fault>>,
+    calls: HashMap<FakeOperation, u64>,
+    faults: HashMap<FakeOperation, VecDeque<Fault>>,
     writes: u64,
     next_session: u64,
 }
@@ -188,7 +188,7 @@ impl FakeControlPlane {
     }
 
     /// Orders a fault for the next call of an operation that has none ordered yet. Several queue up.
-    pub fn fault(&self, operation: Operation, fault: Fault) {
+    pub fn fault(&self, operation: FakeOperation, fault: Fault) {
         self.lock().faults.entry(operation).or_default().push_back(fault);
     }
 
@@ -213,7 +213,7 @@ impl FakeControlPlane {
     }
 
     /// How often an operation was called, refused calls included.
-    pub fn calls(&self, operation: Operation) -> u64 {
+    pub fn calls(&self, operation: FakeOperation) -> u64 {
         self.lock().calls.get(&operation).copied().unwrap_or(0)
     }
 
@@ -276,7 +276,7 @@ impl FakeControlPlane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn enter(&self, operation: Operation) -> ControlResult<Course> {
+    async fn enter(&self, operation: FakeOperation) -> ControlResult<Course> {
         let fault = {
             let mut state = self.lock();
             *state.calls.entry(operation).or_default() += 1;

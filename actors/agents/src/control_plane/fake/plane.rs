@@ -4,32 +4,32 @@ use async_trait::async_trait;
 use windlass_protocol::config::{HeartbeatEntry, Roster};
 use windlass_protocol::{AgentId, SessionKey, Verdict};
 
-use super::{FakeControlPlane, FakeEffect, FakeRelease, FakeSession, Operation};
+use super::{FakeControlPlane, FakeEffect, FakeOperation, FakeRelease, FakeSession};
 use crate::control_plane::{
-    AgentCard, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched,
-    Removal, Scratch, SessionInfo, Thing, WouldPatch, WriteQueue,
+    AgentSpec, Capabilities, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Outgoing,
+    Patched, Removal, ResourceKind, Scratch, SessionInfo, WouldPatch, WriteQueue,
 };
 
 #[async_trait]
 impl ControlPlane for FakeControlPlane {
     async fn health(&self) -> ControlResult<()> {
-        self.enter(Operation::Health).await?.end(()).await
+        self.enter(FakeOperation::Health).await?.end(()).await
     }
 
     async fn verdict(&self) -> ControlResult<Verdict> {
-        let course = self.enter(Operation::Verdict).await?;
+        let course = self.enter(FakeOperation::Verdict).await?;
         let verdict = self.lock().verdict.clone();
         course.end(verdict).await
     }
 
-    async fn offers(&self) -> ControlResult<Offers> {
-        let course = self.enter(Operation::Offers).await?;
-        let offers = self.lock().offers();
-        course.end(offers).await
+    async fn capabilities(&self) -> ControlResult<Capabilities> {
+        let course = self.enter(FakeOperation::Capabilities).await?;
+        let capabilities = self.lock().capabilities();
+        course.end(capabilities).await
     }
 
     async fn roster(&self) -> ControlResult<Roster> {
-        let course = self.enter(Operation::Roster).await?;
+        let course = self.enter(FakeOperation::Roster).await?;
         let agents = self
             .lock()
             .agents
@@ -39,11 +39,11 @@ impl ControlPlane for FakeControlPlane {
         course.end(Roster { agents }).await
     }
 
-    async fn create_agent(&self, card: &AgentCard) -> ControlResult<Created> {
-        let course = self.enter(Operation::CreateAgent).await?;
+    async fn create_agent(&self, card: &AgentSpec) -> ControlResult<Created> {
+        let course = self.enter(FakeOperation::CreateAgent).await?;
         let created = {
             let mut state = self.lock();
-            if !state.offers().agents {
+            if !state.capabilities().agents {
                 Created::ByConfig
             } else if state.agents.contains_key(&card.id) {
                 Created::AlreadyThere
@@ -61,11 +61,11 @@ impl ControlPlane for FakeControlPlane {
         course.end(created).await
     }
 
-    async fn update_agent(&self, card: &AgentCard, _fresh: bool) -> ControlResult<()> {
-        let course = self.enter(Operation::UpdateAgent).await?;
+    async fn update_agent(&self, card: &AgentSpec, _fresh: bool) -> ControlResult<()> {
+        let course = self.enter(FakeOperation::UpdateAgent).await?;
         {
             let mut state = self.lock();
-            if state.offers().agents {
+            if state.capabilities().agents {
                 let agent = state.agent(&card.id)?;
                 agent.entry.name = Some(card.name.clone());
                 agent.entry.workspace = Some(card.workspace.clone());
@@ -76,7 +76,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn delete_agent(&self, id: &AgentId, _delete_files: bool) -> ControlResult<Removal> {
-        let course = self.enter(Operation::DeleteAgent).await?;
+        let course = self.enter(FakeOperation::DeleteAgent).await?;
         let deleted = {
             let mut state = self.lock();
             let there = state.agents.remove(id).is_some();
@@ -98,13 +98,13 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn patch_agents(&self, entries: Vec<HeartbeatEntry>) -> ControlResult<Patched> {
-        let course = self.enter(Operation::PatchAgents).await?;
+        let course = self.enter(FakeOperation::PatchAgents).await?;
         let patched = self.lock().patch(entries);
         course.end(patched).await
     }
 
     async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<WouldPatch> {
-        let course = self.enter(Operation::WouldPatch).await?;
+        let course = self.enter(FakeOperation::WouldPatch).await?;
         let agents = entries.iter().any(|entry| self.lock().merged(entry).is_some());
         let would = WouldPatch {
             agents,
@@ -121,7 +121,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn list_files(&self, id: &AgentId) -> ControlResult<Vec<FileEntry>> {
-        let course = self.enter(Operation::ListFiles).await?;
+        let course = self.enter(FakeOperation::ListFiles).await?;
         let files = {
             let mut state = self.lock();
             let names = state.listed();
@@ -140,7 +140,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn get_file(&self, id: &AgentId, name: &str) -> ControlResult<Option<String>> {
-        let course = self.enter(Operation::GetFile).await?;
+        let course = self.enter(FakeOperation::GetFile).await?;
         let content = {
             let mut state = self.lock();
             if state.takes(name) {
@@ -153,7 +153,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn set_file(&self, id: &AgentId, name: &str, content: &str) -> ControlResult<FileWrite> {
-        let course = self.enter(Operation::SetFile).await?;
+        let course = self.enter(FakeOperation::SetFile).await?;
         let written = {
             let mut state = self.lock();
             if state.takes(name) {
@@ -168,14 +168,14 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn delete_file(&self, _id: &AgentId, _name: &str) -> ControlResult<bool> {
-        self.enter(Operation::DeleteFile).await?.end(false).await
+        self.enter(FakeOperation::DeleteFile).await?.end(false).await
     }
 
     async fn scratch(&self, id: &AgentId) -> ControlResult<Option<Scratch>> {
-        let course = self.enter(Operation::Scratch).await?;
+        let course = self.enter(FakeOperation::Scratch).await?;
         let scratch = {
             let state = self.lock();
-            let offered = state.offers().scratch;
+            let offered = state.capabilities().scratch;
             state
                 .agents
                 .get(id)
@@ -186,10 +186,10 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn set_scratch(&self, id: &AgentId, content: &str) -> ControlResult<bool> {
-        let course = self.enter(Operation::SetScratch).await?;
+        let course = self.enter(FakeOperation::SetScratch).await?;
         let written = {
             let mut state = self.lock();
-            let offered = state.offers().scratch;
+            let offered = state.capabilities().scratch;
             match state.agents.get_mut(id).filter(|_| offered) {
                 Some(agent) => {
                     agent.scratch.content = Some(content.to_owned());
@@ -204,7 +204,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn session(&self, key: &SessionKey) -> ControlResult<Option<SessionInfo>> {
-        let course = self.enter(Operation::Session).await?;
+        let course = self.enter(FakeOperation::Session).await?;
         let found = self.lock().sessions.get(key).map(|session| SessionInfo {
             key: key.clone(),
             label: session.label.clone(),
@@ -215,7 +215,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn ensure_session(&self, key: &SessionKey, label: Option<&str>) -> ControlResult<()> {
-        let course = self.enter(Operation::EnsureSession).await?;
+        let course = self.enter(FakeOperation::EnsureSession).await?;
         {
             let mut state = self.lock();
             if state.sessions_before_turns || state.sessions.contains_key(key) {
@@ -231,7 +231,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn reset_session(&self, key: &SessionKey) -> ControlResult<bool> {
-        let course = self.enter(Operation::ResetSession).await?;
+        let course = self.enter(FakeOperation::ResetSession).await?;
         let reset = {
             let mut state = self.lock();
             let there = state.sessions.contains_key(key);
@@ -247,12 +247,12 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn delete_session(&self, key: &SessionKey) -> ControlResult<bool> {
-        let course = self.enter(Operation::DeleteSession).await?;
+        let course = self.enter(FakeOperation::DeleteSession).await?;
         let deleted = {
             let mut state = self.lock();
             let agent = key.agent_id().filter(|agent| state.agents.contains_key(agent));
             if agent.is_some_and(|agent| SessionKey::main_of(&agent) == *key) && state.release == FakeRelease::Current {
-                return Err(ControlError::NotAllowed(Thing::MainSession(key.to_string())));
+                return Err(ControlError::NotAllowed(ResourceKind::MainSession(key.to_string())));
             }
             let there = state.sessions.remove(key).is_some();
             if there {
@@ -264,7 +264,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn send(&self, message: &Outgoing) -> ControlResult<()> {
-        let course = self.enter(Operation::Send).await?;
+        let course = self.enter(FakeOperation::Send).await?;
         {
             let mut state = self.lock();
             let is_known = state.keys.contains_key(&message.idempotency_key)
@@ -282,7 +282,7 @@ impl ControlPlane for FakeControlPlane {
     }
 
     async fn was_answered(&self, key: &SessionKey, idempotency_key: &str, marker: &str) -> ControlResult<bool> {
-        let course = self.enter(Operation::WasAnswered).await?;
+        let course = self.enter(FakeOperation::WasAnswered).await?;
         let answered = {
             let state = self.lock();
             let is_it = |(known, text): &(String, String)| {

@@ -5,7 +5,7 @@ use windlass_protocol::config::{HeartbeatEntry, RosterAgent, default_heartbeat};
 use windlass_protocol::{AgentId, SessionKey};
 
 use super::{EFFECTS, FakeAgent, FakeEffect, FakeRelease, FakeSession, State};
-use crate::control_plane::{ControlError, ControlResult, Offers, Patched, Thing};
+use crate::control_plane::{Capabilities, ControlError, ControlResult, Patched, ResourceKind};
 
 impl State {
     pub(super) fn effect(&mut self, effect: FakeEffect) {
@@ -14,9 +14,9 @@ impl State {
         }
     }
 
-    pub(super) fn offers(&self) -> Offers {
+    pub(super) fn capabilities(&self) -> Capabilities {
         let agents = self.release != FakeRelease::ByConfig;
-        Offers {
+        Capabilities {
             agents,
             files: agents,
             scratch: self.release == FakeRelease::Current,
@@ -28,7 +28,7 @@ impl State {
     pub(super) fn agent(&mut self, id: &AgentId) -> ControlResult<&mut FakeAgent> {
         self.agents
             .get_mut(id)
-            .ok_or_else(|| ControlError::NotFound(Thing::Agent(id.to_string())))
+            .ok_or_else(|| ControlError::NotFound(ResourceKind::Agent(id.to_string())))
     }
 
     pub(super) fn takes(&self, name: &str) -> bool {

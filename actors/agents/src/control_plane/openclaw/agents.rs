@@ -8,8 +8,8 @@ use windlass_sessions::refusals;
 
 use super::OpenClaw;
 use super::ask::{SETTLE_TRIES, settle_delay};
-use super::turn::Wanted;
-use crate::control_plane::{AgentCard, ControlError, ControlResult, Created, Removal, Thing};
+use super::turn::ExpectedState;
+use crate::control_plane::{AgentSpec, ControlError, ControlResult, Created, Removal, ResourceKind};
 use windlass_sessions::AskError;
 
 impl OpenClaw {
@@ -20,7 +20,7 @@ impl OpenClaw {
         Ok(roster.agents.contains_key(id))
     }
 
-    pub(super) async fn make_agent(&self, card: &AgentCard) -> ControlResult<Created> {
+    pub(super) async fn make_agent(&self, card: &AgentSpec) -> ControlResult<Created> {
         if !self.has_method("agents.create").await? {
             return Ok(Created::ByConfig);
         }
@@ -38,7 +38,7 @@ impl OpenClaw {
             let turn = self.config_turn().await;
             let error = match self.client().ask_once(&request, Resend::Never).await {
                 Ok(raw) => {
-                    self.end_turn(turn, &card.id, Wanted::Made).await;
+                    self.end_turn(turn, &card.id, ExpectedState::Made).await;
                     let reply: windlass_protocol::request::AgentsCreateReply =
                         raw.decode().map_err(|error| AskError::shape::<AgentsCreate>(&error))?;
                     return created(&reply.agent_id, &card.id);
@@ -64,7 +64,7 @@ impl OpenClaw {
         }
     }
 
-    pub(super) async fn change_agent(&self, card: &AgentCard, fresh: bool) -> ControlResult<()> {
+    pub(super) async fn change_agent(&self, card: &AgentSpec, fresh: bool) -> ControlResult<()> {
         if !self.has_method("agents.update").await? {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl OpenClaw {
             .workspace(card.workspace.as_str());
         let turn = self.config_turn().await;
         self.ask_about(&card.id, fresh, &request, Resend::Always).await?;
-        self.end_turn(turn, &card.id, Wanted::Named(&card.name)).await;
+        self.end_turn(turn, &card.id, ExpectedState::Named(&card.name)).await;
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl OpenClaw {
             let turn = self.config_turn().await;
             let error = match self.client().ask_once(&request, Resend::Never).await {
                 Ok(_) => {
-                    self.end_turn(turn, id, Wanted::Gone).await;
+                    self.end_turn(turn, id, ExpectedState::Gone).await;
                     self.sessions.agent_deleted(id).await;
                     return Ok(Removal::Deleted);
                 }
@@ -110,7 +110,7 @@ impl OpenClaw {
                         return Ok(Removal::NotThere);
                     }
                     if unknown > SETTLE_TRIES {
-                        return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
+                        return Err(ControlError::NotFound(ResourceKind::Agent(id.to_string())));
                     }
                     tokio::time::sleep(settle_delay(unknown)).await;
                     continue;

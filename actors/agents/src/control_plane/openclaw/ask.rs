@@ -8,7 +8,7 @@ use windlass_protocol::request::Request;
 use windlass_sessions::refusals;
 
 use super::OpenClaw;
-use crate::control_plane::{ControlError, ControlResult, Thing};
+use crate::control_plane::{ControlError, ControlResult, ResourceKind};
 
 /// How long an agent that was just made may be unknown: 0.3 s and 0.6 s were seen on 2026.9.6 and 2026.2.26.
 const SETTLE_FIRST: Duration = Duration::from_millis(500);
@@ -62,7 +62,7 @@ impl OpenClaw {
         let expected = *unknown <= SETTLE_TRIES && (fresh || *unknown > 1 || self.is_configured(id).await?);
         if !expected {
             tracing::debug!(gateway = %self.line().id(), agent = %id, "the agent is not known");
-            return Err(ControlError::NotFound(Thing::Agent(id.to_string())));
+            return Err(ControlError::NotFound(ResourceKind::Agent(id.to_string())));
         }
         tokio::time::sleep(settle_delay(*unknown)).await;
         Ok(())

@@ -25,8 +25,8 @@ use windlass_sessions::refusals;
 
 use self::writer::Writer;
 use super::{
-    AgentCard, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Offers, Outgoing, Patched, Removal, Scratch,
-    SessionInfo, WouldPatch, WriteQueue,
+    AgentSpec, Capabilities, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Outgoing, Patched, Removal,
+    Scratch, SessionInfo, WouldPatch, WriteQueue,
 };
 use windlass_line::Line;
 use windlass_sessions::{AskError, GatewayClient, Sessions, offers_method};
@@ -41,7 +41,7 @@ pub struct OpenClaw {
     sessions: Sessions,
     /// One per agent that is being written to.
     locks: Mutex<HashMap<AgentId, Arc<tokio::sync::Mutex<()>>>>,
-    /// Held over a request that changes the configuration.
+    /// AgentsGuard over a request that changes the configuration.
     config_turn: tokio::sync::Mutex<()>,
     writer: Writer,
 }
@@ -107,10 +107,10 @@ impl ControlPlane for OpenClaw {
         Ok(self.sessions.verdict().await?)
     }
 
-    async fn offers(&self) -> ControlResult<Offers> {
+    async fn capabilities(&self) -> ControlResult<Capabilities> {
         let hello = self.hello().await?;
         let has = |method| offers_method(&hello, method);
-        Ok(Offers {
+        Ok(Capabilities {
             agents: has("agents.create") && has("agents.update"),
             files: has("agents.files.set") && has("agents.files.list"),
             scratch: has("cron.scratch.get") && has("cron.scratch.set"),
@@ -123,11 +123,11 @@ impl ControlPlane for OpenClaw {
         Ok(Roster::read(ConfigSnapshot::of(&self.config().await?).roster()))
     }
 
-    async fn create_agent(&self, card: &AgentCard) -> ControlResult<Created> {
+    async fn create_agent(&self, card: &AgentSpec) -> ControlResult<Created> {
         self.make_agent(card).await
     }
 
-    async fn update_agent(&self, card: &AgentCard, fresh: bool) -> ControlResult<()> {
+    async fn update_agent(&self, card: &AgentSpec, fresh: bool) -> ControlResult<()> {
         self.change_agent(card, fresh).await
     }
 

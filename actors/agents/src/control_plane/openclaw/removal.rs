@@ -5,7 +5,7 @@ use windlass_protocol::AgentId;
 use windlass_protocol::config::{ConfigSnapshot, plan_removal};
 
 use super::OpenClaw;
-use super::writer::{Done, Step, Turn, no_plan};
+use super::writer::{WriteOutcome, WriteStep, WriteTurn, no_plan};
 use crate::control_plane::{ControlResult, Removal};
 
 impl OpenClaw {
@@ -13,20 +13,20 @@ impl OpenClaw {
     pub(super) async fn take_out(&self, id: &AgentId) -> ControlResult<Removal> {
         // Not gathered with other writes: they are about agents that stay.
         let _turn = self.writer.turn.lock().await;
-        let mut turn = Turn::begin(self.client());
+        let mut turn = WriteTurn::begin(self.client());
         loop {
             self.wait_for_budget(&turn).await?;
             let snapshot = ConfigSnapshot::of(&self.config().await?);
             let planned = plan_removal(&snapshot, id).map_err(no_plan)?;
             match self.carry_out(&mut turn, &snapshot, planned).await {
-                Step::Again => {}
-                Step::End(end) => {
+                WriteStep::Again => {}
+                WriteStep::End(end) => {
                     return end.map(|done| match done {
-                        Done::Unchanged => Removal::NotThere,
-                        Done::Written { .. } => Removal::FromConfig,
+                        WriteOutcome::Unchanged => Removal::NotThere,
+                        WriteOutcome::Written { .. } => Removal::FromConfig,
                     });
                 }
-                Step::Guilty(_, error) => return Err(error),
+                WriteStep::Guilty(_, error) => return Err(error),
             }
         }
     }

@@ -7,7 +7,7 @@ use windlass_sessions::refusals;
 
 use super::OpenClaw;
 use super::ask::without_echo;
-use crate::control_plane::{ControlError, ControlResult, Outgoing, SessionInfo, Thing};
+use crate::control_plane::{ControlError, ControlResult, Outgoing, ResourceKind, SessionInfo};
 use windlass_sessions::{DeleteError, DeleteOutcome, EnsureError, Handover, ResetOutcome, SendError};
 
 fn info(row: SessionRow) -> Option<SessionInfo> {
@@ -54,7 +54,7 @@ impl OpenClaw {
             // Refused by its name alone: the agent that it belongs to may be gone.
             Err(DeleteError::MainSession(_)) => match key.agent_id() {
                 Some(agent) if !self.is_configured(&agent).await? => Ok(false),
-                _ => Err(ControlError::NotAllowed(Thing::MainSession(key.to_string()))),
+                _ => Err(ControlError::NotAllowed(ResourceKind::MainSession(key.to_string()))),
             },
         }
     }

@@ -19,11 +19,11 @@ use super::OpenClaw;
 const LOOKS: [u64; 6] = [0, 100, 200, 400, 800, 1000];
 
 /// The right to change the configuration.
-pub(super) struct Turn<'a>(MutexGuard<'a, ()>);
+pub(super) struct ConfigGuard<'a>(MutexGuard<'a, ()>);
 
 /// What the gateway is to work with at the end of a turn.
 #[derive(Clone, Copy)]
-pub(super) enum Wanted<'a> {
+pub(super) enum ExpectedState<'a> {
     /// The agent is there.
     Made,
     /// It has this name.
@@ -33,12 +33,12 @@ pub(super) enum Wanted<'a> {
 }
 
 impl OpenClaw {
-    pub(super) async fn config_turn(&self) -> Turn<'_> {
-        Turn(self.config_turn.lock().await)
+    pub(super) async fn config_turn(&self) -> ConfigGuard<'_> {
+        ConfigGuard(self.config_turn.lock().await)
     }
 
     /// Ends a turn when the gateway works with what was done in it.
-    pub(super) async fn end_turn(&self, turn: Turn<'_>, id: &AgentId, wanted: Wanted<'_>) {
+    pub(super) async fn end_turn(&self, turn: ConfigGuard<'_>, id: &AgentId, wanted: ExpectedState<'_>) {
         for wait in LOOKS {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             if self.works_with(id, wanted).await != Some(false) {
@@ -49,8 +49,8 @@ impl OpenClaw {
     }
 
     /// Nothing, where it can't be told: whatever comes next waits for the gateway, or says what is wrong.
-    async fn works_with(&self, id: &AgentId, wanted: Wanted<'_>) -> Option<bool> {
-        let Wanted::Named(name) = wanted else {
+    async fn works_with(&self, id: &AgentId, wanted: ExpectedState<'_>) -> Option<bool> {
+        let ExpectedState::Named(name) = wanted else {
             // Not `agents.list`: that has agents whose folders are there, too (2026.2.26).
             let there = match self
                 .client()
@@ -61,7 +61,7 @@ impl OpenClaw {
                 Err(CallError::Rejected(rejected)) if refusals::agent_unknown(&rejected.error) => false,
                 Err(_) => return None,
             };
-            return Some(there == matches!(wanted, Wanted::Made));
+            return Some(there == matches!(wanted, ExpectedState::Made));
         };
         let raw = self.client().ask_once(&AgentsList::new(), Resend::Always).await.ok()?;
         let reply: AgentsListReply = raw.decode().ok()?;

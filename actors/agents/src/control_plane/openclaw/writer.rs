@@ -41,15 +41,15 @@ const RESTART_BEGINS: Duration = Duration::from_secs(30);
 const RESTART_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-struct Ticket {
+struct QueuedWrite {
     no: u64,
     entries: Vec<HeartbeatEntry>,
     answer: oneshot::Sender<ControlResult<Patched>>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    queue: Vec<Ticket>,
+struct WriterState {
+    queue: Vec<QueuedWrite>,
     next: u64,
     budget: WriteBudget,
     written: u64,
@@ -64,23 +64,23 @@ struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     pub(super) turn: tokio::sync::Mutex<()>,
-    shared: Mutex<Shared>,
+    shared: Mutex<WriterState>,
 }
 
 /// A place in the queue; gone when its owner is.
-struct Place<'a> {
+struct QueueGuard<'a> {
     writer: &'a Writer,
     no: u64,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueGuard<'_> {
     fn drop(&mut self) {
         lock(&self.writer.shared).queue.retain(|ticket| ticket.no != self.no);
     }
 }
 
 /// What one turn has been through so far.
-pub(super) struct Turn {
+pub(super) struct WriteTurn {
     /// When it began: its waits, those for the gateway's limit included, are judged from here.
     start: Instant,
     attempts: ClientAttempts,
@@ -98,17 +98,17 @@ pub(super) struct Turn {
 }
 
 /// How one attempt at a write went.
-pub(super) enum Step {
+pub(super) enum WriteStep {
     /// What was read is out of date, or a failure is a passing one.
     Again,
     /// For everybody who waited.
-    End(ControlResult<Done>),
+    End(ControlResult<WriteOutcome>),
     /// The gateway complains about these agents' entries only.
     Guilty(BTreeSet<AgentId>, ControlError),
 }
 
 /// How a turn ended that did not fail.
-pub(super) enum Done {
+pub(super) enum WriteOutcome {
     /// All of it stood there.
     Unchanged,
     /// Something was written.
@@ -119,7 +119,7 @@ pub(super) enum Done {
     },
 }
 
-impl Done {
+impl WriteOutcome {
     /// What it means for the caller who asked for these entries.
     fn for_entries(&self, entries: &[HeartbeatEntry]) -> Patched {
         match self {
@@ -132,7 +132,7 @@ impl Done {
     }
 }
 
-impl Turn {
+impl WriteTurn {
     pub(super) fn begin(client: &GatewayClient) -> Self {
         Self {
             start: client.line().now(),
@@ -147,8 +147,8 @@ impl Turn {
     }
 
     /// Something was written in this turn, in all with this consequence.
-    fn written(&mut self, restarts: bool) -> Done {
-        Done::Written {
+    fn written(&mut self, restarts: bool) -> WriteOutcome {
+        WriteOutcome::Written {
             restarts,
             agents: std::mem::take(&mut self.agents),
         }
@@ -170,7 +170,7 @@ impl Writer {
     fn enqueue(
         &self,
         entries: Vec<HeartbeatEntry>,
-    ) -> ControlResult<(Place<'_>, oneshot::Receiver<ControlResult<Patched>>)> {
+    ) -> ControlResult<(QueueGuard<'_>, oneshot::Receiver<ControlResult<Patched>>)> {
         let (answer, answered) = oneshot::channel();
         let mut shared = lock(&self.shared);
         if shared.queue.len() >= QUEUE {
@@ -178,9 +178,9 @@ impl Writer {
         }
         let no = shared.next;
         shared.next += 1;
-        shared.queue.push(Ticket { no, entries, answer });
+        shared.queue.push(QueuedWrite { no, entries, answer });
         drop(shared);
-        Ok((Place { writer: self, no }, answered))
+        Ok((QueueGuard { writer: self, no }, answered))
     }
 
     /// What is queued at this moment.
@@ -191,14 +191,14 @@ impl Writer {
         (numbers, entries.collect())
     }
 
-    fn answer(&self, wanted: impl Fn(&Ticket) -> bool, end: &ControlResult<Done>) {
+    fn answer(&self, wanted: impl Fn(&QueuedWrite) -> bool, end: &ControlResult<WriteOutcome>) {
         let mut shared = lock(&self.shared);
         let (answered, left) = std::mem::take(&mut shared.queue)
             .into_iter()
             .partition(|ticket| wanted(ticket));
         shared.queue = left;
         drop(shared);
-        let answered: Vec<Ticket> = answered;
+        let answered: Vec<QueuedWrite> = answered;
         for ticket in answered {
             let end = match end {
                 Ok(done) => Ok(done.for_entries(&ticket.entries)),
@@ -242,7 +242,7 @@ impl OpenClaw {
 
     /// Writes what is queued, and answers it.
     async fn take_turn(&self) {
-        let mut turn = Turn::begin(self.client());
+        let mut turn = WriteTurn::begin(self.client());
         loop {
             if let Err(error) = self.wait_for_budget(&turn).await {
                 // All that wait would wait as long.
@@ -256,13 +256,14 @@ impl OpenClaw {
             }
             let step = match reply {
                 Ok(reply) => self.step(&mut turn, &ConfigSnapshot::of(&reply), &entries).await,
-                Err(error) => Step::End(Err(error)),
+                Err(error) => WriteStep::End(Err(error)),
             };
             match step {
-                Step::Again => {}
-                Step::End(end) => return self.writer.answer(|ticket| batch.contains(&ticket.no), &end),
-                Step::Guilty(agents, error) => {
-                    let is_guilty = |ticket: &Ticket| ticket.entries.iter().any(|entry| agents.contains(&entry.id));
+                WriteStep::Again => {}
+                WriteStep::End(end) => return self.writer.answer(|ticket| batch.contains(&ticket.no), &end),
+                WriteStep::Guilty(agents, error) => {
+                    let is_guilty =
+                        |ticket: &QueuedWrite| ticket.entries.iter().any(|entry| agents.contains(&entry.id));
                     self.writer.answer(is_guilty, &Err(error));
                 }
             }
@@ -270,7 +271,7 @@ impl OpenClaw {
     }
 
     /// Waits until the gateway takes a write, within the time that a turn has.
-    pub(super) async fn wait_for_budget(&self, turn: &Turn) -> ControlResult<()> {
+    pub(super) async fn wait_for_budget(&self, turn: &WriteTurn) -> ControlResult<()> {
         loop {
             let now = self.line().now();
             let wait = lock(&self.writer.shared).budget.wait(now);
@@ -285,23 +286,23 @@ impl OpenClaw {
         }
     }
 
-    async fn step(&self, turn: &mut Turn, snapshot: &ConfigSnapshot, entries: &[HeartbeatEntry]) -> Step {
+    async fn step(&self, turn: &mut WriteTurn, snapshot: &ConfigSnapshot, entries: &[HeartbeatEntry]) -> WriteStep {
         match self.planned(snapshot, entries).await {
             Ok(planned) => self.carry_out(turn, snapshot, planned).await,
-            Err(error) => Step::End(Err(error)),
+            Err(error) => WriteStep::End(Err(error)),
         }
     }
 
     /// Writes what was planned, once; without a plan all is as it should be.
     pub(super) async fn carry_out(
         &self,
-        turn: &mut Turn,
+        turn: &mut WriteTurn,
         snapshot: &ConfigSnapshot,
         planned: Option<ConfigPlan>,
-    ) -> Step {
+    ) -> WriteStep {
         let refused = turn.refused.take();
         let Some(plan) = planned else {
-            return Step::End(Ok(self.found_written(turn, refused.is_some()).await));
+            return WriteStep::End(Ok(self.found_written(turn, refused.is_some()).await));
         };
         let over = self.line().status().borrow().generation;
         let by_section = lock(&self.writer.shared).by_section == Some(over);
@@ -309,7 +310,7 @@ impl OpenClaw {
         if let Some((patch, error)) = refused
             && patch == plan.patch
         {
-            return Step::End(Err(error));
+            return WriteStep::End(Err(error));
         }
         if !plan.refused.is_empty() {
             let left_out = &plan.refused;
@@ -319,7 +320,7 @@ impl OpenClaw {
             Ok(raw) => ConfigPatch::new(raw, snapshot.hash.as_str()),
             Err(error) => {
                 let why = error.to_string();
-                return Step::End(Err(CallError::from(NotSent::Invalid { why }).into()));
+                return WriteStep::End(Err(CallError::from(NotSent::Invalid { why }).into()));
             }
         };
         let config_turn = self.config_turn().await;
@@ -333,9 +334,9 @@ impl OpenClaw {
                 let restarts = self.written(raw.decode().ok(), over).await;
                 turn.partly |= !whole;
                 if whole {
-                    Step::End(Ok(turn.written(restarts)))
+                    WriteStep::End(Ok(turn.written(restarts)))
                 } else {
-                    Step::Again
+                    WriteStep::Again
                 }
             }
             Err(CallError::Rejected(rejected)) => self.refused(turn, *rejected, plan).await,
@@ -352,24 +353,24 @@ impl OpenClaw {
     }
 
     /// Waits as the retry policy says, if it lets try again.
-    async fn pause(&self, turn: &mut Turn, error: CallError) -> Step {
+    async fn pause(&self, turn: &mut WriteTurn, error: CallError) -> WriteStep {
         match turn.attempts.failed(&error) {
             Some(delay) => {
                 tokio::time::sleep(delay).await;
-                Step::Again
+                WriteStep::Again
             }
-            None => Step::End(Err(error.into())),
+            None => WriteStep::End(Err(error.into())),
         }
     }
 
-    async fn refused(&self, turn: &mut Turn, rejected: Rejected, plan: ConfigPlan) -> Step {
+    async fn refused(&self, turn: &mut WriteTurn, rejected: Rejected, plan: ConfigPlan) -> WriteStep {
         let now = self.line().now();
         {
             let mut shared = lock(&self.writer.shared);
             if shared.budget.refused(now, &rejected.error) {
                 let wait = shared.budget.wait(now);
                 tracing::debug!(gateway = %self.line().id(), ?wait, "the gateway takes no more writes for now");
-                return Step::Again;
+                return WriteStep::Again;
             }
             shared.budget.wrote(now);
         }
@@ -377,15 +378,15 @@ impl OpenClaw {
             turn.conflicts += 1;
             return if turn.conflicts > CONFLICTS {
                 let attempts = turn.conflicts;
-                Step::End(Err(ConfigFault::Contended { attempts }.into()))
+                WriteStep::End(Err(ConfigFault::Contended { attempts }.into()))
             } else {
-                Step::Again
+                WriteStep::Again
             };
         }
         if refusals::include_owned(&rejected.error) && plan.sections() > 1 {
             // It would have to be taken apart to write it. One section at a time is left to its file.
             lock(&self.writer.shared).by_section = turn.over;
-            return Step::Again;
+            return WriteStep::Again;
         }
         let call = CallError::from(Box::new(rejected.clone()));
         if call.may_retry(Resend::Never) {
@@ -394,23 +395,23 @@ impl OpenClaw {
         let guilty = guilty(&rejected.error, &plan);
         let error = without_echo(call.into(), &plan.patch.to_string());
         if !guilty.is_empty() {
-            return Step::Guilty(guilty, error);
+            return WriteStep::Guilty(guilty, error);
         }
         // The schema may be another one by now.
         lock(&self.writer.shared).schema = None;
         turn.agents.extend(plan.agents);
         turn.refused = Some((plan.patch, error));
-        Step::Again
+        WriteStep::Again
     }
 
     /// Nothing is left to be written. It was this turn that wrote it if it lost an answer before, or was told no.
-    async fn found_written(&self, turn: &mut Turn, refused: bool) -> Done {
+    async fn found_written(&self, turn: &mut WriteTurn, refused: bool) -> WriteOutcome {
         if !turn.lost && !refused {
             // The sections before were counted one by one.
             return if turn.partly {
                 turn.written(false)
             } else {
-                Done::Unchanged
+                WriteOutcome::Unchanged
             };
         }
         lock(&self.writer.shared).written += 1;

@@ -5,7 +5,7 @@ use windlass_store::StepName;
 
 use super::super::failure::Failed;
 use super::super::report::Changes;
-use super::{Entry, Saga};
+use super::{Saga, StepProgress};
 use crate::control_plane::{Created, Patched};
 
 impl Saga {
@@ -13,13 +13,17 @@ impl Saga {
     pub(in super::super) async fn make_agent(&mut self, roster: &Roster) -> Result<(), Failed> {
         const STEP: StepName = StepName::Agent;
         let entry = self.enter(STEP);
-        if entry == Entry::Done {
+        if entry == StepProgress::Done {
             return Ok(());
         }
-        let card = self.dossier.card();
+        let card = self.records.card();
         let there = roster.agents.get(&card.id);
-        let offers = self.plane.offers().await.map_err(|error| Failed::at(STEP, error))?;
-        if there.is_some_and(|there| self.dossier.matches(there, offers)) {
+        let capabilities = self
+            .plane
+            .capabilities()
+            .await
+            .map_err(|error| Failed::at(STEP, error))?;
+        if there.is_some_and(|there| self.records.matches(there, capabilities)) {
             return self.done(STEP, &Changes::default()).await;
         }
         let mut changes = Changes {
@@ -28,7 +32,7 @@ impl Saga {
             ..Changes::default()
         };
         self.begun(STEP, &changes).await?;
-        let mut fresh = entry == Entry::Again;
+        let mut fresh = entry == StepProgress::Again;
         if there.is_none() {
             match self
                 .plane
@@ -37,7 +41,7 @@ impl Saga {
                 .map_err(|error| Failed::at(STEP, error))?
             {
                 Created::Fresh => fresh = true,
-                Created::AlreadyThere => changes.created = entry == Entry::Again,
+                Created::AlreadyThere => changes.created = entry == StepProgress::Again,
                 // The configuration makes it, in the next step.
                 Created::ByConfig => return self.done(STEP, &changes).await,
             }

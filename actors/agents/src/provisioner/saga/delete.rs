@@ -7,8 +7,8 @@ use super::super::content;
 use super::super::failure::{Failed, Why};
 use super::super::lifecycle;
 use super::super::report::Changes;
-use super::{Entry, Saga};
-use crate::control_plane::{ControlError, Outgoing, Removal, Thing};
+use super::{Saga, StepProgress};
+use crate::control_plane::{ControlError, Outgoing, Removal, ResourceKind};
 
 impl Saga {
     /// Takes the agent and its session off the gateway, and asks the gateway's own agent to clean up.
@@ -20,7 +20,7 @@ impl Saga {
 
     async fn remove_agent(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::DeleteAgent;
-        if self.enter(STEP) == Entry::Done {
+        if self.enter(STEP) == StepProgress::Done {
             return Ok(());
         }
         let planned = Changes {
@@ -28,8 +28,8 @@ impl Saga {
             ..Changes::default()
         };
         self.begun(STEP, &planned).await?;
-        let id = self.dossier.agent_id();
-        let delete_files = self.brief.delete_files;
+        let id = self.records.agent_id();
+        let delete_files = self.params.delete_files;
         let removed = self.plane.delete_agent(&id, delete_files).await;
         let removed = removed.map_err(|error| Failed::at(STEP, error))?;
         if delete_files && removed == Removal::FromConfig {
@@ -49,12 +49,14 @@ impl Saga {
 
     async fn remove_session(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::DeleteSession;
-        if self.enter(STEP) == Entry::Done {
+        if self.enter(STEP) == StepProgress::Done {
             return Ok(());
         }
-        match self.plane.delete_session(self.dossier.session()).await {
+        match self.plane.delete_session(self.records.session()).await {
             // It goes with its agent.
-            Ok(_) | Err(ControlError::NotAllowed(Thing::MainSession(_))) => self.done(STEP, &Changes::default()).await,
+            Ok(_) | Err(ControlError::NotAllowed(ResourceKind::MainSession(_))) => {
+                self.done(STEP, &Changes::default()).await
+            }
             Err(error) => Err(Failed::at(STEP, error)),
         }
     }
@@ -63,7 +65,7 @@ impl Saga {
     async fn ask_to_clean_up(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::Cleanup;
         let entry = self.enter(STEP);
-        if entry == Entry::Done {
+        if entry == StepProgress::Done {
             return Ok(());
         }
         let Some(main) = self.main_agent().await? else {
@@ -72,7 +74,7 @@ impl Saga {
         self.begun(STEP, &Changes::default()).await?;
         let at = |why: Why| Failed::at(STEP, why);
         let idempotency_key = self.run.wake_key.clone().unwrap_or_default();
-        let text = content::cleanup_message(&self.ctx.templates, &self.dossier, &idempotency_key)
+        let text = content::cleanup_message(&self.ctx.templates, &self.records, &idempotency_key)
             .await
             .map_err(|error| at(error.into()))?;
         let message = Outgoing {
@@ -80,7 +82,7 @@ impl Saga {
             text,
             deliver: false,
             idempotency_key,
-            tried_before: entry == Entry::Again,
+            tried_before: entry == StepProgress::Again,
             within: RetryPolicy::PROVISIONING.budget,
         };
         if let Err(error) = self.plane.send(&message).await {
@@ -93,7 +95,7 @@ impl Saga {
     /// The gateway's own agent, if it has one that was brought to life and is not the one that goes.
     async fn main_agent(&self) -> Result<Option<Agent>, Failed> {
         let filter = windlass_store::AgentFilter {
-            gateway: Some(self.dossier.gateway.id),
+            gateway: Some(self.records.gateway.id),
             role: Some(AgentRole::Main),
             ..Default::default()
         };
@@ -101,6 +103,6 @@ impl Saga {
         let agents = agents.map_err(|error| Failed::at(StepName::Cleanup, error))?;
         Ok(agents
             .into_iter()
-            .find(|main| main.id != self.dossier.agent.id && !lifecycle::is_new(main)))
+            .find(|main| main.id != self.records.agent.id && !lifecycle::is_new(main)))
     }
 }

@@ -9,8 +9,8 @@ use windlass_templates::{Content, Layout, Placement};
 use super::super::failure::{Failed, Why};
 use super::super::file_plan::{FileAction, FilesPlan, Seen};
 use super::super::report::Changes;
-use super::{Entry, Saga};
-use crate::control_plane::{ControlError, ControlPlane, FileWrite, Offers};
+use super::{Saga, StepProgress};
+use crate::control_plane::{Capabilities, ControlError, ControlPlane, FileWrite};
 
 const STEP: StepName = StepName::Files;
 
@@ -20,17 +20,17 @@ const REFUSALS: usize = Content::ALL.len();
 impl Saga {
     /// Writes what is missing or different, and keeps the rest.
     pub(in super::super) async fn write_files(&mut self) -> Result<(), Failed> {
-        if self.enter(STEP) == Entry::Done {
+        if self.enter(STEP) == StepProgress::Done {
             return Ok(());
         }
-        let id = self.dossier.agent_id();
-        let offers = self.plane.offers().await.map_err(at)?;
-        if !offers.files {
+        let id = self.records.agent_id();
+        let capabilities = self.plane.capabilities().await.map_err(at)?;
+        if !capabilities.files {
             self.warnings
                 .push("this gateway has no file methods: its files were not written".into());
             return self.done(STEP, &Changes::default()).await;
         }
-        let (seen, mut layout) = look(&*self.plane, &id, offers).await.map_err(at)?;
+        let (seen, mut layout) = look(&*self.plane, &id, capabilities).await.map_err(at)?;
         let token = self.token(&seen, &layout).await?;
         let mut changes = Changes {
             rotated: token.rotated,
@@ -102,10 +102,14 @@ fn note(changes: &mut Changes, plan: &FilesPlan) {
 pub(in super::super) async fn look(
     plane: &dyn ControlPlane,
     id: &AgentId,
-    offers: Offers,
+    capabilities: Capabilities,
 ) -> Result<(Seen, Layout), ControlError> {
     let listed = plane.list_files(id).await?;
-    let scratch = if offers.scratch { plane.scratch(id).await? } else { None };
+    let scratch = if capabilities.scratch {
+        plane.scratch(id).await?
+    } else {
+        None
+    };
     let names: Vec<&str> = listed.iter().map(|file| file.name.as_str()).collect();
     let layout = Layout::of(&names, scratch.is_some());
     let there = listed

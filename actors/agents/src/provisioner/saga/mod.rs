@@ -20,17 +20,17 @@ use windlass_store::{AgentRole, NewActivity, Run, RunId, RunKind, RunState, Step
 
 use super::content::Desired;
 use super::context::Context;
-use super::dossier::Dossier;
 use super::failure::{Failed, Why};
 use super::lifecycle::{self, Transition};
-use super::progress::{Progress, Teller};
+use super::progress::{Progress, ProgressSender};
+use super::records::AgentRecords;
 use super::report::{AgentReport, Changes, Failure};
 use super::request::RunOptions;
 use crate::control_plane::ControlPlane;
 
 /// What a run has to remember besides its steps.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Brief {
+pub(crate) struct RunParams {
     #[serde(flatten)]
     pub(crate) options: RunOptions,
     /// Whether the agent was online before the run.
@@ -46,7 +46,7 @@ pub(crate) struct Brief {
 
 /// How a step is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
+enum StepProgress {
     /// It was done before.
     Done,
     /// It was never tried.
@@ -55,7 +55,7 @@ enum Entry {
     Again,
 }
 
-impl Brief {
+impl RunParams {
     /// What a run was begun with.
     pub(crate) fn of(run: &Run) -> Self {
         serde_json::from_value(run.options.clone()).unwrap_or(Self {
@@ -70,13 +70,13 @@ impl Brief {
 pub(crate) struct Saga {
     pub(super) ctx: Rc<Context>,
     pub(super) plane: Arc<dyn ControlPlane>,
-    pub(super) dossier: Dossier,
+    pub(super) records: AgentRecords,
     pub(super) run: Run,
-    pub(super) brief: Brief,
+    pub(super) params: RunParams,
     pub(super) steps: BTreeMap<StepName, Step>,
     pub(super) changes: Changes,
     pub(super) warnings: Vec<String>,
-    pub(super) teller: Teller,
+    pub(super) progress: ProgressSender,
     /// When this process began to send the wake.
     woken_at: Option<Timestamp>,
 }
@@ -86,13 +86,13 @@ impl Saga {
     pub(super) async fn begin(
         ctx: Rc<Context>,
         plane: Arc<dyn ControlPlane>,
-        mut dossier: Dossier,
+        mut records: AgentRecords,
         kind: RunKind,
-        brief: Brief,
-        teller: Teller,
+        params: RunParams,
+        progress: ProgressSender,
     ) -> Result<Self, Failed> {
         let now = ctx.now();
-        let mut agent = dossier.agent.clone();
+        let mut agent = records.agent.clone();
         lifecycle::apply(&mut agent, Transition::Begin { kind, at: now });
         let run = Run {
             id: RunId::from_bytes(ctx.random()),
@@ -100,14 +100,14 @@ impl Saga {
             gateway_id: agent.gateway_id,
             kind,
             generation: agent.lifecycle_generation,
-            options: serde_json::to_value(brief).unwrap_or(Value::Null),
+            options: serde_json::to_value(params).unwrap_or(Value::Null),
             state: RunState::Active,
             error: None,
             wake_key: Some(ctx.fresh_key()),
             started_at: now,
             ended_at: None,
         };
-        dossier.agent = ctx
+        records.agent = ctx
             .store
             .begin_run(&run, &agent)
             .await
@@ -115,13 +115,13 @@ impl Saga {
         Ok(Self {
             ctx,
             plane,
-            dossier,
+            records,
             run,
-            brief,
+            params,
             steps: BTreeMap::new(),
             changes: Changes::default(),
             warnings: Vec::new(),
-            teller,
+            progress,
             woken_at: None,
         })
     }
@@ -130,12 +130,12 @@ impl Saga {
     pub(super) async fn resume(
         ctx: Rc<Context>,
         plane: Arc<dyn ControlPlane>,
-        dossier: Dossier,
+        records: AgentRecords,
         run: Run,
-        teller: Teller,
+        progress: ProgressSender,
     ) -> Result<Self, Failed> {
         let at_store = |error| Failed::at(StepName::Render, Why::Store(error));
-        let brief = Brief::of(&run);
+        let params = RunParams::of(&run);
         let steps = ctx.store.steps(run.id).await.map_err(at_store)?;
         let mut changes = Changes::default();
         for step in &steps {
@@ -146,13 +146,13 @@ impl Saga {
         Ok(Self {
             ctx,
             plane,
-            dossier,
+            records,
             run,
-            brief,
+            params,
             steps: steps.into_iter().map(|step| (step.name, step)).collect(),
             changes,
             warnings: Vec::new(),
-            teller,
+            progress,
             woken_at: None,
         })
     }
@@ -168,7 +168,7 @@ impl Saga {
 
     /// What should stand in the configuration, as long as it is not known to.
     pub(super) fn config_entry(&self) -> Option<HeartbeatEntry> {
-        (!self.is_delete() && !self.is_done(StepName::Heartbeat)).then(|| self.dossier.heartbeat())
+        (!self.is_delete() && !self.is_done(StepName::Heartbeat)).then(|| self.records.heartbeat())
     }
 
     /// What concerns this agent alone.
@@ -181,9 +181,9 @@ impl Saga {
     fn desired(&self) -> Desired<'_> {
         Desired {
             templates: &self.ctx.templates,
-            base_url: self.ctx.settings.base_url_of(&self.dossier.gateway),
-            dossier: &self.dossier,
-            options: self.brief.options,
+            base_url: self.ctx.settings.base_url_of(&self.records.gateway),
+            records: &self.records,
+            options: self.params.options,
             first: self.is_first(),
         }
     }
@@ -193,23 +193,23 @@ impl Saga {
     }
 
     pub(super) fn role(&self) -> AgentRole {
-        self.dossier.agent.role()
+        self.records.agent.role()
     }
 
     /// Enters a step, and tells so.
-    fn enter(&self, name: StepName) -> Entry {
+    fn enter(&self, name: StepName) -> StepProgress {
         if self.is_done(name) {
-            return Entry::Done;
+            return StepProgress::Done;
         }
-        self.teller.tell(Progress::Step {
-            agent: self.dossier.agent.id,
-            name: self.dossier.agent.name.clone(),
+        self.progress.tell(Progress::Step {
+            agent: self.records.agent.id,
+            name: self.records.agent.name.clone(),
             step: name,
         });
         if self.steps.contains_key(&name) {
-            Entry::Again
+            StepProgress::Again
         } else {
-            Entry::First
+            StepProgress::First
         }
     }
 
@@ -269,13 +269,13 @@ impl Saga {
         let transition = match &failure {
             None => Transition::Succeed {
                 woken: self.woken_at(),
-                pending: self.brief.pending_deadline.map(Timestamp::from_millis),
+                pending: self.params.pending_deadline.map(Timestamp::from_millis),
                 watched: self.ctx.settings.supervise,
                 at: now,
             },
             Some(failure) => Transition::Fail {
                 error: failure.to_string(),
-                was_online: self.brief.was_online,
+                was_online: self.params.was_online,
             },
         };
         let failure = match self.put_end(transition).await {
@@ -314,7 +314,7 @@ impl Saga {
     }
 
     async fn note_activity(&self, failure: Option<&Failure>) {
-        let agent = &self.dossier.agent;
+        let agent = &self.records.agent;
         let (kind, message) = match failure {
             None => (format!("agent.{}.done", self.run.kind), format!("{}: done", agent.name)),
             Some(failure) => (
@@ -336,14 +336,14 @@ impl Saga {
 
     fn report(self, failure: Option<Failure>) -> AgentReport {
         let report = AgentReport {
-            agent: self.dossier.agent.id,
-            name: self.dossier.agent.name.clone(),
+            agent: self.records.agent.id,
+            name: self.records.agent.name.clone(),
             changes: self.changes,
             warnings: self.warnings,
             failure,
             skipped: None,
         };
-        self.teller.tell(Progress::ended(&report));
+        self.progress.tell(Progress::ended(&report));
         report
     }
 }

@@ -7,14 +7,14 @@ use super::super::failure::Failed;
 use super::super::lifecycle;
 use super::super::report::Changes;
 use super::super::request::Wake;
-use super::{Entry, Saga};
+use super::{Saga, StepProgress};
 use crate::control_plane::Outgoing;
 
 impl Saga {
     /// Begins a fresh session where that was asked for.
     pub(in super::super) async fn reset(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::Reset;
-        if !self.brief.options.reset_session || self.is_awake().await? || self.enter(STEP) == Entry::Done {
+        if !self.params.options.reset_session || self.is_awake().await? || self.enter(STEP) == StepProgress::Done {
             return Ok(());
         }
         let planned = Changes {
@@ -24,7 +24,7 @@ impl Saga {
         self.begun(STEP, &planned).await?;
         let reset = self
             .plane
-            .reset_session(self.dossier.session())
+            .reset_session(self.records.session())
             .await
             .map_err(|error| Failed::at(STEP, error))?;
         self.done(
@@ -41,15 +41,15 @@ impl Saga {
     pub(in super::super) async fn wake(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::Wake;
         let changed = self.is_first() || self.changes.any();
-        if !self.brief.options.wake.wanted(changed) || self.is_awake().await? {
+        if !self.params.options.wake.wanted(changed) || self.is_awake().await? {
             return Ok(());
         }
         let entry = self.enter(STEP);
-        if entry == Entry::Done {
+        if entry == StepProgress::Done {
             return Ok(());
         }
         let at = |error| Failed::at(STEP, error);
-        let key = self.dossier.session().clone();
+        let key = self.records.session().clone();
         let exists = self.plane.session(&key).await.map_err(at)?.is_some();
         // A session that is made before its first turn breaks on 2026.6.11: the message makes it, the label comes after.
         if exists {
@@ -67,9 +67,9 @@ impl Saga {
         let message = Outgoing {
             key,
             text,
-            deliver: self.brief.options.deliver,
+            deliver: self.params.options.deliver,
             idempotency_key,
-            tried_before: entry == Entry::Again,
+            tried_before: entry == StepProgress::Again,
             within: RetryPolicy::PROVISIONING.budget,
         };
         self.plane.send(&message).await.map_err(at)?;
@@ -85,18 +85,18 @@ impl Saga {
         let begun = [StepName::Reset, StepName::Wake]
             .iter()
             .any(|step| self.steps.contains_key(step));
-        if self.brief.options.wake != Wake::UnlessSeen || begun {
+        if self.params.options.wake != Wake::UnlessSeen || begun {
             return Ok(false);
         }
-        let record = self.ctx.store.agent(self.dossier.agent.id).await;
+        let record = self.ctx.store.agent(self.records.agent.id).await;
         let record = record.map_err(|error| Failed::at(StepName::Wake, error))?;
         Ok(record.is_some_and(|agent| lifecycle::has_answered(&agent)))
     }
 
     /// A label only helps people to find the session: that it can't be set is no failure.
     async fn label(&mut self) {
-        let label = &self.dossier.agent.name;
-        if let Err(error) = self.plane.ensure_session(self.dossier.session(), Some(label)).await {
+        let label = &self.records.agent.name;
+        if let Err(error) = self.plane.ensure_session(self.records.session(), Some(label)).await {
             self.warnings.push(format!("the session has no label: {error}"));
         }
     }

@@ -48,10 +48,10 @@ impl Saga {
     pub(super) async fn token(&mut self, seen: &Seen, layout: &Layout) -> Result<TokenToWrite, Failed> {
         let found = find(seen, layout);
         let known = match found.as_deref() {
-            Some(found) => Some(recognise(&self.dossier.agent, found).await),
+            Some(found) => Some(recognise(&self.records.agent, found).await),
             None => None,
         };
-        let rule = self.brief.options.token;
+        let rule = self.params.options.token;
         match (rule, found, known) {
             (TokenRule::Rotate | TokenRule::Keep, Some(text), Some(Known::Next)) => Ok(TokenToWrite {
                 text,
@@ -78,7 +78,7 @@ impl Saga {
 
     /// A token that stays; one that was made and never written is forgotten, so that none but this is taken for right.
     async fn keep(&mut self, text: String) -> Result<TokenToWrite, Failed> {
-        if self.dossier.agent.next_token_hash.is_some() {
+        if self.records.agent.next_token_hash.is_some() {
             self.set_next(None).await?;
         }
         Ok(TokenToWrite { text, rotated: false })
@@ -89,7 +89,7 @@ impl Saga {
     async fn mint(&mut self) -> Result<TokenToWrite, Failed> {
         let token = AgentToken::from_bytes(self.ctx.random());
         let hash = TokenHash::new(&token, self.ctx.random());
-        let rotated = self.dossier.agent.token_hash.is_some();
+        let rotated = self.records.agent.token_hash.is_some();
         self.set_next(Some(hash)).await?;
         Ok(TokenToWrite {
             text: token.expose().to_owned(),
@@ -101,10 +101,10 @@ impl Saga {
         let at_store = |error| Failed::at(StepName::Files, Why::Store(error));
         let changed = self
             .ctx
-            .change(self.dossier.agent.id, |agent| agent.next_token_hash.clone_from(&hash))
+            .change(self.records.agent.id, |agent| agent.next_token_hash.clone_from(&hash))
             .await
             .map_err(at_store)?;
-        self.dossier.agent = changed.ok_or_else(|| Failed::at(StepName::Files, Why::Gone))?;
+        self.records.agent = changed.ok_or_else(|| Failed::at(StepName::Files, Why::Gone))?;
         Ok(())
     }
 

@@ -6,30 +6,30 @@ use std::time::Duration;
 use windlass_store::{AgentStatus, AgentUid, RunState, Runs as _};
 
 use super::bench::{Bench, play};
-use crate::control_plane::{FakeEffect, FakeRelease, Fault, Operation};
+use crate::control_plane::{FakeEffect, FakeOperation, FakeRelease, Fault};
 use crate::provisioner::{Job, RunOptions, TokenRule};
 
 /// All operations that a run may use.
-const OPERATIONS: [Operation; 14] = [
-    Operation::Offers,
-    Operation::Roster,
-    Operation::CreateAgent,
-    Operation::UpdateAgent,
-    Operation::PatchAgents,
-    Operation::ListFiles,
-    Operation::GetFile,
-    Operation::SetFile,
-    Operation::Scratch,
-    Operation::SetScratch,
-    Operation::Session,
-    Operation::EnsureSession,
-    Operation::ResetSession,
-    Operation::Send,
+const OPERATIONS: [FakeOperation; 14] = [
+    FakeOperation::Capabilities,
+    FakeOperation::Roster,
+    FakeOperation::CreateAgent,
+    FakeOperation::UpdateAgent,
+    FakeOperation::PatchAgents,
+    FakeOperation::ListFiles,
+    FakeOperation::GetFile,
+    FakeOperation::SetFile,
+    FakeOperation::Scratch,
+    FakeOperation::SetScratch,
+    FakeOperation::Session,
+    FakeOperation::EnsureSession,
+    FakeOperation::ResetSession,
+    FakeOperation::Send,
 ];
 
 /// Runs `job` with its process killed in the `nth` call of an operation, and then to its end by another one. Whether the
 /// point was met at all.
-async fn killed_at(bench: &Bench, job: &Job, operation: Operation, nth: u64, after: bool) -> bool {
+async fn killed_at(bench: &Bench, job: &Job, operation: FakeOperation, nth: u64, after: bool) -> bool {
     let fake = bench.fake();
     fake.clear_faults();
     let before = fake.calls(operation);
@@ -141,10 +141,10 @@ async fn a_provision_that_is_killed_anywhere_is_completed_and_nothing_happens_tw
 async fn a_rotation_that_is_killed_anywhere_leaves_a_token_that_is_known() {
     let mut points = 0;
     for operation in [
-        Operation::GetFile,
-        Operation::SetFile,
-        Operation::ResetSession,
-        Operation::Send,
+        FakeOperation::GetFile,
+        FakeOperation::SetFile,
+        FakeOperation::ResetSession,
+        FakeOperation::Send,
     ] {
         for after in [false, true] {
             for nth in 1.. {
@@ -182,7 +182,7 @@ async fn a_message_whose_answer_was_lost_is_not_sent_twice_even_when_the_gateway
         let bench = Bench::new(FakeRelease::Current).await;
         let agent = bench.worker().await;
         let life = bench.start();
-        bench.fake().fault(Operation::Send, Fault::HangAfter);
+        bench.fake().fault(FakeOperation::Send, Fault::HangAfter);
         let work = life.work(Job::Provision {
             agents: vec![agent],
             options: RunOptions::default(),
@@ -203,7 +203,7 @@ async fn a_service_takes_up_what_was_cut_off_by_itself() {
     play(async {
         let bench = Bench::new(FakeRelease::Current).await;
         let agent = bench.worker().await;
-        bench.fake().fault(Operation::SetFile, Fault::HangAfter);
+        bench.fake().fault(FakeOperation::SetFile, Fault::HangAfter);
         let life = bench.start();
         let agents = [agent];
         let work = life.provision(&agents);

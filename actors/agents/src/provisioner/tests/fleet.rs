@@ -3,7 +3,7 @@
 use windlass_store::{AgentUid, Agents as _};
 
 use super::bench::{Bench, play};
-use crate::control_plane::{ControlError, FakeEffect, FakeRelease, Fault, Operation};
+use crate::control_plane::{ControlError, FakeEffect, FakeOperation, FakeRelease, Fault};
 use crate::provisioner::{Job, Progress, RunOptions};
 
 async fn workers(bench: &Bench, count: usize) -> Vec<AgentUid> {
@@ -62,7 +62,7 @@ async fn an_entry_that_the_gateway_refuses_fails_its_agent_only() {
         let bench = Bench::new(FakeRelease::Current).await;
         let (agents, life) = (workers(&bench, 4).await, bench.start());
         let refused = || Fault::Before(ControlError::NotOffered { method: "config.patch" });
-        bench.fake().fault(Operation::PatchAgents, refused());
+        bench.fake().fault(FakeOperation::PatchAgents, refused());
         let report = life.provision(&agents).await;
         let failed: Vec<_> = report.failed().map(|agent| agent.agent).collect();
         assert_eq!(failed, [agents[0]]);
@@ -122,7 +122,7 @@ async fn a_gateway_that_is_lost_ends_the_operation_and_not_each_agent_by_itself(
             waited: std::time::Duration::from_secs(600),
         };
         bench.fake().fault(
-            Operation::ListFiles,
+            FakeOperation::ListFiles,
             Fault::Before(ControlError::Line(windlass_protocol::CallError::NotSent(down))),
         );
         let report = life.provision(&agents).await;

@@ -6,7 +6,7 @@ use windlass_store::{AgentStatus, AgentUid, RunState, Runs as _};
 use windlass_templates::tool_values;
 
 use super::bench::{Bench, play};
-use crate::control_plane::{ControlError, FakeEffect, FakeRelease, Fault, Operation};
+use crate::control_plane::{ControlError, FakeEffect, FakeOperation, FakeRelease, Fault};
 use crate::provisioner::{Job, RunOptions, TokenRule, Wake};
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +212,7 @@ async fn an_agent_that_was_never_provisioned_is_deleted_without_its_gateway() {
         let refused = ControlError::NotOffered {
             method: "agents.delete",
         };
-        bench.fake().fault(Operation::DeleteAgent, Fault::Before(refused));
+        bench.fake().fault(FakeOperation::DeleteAgent, Fault::Before(refused));
         let agents = vec![alive, unborn];
         let job = Job::Delete {
             agents: agents.clone(),
@@ -244,7 +244,7 @@ async fn a_gateway_that_is_gone_is_forgotten_with_all_that_is_on_it_and_asked_no
         // The process ends in the middle of a run, and then the gateway is gone.
         let life = bench.start();
         assert!(life.provision(&[main, worker]).await.all_done());
-        bench.fake().fault(Operation::SetFile, Fault::HangBefore);
+        bench.fake().fault(FakeOperation::SetFile, Fault::HangBefore);
         let mut record = bench.agent(worker).await;
         record.name = "Fireman".into();
         windlass_store::Agents::update_agent(&*bench.store, &record)
@@ -318,7 +318,7 @@ async fn a_failed_run_ends_with_an_error_on_record_and_never_in_between() {
         let refused = ControlError::NotOffered {
             method: "agents.files.set",
         };
-        bench.fake().fault(Operation::SetFile, Fault::Before(refused));
+        bench.fake().fault(FakeOperation::SetFile, Fault::Before(refused));
         let report = life.provision(&[agent]).await;
         assert!(report.agents[0].failure.is_some());
         let record = bench.agent(agent).await;
@@ -376,7 +376,7 @@ async fn a_gateway_that_asks_for_an_absurd_wait_ends_the_run_in_its_budget() {
             error: serde_json::from_value(busy).unwrap(),
         };
         let error = ControlError::Rejected(Box::new(rejected));
-        bench.fake().fault(Operation::Send, Fault::Before(error));
+        bench.fake().fault(FakeOperation::Send, Fault::Before(error));
         let start = bench.now();
         let report = life.provision(&[agent]).await;
         let took = bench.now().saturating_duration_since(start);

@@ -11,7 +11,7 @@ use windlass_store::{Agent, AgentStatus, CheckIn, OFFLINE_AFTER};
 use windlass_templates::tool_values;
 
 use super::bench::{Bench, play};
-use crate::control_plane::{FakeEffect, FakeRelease, Fault, Operation};
+use crate::control_plane::{FakeEffect, FakeOperation, FakeRelease, Fault};
 use crate::provisioner::{Job, RunOptions, WAKES, Wake};
 
 #[tokio::test(start_paused = true)]
@@ -165,7 +165,7 @@ async fn an_agent_that_answers_before_its_run_is_over_is_not_woken_again() {
         let (agent, life) = (bench.worker().await, bench.supervise());
         let go_on = Arc::new(Notify::new());
         let labelled = Fault::Wait(Arc::clone(&go_on));
-        bench.fake().fault(Operation::EnsureSession, labelled);
+        bench.fake().fault(FakeOperation::EnsureSession, labelled);
         let key = bench.agent(agent).await.session_key;
         let answer = async {
             while bench.sent() == 0 {
@@ -197,7 +197,7 @@ async fn an_answer_counts_however_lately_the_agent_was_seen_before() {
         bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
         // Woken again, and what it says is seen before the gateway's answer to that.
         let go_on = Arc::new(Notify::new());
-        bench.fake().fault(Operation::Send, Fault::Wait(Arc::clone(&go_on)));
+        bench.fake().fault(FakeOperation::Send, Fault::Wait(Arc::clone(&go_on)));
         let answer = async {
             tokio::time::sleep(Duration::from_secs(6)).await;
             assert_eq!(bench.sent(), 1, "the wake is under way");
@@ -244,7 +244,7 @@ async fn an_agent_that_answers_late_is_not_woken_again_while_that_is_prepared() 
         let go_on = Arc::new(Notify::new());
         bench
             .fake()
-            .fault(Operation::ListFiles, Fault::Wait(Arc::clone(&go_on)));
+            .fault(FakeOperation::ListFiles, Fault::Wait(Arc::clone(&go_on)));
         bench.wait_agent(agent, |agent| agent.lifecycle_generation == 2).await;
         words(&bench, &bench.agent(agent).await.session_key);
         bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
@@ -270,7 +270,7 @@ async fn agents_are_seen_at_work_while_runs_are_still_taken_up() {
         let life = bench.start();
         for _ in 0..2 {
             // In the first life, and when it is taken up.
-            bench.fake().fault(Operation::ListFiles, Fault::HangBefore);
+            bench.fake().fault(FakeOperation::ListFiles, Fault::HangBefore);
         }
         let agents = vec![cut_off];
         let options = RunOptions::default();

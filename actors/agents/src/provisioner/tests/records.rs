@@ -3,7 +3,7 @@
 use windlass_store::{AgentRole, Agents as _, StepName};
 
 use super::bench::{Bench, play};
-use crate::control_plane::{ControlError, FakeRelease, Fault, Operation};
+use crate::control_plane::{ControlError, FakeOperation, FakeRelease, Fault};
 use crate::provisioner::{Ensure, Ensured, LEAD_NAME, RunOptions};
 
 async fn ensure(life: &super::bench::Life, wanted: Ensure) -> Ensured {
@@ -40,7 +40,7 @@ async fn a_lead_whose_provisioning_failed_is_tried_again_under_the_same_identity
         let refused = ControlError::NotOffered {
             method: "agents.create",
         };
-        bench.fake().fault(Operation::CreateAgent, Fault::Before(refused));
+        bench.fake().fault(FakeOperation::CreateAgent, Fault::Before(refused));
         let wanted = || Ensure::Lead { board, name: None };
         let first = ensure(&life, wanted()).await;
         assert_eq!(first.report.unwrap().failure.unwrap().step, StepName::Agent);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use windlass::{
     protocol::run::Answer,
-    sessions::{Following, RunEnd, RunProgress},
+    sessions::{MessageHandle, RunEnd, RunProgress},
 };
 
 use super::{Bench, wake::text};
@@ -44,7 +44,7 @@ impl Told {
     /// Takes all that is told until `enough` says so; false when the run was over before.
     pub(in super::super) async fn until(
         &mut self,
-        following: &mut Following,
+        following: &mut MessageHandle,
         within: Duration,
         enough: impl Fn(&Self) -> bool,
     ) -> Result<bool, Failure> {
@@ -65,7 +65,7 @@ impl Told {
 }
 
 /// The end of a message.
-pub(in super::super) async fn end_of(following: Following, within: Duration) -> Result<RunEnd, Failure> {
+pub(in super::super) async fn end_of(following: MessageHandle, within: Duration) -> Result<RunEnd, Failure> {
     let end = tokio::time::timeout(within, following.end()).await;
     let end = end.map_err(|_| Failure::new(format!("a message had no end within {} s", within.as_secs())))?;
     Ok(end?)

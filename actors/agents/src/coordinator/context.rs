@@ -21,7 +21,7 @@ use windlass_line::clock::Clock;
 /// Longest message taken, in characters: what a person writes, and an agent reads with its other instructions.
 pub const MESSAGE_CHARS: usize = 20_000;
 
-pub(super) struct Desk {
+pub(super) struct CoordinatorContext {
     pub(super) store: Arc<dyn Store>,
     pub(super) templates: Templates,
     pub(super) fleet: Arc<dyn Fleet>,
@@ -31,7 +31,7 @@ pub(super) struct Desk {
     pub(super) rng: RefCell<StdRng>,
 }
 
-impl Desk {
+impl CoordinatorContext {
     pub(super) fn now(&self) -> Timestamp {
         Timestamp::from(self.clock.wall())
     }

@@ -15,30 +15,30 @@ use windlass_protocol::{GatewayId, SessionKey};
 use windlass_line::Line;
 
 /// A session, wherever it is, by the [identity](windlass_protocol::SessionSpellings::identity) of its key.
-type Place = (GatewayId, Box<str>);
+type SessionIdentity = (GatewayId, Box<str>);
 
-/// Lanes of sessions that are in use. A lane lives as long as somebody holds or wants it.
+/// SessionLocks of sessions that are in use. A lane lives as long as somebody holds or wants it.
 #[derive(Debug, Default)]
-pub(super) struct Lanes(RefCell<HashMap<Place, Weak<Mutex<()>>>>);
+pub(super) struct SessionLocks(RefCell<HashMap<SessionIdentity, Weak<Mutex<()>>>>);
 
 /// The right to the next turn.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct SessionPermit {
     identity: Box<str>,
     _lane: OwnedMutexGuard<()>,
     /// The lane that the session turned out to have, once its gateway was met.
     respelled: Option<Box<Self>>,
 }
 
-impl Lanes {
-    /// Lanes at which those that nobody uses any more are looked for.
+impl SessionLocks {
+    /// SessionLocks at which those that nobody uses any more are looked for.
     const SWEEP_AT: usize = 256;
 
     /// A place in the line for the next turn, taken now, to be waited for.
-    pub(super) fn queue(&self, line: &Line, session: &SessionKey) -> LocalBoxFuture<'static, Turn> {
+    pub(super) fn queue(&self, line: &Line, session: &SessionKey) -> LocalBoxFuture<'static, SessionPermit> {
         let identity = identity(line, session);
         let mut wait = self.lane(line.id(), &identity).lock_owned().boxed_local();
-        let turn = |held| Turn {
+        let turn = |held| SessionPermit {
             identity,
             _lane: held,
             respelled: None,
@@ -52,7 +52,7 @@ impl Lanes {
 
     /// Waits for the lane that the session has by what is known of its gateway now, where that is another one than the turn's. Who
     /// waits here has one by an older spelling, which nobody waits for who has this one.
-    pub(super) async fn respell(&self, turn: &mut Turn, line: &Line, session: &SessionKey) {
+    pub(super) async fn respell(&self, turn: &mut SessionPermit, line: &Line, session: &SessionKey) {
         let now = identity(line, session);
         let held = turn.respelled.as_deref().unwrap_or(turn);
         if held.identity != now {
@@ -62,16 +62,16 @@ impl Lanes {
     }
 
     fn lane(&self, gateway: &GatewayId, identity: &str) -> Arc<Mutex<()>> {
-        let mut lanes = self.0.borrow_mut();
-        if lanes.len() >= Self::SWEEP_AT {
-            lanes.retain(|_, lane| lane.strong_count() > 0);
+        let mut session_locks = self.0.borrow_mut();
+        if session_locks.len() >= Self::SWEEP_AT {
+            session_locks.retain(|_, lane| lane.strong_count() > 0);
         }
         let place = (gateway.clone(), identity.into());
-        if let Some(lane) = lanes.get(&place).and_then(Weak::upgrade) {
+        if let Some(lane) = session_locks.get(&place).and_then(Weak::upgrade) {
             return lane;
         }
         let lane = Arc::new(Mutex::new(()));
-        lanes.insert(place, Arc::downgrade(&lane));
+        session_locks.insert(place, Arc::downgrade(&lane));
         lane
     }
 }

@@ -10,7 +10,7 @@ use windlass_line::{LineState, LineStatus};
 /// What is known of the gateway process behind a line that is up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Life {
+pub(super) struct GatewayIncarnation {
     /// Changes with each start (from 2026.8.2 on).
     #[serde(skip_serializing_if = "Option::is_none")]
     boot_id: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Life {
     started_ms: Option<u64>,
 }
 
-impl Life {
+impl GatewayIncarnation {
     /// How far two readings of the same start may lie apart: what the system's clock may have been set by between our two
     /// processes. Between connections of one process a finer rule holds
     /// ([`BootIdentity`](windlass_protocol::connection::BootIdentity)).
@@ -75,11 +75,14 @@ mod tests {
 
     #[test]
     fn the_boot_id_decides_where_there_is_one_and_a_start_that_moved_elsewhere() {
-        let life = |boot, seconds: u64| Life::new(boot, Some(seconds * 1000));
+        let life = |boot, seconds: u64| GatewayIncarnation::new(boot, Some(seconds * 1000));
         assert_eq!(life(Some("a"), 900).since(&life(Some("a"), 100)), Continuity::Same);
         assert_eq!(life(Some("b"), 100).since(&life(Some("a"), 100)), Continuity::Restarted);
         assert_eq!(life(None, 100).since(&life(None, 105)), Continuity::Unknown);
         assert_eq!(life(None, 100).since(&life(None, 120)), Continuity::Restarted);
-        assert_eq!(life(None, 100).since(&Life::default()), Continuity::Unknown);
+        assert_eq!(
+            life(None, 100).since(&GatewayIncarnation::default()),
+            Continuity::Unknown
+        );
     }
 }

@@ -7,20 +7,20 @@ use std::rc::Rc;
 use tokio::sync::{Notify, mpsc};
 use windlass_protocol::{AgentId, GatewayId, SessionKey, agent_id_of};
 
-use super::message::Follower;
+use super::message::ProgressSender;
 use windlass_line::Line;
 
 /// Most messages under way at a time, those that wait for their session's turn included: each holds its text, and those with
 /// a turn a queue of events.
-pub const UNDER_WAY_LIMIT: usize = 10_000;
+pub const IN_FLIGHT_LIMIT: usize = 10_000;
 /// Notes that may wait for a message that waits for its turn.
 const NOTES: usize = 64;
 
 /// Something that a message under way is told from elsewhere.
 #[derive(Debug)]
-pub(super) enum Note {
+pub(super) enum ControlMessage {
     /// Somebody else wants to follow it.
-    Join(Follower),
+    Join(ProgressSender),
     /// Its session was reset or deleted by us.
     Replaced,
 }
@@ -35,29 +35,29 @@ pub(super) enum Replaced {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct InFlightMessage {
     gateway: GatewayId,
     session: SessionKey,
-    notes: mpsc::Sender<Note>,
+    notes: mpsc::Sender<ControlMessage>,
 }
 
 /// The messages under way of one session manager.
 #[derive(Debug, Clone, Default)]
-pub(super) struct UnderWay {
-    messages: Rc<RefCell<HashMap<String, Entry>>>,
+pub(super) struct InFlightMessages {
+    messages: Rc<RefCell<HashMap<String, InFlightMessage>>>,
     /// Notified when one of them is over.
     left: Rc<Notify>,
 }
 
 /// A message's place among them, given up when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    all: UnderWay,
+pub(super) struct InFlightGuard {
+    all: InFlightMessages,
     pub(super) key: String,
-    pub(super) notes: mpsc::Receiver<Note>,
+    pub(super) notes: mpsc::Receiver<ControlMessage>,
 }
 
-impl UnderWay {
+impl InFlightMessages {
     pub(super) fn len(&self) -> usize {
         self.messages.borrow().len()
     }
@@ -68,20 +68,20 @@ impl UnderWay {
     }
 
     /// Takes a place; nothing when the key has one already.
-    pub(super) fn enter(&self, key: String, gateway: &GatewayId, session: &SessionKey) -> Option<Place> {
+    pub(super) fn enter(&self, key: String, gateway: &GatewayId, session: &SessionKey) -> Option<InFlightGuard> {
         let mut all = self.messages.borrow_mut();
         if all.contains_key(&key) {
             return None;
         }
         let (sender, notes) = mpsc::channel(NOTES);
-        let entry = Entry {
+        let entry = InFlightMessage {
             gateway: gateway.clone(),
             session: session.clone(),
             notes: sender,
         };
         all.insert(key.clone(), entry);
         drop(all);
-        Some(Place {
+        Some(InFlightGuard {
             all: self.clone(),
             key,
             notes,
@@ -100,10 +100,10 @@ impl UnderWay {
     }
 
     /// Has somebody else follow a message, from its text so far. `false` when there is none, or too many follow it.
-    pub(super) fn join(&self, key: &str, follower: Follower) -> bool {
+    pub(super) fn join(&self, key: &str, follower: ProgressSender) -> bool {
         let all = self.messages.borrow();
         all.get(key)
-            .is_some_and(|entry| entry.notes.try_send(Note::Join(follower)).is_ok())
+            .is_some_and(|entry| entry.notes.try_send(ControlMessage::Join(follower)).is_ok())
     }
 
     /// Tells the messages in a session, or in all sessions of an agent, that it was reset or deleted.
@@ -121,12 +121,12 @@ impl UnderWay {
             .filter(|entry| entry.gateway == *line.id() && is_in(&entry.session));
         for entry in there {
             // One whose notes overflow waits for its turn, and so has nothing in the session.
-            let _ = entry.notes.try_send(Note::Replaced);
+            let _ = entry.notes.try_send(ControlMessage::Replaced);
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.all.messages.borrow_mut().remove(&self.key);
         self.all.left.notify_waiters();

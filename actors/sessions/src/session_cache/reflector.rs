@@ -1,4 +1,4 @@
-//! What keeps a roster true: events as they come, and lists where events do not say enough.
+//! What keeps a cache true: events as they come, and lists where events do not say enough.
 //!
 //! The line loads the list by itself at each connection and after each gap, and its answer stands where it was read. All that is
 //! asked for here besides is asked through the same declaration, so that there is one load at a time; only further pages are
@@ -14,11 +14,11 @@ use windlass_protocol::request::{Request as _, SessionsListReply, SessionsSubscr
 use windlass_protocol::session_roster::{RosterPage, SessionRoster};
 use windlass_protocol::time::after;
 
-use super::pace::Pace;
 use super::pages::{Answer, Asking, Failed, Part, cut_unsaid};
-use super::seat::{Seat, Slot};
+use super::schedule::RefreshSchedule;
+use super::shared::{FeedGuard, SharedCache};
 use super::wire::{NAMES, News};
-use super::{Roster, RosterView};
+use super::{SessionCache, SessionCacheView};
 use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;
 use windlass_line::line::{Declared, Line, TooManyTopics};
@@ -31,15 +31,15 @@ const BACKLOG: usize = 8192;
 /// Events taken in one go, before users are told once.
 const AT_ONCE: usize = 256;
 
-/// What is to run on a machine so that a roster is fed.
-#[must_use = "a roster that nobody feeds stays empty"]
-pub struct Feed {
+/// What is to run on a machine so that a cache is fed.
+#[must_use = "a cache that nobody feeds stays empty"]
+pub struct Reflector {
     line: Arc<Line>,
-    seat: Seat,
+    seat: FeedGuard,
     source: Source,
 }
 
-/// Where a roster's news come from.
+/// Where a cache's news come from.
 struct Source {
     events: Subscription,
     sessions: Declared,
@@ -55,40 +55,40 @@ impl Source {
     }
 }
 
-impl std::fmt::Debug for Feed {
+impl std::fmt::Debug for Reflector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Feed")
+        f.debug_struct("Reflector")
             .field("gateway", self.line.id())
             .finish_non_exhaustive()
     }
 }
 
-impl Roster {
-    /// A hold on the roster of a line's gateway; with it, for its first user, what is to be run to feed it.
+impl SessionCache {
+    /// A hold on the cache of a line's gateway; with it, for its first user, what is to be run to feed it.
     ///
     /// # Errors
     /// When [`MAX_TOPICS`](windlass_line::MAX_TOPICS) are declared already.
-    pub fn of(line: &Arc<Line>) -> Result<(Self, Option<Feed>), TooManyTopics> {
-        let (roster, seat) = line.extension::<Slot>().enter();
+    pub fn of(line: &Arc<Line>) -> Result<(Self, Option<Reflector>), TooManyTopics> {
+        let (cache, seat) = line.extension::<SharedCache>().enter();
         let Some(seat) = seat else {
-            return Ok((roster, None));
+            return Ok((cache, None));
         };
         let source = Source::open(line)?;
         let line = Arc::clone(line);
-        Ok((roster, Some(Feed { line, seat, source })))
+        Ok((cache, Some(Reflector { line, seat, source })))
     }
 }
 
-impl Feed {
+impl Reflector {
     /// Runs until nobody looks any more, or the line is closed. Must be polled within a `LocalSet` with tokio's time.
     pub async fn run(self) {
         let id = self.line.id().clone();
-        named("roster", Some(&id), self.keep_feeding()).await;
+        named("session_cache", Some(&id), self.keep_feeding()).await;
     }
 
     async fn keep_feeding(self) {
         let Self { line, seat, source } = self;
-        let (seat, mut source, mut restarts) = (Arc::new(seat), Some(source), Restarts::of("roster"));
+        let (seat, mut source, mut restarts) = (Arc::new(seat), Some(source), Restarts::of("session_cache"));
         loop {
             let Some(source) = source.take().or_else(|| Source::open(&line).ok()) else {
                 return;
@@ -99,7 +99,7 @@ impl Feed {
             };
             let rest = restarts.panicked(line.now(), &panic);
             // Stale, and so nobody takes it for the truth while the next one begins.
-            seat.view().send_replace(RosterView::default());
+            seat.view().send_replace(SessionCacheView::default());
             sleep_until(after(line.now(), rest.delay)).await;
         }
     }
@@ -107,15 +107,15 @@ impl Feed {
 
 struct Feeding {
     line: Arc<Line>,
-    seat: Arc<Seat>,
+    seat: Arc<FeedGuard>,
     source: Source,
-    pace: Pace,
+    pace: RefreshSchedule,
     pages: Asking,
 }
 
 impl Feeding {
-    fn new(line: Arc<Line>, seat: Arc<Seat>, source: Source) -> Self {
-        let mut pace = Pace::default();
+    fn new(line: Arc<Line>, seat: Arc<FeedGuard>, source: Source) -> Self {
+        let mut pace = RefreshSchedule::default();
         // The declaration loads it, as soon as the line is up.
         pace.begin(line.now());
         Self {
@@ -128,7 +128,7 @@ impl Feeding {
     }
 
     async fn run(mut self) {
-        failpoint::reach("roster");
+        failpoint::reach("session_cache");
         self.update(SessionRoster::on_asked);
         loop {
             let due = self.pace.due();
@@ -162,12 +162,12 @@ impl Feeding {
     }
 
     fn take(&mut self, item: &LineEvent) {
-        failpoint::reach("roster.stream");
+        failpoint::reach("session_cache.stream");
         match item {
             LineEvent::Event(event) => {
                 let news = News::read(event);
                 if !news.is_known_to(&self.seat.view().borrow().sessions) {
-                    self.update(|roster| news.apply(roster));
+                    self.update(|cache| news.apply(cache));
                 }
             }
             LineEvent::Marker(marker) => self.take_marker(marker),
@@ -213,20 +213,20 @@ impl Feeding {
     fn lost(&mut self) {
         self.pages.cancel();
         self.pace.begin(self.line.now());
-        self.update(|roster| {
-            roster.on_gap();
-            roster.on_asked();
+        self.update(|cache| {
+            cache.on_gap();
+            cache.on_asked();
         });
     }
 
     fn up(&mut self, restarted: Option<bool>) {
         self.pace.begin(self.line.now());
-        self.update(|roster| {
+        self.update(|cache| {
             // Before 2026.8 nobody can tell: a run that goes on says so with its next increment.
             if restarted != Some(false) {
-                roster.on_restarted();
+                cache.on_restarted();
             }
-            roster.on_asked();
+            cache.on_asked();
         });
     }
 
@@ -249,9 +249,9 @@ impl Feeding {
     fn take_list(&mut self, list: &SessionsListReply, offset: u32) {
         let mut page = RosterPage::Complete;
         let space = self.line.status().borrow().key_space();
-        self.update(|roster| {
-            roster.spell(space);
-            page = roster.on_list(list, offset);
+        self.update(|cache| {
+            cache.spell(space);
+            page = cache.on_list(list, offset);
         });
         match page {
             RosterPage::Next(next) if next > 0 => self.pages.ask(&self.line, Part::Page(next)),
@@ -315,7 +315,7 @@ impl Feeding {
         }
     }
 
-    /// Changes the roster in place, unless somebody holds the moment before: then a copy. Users are told if anything is new.
+    /// Changes the cache in place, unless somebody holds the moment before: then a copy. Users are told if anything is new.
     fn update(&self, change: impl FnOnce(&mut SessionRoster)) {
         self.seat.view().send_if_modified(|view| {
             let before = outward(view);
@@ -329,7 +329,7 @@ impl Feeding {
 }
 
 /// All that a user may see change.
-fn outward(view: &RosterView) -> impl PartialEq + use<> {
+fn outward(view: &SessionCacheView) -> impl PartialEq + use<> {
     let sessions = &view.sessions;
     (
         sessions.version(),

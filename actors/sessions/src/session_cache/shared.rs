@@ -1,49 +1,49 @@
-//! Who feeds a line's roster: one feed at a time, shared by all who look.
+//! Who feeds a line's cache: one feed at a time, shared by all who look.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{Roster, RosterView};
+use super::{SessionCache, SessionCacheView};
 
-/// Where a line keeps its roster, while somebody looks.
+/// Where a line keeps its cache, while somebody looks.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
-    taken: Mutex<Option<Arc<watch::Sender<RosterView>>>>,
+pub(crate) struct SharedCache {
+    taken: Mutex<Option<Arc<watch::Sender<SessionCacheView>>>>,
 }
 
 /// What makes its holder the one that feeds.
 #[derive(Debug)]
-pub(super) struct Seat {
-    slot: Arc<Slot>,
-    view: Arc<watch::Sender<RosterView>>,
+pub(super) struct FeedGuard {
+    slot: Arc<SharedCache>,
+    view: Arc<watch::Sender<SessionCacheView>>,
 }
 
-impl Slot {
+impl SharedCache {
     /// A look at what is fed already; else the seat of who is to feed.
-    pub(super) fn enter(self: &Arc<Self>) -> (Roster, Option<Seat>) {
+    pub(super) fn enter(self: &Arc<Self>) -> (SessionCache, Option<FeedGuard>) {
         let mut taken = self.lock();
         if let Some(view) = &*taken {
-            return (Roster::new(view.subscribe()), None);
+            return (SessionCache::new(view.subscribe()), None);
         }
-        let (sender, receiver) = watch::channel(RosterView::default());
+        let (sender, receiver) = watch::channel(SessionCacheView::default());
         let view = Arc::new(sender);
         *taken = Some(Arc::clone(&view));
-        let seat = Seat {
+        let seat = FeedGuard {
             slot: Arc::clone(self),
             view,
         };
-        (Roster::new(receiver), Some(seat))
+        (SessionCache::new(receiver), Some(seat))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<watch::Sender<RosterView>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<watch::Sender<SessionCacheView>>>> {
         // One pointer, changed in one step.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
-    pub(super) fn view(&self) -> &watch::Sender<RosterView> {
+impl FeedGuard {
+    pub(super) fn view(&self) -> &watch::Sender<SessionCacheView> {
         &self.view
     }
 
@@ -58,7 +58,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for FeedGuard {
     /// However the feed ends, those who look are told, by the end of the watch.
     fn drop(&mut self) {
         let mut taken = self.slot.lock();

@@ -1,4 +1,4 @@
-//! Of events, what a roster looks at: not their texts, of which a run sends hundreds.
+//! Of events, what a cache looks at: not their texts, of which a run sends hundreds.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use windlass_protocol::{AgentPhase, ChatState, SessionsChangedEvent, json};
 
 use windlass_line::routing::Event;
 
-/// The names of the events that a roster is fed with.
+/// The names of the events that a cache is fed with.
 pub(super) const NAMES: [&str; 3] = ["sessions.changed", "chat", "agent"];
 
-/// What an event means for a roster.
+/// What an event means for a cache.
 #[derive(Debug)]
 pub(super) enum News<'a> {
     Changed(Box<SessionsChangedEvent>),
@@ -107,22 +107,22 @@ impl<'a> News<'a> {
         }
     }
 
-    /// Whether a roster that knows of nothing amiss knows this already: then it need not be touched, nor copied.
-    pub(super) fn is_known_to(&self, roster: &SessionRoster) -> bool {
+    /// Whether a cache that knows of nothing amiss knows this already: then it need not be touched, nor copied.
+    pub(super) fn is_known_to(&self, cache: &SessionRoster) -> bool {
         match self {
             Self::Nothing => true,
-            Self::Chat(head) if !head.state.is_terminal() && roster.stale().is_none() => roster
+            Self::Chat(head) if !head.state.is_terminal() && cache.stale().is_none() => cache
                 .get(&head.session_key)
                 .is_some_and(|entry| entry.active && entry.runs.iter().any(|run| *run == head.run_id)),
             _ => false,
         }
     }
 
-    pub(super) fn apply(&self, roster: &mut SessionRoster) {
+    pub(super) fn apply(&self, cache: &mut SessionRoster) {
         match self {
-            Self::Changed(event) => roster.on_changed(event),
-            Self::Chat(head) => roster.on_chat_state(&head.session_key, &head.run_id, &head.state),
-            Self::Lifecycle(head, phase) => roster.on_lifecycle(&head.session_key, &head.run_id, phase),
+            Self::Changed(event) => cache.on_changed(event),
+            Self::Chat(head) => cache.on_chat_state(&head.session_key, &head.run_id, &head.state),
+            Self::Lifecycle(head, phase) => cache.on_lifecycle(&head.session_key, &head.run_id, phase),
             Self::Nothing => {}
         }
     }
@@ -162,12 +162,12 @@ mod tests {
             r#"{"runId":"r","sessionKey":"s","state":"delta","message":{"content":"x"}}"#,
         );
         let delta = News::read(&delta);
-        let mut roster = SessionRoster::default();
-        roster.on_asked();
+        let mut cache = SessionRoster::default();
+        cache.on_asked();
         let list = r#"{"ts":1,"sessions":[{"key":"s"}]}"#;
-        roster.on_list(&serde_json::from_str(list).unwrap(), 0);
-        assert!(!delta.is_known_to(&roster));
-        delta.apply(&mut roster);
-        assert!(delta.is_known_to(&roster) && roster.get("s").unwrap().active);
+        cache.on_list(&serde_json::from_str(list).unwrap(), 0);
+        assert!(!delta.is_known_to(&cache));
+        delta.apply(&mut cache);
+        assert!(delta.is_known_to(&cache) && cache.get("s").unwrap().active);
     }
 }

@@ -16,14 +16,14 @@ use windlass_protocol::run::{Action, Asked, Doubt, Output, Progress, RunEnd, Run
 use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
 
 use self::attempt::Noted;
-pub(super) use self::prepare::Prior;
+pub(super) use self::prepare::EarlierAttempts;
 use super::client::GatewayClient;
 use super::error::AskError;
-use super::lanes::Turn;
-use super::message::{Follower, Handover, Message};
+use super::in_flight::{ControlMessage, InFlightGuard};
+use super::message::{Handover, Message, ProgressSender};
 use super::outbox::Outbox;
+use super::session_locks::SessionPermit;
 use super::state::State;
-use super::under_way::{Note, Place};
 use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;
 use windlass_line::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
@@ -56,7 +56,7 @@ enum Until {
 }
 
 /// What following a message came to.
-enum Followed {
+enum Delivered {
     /// Its end.
     End(RunEnd),
     /// The gateway has taken it, and no more was wanted.
@@ -66,19 +66,19 @@ enum Followed {
 }
 
 /// One message that is being followed.
-pub(super) struct Follow<'a> {
+pub(super) struct Delivery<'a> {
     state: &'a State,
-    place: &'a mut Place,
+    place: &'a mut InFlightGuard,
     /// None for a message that does not wait for its turn.
-    turn: Option<&'a mut Turn>,
+    turn: Option<&'a mut SessionPermit>,
     message: &'a Message,
-    followers: Vec<Follower>,
+    followers: Vec<ProgressSender>,
     /// Where its attempts and its end go on record.
     outbox: Option<&'a Outbox>,
 }
 
 /// The same, once its line was up.
-struct Run<'a> {
+struct DeliveryLoop<'a> {
     message: &'a Message,
     key: &'a str,
     client: GatewayClient,
@@ -94,13 +94,13 @@ struct Run<'a> {
     asked: FuturesUnordered<LocalBoxFuture<'a, Reply>>,
 }
 
-impl<'a> Follow<'a> {
+impl<'a> Delivery<'a> {
     pub(super) const fn new(
         state: &'a State,
-        place: &'a mut Place,
-        turn: &'a mut Turn,
+        place: &'a mut InFlightGuard,
+        turn: &'a mut SessionPermit,
         message: &'a Message,
-        followers: Vec<Follower>,
+        followers: Vec<ProgressSender>,
     ) -> Self {
         Self {
             state,
@@ -113,7 +113,7 @@ impl<'a> Follow<'a> {
     }
 
     /// For a message that its caller keeps on record, and that does not wait for its turn.
-    pub(super) const fn without_turn(state: &'a State, place: &'a mut Place, message: &'a Message) -> Self {
+    pub(super) const fn without_turn(state: &'a State, place: &'a mut InFlightGuard, message: &'a Message) -> Self {
         Self {
             state,
             place,
@@ -125,36 +125,36 @@ impl<'a> Follow<'a> {
     }
 
     /// Sends the message, and follows it until the gateway has taken it.
-    pub(super) async fn hand_over(&mut self, prior: Option<Prior>) -> Handover {
+    pub(super) async fn hand_over(&mut self, prior: Option<EarlierAttempts>) -> Handover {
         match self.deliver(prior, Until::Taken).await {
-            Followed::Taken => Handover::Taken,
-            Followed::End(end) | Followed::Closed(end) => Handover::Ended(end),
+            Delivered::Taken => Handover::Taken,
+            Delivered::End(end) | Delivered::Closed(end) => Handover::Ended(end),
         }
     }
 
     /// Sends the message, and follows it to its end. Nothing when it is on record and its line was closed: then it has no end
     /// yet.
-    pub(super) async fn run(&mut self, prior: Option<Prior>) -> Option<RunEnd> {
+    pub(super) async fn run(&mut self, prior: Option<EarlierAttempts>) -> Option<RunEnd> {
         match self.deliver(prior, Until::End).await {
-            Followed::End(end) => Some(end),
+            Delivered::End(end) => Some(end),
             // Kept on record, it goes on when its gateway is added again.
-            Followed::Closed(end) => self.outbox.is_none().then_some(end),
-            Followed::Taken => None,
+            Delivered::Closed(end) => self.outbox.is_none().then_some(end),
+            Delivered::Taken => None,
         }
     }
 
-    async fn deliver(&mut self, prior: Option<Prior>, until: Until) -> Followed {
+    async fn deliver(&mut self, prior: Option<EarlierAttempts>, until: Until) -> Delivered {
         let line = &*self.message.line;
         let give_up = self.message.give_up.unwrap_or(RunLimits::default().give_up);
         // Before anything is sent, so that nothing of the run is missed.
         let events = line.subscribe(filter(self.message, &self.place.key), EVENTS);
         let (ready, since_ms) = match tokio::time::timeout(give_up, self.prepare(prior.as_ref())).await {
             Ok(Some(prepared)) => prepared,
-            Ok(None) => return Followed::Closed(RunEnd::NotSent(NotSent::Closed)),
-            Err(_) => return Followed::End(unreached(prior.as_ref(), give_up)),
+            Ok(None) => return Delivered::Closed(RunEnd::NotSent(NotSent::Closed)),
+            Err(_) => return Delivered::End(unreached(prior.as_ref(), give_up)),
         };
         let config = self.config(&ready, prior, since_ms, give_up);
-        let mut run = Run {
+        let mut run = DeliveryLoop {
             message: self.message,
             key: &self.place.key,
             client: GatewayClient::new(Arc::clone(&self.message.line)).with_timeout(ANSWER),
@@ -173,9 +173,9 @@ impl<'a> Follow<'a> {
         followed
     }
 
-    pub(super) fn into_followers(mut self) -> Vec<Follower> {
+    pub(super) fn into_followers(mut self) -> Vec<ProgressSender> {
         while let Ok(note) = self.place.notes.try_recv() {
-            if let Note::Join(follower) = note {
+            if let ControlMessage::Join(follower) = note {
                 self.followers.push(follower);
             }
         }
@@ -184,7 +184,7 @@ impl<'a> Follow<'a> {
 }
 
 /// The line was not up in all the time given.
-fn unreached(prior: Option<&Prior>, waited: Duration) -> RunEnd {
+fn unreached(prior: Option<&EarlierAttempts>, waited: Duration) -> RunEnd {
     match prior {
         None => RunEnd::NotSent(NotSent::NotReady { waited }),
         Some(_) => RunEnd::Unknown(Doubt::TimedOut),
@@ -199,22 +199,22 @@ fn filter(message: &Message, key: &str) -> EventFilter {
     names.session(message.session.as_str()).run(key)
 }
 
-impl Run<'_> {
+impl DeliveryLoop<'_> {
     async fn follow(
         &mut self,
         until: Until,
-        followers: &mut Vec<Follower>,
-        notes: &mut mpsc::Receiver<Note>,
-    ) -> Followed {
+        followers: &mut Vec<ProgressSender>,
+        notes: &mut mpsc::Receiver<ControlMessage>,
+    ) -> Delivered {
         loop {
             let now = self.now();
             while let Some(output) = self.tracker.poll(now) {
                 match output {
                     Output::Do(action) => self.ask(action),
-                    Output::Tell(Progress::Started { .. }) if until == Until::Taken => return Followed::Taken,
+                    Output::Tell(Progress::Started { .. }) if until == Until::Taken => return Delivered::Taken,
                     Output::Tell(progress) => self.tell(&progress, followers),
                     Output::End(RunEnd::NotSent(NotSent::Closed)) => return self.closed(),
-                    Output::End(end) => return Followed::End(end),
+                    Output::End(end) => return Delivered::End(end),
                 }
             }
             if !self.step(followers, notes).await {
@@ -224,10 +224,10 @@ impl Run<'_> {
     }
 
     /// The line was closed for good.
-    fn closed(&mut self) -> Followed {
+    fn closed(&mut self) -> Delivered {
         self.tracker.on_closed();
         let now = self.now();
-        Followed::Closed(match self.tracker.poll(now) {
+        Delivered::Closed(match self.tracker.poll(now) {
             Some(Output::End(end)) => end,
             _ => RunEnd::NotSent(NotSent::Closed),
         })
@@ -238,7 +238,7 @@ impl Run<'_> {
     }
 
     /// Waits for whatever comes next. `false` when the line was closed for good.
-    async fn step(&mut self, followers: &mut Vec<Follower>, notes: &mut mpsc::Receiver<Note>) -> bool {
+    async fn step(&mut self, followers: &mut Vec<ProgressSender>, notes: &mut mpsc::Receiver<ControlMessage>) -> bool {
         let deadline = self.tracker.next_deadline();
         let timer = async {
             match deadline {
@@ -259,7 +259,7 @@ impl Run<'_> {
         true
     }
 
-    fn tell(&self, progress: &Progress, followers: &mut Vec<Follower>) {
+    fn tell(&self, progress: &Progress, followers: &mut Vec<ProgressSender>) {
         if let Progress::Started { .. } = progress {
             self.note_accepted();
         }
@@ -269,16 +269,16 @@ impl Run<'_> {
         }
     }
 
-    fn noticed(&mut self, note: Note, followers: &mut Vec<Follower>) {
+    fn noticed(&mut self, note: ControlMessage, followers: &mut Vec<ProgressSender>) {
         match note {
-            Note::Join(follower) => {
+            ControlMessage::Join(follower) => {
                 let text = self.tracker.text();
                 if !text.is_empty() {
                     follower.tell(Progress::Replaced(text.to_owned()));
                 }
                 followers.push(follower);
             }
-            Note::Replaced => self.tracker.on_session_replaced(self.now()),
+            ControlMessage::Replaced => self.tracker.on_session_replaced(self.now()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The sessions of one gateway as a value to look at and to watch.
 //!
 //! ```text
-//!   Line ── events, markers, snapshots ──▶ feed (one for all users) ──▶ watch ──▶ Roster, Roster, Roster
+//!   Line ── events, markers, snapshots ──▶ feed (one for all users) ──▶ watch ──▶ SessionCache, SessionCache, SessionCache
 //!    ▲                                      │
 //!    └── load again, further pages ─────────┘
 //! ```
@@ -9,10 +9,10 @@
 //! What a gateway says and what follows from it is [`SessionRoster`]'s business; this feeds it, and asks again when it says that
 //! it may be wrong. The first user starts the feed, the last one to go ends it.
 
-mod feed;
-mod pace;
 mod pages;
-mod seat;
+mod reflector;
+mod schedule;
+mod shared;
 mod wire;
 
 use std::fmt;
@@ -21,12 +21,12 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use windlass_protocol::session_roster::SessionRoster;
 
-pub use feed::Feed;
-pub use pace::{POLL, REST, REST_CAP};
+pub use reflector::Reflector;
+pub use schedule::{POLL, REST, REST_CAP};
 
 /// What is known of a gateway's sessions at one moment. A clone costs two pointers.
 #[derive(Debug, Clone, Default)]
-pub struct RosterView {
+pub struct SessionCacheView {
     /// The sessions and their runs. [`SessionRoster::stale`] tells whether a fresh list might say something else; then one is on
     /// its way, unless it was refused.
     pub sessions: Arc<SessionRoster>,
@@ -34,77 +34,80 @@ pub struct RosterView {
     pub refused: Option<Arc<str>>,
 }
 
-impl RosterView {
+impl SessionCacheView {
     /// Whether this is what the gateway would say now, as far as can be told.
     pub fn is_fresh(&self) -> bool {
         self.sessions.stale().is_none()
     }
 }
 
-/// The line was closed for good, or Windlass was shut down: the roster does not change any more.
+/// The line was closed for good, or Windlass was shut down: the cache does not change any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the line is closed: its roster does not change any more")]
-pub struct RosterClosed;
+#[error("the line is closed: its cache does not change any more")]
+pub struct SessionCacheClosed;
 
-/// One user's hold on a gateway's roster: to look at, and to wait for changes of. Clones see the same and wait by themselves.
+/// One user's hold on a gateway's cache: to look at, and to wait for changes of. Clones see the same and wait by themselves.
 ///
 /// Kept up to date over reconnects, restarts and lost events for as long as any user holds it. Releases before 2026.4 send no word
 /// of changed sessions: there the list is asked for when a run ends, and every [`POLL`] besides.
 #[derive(Clone)]
-pub struct Roster {
-    view: watch::Receiver<RosterView>,
+pub struct SessionCache {
+    view: watch::Receiver<SessionCacheView>,
 }
 
-impl Roster {
-    const fn new(view: watch::Receiver<RosterView>) -> Self {
+impl SessionCache {
+    const fn new(view: watch::Receiver<SessionCacheView>) -> Self {
         Self { view }
     }
 
     /// What is known now. Cheap; what it gives is a moment that stays as it is.
-    pub fn now(&self) -> RosterView {
+    pub fn now(&self) -> SessionCacheView {
         self.view.borrow().clone()
     }
 
     /// Waits for a change since this handle last waited, and gives what is known then. Changes that come quickly are seen as one.
     ///
     /// # Errors
-    /// [`RosterClosed`], when nothing changes any more.
+    /// [`SessionCacheClosed`], when nothing changes any more.
     ///
     /// ## Cancel safety
     /// Nothing is missed when the future is dropped.
-    pub async fn changed(&mut self) -> Result<RosterView, RosterClosed> {
-        self.view.changed().await.map_err(|_| RosterClosed)?;
+    pub async fn changed(&mut self) -> Result<SessionCacheView, SessionCacheClosed> {
+        self.view.changed().await.map_err(|_| SessionCacheClosed)?;
         Ok(self.view.borrow_and_update().clone())
     }
 
     /// Waits until what is known is as wanted; at once where it is.
     ///
     /// # Errors
-    /// [`RosterClosed`], when it will not be.
-    pub async fn wait_for(&mut self, mut wanted: impl FnMut(&RosterView) -> bool) -> Result<RosterView, RosterClosed> {
+    /// [`SessionCacheClosed`], when it will not be.
+    pub async fn wait_for(
+        &mut self,
+        mut wanted: impl FnMut(&SessionCacheView) -> bool,
+    ) -> Result<SessionCacheView, SessionCacheClosed> {
         loop {
             // Not `watch::Receiver::wait_for`: what is looked at is a copy, so that a slow look holds up nobody.
             let view = self.view.borrow_and_update().clone();
             if wanted(&view) {
                 return Ok(view);
             }
-            self.view.changed().await.map_err(|_| RosterClosed)?;
+            self.view.changed().await.map_err(|_| SessionCacheClosed)?;
         }
     }
 
     /// Waits until what is known is what the gateway would say.
     ///
     /// # Errors
-    /// [`RosterClosed`], when the line closes before.
-    pub async fn fresh(&mut self) -> Result<RosterView, RosterClosed> {
-        self.wait_for(RosterView::is_fresh).await
+    /// [`SessionCacheClosed`], when the line closes before.
+    pub async fn fresh(&mut self) -> Result<SessionCacheView, SessionCacheClosed> {
+        self.wait_for(SessionCacheView::is_fresh).await
     }
 }
 
-impl fmt::Debug for Roster {
+impl fmt::Debug for SessionCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = self.now();
-        f.debug_struct("Roster")
+        f.debug_struct("SessionCache")
             .field("sessions", &view.sessions.len())
             .field("stale", &view.sessions.stale())
             .finish_non_exhaustive()

@@ -10,13 +10,13 @@ use windlass_protocol::NotSent;
 use windlass_protocol::run::{Doubt, ResendAfterLoss, RunEnd, RunLimits, rules};
 use windlass_store::{Attempt, ChatSend, StoreError, Timestamp};
 
+use super::delivery::{Delivery, EarlierAttempts};
 use super::error::SendError;
-use super::follow::{Follow, Prior};
-use super::lanes::Turn;
-use super::message::{Follower, Following, Handover, Message};
+use super::in_flight::InFlightGuard;
+use super::message::{Handover, Message, MessageHandle, ProgressSender};
 use super::outbox::{Facts, Options, Outbox};
+use super::session_locks::SessionPermit;
 use super::state::State;
-use super::under_way::Place;
 use windlass_line::Line;
 use windlass_line::failpoint;
 
@@ -26,27 +26,27 @@ const LOOK: Duration = Duration::from_secs(60);
 const STORE_PAUSE: Duration = Duration::from_secs(30);
 
 /// A message with its place among those under way and in its session's line.
-pub(super) struct Job {
+pub(super) struct QueuedMessage {
     pub(super) state: Rc<State>,
-    pub(super) place: Place,
-    pub(super) turn: LocalBoxFuture<'static, Turn>,
+    pub(super) place: InFlightGuard,
+    pub(super) turn: LocalBoxFuture<'static, SessionPermit>,
 }
 
 /// How far a message is that was taken up.
 struct Resumed {
     message: Message,
-    prior: Option<Prior>,
+    prior: Option<EarlierAttempts>,
     /// The time that it was given is over: what became of it is looked up, and it is not sent again.
     late: bool,
 }
 
-impl Job {
+impl QueuedMessage {
     /// Puts a new message on record, says so, and sees it to its end.
     pub(super) async fn send(
         self,
         message: Message,
-        (following, follower): (Following, Follower),
-        answer: oneshot::Sender<Result<Following, SendError>>,
+        (following, follower): (MessageHandle, ProgressSender),
+        answer: oneshot::Sender<Result<MessageHandle, SendError>>,
     ) {
         if let Some(outbox) = &self.state.outbox {
             let now = Timestamp::from(message.line.wall());
@@ -64,7 +64,7 @@ impl Job {
         let _ = answer.send(Ok(following));
         let Self { state, place, turn } = self;
         let turn = turn.await;
-        let prior = message.sent_before.then(Prior::default);
+        let prior = message.sent_before.then(EarlierAttempts::default);
         see_to_its_end(&state, place, turn, &message, prior, vec![follower]).await;
     }
 
@@ -113,19 +113,19 @@ pub(super) async fn hand_over(state: Rc<State>, mut message: Message, key: Strin
     let give_up = message.give_up.unwrap_or(RunLimits::default().give_up);
     let entered = async {
         loop {
-            if let Some(place) = state.under_way.enter(key.clone(), message.line.id(), &message.session) {
+            if let Some(place) = state.in_flight.enter(key.clone(), message.line.id(), &message.session) {
                 return place;
             }
             message.sent_before = true;
-            state.under_way.left(&key).await;
+            state.in_flight.left(&key).await;
         }
     };
     let Ok(mut place) = tokio::time::timeout(give_up, entered).await else {
         return Handover::Ended(RunEnd::Unknown(Doubt::TimedOut));
     };
     failpoint::reach("message");
-    let prior = message.sent_before.then(Prior::lately);
-    Follow::without_turn(&state, &mut place, &message)
+    let prior = message.sent_before.then(EarlierAttempts::lately);
+    Delivery::without_turn(&state, &mut place, &message)
         .hand_over(prior)
         .await
 }
@@ -133,7 +133,7 @@ pub(super) async fn hand_over(state: Rc<State>, mut message: Message, key: Strin
 fn resume(line: Arc<Line>, send: ChatSend, attempts: &[Attempt], now: Timestamp) -> Resumed {
     let options = Options::read(&send.send.options);
     let give_up = options.give_up().unwrap_or(RunLimits::default().give_up);
-    let prior = Prior::of(attempts, now).or_else(|| options.sent_before.then(Prior::default));
+    let prior = EarlierAttempts::of(attempts, now).or_else(|| options.sent_before.then(EarlierAttempts::default));
     let first = attempts.first().map(|first| now.saturating_duration_since(first.at));
     let ago = first.unwrap_or_default();
     let mut message = Message::new(line, send.send.session_key, send.send.text)
@@ -151,7 +151,7 @@ fn resume(line: Arc<Line>, send: ChatSend, attempts: &[Attempt], now: Timestamp)
     }
 }
 
-impl Prior {
+impl EarlierAttempts {
     /// An attempt that the gateway may still remember, of which no more is known.
     fn lately() -> Self {
         Self {
@@ -181,14 +181,14 @@ impl Prior {
 
 async fn see_to_its_end(
     state: &State,
-    mut place: Place,
-    mut turn: Turn,
+    mut place: InFlightGuard,
+    mut turn: SessionPermit,
     message: &Message,
-    prior: Option<Prior>,
-    followers: Vec<Follower>,
+    prior: Option<EarlierAttempts>,
+    followers: Vec<ProgressSender>,
 ) {
     failpoint::reach("message");
-    let mut follow = Follow::new(state, &mut place, &mut turn, message, followers);
+    let mut follow = Delivery::new(state, &mut place, &mut turn, message, followers);
     let end = follow.run(prior).await;
     let followers = follow.into_followers();
     match end {
@@ -199,7 +199,14 @@ async fn see_to_its_end(
 }
 
 /// Puts the end on record, and tells it.
-async fn over(state: &State, place: Place, turn: Turn, line: &Line, end: RunEnd, followers: Vec<Follower>) {
+async fn over(
+    state: &State,
+    place: InFlightGuard,
+    turn: SessionPermit,
+    line: &Line,
+    end: RunEnd,
+    followers: Vec<ProgressSender>,
+) {
     let recorded = match &state.outbox {
         Some(outbox) => record(outbox, &place, line, &end).await,
         None => true,
@@ -229,7 +236,7 @@ async fn over(state: &State, place: Place, turn: Turn, line: &Line, end: RunEnd,
 }
 
 /// `false` when it has to be tried again.
-async fn record(outbox: &Outbox, place: &Place, line: &Line, end: &RunEnd) -> bool {
+async fn record(outbox: &Outbox, place: &InFlightGuard, line: &Line, end: &RunEnd) -> bool {
     match outbox.end(&place.key, end, line.wall().into()).await {
         // What is not there any more, or has ended, needs no end.
         Ok(()) | Err(StoreError::SendEnded { .. } | StoreError::Unknown { .. }) => true,

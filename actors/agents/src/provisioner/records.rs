@@ -6,11 +6,11 @@ use windlass_store::resolver::{self, ResolveError};
 use windlass_store::{Agent, AgentUid, Board, Gateway, GatewayUid, Organization, Store, StoreError};
 
 use super::lifecycle;
-use crate::control_plane::{AgentCard, Offers};
+use crate::control_plane::{AgentSpec, Capabilities};
 
 /// An agent with all that belongs to it.
 #[derive(Debug, Clone)]
-pub(crate) struct Dossier {
+pub(crate) struct AgentRecords {
     pub(crate) agent: Agent,
     pub(crate) gateway: Gateway,
     pub(crate) board: Option<Board>,
@@ -23,7 +23,7 @@ pub(crate) struct Dossier {
 
 /// Why an agent's records don't make a whole.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DossierError {
+pub(crate) enum AgentRecordsError {
     #[error("there is no such agent")]
     Gone,
     #[error(transparent)]
@@ -32,9 +32,9 @@ pub(crate) enum DossierError {
     Store(#[from] StoreError),
 }
 
-impl Dossier {
-    pub(crate) async fn load(store: &dyn Store, agent: AgentUid) -> Result<Self, DossierError> {
-        let agent = store.agent(agent).await?.ok_or(DossierError::Gone)?;
+impl AgentRecords {
+    pub(crate) async fn load(store: &dyn Store, agent: AgentUid) -> Result<Self, AgentRecordsError> {
+        let agent = store.agent(agent).await?.ok_or(AgentRecordsError::Gone)?;
         let board = match agent.board_id {
             Some(board) => store.board(board).await?,
             None => None,
@@ -68,8 +68,8 @@ impl Dossier {
         &self.agent.session_key
     }
 
-    pub(crate) fn card(&self) -> AgentCard {
-        AgentCard {
+    pub(crate) fn card(&self) -> AgentSpec {
+        AgentSpec {
             id: self.agent_id(),
             name: self.agent.name.clone(),
             workspace: self.workspace.clone(),
@@ -77,9 +77,9 @@ impl Dossier {
     }
 
     /// Whether the gateway has the agent's name and workspace right, as far as it lets us set them.
-    pub(crate) fn matches(&self, there: &RosterAgent, offers: Offers) -> bool {
+    pub(crate) fn matches(&self, there: &RosterAgent, capabilities: Capabilities) -> bool {
         // Without agents.update the workspace comes with the heartbeat, and there are no names.
-        if !offers.agents {
+        if !capabilities.agents {
             return true;
         }
         there.name.as_ref() == Some(&self.agent.name) && there.workspace.as_ref() == Some(&self.workspace)
@@ -95,7 +95,7 @@ impl Dossier {
 }
 
 /// An agent's gateway, fit to be provisioned: one of the organization that its board belongs to.
-async fn gateway_of(store: &dyn Store, agent: &Agent, board: Option<&Board>) -> Result<Gateway, DossierError> {
+async fn gateway_of(store: &dyn Store, agent: &Agent, board: Option<&Board>) -> Result<Gateway, AgentRecordsError> {
     let gateway = agent.gateway_id;
     let organization = match board {
         Some(board) => board.organization_id,

@@ -9,16 +9,16 @@ use windlass_protocol::NotSent;
 use windlass_protocol::connection::Resend;
 use windlass_protocol::request::ChatSend;
 
-use super::{Reply, Run};
+use super::{DeliveryLoop, Reply};
 use crate::error::AskError;
-use crate::life::Life;
+use crate::incarnation::GatewayIncarnation;
 use crate::outbox::{Facts, Outbox};
 use windlass_line::Line;
 
 /// The latest attempt on record.
 pub(super) type Noted = Rc<RefCell<Option<(u32, Facts)>>>;
 
-impl<'a> Run<'a> {
+impl<'a> DeliveryLoop<'a> {
     /// Makes it. The tracker sends again, when it knows that it may.
     pub(super) fn send(&mut self) -> LocalBoxFuture<'a, Reply> {
         let (message, key, outbox) = (self.message, self.key, self.outbox);
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         let gateway = line.id();
         // The line may have been another when the attempt was noted.
         let facts = Facts {
-            life: Life::of(&line.status().borrow()),
+            life: GatewayIncarnation::of(&line.status().borrow()),
             accepted: true,
             ..facts
         };
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
 
 async fn note(outbox: &Outbox, line: &Line, key: &str, since_ms: Option<u64>, noted: &Noted) -> Result<(), NotSent> {
     let facts = Facts {
-        life: Life::of(&line.status().borrow()),
+        life: GatewayIncarnation::of(&line.status().borrow()),
         since_ms,
         accepted: false,
     };

@@ -8,10 +8,10 @@ use windlass_protocol::request::ChatHistory;
 use windlass_protocol::run::{GatewayFacts, RunConfig, SentBefore, rules};
 use windlass_protocol::{CallError, ErrorClass, Generation, KEY_MEMORY_SECONDS, SessionKeySpace};
 
-use super::{ANSWER, Follow};
+use super::{ANSWER, Delivery};
 use crate::client::GatewayClient;
 use crate::error::AskError;
-use crate::life::Life;
+use crate::incarnation::GatewayIncarnation;
 use windlass_line::LineStatus;
 
 /// Rows in which the last one of a user is looked for: more than the steps of most turns.
@@ -21,7 +21,7 @@ const BASELINE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of attempts that were made before.
 #[derive(Debug)]
-pub(crate) struct Prior {
+pub(crate) struct EarlierAttempts {
     /// How long ago the first one was.
     pub(crate) ago: Duration,
     /// Whether something showed that the gateway had taken the message.
@@ -29,17 +29,17 @@ pub(crate) struct Prior {
     /// Rows of users that were stamped earlier are not this message's.
     pub(crate) since_ms: Option<u64>,
     /// The gateway processes that may have it.
-    pub(crate) lives: Vec<Life>,
+    pub(crate) lives: Vec<GatewayIncarnation>,
 }
 
-impl Default for Prior {
+impl Default for EarlierAttempts {
     /// Nothing but that there were some.
     fn default() -> Self {
         Self {
             ago: Duration::from_secs(KEY_MEMORY_SECONDS),
             accepted: false,
             since_ms: None,
-            lives: vec![Life::default()],
+            lives: vec![GatewayIncarnation::default()],
         }
     }
 }
@@ -48,14 +48,14 @@ impl Default for Prior {
 pub(super) struct Ready {
     pub(super) generation: Generation,
     facts: GatewayFacts,
-    life: Life,
+    life: GatewayIncarnation,
     space: SessionKeySpace,
 }
 
-impl Follow<'_> {
+impl Delivery<'_> {
     /// Waits for the line, and learns what has to be known before a message goes out. What is told of the line is true when
     /// this returns. Nothing when the line was closed.
-    pub(super) async fn prepare(&mut self, prior: Option<&Prior>) -> Option<(Ready, Option<u64>)> {
+    pub(super) async fn prepare(&mut self, prior: Option<&EarlierAttempts>) -> Option<(Ready, Option<u64>)> {
         let line = &*self.message.line;
         let status = line.watched_status();
         let mut baseline = prior.map(|prior| prior.since_ms);
@@ -63,7 +63,10 @@ impl Follow<'_> {
             let mut ready = self.ready(&status.until(LineStatus::is_up).await?);
             // Before anything is read of it: who was met only now may have spelled the session in another way.
             if let Some(turn) = &mut self.turn {
-                self.state.lanes.respell(turn, line, &self.message.session).await;
+                self.state
+                    .session_locks
+                    .respell(turn, line, &self.message.session)
+                    .await;
             }
             if let Some(since_ms) = baseline {
                 return Some((ready, since_ms));
@@ -87,7 +90,7 @@ impl Follow<'_> {
         Ready {
             generation: status.generation,
             facts: self.state.facts(&status.id, fresh),
-            life: Life::of(status),
+            life: GatewayIncarnation::of(status),
             space: status.key_space(),
         }
     }
@@ -95,7 +98,7 @@ impl Follow<'_> {
     pub(super) fn config(
         &self,
         ready: &Ready,
-        prior: Option<Prior>,
+        prior: Option<EarlierAttempts>,
         since_ms: Option<u64>,
         give_up: Duration,
     ) -> RunConfig {
@@ -149,7 +152,7 @@ fn passes(error: &AskError) -> bool {
 }
 
 /// The worst that is known of the processes that may have the message.
-fn compare(now: &Life, lives: &[Life]) -> Continuity {
+fn compare(now: &GatewayIncarnation, lives: &[GatewayIncarnation]) -> Continuity {
     let mut worst = Continuity::Same;
     for life in lives {
         match now.since(life) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const SETTLE: Duration = Duration::from_millis(200);
 /// The least time between the end of a load and the next one.
 pub const REST: Duration = Duration::from_secs(1);
-/// The longest: how far behind a slow gateway's roster may be.
+/// The longest: how far behind a slow gateway's cache may be.
 pub const REST_CAP: Duration = Duration::from_secs(30);
 /// How many times as long as a load took is rested after it: a gateway spends a tenth of its time on us at most.
 const SHARE: u32 = 9;
@@ -18,7 +18,7 @@ const NAMELESS: Duration = Duration::from_secs(2);
 
 /// When to ask next. What the line asks by itself (at a connection, after a gap) counts as a load too.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct RefreshSchedule {
     /// A load is under way, since then.
     asked: Option<Instant>,
     rest_until: Option<Instant>,
@@ -27,7 +27,7 @@ pub(super) struct Pace {
     poll_at: Option<Instant>,
 }
 
-impl Pace {
+impl RefreshSchedule {
     /// A load was asked for, or is known to be.
     pub(super) fn begin(&mut self, now: Instant) {
         self.asked = Some(now);
@@ -88,7 +88,7 @@ mod tests {
     fn a_burst_costs_one_load_and_a_slow_gateway_is_asked_rarely() {
         let start = TokioClock::start().now();
         let at = |millis| start + Duration::from_millis(millis);
-        let mut pace = Pace::default();
+        let mut pace = RefreshSchedule::default();
         assert_eq!(pace.due(), None);
         pace.want(at(0));
         pace.want(at(100));
