@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use windlass::agents::{Job, RunOptions};
+use windlass::agents::{FleetReport, Job, RunOptions};
 
 use super::kit::{Fleet, all_done};
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
@@ -19,11 +19,22 @@ pub(super) const SCENARIO: Scenario = Scenario {
 /// The included file, in the folder of the configuration.
 const FILE: &str = "agents.json5";
 
+/// Releases that write no section of the configuration that is included: 2026.5.12 creates no agent, the others change none.
+const REFUSING: [&str; 3] = ["2026.5.12", "2026.6.11", "2026.7.1"];
+
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let mut fleet = Fleet::up(ctx, false).await?;
     include_agents(&mut fleet).await?;
     let team = fleet.team.workers.to_vec();
-    let report = fleet.helm.provision(team.clone(), RunOptions::default()).await?;
+    let job = Job::Provision {
+        agents: team.clone(),
+        options: RunOptions::default(),
+    };
+    let report = fleet.helm.work(job).await?;
+    if REFUSING.contains(&ctx.release().name()) {
+        return refused(fleet, &report).await;
+    }
+    all_done(&report)?;
     let writes = report.config_writes;
     let included = is_included(&fleet)?;
     let mark = fleet.helm.requests.mark();
@@ -52,6 +63,24 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         "the release takes the file into its main one"
     };
     Ok(Outcome::passed_with(format!("{writes} configuration writes; {kept}")))
+}
+
+/// Every agent failed, and its error has the gateway's own words.
+async fn refused(fleet: Fleet, report: &FleetReport) -> Result<Outcome, Failure> {
+    let failures: Vec<String> = report
+        .failed()
+        .filter_map(|agent| agent.failure.as_ref().map(ToString::to_string))
+        .collect();
+    let told = failures
+        .iter()
+        .all(|text| text.contains("$include-owned config at agents"));
+    check(told && !failures.is_empty(), || {
+        format!("the refusal is not shown: {failures:?}")
+    })?;
+    fleet.finish().await?;
+    Ok(Outcome::not_possible(
+        "the release does not write configuration that is included; each agent's error has its words",
+    ))
 }
 
 /// Moves the agents into a file of their own, and starts the gateway again.
