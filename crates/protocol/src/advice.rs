@@ -1,4 +1,4 @@
-//! What an operator is told: what is wrong, and what to do next.
+//! Advice for operators: the problem, and the next step.
 //!
 //! Made from typed errors, never from a gateway's own text alone; names that come from a gateway are shown without control
 //! characters, and no secret can get in, because none of these types holds one.
@@ -23,9 +23,9 @@ use crate::upgrade::{UpgradeKind, UpgradeRefusal};
 /// Two sentences for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
-    /// What is wrong.
+    /// The problem.
     pub summary: Cow<'static, str>,
-    /// What to do next.
+    /// The next step.
     pub next_step: Cow<'static, str>,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Advice {
     }
 }
 
-/// A capital letter at the beginning and one full stop at the end, whatever a text has there.
+/// The text with a capital letter at its beginning and exactly one full stop at its end.
 fn sentence(text: &str) -> String {
     let mut letters = text.trim_end_matches(['.', ' ']).chars();
     let first = letters.next().map(char::to_uppercase);
@@ -58,7 +58,7 @@ fn sentence(text: &str) -> String {
 
 /// Turns itself into words for an operator.
 pub trait Advise {
-    /// What is wrong and what to do next.
+    /// The problem and the next step.
     fn advice(&self) -> Advice;
 }
 
@@ -69,7 +69,7 @@ impl Advise for ConnectRefusal {
 }
 
 impl ConnectRefusal {
-    /// What is wrong and what to do next, for one who knows which credentials were sent and where they come from.
+    /// The problem and the next step, where the sent credentials and their origins are known.
     pub fn advice_on(&self, sent: CredentialKind, origins: &CredentialOrigins) -> Advice {
         match self.kind() {
             // Not of the gateway's making for good: UNAVAILABLE and whatever else may be over at the next attempt.

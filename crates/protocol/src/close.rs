@@ -52,7 +52,7 @@ pub struct CloseReason {
     pub reason: String,
 }
 
-/// What a close means.
+/// The meaning of a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseClass {
@@ -70,7 +70,7 @@ pub enum CloseClass {
     DeviceTokenMismatch,
     /// We did not read fast enough.
     SlowConsumer,
-    /// We kept calling what this role may not call.
+    /// This client kept calling methods that its role may not call.
     UnauthorizedCalls,
     /// A frame of ours was over the limit.
     TooBig,
@@ -104,7 +104,7 @@ impl CloseReason {
         Self::new(CloseCode::ABNORMAL, "")
     }
 
-    /// What the close means. The text decides only between meanings that share a code.
+    /// The meaning of the close. The text decides only between meanings that share a code.
     pub fn class(&self) -> CloseClass {
         match self.code {
             CloseCode::NORMAL => CloseClass::Normal,

@@ -50,13 +50,13 @@ pub struct ConnectParams {
     pub min_protocol: u32,
     /// Highest generation offered.
     pub max_protocol: u32,
-    /// Who connects.
+    /// The program that connects.
     pub client: ClientInfo,
-    /// As what.
+    /// The role that it asks for.
     pub role: Role,
     /// With which rights.
     pub scopes: Vec<Scope>,
-    /// What this client can handle, for example [`CAP_TOOL_EVENTS`].
+    /// The abilities of this client, for example [`CAP_TOOL_EVENTS`].
     pub caps: Vec<String>,
     /// Credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub struct ConnectParams {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientInfo {
-    /// What kind of program.
+    /// The kind of program.
     pub id: ClientId,
     /// How it is used.
     pub mode: ClientMode,

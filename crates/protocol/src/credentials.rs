@@ -30,13 +30,13 @@ impl fmt::Display for SecretPlace {
     }
 }
 
-/// Where a secret comes from. It travels with the secret, for those who have to say which one is wrong; the secret itself is not
+/// The origin of a secret. It travels with the secret, so that an error can name the wrong one; the secret itself is not
 /// in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretOrigin {
     /// Where it lies.
     pub place: SecretPlace,
-    /// What says that it lies there: a flag, a line of a configuration, a record.
+    /// The flag, the line of a configuration or the record that names this place.
     pub named_by: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl SecretOrigin {
         Self { place, named_by: None }
     }
 
-    /// The same, and what says so.
+    /// The same, with the flag, line or record that names it.
     pub fn named_by(mut self, name: impl Into<String>) -> Self {
         self.named_by = Some(name.into());
         self

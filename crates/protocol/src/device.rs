@@ -1,4 +1,4 @@
-//! The device identity: who this client is to every gateway.
+//! The device identity: the key pair by which every gateway knows this client.
 
 mod file;
 mod signature;

@@ -1,4 +1,4 @@
-//! Which credentials the next connect uses, and what becomes of a device token.
+//! Which credentials the next connect uses, and when a device token is stored or removed.
 //!
 //! The rules are those of the reference client, with one addition marked below:
 //!
@@ -11,7 +11,7 @@
 //! * `AUTH_DEVICE_TOKEN_MISMATCH`, or close 1008 with "device token mismatch", forgets the stored token. `AUTH_TOKEN_MISMATCH` does
 //!   not, even when the device token was all that was sent: the gateway may just not be the one that issued it.
 //!
-//! This is a pure state machine: whoever owns the storage does what the returned [`StoreAction`] says.
+//! This is a pure state machine: the owner of the storage carries out the returned [`StoreAction`].
 
 #[cfg(test)]
 mod tests;
@@ -35,13 +35,13 @@ pub const DEVICE_TOKEN_RETRY_DELAY: Duration = Duration::from_millis(250);
 /// Whether a device token may be sent beside a refused token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointTrust {
-    /// Loopback, or `wss` with a pinned certificate: nobody else can be listening.
+    /// Loopback, or `wss` with a pinned certificate: no other server can be listening.
     Trusted,
     /// Anything else: a wrong host that refuses our token must not be handed the device's own.
     Untrusted,
 }
 
-/// What to do with the stored device token.
+/// The order for the stored device token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum StoreAction {
@@ -59,7 +59,7 @@ pub enum StoreAction {
 pub struct AfterRefusal {
     /// When to try again.
     pub pause: Pause,
-    /// What to do with the stored device token.
+    /// The order for the stored device token.
     pub store: StoreAction,
 }
 
@@ -84,7 +84,7 @@ enum Retry {
 }
 
 impl CredentialPlan {
-    /// Begins with what is configured and what is stored. An empty secret counts as none.
+    /// Begins with the configured and the stored credentials. An empty secret counts as none.
     pub fn new(configured: Option<Auth>, stored: Option<Secret>, trust: EndpointTrust) -> Self {
         let configured = configured.filter(|auth| !is_empty(auth));
         let stored = stored.filter(may_be_kept);
@@ -96,7 +96,7 @@ impl CredentialPlan {
         }
     }
 
-    /// What the next connect sends; `None` sends no `auth` at all.
+    /// The credentials of the next connect; `None` sends no `auth` at all.
     pub fn choose(&self) -> Option<Auth> {
         match (&self.configured, &self.stored) {
             // A gateway that refused the token looks at no password.
@@ -134,7 +134,7 @@ impl CredentialPlan {
         }
     }
 
-    /// The gateway refused what [`choose`](Self::choose) gave.
+    /// The gateway refused the credentials of [`choose`](Self::choose).
     pub fn on_refusal(&mut self, refusal: &ConnectRefusal) -> AfterRefusal {
         let mut pause = refusal.pause();
         let store = match refusal.kind() {

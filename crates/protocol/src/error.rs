@@ -1,4 +1,4 @@
-//! The error inside a refused answer, and what it means for the caller.
+//! The error inside a refused answer, and its meaning for the caller.
 
 mod code;
 pub(crate) mod old_release;
@@ -20,7 +20,7 @@ pub const KEPT_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// `{code, message, details?, retryable?, retryAfterMs?}` of a response with `ok: false`.
 ///
-/// Decoding is tolerant, because a refusal must reach its caller whatever shape it has: only a value that is not an object
+/// Decoding is tolerant, because a refusal of any shape must reach its caller: only a value that is not an object
 /// fails, a missing code becomes an empty [`ErrorCode::Other`], an odd `retryAfterMs` is dropped.
 ///
 /// `Display` shows code and message without control characters and at most [`MESSAGE_LIMIT`] characters of the message.
@@ -31,7 +31,7 @@ pub struct GatewayError {
     pub code: ErrorCode,
     /// The gateway's text, at most [`KEPT_MESSAGE_BYTES`] of it. Not to be decided by.
     pub message: String,
-    /// Whatever the gateway adds; boxed because most errors have none.
+    /// Additions of the gateway; boxed because most errors have none.
     pub details: Option<Box<Value>>,
     /// Whether the gateway says that the same request may succeed later.
     pub retryable: Option<bool>,
@@ -39,7 +39,7 @@ pub struct GatewayError {
     pub retry_after: Option<Duration>,
 }
 
-/// What a caller can do about a [`GatewayError`].
+/// The reaction that a [`GatewayError`] asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
     /// The same request may succeed later, by itself.
@@ -140,7 +140,7 @@ impl GatewayError {
     }
 }
 
-/// What a detail code says by itself; `None` leaves it to `code` and `retryable`.
+/// The class of a detail code by itself; `None` leaves it to `code` and `retryable`.
 fn class_of_detail(detail: &DetailCode) -> Option<ErrorClass> {
     match detail {
         DetailCode::AuthRateLimited

@@ -1,7 +1,7 @@
 //! Events: their names, their typed payloads, and the keys that route them.
 //!
-//! A subscriber gets every event, known or not, with its payload as it came; the types here are for those who want more than
-//! JSON. They keep what they do not know (see [`Extra`](crate::Extra)), so a payload can be passed on after a look.
+//! A subscriber gets every event, known or not, with its payload as it came. The types here are for readers that want more than
+//! JSON. They keep unknown members (see [`Extra`](crate::Extra)), so a payload can be passed on after a look.
 
 mod agent;
 mod chat;
@@ -44,7 +44,7 @@ pub trait EventPayload: DeserializeOwned {
     }
 }
 
-/// A payload that lacks what its event cannot do without. The payload itself is not repeated.
+/// A payload that lacks a required member of its event. The payload itself is not repeated.
 #[derive(Debug, thiserror::Error)]
 #[error("the payload of {event} cannot be read")]
 pub struct EventError {

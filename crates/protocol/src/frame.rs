@@ -1,4 +1,4 @@
-//! Frames: what stands in one WebSocket message, decoded once.
+//! Frames: the contents of one WebSocket message, decoded once.
 //!
 //! The envelope is read with borrowed fields and the payload stays raw, so that a frame that only has to be
 //! matched to its call or handed to subscribers is never parsed twice (about 1 µs a frame, measured, against a
@@ -45,7 +45,7 @@ pub struct Response<'a> {
 pub struct EventFrame<'a> {
     /// Its name, for example `chat`.
     pub name: Cow<'a, str>,
-    /// What it carries.
+    /// Its payload.
     pub payload: Payload<'a>,
     /// Position in the gateway's sequence; counted per connection from protocol 4 on, per gateway process before.
     /// Some events have none (`connect.challenge`, targeted ones up to 2026.7.1).
@@ -124,7 +124,7 @@ pub(crate) fn decode_any(text: &str) -> Result<Frame<'_>, FrameError> {
     envelope.into_frame()
 }
 
-/// The union of what the three kinds of frame hold.
+/// The union of the members of the three kinds of frame.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "type")]

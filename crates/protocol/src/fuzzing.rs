@@ -1,4 +1,4 @@
-//! For the fuzz targets in `crates/fuzz`; no part of what this crate promises.
+//! For the fuzz targets in `crates/fuzz`; no part of the public interface.
 
 use crate::{Frame, FrameError};
 

@@ -34,15 +34,15 @@ pub const TICK_INTERVAL_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), 
 pub struct HelloOk {
     /// The generation that is spoken from here on.
     pub protocol: u32,
-    /// Who answers.
+    /// The server that answers.
     pub server: ServerInfo,
-    /// What it offers.
+    /// The methods and events that it offers.
     pub features: Arc<Features>,
     /// Its state at this moment.
     pub snapshot: Snapshot,
-    /// What it asks of clients.
+    /// The limits that it sets for clients.
     pub policy: Policy,
-    /// What was granted. 2026.3.13 and 2026.4 leave it out unless they issue a device token.
+    /// The granted rights. 2026.3.13 and 2026.4 leave them out unless they issue a device token.
     pub auth: Option<HelloAuth>,
     /// Everything else, as it came.
     pub extra: Extra,
@@ -96,7 +96,7 @@ open_object! {
             applied_config_hash: String = "appliedConfigHash",
             /// Whether the gateway is taking work.
             suspension: Suspension = "suspension",
-            /// Who is connected.
+            /// The connected clients.
             presence: Vec<Value> = "presence",
             /// As method `health` answers; may be empty right after a start.
             health: Value = "health",
@@ -208,13 +208,13 @@ impl HelloOk {
         Ok(value)
     }
 
-    /// By what the gateway let this client in (from 2026.9 on), else what it asks of its clients: `token`, `password`, `none`.
+    /// The way this client was let in (from 2026.9 on), else the way the gateway demands: `token`, `password`, `none`.
     pub fn auth_method(&self) -> Option<&str> {
         let method = self.auth.as_ref().and_then(|auth| auth.method.as_deref());
         method.or(self.snapshot.auth_mode.as_deref())
     }
 
-    /// What the gateway granted, if it says so.
+    /// The scopes that the gateway granted, if it names them.
     pub fn granted_scopes(&self) -> Option<&[crate::connect::Scope]> {
         self.auth.as_ref()?.scopes.as_deref()
     }

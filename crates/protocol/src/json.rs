@@ -1,4 +1,4 @@
-//! JSON kept as the text it came in: parsed by whoever needs it, copied by nobody.
+//! JSON kept as the text it came in: parsed by the reader that needs it, never copied.
 
 mod legible;
 mod marked;
@@ -55,7 +55,7 @@ impl RawJson {
 
     /// Longest payload that is copied where it may wait long, in bytes: a copy takes half a microsecond at most.
     pub const COPIED: usize = 16 * 1024;
-    /// A part of a frame that is at most so long is never copied: what it keeps in memory is little.
+    /// A part of a frame of at most this length is never copied: it keeps little memory alive.
     const SMALL_FRAME: usize = 4 * 1024;
 
     /// A part of a frame: without copying where it makes up three quarters of the frame or the frame is small. A copy where it does

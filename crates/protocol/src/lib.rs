@@ -1,7 +1,7 @@
 //! The OpenClaw gateway protocol: frames, errors, identities and the connection core.
 //!
 //! Nothing here opens a socket, reads a clock, starts a task or touches a file; time and randomness come in as
-//! arguments. Whoever drives it (the actors, the simulated gateway, a test) owns the IO.
+//! arguments. Its driver (the actors, the simulated gateway, a test) owns the IO.
 
 mod advice;
 mod close;

@@ -1,8 +1,8 @@
-//! What is known about methods: what a second send would do, which scope they need, how often they answer.
+//! The known facts about methods: the effect of a second send, the scope they need, the number of their answers.
 //!
 //! Sources: names and answers as seen on 2026.3.13 and 2026.9.6 and in the method lists of nine releases of 2026; scopes and
-//! `idempotencyKey` from the gateway's published schema of generation 4. What a method does when it is sent twice stands in no
-//! schema: it is what was seen, and where nothing was seen the row says [`Effect::SideEffect`].
+//! `idempotencyKey` from the gateway's published schema of generation 4. The effect of a method that is sent twice stands in no
+//! schema: it was observed, and a row without an observation says [`Effect::SideEffect`].
 
 mod table;
 #[cfg(test)]
@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use crate::MethodName;
 use crate::connect::Scope;
 
-/// What it means to send a request again when its first answer was lost.
+/// The effect of sending a request again when its first answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// Changes nothing: send it as often as needed.
@@ -44,7 +44,7 @@ pub enum Answers {
 pub struct MethodSpec {
     /// The name on the wire.
     pub name: &'static str,
-    /// What a second send does.
+    /// The effect of a second send.
     pub effect: Effect,
     /// The scope it needs; `None` where that depends on the params. Releases of generation 3 may ask for another one.
     pub scope: Option<Scope>,
@@ -82,7 +82,7 @@ pub fn methods() -> &'static [MethodSpec] {
     table::METHODS
 }
 
-/// What a second send of this method does; an unknown method is a [`Effect::SideEffect`].
+/// The effect of a second send of this method; an unknown method is a [`Effect::SideEffect`].
 pub fn effect(name: &str) -> Effect {
     method(name).map_or(Effect::SideEffect, |row| row.effect)
 }

@@ -1,4 +1,4 @@
-//! Names on the wire as enums that keep what they do not know.
+//! Names on the wire as enums that keep unknown names.
 //!
 //! Gateways add codes, scopes, events and states in every release. An enum that refuses an unknown name would turn a new
 //! release into an outage, and a bare string would lose exhaustive matches; so every such type has `Other`.

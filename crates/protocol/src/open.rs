@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Members of an object that have no typed field, or did not fit it. `Debug` shows their names only: nobody knows what a newer
-/// release puts into them.
+/// Members of an object that have no typed field, or did not fit it. `Debug` shows their names only: a newer
+/// release may put secrets into them.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Extra(Map<String, Value>);

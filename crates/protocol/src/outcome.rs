@@ -11,7 +11,7 @@ use crate::{GatewayError, Generation, MethodName};
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The gateway answered with an error: it did not do what was asked.
+    /// The gateway answered with an error: it did not execute the request.
     #[error(transparent)]
     Rejected(#[from] Box<Rejected>),
     /// The request never left this process, so nothing happened on the gateway.
@@ -44,7 +44,7 @@ impl CallError {
 pub struct Rejected {
     /// The method that was called.
     pub method: MethodName,
-    /// What the gateway answered.
+    /// The answer of the gateway.
     pub error: GatewayError,
 }
 
@@ -72,7 +72,7 @@ pub enum NotSent {
     /// The request can't be written: its method's name or its parameters are not fit for a frame.
     #[error("not sent: {why}")]
     Invalid {
-        /// What is wrong with it.
+        /// The fault of it.
         why: String,
     },
     /// Too many calls wait for this gateway already.
@@ -86,7 +86,7 @@ pub enum NotSent {
     Closed,
 }
 
-/// A call whose effect can't be known from here.
+/// A call with an effect that can't be known from here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "outcome unknown: {method} was sent in generation {generation} and {why}; look at the gateway before you send it again"
@@ -96,7 +96,7 @@ pub struct OutcomeUnknown {
     pub method: MethodName,
     /// The connection that carried the request.
     pub generation: Generation,
-    /// What happened.
+    /// The reason.
     pub why: UnknownReason,
 }
 

@@ -31,7 +31,7 @@ pub const PERSON_POLL: Duration = Duration::from_secs(600);
 /// counts these, so once a minute is cheap for both sides.
 pub const WRONG_PLACE_POLL: Duration = Duration::from_secs(60);
 
-/// The gateway's lockout after too many failures: coming back earlier is refused whatever the credentials.
+/// The gateway's lockout after too many failures: an earlier attempt is refused with any credentials.
 pub const LOCKOUT: Duration = Duration::from_secs(300);
 
 /// Bounds for the pause that a starting gateway asks for, as its own client has them: a start takes seconds.
@@ -74,7 +74,7 @@ impl Pause {
     /// A person has to change something.
     pub const PERSON: Self = Self::SlowPoll { every: PERSON_POLL };
 
-    /// The URL (or what stands behind it) has to be corrected.
+    /// The URL, or the server behind it, has to be corrected.
     pub const WRONG_PLACE: Self = Self::SlowPoll {
         every: WRONG_PLACE_POLL,
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::{DetailCode, ErrorClass, ErrorCode, GatewayError};
 use crate::pause::Pause;
 
-/// What was wrong with the device block of a `connect`.
+/// The fault in the device block of a `connect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeviceFault {
     /// The nonce is not the one of this connection's challenge.
@@ -46,7 +46,7 @@ pub enum RefusalKind {
     PasswordMissing,
     /// The password is wrong.
     PasswordMismatch,
-    /// Who we are has to come from a proxy in front of the gateway (identity header, verified user).
+    /// The identity of this client has to come from a proxy in front of the gateway (identity header, verified user).
     ProxyIdentityRequired,
     /// Some other fault of the credentials.
     Unauthorized,
@@ -198,7 +198,7 @@ fn of_detail(detail: &DetailCode, error: &GatewayError) -> RefusalKind {
     }
 }
 
-/// No code in the details: the error's own code, and what old releases leave us.
+/// No code in the details: the error's own code, and the text of old releases.
 fn of_code(error: &GatewayError) -> RefusalKind {
     if error.is_protocol_mismatch() {
         return protocol_mismatch(error);

@@ -1,7 +1,7 @@
 //! Which release a gateway is, and whether it is new enough.
 //!
-//! Releases are named by day, `2026.3.13`, and a second one of the same day gets `-1`. Decide by what a gateway shows
-//! wherever it shows it; this is for the one question that nothing else answers: is it too old to be supported at all.
+//! Releases are named by day, `2026.3.13`, and a second one of the same day gets `-1`. Decide by facts that a gateway shows
+//! wherever it shows them; this is for the one question without such a fact: is it too old to be supported at all.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -101,19 +101,19 @@ fn number(text: &str) -> Result<u32, InvalidRelease> {
 pub enum Verdict {
     /// It is.
     Supported {
-        /// What it is.
+        /// Its release.
         version: Release,
     },
     /// It is older than anything that was tried.
     TooOld {
-        /// What it is.
+        /// Its release.
         version: Release,
-        /// What it should be at least.
+        /// The oldest supported release.
         minimum: Release,
     },
-    /// It does not say what it is.
+    /// It does not name its release.
     Unknown {
-        /// What it says instead.
+        /// The reason.
         why: UnknownRelease,
     },
 }
@@ -125,7 +125,7 @@ pub enum UnknownRelease {
     /// It calls itself by a name that is no release (2026.1 and 2026.2 say `dev`), and its configuration does not tell
     /// either.
     NotARelease {
-        /// What it calls itself, as it came: print it with care.
+        /// Its own name for its release, as it came: print it with care.
         named: String,
     },
     /// It says nothing at all.

@@ -2,8 +2,8 @@
 //!
 //! The methods that a supervisor of gateways needs, as both protocol generations were seen to take and answer them
 //! (2026.3.13 and 2026.9.6). A member that only one generation has is an `Option`. Params are closed objects: a gateway
-//! refuses a member that its release does not know, so nothing that was not set is sent. Answers are open ones: what a
-//! newer release adds is kept in `extra`.
+//! refuses a member that its release does not know, so only members that were set are sent. Answers are open ones: members that a
+//! newer release adds are kept in `extra`.
 
 mod agents;
 mod chat;
@@ -42,7 +42,7 @@ pub use sessions::{
     SessionsPatch, SessionsPatchReply, SessionsReset, SessionsResetReply, SessionsSubscribe, SessionsSubscribeReply,
 };
 
-/// The params of a method, and what it answers.
+/// The params of a method, and the type of its answer.
 ///
 /// Implement it for a method that has no type here yet:
 ///
@@ -62,7 +62,7 @@ pub use sessions::{
 pub trait Request: Serialize {
     /// The method's name on the wire.
     const METHOD: &'static str;
-    /// What it answers.
+    /// Its answer.
     type Reply: DeserializeOwned;
 
     /// The parameters as they go out, with this idempotency key where one is given.
@@ -98,7 +98,7 @@ macro_rules! request {
         }
 
         impl $name {
-            /// With what it needs, and nothing else.
+            /// With its required members, and nothing else.
             pub fn new($($($rfield: impl Into<$rtype>),*)?) -> Self {
                 Self {
                     $($($rfield: $rfield.into(),)*)?

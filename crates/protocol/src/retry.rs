@@ -25,7 +25,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// For a message that somebody waits for: 45 s in all, waits of 0.5 s to 5 s, ±15 %.
+    /// For a message with a waiting sender: 45 s in all, waits of 0.5 s to 5 s, ±15 %.
     pub const COORDINATION: Self = Self {
         budget: Duration::from_secs(45),
         base: Duration::from_millis(500),
@@ -79,7 +79,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// The first attempt begins at `now`. `resend` is what may be done with the method.
+    /// The first attempt begins at `now`. `resend` is the rule of the method.
     pub const fn new(policy: RetryPolicy, resend: Resend, now: Instant) -> Self {
         Self {
             policy,
@@ -98,7 +98,7 @@ impl Attempts {
 }
 
 impl CallError {
-    /// Whether the same call may succeed later without happening twice. `resend` is what may be done with its method.
+    /// Whether the same call may succeed later without happening twice. `resend` is the rule of its method.
     pub fn may_retry(&self, resend: Resend) -> bool {
         match self {
             Self::Rejected(rejected) => rejected.error.class() == ErrorClass::Transient,

@@ -37,8 +37,8 @@ impl fmt::Display for Printable<'_> {
     }
 }
 
-/// Whether a character steers what shows it instead of being shown: a control character forges lines and terminal escapes, a format
-/// character (general category Cf, with all direction marks, joiners and tags) reorders, joins or hides what stands beside it, a
+/// Whether a character steers the program that shows it: a control character forges lines and terminal escapes, a format
+/// character (general category Cf, with all direction marks, joiners and tags) reorders, joins or hides its neighbours, a
 /// line or paragraph separator is a line end to some programs.
 ///
 /// Characters that Unicode keeps free for such use count too.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// The longest time that anything waits: 30 years. What is asked to wait longer waits this long.
+/// The longest wait: 30 years. A longer one is cut to it.
 pub const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The instant `wait` after `now`, at most [`FAR_FUTURE`] after it.

@@ -10,7 +10,7 @@ use crate::pause::Pause;
 /// Longest body looked into, in bytes: a gateway's own refusals are under 1 KiB, a proxy's error page may be anything.
 pub const BODY_LIMIT: usize = 16 * 1024;
 
-/// What an HTTP answer other than 101 means.
+/// The meaning of an HTTP answer other than 101.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpgradeKind {
@@ -41,14 +41,14 @@ pub enum UpgradeKind {
 pub struct UpgradeRefusal {
     /// The HTTP status.
     pub status: u16,
-    /// What it means.
+    /// Its meaning.
     pub kind: UpgradeKind,
     /// The `Retry-After` header, if it gave seconds.
     pub retry_after: Option<Duration>,
 }
 
 impl UpgradeRefusal {
-    /// Classifies an answer by its status and, for 403, by what the first [`BODY_LIMIT`] bytes of its body say.
+    /// Classifies an answer by its status and, for 403, by the first [`BODY_LIMIT`] bytes of its body.
     pub fn new(status: u16, body: &[u8]) -> Self {
         let kind = match status {
             300..=399 => UpgradeKind::Redirect,

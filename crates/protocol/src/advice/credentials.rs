@@ -1,4 +1,4 @@
-//! What an operator is told when a login is refused: which secret is wrong or missing, where it came from, how to give another.
+//! Advice on a refused login: which secret is wrong or missing, where it came from, how to give another.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::Advice;
 use crate::credentials::{CredentialKind, CredentialOrigins, SecretOrigin, SecretPlace};
 use crate::refusal::RefusalKind;
 
-/// What a gateway calls its secrets.
+/// The settings of a gateway that hold its secrets.
 const TOKEN_KEY: &str = "gateway.auth.token";
 const PASSWORD_KEY: &str = "gateway.auth.password";
 
@@ -42,7 +42,7 @@ fn give_token(origins: &CredentialOrigins) -> Cow<'static, str> {
     }
 }
 
-/// The advice on a refused login; `sent` is what the gateway refused.
+/// The advice on a refused login; `sent` is the credential that the gateway refused.
 pub(super) fn credentials(kind: &RefusalKind, sent: CredentialKind, origins: &CredentialOrigins) -> Advice {
     let (token, password) = (origins.token.as_ref(), origins.password.as_ref());
     match kind {
@@ -124,7 +124,7 @@ fn token_mismatch(sent: CredentialKind, origins: &CredentialOrigins) -> Advice {
     }
 }
 
-/// What was sent, where it is of use to say so.
+/// The credential that was sent, where naming it helps.
 fn shown(sent: CredentialKind, origins: &CredentialOrigins) -> String {
     match sent {
         CredentialKind::Token if origins.token.is_some() => format!(" with the token{}", from(origins.token.as_ref())),

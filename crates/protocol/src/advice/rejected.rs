@@ -5,7 +5,7 @@ use crate::error::{DetailCode, ErrorClass, GatewayError};
 use crate::refusal::RefusalKind;
 
 impl Advise for GatewayError {
-    /// The gateway's own words stand beside the advice, whatever is known of the error.
+    /// The gateway's own words stand beside every advice.
     fn advice(&self) -> Advice {
         if let Some(scope) = self.missing_scope() {
             return beside_words(&missing_scope(Some(scope)), self);
@@ -25,7 +25,7 @@ impl Advise for GatewayError {
     }
 }
 
-/// The advice, with what the gateway said.
+/// The advice, with the gateway's words.
 fn beside_words(advice: &Advice, error: &GatewayError) -> Advice {
     if error.message.trim().is_empty() {
         return advice.clone();

@@ -39,7 +39,7 @@ fn golden() -> String {
     lines.join("\n") + "\n"
 }
 
-/// What goes wrong between the upgrade and hello-ok, and refusals that have no kind of their own.
+/// Faults between the upgrade and hello-ok, and refusals that have no kind of their own.
 fn handshakes() -> Vec<(String, Advice)> {
     let within = Duration::from_secs(15);
     let faults = [
@@ -116,7 +116,7 @@ fn refusals() -> Vec<(RefusalKind, String)> {
         .collect()
 }
 
-/// Refused logins of one who knows what was sent and where it comes from.
+/// Refused logins with known credentials and origins.
 fn logins() -> Vec<(String, Advice)> {
     use CredentialKind as Sent;
     let mismatch = RefusalKind::TokenMismatch {

@@ -1,7 +1,7 @@
 //! How often a gateway takes a write to its configuration.
 //!
 //! A gateway tells its limit only when it is reached: `UNAVAILABLE` with `retryAfterMs` and `details.limit`, `3 per 60s` up
-//! to 2026.7, `30 per 60s` since, none at all on 2026.1.30. Refused writes count, whatever they are refused for; the count
+//! to 2026.7, `30 per 60s` since, none at all on 2026.1.30. Refused writes count, for any reason of refusal; the count
 //! survives a restart inside the gateway's process.
 
 use std::collections::VecDeque;
@@ -14,9 +14,9 @@ use crate::time::after;
 const REMEMBERED: usize = 256;
 /// Longest wait that a gateway can ask for. Known limits are within a minute; an absurd number must not stop everything.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// The window for what is counted before the limit is known.
+/// The window for writes that are counted before the limit is known.
 const USUAL_WINDOW: Duration = Duration::from_secs(60);
-/// What is waited beyond the gateway's own number: coming a moment early is refused and counts again.
+/// The wait beyond the gateway's own number: a write that comes a moment early is refused and counts again.
 const MARGIN: Duration = Duration::from_millis(250);
 
 /// So many writes within so much time, at most [`LONGEST_WAIT`].

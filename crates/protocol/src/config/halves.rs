@@ -1,7 +1,7 @@
 //! Halves of characters in a configuration, which a write has to leave as they are.
 //!
 //! A name that was cut between the two halves of a character stands in the configuration with half of one. Up to 2026.7 a write
-//! sends the whole roster back: with U+FFFD in its place it would change what nobody asked to change. So a configuration is read
+//! sends the whole list back: with U+FFFD in its place it would change a name without an order. So a configuration is read
 //! with each half marked, and written with the half again.
 
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::request::ConfigGetReply;
 /// Reads an answer of `config.get` for a plan: halves of characters are [marked](crate::json::marked) in its texts.
 ///
 /// # Errors
-/// When it is no such answer, or holds what a write could not send back: more than 127 brackets within each other, a number that
+/// When it is no such answer, or holds a value that a write could not send back: more than 127 nested brackets, a number that
 /// is too large.
 pub fn read_config(answer: &RawJson) -> Result<ConfigGetReply, serde_json::Error> {
     serde_json::from_str(&marked(answer.as_str()))

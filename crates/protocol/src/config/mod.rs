@@ -1,7 +1,7 @@
 //! A gateway's configuration, as far as agents need it: read the roster, plan one patch for many agents, and leave out
-//! what the gateway's own schema does not take.
+//! members that the gateway's own schema does not accept.
 //!
-//! Pure: what was read goes in, what is to be sent comes out. Gateways of 2026 differ in two things here (all nine
+//! Pure: the read configuration goes in, the patch to send comes out. Gateways of 2026 differ in two things here (all nine
 //! measured releases): the roster is an array `agents.list` up to 2026.7 and a map `agents.entries` from 2026.8 on, and
 //! an array in a patch replaces the old one on 2026.1.30 and is merged by `id` since. A patch that holds the whole array
 //! with whole entries comes out the same on both.

@@ -8,18 +8,18 @@ use super::{Acceptance, ConfigSchema, HeartbeatEntry, RosterForm, default_heartb
 use crate::AgentId;
 use crate::request::ConfigGetReply;
 
-/// What `config.get` said, as a plan needs it.
+/// The answer to `config.get`, as a plan needs it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConfigSnapshot {
     /// The base of a write.
     pub hash: String,
-    /// What agents are looked for in, and entries are taken over from: as they stand in the file.
+    /// The list of agents, for look-ups and for entries that are kept: as it stands in the file.
     roster: Value,
-    /// What is looked into for settings that are missing: includes read, but without the gateway's defaults.
+    /// The settings, for a look at missing ones: with included files, without the gateway's defaults.
     settings: Value,
 }
 
-/// What a plan is made with.
+/// The input of a plan.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlanOptions<'a> {
     /// The gateway's own schema; without it everything is taken to be accepted.
@@ -28,21 +28,21 @@ pub struct PlanOptions<'a> {
     pub form: Option<RosterForm>,
 }
 
-/// What is to be sent.
+/// The patch to send.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigPlan {
     /// The merge patch.
     pub patch: Value,
-    /// The agents whose entries it changes.
+    /// The agents that have a changed entry in it.
     pub agents: BTreeSet<AgentId>,
-    /// Dotted paths of what was wanted and is not written because the gateway's schema does not take it.
+    /// Dotted paths of wanted members that are not written, because the gateway's schema does not accept them.
     pub refused: Vec<String>,
 }
 
 /// Why no plan can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// What stands there can't be extended without losing it.
+    /// The value there can't be extended without a loss.
     #[error("the configuration has an unexpected {0}")]
     Unreadable(&'static str),
     /// The gateway's schema has a place for agents in neither form.
@@ -234,7 +234,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The map form: only what changes is sent.
+    /// The map form: only changes are sent.
     fn entries(
         &mut self,
         config: &Value,
@@ -379,7 +379,7 @@ fn object_at<'a>(
     }
 }
 
-/// What of `wanted` is not there yet: only members that are missing, never those that have another value. Where something
+/// The part of `wanted` that is missing: only absent members, never those that have another value. Where something
 /// else than an object stands on the way, nothing.
 fn missing_at(config: &Value, path: &[&str], wanted: Value) -> Option<Value> {
     let mut here = config;
@@ -400,7 +400,7 @@ fn missing_at(config: &Value, path: &[&str], wanted: Value) -> Option<Value> {
     (!missing.is_empty()).then_some(Value::Object(missing))
 }
 
-/// What has to be merged into `old` to have all of `wanted` in it.
+/// The patch that, merged into `old`, brings all of `wanted` into it.
 fn difference(old: &Value, wanted: &Value) -> Option<Value> {
     let (Value::Object(old), Value::Object(wanted)) = (old, wanted) else {
         return (old != wanted).then(|| wanted.clone());

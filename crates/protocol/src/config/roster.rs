@@ -34,14 +34,14 @@ pub struct Roster {
     pub agents: BTreeMap<AgentId, RosterAgent>,
 }
 
-/// What one agent's entry in the configuration has to say.
+/// The wanted entry of one agent in the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeartbeatEntry {
-    /// Whose entry.
+    /// The agent of the entry.
     pub id: AgentId,
     /// Its folder on the gateway's host.
     pub workspace: String,
-    /// Its heartbeat. Merged over [`default_heartbeat`](super::default_heartbeat) and into what stands there.
+    /// Its heartbeat. Merged over [`default_heartbeat`](super::default_heartbeat) and into the existing one.
     pub heartbeat: Map<String, Value>,
 }
 

@@ -1,8 +1,8 @@
-//! What a gateway's own schema of its configuration takes.
+//! The members that a gateway's own schema of its configuration accepts.
 //!
 //! Gateways answer `config.schema` with a draft-7 schema of up to 2 MB, most of it about channels and plugins. Only the three
-//! parts that provisioning writes into are kept. The walk copes with what such schemas are made of (`properties`,
-//! `additionalProperties`, `items`, `anyOf`, `oneOf`, `allOf`, `$ref`, `enum`, `const`, `type`); whatever else stands there
+//! parts that provisioning writes into are kept. The walk reads the keywords of such schemas (`properties`,
+//! `additionalProperties`, `items`, `anyOf`, `oneOf`, `allOf`, `$ref`, `enum`, `const`, `type`); any other keyword
 //! refuses nothing, so that a schema that is not understood is no obstacle: the gateway has the last word anyway.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct ConfigSchema {
     root: Value,
 }
 
-/// What a schema says of a member.
+/// The verdict of a schema on a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Acceptance {
     /// It is refused.
@@ -69,12 +69,12 @@ impl ConfigSchema {
         }
     }
 
-    /// What it says of a member, by its path. `*` as a step is an item of an array.
+    /// The verdict on a member, by its path. `*` as a step is an item of an array.
     pub fn accepts(&self, path: &[&str]) -> Acceptance {
         self.node(path).1
     }
 
-    /// Takes out of `value`, which is to stand at `path`, what the schema refuses, and adds the dotted paths of that to
+    /// Removes from `value`, which is to stand at `path`, the members that the schema refuses, and adds their dotted paths to
     /// `refused`. Nothing is left where the schema refuses the whole.
     pub fn retain(&self, path: &[&str], value: Value, refused: &mut Vec<String>) -> Option<Value> {
         let (node, acceptance) = self.node(path);
@@ -134,10 +134,10 @@ enum Node<'a> {
     Any(Vec<Node<'a>>),
 }
 
-/// What a schema says of a member: nothing where it refuses it.
+/// The verdict of a schema on a member: `None` where it refuses the member.
 type Member<'a> = Option<(Node<'a>, Acceptance)>;
 
-/// A walk over a schema, with what its references refer to.
+/// A walk over a schema, with the targets of its references.
 struct Walk<'a> {
     root: &'a Value,
 }
@@ -273,7 +273,7 @@ fn any<'a>(members: impl Iterator<Item = Member<'a>>) -> Member<'a> {
     Some((Node::Any(parts), best))
 }
 
-/// What `properties`, `additionalProperties` and `items` say.
+/// The verdict of `properties`, `additionalProperties` and `items`.
 fn own_member<'a>(object: &'a Map<String, Value>, key: &str) -> Member<'a> {
     let open = Some((Node::Anything, Acceptance::Open));
     let named =

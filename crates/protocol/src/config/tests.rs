@@ -462,7 +462,7 @@ fn wanted() -> impl Strategy<Value = Vec<HeartbeatEntry>> {
     )
 }
 
-/// Everything of `old` is in `new`, apart from what an entry was asked to have.
+/// Everything of `old` is in `new`, apart from the wanted members of an entry.
 fn assert_kept(old: &Value, new: &Value, place: &str) {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {

@@ -56,7 +56,7 @@ impl Serialize for Auth {
 }
 
 impl Auth {
-    /// What is configured for a gateway. An empty secret counts as none.
+    /// The credentials that are configured for a gateway. An empty secret counts as none.
     pub fn configured(token: Option<Secret>, password: Option<Secret>) -> Option<Self> {
         let there = |secret: Option<Secret>| secret.filter(|secret| !secret.is_empty());
         match (there(token), there(password)) {

@@ -56,7 +56,7 @@ wire_names! {
 }
 
 wire_names! {
-    /// What an operator may do. Gateways accept unknown names without a word.
+    /// The rights of an operator. Gateways accept unknown names without a word.
     pub enum Scope {
         Read = "operator.read",
         Write = "operator.write",
@@ -69,7 +69,7 @@ wire_names! {
 }
 
 impl Scope {
-    /// What a supervisor needs: everything but talk and questions, which generation 3 does not know.
+    /// The rights that a supervisor needs: all but talk and questions, which generation 3 does not know.
     pub fn supervisor() -> Vec<Self> {
         vec![Self::Read, Self::Write, Self::Admin, Self::Approvals, Self::Pairing]
     }

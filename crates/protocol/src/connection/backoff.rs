@@ -17,7 +17,7 @@ pub struct BackoffPolicy {
     pub young_cap: Duration,
     /// How long an outage counts as young. A gateway process needs 3 to 30 s to start (nine releases of 2026).
     pub young_for: Duration,
-    /// Highest upper end of an old outage; 30 s is what the reference client uses.
+    /// Highest upper end of an old outage; the reference client uses 30 s.
     pub cap: Duration,
     /// How long a connection has to stay up for the ladder to start again from [`base`](Self::base).
     pub healthy_after: Duration,
@@ -66,7 +66,7 @@ impl Backoff {
 
     /// The delay before the next attempt, after one more failure at `now`.
     ///
-    /// `floor` is what the gateway asked for (`retryAfterMs`): the delay is never shorter.
+    /// `floor` is the wait that the gateway asked for (`retryAfterMs`): the delay is never shorter.
     pub fn next_delay(&mut self, now: Instant, floor: Option<Duration>, rng: &mut (impl Rng + ?Sized)) -> Duration {
         let since = *self.outage_since.get_or_insert(now);
         let young = now.saturating_duration_since(since) < self.policy.young_for;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::HelloOk;
 
-/// What is known of the gateway process behind a connection.
+/// The known facts of the gateway process behind a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootIdentity {
     boot_id: Option<String>,
@@ -27,7 +27,7 @@ pub enum Continuity {
 }
 
 impl BootIdentity {
-    /// How far two readings of the same start may lie apart: what the delay of a slow line varies between two
+    /// The largest difference between two readings of the same start: the delay of a slow line varies so much between two
     /// handshakes. A process that is started again needs at least two seconds until it answers (nine releases of 2026).
     const TOLERANCE: Duration = Duration::from_millis(1500);
 
@@ -45,7 +45,7 @@ impl BootIdentity {
     ///
     /// `bootId` decides where there is one (2026.8.2 and later). Elsewhere an announcement, or a start that moved,
     /// proves a restart; nothing proves the contrary, since a restart inside the process keeps its uptime (seen on
-    /// 2026.3.13) and may be announced while nobody listens.
+    /// 2026.3.13) and may be announced while no client is connected.
     pub fn since(&self, before: &Self, announced: bool) -> Continuity {
         if let (Some(now), Some(before)) = (&self.boot_id, &before.boot_id) {
             return if now == before {

@@ -1,4 +1,4 @@
-//! One call as the table of calls knows it: what is asked, under which rules, and how it may end.
+//! One call as [`CallTable`](super::CallTable) knows it: the request, its rules, and its possible ends.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use crate::{CallError, Generation, MethodName, RawJson, TraceParent};
 
 /// Where the end of a call is told.
 pub trait ReplySlot {
-    /// Whether nobody waits for the reply any more.
+    /// Whether the caller no longer waits for the reply.
     fn is_abandoned(&self) -> bool;
     /// Tells the end, and the connection that carried the call last, if one did. Never blocks.
     fn reply(self, end: Result<RawJson, CallError>, carried: Option<Generation>);
@@ -36,13 +36,13 @@ pub enum AnswerMode {
 /// One call as it is handed in.
 #[derive(Debug)]
 pub struct CallRequest<S> {
-    /// What to call.
+    /// The method to call.
     pub method: MethodName,
-    /// With what; nothing leaves `params` out of the frame.
+    /// The parameters; `None` leaves `params` out of the frame.
     pub params: Option<RawJson>,
     /// When the caller gives up.
     pub deadline: Instant,
-    /// What to do when the connection breaks under it.
+    /// The rule for the case that the connection breaks under it.
     pub resend: Resend,
     /// Which answer ends it.
     pub answers: AnswerMode,
@@ -64,7 +64,7 @@ pub struct CallLimits {
 }
 
 impl Default for CallLimits {
-    /// 192 in flight: 2026.9.6 turns away what comes when 256 requests of all its clients wait to be started, so this
+    /// 192 in flight: 2026.9.6 refuses a request while 256 requests of all its clients wait to be started, so this
     /// leaves a quarter to others. 4,096 waiting: a burst of calls waits here rather than being turned away there.
     fn default() -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Default for CallLimits {
     }
 }
 
-/// What became of an answer.
+/// The fate of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answered {
     /// It ended its call.
@@ -103,7 +103,7 @@ pub struct CallCounters {
     pub unknown: u64,
     /// Calls that ended as [`TimedOut`](crate::TimedOut).
     pub timed_out: u64,
-    /// Calls whose caller went away.
+    /// Calls that were dropped by their caller.
     pub abandoned: u64,
     /// Answers that no call waited for.
     pub stray: u64,

@@ -110,7 +110,7 @@ impl<S: ReplySlot> Calls<S> {
     /// Appends the next frame to write to `text`, which takes everything; its call is in flight now. Tells whether there was
     /// one: nothing waits, or enough is in flight.
     ///
-    /// Calls that nobody waits for, that are late or too large end here.
+    /// Calls that were dropped, that are late or too large end here.
     pub fn next_frame(&mut self, now: Instant, wire: &Wire, text: &mut impl fmt::Write) -> bool {
         while self.in_flight.len() < self.limits.in_flight {
             let Some(mut entry) = self.waiting.pop_front() else {
@@ -196,7 +196,7 @@ impl<S: ReplySlot> Calls<S> {
         }
     }
 
-    /// The connection broke. What may be sent again goes back to the head of the queue, in order; the rest ends.
+    /// The connection broke. Calls that may be sent again go back to the head of the queue, in order; the rest ends.
     pub fn lost(&mut self) {
         self.up = false;
         let mut entries: Vec<_> = self.in_flight.drain().map(|(_, entry)| entry).collect();
@@ -218,12 +218,12 @@ impl<S: ReplySlot> Calls<S> {
         }
     }
 
-    /// Ends what is late at `now` and frees what nobody waits for.
+    /// Ends the calls that are late at `now` and frees the places of dropped calls.
     pub fn expire(&mut self, now: Instant) {
         self.expire_where(now, |_| true);
     }
 
-    /// The same for the calls only whose slot is as wanted. Returns the earliest deadline of those that are left.
+    /// The same, only for the calls that have a slot as wanted. Returns the earliest deadline of the remaining ones.
     pub fn expire_where(&mut self, now: Instant, wanted: impl Fn(&S) -> bool) -> Option<Instant> {
         let late = |entry: &Entry<S>| {
             let slot = &entry.request.slot;
@@ -248,7 +248,7 @@ impl<S: ReplySlot> Calls<S> {
         of_wanted.map(|entry| entry.request.deadline).min()
     }
 
-    /// Frees what is waited for no longer, late or not.
+    /// Frees the places of dropped calls, late or not.
     pub fn free_abandoned(&mut self) {
         let abandoned = |entry: &Entry<S>| entry.request.slot.is_abandoned();
         let mut freed = take_where(&mut self.waiting, abandoned).len();

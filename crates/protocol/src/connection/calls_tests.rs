@@ -334,7 +334,7 @@ fn closing_ends_what_was_sent_and_what_was_not_differently() {
     assert!(bench.calls.is_empty());
 }
 
-/// What can happen to a line.
+/// The events of a line.
 #[derive(Debug, Clone)]
 enum Step {
     Admit(u8),
@@ -357,8 +357,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// The model: a set of callers. Whatever happens, each has exactly one end once the line is closed (a second one
-    /// panics in the slot), and what may not be repeated is never written twice.
+    /// The model: a set of callers. In every case, each has exactly one end once the line is closed (a second one
+    /// panics in the slot), and a call that may not be repeated is never written twice.
     #[test]
     fn every_call_ends_exactly_once_and_never_is_an_unsafe_one_sent_twice(steps in prop::collection::vec(step(), 1..120)) {
         let mut bench = Bench::up();

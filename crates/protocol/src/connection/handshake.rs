@@ -31,7 +31,7 @@ enum State {
     AwaitingHello { until: Instant },
 }
 
-/// What to do after a frame of the handshake.
+/// The next step after a frame of the handshake.
 #[derive(Debug)]
 pub enum HandshakeStep {
     /// Nothing yet.
@@ -60,7 +60,7 @@ pub enum HandshakeFault {
         /// How long was waited.
         within: Duration,
     },
-    /// What came is not what a gateway sends at this point.
+    /// A gateway does not send this frame at this point.
     #[error("unexpected handshake frame: {0}")]
     Unexpected(String),
     /// The gateway chose a protocol that was not offered.
@@ -165,7 +165,7 @@ impl Handshake {
     }
 }
 
-/// The error may repeat what stands there, which may be as long as a message.
+/// The error may repeat the value there, which may be as long as a message.
 fn unreadable(what: &str, error: &serde_json::Error) -> HandshakeFault {
     HandshakeFault::Unexpected(format!("{what}: {}", printable(&error.to_string(), MESSAGE_LIMIT)))
 }

@@ -3,12 +3,12 @@
 //! ```text
 //!             Handshake ──hello-ok──▶ Session ──(loss)──▶ dropped: each generation starts from fresh state
 //!
-//!   Calls     waiting ──▶ in flight ──▶ ended     lives across generations: a call ends once, whatever breaks
+//!   Calls     waiting ──▶ in flight ──▶ ended     lives across generations: a call ends exactly once
 //!   Backoff   attempt ──▶ delay                   lives across generations: reset by a healthy stretch only
 //! ```
 //!
-//! Time is an argument ([`std::time::Instant`] as a value), randomness too; whoever drives the core moves the bytes,
-//! sets one timer to the earliest deadline it is told, and acts on what it is given back.
+//! Time is an argument ([`std::time::Instant`] as a value), randomness too. The driver of the core moves the bytes,
+//! sets one timer to the earliest deadline, and carries out the returned actions.
 
 mod backoff;
 mod boot;

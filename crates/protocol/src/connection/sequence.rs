@@ -11,12 +11,12 @@ pub struct Gap {
     pub received: u64,
 }
 
-/// What an event's number tells.
+/// The meaning of an event's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// As far as can be told, nothing is missing before it.
     Next,
-    /// Not what should have come.
+    /// Not the expected number.
     Gap(Gap),
     /// It came before: the number is that of the last event.
     Repeated,
@@ -40,7 +40,7 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    /// First protocol whose gateways number per connection.
+    /// The first protocol with numbers per connection.
     const PER_CONNECTION_SINCE: u32 = 4;
 
     /// The sequence of a connection that begins with this hello-ok.

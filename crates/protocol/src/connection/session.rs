@@ -1,4 +1,4 @@
-//! One connection after hello-ok: what comes in, and what it means.
+//! One connection after hello-ok: the meaning of each frame that comes in.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ pub struct Session {
     pub watchdog: Watchdog,
 }
 
-/// What may be written on a connection.
+/// The limits of writing on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wire {
     /// Which connection of the line it is.
@@ -29,14 +29,14 @@ pub struct Wire {
     pub takes_traceparent: bool,
 }
 
-/// What a frame turned out to be.
+/// The meaning of a frame.
 #[derive(Debug)]
 pub enum Received<'a> {
     /// An answer to a request of ours.
     Answer {
         /// Which request.
         id: CallId,
-        /// What the gateway answered.
+        /// The answer of the gateway.
         outcome: Result<Payload<'a>, GatewayError>,
     },
     /// An event, and the hole in the sequence before it if there is one.
@@ -60,7 +60,7 @@ pub enum IgnoredFrame {
     /// A kind of frame that this client has no use for.
     #[error("a frame of an unknown kind")]
     UnknownKind,
-    /// An event whose number was that of the event before it.
+    /// An event with the number of the event before it.
     #[error("an event that came before")]
     Repeated,
     /// Not a frame.
@@ -130,7 +130,7 @@ impl Session {
         self.wire.generation
     }
 
-    /// What may be written on it.
+    /// The limits of writing on it.
     pub const fn wire(&self) -> Wire {
         self.wire
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::time::after;
 
-/// What the silence on a connection calls for.
+/// The reaction to the silence on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vigil {
     /// Nothing: the gateway was heard from lately.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Watches whether what is written is taken by the other side, while that side sends.
+/// Watches whether the other side takes the written bytes, while it sends.
 ///
-/// A side that neither reads nor sends is the [`Watchdog`](super::Watchdog)'s business: a process whose event loop hangs does
+/// A side that neither reads nor sends is the [`Watchdog`](super::Watchdog)'s business: a process with a hanging event loop does
 /// neither, and reads on when it goes on. One that goes on sending and takes no byte answers nothing any more.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WriteWatch {
@@ -62,7 +62,7 @@ mod tests {
         Instant::now()
     }
 
-    /// What is told of a side that is looked at each second: (bytes wait, some were taken, something came in).
+    /// The reports on a side that is looked at each second: (bytes wait, some were taken, something came in).
     fn told(seconds: u64, side: impl Fn(u64) -> (bool, bool, bool)) -> Option<(u64, Duration)> {
         let (start, mut watch) = (start(), WriteWatch::default());
         (0..=seconds).find_map(|second| {

@@ -13,7 +13,7 @@ use crate::secret::Secret;
 /// The only `version` there is.
 const VERSION: u64 = 1;
 
-/// What a `device.json` holds: `version`, `deviceId`, `publicKeyPem`, `privateKeyPem`, `createdAtMs`.
+/// The members of a `device.json`: `version`, `deviceId`, `publicKeyPem`, `privateKeyPem`, `createdAtMs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceFile {
     /// The key pair.

@@ -1,4 +1,4 @@
-//! What a device signs at each connect, and how a gateway checks it.
+//! The text that a device signs at each connect, and the check that a gateway makes.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::connect::{ClientInfo, DeviceBlock, Role, Scope};
 use crate::secret::Secret;
 
 /// How far `signedAt` may be from the gateway's clock, in ms (both generations). Signing with the challenge's `ts` keeps within it
-/// whatever the clocks say.
+/// in spite of wrong clocks.
 pub const SIGNATURE_SKEW_MS: u64 = 120_000;
 
 /// The layout of the signed payload.
@@ -21,7 +21,7 @@ pub enum SignatureVersion {
     V3,
 }
 
-/// What is signed besides the device id.
+/// The signed values besides the device id.
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureInput<'a> {
     /// `connect.client`.
@@ -84,7 +84,7 @@ pub fn signed_payload(version: SignatureVersion, device_id: &str, input: &Signat
     Secret::new(text)
 }
 
-/// Only ASCII letters are lowered: the gateway does the same, and any other folding would change what is signed.
+/// Only ASCII letters are lowered: the gateway does the same, and any other folding would change the signed text.
 fn normalised(text: &str) -> String {
     text.trim().to_ascii_lowercase()
 }
@@ -104,7 +104,7 @@ impl DeviceIdentity {
     }
 }
 
-/// Checks a device block as gateways do: v3 first, then v2. Nonce and `signedAt` in `input` are what the checker expects, so a
+/// Checks a device block as gateways do: v3 first, then v2. The checker expects the nonce and `signedAt` of `input`, so a
 /// block for another challenge fails; how old it may be ([`SIGNATURE_SKEW_MS`]) is for the caller to check.
 pub fn verify(block: &DeviceBlock, input: &SignatureInput<'_>) -> Result<SignatureVersion, VerifyError> {
     let key = from_base64url(&block.public_key)

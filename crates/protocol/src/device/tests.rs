@@ -37,7 +37,7 @@ fn the_names_of_a_key_are_those_that_gateways_compute() {
     );
 }
 
-/// Vectors whose key and payloads were accepted by real gateways of both generations.
+/// Vectors of keys and payloads that real gateways of both generations accepted.
 #[test]
 fn payloads_and_signatures_match_what_real_gateways_accepted() {
     let (client, token) = (server(), Secret::new("test-token-0123456789abcdef"));

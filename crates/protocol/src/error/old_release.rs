@@ -1,4 +1,4 @@
-//! What can only be read from a message's text.
+//! Facts that only the text of a message has.
 //!
 //! Releases up to 2026.4 answer some refusals with a code as general as `INVALID_REQUEST` and no details at all, and tell of failed
 //! runs by a text alone. These texts are the only ones this crate ever looks into, those of refusals only when the answer has no

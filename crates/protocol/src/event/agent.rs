@@ -1,4 +1,4 @@
-//! `agent`: what happens inside a run.
+//! `agent`: the steps inside a run.
 
 use serde_json::Value;
 
@@ -44,11 +44,11 @@ open_object! {
         required {
             /// The run.
             run_id: String = "runId",
-            /// What kind of thing happened.
+            /// The kind of step.
             stream: AgentStream = "stream",
         }
         optional {
-            /// What happened.
+            /// The step itself.
             data: Value = "data",
             /// Counts per run.
             seq: u64 = "seq",

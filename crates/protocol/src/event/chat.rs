@@ -1,4 +1,4 @@
-//! `chat`: what a run says, as its whole text so far.
+//! `chat`: the answer of a run, as its whole text so far.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ open_object! {
             run_id: String = "runId",
             /// The session.
             session_key: String = "sessionKey",
-            /// What happened.
+            /// The state of the run.
             state: ChatState = "state",
         }
         optional {
@@ -46,9 +46,9 @@ open_object! {
             agent_id: String = "agentId",
             /// The whole text so far: `{role, content, timestamp}`.
             message: Value = "message",
-            /// What was added since the last delta (from 2026.5 on).
+            /// The text since the last delta (from 2026.5 on).
             delta_text: String = "deltaText",
-            /// The delta takes the place of what was said before.
+            /// The delta replaces the text so far.
             replace: bool = "replace",
             /// Why it ended (from 2026.6 on; with `aborted` on all).
             stop_reason: String = "stopReason",

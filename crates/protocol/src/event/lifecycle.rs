@@ -34,7 +34,7 @@ open_object! {
         optional {
             /// For people, for example "gateway stopping".
             reason: String = "reason",
-            /// There only for a restart; `null` or absent for a stop. It is 1500 whatever the restart really takes (2.7 to 22 s seen).
+            /// There only for a restart; `null` or absent for a stop. It is always 1500, though restarts take 2.7 to 22 s.
             restart_expected_ms: u64 = "restartExpectedMs",
         }
     }
@@ -48,7 +48,7 @@ impl ShutdownEvent {
 }
 
 open_object! {
-    /// `health`: as method `health` answers. Only what all releases have is typed.
+    /// `health`: as method `health` answers. Only members that all releases have are typed.
     pub struct HealthEvent {
         optional {
             /// Always true so far.
@@ -69,7 +69,7 @@ open_object! {
     /// `presence`: the whole list each time.
     pub struct PresenceEvent {
         required {
-            /// Who is connected, and who just left.
+            /// The connected clients, and those that just left.
             presence: Vec<PresenceEntry> = "presence",
         }
     }
@@ -189,7 +189,7 @@ open_object! {
             status: String = "status",
             /// Why, for example `no-route` or `target-none`.
             reason: String = "reason",
-            /// The beginning of what the agent said.
+            /// The beginning of the agent's text.
             preview: String = "preview",
             /// In ms since 1970.
             ts: u64 = "ts",

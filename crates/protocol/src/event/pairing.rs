@@ -8,7 +8,7 @@ open_object! {
     /// `device.pair.requested`: a device asks to be approved.
     pub struct PairRequestedEvent {
         required {
-            /// What to approve.
+            /// The request to approve.
             request_id: String = "requestId",
             /// The device.
             device_id: String = "deviceId",

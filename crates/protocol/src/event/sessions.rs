@@ -1,4 +1,4 @@
-//! Events about sessions, to those who subscribed.
+//! Events about sessions, for subscribers.
 
 use serde_json::Value;
 

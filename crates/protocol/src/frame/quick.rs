@@ -39,7 +39,7 @@ fn plain_number(text: &str) -> Option<u64> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-/// What stands before the next quote, and what comes after it; nothing where there is an escape.
+/// The text before the next quote and the text after it; `None` where there is an escape.
 fn plain_text(text: &str) -> Option<(&str, &str)> {
     let end = text.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f))?;
     (text.as_bytes()[end] == b'"').then(|| (&text[..end], &text[end + 1..]))

@@ -1,4 +1,4 @@
-//! What a hello grants.
+//! The rights that a hello grants.
 
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -66,7 +66,7 @@ impl HelloAuth {
     }
 }
 
-/// What stands for a secret.
+/// The text in place of a secret.
 const HIDDEN: &str = "***";
 
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! How large the parts of a hello-ok may be.
 //!
 //! A line keeps its hello for as long as the connection lasts, and a tree of JSON takes up to ninety times the memory of its text. So
-//! what is larger than any gateway sends is left out before a tree is made of it.
+//! a part that is larger than any gateway sends is left out before a tree is made of it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -89,7 +89,7 @@ impl BoundedHello {
     /// Reads a hello-ok as it stands on the wire. No part of it costs more memory than a large gateway's has.
     ///
     /// # Errors
-    /// When it is no hello-ok, or lacks what a line can't do without.
+    /// When it is no hello-ok, or lacks a member that a line needs.
     pub fn read(text: &str) -> Result<Self, serde_json::Error> {
         decode_with(text, Self::read_once)
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::marked::MARK;
 
-/// Brackets that stay within each other; what is deeper becomes `null`. serde_json takes 127: the rest is for what a caller puts
+/// Nested brackets that are kept; deeper values become `null`. serde_json takes 127: the rest is for the brackets that a caller puts
 /// around a value.
 pub const MAX_DEPTH: usize = 100;
 
@@ -25,7 +25,7 @@ pub fn decode<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
 }
 
 /// [`decode`] for a type that borrows: `read` gets the text, and once more a legible copy of it where it could not read the text
-/// and the copy differs. What it returns must not borrow from its argument.
+/// and the copy differs. Its result must not borrow from its argument.
 ///
 /// # Errors
 /// Those of `read`: for the text itself where that is not JSON, for the copy where its shape is wrong.
@@ -46,16 +46,16 @@ pub fn legible(text: &str) -> Option<String> {
     rewritten(text, Halves::Replaced)
 }
 
-/// What is done with half a character.
+/// The treatment of half a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Halves {
-    /// U+FFFD stands in its place; and `null` in the place of what else no tree can hold.
+    /// U+FFFD stands in its place, and `null` in the place of other values that no tree can hold.
     Replaced,
     /// It is written as [`MARK`] and four digits, and so is the mark itself where it stands in the text: nothing is lost.
     Marked,
 }
 
-/// A copy of a text of JSON with another spelling of what no tree can hold; nothing where the text needs no change. A text that is
+/// A copy of a text of JSON, with another spelling of values that no tree can hold; `None` where the text needs no change. A text that is
 /// not JSON comes out as something that is not JSON either.
 pub(super) fn rewritten(text: &str, halves: Halves) -> Option<String> {
     let mut copy = Copy {

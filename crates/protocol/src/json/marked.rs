@@ -1,4 +1,4 @@
-//! Halves of characters kept, for a program that sends back what it read.
+//! Halves of characters kept, for a program that sends back a text that it read.
 //!
 //! A string of Rust holds no half of a character. Here each is written as [`MARK`] and its four digits while it is in the program,
 //! and as the half again when it leaves: nothing is lost, also where a text has the mark itself.
@@ -10,7 +10,7 @@ use super::legible::{Halves, rewritten};
 /// Stands before the digits of a half: a code point that is no character, for use inside a program only.
 pub(super) const MARK: char = '\u{fdd0}';
 
-/// A text of JSON with each half of a character marked in it; only [`unmarked`] gives back what it was.
+/// A text of JSON with each half of a character marked in it; only [`unmarked`] restores it.
 pub fn marked(text: &str) -> Cow<'_, str> {
     rewritten(text, Halves::Marked).map_or(Cow::Borrowed(text), Cow::Owned)
 }

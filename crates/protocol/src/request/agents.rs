@@ -1,4 +1,4 @@
-//! The roster, and the files that make an agent what it is.
+//! The list of agents, and the files of an agent.
 
 use super::request;
 use crate::open::open_object;
@@ -9,7 +9,7 @@ request! {
 }
 
 open_object! {
-    /// What `agents.list` answers.
+    /// The answer to `agents.list`.
     pub struct AgentsListReply {
         required {
             /// The agent of sessions that name none.
@@ -58,7 +58,7 @@ open_object! {
         optional {
             /// Its name.
             name: String = "name",
-            /// What it is like.
+            /// Its character.
             theme: String = "theme",
             /// Its emoji.
             emoji: String = "emoji",
@@ -76,7 +76,7 @@ open_object! {
         optional {
             /// The first choice.
             primary: String = "primary",
-            /// What is tried when that fails.
+            /// The models that are tried when that fails.
             fallbacks: Vec<String> = "fallbacks",
         }
     }
@@ -95,7 +95,7 @@ request! {
 }
 
 open_object! {
-    /// What `agents.files.list` answers.
+    /// The answer to `agents.files.list`.
     pub struct AgentsFilesListReply {
         required {
             /// The agent.
@@ -124,9 +124,9 @@ open_object! {
             size: u64 = "size",
             /// In ms since 1970.
             updated_at_ms: u64 = "updatedAtMs",
-            /// What stands in it; never in a list.
+            /// Its contents; never in a list.
             content: String = "content",
-            /// The SHA-256 of what stands in it (2026.9.6).
+            /// The SHA-256 of its contents (2026.9.6).
             hash: String = "hash",
             /// Whether it is normal that it is missing (generation 4).
             expected_absent: bool = "expectedAbsent",
@@ -147,7 +147,7 @@ request! {
 }
 
 open_object! {
-    /// What `agents.files.get` answers.
+    /// The answer to `agents.files.get`.
     pub struct AgentsFilesGetReply {
         required {
             /// The agent.
@@ -171,7 +171,7 @@ request! {
             agent_id: String,
             /// For example `SOUL.md`; other names than those that the release knows are refused.
             name: String,
-            /// What will stand in it.
+            /// Its new contents.
             content: String,
         }
         optional {
@@ -182,7 +182,7 @@ request! {
 }
 
 open_object! {
-    /// What `agents.files.set` answers.
+    /// The answer to `agents.files.set`.
     pub struct AgentsFilesSetReply {
         required {
             /// The agent.
@@ -220,7 +220,7 @@ request! {
 }
 
 open_object! {
-    /// What `agents.create` answers.
+    /// The answer to `agents.create`.
     pub struct AgentsCreateReply {
         required {
             /// The id that was made of the name.
@@ -260,7 +260,7 @@ request! {
 }
 
 open_object! {
-    /// What `agents.update` answers.
+    /// The answer to `agents.update`.
     pub struct AgentsUpdateReply {
         required {
             /// The agent.
@@ -288,7 +288,7 @@ request! {
 }
 
 open_object! {
-    /// What `agents.delete` answers.
+    /// The answer to `agents.delete`.
     pub struct AgentsDeleteReply {
         required {
             /// The agent.

@@ -14,12 +14,12 @@ pub const HISTORY_LIMIT: u32 = 1000;
 request! {
     /// says something in a session, which is made if there is none. Answers at once; the run shows in `chat` events.
     ///
-    /// Its `idempotencyKey` is not here: it belongs to the call, whose other options depend on it.
+    /// Its `idempotencyKey` is not here: it belongs to the call, and other options of the call depend on it.
     ChatSend = "chat.send" => ChatSendReply {
         required {
             /// Where; `weird` is taken as `agent:main:weird`.
             session_key: String,
-            /// What; must not be empty.
+            /// The text; must not be empty.
             message: String,
         }
         optional {
@@ -49,7 +49,7 @@ wire_names! {
     }
 }
 
-/// What `chat.send` answers. Of whichever kind, the message has arrived.
+/// The answer to `chat.send`. Of whichever kind, the message has arrived.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ChatSendReply {
@@ -58,7 +58,7 @@ pub enum ChatSendReply {
     /// The message was a command that the gateway carries out itself, such as `stop`: there is no run, no event and no row of it,
     /// and its idempotency key is not remembered (all nine releases of 2026).
     ///
-    /// Only commands that stop runs are answered so. `/status`, `/new`, `/compact` and the like are answered with a run, whose one
+    /// Only commands that stop runs are answered so. `/status`, `/new`, `/compact` and the like are answered with a run; its one
     /// event is a `final` with a message.
     Command(ChatCommandReply),
 }
@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for ChatSendReply {
 }
 
 open_object! {
-    /// What `chat.send` answers to a command.
+    /// The answer of `chat.send` to a command.
     pub struct ChatCommandReply {
         optional {
             /// Whether a run was stopped by it.
@@ -133,14 +133,14 @@ request! {
 }
 
 open_object! {
-    /// What `chat.history` answers.
+    /// The answer to `chat.history`.
     pub struct ChatHistoryReply {
         required {
             /// The session's full key.
             session_key: String = "sessionKey",
         }
         rows {
-            /// The rows. Generation 3 shows what the user said only after the run.
+            /// The rows. Generation 3 shows the user's text only after the run.
             messages: ChatMessage = "messages",
         }
         optional {
@@ -152,7 +152,7 @@ open_object! {
             session_info: super::SessionRow = "sessionInfo",
             /// The run that goes on just now (generation 4).
             in_flight_run: InFlightRun = "inFlightRun",
-            /// What was said and not yet taken up (generation 4).
+            /// Messages that no run has taken up yet (generation 4).
             pending_inputs: Value = "pendingInputs",
             /// Whether there are older rows (generation 4).
             has_more: bool = "hasMore",
@@ -167,7 +167,7 @@ open_object! {
 }
 
 request! {
-    /// what was added to a session since a cursor (2026.9; older releases refuse it).
+    /// the additions to a session since a cursor (2026.9; older releases refuse it).
     ChatHistoryDelta = "chat.history" => ChatHistoryDeltaReply {
         required {
             /// Which session.
@@ -179,9 +179,9 @@ request! {
 }
 
 wire_names! {
-    /// What a cursor was good for.
+    /// The verdict on a cursor.
     pub enum HistoryDeltaKind {
-        /// It holds: this is what was added since.
+        /// It holds: these are the additions since.
         Delta = "delta",
         /// It does not hold any more (a reset, a compaction, another branch, over 200 rows or 1 MB behind): ask for the last
         /// rows again.
@@ -190,14 +190,14 @@ wire_names! {
 }
 
 open_object! {
-    /// What `chat.history` answers to a cursor.
+    /// The answer of `chat.history` to a cursor.
     pub struct ChatHistoryDeltaReply {
         required {
             /// Whether the cursor holds.
             kind: HistoryDeltaKind = "kind",
         }
         optional {
-            /// What was added, each as a `session.message` event carries it.
+            /// The additions, each as a `session.message` event carries it.
             messages: Vec<crate::SessionMessageEvent> = "messages",
             /// Where to go on.
             delta_cursor: String = "deltaCursor",
@@ -205,7 +205,7 @@ open_object! {
             session_info: super::SessionRow = "sessionInfo",
             /// The run that goes on just now.
             in_flight_run: InFlightRun = "inFlightRun",
-            /// What was said and not yet taken up.
+            /// Messages that no run has taken up yet.
             pending_inputs: Value = "pendingInputs",
         }
     }
@@ -217,7 +217,7 @@ open_object! {
         optional {
             /// The run.
             run_id: String = "runId",
-            /// What it said so far.
+            /// Its text so far.
             text: String = "text",
         }
     }
@@ -233,7 +233,7 @@ open_object! {
             content: Value = "content",
             /// In ms since 1970.
             timestamp: u64 = "timestamp",
-            /// `<run>:user` in what a user said (from 2026.6 on).
+            /// `<run>:user` in a user's row (from 2026.6 on).
             idempotency_key: String = "idempotencyKey",
             /// Why the model stopped; `error` when it failed.
             stop_reason: String = "stopReason",
@@ -250,14 +250,14 @@ open_object! {
 }
 
 open_object! {
-    /// What the gateway notes of a row.
+    /// The notes of the gateway on a row.
     pub struct MessageMeta {
         optional {
             /// The row's id.
             id: String = "id",
             /// Its place in the transcript, from 1 on.
             seq: u64 = "seq",
-            /// The run that made it (generation 4, in what the assistant said).
+            /// The run that made it (generation 4, in rows of the assistant).
             run_id: String = "runId",
         }
     }
@@ -269,8 +269,8 @@ impl ChatMessage {
         message_text(&json!({ "content": self.content.as_ref()? }))
     }
 
-    /// The run that the row belongs to, where the release says so (what a user said from 2026.6 on, what the assistant
-    /// said in generation 4).
+    /// The run that the row belongs to, where the release names it (rows of users from 2026.6 on, rows of the assistant
+    /// in generation 4).
     pub fn run_id(&self) -> Option<&str> {
         let noted = self.meta.as_ref().and_then(|meta| meta.run_id.as_deref());
         noted.or_else(|| self.idempotency_key.as_deref()?.strip_suffix(":user"))
@@ -291,14 +291,14 @@ request! {
             session_key: String,
         }
         optional {
-            /// Only this run; otherwise whatever runs in the session.
+            /// Only this run; otherwise each run of the session.
             run_id: String,
         }
     }
 }
 
 open_object! {
-    /// What `chat.abort` answers.
+    /// The answer to `chat.abort`.
     pub struct ChatAbortReply {
         required {
             /// Whether something was stopped.
@@ -342,7 +342,7 @@ wire_names! {
 }
 
 open_object! {
-    /// What `agent.wait` answers.
+    /// The answer to `agent.wait`.
     pub struct AgentWaitReply {
         required {
             /// The run.
@@ -357,14 +357,14 @@ open_object! {
             error: String = "error",
             /// Why it ended: `stop`, `rpc`...
             stop_reason: String = "stopReason",
-            /// What it said last (generation 4).
+            /// Its last text (generation 4).
             terminal_reply: TerminalReply = "terminalReply",
         }
     }
 }
 
 open_object! {
-    /// What a run said last.
+    /// The last text of a run.
     pub struct TerminalReply {
         optional {
             /// `visible`...

@@ -11,10 +11,10 @@ request! {
 }
 
 open_object! {
-    /// What `config.get` answers.
+    /// The answer to `config.get`.
     pub struct ConfigGetReply {
         optional {
-            /// What a write has to name as its base. Absent where there is no file yet.
+            /// The base that a write has to name. Absent where there is no file yet.
             hash: String = "hash",
             /// Where it lies on the gateway's host.
             path: String = "path",
@@ -24,7 +24,7 @@ open_object! {
             valid: bool = "valid",
             /// As it stands in the file.
             parsed: Value = "parsed",
-            /// With what it includes from other files, and without the gateway's defaults.
+            /// With the parts that it includes from other files, and without the gateway's defaults.
             resolved: Value = "resolved",
             /// With the gateway's defaults.
             config: Value = "config",
@@ -46,7 +46,7 @@ request! {
             base_hash: String,
         }
         optional {
-            /// What it is for, kept by the gateway for people.
+            /// Its purpose, kept by the gateway for people.
             note: String,
             /// How long a restart waits, in ms; 2000 unless given.
             restart_delay_ms: u64,
@@ -55,7 +55,7 @@ request! {
 }
 
 open_object! {
-    /// What `config.patch` answers.
+    /// The answer to `config.patch`.
     pub struct ConfigPatchReply {
         optional {
             /// Always true so far.
@@ -66,7 +66,7 @@ open_object! {
             restart: ConfigRestart = "restart",
             /// The new base for the next write (from 2026.8 on).
             hash: String = "hash",
-            /// Dotted paths of what changed (2026.9.6).
+            /// Dotted paths of the changed members (2026.9.6).
             changed_paths: Vec<String> = "changedPaths",
             /// Whether nothing changed (from 2026.8 on).
             noop: bool = "noop",

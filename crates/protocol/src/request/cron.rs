@@ -25,7 +25,7 @@ request! {
 }
 
 open_object! {
-    /// What `cron.list` answers.
+    /// The answer to `cron.list`.
     pub struct CronListReply {
         rows {
             /// The jobs.
@@ -50,7 +50,7 @@ open_object! {
             id: String = "id",
         }
         optional {
-            /// What made it: `heartbeat:<agent id>` for a heartbeat monitor (from 2026.8 on).
+            /// Its origin: `heartbeat:<agent id>` for a heartbeat monitor (from 2026.8 on).
             declaration_key: String = "declarationKey",
             /// Its agent.
             agent_id: String = "agentId",
@@ -92,7 +92,7 @@ request! {
 }
 
 open_object! {
-    /// What `cron.scratch.get` and `cron.scratch.set` answer.
+    /// The answer to `cron.scratch.get` and `cron.scratch.set`.
     pub struct CronScratchReply {
         optional {
             /// Whether it was written (`set` only).

@@ -11,7 +11,7 @@ request! {
 }
 
 open_object! {
-    /// What `device.pair.list` answers.
+    /// The answer to `device.pair.list`.
     pub struct DevicePairListReply {
         required {
             /// Those that wait, as the event tells of them.
@@ -63,7 +63,7 @@ open_object! {
 }
 
 open_object! {
-    /// What is known of a device's token.
+    /// The known facts of a device's token.
     pub struct DeviceTokenRow {
         optional {
             /// The role that it is good for.
@@ -89,7 +89,7 @@ request! {
 }
 
 open_object! {
-    /// What `device.pair.approve` answers.
+    /// The answer to `device.pair.approve`.
     pub struct DevicePairApproveReply {
         required {
             /// Which request.

@@ -5,11 +5,11 @@ use crate::HealthEvent;
 use crate::open::open_object;
 
 request! {
-    /// a summary of channels, agents and sessions. Needs no scope (2026.3.13), so it shows that a line works whatever was
-    /// granted.
+    /// a summary of channels, agents and sessions. Needs no scope (2026.3.13), so it shows that a line works with any
+    /// rights.
     Health: Default = "health" => HealthEvent {
         optional {
-            /// Asks the channels anew instead of repeating what is known of them.
+            /// Asks the channels anew instead of repeating the last answer.
             probe: bool,
         }
     }
@@ -21,7 +21,7 @@ request! {
 }
 
 open_object! {
-    /// What `gateway.identity.get` answers.
+    /// The answer to `gateway.identity.get`.
     pub struct GatewayIdentityGetReply {
         required {
             /// Lower-case hex SHA-256 of the public key. Stays the same over restarts.

@@ -35,7 +35,7 @@ request! {
 }
 
 open_object! {
-    /// What `sessions.list` answers.
+    /// The answer to `sessions.list`.
     pub struct SessionsListReply {
         rows {
             /// The sessions.
@@ -48,7 +48,7 @@ open_object! {
             path: String = "path",
             /// How many are in this answer.
             count: u64 = "count",
-            /// What a session has that sets nothing of its own: model, provider...
+            /// The settings of a session without settings of its own: model, provider...
             defaults: Value = "defaults",
             /// How many there are (generation 4).
             total_count: u64 = "totalCount",
@@ -144,7 +144,7 @@ request! {
 }
 
 open_object! {
-    /// What `sessions.subscribe` answers.
+    /// The answer to `sessions.subscribe`.
     pub struct SessionsSubscribeReply {
         optional {
             /// Always true so far.
@@ -172,7 +172,7 @@ request! {
 }
 
 open_object! {
-    /// What `sessions.messages.subscribe` and `sessions.messages.unsubscribe` answer.
+    /// The answer to `sessions.messages.subscribe` and `sessions.messages.unsubscribe`.
     pub struct SessionsMessagesSubscribeReply {
         required {
             /// The session's full key.
@@ -185,7 +185,7 @@ open_object! {
     }
 }
 
-/// What [`SessionsPatch`] does to one property.
+/// The change that [`SessionsPatch`] makes to one property.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Change(Option<String>);
@@ -222,7 +222,7 @@ request! {
 }
 
 open_object! {
-    /// What `sessions.patch` answers.
+    /// The answer to `sessions.patch`.
     pub struct SessionsPatchReply {
         required {
             /// The session's full key.
@@ -292,7 +292,7 @@ request! {
 }
 
 open_object! {
-    /// What `sessions.reset` answers.
+    /// The answer to `sessions.reset`.
     pub struct SessionsResetReply {
         required {
             /// The session's full key.
@@ -324,7 +324,7 @@ request! {
 }
 
 open_object! {
-    /// What `sessions.delete` answers.
+    /// The answer to `sessions.delete`.
     pub struct SessionsDeleteReply {
         required {
             /// The session's full key.
@@ -352,7 +352,7 @@ request! {
 }
 
 open_object! {
-    /// What `sessions.describe` answers.
+    /// The answer to `sessions.describe`.
     pub struct SessionsDescribeReply {
         optional {
             /// The session; absent where there is none.

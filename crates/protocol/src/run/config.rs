@@ -1,4 +1,4 @@
-//! What a logical send is made of, and its bounds.
+//! The parts of a logical send, and its bounds.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,19 +15,19 @@ pub struct RunConfig {
     pub space: SessionKeySpace,
     /// The idempotency key: one for each logical send, the same for all its attempts, in this process and the next.
     pub key: String,
-    /// What is said; looked for in the history of releases that do not note keys.
+    /// The text; looked for in the history of releases that do not note keys.
     pub text: String,
-    /// What is known of the gateway.
+    /// The known facts of the gateway.
     pub facts: GatewayFacts,
     /// The key was sent before, by an earlier life of this process: then the gateway is asked before anything is sent.
     pub sent_before: bool,
-    /// What is still known of that; looked at only with [`sent_before`](Self::sent_before).
+    /// The known facts of that send; read only with [`sent_before`](Self::sent_before).
     pub earlier: SentBefore,
     /// Rows stamped earlier by the gateway's clock, in ms since 1970, are not this send's. It tells a text from the same
     /// text said before, on releases that do not note keys; take it from the last row known, or from a `tick`. Without it a
     /// text that stands in the history twice is not recognised.
     pub since_ms: Option<u64>,
-    /// What to do when the gateway died with the run.
+    /// The rule for the case that the gateway died with the run.
     pub resend: ResendAfterLoss,
     /// How long, and how often.
     pub limits: RunLimits,
@@ -69,7 +69,7 @@ impl fmt::Debug for RunConfig {
     }
 }
 
-/// What an earlier life of this process knew of the send.
+/// The facts that an earlier process knew of the send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentBefore {
     /// How long ago it was sent first; gateways remember keys for [`KEY_MEMORY_SECONDS`](crate::KEY_MEMORY_SECONDS).
@@ -91,11 +91,11 @@ impl Default for SentBefore {
     }
 }
 
-/// What this gateway shows. Starts as a guess by protocol generation and is corrected by what comes.
+/// The facts that this gateway shows. Starts as a guess by protocol generation; each frame can correct it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GatewayFacts {
-    /// What a user said stands in the history when its run begins (from 2026.8.2 on). Before, the first message of a session
-    /// does so only after its run; later ones do at once. It decides what an absent row means after a restart: never begun, or
+    /// A user's message stands in the history when its run begins (from 2026.8.2 on). Before, the first message of a session
+    /// does so only after its run; later ones do at once. It decides the meaning of an absent row after a restart: never begun, or
     /// lost with the process.
     pub rows_at_once: bool,
     /// Rows of users carry `<run>:user` (from 2026.6 on); nothing until a row was seen.
@@ -105,10 +105,10 @@ pub struct GatewayFacts {
 }
 
 impl GatewayFacts {
-    /// First protocol of the gateways that write down at once what a user said; not all of that protocol do.
+    /// First protocol of the gateways that write a user's message down at once; not all of that protocol do.
     const ROWS_AT_ONCE_SINCE: u32 = 4;
 
-    /// What the gateway's hello-ok lets expect. Boot ids and transcripts that are written at once came with the same release.
+    /// The facts that a hello-ok suggests. Boot ids and transcripts that are written at once came with the same release.
     pub const fn of(hello: &HelloOk) -> Self {
         let mut facts = Self::of_protocol(hello.protocol);
         facts.rows_at_once = hello.server.boot_id.is_some();
@@ -125,14 +125,14 @@ impl GatewayFacts {
     }
 }
 
-/// What to do when the gateway process died, and the history shows nothing of the send: where a session's first message is
+/// The rule for a gateway process that died, with a history that shows nothing of the send: where a session's first message is
 /// written down only after its run (up to 2026.7.1) it may have run half-way, tools included.
 ///
-/// What stands in the history is not sent again in any case: it would stand there twice. If nothing goes on with it, it is
+/// A message in the history is not sent again in any case: it would stand there twice. If no run continues it, it is
 /// [lost](super::Loss::NotResumed).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ResendAfterLoss {
-    /// Report it as lost: what was sent is never run a second time, not even half.
+    /// Report it as lost: a message that was sent is never run a second time, not even half.
     Never,
     /// Send again only if nothing showed that the gateway had begun: no answer, no event.
     #[default]

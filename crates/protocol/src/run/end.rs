@@ -1,4 +1,4 @@
-//! What a tracker gives: things to do, progress, and one end.
+//! The output of a tracker: actions, progress, and one end.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::{Advice, Advise, GatewayError, NotSent};
 /// One thing that [`RunTracker::poll`](super::RunTracker::poll) gives, in the order in which it has to be handled.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Call the gateway, and bring back what it answers.
+    /// Call the gateway, and bring back its answer.
     Do(Action),
-    /// Tell whoever follows the run.
+    /// Report it to the follower of the run.
     Tell(Progress),
     /// The end; nothing comes after it.
     End(RunEnd),
@@ -49,7 +49,7 @@ pub enum Asked {
     Wait,
 }
 
-/// What happens to the run. All increments since the last [`Progress::Replaced`], put together, are the text so far; at
+/// A step of the run. All increments since the last [`Progress::Replaced`], put together, are the text so far; at
 /// [`RunEnd::Final`] they are the final text, unless [`Progress::Hole`] was told after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -86,9 +86,9 @@ pub enum RunEnd {
         run_id: String,
         /// `rpc`, `restart`, `aborted`...
         reason: Option<String>,
-        /// What it had said.
+        /// Its text so far.
         text: Option<String>,
-        /// What tells.
+        /// The evidence.
         by: Evidence,
     },
     /// The message was a command that the gateway carried out itself, such as `stop`: no run, no answer.
@@ -140,11 +140,11 @@ pub struct Answer {
     /// The text was longer than is kept, or than the gateway shows of it where only the history told of it (12,000 units of UTF-16 on
     /// 2026.3.13, 8,000 on 2026.8.2).
     pub cut: bool,
-    /// What tells.
+    /// The evidence.
     pub by: Evidence,
 }
 
-/// What a message did that was a command.
+/// The effect of a message that was a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandDone {
     /// Whether it stopped a run; nothing where the gateway does not say.
@@ -162,11 +162,11 @@ pub struct Failure {
     pub run_id: String,
     /// Which sign it is known by.
     pub sign: FailureSign,
-    /// What would repair it.
+    /// The repair.
     pub repair: Option<Repair>,
 }
 
-/// What a failure is known by.
+/// The sign of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureSign {
@@ -184,7 +184,7 @@ pub enum FailureSign {
     ToldAsAnswer,
 }
 
-/// What repairs a session.
+/// The repair of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair {
     /// `sessions.delete`, then the message again under a new key: seen to work on 2026.6.11, where `sessions.reset` does not.
@@ -217,7 +217,7 @@ const RUNS_MAIN_ONLY: (&str, &str) = (
     "Update the gateway to 2026.2.26 or later: nothing else helps.",
 );
 
-/// What a run's failure means, in the gateway's words and where it is known in ours; for an agent's record.
+/// The meaning of a run's failure, in the gateway's words and where it is known in ours; for an agent's record.
 pub fn explain_failed_run(message: &str) -> String {
     let said = printable(message, MESSAGE_LIMIT);
     if old_release::runs_main_only(message) {
@@ -227,7 +227,7 @@ pub fn explain_failed_run(message: &str) -> String {
     format!("its run failed: {said}")
 }
 
-/// What an end is known by.
+/// The evidence of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Evidence {
@@ -241,7 +241,7 @@ pub enum Evidence {
     Repeated,
 }
 
-/// What was lost.
+/// The kind of loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Loss {
@@ -275,10 +275,10 @@ pub enum Doubt {
         "the gateway may have forgotten the key, and neither an answer nor the history tells what became of the message"
     )]
     KeyForgotten,
-    /// The line was closed for good, by whoever made it.
+    /// The line was closed for good, by its owner.
     #[error("the line was closed before an end was seen; the run may go on")]
     Closed,
-    /// The gateway answered the message in a way that is not understood, and nothing showed what became of it.
+    /// The gateway's answer to the message is not understood, and no event or row showed its end.
     #[error("the gateway's answer to the message is not understood, and nothing shows what became of it")]
     AnswerNotUnderstood,
     /// [`RunLimits::sends`](super::RunLimits::sends) was met.

@@ -8,8 +8,8 @@
 //!      └──line broke───────┴─────────────────────▶ Asking ──(history decides)──▶ Running, Sending or an end
 //! ```
 //!
-//! [`RunTracker`] takes what the line says and is drained with [`RunTracker::poll`], which gives things to do, text as it
-//! comes, and exactly one [`RunEnd`]. What a release shows is learned from what it sends, never from its version.
+//! [`RunTracker`] takes events and answers of the line. [`RunTracker::poll`] returns the actions, the text as it
+//! comes, and exactly one [`RunEnd`]. The tracker learns the ways of a release from its frames, never from its version.
 //!
 //! The traps of the releases, each with its rule:
 //!

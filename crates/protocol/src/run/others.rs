@@ -4,7 +4,7 @@ use std::time::Instant;
 
 /// Most other runs noted; a session runs one at a time.
 pub(super) const OTHERS_KEPT: usize = 8;
-/// Most runs noted as somebody else's.
+/// Most runs that are noted as foreign.
 pub(super) const FOREIGN_KEPT: usize = 64;
 
 /// One other run.
@@ -48,7 +48,7 @@ impl Others {
         run.ended = Some((now, text));
     }
 
-    /// Events may have been lost: nothing is known to be active until it is heard again, and what ended may not be the last.
+    /// Events may have been lost: no run is known to be active until it is heard again, and the last known end may not be the last.
     pub(super) fn forget_activity(&mut self) {
         for run in &mut self.runs {
             run.active = false;
@@ -56,7 +56,7 @@ impl Others {
         }
     }
 
-    /// Belongs to somebody else, or turned out not to be ours.
+    /// The run is foreign, or turned out not to be ours.
     pub(super) fn foreign(&mut self, id: &str) {
         if self.is_foreign(id) {
             return;
@@ -85,7 +85,7 @@ impl Others {
         run.ended.as_ref()?.1.as_deref()
     }
 
-    /// The run that ended with a text at or after `from`, if it is the last one: what began after it may have been the run that
+    /// The run that ended with a text at or after `from`, if it is the last one: a run that began after it may be the one that
     /// goes on with our message.
     pub(super) fn answered_last(&self, from: Instant) -> Option<(&str, &str)> {
         let run = self.runs.last().filter(|run| !run.missed)?;
@@ -101,7 +101,7 @@ impl Others {
         }
     }
 
-    /// A run that began since, goes on, and is nobody else's.
+    /// A run that began since, goes on, and is not known as foreign.
     pub(super) fn begun(&self) -> Option<&str> {
         let fits = |run: &&Other| run.active && !run.old && !self.is_foreign(&run.id);
         self.runs.iter().find(fits).map(|run| run.id.as_str())

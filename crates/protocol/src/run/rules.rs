@@ -26,7 +26,7 @@ pub const RUN_ADOPTED_WITHIN: Duration = Duration::from_secs(30);
 /// 0.2 s.
 pub const JOIN_GRACE: Duration = Duration::from_secs(2);
 
-/// When to send again what was taken for a repetition: 2026.6.11 runs the same text 2 s after the run that it resembles.
+/// The pause before a message that was taken for a repetition is sent again: 2026.6.11 runs the same text 2 s after the first run.
 pub const REPETITION_PAUSE: Duration = Duration::from_millis(2100);
 
 /// How often a text may be taken for a repetition before it is given up.
@@ -44,7 +44,7 @@ pub const fn settles_after(end: &RunEnd) -> Duration {
     }
 }
 
-/// Whether a text is what models are told to say when they have nothing to say. Gateways keep it from the events; on some the
+/// Whether a text is the token that models are told to answer in place of silence. Gateways keep it from the events; on some the
 /// history shows it.
 pub fn is_silence(text: &str) -> bool {
     /// All nine releases of 2026.
@@ -54,7 +54,7 @@ pub fn is_silence(text: &str) -> bool {
 }
 
 /// Whether the lifecycle error of a run means that its model said nothing, twice (2026.9.6 asks it again, in words of its own).
-/// The gateway then tells `aborted` of a run that nobody stopped, 0.05 s before it tells the error.
+/// The gateway then reports `aborted` without a stop of the run, 0.05 s before it reports the error.
 pub fn is_without_answer(lifecycle: &Value) -> bool {
     let disposition = lifecycle.pointer("/terminalReply/disposition");
     matches!(disposition.and_then(Value::as_str), Some("silent" | "empty"))
@@ -75,7 +75,7 @@ pub fn steered_to(row: &ChatMessage) -> Option<&str> {
     row.meta.as_ref()?.extra.get("steerTargetRunId")?.as_str()
 }
 
-/// The run whose input a user's row is (2026.6 on).
+/// The run that has a user's row as its input (2026.6 on).
 pub fn row_key(row: &ChatMessage) -> Option<&str> {
     row.idempotency_key.as_deref()?.strip_suffix(":user")
 }
@@ -129,18 +129,18 @@ pub fn is_failure_told_as_answer(text: &str, anything_heard: bool) -> bool {
     !anything_heard && text.starts_with("⚠️ Agent failed before reply:")
 }
 
-/// A text so far without half a character at its end, which is what a cut between two halves of one comes out as.
+/// A text so far without half a character at its end: a cut between two halves of a character leaves one.
 pub fn without_half_character(text: &str) -> &str {
     text.trim_end_matches('\u{fffd}')
 }
 
-/// What `agent.wait` says.
+/// The verdict of `agent.wait`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WaitVerdict {
     /// The run is over. How is another question: up to 2026.5 failed and aborted runs say so too, and runs that handed on
     /// their text say so on all.
     Over {
-        /// What it said last (generation 4).
+        /// Its last text (generation 4).
         text: Option<String>,
     },
     /// It failed.
@@ -181,7 +181,7 @@ pub fn wait_verdict(reply: &AgentWaitReply) -> WaitVerdict {
     }
 }
 
-/// What `chat.history` puts behind a text that it shows the beginning of: the first 12,000 units of UTF-16 on 2026.3.13, 8,000 on
+/// The mark of `chat.history` behind a text that it cut: after the first 12,000 units of UTF-16 on 2026.3.13, 8,000 on
 /// 2026.8.2.
 const CUT_NOTICE: &str = "\n...(truncated)...";
 

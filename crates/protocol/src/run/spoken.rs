@@ -6,7 +6,7 @@
 use super::end::Progress;
 use super::rules::{TEXT_LIMIT, without_half_character};
 
-/// What was told.
+/// The reported text.
 #[derive(Debug, Default)]
 pub(super) struct Spoken {
     told: String,
@@ -78,7 +78,7 @@ impl Spoken {
         self.seq = None;
     }
 
-    /// What was told.
+    /// The reported text.
     pub(super) fn text(&self) -> &str {
         &self.told
     }

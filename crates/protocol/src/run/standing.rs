@@ -1,4 +1,4 @@
-//! What a history says of one logical send.
+//! The evidence of a history for one logical send.
 
 use serde_json::Value;
 
@@ -9,12 +9,12 @@ use crate::request::{ChatHistoryReply, ChatMessage};
 /// first turn.
 const ROW_BEFORE_RUN: u64 = 30_000;
 
-/// What to look for.
+/// The message to look for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look<'a> {
     /// The idempotency key.
     pub(super) key: &'a str,
-    /// What was said.
+    /// Its text.
     pub(super) text: &'a str,
     /// Older rows are not meant.
     pub(super) since_ms: Option<u64>,
@@ -30,11 +30,11 @@ pub(super) struct Look<'a> {
     pub(super) keys: Option<bool>,
     /// The run that goes on with it, if there is one.
     pub(super) adopted: Option<&'a str>,
-    /// Runs of somebody else.
+    /// Foreign runs.
     pub(super) foreign: &'a [String],
 }
 
-/// What was found.
+/// The evidence that was found.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts of one history")]
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Standing {
@@ -50,7 +50,7 @@ pub(super) struct Standing {
     pub(super) resumed_as: Option<String>,
     /// How the turn ended, if it did.
     pub(super) outcome: Option<Outcome>,
-    /// The run that goes on in the session, and what it said so far.
+    /// The run that goes on in the session, and its text so far.
     pub(super) running: Option<(String, String)>,
     /// The gateway has our message and has not begun with it.
     pub(super) queued: bool,
@@ -108,7 +108,7 @@ impl Standing {
         standing
     }
 
-    /// A run that still goes on has no end, whatever rows it has written by now.
+    /// A run that still goes on has no end, even if it has written rows.
     fn turn_goes_on(&self, look: &Look<'_>, turn: &[&ChatMessage]) -> bool {
         let Some((running, _)) = &self.running else {
             return false;
@@ -212,7 +212,7 @@ fn fits_by_text(row: &ChatMessage, look: &Look<'_>) -> bool {
     rules::is_text_of(&said, ours) || (look.handed_on && !ours.is_empty() && said.trim_end().ends_with(ours))
 }
 
-/// The rows after ours that belong to its turn: up to what somebody says next, but for what joined this turn.
+/// The rows after ours that belong to its turn: up to the next row of a user that did not join this turn.
 fn turn_of<'a>(rows: &'a [ChatMessage], look: &Look<'_>) -> Vec<&'a ChatMessage> {
     let joined =
         |row: &ChatMessage| rules::steered_to(row).is_some_and(|run| run == look.key || look.adopted == Some(run));

@@ -1,4 +1,4 @@
-//! The state machine: what it knows, and what it gives.
+//! The state machine: its knowledge, and its output.
 
 mod events;
 mod history;
@@ -74,13 +74,13 @@ pub struct RunTracker {
     handed_on: bool,
     /// A run that seems to go on with the message began, and ended with nothing said.
     said_nothing: Option<String>,
-    /// The run of ours whose lifecycle began: it was not handed on.
+    /// Our run that had a lifecycle start: it was not handed on.
     begun: Option<String>,
     /// The same, of a time before the last attempt, while it is not known whether the gateway was restarted since.
     begun_before: Option<String>,
     /// Our run's lifecycle began then, by the gateway's clock.
     begun_ms: Option<u64>,
-    /// What failed is that the model said nothing.
+    /// The failure is that the model said nothing.
     without_answer: bool,
     session_id: Option<String>,
     session_replaced: bool,
@@ -150,7 +150,7 @@ impl RunTracker {
         tracker
     }
 
-    /// What is known of the gateway by now; worth keeping for the next send.
+    /// The known facts of the gateway; worth keeping for the next send.
     pub const fn facts(&self) -> GatewayFacts {
         self.config.facts
     }
@@ -160,7 +160,7 @@ impl RunTracker {
         self.over
     }
 
-    /// The run that answers, as far as it is known: what `chat.abort` needs.
+    /// The run that answers, as far as it is known: the argument of `chat.abort`.
     pub fn run_id(&self) -> &str {
         self.adopted.as_ref().map_or(&self.config.key, |run| &run.id)
     }
@@ -217,7 +217,7 @@ impl RunTracker {
         }
     }
 
-    /// [`Action::Send`] was answered in a way that is not understood. The gateway may have done whatever it says: the message is
+    /// [`Action::Send`] was answered in a way that is not understood. The gateway may have executed it: the message is
     /// not sent again, and its run is looked for.
     pub fn on_sent_oddly(&mut self, now: Instant) {
         self.wants.send_answered();
@@ -292,7 +292,7 @@ impl RunTracker {
         }
     }
 
-    /// The session was reset or deleted by this caller: 2026.3.13 ends the run and tells nobody.
+    /// The session was reset or deleted by this caller: 2026.3.13 ends the run without an event.
     pub fn on_session_replaced(&mut self, now: Instant) {
         if !self.over && self.accepted.is_some() {
             self.session_replaced = true;
@@ -300,7 +300,7 @@ impl RunTracker {
         }
     }
 
-    /// Another run of this session belongs to somebody else, such as another send of the same caller: it is never taken for
+    /// Another run of this session is foreign, such as another send of the same caller: it is never taken for
     /// the run that goes on with this message.
     pub fn on_foreign_run(&mut self, run_id: &str) {
         self.others.foreign(run_id);
@@ -345,7 +345,7 @@ impl RunTracker {
             || self.shown_as.iter().any(|known| **known == *session)
     }
 
-    /// Whether an event is of our session or of our run. A run is ours whatever session the gateway shows it in, and shows how the
+    /// Whether an event is of our session or of our run. A run is ours in any session that the gateway shows it in, and shows how the
     /// gateway spells ours.
     fn concerns(&mut self, session: Option<&str>, run_id: &str) -> bool {
         let Some(session) = session else {

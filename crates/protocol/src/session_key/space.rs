@@ -1,7 +1,7 @@
 //! How one gateway spells the keys of its sessions.
 //!
-//! A session has one key on a gateway, and callers may name it by others. What gateways make of a key, by the releases that it
-//! was seen on:
+//! A session has one key on a gateway, and callers may name it by others. The rules of gateways for keys, by the releases that they
+//! were seen on:
 //!
 //! | a caller says | the gateway's key | seen on |
 //! |---|---|---|
@@ -22,7 +22,7 @@ use crate::HelloOk;
 
 /// The session that all main sessions are with `session.scope: "global"`.
 pub const GLOBAL_SESSION: &str = "global";
-/// The session of what belongs to no other.
+/// The session of events that belong to no other session.
 const UNKNOWN_SESSION: &str = "unknown";
 /// The last part of a main session's key, unless configured otherwise; an alias of the configured one on all releases.
 const MAIN: &str = "main";
@@ -141,7 +141,7 @@ pub struct SessionSpellings {
     identity: Box<str>,
     /// Those that are neither of the two.
     others: Vec<Box<str>>,
-    /// The agent is not known: the key is what stands behind `agent:<id>:`.
+    /// The agent is not known: the key is the part behind `agent:<id>:`.
     any_agent: bool,
 }
 
@@ -183,7 +183,7 @@ impl SessionSpellings {
         &self.canonical
     }
 
-    /// One text for all keys that may name this session, on whichever release. Two Matrix rooms whose ids differ in nothing but
+    /// One text for all keys that may name this session, on any release. Two Matrix rooms with ids that differ in nothing but
     /// case share it.
     pub fn identity(&self) -> &str {
         &self.identity
@@ -384,7 +384,7 @@ mod tests {
     }
 
     proptest! {
-        /// A key that the gateway made stays as it is, so that what it shows can be asked for.
+        /// A key that the gateway made stays as it is, so that a shown key can be asked for.
         #[test]
         fn what_a_gateway_shows_names_itself(key in "(agent:[a-z]{1,3}:)?(matrix:channel:|signal:group:)?[!a-zA-Z][!a-zA-Zİß: +]{0,12}[a-z]") {
             let space = usual();

@@ -1,6 +1,6 @@
 //! The sessions of one gateway and their active runs, kept up to date from `sessions.list` and events.
 //!
-//! [`SessionRoster`] takes snapshots and deltas in the order in which they came, and says what a fresh `sessions.list` would
+//! [`SessionRoster`] takes snapshots and deltas in the order in which they came, and says the same as a fresh `sessions.list` would
 //! say, or knows that it may not: then [`SessionRoster::stale`] tells why, and a fresh list repairs it. Pure: no IO, no clock.
 //!
 //! Rules of the wire that it goes by:

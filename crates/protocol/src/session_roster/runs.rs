@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Most runs noted for one session; a session runs one at a time, so more are strays whose ends were lost.
+/// Most runs noted for one session; a session runs one at a time, so more are strays with lost ends.
 pub const RUNS_KEPT: usize = 16;
 
 /// Adds a run. Whether that changed anything.
@@ -24,7 +24,7 @@ pub(super) fn end(runs: &mut Vec<String>, run: &str) -> bool {
     runs.len() != before
 }
 
-/// What a row says of its runs (2026.9.6): `hasActiveRun`, and `activeRunIds`, which is `null` where it does not say.
+/// The members of a row about its runs (2026.9.6): `hasActiveRun`, and `activeRunIds`, which is `null` where it does not say.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// It says nothing.

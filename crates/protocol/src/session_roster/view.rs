@@ -14,10 +14,10 @@ use crate::request::{SessionRow, SessionsListReply};
 /// Most sessions kept: past it those that changed longest ago are left out and [`SessionRoster::is_cut`] says so.
 pub const SESSIONS_KEPT: usize = 10_000;
 
-/// Most sessions whose runs are noted before their row is known: they wait for the list that [`SessionRoster::stale`] asks for.
+/// Most sessions with noted runs and no known row yet: they wait for the list that [`SessionRoster::stale`] asks for.
 const UNLISTED_KEPT: usize = 256;
 
-/// Why the roster may differ from what the gateway would say.
+/// Why the roster may differ from a fresh list of the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stale {
@@ -27,14 +27,14 @@ pub enum Stale {
     LineDown,
     /// Events were lost.
     Gap,
-    /// An event said that something changed, and not what: releases before 2026.9 name the session without its row, and some
+    /// An event reported a change without its contents: releases before 2026.9 name the session without its row, and some
     /// events name no session.
     Unnamed,
     /// A list has more pages.
     Paging,
 }
 
-/// What to ask next, after a page of a list was taken.
+/// The next request, after a page of a list was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RosterPage {
     /// The list was complete.
@@ -61,10 +61,10 @@ pub struct SessionRoster {
     space: SessionKeySpace,
     /// When events since the last list was asked for told of a session, in ms since 1970: a list made earlier has older news.
     said_at: BTreeMap<Arc<str>, u64>,
-    /// Sessions with runs whose end may have been lost, and those runs: where the next list says nothing of runs, they count as
+    /// Sessions with runs that may have ended unheard, and those runs: where the next list says nothing of runs, they count as
     /// over.
     doubted: BTreeMap<Arc<str>, Vec<String>>,
-    /// Sessions whose row told last of a run that it did not name.
+    /// Sessions with a last row that reported a run without its name.
     nameless: BTreeSet<Arc<str>>,
     /// When the last list was made: events made earlier have older news.
     listed_ms: Option<u64>,
@@ -72,7 +72,7 @@ pub struct SessionRoster {
     unlisted: BTreeMap<String, Vec<String>>,
     stale: Staleness,
     paging: Option<Paging>,
-    /// What made it stale after a list was asked for, where only the order tells.
+    /// The reason that made it stale after a list was asked for, where only the order tells.
     gap_since_asked: Option<Stale>,
     /// Events of this gateway carry rows.
     rows_come: bool,
@@ -102,13 +102,13 @@ impl Default for Staleness {
 #[derive(Debug, Clone)]
 struct Paging {
     keys: BTreeSet<Arc<str>>,
-    /// When its first page was made: what changed since is known by events only.
+    /// When its first page was made: later changes are known by events only.
     ts: Option<u64>,
     next: u32,
 }
 
 impl SessionRoster {
-    /// The first page of a list is asked for now: what becomes known only vaguely after this is not covered by it. Without
+    /// The first page of a list is asked for now: it does not cover vague news that come after this. Without
     /// this call a second list may be asked for in vain.
     pub fn on_asked(&mut self) {
         self.gap_since_asked = None;
@@ -153,13 +153,13 @@ impl SessionRoster {
         }
     }
 
-    /// Whether an event that came before the list has newer news than it. What was made in the same ms came first, so the
+    /// Whether an event that came before the list is newer than the list. An event of the same ms came first, so the
     /// list can't have less.
     fn told_since(&self, key: &str, ts: Option<u64>) -> bool {
         matches!((self.said_at.get(key), ts), (Some(said), Some(ts)) if *said >= ts)
     }
 
-    /// What the whole list does not have is gone, unless an event told of it later.
+    /// A session that the whole list does not have is gone, unless an event reported it later.
     fn complete(&mut self, paging: &Paging) {
         let mut entries = std::mem::take(&mut self.entries);
         let before = entries.len();
@@ -372,7 +372,7 @@ impl SessionRoster {
         }
     }
 
-    /// The session begins anew: what ran in it is over.
+    /// The session begins anew: its runs are over.
     fn end_all(&mut self, key: &str) {
         self.unlisted.remove(key);
         self.doubted.remove(key);

@@ -1,4 +1,4 @@
-//! What the answers to questions mean.
+//! The meaning of the answers to questions.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ use crate::time::after;
 
 /// How often history is asked for the rows of a run that is known to be over: they are written within ms of its end.
 const SETTLE_TRIES: u32 = 5;
-/// How often history is asked for the row of a message whose run ended without an answer.
+/// How often history is asked for the row of a message after a run that ended without an answer.
 const SILENT_TRIES: u32 = 3;
-/// How often a run's end is looked for in our turn before the run counts as somebody else's.
+/// How often a run's end is looked for in our turn before the run counts as foreign.
 const CONFIRM_TRIES: u32 = 3;
 /// Longest pause between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -159,7 +159,7 @@ impl RunTracker {
         }
     }
 
-    /// Whether the run is gone, and the transcript that it wrote to: what the one that took its place lacks proves nothing.
+    /// Whether the run is gone, and the transcript that it wrote to: a row that is missing in the new transcript proves nothing.
     fn is_replaced(&mut self, reply: &ChatHistoryReply, standing: &Standing) -> bool {
         let changed = self.session_id.is_some() && self.session_id != reply.session_id;
         let gone = !standing.row && standing.running.is_none() && self.accepted.is_some();
@@ -275,7 +275,7 @@ impl RunTracker {
         }
     }
 
-    /// Whether a run goes on in the session that is not known to be somebody else's.
+    /// Whether a run goes on in the session that is not known as foreign.
     fn somebody_runs(&self, standing: &Standing) -> bool {
         let running = standing.running.as_ref();
         running.is_some_and(|(run, _)| !self.others.is_foreign(run))
@@ -297,7 +297,7 @@ impl RunTracker {
         }
     }
 
-    /// What the caller allows once the process may have died with the run.
+    /// The caller's permission once the process may have died with the run.
     fn may_run_twice(&self) -> bool {
         match self.config.resend {
             ResendAfterLoss::Never => false,

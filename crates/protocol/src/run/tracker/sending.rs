@@ -103,7 +103,7 @@ impl RunTracker {
         }
     }
 
-    /// Events are expected from here on. What is known of an end, or of another run, stays.
+    /// Events are expected from here on. Known facts of an end, or of another run, stay.
     pub(super) fn run(&mut self, now: Instant) {
         self.heard_at = now;
         self.waited = false;
@@ -137,7 +137,7 @@ impl RunTracker {
     /// A refusal is the end only if no attempt before it may have been taken: a gateway that drains refuses everything while
     /// it finishes the run.
     fn rejected(&mut self, error: &GatewayError, now: Instant) {
-        /// Between these a refusal that passes is waited out, whatever the gateway asks for.
+        /// The bounds of the wait after a passing refusal; the gateway's wish is clamped to them.
         const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
         let taken = self.written || self.accepted.is_some();
         let passes = error.class() == ErrorClass::Transient;
@@ -253,7 +253,7 @@ impl RunTracker {
     }
 }
 
-/// What is known of the process after two comparisons in a row.
+/// The known continuity of the process after two comparisons in a row.
 fn worse(a: Continuity, b: Continuity) -> Continuity {
     match (a, b) {
         (Continuity::Restarted, _) | (_, Continuity::Restarted) => Continuity::Restarted,

@@ -1,4 +1,4 @@
-//! Where a send stands, and what is to be asked when.
+//! The stage of a send, and the times of the next requests.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub(super) enum Ended {
     Silent,
 }
 
-/// What is due.
+/// The due request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Send,
@@ -66,7 +66,7 @@ impl Want {
     }
 }
 
-/// What is to be asked; each at most once at a time.
+/// The requests to make; each at most once at a time.
 #[derive(Debug, Default)]
 pub(super) struct Wants {
     send: Want,
@@ -87,7 +87,7 @@ impl Wants {
         self.wait.set(at);
     }
 
-    /// Nothing more needs to be asked; what was asked will be answered.
+    /// No more requests are needed; answers to open ones will come.
     pub(super) fn nothing(&mut self) {
         self.send.at = None;
         self.history.at = None;
@@ -123,7 +123,7 @@ impl Wants {
         self.wait.answered()
     }
 
-    /// What is due, and counts as asked from here on. On a line that is down only the first send is.
+    /// The due request, which counts as made from here on. On a line that is down only the first send is due.
     pub(super) fn due(&mut self, now: Instant, line_up: bool, first: bool) -> Option<Due> {
         let sends = line_up || first;
         let (want, due) = if sends && self.send.is_due(now) {

@@ -1,4 +1,4 @@
-//! Runs whose end may have been lost.
+//! Runs that may have ended unheard.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::request::SessionRow;
 use crate::session_roster::runs::{self, Said};
 
 impl SessionRoster {
-    /// Events were lost: whatever runs may be over.
+    /// Events were lost: each run may be over.
     pub(super) fn doubt_runs(&mut self) {
         let active = self.entries.iter().filter(|(_, entry)| entry.active);
         let listed = active.map(|(key, entry)| (Arc::clone(key), entry.runs.clone()));
@@ -25,7 +25,7 @@ impl SessionRoster {
         }
     }
 
-    /// What may have ended unheard, and what this row does not name either, is over.
+    /// A run that may have ended unheard, and that this row does not name, is over.
     pub(super) fn settle_doubts(&mut self, row: &SessionRow) {
         let Some(mut over) = self.doubted.remove(row.key.as_str()) else {
             return;

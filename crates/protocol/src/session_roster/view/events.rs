@@ -1,4 +1,4 @@
-//! What events do to the view.
+//! The effect of events on the view.
 
 use super::{SessionRoster, Stale};
 use crate::request::SessionRow;
@@ -52,7 +52,7 @@ impl SessionRoster {
         self.on_chat_state(&event.session_key, &event.run_id, &event.state);
     }
 
-    /// The same, of what it looks at: who follows many runs need not read their texts.
+    /// The same, for the members that it reads: a follower of many runs need not read their texts.
     pub fn on_chat_state(&mut self, session_key: &str, run_id: &str, state: &ChatState) {
         let session_key = &*self.listed(session_key);
         match state {
@@ -76,7 +76,7 @@ impl SessionRoster {
         }
     }
 
-    /// The same, of what it looks at in the stream `lifecycle`.
+    /// The same, for the members that it reads in the stream `lifecycle`.
     pub fn on_lifecycle(&mut self, session_key: &str, run_id: &str, phase: &AgentPhase) {
         let session_key = &*self.listed(session_key);
         match phase {
