@@ -11,7 +11,7 @@ use windlass_protocol::{AgentId, CallError, HelloOk, SessionKey, agent_id_of};
 
 use super::api::Sessions;
 use super::error::{AskError, DeleteError, EnsureError, PatchError};
-use super::rules;
+use windlass_protocol::releases::refusals;
 
 /// The waits before a session is deleted again in which a run goes on (2026.4.15 asks to try again in a moment): they double
 /// from the first to the second of these.
@@ -65,7 +65,7 @@ impl Sessions {
         let hello = self.hello().await?;
         let found = self.look_up(&hello, key).await?;
         if found.is_none() {
-            if rules::breaks_early_sessions(&hello.server.version) {
+            if refusals::breaks_early_sessions(&hello.server.version) {
                 return Ok(Ensured::LeftToFirstMessage);
             }
             self.refuse_unknown_agent(key).await?;
@@ -122,7 +122,7 @@ impl Sessions {
     /// [`PatchError`].
     pub async fn patch(&self, request: &SessionsPatch) -> Result<SessionEntry, PatchError> {
         let hello = self.hello().await?;
-        if rules::breaks_early_sessions(&hello.server.version)
+        if refusals::breaks_early_sessions(&hello.server.version)
             && let Ok(key) = SessionKey::parse(&request.key)
             && self.look_up(&hello, &key).await?.is_none()
         {
@@ -135,7 +135,7 @@ impl Sessions {
     async fn ask_patch(&self, request: &SessionsPatch) -> Result<Option<SessionEntry>, AskError> {
         match self.client.ask(request, Resend::Always).await {
             Ok(reply) => Ok(Some(reply.entry)),
-            Err(error) if error.refusal().is_some_and(rules::label_taken) => Ok(None),
+            Err(error) if error.refusal().is_some_and(refusals::label_taken) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -149,7 +149,7 @@ impl Sessions {
         let Some(before) = self.look_up(&hello, key).await? else {
             return Ok(ResetOutcome::NotThere);
         };
-        if rules::breaks_early_sessions(&hello.server.version) {
+        if refusals::breaks_early_sessions(&hello.server.version) {
             match self.delete(key).await {
                 Ok(DeleteOutcome::Deleted { .. }) => return Ok(ResetOutcome::Deleted),
                 Ok(DeleteOutcome::NotThere) => return Ok(ResetOutcome::NotThere),
@@ -230,7 +230,7 @@ impl Sessions {
                 }
                 Err(error) => error,
             };
-            if !error.refusal().is_some_and(rules::session_active) {
+            if !error.refusal().is_some_and(refusals::session_active) {
                 break error;
             }
             let waited = self.line().now().saturating_duration_since(began);
@@ -240,7 +240,7 @@ impl Sessions {
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(ACTIVE_PAUSES.1);
         };
-        if !error.refusal().is_some_and(rules::main_session_kept) {
+        if !error.refusal().is_some_and(refusals::main_session_kept) {
             return Err(error.into());
         }
         // Refused for the name alone: whether there is one is not looked at.

@@ -1,32 +1,32 @@
 //! Follows one message to its end: asks the gateway what the tracker wants to know, and tells it all that comes.
 
-mod attempt;
 mod prepare;
-
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use futures_util::future::{AbortHandle, LocalBoxFuture};
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::sync::mpsc;
-use windlass_protocol::connection::{Continuity, Resend};
-use windlass_protocol::request::{AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSendReply, Request};
-use windlass_protocol::run::{Action, Asked, Doubt, Output, Progress, RunEnd, RunLimits, RunTracker};
-use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
-
-use self::attempt::Noted;
 pub(super) use self::prepare::EarlierAttempts;
 use super::client::GatewayClient;
 use super::error::AskError;
 use super::in_flight::{ControlMessage, InFlightGuard};
+use super::incarnation::GatewayIncarnation;
 use super::message::{Handover, Message, ProgressSender};
-use super::outbox::Outbox;
+use super::outbox::{Facts, Outbox};
 use super::session_locks::SessionPermit;
 use super::state::State;
+use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use windlass_line::clock::sleep_until;
-use windlass_line::failpoint;
 use windlass_line::routing::{Event, EventFilter, LineEvent, Marker, Subscription};
+use windlass_line::{Line, failpoint};
+use windlass_protocol::connection::{Continuity, Resend};
+use windlass_protocol::request::{
+    AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSend, ChatSendReply, Request,
+};
+use windlass_protocol::run::{Action, Asked, Doubt, Output, Progress, RunEnd, RunLimits, RunTracker};
+use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
 
 /// Events of one session that may wait: those of a run of 400 increments.
 const EVENTS: usize = 2048;
@@ -391,6 +391,80 @@ async fn asked<R: Request>(
             let method = MethodName::new(R::METHOD).map_err(|error| NotSent::Invalid { why: error.to_string() })?;
             let after = within;
             Err(TimedOut { method, after }.into())
+        }
+    }
+}
+
+/// The latest attempt on record.
+type Noted = Rc<RefCell<Option<(u32, Facts)>>>;
+
+impl<'a> DeliveryLoop<'a> {
+    /// Makes it. The tracker sends again, when it knows that it may.
+    fn send(&mut self) -> LocalBoxFuture<'a, Reply> {
+        let (message, key, outbox) = (self.message, self.key, self.outbox);
+        let (since_ms, noted) = (self.since_ms, Rc::clone(&self.noted));
+        let (line, client) = (&*message.line, self.client.clone());
+        let sent = async move {
+            if let Some(outbox) = outbox
+                && let Err(why) = note(outbox, line, key, since_ms, &noted).await
+            {
+                return Reply::Sent(Err(why.into()));
+            }
+            let mut request = ChatSend::new(message.session.as_str(), message.text.clone());
+            if message.deliver {
+                request = request.deliver(true);
+            }
+            match client.ask_keyed(&request, Some(key), Resend::Never).await {
+                Ok(reply) => Reply::Sent(Ok(reply)),
+                Err(AskError::Call(error)) => Reply::Sent(Err(error)),
+                Err(error @ AskError::Shape { .. }) => {
+                    tracing::warn!(gateway = %line.id(), "{error}");
+                    Reply::SentOddly
+                }
+            }
+        };
+        let (sent, sending) = abortable(sent);
+        self.sending = Some(sending);
+        sent.map(|sent| sent.unwrap_or(Reply::Nothing)).boxed_local()
+    }
+
+    fn note_accepted(&self) {
+        let (Some(outbox), Some((number, facts))) = (self.outbox, self.noted.borrow().clone()) else {
+            return;
+        };
+        let (key, line) = (self.key, &*self.message.line);
+        let gateway = line.id();
+        // The line may have been another when the attempt was noted.
+        let facts = Facts {
+            life: GatewayIncarnation::of(&line.status().borrow()),
+            accepted: true,
+            ..facts
+        };
+        let noting = async move {
+            if let Err(error) = outbox.amend_attempt(key, number, &facts).await {
+                tracing::warn!(%gateway, "that a message was taken can't be put on record: {error}");
+            }
+            Reply::Nothing
+        };
+        self.asked.push(noting.boxed_local());
+    }
+}
+
+async fn note(outbox: &Outbox, line: &Line, key: &str, since_ms: Option<u64>, noted: &Noted) -> Result<(), NotSent> {
+    let facts = Facts {
+        life: GatewayIncarnation::of(&line.status().borrow()),
+        since_ms,
+        accepted: false,
+    };
+    match outbox.note_attempt(key, line.wall().into(), &facts).await {
+        Ok(number) => {
+            *noted.borrow_mut() = Some((number, facts));
+            Ok(())
+        }
+        Err(error) => {
+            tracing::warn!(gateway = %line.id(), "an attempt can't be put on record: {error}");
+            let why = format!("the attempt could not be put on record: {error}");
+            Err(NotSent::Invalid { why })
         }
     }
 }

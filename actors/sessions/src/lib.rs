@@ -1,7 +1,7 @@
 //! The session manager: messages that are sent once and followed to their one end, and all else that is done with sessions.
 //!
 //! What is known of a run's traps on nine releases stands in [`windlass_protocol::run`]; this gives it events, answers and
-//! time, and keeps the turns of a session apart. What is known of sessions themselves stands in `rules`.
+//! time, and keeps the turns of a session apart. The rules of single releases stand in [`windlass_protocol::releases`].
 
 mod api;
 mod change;
@@ -17,8 +17,6 @@ mod manager;
 mod message;
 mod outbox;
 mod queued;
-pub mod refusals;
-mod rules;
 pub mod session_cache;
 mod session_locks;
 mod state;

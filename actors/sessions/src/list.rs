@@ -9,7 +9,7 @@ use windlass_protocol::{AgentId, SessionKeySpace};
 
 use super::api::Sessions;
 use super::error::{AskError, ListError};
-use super::rules;
+use windlass_protocol::releases::sessions as rules;
 
 /// Most sessions of a list: what is held in memory of it, some 200 MB of the largest rows of 2026.9.
 pub const SESSIONS_LIMIT: usize = 100_000;

@@ -9,8 +9,8 @@ use windlass_protocol::{HelloOk, SessionKey, SessionKeySpace, Verdict, agent_id_
 use super::api::Sessions;
 use super::client::offers_method;
 use super::error::AskError;
-use super::rules;
 use windlass_line::LineStatus;
+use windlass_protocol::releases::{refusals, sessions as rules};
 
 /// How it stands with a gateway's sessions.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl Sessions {
     pub async fn get(&self, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
         let hello = self.hello().await?;
         let found = self.look_up(&hello, key).await?;
-        if found.is_some() || !rules::is_main(&hello, key) || rules::breaks_early_sessions(&hello.server.version) {
+        if found.is_some() || !rules::is_main(&hello, key) || refusals::breaks_early_sessions(&hello.server.version) {
             return Ok(found);
         }
         let request = SessionsPatch::new(key.as_str());

@@ -154,7 +154,7 @@ impl Handler<HandOver> for SessionManager {
 
     fn handle(&mut self, HandOver(message): HandOver, _: &mut Self::Context) -> Self::Result {
         self.answer("sessions::HandOver", |manager, answer| {
-            manager.hand_over(*message, answer)
+            manager.hand_over(*message, answer);
         })
     }
 }

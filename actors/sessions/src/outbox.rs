@@ -21,14 +21,14 @@ use super::message::Message;
 
 /// How long a message that was never tried is kept to be sent, unless it says otherwise: a day is long enough for any outage
 /// that somebody looks into, and what is older is rarely still meant.
-pub const EXPIRES_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub const EXPIRES_AFTER: Duration = Duration::from_hours(24);
 /// How long the end of a message stays on record, for whoever asks after a restart.
-pub const ENDS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+pub const ENDS_KEPT: Duration = Duration::from_hours(24);
 /// How long a message that was tried, and whose gateway was not added again, may still come to its end: for as long as runs of
 /// agents stay on record. Then it is given up, and its end is unknown.
-pub const PENDING_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const PENDING_KEPT: Duration = Duration::from_hours(720);
 /// How often ended messages are pruned.
-pub(super) const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+pub(super) const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// How often a write is tried that the store is too busy for.
 const BUSY_TRIES: u32 = 5;
 /// The pause before the second of these; the next are twice as long each.

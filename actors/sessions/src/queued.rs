@@ -21,7 +21,7 @@ use windlass_line::Line;
 use windlass_line::failpoint;
 
 /// What a message that was taken up is followed for at least: the gateway has to be asked what became of it.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 /// The pause before a store that failed is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(30);
 

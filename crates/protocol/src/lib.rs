@@ -27,6 +27,7 @@ mod outcome;
 pub mod pause;
 mod refusal;
 mod release;
+pub mod releases;
 pub mod request;
 mod retry;
 pub mod run;

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use windlass_protocol::releases::refusals;
 use windlass_protocol::run::Doubt;
 use windlass_protocol::{Advice, Advise, CallError, ErrorClass, NotSent, Rejected};
-use windlass_sessions::refusals;
 
 use windlass_sessions::AskError;
 

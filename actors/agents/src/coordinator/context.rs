@@ -1,22 +1,22 @@
 //! Where the coordinator's operations find what they need.
 
+use super::error::CoordinationError;
+use super::policy::Caller;
+use crate::control_plane::{ControlPlane, Outgoing};
+use crate::provisioner::{Fleet, ProvisionerHandle, ProvisionerSettings};
+use crate::rendering;
+use rand::RngExt as _;
+use rand::rngs::StdRng;
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
-
-use rand::RngExt as _;
-use rand::rngs::StdRng;
+use windlass_line::clock::Clock;
 use windlass_protocol::RetryPolicy;
 use windlass_store::{
-    Agent, AgentFilter, AgentRole, AgentUid, Board, BoardId, Gateway, GatewayUid, Store, Timestamp, resolver,
+    Agent, AgentFilter, AgentRole, AgentUid, Board, BoardId, Gateway, GatewayUid, NewActivity, Store, Timestamp,
+    resolver,
 };
 use windlass_templates::{MessageKind, MessageVariables, Overrides, Templates};
-
-use super::error::CoordinationError;
-use super::policy::Caller;
-use crate::provisioner::{Fleet, ProvisionerHandle, ProvisionerSettings};
-use crate::rendering;
-use windlass_line::clock::Clock;
 
 /// Longest message taken, in characters: what a person writes, and an agent reads with its other instructions.
 pub const MESSAGE_CHARS: usize = 20_000;
@@ -128,5 +128,65 @@ pub(super) fn tags(given: &[String], correlation_id: &str) -> Vec<String> {
         vec![correlation_id.to_owned()]
     } else {
         given.to_vec()
+    }
+}
+
+/// A message on its way to an agent.
+pub(super) struct Dispatch<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) agent: &'a Agent,
+    pub(super) text: &'a str,
+    pub(super) deliver: bool,
+    pub(super) correlation_id: &'a str,
+}
+
+impl CoordinatorContext {
+    /// Sends, within the budget of somebody who waits for it. The correlation id is the idempotency key: however often the
+    /// same thing is said under it, the agent hears it once.
+    pub(super) async fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<(), CoordinationError> {
+        let plane = self.plane(dispatch.gateway).await?;
+        let key = &dispatch.agent.session_key;
+        if plane.capabilities().await?.sessions_before_turns {
+            plane.ensure_session(key, Some(&dispatch.agent.name)).await?;
+        }
+        let message = Outgoing {
+            key: key.clone(),
+            text: dispatch.text.to_owned(),
+            deliver: dispatch.deliver,
+            idempotency_key: dispatch.correlation_id.to_owned(),
+            tried_before: false,
+            within: RetryPolicy::COORDINATION.budget,
+        };
+        Ok(plane.send(&message).await?)
+    }
+
+    pub(super) async fn plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, CoordinationError> {
+        Ok(self.fleet.control_plane(gateway).await?)
+    }
+
+    /// Puts an attempt on record: `kind` with `.sent` or `.failed` behind it.
+    pub(super) async fn note<T>(
+        &self,
+        kind: &str,
+        board: BoardId,
+        agent: Option<&Agent>,
+        end: &Result<T, CoordinationError>,
+        correlation_id: &str,
+    ) {
+        let (suffix, words) = match end {
+            Ok(_) => ("sent", String::new()),
+            Err(error) => ("failed", format!(": {error}")),
+        };
+        let who = agent.map(|agent| agent.name.as_str()).unwrap_or_default();
+        let activity = NewActivity {
+            kind: format!("{kind}.{suffix}"),
+            message: format!("{who} ({correlation_id}){words}"),
+            agent_id: agent.map(|agent| agent.id),
+            board_id: Some(board),
+            at: self.now(),
+        };
+        if let Err(error) = self.store.record(&activity).await {
+            tracing::warn!(correlation_id, "an activity could not be recorded: {error}");
+        }
     }
 }

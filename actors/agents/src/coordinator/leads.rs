@@ -5,8 +5,8 @@ use futures_util::stream;
 use windlass_store::{Agent, Board, BoardFilter, BoardId};
 use windlass_templates::MessageVariables;
 
+use super::context::Dispatch;
 use super::context::{CoordinatorContext, sender, tags};
-use super::dispatch::Dispatch;
 use super::error::CoordinationError;
 use super::operation::{BoardResult, BroadcastReport, DeliveryReceipt, LeadMessage};
 use super::policy;

@@ -33,7 +33,7 @@ const REMEMBERED: usize = 10_000;
 
 /// When a gateway's events are asked for again that could not be had: its token may be put where it is looked for, and a line
 /// may be opened again.
-const WATCH_AGAIN: Duration = Duration::from_secs(60);
+const WATCH_AGAIN: Duration = Duration::from_mins(1);
 
 /// How long to wait when the store fails.
 const STORE_REST: Duration = Duration::from_secs(10);

@@ -1,24 +1,20 @@
 //! What every part of the provisioner works with.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::fmt;
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
-
+use crate::control_plane::{ControlError, ControlPlane};
 use async_trait::async_trait;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use tokio::sync::watch;
-use windlass_store::{Agent, AgentUid, Gateway, GatewayUid, Store, StoreError, Timestamp};
-use windlass_templates::Templates;
-
-use super::housekeeping::Keep;
-use super::locks::AgentLocks;
-use crate::control_plane::{ControlError, ControlPlane};
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use windlass_line::clock::Clock;
 use windlass_line::routing::Subscription;
+use windlass_store::{Agent, AgentUid, Gateway, GatewayUid, Store, StoreError, Timestamp};
+use windlass_templates::Templates;
 
 /// Agents of one gateway that are worked on at a time. Their files are read and written one after the other each, so this
 /// is how many calls of ours a gateway has in hand: well below the 256 that 2026.9.6 lets wait in all.
@@ -33,6 +29,26 @@ pub trait Fleet: Send + Sync + 'static {
 
     /// The gateway's events that tell of agents at work ([`ACTIVITY`](super::ACTIVITY)), if it has any to give.
     async fn activity(&self, gateway: &Gateway) -> Option<Subscription>;
+}
+
+/// How long records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Runs and their steps, from their end on. A run under way is never deleted.
+    pub runs: Duration,
+    /// Activities, from when they happened on.
+    pub activities: Duration,
+}
+
+impl Default for Keep {
+    /// Runs for 30 days: long enough to look into what went wrong. Activities for a year, as they are what an audit asks for.
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_hours(24);
+        Self {
+            runs: 30 * DAY,
+            activities: 365 * DAY,
+        }
+    }
 }
 
 /// How the provisioner works.
@@ -144,4 +160,40 @@ impl Context {
 /// Sleeps; virtual time included.
 pub(crate) fn sleep(duration: Duration) -> impl Future<Output = ()> {
     tokio::time::sleep(duration)
+}
+
+/// A lock per agent that is being worked on. A lock lives as long as somebody holds or wants it.
+#[derive(Debug, Default)]
+pub(crate) struct AgentLocks(RefCell<HashMap<AgentUid, Weak<Mutex<()>>>>);
+
+/// The right to work on some agents.
+#[derive(Debug)]
+pub(crate) struct AgentsGuard {
+    #[expect(dead_code, reason = "held, not read")]
+    guards: Vec<OwnedMutexGuard<()>>,
+}
+
+impl AgentLocks {
+    /// Waits for all of these. They are taken in order of their ids, so that two who want the same ones can't each hold
+    /// what the other waits for.
+    pub(crate) async fn hold(&self, agents: impl IntoIterator<Item = AgentUid>) -> AgentsGuard {
+        let ordered: BTreeSet<AgentUid> = agents.into_iter().collect();
+        let mut guards = Vec::with_capacity(ordered.len());
+        for agent in ordered {
+            let lock = self.lock_of(agent);
+            guards.push(lock.lock_owned().await);
+        }
+        AgentsGuard { guards }
+    }
+
+    fn lock_of(&self, agent: AgentUid) -> Arc<Mutex<()>> {
+        let mut locks = self.0.borrow_mut();
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = locks.get(&agent).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::new(Mutex::new(()));
+        locks.insert(agent, Arc::downgrade(&lock));
+        lock
+    }
 }

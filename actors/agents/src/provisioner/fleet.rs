@@ -16,10 +16,10 @@ use windlass_store::{
 
 use super::content::Desired;
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
-use super::failure::{Failed, Why};
 use super::progress::{Progress, ProgressSender};
 use super::records::AgentRecords;
 use super::report::{AgentReport, Changes};
+use super::report::{Failed, Why};
 use super::request::RunOptions;
 use super::saga::{RunParams, Saga};
 use crate::control_plane::{ControlError, ControlPlane};

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use windlass_store::{Agent, AgentFilter, AgentUid, BoardFilter, BoardId, GatewayUid, NewActivity, RunState, StepName};
 
 use super::context::Context;
-use super::failure::{Failed, Why};
 use super::job;
 use super::progress::{Progress, ProgressSender};
 use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
+use super::report::{Failed, Why};
 
 /// What ended runs say that were under way when their agent was forgotten.
 const FORGOTTEN: &str = "the agent was forgotten";

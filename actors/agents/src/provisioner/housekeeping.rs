@@ -10,30 +10,10 @@ use super::context::{Context, sleep};
 use windlass_line::failpoint;
 
 /// How often it is looked for old records: what is kept for weeks may stay some hours longer.
-const EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+const EVERY: Duration = Duration::from_hours(6);
 
 /// Between two pages, so that nobody else waits long for the store.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How long records are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    /// Runs and their steps, from their end on. A run under way is never deleted.
-    pub runs: Duration,
-    /// Activities, from when they happened on.
-    pub activities: Duration,
-}
-
-impl Default for Keep {
-    /// Runs for 30 days: long enough to look into what went wrong. Activities for a year, as they are what an audit asks for.
-    fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        Self {
-            runs: 30 * DAY,
-            activities: 365 * DAY,
-        }
-    }
-}
 
 /// Runs for as long as the provisioner.
 pub(super) async fn run(ctx: Rc<Context>) {

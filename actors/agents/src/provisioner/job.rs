@@ -8,12 +8,12 @@ use futures_util::stream;
 use windlass_store::{AgentUid, Gateway, GatewayUid, Run, RunKind, RunState, StepName};
 
 use super::context::Context;
-use super::failure::{Failed, Why};
 use super::fleet::{self, WorkItem};
 use super::forget;
 use super::progress::{Progress, ProgressSender};
 use super::records;
 use super::report::{AgentReport, Changes, FleetReport};
+use super::report::{Failed, Why};
 use super::request::{Job, RunOptions};
 use super::sync;
 

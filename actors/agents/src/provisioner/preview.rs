@@ -7,10 +7,10 @@ use windlass_store::{AgentUid, StepName};
 
 use super::content::{Desired, NO_TOKEN};
 use super::context::Context;
-use super::failure::{Failed, Why};
 use super::file_plan::{FileAction, FilePlan, FilesPlan};
 use super::records::AgentRecords;
 use super::report::Failure;
+use super::report::{Failed, Why};
 use super::request::{RunOptions, TokenRule};
 use super::saga::files::look;
 use super::saga::token::{self, Known};

@@ -24,7 +24,7 @@ use windlass_line::supervision::Tasks;
 const BATCH: usize = 100;
 
 /// How long a wake that is under way may take before its agent is looked at again: the whole budget of a run.
-const IN_HAND: Duration = Duration::from_secs(11 * 60);
+const IN_HAND: Duration = Duration::from_mins(11);
 
 /// How long the history of one agent's session is waited for: a gateway that is down is no reason to leave the others.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use windlass_store::{Agent, AgentFilter, AgentRole, Board, BoardId, Gateway, GatewayUid, RunKind, StepName};
 
 use super::context::Context;
-use super::failure::{Failed, Why};
 use super::fleet::WorkItem;
 use super::job;
 use super::progress::ProgressSender;
 use super::records;
 use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
+use super::report::{Failed, Why};
 use super::request::SyncOptions;
 
 /// Syncs a gateway. It is asked for a sign of life first, so that one that is down costs one wait and not one per agent.

@@ -17,7 +17,7 @@ fn message(text: &str, key: &str) -> Outgoing {
         deliver: false,
         idempotency_key: key.into(),
         tried_before: false,
-        within: Duration::from_secs(60),
+        within: Duration::from_mins(1),
     }
 }
 

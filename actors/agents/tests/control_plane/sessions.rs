@@ -15,7 +15,7 @@ fn wake(name: &str, text: &str, key: &str) -> Outgoing {
         deliver: true,
         idempotency_key: key.into(),
         tried_before: false,
-        within: Duration::from_secs(60),
+        within: Duration::from_mins(1),
     }
 }
 

@@ -68,7 +68,7 @@ async fn fifty_agents_one_after_another_wait_for_the_limit_and_are_gathered_ther
             let queue = bench.plane.writes();
             assert_eq!(
                 queue.limit,
-                Some((per_minute, Duration::from_secs(60))),
+                Some((per_minute, Duration::from_mins(1))),
                 "learnt when it was reached"
             );
             assert!(queue.waiting > 0 && queue.next_write_in.is_some(), "{queue:?}");

@@ -16,8 +16,8 @@ use windlass_protocol::time::after;
 
 use super::pages::{Answer, Asking, Failed, Part, cut_unsaid};
 use super::schedule::RefreshSchedule;
-use super::shared::{FeedGuard, SharedCache};
 use super::wire::{NAMES, News};
+use super::{FeedGuard, SharedCache};
 use super::{SessionCache, SessionCacheView};
 use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;

@@ -57,7 +57,7 @@ async fn recorded(store: &MemoryStore, key: &str) -> SendState {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    let ended = tokio::time::timeout(Duration::from_secs(3600), ended).await;
+    let ended = tokio::time::timeout(Duration::from_hours(1), ended).await;
     ended.expect("it ends within an hour")
 }
 
@@ -140,7 +140,7 @@ async fn what_prunes_ended_messages_goes_on_after_a_panic() {
         let line = bench.up("gw").await;
         send(&bench, &line, "one").await.end().await.unwrap();
         armed.gone_off().await;
-        tokio::time::sleep(Duration::from_secs(26 * 3600)).await;
+        tokio::time::sleep(Duration::from_hours(26)).await;
         assert!(store.chat_send("one").await.unwrap().is_none());
         bench.finish().await;
     })

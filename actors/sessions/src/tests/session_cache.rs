@@ -24,7 +24,7 @@ async fn label(harness: &Harness, line: &std::sync::Arc<Line>, label: &str) {
     let call = windlass_line::OutgoingCall {
         method: windlass_protocol::MethodName::new("sessions.patch").unwrap(),
         params: Some(params),
-        deadline: harness.clock.now() + Duration::from_secs(60),
+        deadline: harness.clock.now() + Duration::from_mins(1),
         resend: windlass_protocol::connection::Resend::Never,
         answers: windlass_protocol::connection::AnswerMode::First,
         wait_for_line: true,
@@ -41,7 +41,7 @@ async fn has_label(cache: &mut SessionCache, wanted: &str) {
                 .iter()
                 .any(|(_, entry)| serde_json::to_value(&entry.row).unwrap()["label"] == wanted)
     });
-    let shown = tokio::time::timeout(Duration::from_secs(3600), shown).await;
+    let shown = tokio::time::timeout(Duration::from_hours(1), shown).await;
     shown.expect("the cache shows it within an hour").unwrap();
 }
 
@@ -104,7 +104,7 @@ async fn a_roster_ends_with_its_line_also_while_its_feed_rests() {
         let mut cache = fed(&line);
         armed.gone_off().await;
         harness.machine.remove(id("gw"), Duration::ZERO).await.unwrap();
-        let ended = tokio::time::timeout(Duration::from_secs(60), async {
+        let ended = tokio::time::timeout(Duration::from_mins(1), async {
             loop {
                 if let Err(closed) = cache.changed().await {
                     return closed;

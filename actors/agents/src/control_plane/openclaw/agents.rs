@@ -1,15 +1,14 @@
 //! Making, changing and deleting agents.
 
-use windlass_protocol::config::{ConfigSnapshot, Roster};
+use super::OpenClaw;
+use super::settling::{ExpectedState, SETTLE_TRIES, settle_delay};
+use super::writer::{WriteOutcome, WriteStep, WriteTurn, no_plan};
+use crate::control_plane::{AgentSpec, ControlError, ControlResult, Created, Removal, ResourceKind};
+use windlass_protocol::config::{ConfigSnapshot, Roster, plan_removal};
 use windlass_protocol::connection::Resend;
+use windlass_protocol::releases::refusals;
 use windlass_protocol::request::{AgentsCreate, AgentsDelete, AgentsUpdate};
 use windlass_protocol::{AgentId, CallError, slug};
-use windlass_sessions::refusals;
-
-use super::OpenClaw;
-use super::ask::{SETTLE_TRIES, settle_delay};
-use super::turn::ExpectedState;
-use crate::control_plane::{AgentSpec, ControlError, ControlResult, Created, Removal, ResourceKind};
 use windlass_sessions::AskError;
 
 impl OpenClaw {
@@ -142,4 +141,28 @@ fn created(made: &str, wanted: &AgentId) -> ControlResult<Created> {
     Err(ControlError::Invalid {
         why: format!("the gateway made an agent with another id than {wanted}"),
     })
+}
+
+impl OpenClaw {
+    /// Writes the roster without the agent.
+    pub(super) async fn take_out(&self, id: &AgentId) -> ControlResult<Removal> {
+        // Not gathered with other writes: they are about agents that stay.
+        let _turn = self.writer.turn.lock().await;
+        let mut turn = WriteTurn::begin(self.client());
+        loop {
+            self.wait_for_budget(&turn).await?;
+            let snapshot = ConfigSnapshot::of(&self.config().await?);
+            let planned = plan_removal(&snapshot, id).map_err(no_plan)?;
+            match self.carry_out(&mut turn, &snapshot, planned).await {
+                WriteStep::Again => {}
+                WriteStep::End(end) => {
+                    return end.map(|done| match done {
+                        WriteOutcome::Unchanged => Removal::NotThere,
+                        WriteOutcome::Written { .. } => Removal::FromConfig,
+                    });
+                }
+                WriteStep::Guilty(_, error) => return Err(error),
+            }
+        }
+    }
 }

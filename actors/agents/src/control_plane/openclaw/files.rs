@@ -2,11 +2,11 @@
 
 use windlass_protocol::AgentId;
 use windlass_protocol::connection::Resend;
+use windlass_protocol::releases::refusals;
 use windlass_protocol::request::{AgentsFilesDelete, AgentsFilesGet, AgentsFilesList, AgentsFilesSet};
-use windlass_sessions::refusals;
 
 use super::OpenClaw;
-use super::ask::{SETTLE_TRIES, settle_delay, without_echo};
+use super::settling::{SETTLE_TRIES, settle_delay, without_echo};
 use crate::control_plane::{ControlError, ControlResult, FileEntry, FileWrite};
 
 impl OpenClaw {

@@ -5,7 +5,7 @@ use windlass_protocol::request::{CronList, CronScratchGet, CronScratchReply, Cro
 use windlass_protocol::{AgentId, DetailCode};
 
 use super::OpenClaw;
-use super::ask::{SETTLE_TRIES, settle_delay, without_echo};
+use super::settling::{SETTLE_TRIES, settle_delay, without_echo};
 use crate::control_plane::{ConfigFault, ControlError, ControlResult, Scratch};
 
 /// How often a scratch is read again because somebody else wrote first.

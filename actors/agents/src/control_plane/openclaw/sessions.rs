@@ -1,12 +1,12 @@
 //! Sessions, and messages in them: the session API, with the errors and the patience of a control plane.
 
+use windlass_protocol::releases::refusals;
 use windlass_protocol::request::SessionRow;
 use windlass_protocol::run::{ResendAfterLoss, RunEnd};
 use windlass_protocol::{CallError, MethodName, NotSent, Rejected, SessionKey};
-use windlass_sessions::refusals;
 
 use super::OpenClaw;
-use super::ask::without_echo;
+use super::settling::without_echo;
 use crate::control_plane::{ControlError, ControlResult, Outgoing, ResourceKind, SessionInfo};
 use windlass_sessions::{DeleteError, DeleteOutcome, EnsureError, Handover, ResetOutcome, SendError};
 

@@ -16,11 +16,11 @@ use windlass_protocol::config::{
     patch_text, plan,
 };
 use windlass_protocol::connection::Resend;
+use windlass_protocol::releases::refusals;
 use windlass_protocol::request::{ConfigPatch, ConfigPatchReply, ConfigSchemaGet};
 use windlass_protocol::{AgentId, CallError, GatewayError, Generation, NotSent, Rejected};
-use windlass_sessions::refusals;
 
-use super::ask::without_echo;
+use super::settling::without_echo;
 use super::{OpenClaw, lock};
 use crate::control_plane::{ConfigFault, ControlError, ControlResult, Patched, WouldPatch, WriteQueue};
 use windlass_line::LineStatus;
@@ -38,7 +38,7 @@ const RESTART_DELAY: Duration = Duration::from_secs(2);
 /// would put it off further: to the worst moment, if that is after an agent was deleted (it does not start again then).
 const RESTART_BEGINS: Duration = Duration::from_secs(30);
 /// Longest wait for a gateway that restarts. Not an error then: whatever comes next waits for the line anyway.
-const RESTART_LIMIT: Duration = Duration::from_secs(60);
+const RESTART_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 struct QueuedWrite {

@@ -6,9 +6,9 @@ use windlass_protocol::AgentId;
 use windlass_store::{AgentRole, StepName};
 use windlass_templates::{Content, Layout, Placement};
 
-use super::super::failure::{Failed, Why};
 use super::super::file_plan::{FileAction, FilesPlan, Seen};
 use super::super::report::Changes;
+use super::super::report::{Failed, Why};
 use super::{Saga, StepProgress};
 use crate::control_plane::{Capabilities, ControlError, ControlPlane, FileWrite};
 

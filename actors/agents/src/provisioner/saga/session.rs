@@ -3,9 +3,9 @@
 use windlass_protocol::RetryPolicy;
 use windlass_store::{StepName, Timestamp};
 
-use super::super::failure::Failed;
 use super::super::lifecycle;
 use super::super::report::Changes;
+use super::super::report::Failed;
 use super::super::request::Wake;
 use super::{Saga, StepProgress};
 use crate::control_plane::Outgoing;

@@ -3,8 +3,8 @@
 use windlass_store::{Agent, AgentToken, StepName, TokenHash};
 use windlass_templates::{Layout, tool_values};
 
-use super::super::failure::{Failed, Why};
 use super::super::file_plan::Seen;
+use super::super::report::{Failed, Why};
 use super::super::request::TokenRule;
 use super::Saga;
 use crate::verifying::verify;

@@ -301,7 +301,7 @@ impl Bench {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        let limit = Duration::from_secs(3600);
+        let limit = Duration::from_hours(1);
         tokio::time::timeout(limit, looking)
             .await
             .expect("the record comes to be so within an hour")

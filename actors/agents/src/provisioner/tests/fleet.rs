@@ -119,7 +119,7 @@ async fn a_gateway_that_is_lost_ends_the_operation_and_not_each_agent_by_itself(
         let bench = Bench::new(FakeRelease::Current).await;
         let (agents, life) = (workers(&bench, 20).await, bench.start());
         let down = windlass_protocol::NotSent::NotReady {
-            waited: std::time::Duration::from_secs(600),
+            waited: std::time::Duration::from_mins(10),
         };
         bench.fake().fault(
             FakeOperation::ListFiles,

@@ -7,7 +7,7 @@ use windlass_store::{Activities as _, ActivityFilter, NewActivity, Runs as _};
 use super::bench::{Bench, play};
 use crate::control_plane::FakeRelease;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 #[tokio::test(start_paused = true)]
 async fn runs_are_kept_for_a_month_and_activities_for_a_year() {

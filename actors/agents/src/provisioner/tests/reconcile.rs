@@ -38,7 +38,7 @@ async fn an_agent_that_never_checks_in_is_woken_three_times_and_then_called_offl
         );
         let error = record.last_provision_error.unwrap();
         assert!(error.contains("3 times"), "{error}");
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         assert_eq!(bench.sent(), WAKES as usize, "it is left alone then");
         life.kill().await;
     })
@@ -60,7 +60,7 @@ async fn an_agent_that_checks_in_with_its_token_is_online_and_not_woken_again() 
         };
         assert!(!life.handle.check_in(agent, "another", check_in).await.unwrap());
         assert!(life.handle.check_in(agent, &token, check_in).await.unwrap());
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         let record = bench.agent(agent).await;
         assert_eq!((record.status, record.wake_attempts), (AgentStatus::Online, 0));
         assert_eq!((record.checkin_deadline_at, bench.sent()), (None, 1));
@@ -94,7 +94,7 @@ async fn an_agent_that_is_seen_at_work_on_the_gateways_events_counts_as_checked_
             &json!({"runId": "r", "sessionKey": key, "seq": 2, "state": "delta", "message": message}),
         );
         bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!(
             (bench.agent(agent).await.status, bench.sent()),
             (AgentStatus::Online, 1)
@@ -135,7 +135,7 @@ async fn an_idle_agent_that_answers_its_heartbeats_is_seen() {
         words(&bench, &bench.agent(agent).await.session_key);
         bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
         for (name, payload, counts) in heartbeats(&bench.agent(agent).await.session_key) {
-            tokio::time::sleep(OFFLINE_AFTER + Duration::from_secs(60)).await;
+            tokio::time::sleep(OFFLINE_AFTER + Duration::from_mins(1)).await;
             let shown = |record: &Agent| record.shown_status(bench.now());
             assert_eq!(shown(&bench.agent(agent).await), AgentStatus::Offline);
             bench.publish(name, &payload);
@@ -178,7 +178,7 @@ async fn an_agent_that_answers_before_its_run_is_over_is_not_woken_again() {
         };
         let agents = [agent];
         tokio::join!(life.provision(&agents), answer);
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         let record = bench.agent(agent).await;
         assert_eq!((record.checkin_deadline_at, bench.sent()), (None, 1));
         life.kill().await;
@@ -211,7 +211,7 @@ async fn an_answer_counts_however_lately_the_agent_was_seen_before() {
         };
         let agents = [agent];
         tokio::join!(life.provision_with(&agents, options), answer);
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!((bench.agent(agent).await.checkin_deadline_at, bench.sent()), (None, 2));
         life.kill().await;
     })
@@ -249,7 +249,7 @@ async fn an_agent_that_answers_late_is_not_woken_again_while_that_is_prepared() 
         words(&bench, &bench.agent(agent).await.session_key);
         bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
         go_on.notify_one();
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         let resets = bench
             .fake()
             .count(|effect| matches!(effect, FakeEffect::SessionReset(_)));
@@ -299,7 +299,7 @@ async fn a_gateway_that_is_added_later_is_watched_when_it_is_worked_with() {
         let agent = bench.worker().await;
         life.provision(&[agent]).await;
         words(&bench, &bench.agent(agent).await.session_key);
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!(bench.sent(), 1);
         life.kill().await;
     })
@@ -328,7 +328,7 @@ async fn a_deadline_outlives_the_process() {
         let (agent, life) = (bench.worker().await, bench.supervise());
         life.provision(&[agent]).await;
         life.kill().await;
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
         assert_eq!(bench.sent(), 1);
         let life = bench.supervise();
         bench.wait_agent(agent, |agent| agent.wake_attempts == 2).await;
@@ -354,7 +354,7 @@ async fn a_wake_that_nothing_watches_has_no_deadline_and_is_no_miss() {
         let record = bench.agent(agent).await;
         assert_eq!((record.status, record.checkin_deadline_at), (AgentStatus::Online, None));
         assert_eq!((record.wake_attempts, bench.sent()), (0, 3));
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
         assert_eq!(record.shown_status(bench.now()), AgentStatus::Provisioned);
         let (life, start) = (bench.supervise(), bench.now());
         bench
@@ -379,14 +379,14 @@ async fn an_agent_that_answered_while_nothing_watched_is_left_in_peace() {
             life.provision(&[agent]).await;
             life.kill().await;
             bench.fake().answer(&bench.agent(agent).await.session_key);
-            tokio::time::sleep(Duration::from_secs(600)).await;
+            tokio::time::sleep(Duration::from_mins(10)).await;
             let life = bench.supervise();
             let record = bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
             assert_eq!(
                 record.last_seen_at, record.last_wake_sent_at,
                 "no later sign is known of"
             );
-            tokio::time::sleep(Duration::from_secs(300)).await;
+            tokio::time::sleep(Duration::from_mins(5)).await;
             let record = bench.agent(agent).await;
             assert_eq!((record.status, record.wake_attempts), (AgentStatus::Online, 0));
             let is_reset = |effect: &FakeEffect| matches!(effect, FakeEffect::SessionReset(_));
@@ -405,7 +405,7 @@ async fn an_agent_that_goes_unseen_but_answered_is_not_woken_again() {
         life.provision(&[agent]).await;
         // Its event was lost with the line.
         bench.fake().answer(&bench.agent(agent).await.session_key);
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         let record = bench.agent(agent).await;
         assert_eq!(
             (record.wake_attempts, record.checkin_deadline_at, bench.sent()),

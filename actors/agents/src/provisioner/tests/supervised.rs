@@ -10,7 +10,7 @@ use crate::control_plane::FakeRelease;
 use crate::provisioner::{Job, RunOptions};
 use windlass_line::failpoint::arm;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 fn provision(agents: &[windlass_store::AgentUid]) -> Job {
     Job::Provision {
@@ -121,7 +121,7 @@ async fn watching_goes_on_after_a_panic_over_an_event_and_after_one_in_the_watch
                     }
                 }
             };
-            let seen = tokio::time::timeout(Duration::from_secs(3600), seen).await;
+            let seen = tokio::time::timeout(Duration::from_hours(1), seen).await;
             seen.expect("what the agent says is seen within an hour");
             assert_eq!(armed.left(), 0, "{place}");
             life.kill().await;
@@ -162,7 +162,7 @@ async fn a_provisioner_whose_last_handle_is_dropped_stops_what_it_looks_after() 
         let life = bench.supervise();
         tokio::task::yield_now().await;
         let stopped = life.stop();
-        tokio::time::timeout(Duration::from_secs(60), stopped)
+        tokio::time::timeout(Duration::from_mins(1), stopped)
             .await
             .expect("it stops");
     })

@@ -4,7 +4,7 @@
 //! all the texts that are looked into, each with the releases that it was seen on, and only where the answer has no
 //! `details.code` that says more.
 
-use windlass_protocol::{DetailCode, ErrorCode, GatewayError, Release, Verdict};
+use crate::{DetailCode, ErrorCode, GatewayError, Release, Verdict};
 
 fn text(error: &GatewayError) -> Option<&str> {
     (error.code == ErrorCode::InvalidRequest && error.detail_code().is_none()).then_some(error.message.as_str())

@@ -13,12 +13,10 @@
 mod actor;
 mod boards;
 mod context;
-mod dispatch;
 mod error;
 mod leads;
 mod operation;
 mod policy;
-mod souls;
 #[cfg(test)]
 mod tests;
 

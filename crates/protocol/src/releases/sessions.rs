@@ -1,33 +1,28 @@
-//! What releases do differently with sessions, each as one rule.
-//!
-//! What can only be read from the text of a refusal stands in [`refusals`](crate::refusals); the rules of a run stand in
-//! [`windlass_protocol::run::rules`].
+//! How releases differ in their session methods, one rule a function.
 
-use windlass_protocol::{AgentId, ErrorCode, GatewayError, HelloOk, SessionKey, SessionKeySpace};
-
-pub(super) use crate::refusals::{breaks_early_sessions, label_taken, main_session_kept, session_active};
+use crate::{AgentId, ErrorCode, GatewayError, HelloOk, SessionKey, SessionKeySpace};
 
 /// Whether the release knows no such parameter: params are closed objects, and a refusal names what is too much
 /// (`invalid chat.history params: at root: unexpected property 'offset'`; all nine releases of 2026).
-pub(super) fn param_unknown(error: &GatewayError, name: &str) -> bool {
+pub fn param_unknown(error: &GatewayError, name: &str) -> bool {
     error.code == ErrorCode::InvalidRequest
         && error.detail_code().is_none()
         && error.message.contains(&format!("unexpected property '{name}'"))
 }
 
 /// Whether a page that is asked for by its offset may be given (from 2026.7 on; none of generation 3 does).
-pub(super) const fn may_know_offsets(hello: &HelloOk) -> bool {
+pub const fn may_know_offsets(hello: &HelloOk) -> bool {
     hello.protocol >= 4
 }
 
 /// The gateway's main session.
-pub(super) fn main_session(hello: &HelloOk) -> SessionKey {
+pub fn main_session(hello: &HelloOk) -> SessionKey {
     let said = SessionKeySpace::of(hello).main_session();
     SessionKey::parse(&said).unwrap_or_else(|_| SessionKey::main_of(&AgentId::parse("main").expect("main is an id")))
 }
 
 /// Whether a key means the gateway's main session.
-pub(super) fn is_main(hello: &HelloOk, key: &SessionKey) -> bool {
+pub fn is_main(hello: &HelloOk, key: &SessionKey) -> bool {
     let space = SessionKeySpace::of(hello);
     space.same(key.as_str(), &space.main_session())
 }

@@ -4,7 +4,6 @@
 //! it woken?) is decided by the step's record, which is written before the deed, and by the session's history.
 
 mod agent;
-mod delete;
 pub(super) mod files;
 mod session;
 pub(super) mod token;
@@ -20,11 +19,11 @@ use windlass_store::{AgentRole, NewActivity, Run, RunId, RunKind, RunState, Step
 
 use super::content::Desired;
 use super::context::Context;
-use super::failure::{Failed, Why};
 use super::lifecycle::{self, Transition};
 use super::progress::{Progress, ProgressSender};
 use super::records::AgentRecords;
 use super::report::{AgentReport, Changes, Failure};
+use super::report::{Failed, Why};
 use super::request::RunOptions;
 use crate::control_plane::ControlPlane;
 

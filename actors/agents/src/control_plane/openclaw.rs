@@ -1,16 +1,14 @@
 //! The control plane of an OpenClaw gateway, over its line.
 //!
 //! Facts about a gateway are taken from what it shows: its methods from the hello, the form of its roster from the
-//! configuration, the keys that it takes from its own schema. What only a text tells stands in [`windlass_sessions::refusals`].
+//! configuration, the keys that it takes from its own schema. What only a text tells stands in [`windlass_protocol::releases::refusals`].
 
 mod agents;
 mod answers;
-mod ask;
 mod files;
-mod removal;
 mod scratch;
 mod sessions;
-mod turn;
+mod settling;
 mod writer;
 
 use std::collections::HashMap;
@@ -19,9 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use windlass_protocol::config::{ConfigSnapshot, HeartbeatEntry, Roster, read_config};
 use windlass_protocol::connection::Resend;
+use windlass_protocol::releases::refusals;
 use windlass_protocol::request::{ConfigGet, ConfigGetReply, Health};
 use windlass_protocol::{AgentId, HelloOk, RetryPolicy, SessionKey, Verdict};
-use windlass_sessions::refusals;
 
 use self::writer::Writer;
 use super::{

@@ -1,0 +1,4 @@
+//! The rules of single releases, one file a topic and one function a rule, each with the releases that it was seen on.
+
+pub mod refusals;
+pub mod sessions;
