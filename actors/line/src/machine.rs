@@ -1,37 +1,35 @@
 //! One machine: a registry and its lines, on one thread.
 //!
 //! ```text
-//!   Machine::run            restarts the registry should it panic
+//!   Machine::run
 //!   └─ GatewayRegistry      actor: add, update, remove, stop
 //!      └─ supervisor        task per line: start, wait for the end, decide, wait, start again
 //!         └─ GatewayConnection   actor per incarnation: dial, shake hands, drive the socket
 //! ```
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use actix::dev::channel::{AddressReceiver, channel};
+use actix::{Addr, Context};
+use futures_util::future::FutureExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use windlass_protocol::GatewayId;
-use windlass_protocol::time::after;
 
 use crate::GatewaySpec;
 use crate::clock::Clock;
 use crate::foreign::GuardedTokens;
 use crate::line::LineEnds;
 use crate::registry::{
-    AddLine, Command, GatewayRegistry, Inspect, Inspection, OnceAdded, Registration, RegistryError, RemoveLine, Roster,
-    StopAll, Tell,
+    Addition, Answer, Answered, GatewayRegistry, Hosted, Inspection, LineTable, RegistryError, RegistryMessage, Request,
 };
 use crate::routing::EventNames;
-use crate::supervision::{KnownFeatures, MachineContext, Panic, Restarts, Running};
+use crate::supervision::{KnownFeatures, MachineContext, Tasks, guarded};
 use crate::tokens::{DeviceTokenStore, TOKEN_THREADS};
 use crate::transport::Connector;
 use crate::turns::named;
@@ -69,16 +67,25 @@ impl std::fmt::Debug for MachineConfig {
 }
 
 /// The handle of a machine, for any thread. When the last one is dropped, the machine stops without waiting for calls.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct MachineHandle {
-    requests: mpsc::Sender<Request>,
+    address: Addr<GatewayRegistry>,
+    /// The places in the registry's mailbox that are free: its own bound counts each copy of the address once more.
+    places: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for MachineHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MachineHandle").finish_non_exhaustive()
+    }
 }
 
 /// A machine that is not running yet.
 pub struct Machine {
     config: MachineConfig,
-    requests: mpsc::Receiver<Request>,
-    guests: Vec<Guest>,
+    mailbox: AddressReceiver<GatewayRegistry>,
+    places: Arc<Semaphore>,
+    guests: Vec<Hosted>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -87,91 +94,44 @@ impl std::fmt::Debug for Machine {
     }
 }
 
-type Answer<T = ()> = oneshot::Sender<Result<T, RegistryError>>;
-
-/// Something else that is to run on a machine's thread: made there, so that it need not be able to leave it.
-type Guest = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
-
-enum Request {
-    Registry(RegistryRequest),
-    Host(Guest),
-    Stop(Duration, Answer),
-}
-
-enum RegistryRequest {
-    Add(Box<Addition>, Answer),
-    Tell(GatewayId, Command, Answer),
-    Inspect(GatewayId, Answer<Inspection>),
-    Remove(GatewayId, Duration, Answer),
-}
-
-/// A gateway that is to be added.
-pub(crate) struct Addition {
-    spec: GatewaySpec,
-    ends: LineEnds,
-    /// Done once the line runs, before the addition is answered.
-    added: Option<OnceAdded>,
-}
-
-impl Addition {
-    pub(crate) const fn new(spec: GatewaySpec, ends: LineEnds, added: Option<OnceAdded>) -> Self {
-        Self { spec, ends, added }
-    }
-
-    /// Has the entry of a directory live as long as the line.
-    pub(crate) fn register(&mut self, registration: Registration) {
-        self.ends.registration = Some(registration);
-    }
-}
-
-/// A place in a machine's queue. What is put there is taken out in its turn, though nobody waits for the answer.
+/// A place in a shard's mailbox. A message that is sent there is handled in its turn, though its sender went away.
 pub(crate) struct Place<'a> {
-    permit: mpsc::Permit<'a, Request>,
-    requests: &'a mpsc::Sender<Request>,
+    permit: OwnedSemaphorePermit,
+    address: &'a Addr<GatewayRegistry>,
 }
 
 impl Place<'_> {
     pub(crate) fn add(self, addition: Addition) -> Answered<()> {
-        self.ask(|answer| RegistryRequest::Add(Box::new(addition), answer))
+        self.ask(|answer| Request::Add(Box::new(addition), answer))
     }
 
-    pub(crate) fn tell(self, id: GatewayId, command: Command) -> Answered<()> {
-        self.ask(|answer| RegistryRequest::Tell(id, command, answer))
+    pub(crate) fn update(self, spec: Box<GatewaySpec>) -> Answered<()> {
+        self.ask(|answer| Request::Update(spec, answer))
+    }
+
+    pub(crate) fn reconnect_now(self, id: GatewayId) -> Answered<()> {
+        self.ask(|answer| Request::ReconnectNow(id, answer))
     }
 
     pub(crate) fn inspect(self, id: GatewayId) -> Answered<Inspection> {
-        self.ask(|answer| RegistryRequest::Inspect(id, answer))
+        self.ask(|answer| Request::Inspect(id, answer))
     }
 
     pub(crate) fn remove(self, id: GatewayId, drain: Duration) -> Answered<()> {
-        self.ask(|answer| RegistryRequest::Remove(id, drain, answer))
+        self.ask(|answer| Request::Remove(id, drain, answer))
     }
 
-    fn ask<T>(self, request: impl FnOnce(Answer<T>) -> RegistryRequest) -> Answered<T> {
+    fn ask<T>(self, request: impl FnOnce(Answer<T>) -> Request) -> Answered<T> {
         let (answer, end) = oneshot::channel();
-        self.permit.send(Request::Registry(request(answer)));
-        let requests = self.requests.clone();
-        Answered { end, requests }
+        let address = self.address.clone();
+        self.send(request(answer));
+        Answered { end, address }
     }
-}
 
-/// The answer to a request that is in a machine's queue.
-#[must_use = "the answer tells whether it was done"]
-pub(crate) struct Answered<T> {
-    end: oneshot::Receiver<Result<T, RegistryError>>,
-    requests: mpsc::Sender<Request>,
-}
-
-impl<T> Answered<T> {
-    /// Waits for it.
-    pub(crate) async fn wait(mut self) -> Result<T, RegistryError> {
-        let end = tokio::select! {
-            biased;
-            end = &mut self.end => end.ok(),
-            // A machine that ended answers nothing more, and may have left a request in its queue.
-            () = self.requests.closed() => self.end.try_recv().ok(),
-        };
-        end.unwrap_or(Err(RegistryError::ShutDown))
+    fn send(self, request: Request) {
+        let place = self.permit;
+        // The permits are as many as the mailbox takes. A registry that is gone drops the message, and with it the answer.
+        let _ = self.address.try_send(RegistryMessage { request, place });
     }
 }
 
@@ -183,7 +143,7 @@ impl MachineHandle {
     pub fn add(&self, spec: GatewaySpec, ends: LineEnds) -> impl Future<Output = Result<(), RegistryError>> + use<'_> {
         // In a box from the beginning: a future would have room for it several times.
         let addition = Box::new(Addition::new(spec, ends, None));
-        self.ask(move |answer| RegistryRequest::Add(addition, answer))
+        self.ask(move |answer| Request::Add(addition, answer))
     }
 
     /// Reaches a gateway in another way from now on; its line is closed and opened again at once.
@@ -191,9 +151,7 @@ impl MachineHandle {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
-        let id = spec.id.clone();
-        self.ask(|answer| RegistryRequest::Tell(id, Command::Update(Box::new(spec)), answer))
-            .await
+        self.ask(|answer| Request::Update(Box::new(spec), answer)).await
     }
 
     /// Tries a line that waits for its next attempt now.
@@ -201,8 +159,7 @@ impl MachineHandle {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn reconnect_now(&self, id: GatewayId) -> Result<(), RegistryError> {
-        self.ask(|answer| RegistryRequest::Tell(id, Command::ReconnectNow, answer))
-            .await
+        self.ask(|answer| Request::ReconnectNow(id, answer)).await
     }
 
     /// Closes a line for good. Calls under way have `drain` to end by themselves; returns when it is closed.
@@ -210,13 +167,13 @@ impl MachineHandle {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn remove(&self, id: GatewayId, drain: Duration) -> Result<(), RegistryError> {
-        self.ask(|answer| RegistryRequest::Remove(id, drain, answer)).await
+        self.ask(|answer| Request::Remove(id, drain, answer)).await
     }
 
     /// Closes every line, each with `drain` for its calls, and stops the machine; returns when all are closed.
     pub async fn stop(&self, drain: Duration) {
         // A machine that is gone has nothing left to stop.
-        let _ = self.ask_machine(|answer| Request::Stop(drain, answer)).await;
+        let _ = self.ask(|answer| Request::Stop(drain, answer)).await;
     }
 
     /// Runs something else on the machine's thread until it ends by itself, or the machine stops.
@@ -227,9 +184,9 @@ impl MachineHandle {
     where
         F: Future<Output = ()> + 'static,
     {
-        let guest: Guest = Box::new(move || guest().boxed_local());
-        let sent = self.requests.send(Request::Host(guest)).await;
-        sent.map_err(|_| RegistryError::ShutDown)
+        let guest: Hosted = Box::new(move || guest().boxed_local());
+        self.free_place().await?.send(Request::Host(guest));
+        Ok(())
     }
 
     /// Counts what a line holds and has done.
@@ -237,49 +194,50 @@ impl MachineHandle {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn inspect(&self, id: GatewayId) -> Result<Inspection, RegistryError> {
-        self.ask(|answer| RegistryRequest::Inspect(id, answer)).await
+        self.ask(|answer| Request::Inspect(id, answer)).await
     }
 
-    /// A place in the queue; nothing while it is full.
+    /// A place in the mailbox; nothing while it is full.
     pub(crate) fn place(&self) -> Result<Option<Place<'_>>, RegistryError> {
-        let requests = &self.requests;
-        match requests.try_reserve() {
-            Ok(permit) => Ok(Some(Place { permit, requests })),
-            Err(TrySendError::Full(())) => Ok(None),
-            Err(TrySendError::Closed(())) => Err(RegistryError::ShutDown),
+        let address = &self.address;
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(permit) if address.connected() => Ok(Some(Place { permit, address })),
+            Err(TryAcquireError::NoPermits) if address.connected() => Ok(None),
+            _ => Err(RegistryError::ShutDown),
         }
     }
 
-    /// Waits until there is room in the queue.
+    /// Waits until there is room in the mailbox.
     pub(crate) async fn room(&self) -> Result<(), RegistryError> {
-        let place = self.requests.reserve().await;
-        place.map(drop).map_err(|_| RegistryError::ShutDown)
+        self.free_place().await.map(drop)
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> RegistryRequest) -> Result<T, RegistryError> {
-        self.ask_machine(|answer| Request::Registry(request(answer))).await
+    async fn free_place(&self) -> Result<Place<'_>, RegistryError> {
+        let address = &self.address;
+        let permit = Arc::clone(&self.places).acquire_owned().await;
+        let permit = permit.ok().filter(|_| address.connected());
+        let permit = permit.ok_or(RegistryError::ShutDown)?;
+        Ok(Place { permit, address })
     }
 
-    async fn ask_machine<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, RegistryError> {
-        let (answer, end) = oneshot::channel();
-        self.requests
-            .send(request(answer))
-            .await
-            .map_err(|_| RegistryError::ShutDown)?;
-        end.await.unwrap_or(Err(RegistryError::ShutDown))
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, RegistryError> {
+        self.free_place().await?.ask(request).wait().await
     }
 }
 
 impl Machine {
     /// A machine and its handle.
     pub fn new(config: MachineConfig) -> (Self, MachineHandle) {
-        let (sender, requests) = mpsc::channel(REQUESTS);
+        let (sender, mailbox) = channel(REQUESTS);
+        let places = Arc::new(Semaphore::new(REQUESTS));
         let machine = Self {
             config,
-            requests,
+            mailbox,
+            places: Arc::clone(&places),
             guests: Vec::new(),
         };
-        (machine, MachineHandle { requests: sender })
+        let address = Addr::new(sender);
+        (machine, MachineHandle { address, places })
     }
 
     /// Has something else run on the machine's thread from the beginning: see [`MachineHandle::host`].
@@ -292,178 +250,32 @@ impl Machine {
     }
 
     /// Runs until it is stopped. Must be polled within a `LocalSet` (or an actix system) with tokio's time and IO.
-    pub async fn run(mut self) {
-        let mut registry = Registry::start(&self.config);
-        // Dropped, and with it all that runs there, when the machine stops.
-        let mut guests = JoinSet::new();
-        for guest in std::mem::take(&mut self.guests) {
-            guests.spawn_local(named("hosted", None, guest()));
-        }
-        loop {
-            tokio::select! {
-                biased;
-                panic = registry.actor.ended() => registry.replace(panic),
-                Some(ended) = guests.join_next() => report(ended),
-                request = self.requests.recv() => match request {
-                    Some(Request::Host(guest)) => {
-                        guests.spawn_local(named("hosted", None, guest()));
-                    }
-                    Some(Request::Stop(drain, answer)) => {
-                        registry.stop(drain).await;
-                        let _ = answer.send(Ok(()));
-                        return;
-                    }
-                    Some(Request::Registry(request)) => registry.pass(request).await,
-                    None => return registry.stop(Duration::ZERO).await,
-                },
-            }
-        }
-    }
-}
-
-/// What is hosted restarts by itself where that is of use; that it ended by a panic all the same must not go unseen.
-fn report(ended: Result<(), JoinError>) {
-    if let Some(panic) = ended.err().and_then(Panic::of_task) {
-        tracing::error!("what a machine hosted ended by a panic: {panic}");
-    }
-}
-
-/// The registry's actor, and what it takes to start another one.
-struct Registry {
-    machine: Rc<MachineContext>,
-    roster: Roster,
-    rng: StdRng,
-    restarts: Restarts,
-    actor: Running<GatewayRegistry>,
-    /// Whether the registry was told to stop: then what it does not answer is no fault.
-    stopping: Rc<Cell<bool>>,
-    /// Requests whose answers are under way.
-    answers: JoinSet<()>,
-}
-
-impl Registry {
-    fn start(config: &MachineConfig) -> Self {
+    pub async fn run(self) {
         let machine = Rc::new(MachineContext {
-            clock: Arc::clone(&config.clock),
-            connector: Arc::clone(&config.connector),
-            tokens: Arc::new(GuardedTokens(Arc::clone(&config.tokens))),
+            clock: Arc::clone(&self.config.clock),
+            connector: Arc::clone(&self.config.connector),
+            tokens: Arc::new(GuardedTokens(Arc::clone(&self.config.tokens))),
             token_threads: Arc::new(Semaphore::new(TOKEN_THREADS)),
-            gate: Arc::clone(&config.gate),
+            gate: Arc::clone(&self.config.gate),
             known: KnownFeatures::default(),
             names: EventNames::default(),
             frames: RefCell::default(),
         });
-        let (roster, mut rng) = (Roster::default(), StdRng::seed_from_u64(config.seed));
-        let actor = GatewayRegistry::new(Rc::clone(&machine), roster.clone(), rng.random());
-        Self {
-            machine,
-            roster,
-            rng,
-            restarts: Restarts::of("registry"),
-            actor: Running::start("registry", None, actor),
-            stopping: Rc::default(),
-            answers: JoinSet::new(),
+        let (lines, hosted) = (LineTable::default(), Tasks::of("hosted"));
+        for guest in self.guests {
+            GatewayRegistry::host(&hosted, guest);
         }
-    }
-
-    /// Puts another one in its place, which finds the lines as they are. At once: it only does what it is asked.
-    fn replace(&mut self, panic: Option<Panic>) {
-        if let Some(panic) = panic {
-            let _ = self.restarts.panicked(self.machine.clock.now(), &panic);
+        let seed = StdRng::seed_from_u64(self.config.seed).random();
+        let registry = GatewayRegistry::new(Rc::clone(&machine), lines.clone(), hosted.clone(), seed);
+        let running = Context::with_receiver(self.mailbox).into_future(registry);
+        // Handlers catch their own panics: this one is beyond them, in what is awaited at the end.
+        if let Err(panic) = guarded(named("registry", None, running)).await {
+            tracing::error!("the registry ended by a panic: {panic}");
         }
-        let actor = GatewayRegistry::new(Rc::clone(&self.machine), self.roster.clone(), self.rng.random());
-        self.actor = Running::start("registry", None, actor);
-    }
-
-    async fn pass(&mut self, request: RegistryRequest) {
-        let asked = &self.actor.address;
-        match request {
-            RegistryRequest::Add(addition, answer) => {
-                let Addition { spec, ends, added } = *addition;
-                let adding = self.asked(asked.send(AddLine {
-                    spec: Box::new(spec),
-                    ends,
-                }));
-                let adding = async move {
-                    adding.await?;
-                    // Here, so that it is done although the caller went away.
-                    if let Some(added) = added {
-                        added.await;
-                    }
-                    Ok(())
-                };
-                self.answer(adding, answer);
-            }
-            RegistryRequest::Tell(id, command, answer) => {
-                self.answer(self.asked(asked.send(Tell { id, command })), answer);
-            }
-            RegistryRequest::Inspect(id, answer) => self.answer(self.asked(asked.send(Inspect { id })), answer),
-            RegistryRequest::Remove(id, drain, answer) => self.remove(id, drain, answer),
-        }
-        // Lets the registry take the request before the next one comes: requests keep their order.
-        tokio::task::yield_now().await;
-    }
-
-    /// Removes a line, be it without the registry: a removal that was taken is carried out.
-    fn remove(&mut self, id: GatewayId, drain: Duration, answer: Answer) {
-        let drain_until = after(self.machine.clock.now(), drain);
-        let asked = self.actor.address.send(RemoveLine {
-            id: id.clone(),
-            drain_until,
-        });
-        let roster = self.roster.clone();
-        let removal = async move {
-            let Ok(ended) = asked.await else {
-                // Not there any more: it was closed before the registry panicked.
-                let _ = roster.stop(&id, drain_until).await;
-                return Ok(());
-            };
-            ended
-        };
-        self.answer(removal, answer);
-    }
-
-    /// What the registry answers, or that it panicked over the request.
-    fn asked<M, T>(
-        &self,
-        asked: actix::prelude::Request<GatewayRegistry, M>,
-    ) -> impl Future<Output = Result<T, RegistryError>> + use<M, T>
-    where
-        T: Send + 'static,
-        M: actix::Message<Result = Result<T, RegistryError>> + Send + 'static,
-        GatewayRegistry: actix::Handler<M>,
-    {
-        let stopping = Rc::clone(&self.stopping);
-        async move {
-            asked.await.unwrap_or_else(|_| {
-                Err(if stopping.get() {
-                    RegistryError::ShutDown
-                } else {
-                    RegistryError::Fault
-                })
-            })
-        }
-    }
-
-    /// Sends an answer back without waiting for it here: a line that drains takes its time.
-    fn answer<T: 'static>(
-        &mut self,
-        answered: impl Future<Output = Result<T, RegistryError>> + 'static,
-        answer: Answer<T>,
-    ) {
-        while self.answers.try_join_next().is_some() {}
-        self.answers.spawn_local(async move {
-            let _ = answer.send(answered.await);
-        });
-    }
-
-    /// Closes every line, be it without the registry. All that was asked is answered then.
-    async fn stop(&mut self, drain: Duration) {
-        let drain_until = after(self.machine.clock.now(), drain);
-        self.stopping.set(true);
-        if self.actor.address.send(StopAll { drain_until }).await.is_err() {
-            self.roster.stop_all(drain_until).await;
-        }
-        while self.answers.join_next().await.is_some() {}
+        self.places.close();
+        // All handles were dropped, if there is any line left.
+        lines.stop_all(machine.clock.now()).await;
+        // Last: what is hosted sees the ends of the lines.
+        drop(hosted);
     }
 }

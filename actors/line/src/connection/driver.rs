@@ -10,8 +10,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use futures_channel::mpsc;
-use futures_util::StreamExt as _;
 use tokio::time::{Sleep, sleep_until, timeout};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -22,7 +20,7 @@ use windlass_protocol::time::after;
 
 use super::buffers::Buffers;
 use super::establish::{Established, broken, close_reason};
-use super::{Exit, Order, incoming};
+use super::{Exit, Order, OrderSlot, incoming};
 use crate::clock::{SECOND_LOOK, is_late};
 use crate::failpoint;
 use crate::line::LineState;
@@ -44,7 +42,7 @@ struct Driver {
     buffers: Buffers,
     session: Session,
     writes: WriteWatch,
-    orders: mpsc::Receiver<Order>,
+    orders: Rc<OrderSlot>,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to. It may come early: then there is nothing to do, and it is set again.
     timer_at: Instant,
@@ -65,7 +63,7 @@ struct Driver {
 pub(super) fn drive(
     line: Rc<LineContext>,
     established: Established,
-    orders: mpsc::Receiver<Order>,
+    orders: Rc<OrderSlot>,
 ) -> impl Future<Output = Exit> {
     let Established { socket, session } = established;
     let timer_at = session.watchdog.next_check();
@@ -143,9 +141,9 @@ impl Driver {
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
-        while let Poll::Ready(order) = self.orders.poll_next_unpin(cx) {
+        while let Poll::Ready(order) = self.orders.poll_take(cx) {
             match order {
-                Some(Order::Drain(until)) => {
+                Order::Drain(until) => {
                     self.draining = Some(until);
                     self.line.desk.lock().close_inbox();
                     self.line.status.transition(
@@ -155,7 +153,7 @@ impl Driver {
                         None,
                     );
                 }
-                Some(Order::Close) | None => return Err(Exit::Stopped),
+                Order::Close => return Err(Exit::Stopped),
             }
         }
         Ok(())

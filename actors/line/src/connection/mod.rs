@@ -10,13 +10,13 @@ mod establish;
 mod exit;
 mod incoming;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::{self, Poll, Waker};
 use std::time::Instant;
 
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _};
-use futures_channel::mpsc;
-use futures_util::StreamExt as _;
 
 use crate::failpoint;
 use crate::line::hold;
@@ -37,8 +37,34 @@ impl Message for Order {
     type Result = ();
 }
 
-/// Orders that may wait for the driver: a drain and the close that cuts it short, twice over.
-const ORDERS: usize = 4;
+/// The order that the driver has not taken yet, shared by the actor and the future that it spawns. This is a state and not a queue: a
+/// later order replaces the one before, and `Close` is final.
+#[derive(Default)]
+struct OrderSlot {
+    order: Cell<Option<Order>>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl OrderSlot {
+    fn put(&self, order: Order) {
+        if !matches!(self.order.get(), Some(Order::Close)) {
+            self.order.set(Some(order));
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll_take(&self, cx: &mut task::Context<'_>) -> Poll<Order> {
+        if let Some(order) = self.order.take() {
+            return Poll::Ready(order);
+        }
+        // The waker of a task is compared before it is copied: this is part of each turn.
+        let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
+        self.waker.set(Some(waker.unwrap_or_else(|| cx.waker().clone())));
+        Poll::Pending
+    }
+}
 
 /// Where an actor leaves its end for the supervisor.
 pub(crate) type ExitSlot = Rc<RefCell<Option<Exit>>>;
@@ -46,16 +72,15 @@ pub(crate) type ExitSlot = Rc<RefCell<Option<Exit>>>;
 /// The actor.
 pub(crate) struct GatewayConnection {
     line: Rc<LineContext>,
-    orders: (mpsc::Sender<Order>, Option<mpsc::Receiver<Order>>),
+    orders: Rc<OrderSlot>,
     exit: ExitSlot,
 }
 
 impl GatewayConnection {
     pub(crate) fn new(line: Rc<LineContext>, exit: ExitSlot) -> Self {
-        let (sender, receiver) = mpsc::channel(ORDERS);
         Self {
             line,
-            orders: (sender, Some(receiver)),
+            orders: Rc::default(),
             exit,
         }
     }
@@ -66,8 +91,7 @@ impl Actor for GatewayConnection {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         failpoint::reach("connection.started");
-        let Some(orders) = self.orders.1.take() else { return };
-        let life = live(Rc::clone(&self.line), orders).into_actor(self);
+        let life = live(Rc::clone(&self.line), Rc::clone(&self.orders)).into_actor(self);
         ctx.spawn(life.map(|exit, actor, ctx| {
             actor.exit.replace(Some(exit));
             actix::ActorContext::stop(ctx);
@@ -81,19 +105,18 @@ impl Handler<Order> for GatewayConnection {
     fn handle(&mut self, order: Order, _ctx: &mut Self::Context) {
         let _handling = handling("connection::Order");
         failpoint::reach("connection.handler");
-        // Full means that an order to close is under way already.
-        let _ = self.orders.0.try_send(order);
+        self.orders.put(order);
     }
 }
 
 /// One incarnation from the first packet to the last.
-async fn live(line: Rc<LineContext>, mut orders: mpsc::Receiver<Order>) -> Exit {
+async fn live(line: Rc<LineContext>, orders: Rc<OrderSlot>) -> Exit {
     // In a box, so that what it takes to get there (4 kB) is given back once the line is up.
     let attempt = Box::pin(async {
         tokio::select! {
             biased;
             // Before hello-ok nothing is under way on this socket: there is nothing to drain.
-            _ = orders.next() => Err(Exit::Stopped),
+            _ = poll_fn(|cx| orders.poll_take(cx)) => Err(Exit::Stopped),
             established = establish::establish(&line) => established,
         }
     });

@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use windlass_protocol::GatewayId;
 
-use super::{Command, Inspection, RegistryError};
+use super::{Addition, Answered, Inspection, RegistryError};
 use crate::GatewaySpec;
 use crate::line::{Line, LineEnds};
-use crate::machine::{Addition, Answered, MachineHandle, Place};
+use crate::machine::{MachineHandle, Place};
 
 /// Something to do once a gateway was added, on its machine, before it is told.
 pub type OnceAdded = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -177,13 +177,13 @@ impl Directory {
     /// # Errors
     /// When there is no such gateway, or the machine stopped.
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
-        let mut command = Some(Command::Update(Box::new(spec.clone())));
+        let mut update = Some(Box::new(spec.clone()));
         let told = self.begin(|entries| {
             let shard = present(entries, &spec.id)?.shard;
             self.on(shard, |place| {
                 // Taken once only: this is the step in which it is told.
-                let command = command.take().ok_or(RegistryError::Fault)?;
-                Ok(place.tell(spec.id.clone(), command))
+                let update = update.take().ok_or(RegistryError::Fault)?;
+                Ok(place.update(update))
             })
         });
         told.await?.wait().await
@@ -196,7 +196,7 @@ impl Directory {
     pub async fn reconnect_now(&self, line: &Arc<Line>) -> Result<(), RegistryError> {
         let told = self.begin(|entries| {
             let shard = the_same(entries, line)?.shard;
-            self.on(shard, |place| Ok(place.tell(line.id().clone(), Command::ReconnectNow)))
+            self.on(shard, |place| Ok(place.reconnect_now(line.id().clone())))
         });
         told.await?.wait().await
     }

@@ -1,13 +1,18 @@
-//! What the registry is asked.
+//! Messages to the registry, and their answers.
 
-use std::time::Instant;
+use std::future::Future;
+use std::time::Duration;
 
-use actix::Message;
+use actix::{Addr, Message};
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use windlass_protocol::GatewayId;
 use windlass_protocol::connection::CallCounters;
 
 use crate::GatewaySpec;
 use crate::line::{LineEnds, ResyncCounters};
+
+use super::{GatewayRegistry, OnceAdded, Registration};
 
 /// Why the registry did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,43 +34,81 @@ pub enum RegistryError {
     ShutDown,
 }
 
-/// Takes a gateway in and starts its line.
-#[derive(Debug)]
-pub(crate) struct AddLine {
-    pub(crate) spec: Box<GatewaySpec>,
-    pub(crate) ends: LineEnds,
+/// Where the registry sends the answer to a message.
+pub(crate) type Answer<T = ()> = oneshot::Sender<Result<T, RegistryError>>;
+
+/// A future that runs on a shard's thread, made there: it need not be `Send`.
+pub(crate) type Hosted = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
+
+/// A message to the registry. The permit is its place in the bounded mailbox.
+pub(crate) struct RegistryMessage {
+    pub(crate) request: Request,
+    pub(crate) place: OwnedSemaphorePermit,
 }
 
-impl Message for AddLine {
-    type Result = Result<(), RegistryError>;
+/// A request to the registry.
+pub(crate) enum Request {
+    /// Start a line.
+    Add(Box<Addition>, Answer),
+    /// Use another spec for a line.
+    Update(Box<GatewaySpec>, Answer),
+    /// Connect a line now.
+    ReconnectNow(GatewayId, Answer),
+    /// Count what a line holds.
+    Inspect(GatewayId, Answer<Inspection>),
+    /// Close a line within this time; answered when it is closed.
+    Remove(GatewayId, Duration, Answer),
+    /// Run a future on the shard's thread.
+    Host(Hosted),
+    /// Close all lines within this time, and stop; answered when all are closed.
+    Stop(Duration, Answer),
 }
 
-/// What may be told to a running line.
-#[derive(Debug)]
-pub(crate) enum Command {
-    ReconnectNow,
-    Update(Box<GatewaySpec>),
+impl Message for RegistryMessage {
+    type Result = ();
 }
 
-/// Tells a line something.
-#[derive(Debug)]
-pub(crate) struct Tell {
-    pub(crate) id: GatewayId,
-    pub(crate) command: Command,
+/// A gateway that is to be added.
+pub(crate) struct Addition {
+    pub(super) spec: GatewaySpec,
+    pub(super) ends: LineEnds,
+    /// Done once the line runs, before the addition is answered.
+    pub(super) added: Option<OnceAdded>,
 }
 
-impl Message for Tell {
-    type Result = Result<(), RegistryError>;
+impl Addition {
+    pub(crate) const fn new(spec: GatewaySpec, ends: LineEnds, added: Option<OnceAdded>) -> Self {
+        Self { spec, ends, added }
+    }
+
+    /// Has the entry of a directory live as long as the line.
+    pub(crate) fn register(&mut self, registration: Registration) {
+        self.ends.registration = Some(registration);
+    }
 }
 
-/// Counts what a line holds.
-#[derive(Debug)]
-pub(crate) struct Inspect {
-    pub(crate) id: GatewayId,
+/// The answer to a message that was sent.
+#[must_use = "the answer tells whether it was done"]
+pub(crate) struct Answered<T> {
+    pub(crate) end: oneshot::Receiver<Result<T, RegistryError>>,
+    pub(crate) address: Addr<GatewayRegistry>,
 }
 
-impl Message for Inspect {
-    type Result = Result<Inspection, RegistryError>;
+impl<T> Answered<T> {
+    /// Waits for it.
+    pub(crate) fn wait(self) -> impl Future<Output = Result<T, RegistryError>> {
+        let Self { end, address } = self;
+        async move {
+            end.await.unwrap_or_else(|_| {
+                // A registry that is there dropped the answer by a panic.
+                Err(if address.connected() {
+                    RegistryError::Fault
+                } else {
+                    RegistryError::ShutDown
+                })
+            })
+        }
+    }
 }
 
 /// What a line holds and has done, at one moment.
@@ -86,25 +129,4 @@ pub struct Inspection {
     pub topics: usize,
     /// How often those were loaded.
     pub resyncs: ResyncCounters,
-}
-
-/// Stops a line; answered when it is closed.
-#[derive(Debug)]
-pub(crate) struct RemoveLine {
-    pub(crate) id: GatewayId,
-    pub(crate) drain_until: Instant,
-}
-
-impl Message for RemoveLine {
-    type Result = Result<(), RegistryError>;
-}
-
-/// Stops every line and the registry; answered when all are closed.
-#[derive(Debug)]
-pub(crate) struct StopAll {
-    pub(crate) drain_until: Instant,
-}
-
-impl Message for StopAll {
-    type Result = ();
 }

@@ -1,34 +1,42 @@
-//! The registry: every gateway's line, started, changed and stopped on request.
+//! The registry of a shard: starts, changes and stops the line of each gateway.
 //!
-//! What it supervises stands in a [`Roster`] outside the actor, so that a registry that panicked is replaced by one that
-//! finds its lines as they were; the lines themselves don't notice.
+//! The actor owns the table of its lines. A panic in a handler costs the request in hand ([`SurvivesPanics`]); the table stays. The end
+//! of the actor closes the lines: that is why [`Shard::run`](crate::machine::Machine::run) holds the table too.
 
 mod directory;
+mod lines;
 mod messages;
-mod roster;
 
+use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorFutureExt as _, Context, Handler, ResponseActFuture, WrapFuture as _};
+use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, WrapFuture as _};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use tokio::task::JoinSet;
+use windlass_protocol::GatewayId;
+use windlass_protocol::time::after;
 
 pub(crate) use directory::Registration;
 pub use directory::{Directory, OnceAdded};
-pub(crate) use messages::{AddLine, Command, Inspect, RemoveLine, StopAll, Tell};
+pub(crate) use lines::LineTable;
+pub(crate) use messages::{Addition, Answer, Answered, Hosted, RegistryMessage, Request};
 pub use messages::{Inspection, RegistryError};
-pub(crate) use roster::Roster;
 
 use crate::failpoint;
-use crate::supervision::{LineCommand, LineContext, MachineContext};
-use crate::turns::handling;
+use crate::supervision::{LineCommand, LineContext, MachineContext, Panic, Restarts, SurvivesPanics, Tasks, guarded};
 
-/// The actor.
+/// The actor of a shard. Its one message is [`RegistryMessage`].
 pub(crate) struct GatewayRegistry {
     machine: Rc<MachineContext>,
-    roster: Roster,
+    lines: LineTable,
     rng: StdRng,
+    panics: Restarts,
+    /// Futures of others that run on this thread.
+    hosted: Tasks,
+    /// Answers that wait for something: a line that drains, or the steps after an addition.
+    answers: JoinSet<()>,
 }
 
 impl GatewayRegistry {
@@ -38,18 +46,97 @@ impl GatewayRegistry {
     /// Longest delay of a first attempt. How many attempts are under way at a time has a bound of its own.
     const MAX_START_SPREAD: Duration = Duration::from_secs(1);
 
-    pub(crate) fn new(machine: Rc<MachineContext>, roster: Roster, seed: u64) -> Self {
+    pub(crate) fn new(machine: Rc<MachineContext>, lines: LineTable, hosted: Tasks, seed: u64) -> Self {
         Self {
             machine,
-            roster,
+            lines,
             rng: StdRng::seed_from_u64(seed),
+            panics: Restarts::of("registry"),
+            hosted,
+            answers: JoinSet::new(),
         }
     }
 
     fn first_delay(&mut self) -> Duration {
-        let fleet = u32::try_from(self.roster.len()).unwrap_or(u32::MAX);
+        let fleet = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
         let spread = Self::START_SPREAD.saturating_mul(fleet).min(Self::MAX_START_SPREAD);
         spread.mul_f64(self.rng.random_range(0.0..=1.0))
+    }
+
+    fn add(&mut self, addition: Addition, answer: Answer) {
+        failpoint::reach("registry.add");
+        let Addition { spec, mut ends, added } = addition;
+        if self.lines.contains(&spec.id) {
+            let _ = answer.send(Err(RegistryError::AlreadyThere(spec.id)));
+            return;
+        }
+        let first = self.first_delay();
+        let registration = ends.registration.take();
+        let seed = self.rng.random();
+        let line = Rc::new(LineContext::new(spec, ends, Rc::clone(&self.machine), seed));
+        self.lines.start(line, first, registration);
+        match added {
+            None => drop(answer.send(Ok(()))),
+            // A task of its own, so that it is done although the caller went away.
+            Some(added) => self.answer_later(async move {
+                added.await;
+                let _ = answer.send(Ok(()));
+            }),
+        }
+    }
+
+    fn tell(&self, id: &GatewayId, command: LineCommand, answer: Answer) {
+        failpoint::reach("registry.tell");
+        let _ = answer.send(self.lines.tell(id, command));
+    }
+
+    /// Closes a line. A removal that was begun is carried out and answered, also after a panic.
+    fn remove(&mut self, id: &GatewayId, drain_until: Instant, answer: Answer) {
+        let Some(closed) = self.lines.stop(id, drain_until) else {
+            let _ = answer.send(Err(RegistryError::NotThere(id.clone())));
+            return;
+        };
+        self.answer_later(async move {
+            let waited = guarded(async move {
+                closed.await;
+                failpoint::reach("registry.removed");
+            });
+            if let Err(panic) = waited.await {
+                tracing::error!("the answer to a removal panicked; the line is closed: {panic}");
+            }
+            let _ = answer.send(Ok(()));
+        });
+    }
+
+    fn answer_later(&mut self, answer: impl Future<Output = ()> + 'static) {
+        while self.answers.try_join_next().is_some() {}
+        self.answers.spawn_local(answer);
+    }
+
+    /// Closes all lines. The mailbox waits meanwhile; its messages are dropped with the actor.
+    fn stop(&mut self, drain_until: Instant, answer: Answer, ctx: &mut Context<Self>) {
+        // In the guard for the sake of the test: a panic does not keep the lines open.
+        let _ = self.guarded("registry::Stop", |_| failpoint::reach("registry.stop"));
+        let closed = self.lines.stop_all(drain_until);
+        let mut answers = std::mem::take(&mut self.answers);
+        let stopped = async move {
+            closed.await;
+            while answers.join_next().await.is_some() {}
+        };
+        ctx.wait(stopped.into_actor(self).map(|(), _, ctx| {
+            let _ = answer.send(Ok(()));
+            ctx.stop();
+        }));
+    }
+
+    /// Runs a future of another part until it ends, or the shard stops.
+    pub(crate) fn host(hosted: &Tasks, make: Hosted) {
+        hosted.spawn(async move {
+            // It restarts by itself where that is of use; a panic that ends it must not go unseen.
+            if let Err(panic) = guarded(make()).await {
+                tracing::error!("a future that a shard hosts ended by a panic: {panic}");
+            }
+        });
     }
 }
 
@@ -57,79 +144,43 @@ impl Actor for GatewayRegistry {
     type Context = Context<Self>;
 }
 
-impl Handler<AddLine> for GatewayRegistry {
-    type Result = Result<(), RegistryError>;
-
-    fn handle(&mut self, AddLine { spec, mut ends }: AddLine, _: &mut Self::Context) -> Self::Result {
-        let _handling = handling("registry::AddLine");
-        failpoint::reach("registry.add");
-        if self.roster.contains(&spec.id) {
-            return Err(RegistryError::AlreadyThere(spec.id.clone()));
-        }
-        let first = self.first_delay();
-        let registration = ends.registration.take();
-        let line = Rc::new(LineContext::new(
-            *spec,
-            ends,
-            Rc::clone(&self.machine),
-            self.rng.random(),
-        ));
-        self.roster.start(line, first, registration);
-        Ok(())
+impl SurvivesPanics for GatewayRegistry {
+    fn panicked(&mut self, panic: &Panic) {
+        let _ = self.panics.panicked(self.machine.clock.now(), panic);
     }
 }
 
-impl Handler<Tell> for GatewayRegistry {
-    type Result = Result<(), RegistryError>;
+impl Handler<RegistryMessage> for GatewayRegistry {
+    type Result = ();
 
-    fn handle(&mut self, Tell { id, command }: Tell, _: &mut Self::Context) -> Self::Result {
-        let _handling = handling("registry::Tell");
-        failpoint::reach("registry.tell");
-        let told = self.roster.tell(&id, command);
-        told.map_err(|()| RegistryError::NotThere(id))
-    }
-}
-
-impl Handler<Inspect> for GatewayRegistry {
-    type Result = Result<Inspection, RegistryError>;
-
-    fn handle(&mut self, Inspect { id }: Inspect, _: &mut Self::Context) -> Self::Result {
-        let _handling = handling("registry::Inspect");
-        self.roster.inspect(&id).ok_or(RegistryError::NotThere(id))
-    }
-}
-
-impl Handler<RemoveLine> for GatewayRegistry {
-    type Result = ResponseActFuture<Self, Result<(), RegistryError>>;
-
-    fn handle(&mut self, RemoveLine { id, drain_until }: RemoveLine, _: &mut Self::Context) -> Self::Result {
-        let _handling = handling("registry::RemoveLine");
-        let ended = self.roster.stop(&id, drain_until);
-        let ended = async move {
-            let ended = ended.await;
-            failpoint::reach("registry.removed");
-            ended.map_err(|()| RegistryError::NotThere(id))
+    fn handle(&mut self, RegistryMessage { request, place }: RegistryMessage, ctx: &mut Self::Context) {
+        // Taken out of the mailbox: the next one may come.
+        drop(place);
+        // After a panic the answer is dropped, which the caller is told as a fault.
+        let handled = match request {
+            Request::Add(addition, answer) => self.guarded("registry::Add", |actor| actor.add(*addition, answer)),
+            Request::Update(spec, answer) => self.guarded("registry::Update", |actor| {
+                let id = spec.id.clone();
+                actor.tell(&id, LineCommand::Update(spec), answer);
+            }),
+            Request::ReconnectNow(id, answer) => self.guarded("registry::ReconnectNow", |actor| {
+                actor.tell(&id, LineCommand::ReconnectNow, answer);
+            }),
+            Request::Inspect(id, answer) => self.guarded("registry::Inspect", |actor| {
+                let found = actor.lines.inspect(&id).ok_or(RegistryError::NotThere(id));
+                let _ = answer.send(found);
+            }),
+            Request::Remove(id, drain, answer) => {
+                let drain_until = after(self.machine.clock.now(), drain);
+                self.guarded("registry::Remove", |actor| actor.remove(&id, drain_until, answer))
+            }
+            Request::Host(make) => self.guarded("registry::Host", |actor| Self::host(&actor.hosted, make)),
+            Request::Stop(drain, answer) => {
+                let drain_until = after(self.machine.clock.now(), drain);
+                self.stop(drain_until, answer, ctx);
+                Some(())
+            }
         };
-        Box::pin(ended.into_actor(self))
-    }
-}
-
-impl Handler<StopAll> for GatewayRegistry {
-    type Result = ResponseActFuture<Self, ()>;
-
-    fn handle(&mut self, StopAll { drain_until }: StopAll, _: &mut Self::Context) -> Self::Result {
-        let _handling = handling("registry::StopAll");
-        failpoint::reach("registry.stop");
-        let ended = self.roster.stop_all(drain_until);
-        Box::pin(ended.into_actor(self).map(|(), _, ctx| actix::ActorContext::stop(ctx)))
-    }
-}
-
-impl From<Command> for LineCommand {
-    fn from(command: Command) -> Self {
-        match command {
-            Command::ReconnectNow => Self::ReconnectNow,
-            Command::Update(spec) => Self::Update(spec),
-        }
+        let _ = handled;
     }
 }

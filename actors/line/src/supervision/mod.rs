@@ -8,6 +8,7 @@
 //! ([`SurvivesPanics`]); a task that runs by itself ([`keep_running`]) is restarted after a rest. docs/supervision.md has the
 //! table.
 
+mod commands;
 mod context;
 mod decision;
 mod intensity;
@@ -19,6 +20,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use commands::{LineCommand, LineCommands, LineControl};
 pub(crate) use context::{LineContext, MachineContext};
 pub(crate) use intensity::Intensity;
 pub use intensity::IntensityPolicy;
@@ -27,4 +29,4 @@ pub use mailbox::{Answer, SurvivesPanics, Unstarted};
 pub use panic::{Panic, Rest, Restarts, guarded, keep_running};
 pub(crate) use running::Running;
 pub use running::{Tasks, WeakTasks};
-pub(crate) use supervisor::{Begin, LineCommand, supervise};
+pub(crate) use supervisor::{Begin, supervise};

@@ -1,17 +1,14 @@
 //! Keeps one line up: starts its connection, waits for its end, decides, waits, starts again.
 
-use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_channel::mpsc;
-use futures_util::StreamExt as _;
 use windlass_protocol::time::after;
 
+use super::commands::{LineCommand, LineCommands};
 use super::decision::{Decision, decide};
 use super::{Intensity, LineContext, Panic, Rest, Running};
-use crate::GatewaySpec;
 use crate::clock::sleep_until;
 use crate::connection::{Exit, ExitSlot, GatewayConnection, Order};
 use crate::failpoint;
@@ -19,20 +16,6 @@ use crate::line::{LineState, hold};
 use crate::routing::Marker;
 use crate::telemetry;
 use crate::transport::ConnectStep;
-
-/// What the registry may ask of a line's supervisor.
-#[derive(Debug)]
-pub(crate) enum LineCommand {
-    /// Don't wait for the next attempt; start from the foot of the ladder.
-    ReconnectNow,
-    /// Reach the gateway in another way from now on.
-    Update(Box<GatewaySpec>),
-    /// Let the calls under way end until then, and close for good.
-    Stop {
-        /// When what is left is ended.
-        drain_until: Instant,
-    },
-}
 
 /// How the line goes on after a command or an end.
 type Flow = ControlFlow<()>;
@@ -47,7 +30,7 @@ pub(crate) enum Begin {
 }
 
 /// Runs a line until it is told to stop. The line is closed when this returns.
-pub(crate) async fn supervise(line: Rc<LineContext>, begin: Begin, commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>) {
+pub(crate) async fn supervise(line: Rc<LineContext>, begin: Begin, commands: Rc<LineCommands>) {
     let mut supervisor = Supervisor {
         line,
         commands,
@@ -65,7 +48,7 @@ pub(crate) async fn supervise(line: Rc<LineContext>, begin: Begin, commands: Rc<
 
 struct Supervisor {
     line: Rc<LineContext>,
-    commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>,
+    commands: Rc<LineCommands>,
     intensity: Intensity,
 }
 
@@ -122,7 +105,7 @@ impl Supervisor {
             let command = tokio::select! {
                 biased;
                 exit = child.end() => return (exit, asked),
-                command = next_command(&self.commands), if !let_go => command,
+                command = self.commands.next(), if !let_go => command,
             };
             match command {
                 // Once more, it may be sooner: whoever closes all lines does not wait for one that drains for longer.
@@ -230,7 +213,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 () = sleep_until(time) => None,
-                command = next_command(&commands) => Some(command),
+                command = commands.next() => Some(command),
             }
         };
         match hold(&line.desk, &*line.machine.clock, event).await {
@@ -255,11 +238,6 @@ impl Supervisor {
         self.line.router.close();
         self.line.status.transition(LineState::Closed, None);
     }
-}
-
-/// The next command; nothing when the registry has let go of the line.
-async fn next_command(commands: &RefCell<mpsc::Receiver<LineCommand>>) -> Option<LineCommand> {
-    std::future::poll_fn(|cx| commands.borrow_mut().poll_next_unpin(cx)).await
 }
 
 /// One incarnation of the connection's actor. Dropping it ends the actor.

@@ -93,7 +93,7 @@ async fn a_registry_that_panics_while_a_line_drains_does_not_cut_the_drain_short
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_registry_that_panics_in_a_future_of_its_own_is_replaced() {
+async fn a_registry_goes_on_after_a_panic_in_a_future_of_its_own() {
     play(async {
         let harness = Harness::new();
         harness.up("one").await;

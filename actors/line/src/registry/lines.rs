@@ -6,23 +6,19 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_channel::{mpsc, oneshot};
+use futures_channel::oneshot;
 use futures_util::FutureExt as _;
 use futures_util::future::{Shared, join_all};
 use tokio::task::{JoinHandle, spawn_local};
 use windlass_protocol::GatewayId;
 
-use super::{Command, Inspection, Registration};
-use crate::supervision::{Begin, LineCommand, LineContext, Restarts, guarded, supervise};
+use super::{Inspection, Registration, RegistryError};
+use crate::supervision::{Begin, LineCommand, LineCommands, LineContext, LineControl, Restarts, guarded, supervise};
 use crate::turns::named;
-
-/// Commands that may wait for one line: an operator's, one at a time, and a stop. Who tells something has one place more, so that
-/// telling never waits.
-const COMMANDS: usize = 8;
 
 /// All lines of a machine, in the order of their ids, so that a run repeats. Cheap to clone; the clones share.
 #[derive(Clone, Default)]
-pub(crate) struct Roster(Rc<RefCell<Lines>>);
+pub(crate) struct LineTable(Rc<RefCell<Lines>>);
 
 #[derive(Default)]
 struct Lines {
@@ -32,21 +28,21 @@ struct Lines {
 
 struct Running {
     line: Rc<LineContext>,
-    commands: mpsc::Sender<LineCommand>,
+    control: LineControl,
     task: JoinHandle<()>,
     registration: Option<Registration>,
 }
 
 /// A line that was told to close.
 struct Closing {
-    commands: mpsc::Sender<LineCommand>,
+    control: LineControl,
     closed: Closed,
 }
 
 /// Comes when a line is closed.
 type Closed = Shared<oneshot::Receiver<()>>;
 
-impl Roster {
+impl LineTable {
     /// How many lines run.
     pub(crate) fn len(&self) -> usize {
         self.0.borrow().running.len()
@@ -59,13 +55,13 @@ impl Roster {
     }
 
     pub(super) fn start(&self, line: Rc<LineContext>, first: Duration, registration: Option<Registration>) {
-        let (commands, receiver) = mpsc::channel(COMMANDS);
+        let (control, commands) = LineControl::new();
         let id = line.id.clone();
-        let supervised = keep_supervised(Rc::clone(&line), first, Rc::new(RefCell::new(receiver)));
+        let supervised = keep_supervised(Rc::clone(&line), first, commands);
         let task = spawn_local(named("supervisor", Some(&id), supervised));
         let running = Running {
             line,
-            commands,
+            control,
             task,
             registration,
         };
@@ -87,31 +83,31 @@ impl Roster {
         })
     }
 
-    pub(super) fn tell(&self, id: &GatewayId, command: Command) -> Result<(), ()> {
+    pub(super) fn tell(&self, id: &GatewayId, command: LineCommand) -> Result<(), RegistryError> {
         let lines = self.0.borrow();
-        let running = lines.running.get(id).ok_or(())?;
-        tell(&running.commands, command.into());
+        let running = lines.running.get(id);
+        let running = running.ok_or_else(|| RegistryError::NotThere(id.clone()))?;
+        running.control.send(command);
         Ok(())
     }
 
-    /// Closes a line, or waits for one that closes already; an error where there is none.
-    pub(crate) fn stop(&self, id: &GatewayId, drain_until: Instant) -> impl Future<Output = Result<(), ()>> + use<> {
+    /// Closes a line; what this gives comes when it is closed, also for one that closes already. `None` where there is no such line.
+    pub(super) fn stop(&self, id: &GatewayId, drain_until: Instant) -> Option<impl Future<Output = ()> + use<>> {
         let running = self.0.borrow_mut().running.remove(id);
         let closed = match running {
-            Some(running) => Some(self.close(running, drain_until)),
-            None => self.0.borrow().closing.get(id).map(|closing| closing.closed.clone()),
+            Some(running) => self.close(running, drain_until),
+            None => self.0.borrow().closing.get(id)?.closed.clone(),
         };
-        async move {
-            let _ = closed.ok_or(())?.await;
-            Ok(())
-        }
+        Some(async move {
+            let _ = closed.await;
+        })
     }
 
     /// Closes all lines, and has those that close already take no longer than that.
     pub(crate) fn stop_all(&self, drain_until: Instant) -> impl Future<Output = ()> + use<> {
         let running = std::mem::take(&mut self.0.borrow_mut().running);
         for closing in self.0.borrow().closing.values() {
-            tell(&closing.commands, LineCommand::Stop { drain_until });
+            closing.control.send(LineCommand::Stop { drain_until });
         }
         for running in running.into_values() {
             drop(self.close(running, drain_until));
@@ -127,16 +123,16 @@ impl Roster {
     fn close(&self, running: Running, drain_until: Instant) -> Closed {
         let Running {
             line,
-            commands,
+            control,
             task,
             registration,
         } = running;
         let (done, closed) = oneshot::channel();
         let (id, closed) = (line.id.clone(), closed.shared());
         line.stopping.set(true);
-        tell(&commands, LineCommand::Stop { drain_until });
+        control.send(LineCommand::Stop { drain_until });
         let closing = Closing {
-            commands,
+            control,
             closed: closed.clone(),
         };
         self.0.borrow_mut().closing.insert(id.clone(), closing);
@@ -153,13 +149,8 @@ impl Roster {
     }
 }
 
-/// Tells a line something. A sender that was cloned just now has a place of its own, so this fails only where the line is over.
-fn tell(commands: &mpsc::Sender<LineCommand>, command: LineCommand) {
-    let _ = commands.clone().try_send(command);
-}
-
 /// Runs a line's supervisor, and runs it again should it panic. The line's commands wait meanwhile.
-async fn keep_supervised(line: Rc<LineContext>, first: Duration, commands: Rc<RefCell<mpsc::Receiver<LineCommand>>>) {
+async fn keep_supervised(line: Rc<LineContext>, first: Duration, commands: Rc<LineCommands>) {
     let mut restarts = Restarts::of("supervisor");
     let mut begin = Begin::Fresh(first);
     while let Err(panic) = guarded(supervise(Rc::clone(&line), begin, Rc::clone(&commands))).await {
