@@ -1,4 +1,4 @@
-//! Files that decide something: tokens, keys, a person's own configuration. Nobody but their owner may change them.
+//! Files with consequences: tokens, keys, a person's own configuration. Only their owner may change them.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 use crate::{open_regular, read_text_from};
 
-/// Who may own a file that is read.
+/// The accepted owners of a file that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// This user or root. A process of root takes a file of anybody: container runtimes give it files of the host's users.
+    /// This user or root. A process of root takes a file of any user: container runtimes give it files of the host's users.
     Ours,
-    /// Anybody, unless the file lies in a folder in which every user may make files, as `/tmp`.
+    /// Any user, unless the file lies in a folder in which every user may make files, as `/tmp`.
     Any,
 }
 
-/// Why a file is not used although it can be read. Says what to do.
+/// The reason why a readable file is not used, with the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Weakness {
     /// Others may change the file, which has this mode.
@@ -52,7 +52,7 @@ impl From<Weakness> for io::Error {
     }
 }
 
-/// Reads the whole of a regular UTF-8 file of at most `limit` bytes that nobody else can change.
+/// Reads the whole of a regular UTF-8 file of at most `limit` bytes that no other user can change.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub fn read_guarded_text(path: &Path, limit: usize, owner: Owner) -> io::Result<
     read_text_from(file, limit)
 }
 
-/// Whether somebody else can change a file, or put another in its place. `meta` is that of the open file.
+/// Whether another user can change a file, or replace it. `meta` is that of the open file.
 ///
 /// As ssh does with its files, but for two rules: a group may change a file if it has the owner's own number (a group of
 /// one, which many systems give each user and let write by default), and of folders only the one that holds the file is looked

@@ -1,7 +1,11 @@
-//! What an agent's workspace says: eight contents, three roles.
+//! The contents of a workspace: eight contents, three roles, and the rendered texts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+
+/// The longest file or scratch, in UTF-16 units: the limit that 2026.9.6 reports for a scratch (`maxBytes` 262144).
+pub const MAX_FILE: usize = 262_144;
 
 /// One text of an agent's workspace. Where it is kept is the [`Layout`](crate::Layout)'s affair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,17 +14,17 @@ pub enum Content {
     Agents,
     /// How it behaves.
     Soul,
-    /// What it connects to: the `KEY=value` lines.
+    /// Its connections: the `KEY=value` lines.
     Tools,
-    /// Who it is.
+    /// Its identity.
     Identity,
     /// Whom it works for.
     User,
-    /// What it does at each heartbeat.
+    /// Its work at each heartbeat.
     Heartbeat,
-    /// What it remembers: an ordered, empty start.
+    /// Its memory: an ordered, empty start.
     Memory,
-    /// What it does at its first run, once.
+    /// Its work at the first run, once.
     Bootstrap,
 }
 
@@ -56,12 +60,12 @@ impl Content {
         Self::ALL.into_iter().find(|content| content.file_name() == name)
     }
 
-    /// Whether an update without `overwrite` leaves a copy that the gateway has alone: what the agent itself writes
-    /// (USER.md, MEMORY.md). The main agent's USER.md is managed here and always written.
-    pub fn kept_on_update(self, role: Role) -> bool {
+    /// Whether an update without `overwrite` keeps the gateway's copy: the files that the agent itself writes (USER.md,
+    /// MEMORY.md). The main agent's USER.md is managed here and always written.
+    pub fn kept_on_update(self, role: TemplateRole) -> bool {
         match self {
             Self::Memory => true,
-            Self::User => role != Role::Main,
+            Self::User => role != TemplateRole::Main,
             _ => false,
         }
     }
@@ -86,9 +90,9 @@ impl FromStr for Content {
     }
 }
 
-/// What an agent is in its fleet.
+/// The role of an agent, by which its templates are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
+pub enum TemplateRole {
     /// A gateway's main agent: speaks for the gateway and carries questions to the user.
     Main,
     /// A board's lead: delegates and reviews.
@@ -97,7 +101,7 @@ pub enum Role {
     Worker,
 }
 
-impl Role {
+impl TemplateRole {
     /// Every role.
     pub const ALL: [Self; 3] = [Self::Main, Self::Lead, Self::Worker];
 
@@ -120,8 +124,39 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for TemplateRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// The rendered texts of an agent, none of them empty. `Debug` shows names and sizes, no text.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Rendered(BTreeMap<Content, String>);
+
+impl Rendered {
+    /// One content's text; none when it rendered to nothing.
+    pub fn get(&self, content: Content) -> Option<&str> {
+        self.0.get(&content).map(String::as_str)
+    }
+
+    /// Every content that has a text.
+    pub fn iter(&self) -> impl Iterator<Item = (Content, &str)> {
+        self.0.iter().map(|(content, text)| (*content, text.as_str()))
+    }
+}
+
+/// For a caller that renders by other means; blank texts are left out.
+impl FromIterator<(Content, String)> for Rendered {
+    fn from_iter<I: IntoIterator<Item = (Content, String)>>(texts: I) -> Self {
+        Self(texts.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect())
+    }
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.0.iter().map(|(content, text)| (content, text.len())))
+            .finish()
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use crate::variables::{DEFAULT_COMMUNICATION_STYLE, DEFAULT_EMOJI, DEFAULT_ROLE};
-use crate::{BoardVariables, Role, TemplateError, Variables};
+use crate::content::TemplateRole;
+use crate::error::TemplateError;
+use crate::variables::{BoardVariables, DEFAULT_COMMUNICATION_STYLE, DEFAULT_EMOJI, DEFAULT_ROLE, Variables};
 
-/// The longest value, in bytes: half of what a text may render to, so that one value never fills it alone.
+/// The longest value, in bytes: half of the longest rendered text, so that one value never fills it alone.
 pub const MAX_VALUE: usize = 32 * 1024;
 
 /// Every name that a template may use. `reference` and `has_bootstrap` exist in the wake message in addition.
@@ -65,21 +66,21 @@ const MESSAGE_NAMES: [&str; 8] = [
     "tags",
 ];
 
-/// Whether the name is a variable, whose value is a text or a switch.
+/// Whether the name is a variable: a text or a switch.
 pub(crate) fn is_variable(name: &str) -> bool {
     VARIABLE_NAMES.contains(&name) || MESSAGE_NAMES.contains(&name)
 }
 
 /// The names and values of one rendering.
-pub(crate) struct Context(BTreeMap<&'static str, Value>);
+pub(crate) struct TemplateContext(BTreeMap<&'static str, Value>);
 
-impl Context {
+impl TemplateContext {
     pub(crate) fn empty() -> Self {
         Self(BTreeMap::new())
     }
 
     /// Everything in [`VARIABLE_NAMES`], each value checked by its kind.
-    pub(crate) fn of(role: Role, variables: &Variables) -> Result<Self, TemplateError> {
+    pub(crate) fn of(role: TemplateRole, variables: &Variables) -> Result<Self, TemplateError> {
         let mut context = Self::empty();
         context.agent(role, variables)?;
         context.user(variables)?;
@@ -111,7 +112,7 @@ impl Context {
         Err(TemplateError::BadValue { variable: name, why })
     }
 
-    /// A short text for people: on one line, whatever it was.
+    /// A short text for people, put on one line.
     pub(crate) fn line(&mut self, name: &'static str, value: &str) -> Result<(), TemplateError> {
         self.text(name, value, one_line)
     }
@@ -138,7 +139,7 @@ impl Context {
         Ok(())
     }
 
-    fn agent(&mut self, role: Role, variables: &Variables) -> Result<(), TemplateError> {
+    fn agent(&mut self, role: TemplateRole, variables: &Variables) -> Result<(), TemplateError> {
         let agent = &variables.agent;
         self.line("agent_name", &agent.name)?;
         self.exact("agent_id", &agent.id)?;
@@ -149,8 +150,8 @@ impl Context {
         self.exact("workspace_root", &agent.workspace_root)?;
         self.exact("workspace_path", &agent.workspace_path)?;
         self.exact("agent_role", role.as_str())?;
-        self.flag("is_board_lead", role == Role::Lead);
-        self.flag("is_main_agent", role == Role::Main);
+        self.flag("is_board_lead", role == TemplateRole::Lead);
+        self.flag("is_main_agent", role == TemplateRole::Main);
         Ok(())
     }
 

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::context::Context;
-use crate::{MAX_REFERENCE, TemplateError, Templates};
+use crate::context::TemplateContext;
+use crate::error::TemplateError;
+use crate::templates::{MAX_REFERENCE, Templates};
 
 /// Which message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MessageKind {
-    /// To an agent of a board: somebody wants its attention.
+    /// To an agent of a board: a request for its attention.
     Nudge,
     /// To the gateway's own agent: a question for its user.
     AskUser,
@@ -42,10 +43,10 @@ impl MessageKind {
     }
 }
 
-/// What a coordination message is made of.
+/// The variables of a coordination message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageVariables {
-    /// `sender`: who speaks, for people.
+    /// `sender`: the name of the sender, for people.
     pub sender: String,
     /// `board_id`.
     pub board_id: String,
@@ -59,7 +60,7 @@ pub struct MessageVariables {
     pub correlation_id: String,
     /// `base_url`: the API's address; empty where there is none.
     pub base_url: String,
-    /// `tags`: what the answer is marked with; shown as JSON.
+    /// `tags`: the tags of the answer; shown as JSON.
     pub tags: Vec<String>,
     /// `source`: whom the answer is from.
     pub source: String,
@@ -84,7 +85,7 @@ impl Templates {
                 why: "is empty or too long",
             });
         }
-        let mut context = Context::empty();
+        let mut context = TemplateContext::empty();
         context.line("sender", &variables.sender)?;
         context.exact("board_id", &variables.board_id)?;
         context.line("board_name", &variables.board_name)?;

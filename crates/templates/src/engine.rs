@@ -9,8 +9,8 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 
-use crate::bounds::check_source;
-use crate::{TemplateError, grammar};
+use crate::error::TemplateError;
+use crate::grammar::{self, check_source};
 
 /// The longest rendered text, in UTF-16 units (gateways count that way). Three of them and their headings fit into one
 /// file or scratch ([`MAX_FILE`](crate::MAX_FILE)), which merged layouts need.
@@ -30,7 +30,7 @@ const MAX_EXCERPT: usize = 120;
 /// Compiled templates, by name.
 pub(crate) struct Engine {
     environment: Environment<'static>,
-    /// What errors call a template whose name here is another.
+    /// The names that errors show for templates with another name here.
     shown: BTreeMap<String, String>,
 }
 
@@ -86,7 +86,7 @@ impl Engine {
         })
     }
 
-    /// Renders a text that is nobody's file.
+    /// Renders a text that is not a file.
     pub(crate) fn render_text(&self, shown: &str, source: &str, values: &Value) -> Result<String, TemplateError> {
         check_source(shown, source, syntax())?;
         self.finished(shown, || {
@@ -159,7 +159,7 @@ fn quoted(text: &str) -> String {
     out
 }
 
-/// Trims what surrounds the text; it ends with one line break, or is empty.
+/// Trims the blanks around the text; it ends with one line break, or is empty.
 fn finish(shown: &str, rendered: &str) -> Result<String, TemplateError> {
     let trimmed = rendered.trim_start_matches(['\n', '\r']).trim_end();
     if trimmed.trim_start().is_empty() {
@@ -191,7 +191,7 @@ fn innermost(error: &minijinja::Error) -> &minijinja::Error {
 }
 
 /// The expression that had no value. The engine reconstructs it from the template's source, so it holds no value; for
-/// kinds whose text could repeat values, only what stands in the source too is taken.
+/// kinds of errors that could repeat values, only a text of the source is taken.
 fn undefined_name(error: &minijinja::Error) -> Option<String> {
     let named = error.detail().and_then(|detail| {
         let before = &detail[..detail.rfind("` is undefined")?];
@@ -223,16 +223,16 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Context;
-    use crate::{Role, Variables, shipped};
+    use crate::context::TemplateContext;
+    use crate::{TemplateRole, Variables, sources};
 
     #[test]
     fn shipped_templates_take_a_twentieth_of_the_work_at_most() {
         let mut engine = Engine::new();
-        for (name, source) in shipped::TEMPLATES {
+        for (name, source) in sources::TEMPLATES {
             engine.add(name, name, source.to_owned()).unwrap();
         }
-        let mut context = Context::of(Role::Lead, &Variables::default()).unwrap();
+        let mut context = TemplateContext::of(TemplateRole::Lead, &Variables::default()).unwrap();
         for name in [
             "reference",
             "sender",
@@ -246,7 +246,7 @@ mod tests {
         }
         context.flag("has_bootstrap", true);
         let values = context.value();
-        for (name, _) in shipped::TEMPLATES {
+        for (name, _) in sources::TEMPLATES {
             let rendered = engine
                 .environment
                 .get_template(name)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What stands in the way, with the place to look at. No variant ever holds a value, a token or rendered text: only
+/// The reason why templates can't be used or rendered, with its place. No variant holds a value, a token or rendered text: only
 /// names, lines and the template's own source.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
@@ -24,7 +24,7 @@ pub enum TemplateError {
         template: String,
         /// Its line, from 1.
         line: usize,
-        /// What the parser expected.
+        /// The expectation of the parser.
         why: String,
     },
     /// The template is well-formed but asks for something impossible (an unknown filter, a sum of texts...).
@@ -46,7 +46,7 @@ pub enum TemplateError {
         template: String,
         /// Its line, from 1.
         line: usize,
-        /// What is not offered, and what is instead.
+        /// The refused construct, and its replacement.
         why: &'static str,
     },
     /// The engine panicked: a fault of it, not of this program.
@@ -63,7 +63,7 @@ pub enum TemplateError {
         /// The line where the budget ended, from 1.
         line: usize,
     },
-    /// The template or what it renders to is too large.
+    /// The template or its rendered text is too large.
     #[error("{template}: {what} is larger than {limit}; shorten it")]
     TooLarge {
         /// Which template.
@@ -78,7 +78,7 @@ pub enum TemplateError {
     BadValue {
         /// The variable.
         variable: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         why: &'static str,
     },
     /// A file or folder of the user's templates could not be read.

@@ -1,34 +1,95 @@
-//! What a template may be made of, beyond what the engine's parser takes.
+//! The bounds of a template's source, and the grammar beyond that of the engine's parser.
 //!
-//! The engine's fuel counts instructions and what each makes. It does not count the walk through a value that holds another
-//! many times: after `{% set a = [a, a] %}` 27 times, a value of 54 slots prints 134 million items, and comparing it with its
-//! like never ends. A list that is repeated with `*` is as small, and as long as its factor says. So values stay flat here: no
-//! list, map or tuple can come to hold one that the template has made before, and none is repeated. Whatever is walked through
-//! is then what was paid for when it was made.
-//!
-//! A template needs none of that: an agent's variables are texts and switches.
+//! The engine's fuel counts instructions and their results. It does not count the walk through a value that holds another. So no list,
+//! map or tuple may hold one that the template has made before, and none is repeated: then the walk costs no more than the making.
 
-use minijinja::machinery::ast::{BinOpKind, Call, CallArg, CallType, Expr, Stmt};
-use minijinja::machinery::{Span, ast, parse};
+use std::thread;
+
+use minijinja::machinery::ast::{self, BinOpKind, Call, CallArg, CallType, Expr, Stmt};
+use minijinja::machinery::{Span, Token, parse, tokenize};
 use minijinja::syntax::SyntaxConfig;
 
 use crate::context::is_variable;
+use crate::error::TemplateError;
 
-/// What a list, map or tuple may not hold.
+/// The largest template source, in bytes: as much as a record keeps of one.
+pub const MAX_TEMPLATE: usize = 64 * 1024;
+
+/// The most tokens that one `{{ }}` or `{% %}` may hold: a list of 150 items, or 300 signs in a chain, which need about
+/// 1 MiB of stack in a debug build and a quarter of that in a release.
+pub const MAX_TOKENS: usize = 300;
+
+/// The most `elif` branches in a template, which nest in the engine's eyes.
+pub const MAX_BRANCHES: usize = 100;
+
+/// The stack of the thread that works on users' texts, in bytes: four times the need of the worst text found within the
+/// bounds, in a debug build. It is address space; only used pages become memory.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// Refuses a source that is too large, that could exhaust stack or time while it is compiled, or that holds a construct
+/// which is not offered.
+pub(crate) fn check_source(shown: &str, source: &str, syntax: SyntaxConfig) -> Result<(), TemplateError> {
+    let too_large = |what, limit| {
+        Err(TemplateError::TooLarge {
+            template: shown.to_owned(),
+            what,
+            limit,
+        })
+    };
+    if source.len() > MAX_TEMPLATE {
+        return too_large("the template", format!("{MAX_TEMPLATE} bytes"));
+    }
+    let (mut tokens, mut branches) = (0, 0);
+    // What the lexer cannot read ends the count: the compiler then stops at the same place and says why.
+    for (token, span) in tokenize(source, false, syntax.clone()).map_while(Result::ok) {
+        match token {
+            Token::TemplateData(_) | Token::VariableStart | Token::BlockStart => tokens = 0,
+            Token::Ident("elif") => branches += 1,
+            _ => tokens += 1,
+        }
+        if tokens > MAX_TOKENS {
+            return too_large(
+                "the tag",
+                format!("{MAX_TOKENS} tokens (it ends on or after line {})", span.end_line),
+            );
+        }
+        if branches > MAX_BRANCHES {
+            return too_large("the number of elif", MAX_BRANCHES.to_string());
+        }
+    }
+    check(source, syntax).map_err(|refused| TemplateError::NotOffered {
+        template: shown.to_owned(),
+        line: refused.line,
+        why: refused.why,
+    })
+}
+
+/// Does the work in a thread of its own with a known stack, and waits for it.
+pub(crate) fn with_room<T: Send>(work: impl FnOnce() -> Result<T, TemplateError> + Send) -> Result<T, TemplateError> {
+    thread::scope(|scope| {
+        let room = thread::Builder::new()
+            .name("windlass-templates".to_owned())
+            .stack_size(STACK);
+        let worker = room.spawn_scoped(scope, work).map_err(TemplateError::NoThread)?;
+        worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Elements that a list, map or tuple may not hold.
 const FLAT: &str = "a list, map or tuple may hold constants and the agent's variables only";
 /// Which operands `*` takes.
 const REPEATED: &str =
     "`*` takes a constant text and a number, or two numbers: write `x | int` where a number is meant";
 /// Which operands `+` takes: two lists have a sum, as long as both.
 const ADDED: &str = "`+` needs a constant or one of the agent's variables on one side: join texts with `~`";
-/// A variable of the agent stays what it is.
+/// A variable of the agent can't be set.
 const SHADOWED: &str = "this is one of the agent's variables: give another name to what the template sets itself";
 /// Macros are not offered, so there is nothing to import.
 const IMPORTED: &str = "nothing can be imported: use `include`";
 /// The step of a slice.
 const STEPPED: &str = "a slice has no step here";
 
-/// Filters whose result is a text, a number or a switch, whatever they are given.
+/// Filters that give a text, a number or a switch for every input.
 const SCALAR_FILTERS: [&str; 21] = [
     "lower",
     "upper",
@@ -56,8 +117,8 @@ const SCALAR_FILTERS: [&str; 21] = [
 /// The functions that are not offered: `debug` prints every variable, the others keep values within values.
 pub(crate) const NO_FUNCTIONS: [&str; 3] = ["debug", "dict", "namespace"];
 
-/// The filters of the engine that are not offered. What is left beside the scalar ones (`split`, `lines`, `list`, `sort`,
-/// `unique`, `reverse`, `first`, `last`, `min`, `max`, `default`) puts no list into another; these can, or walk through one by
+/// The filters of the engine that are not offered. The other ones that are not scalar (`split`, `lines`, `list`, `sort`,
+/// `unique`, `reverse`, `first`, `last`, `min`, `max`, `default`) put no list into another; these can, or walk through one by
 /// the name of an attribute, which no value here has.
 pub(crate) const NO_FILTERS: [&str; 16] = [
     "attr",
@@ -78,32 +139,32 @@ pub(crate) const NO_FILTERS: [&str; 16] = [
     "zip",
 ];
 
-/// What is refused, and on which line.
+/// A refused construct, and its line.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) line: usize,
     pub(crate) why: &'static str,
 }
 
-type Verdict = Result<(), Refused>;
+type Checked = Result<(), Refused>;
 
-/// Refuses what a template may not be made of. A source that is not well-formed passes: the engine says what is wrong with it.
-pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> Verdict {
+/// Refuses constructs that a template may not hold. A source that is not well-formed passes: the engine reports its error.
+pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> Checked {
     parse(source, "", syntax).map_or(Ok(()), |template| statement(&template))
 }
 
-fn refuse(span: Span, why: &'static str) -> Verdict {
+fn refuse(span: Span, why: &'static str) -> Checked {
     Err(Refused {
         line: usize::from(span.start_line),
         why,
     })
 }
 
-fn statements(all: &[Stmt<'_>]) -> Verdict {
+fn statements(all: &[Stmt<'_>]) -> Checked {
     all.iter().try_for_each(statement)
 }
 
-fn statement(stmt: &Stmt<'_>) -> Verdict {
+fn statement(stmt: &Stmt<'_>) -> Checked {
     match stmt {
         Stmt::Template(node) => statements(&node.children),
         Stmt::EmitExpr(node) => expression(&node.expr),
@@ -153,8 +214,8 @@ fn statement(stmt: &Stmt<'_>) -> Verdict {
     }
 }
 
-/// What a template sets: no variable of the agent.
-fn target(expr: &Expr<'_>) -> Verdict {
+/// The name that a template sets: no variable of the agent.
+fn target(expr: &Expr<'_>) -> Checked {
     match expr {
         Expr::Var(var) if is_variable(var.id) => refuse(var.span(), SHADOWED),
         Expr::List(list) => list.items.iter().try_for_each(target),
@@ -163,7 +224,7 @@ fn target(expr: &Expr<'_>) -> Verdict {
     }
 }
 
-fn expression(expr: &Expr<'_>) -> Verdict {
+fn expression(expr: &Expr<'_>) -> Checked {
     match expr {
         Expr::Var(_) | Expr::Const(_) => Ok(()),
         Expr::Slice(node) => {
@@ -209,8 +270,8 @@ fn expression(expr: &Expr<'_>) -> Verdict {
     }
 }
 
-/// What a list holds: scalars, and lists of them as they are written.
-fn items(all: &[Expr<'_>]) -> Verdict {
+/// The elements of a list: scalars, and literal lists of them.
+fn items(all: &[Expr<'_>]) -> Checked {
     for item in all {
         expression(item)?;
         let is_written = matches!(item, Expr::Const(_) | Expr::List(_) | Expr::Tuple(_) | Expr::Map(_));
@@ -221,7 +282,7 @@ fn items(all: &[Expr<'_>]) -> Verdict {
     Ok(())
 }
 
-fn operands(node: &ast::BinOp<'_>, span: Span) -> Verdict {
+fn operands(node: &ast::BinOp<'_>, span: Span) -> Checked {
     let (left, right) = (is_scalar(&node.left), is_scalar(&node.right));
     match node.op {
         BinOpKind::Mul if !left || !right => refuse(span, REPEATED),
@@ -231,7 +292,7 @@ fn operands(node: &ast::BinOp<'_>, span: Span) -> Verdict {
     }
 }
 
-fn call(node: &Call<'_>) -> Verdict {
+fn call(node: &Call<'_>) -> Checked {
     match node.identify_call() {
         CallType::Function(_) | CallType::Block(_) => {}
         CallType::Method(on, _) | CallType::Object(on) => expression(on)?,
@@ -239,7 +300,7 @@ fn call(node: &Call<'_>) -> Verdict {
     arguments(&node.args)
 }
 
-fn arguments(all: &[CallArg<'_>]) -> Verdict {
+fn arguments(all: &[CallArg<'_>]) -> Checked {
     all.iter().try_for_each(|argument| expression(value_of(argument)))
 }
 
@@ -275,7 +336,7 @@ fn is_scalar(expr: &Expr<'_>) -> bool {
     }
 }
 
-/// What a loop says of itself, but for the items before and behind.
+/// The properties of a loop, except for the previous and the next item.
 fn is_number_of_loop(name: &str) -> bool {
     matches!(
         name,

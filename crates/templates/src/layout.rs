@@ -1,13 +1,11 @@
-//! Which content goes where, by what the gateway shows.
+//! The place of each content on a gateway, by the files that the gateway shows.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::content::{Content, MAX_FILE, Rendered};
 use crate::engine::MAX_RENDERED;
-use crate::{Content, Rendered, markdown, tools};
-
-/// The longest file or scratch, in UTF-16 units: what 2026.9.6 says it takes as a scratch (`maxBytes` 262144).
-pub const MAX_FILE: usize = 262_144;
+use crate::markdown;
 
 /// The title of the heartbeat's section.
 const HEARTBEAT_SECTION: &str = "Heartbeat";
@@ -38,8 +36,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The layout of a gateway whose `agents.files.list` has these names (missing files too) and that offers a scratch
-    /// or not. Only TOOLS.md and HEARTBEAT.md depend on it: the other six are taken by every release that has file
+    /// The layout of a gateway by the names in its `agents.files.list` (missing files too), and by the offer of a scratch. Only TOOLS.md and HEARTBEAT.md depend on it: the other six are taken by every release that has file
     /// calls, IDENTITY.md even where it is never listed (2026.8.2, 2026.9.6).
     pub fn of<S: AsRef<str>>(listed: &[S], scratch_offered: bool) -> Self {
         let homes = Content::ALL.into_iter().map(|content| (content, Home::File)).collect();
@@ -118,7 +115,7 @@ impl Layout {
         // The tools come last: that is the section that is read back.
         for (content, title) in [
             (Content::Heartbeat, HEARTBEAT_SECTION),
-            (Content::Tools, tools::SECTION),
+            (Content::Tools, markdown::SECTION),
         ] {
             if let Some(text) = rendered.get(content).filter(|_| self.home(content) == Home::Section) {
                 let agents = placement
@@ -140,7 +137,7 @@ impl Layout {
     }
 
     /// Of the files that the gateway shows as present, those that are ours in another layout but not in this one. A
-    /// file that is not one of the eight is never named: it is somebody else's.
+    /// file that is not one of the eight is never named: it belongs to the user.
     pub fn stale<S: AsRef<str>>(&self, present: &[S]) -> Vec<String> {
         let names = present.iter().map(AsRef::as_ref);
         let ours = names.filter(|name| Content::of_file(name).is_some_and(|content| self.home(content) != Home::File));
@@ -156,7 +153,7 @@ fn append_section(text: &mut String, section: &str) {
     text.push_str(section);
 }
 
-/// What is to be written where. `Debug` shows names and sizes, no text.
+/// The texts to write, by file. `Debug` shows names and sizes, no text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Placement {
     /// The files, by name; none is empty.

@@ -7,31 +7,34 @@ use std::sync::{Arc, LazyLock};
 
 use minijinja::Value;
 
-use crate::context::Context;
+use crate::content::{Content, Rendered, TemplateRole};
+use crate::context::TemplateContext;
 use crate::engine::Engine;
-use crate::shipped::{self, CLEANUP, WAKE};
-use crate::{Content, Role, TemplateError, Variables, bounds, engine, folder};
+use crate::error::TemplateError;
+use crate::sources::{self, CLEANUP, WAKE};
+use crate::variables::Variables;
+use crate::{engine, grammar};
 
 /// The longest reference in a wake message, in bytes: a UUID and a prefix fit several times.
 pub const MAX_REFERENCE: usize = 200;
 
 /// The shipped templates, with a user's folder over them. Immutable; a clone shares them.
 #[derive(Clone)]
-pub struct Templates(Arc<Inner>);
+pub struct Templates(Arc<TemplateSet>);
 
-struct Inner {
+struct TemplateSet {
     engine: Engine,
     /// The template of each content: the name that the engine knows.
-    names: BTreeMap<(Role, Content), String>,
+    names: BTreeMap<(TemplateRole, Content), String>,
     overridden: usize,
 }
 
-/// What stands in place of a role's template, for one agent. A blank one counts as none.
+/// A replacement for a role's template, for one agent. A blank one counts as none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Override {
     /// The source of a template: text of the operator, because a template sees every variable, the token among them.
     Template(String),
-    /// The text itself. It is never read as a template, whatever signs it holds, and comes out exactly as it is.
+    /// The text itself. It is never read as a template, and comes out unchanged.
     Text(String),
 }
 
@@ -84,16 +87,16 @@ impl Templates {
     /// A template may include a shipped one by its name: `{% include "worker/SOUL.md" %}`. Names that begin with a dot
     /// are passed over. Links are followed as long as they stay within the folder.
     ///
-    /// What a template may use: the variables ([`VARIABLE_NAMES`](crate::VARIABLE_NAMES)), conditions, loops, what it sets itself,
-    /// lists of constants and variables as they are written, and the engine's filters on texts, numbers and such lists. It builds no
+    /// A template may use the variables ([`VARIABLE_NAMES`](crate::VARIABLE_NAMES)), conditions, loops, variables that it sets,
+    /// literal lists of constants and variables, and the engine's filters on texts, numbers and such lists. It builds no
     /// lists of lists, repeats none, and takes no macros and imports: their work could not be bounded.
     ///
     /// # Errors
     ///
     /// When something cannot be read, has a name that overrides nothing, is too large or is not well-formed.
     pub fn with_folder(path: &Path) -> Result<Self, TemplateError> {
-        let files = folder::read(path)?;
-        let inner = bounds::with_room(move || {
+        let files = sources::read(path)?;
+        let inner = grammar::with_room(move || {
             let mut inner = Self::load_shipped()?;
             files.iter().try_for_each(|file| inner.add(file))?;
             Ok(inner)
@@ -101,13 +104,13 @@ impl Templates {
         Ok(Self(Arc::new(inner)))
     }
 
-    fn load_shipped() -> Result<Inner, TemplateError> {
+    fn load_shipped() -> Result<TemplateSet, TemplateError> {
         let mut engine = Engine::new();
-        for (name, source) in shipped::TEMPLATES {
+        for (name, source) in sources::TEMPLATES {
             engine.add(name, name, source.to_owned())?;
         }
         let mut names = BTreeMap::new();
-        for role in Role::ALL {
+        for role in TemplateRole::ALL {
             for content in Content::ALL {
                 let own = format!("{role}/{content}");
                 let name = if engine.contains(&own) {
@@ -118,7 +121,7 @@ impl Templates {
                 names.insert((role, content), name);
             }
         }
-        Ok(Inner {
+        Ok(TemplateSet {
             engine,
             names,
             overridden: 0,
@@ -137,8 +140,13 @@ impl Templates {
     /// # Errors
     ///
     /// The first failure, and then nothing at all is rendered.
-    pub fn render(&self, role: Role, variables: &Variables, overrides: &Overrides) -> Result<Rendered, TemplateError> {
-        let values = Context::of(role, variables)?.value();
+    pub fn render(
+        &self,
+        role: TemplateRole,
+        variables: &Variables,
+        overrides: &Overrides,
+    ) -> Result<Rendered, TemplateError> {
+        let values = TemplateContext::of(role, variables)?.value();
         self.0
             .with_room(overrides.hold_a_template(), || self.0.render(role, overrides, &values))
     }
@@ -151,7 +159,7 @@ impl Templates {
     /// When the reference is empty, longer than [`MAX_REFERENCE`] or not on one line, or the template fails.
     pub fn wake_message(
         &self,
-        role: Role,
+        role: TemplateRole,
         variables: &Variables,
         reference: &str,
         has_bootstrap: bool,
@@ -162,7 +170,7 @@ impl Templates {
                 why: "is empty or too long",
             });
         }
-        let mut context = Context::of(role, variables)?;
+        let mut context = TemplateContext::of(role, variables)?;
         context.exact("reference", reference)?;
         context.flag("has_bootstrap", has_bootstrap);
         let mut text = self.0.message(WAKE, context)?;
@@ -172,24 +180,24 @@ impl Templates {
         Ok(text)
     }
 
-    pub(crate) fn message(&self, name: &str, context: Context) -> Result<String, TemplateError> {
+    pub(crate) fn message(&self, name: &str, context: TemplateContext) -> Result<String, TemplateError> {
         self.0.message(name, context)
     }
 
-    /// What the main agent is told after another was deleted: which, and where its workspace lay.
+    /// The message to the main agent after another agent was deleted: its name and its workspace.
     ///
     /// # Errors
     ///
     /// When the template fails; its only variables are `agent_name` and `workspace_path`.
     pub fn cleanup_message(&self, agent_name: &str, workspace_path: &str) -> Result<String, TemplateError> {
-        let mut context = Context::empty();
+        let mut context = TemplateContext::empty();
         context.line("agent_name", agent_name)?;
         context.line("workspace_path", workspace_path)?;
         self.0.message(CLEANUP, context)
     }
 }
 
-impl Inner {
+impl TemplateSet {
     /// Works where a user's text has room; shipped templates alone need none.
     fn with_room<T: Send>(
         &self,
@@ -197,13 +205,13 @@ impl Inner {
         work: impl FnOnce() -> Result<T, TemplateError> + Send,
     ) -> Result<T, TemplateError> {
         if own_text || self.overridden > 0 {
-            bounds::with_room(work)
+            grammar::with_room(work)
         } else {
             work()
         }
     }
 
-    fn render(&self, role: Role, overrides: &Overrides, values: &Value) -> Result<Rendered, TemplateError> {
+    fn render(&self, role: TemplateRole, overrides: &Overrides, values: &Value) -> Result<Rendered, TemplateError> {
         let mut texts = BTreeMap::new();
         for content in Content::ALL {
             let text = self.content(role, content, overrides, values)?;
@@ -211,10 +219,10 @@ impl Inner {
                 texts.insert(content, text);
             }
         }
-        Ok(Rendered(texts))
+        Ok(texts.into_iter().collect())
     }
 
-    fn message(&self, name: &str, context: Context) -> Result<String, TemplateError> {
+    fn message(&self, name: &str, context: TemplateContext) -> Result<String, TemplateError> {
         let values = context.value();
         let text = self.with_room(false, || self.engine.render(name, &values))?;
         Ok(text.trim_end().to_owned())
@@ -222,7 +230,7 @@ impl Inner {
 
     fn content(
         &self,
-        role: Role,
+        role: TemplateRole,
         content: Content,
         overrides: &Overrides,
         values: &Value,
@@ -239,14 +247,14 @@ impl Inner {
         }
     }
 
-    /// Puts a user's file in the place of what it overrides.
-    fn add(&mut self, file: &folder::File) -> Result<(), TemplateError> {
+    /// Replaces a shipped template by a user's file.
+    fn add(&mut self, file: &sources::TemplateFile) -> Result<(), TemplateError> {
         let shown = file.path.display().to_string();
         self.overridden += 1;
         let name = match &file.place {
             // A part or message replaces the shipped one under its name, so that whoever includes it gets the user's.
-            folder::Place::Named(name) => return self.engine.add(name, &shown, file.source.clone()),
-            folder::Place::Content(roles, content) => {
+            sources::OverrideTarget::Named(name) => return self.engine.add(name, &shown, file.source.clone()),
+            sources::OverrideTarget::Content(roles, content) => {
                 for role in roles {
                     self.names.insert((*role, *content), shown.clone());
                 }
@@ -262,36 +270,5 @@ impl fmt::Debug for Templates {
         f.debug_struct("Templates")
             .field("overridden", &self.0.overridden)
             .finish_non_exhaustive()
-    }
-}
-
-/// What an agent's templates rendered to: none of the texts is empty. `Debug` shows names and sizes, no text.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Rendered(BTreeMap<Content, String>);
-
-impl Rendered {
-    /// One content's text; none when it rendered to nothing.
-    pub fn get(&self, content: Content) -> Option<&str> {
-        self.0.get(&content).map(String::as_str)
-    }
-
-    /// Every content that has a text.
-    pub fn iter(&self) -> impl Iterator<Item = (Content, &str)> {
-        self.0.iter().map(|(content, text)| (*content, text.as_str()))
-    }
-}
-
-/// For a caller that renders by other means; blank texts are left out.
-impl FromIterator<(Content, String)> for Rendered {
-    fn from_iter<I: IntoIterator<Item = (Content, String)>>(texts: I) -> Self {
-        Self(texts.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect())
-    }
-}
-
-impl fmt::Debug for Rendered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.0.iter().map(|(content, text)| (content, text.len())))
-            .finish()
     }
 }

@@ -28,8 +28,8 @@ pub const IDENTITY_KEYS: [&str; 10] = [
 ///
 /// Values are data: template signs in them are printed, never evaluated. They come in three kinds:
 ///
-/// * what a machine reads back (ids, keys, URL, token, paths) is **refused** when it holds a line break, another control
-///   character, a backtick, or blanks around it: to repair it silently would write a value that differs from the record;
+/// * values that a machine reads back (ids, keys, URL, token, paths) are **refused** if they hold a line break, another control
+///   character, a backtick, or surrounding blanks: a silent repair would write a value that differs from the record;
 /// * names and other short texts are **put on one line**, so that none can pass for a `KEY=value` line or a heading;
 /// * free texts (notes, context, purpose, personality, instructions, objective) keep their lines. The shipped templates
 ///   print them as quotations (`| quoted`), where no line of theirs can pass for one of ours.
@@ -39,7 +39,7 @@ pub struct Variables {
     pub agent: AgentVariables,
     /// The person it works for.
     pub user: UserVariables,
-    /// Who it is to be.
+    /// Its identity.
     pub identity: IdentityVariables,
     /// Its board; a gateway's main agent has none, and every `board_*` variable is then empty text.
     pub board: Option<BoardVariables>,
@@ -78,7 +78,7 @@ pub struct UserVariables {
     pub context: String,
 }
 
-/// Who an agent is to be: `identity_*`. An empty role, style or emoji means the default (`DEFAULT_ROLE`...).
+/// The identity of an agent: `identity_*`. An empty role, style or emoji means the default (`DEFAULT_ROLE`...).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is the variable identity_<field>")]
 pub struct IdentityVariables {
@@ -126,7 +126,7 @@ pub struct BoardVariables {
     pub target_date: String,
     pub goal_confirmed: bool,
     /// `board_rule_*`.
-    pub rules: BoardRules,
+    pub rules: BoardRuleVariables,
 }
 
 /// A board's rules: `board_rule_*`.
@@ -136,7 +136,7 @@ pub struct BoardVariables {
     clippy::struct_excessive_bools,
     reason = "five independent switches, as the board's record has them"
 )]
-pub struct BoardRules {
+pub struct BoardRuleVariables {
     pub require_approval_for_done: bool,
     pub require_review_before_done: bool,
     pub comment_required_for_review: bool,
@@ -144,7 +144,7 @@ pub struct BoardRules {
     pub only_lead_can_change_status: bool,
 }
 
-impl Default for BoardRules {
+impl Default for BoardRuleVariables {
     /// A new board's: approval is needed to call a task done, nothing else.
     fn default() -> Self {
         Self {

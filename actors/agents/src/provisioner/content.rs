@@ -3,8 +3,8 @@
 use windlass_protocol::AgentIdentity;
 use windlass_store::{AgentRole, Board, FileOverride, Organization};
 use windlass_templates::{
-    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Layout, Override, Overrides,
-    Placement, Rendered, Role, TemplateError, Templates, UserVariables, Variables,
+    AgentVariables, AuthToken, BoardRuleVariables, BoardVariables, Content, IdentityVariables, Layout, Override,
+    Overrides, Placement, Rendered, TemplateError, TemplateRole, Templates, UserVariables, Variables,
 };
 
 use super::file_plan::{self, FilesPlan, Rules, Seen};
@@ -58,7 +58,7 @@ impl Desired<'_> {
     /// The greeting that wakes the agent. The reference is found again in the session's history.
     pub(crate) async fn wake_message(&self, reference: &str) -> Result<String, TemplateError> {
         let role = template_role(self.records.agent.role());
-        let bootstrap = self.first && role == Role::Lead || self.options.force_bootstrap;
+        let bootstrap = self.first && role == TemplateRole::Lead || self.options.force_bootstrap;
         let (variables, reference) = (self.variables(NO_TOKEN), reference.to_owned());
         let is_users = self.templates.work_on_users_text(&Overrides::default());
         rendering::render(self.templates, is_users, move |templates| {
@@ -130,11 +130,11 @@ fn own_file(file: &FileOverride) -> Override {
     }
 }
 
-const fn template_role(role: AgentRole) -> Role {
+const fn template_role(role: AgentRole) -> TemplateRole {
     match role {
-        AgentRole::Main => Role::Main,
-        AgentRole::Lead => Role::Lead,
-        AgentRole::Worker => Role::Worker,
+        AgentRole::Main => TemplateRole::Main,
+        AgentRole::Lead => TemplateRole::Lead,
+        AgentRole::Worker => TemplateRole::Worker,
     }
 }
 
@@ -160,7 +160,7 @@ fn board_variables(board: &Board) -> BoardVariables {
         success_metrics: board.success_metrics.clone(),
         target_date: board.target_date.clone().unwrap_or_default(),
         goal_confirmed: board.goal_confirmed,
-        rules: BoardRules {
+        rules: BoardRuleVariables {
             require_approval_for_done: rules.require_approval_for_done,
             require_review_before_done: rules.require_review_before_done,
             comment_required_for_review: rules.comment_required_for_review,

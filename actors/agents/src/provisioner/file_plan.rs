@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use windlass_templates::{Content, Layout, Placement, Role};
+use windlass_templates::{Content, Layout, Placement, TemplateRole};
 
 use crate::control_plane::Scratch;
 
@@ -26,7 +26,7 @@ impl Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// WatchScope files they are.
-    pub(crate) role: Role,
+    pub(crate) role: TemplateRole,
     /// The agent exists already: what it has made its own stays.
     pub(crate) update: bool,
     /// But not even that.

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use windlass_templates::{
     AgentVariables, AuthToken, BoardVariables, Content, Layout, MAX_FILE, MAX_RENDERED, Override, Overrides, Rendered,
-    Role, Templates, Variables, tool_values,
+    TemplateRole, Templates, Variables, tool_values,
 };
 
 use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
@@ -21,9 +21,11 @@ pub(super) fn run(data: &[u8]) {
     };
     let variables = variables();
     assert_text_stays_text(text, &variables);
-    match SHIPPED.render(Role::Worker, &variables, &overrides) {
+    match SHIPPED.render(TemplateRole::Worker, &variables, &overrides) {
         Ok(rendered) => {
-            let again = SHIPPED.render(Role::Worker, &variables, &overrides).expect("as before");
+            let again = SHIPPED
+                .render(TemplateRole::Worker, &variables, &overrides)
+                .expect("as before");
             assert_eq!(soul(&again), soul(&rendered));
             for (_, text) in rendered.iter() {
                 assert!(text.encode_utf16().count() <= MAX_RENDERED);
@@ -47,7 +49,7 @@ fn assert_text_stays_text(text: &str, variables: &Variables) {
         soul: Some(Override::Text(text.to_owned())),
         identity: Some(Override::Text(text.to_owned())),
     };
-    let Ok(rendered) = SHIPPED.render(Role::Worker, variables, &overrides) else {
+    let Ok(rendered) = SHIPPED.render(TemplateRole::Worker, variables, &overrides) else {
         assert!(text.encode_utf16().count() > MAX_RENDERED);
         return;
     };
@@ -63,7 +65,7 @@ fn assert_text_stays_text(text: &str, variables: &Variables) {
         text.clone_into(&mut board.name);
         text.clone_into(&mut board.objective);
     }
-    let Ok(rendered) = SHIPPED.render(Role::Worker, &named, &Overrides::default()) else {
+    let Ok(rendered) = SHIPPED.render(TemplateRole::Worker, &named, &Overrides::default()) else {
         return;
     };
     assert_token_is_found(&rendered);

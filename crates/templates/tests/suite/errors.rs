@@ -1,7 +1,7 @@
 //! Errors name template, line and variable, and nothing is rendered then.
 
 use windlass_templates::{
-    MAX_BRANCHES, MAX_RENDERED, MAX_TEMPLATE, MAX_TOKENS, Override, Overrides, Role, TemplateError, Templates,
+    MAX_BRANCHES, MAX_RENDERED, MAX_TEMPLATE, MAX_TOKENS, Override, Overrides, TemplateError, TemplateRole, Templates,
 };
 
 use crate::samples::{full, soul};
@@ -63,7 +63,7 @@ fn an_error_in_the_identity_override_names_that_template() {
         soul: None,
     };
     let error = Templates::shipped()
-        .render(Role::Lead, &full(Role::Lead), &overrides)
+        .render(TemplateRole::Lead, &full(TemplateRole::Lead), &overrides)
         .unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -263,7 +263,7 @@ fn booleans_render_in_lower_case() {
 
 #[test]
 fn nothing_is_escaped() {
-    let mut variables = full(Role::Worker);
+    let mut variables = full(TemplateRole::Worker);
     variables.user.name = "<b>&\"'".into();
     let text = crate::samples::soul_of("{{ user_name }}", &variables).unwrap();
     assert_eq!(text, "<b>&\"'\n");

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
-use windlass_templates::{Content, MAX_TEMPLATE, Override, Overrides, Rendered, Role, TemplateError, Templates};
+use windlass_templates::{
+    Content, MAX_TEMPLATE, Override, Overrides, Rendered, TemplateError, TemplateRole, Templates,
+};
 
 use crate::samples::full;
 
@@ -18,7 +20,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn render(folder: &Path, role: Role) -> Result<Rendered, TemplateError> {
+fn render(folder: &Path, role: TemplateRole) -> Result<Rendered, TemplateError> {
     Templates::with_folder(folder)?.render(role, &full(role), &Overrides::default())
 }
 
@@ -32,9 +34,9 @@ fn a_file_for_a_role_goes_before_one_for_all_and_that_before_the_shipped() {
     ];
     let folder = folder(&files);
     for (role, soul) in [
-        (Role::Main, "all main\n"),
-        (Role::Lead, "lead only\n"),
-        (Role::Worker, "all worker\n"),
+        (TemplateRole::Main, "all main\n"),
+        (TemplateRole::Lead, "lead only\n"),
+        (TemplateRole::Worker, "all worker\n"),
     ] {
         let rendered = render(folder.path(), role).unwrap();
         assert_eq!(rendered.get(Content::Soul), Some(soul));
@@ -53,7 +55,9 @@ fn an_agents_own_template_goes_before_the_folder() {
         ..Overrides::default()
     };
     let templates = Templates::with_folder(folder.path()).unwrap();
-    let rendered = templates.render(Role::Worker, &full(Role::Worker), &overrides).unwrap();
+    let rendered = templates
+        .render(TemplateRole::Worker, &full(TemplateRole::Worker), &overrides)
+        .unwrap();
     assert_eq!(rendered.get(Content::Soul), Some("my own\n"));
 }
 
@@ -65,22 +69,26 @@ fn parts_and_messages_can_be_replaced() {
     ];
     let folder = folder(&files);
     let templates = Templates::with_folder(folder.path()).unwrap();
-    let variables = full(Role::Lead);
-    let rendered = templates.render(Role::Lead, &variables, &Overrides::default()).unwrap();
+    let variables = full(TemplateRole::Lead);
+    let rendered = templates
+        .render(TemplateRole::Lead, &variables, &Overrides::default())
+        .unwrap();
     assert!(
         rendered
             .get(Content::Agents)
             .unwrap()
             .contains("## Ring https://board.example/api/v1")
     );
-    let wake = templates.wake_message(Role::Lead, &variables, "wake-1", true).unwrap();
+    let wake = templates
+        .wake_message(TemplateRole::Lead, &variables, "wake-1", true)
+        .unwrap();
     assert_eq!(wake, "Up, Ada!\n\nref: wake-1", "the reference is there all the same");
 }
 
 #[test]
 fn a_template_of_the_folder_may_build_on_the_shipped_one() {
     let folder = folder(&[("worker/SOUL.md.j2", "{% include 'worker/SOUL.md' %}\n## Ours\n")]);
-    let rendered = render(folder.path(), Role::Worker).unwrap();
+    let rendered = render(folder.path(), TemplateRole::Worker).unwrap();
     let soul = rendered.get(Content::Soul).unwrap();
     assert!(soul.starts_with("# Soul") && soul.ends_with("## Ours\n"), "{soul}");
 }
@@ -89,7 +97,7 @@ fn a_template_of_the_folder_may_build_on_the_shipped_one() {
 fn an_unknown_variable_names_the_users_file_and_line() {
     for name in ["worker/TOOLS.md.j2", "TOOLS.md.j2", "shared/safety.md.j2"] {
         let folder = folder(&[(name, "one\ntwo {{ auth_tokn }}\n")]);
-        let error = render(folder.path(), Role::Worker).unwrap_err();
+        let error = render(folder.path(), TemplateRole::Worker).unwrap_err();
         let path = folder.path().join(name).display().to_string();
         assert!(
             matches!(&error, TemplateError::UnknownVariable { template, line: 2, variable }
@@ -156,11 +164,11 @@ fn a_link_within_the_folder_is_followed_and_one_out_of_it_refused() {
     let mounted = folder(&[("..moment/SOUL.md.j2", "mounted"), ("..moment/TOOLS.md.j2", "x")]);
     symlink("..moment", mounted.path().join("..data")).unwrap();
     symlink("..data/SOUL.md.j2", mounted.path().join("SOUL.md.j2")).unwrap();
-    let rendered = render(mounted.path(), Role::Main).unwrap();
+    let rendered = render(mounted.path(), TemplateRole::Main).unwrap();
     assert_eq!(rendered.get(Content::Soul), Some("mounted\n"));
     let linked = tempfile::tempdir().unwrap();
     symlink(mounted.path(), linked.path().join("to-the-folder")).unwrap();
-    render(&linked.path().join("to-the-folder"), Role::Main).expect("the folder itself may be a link");
+    render(&linked.path().join("to-the-folder"), TemplateRole::Main).expect("the folder itself may be a link");
 
     let outside = folder(&[("secret", "s3cret"), ("role/SOUL.md.j2", "s3cret")]);
     for (link, to) in [
@@ -218,7 +226,7 @@ fn a_folder_with_more_entries_than_templates_is_refused() {
 fn an_empty_folder_changes_nothing() {
     let folder = folder(&[]);
     assert_eq!(
-        render(folder.path(), Role::Main).unwrap(),
-        crate::samples::render(Role::Main, &full(Role::Main))
+        render(folder.path(), TemplateRole::Main).unwrap(),
+        crate::samples::render(TemplateRole::Main, &full(TemplateRole::Main))
     );
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use windlass_templates::{Layout, Placement, Role, Templates, VARIABLE_NAMES, Variables};
+use windlass_templates::{Layout, Placement, TemplateRole, Templates, VARIABLE_NAMES, Variables};
 
 use crate::samples::{CLASSIC, MERGED, bare, full, render};
 
@@ -56,8 +56,8 @@ fn texts(placement: Placement) -> BTreeMap<String, String> {
     texts
 }
 
-fn check_layout(name: &str, layout: &Layout, variables: impl Fn(Role) -> Variables) {
-    for role in Role::ALL {
+fn check_layout(name: &str, layout: &Layout, variables: impl Fn(TemplateRole) -> Variables) {
+    for role in TemplateRole::ALL {
         let placement = layout.place(&render(role, &variables(role)), true);
         check(&folder().join(name).join(role.as_str()), &texts(placement));
     }
@@ -86,10 +86,10 @@ fn an_agent_of_whom_little_is_known_gets_texts_without_gaps() {
 #[test]
 fn the_messages_read_as_they_should() {
     let templates = Templates::shipped();
-    let variables = full(Role::Lead);
+    let variables = full(TemplateRole::Lead);
     let wake = |bootstrap| {
         templates
-            .wake_message(Role::Lead, &variables, "wake-42", bootstrap)
+            .wake_message(TemplateRole::Lead, &variables, "wake-42", bootstrap)
             .unwrap()
             + "\n"
     };
@@ -107,7 +107,7 @@ fn the_messages_read_as_they_should() {
 
 #[test]
 fn no_text_has_gaps_or_trailing_blanks() {
-    for role in Role::ALL {
+    for role in TemplateRole::ALL {
         for variables in [full(role), bare()] {
             for (content, text) in render(role, &variables).iter() {
                 assert!(!text.contains("\n\n\n"), "{role}/{content} has a gap");

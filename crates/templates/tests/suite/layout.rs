@@ -1,11 +1,11 @@
 //! Where contents go, and what follows when a gateway refuses a file.
 
-use windlass_templates::{Content, Home, Layout, MAX_FILE, MAX_RENDERED, Rendered, Role, tool_values};
+use windlass_templates::{Content, Home, Layout, MAX_FILE, MAX_RENDERED, Rendered, TemplateRole, tool_values};
 
 use crate::samples::{CLASSIC, MERGED, TOKEN, full, render};
 
 fn rendered() -> Rendered {
-    render(Role::Lead, &full(Role::Lead))
+    render(TemplateRole::Lead, &full(TemplateRole::Lead))
 }
 
 fn files(layout: &Layout, bootstrap: bool) -> Vec<String> {
@@ -185,8 +185,8 @@ fn the_largest_texts_fit_into_what_a_gateway_takes() {
 
 #[test]
 fn roles_have_their_contents_and_updates_keep_what_agents_write() {
-    assert_eq!(Role::Lead.contents(), Content::ALL);
-    for role in [Role::Main, Role::Worker] {
+    assert_eq!(TemplateRole::Lead.contents(), Content::ALL);
+    for role in [TemplateRole::Main, TemplateRole::Worker] {
         assert_eq!(role.contents().len(), 7);
         assert!(!role.contents().contains(&Content::Bootstrap));
     }
@@ -196,9 +196,9 @@ fn roles_have_their_contents_and_updates_keep_what_agents_write() {
             .filter(|content| content.kept_on_update(role))
             .collect::<Vec<_>>()
     };
-    assert_eq!(kept(Role::Lead), [Content::User, Content::Memory]);
-    assert_eq!(kept(Role::Worker), [Content::User, Content::Memory]);
-    assert_eq!(kept(Role::Main), [Content::Memory]);
+    assert_eq!(kept(TemplateRole::Lead), [Content::User, Content::Memory]);
+    assert_eq!(kept(TemplateRole::Worker), [Content::User, Content::Memory]);
+    assert_eq!(kept(TemplateRole::Main), [Content::Memory]);
     for content in Content::ALL {
         assert_eq!(content.file_name().parse(), Ok(content));
     }

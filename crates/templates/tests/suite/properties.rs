@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use windlass_templates::{
     AuthToken, BoardVariables, Content, IDENTITY_KEYS, IdentityVariables, Layout, MAX_FILE, Override, Overrides,
-    Rendered, Role, Templates, ToolValues, VARIABLE_NAMES, Variables, tool_values,
+    Rendered, TemplateRole, Templates, ToolValues, VARIABLE_NAMES, Variables, tool_values,
 };
 
 use crate::samples::{CLASSIC, MERGED, full};
@@ -77,7 +77,7 @@ fn variables() -> impl Strategy<Value = (Variables, bool)> {
     (texts, any::<bool>(), any::<bool>()).prop_map(|(texts, board, exact)| {
         let mut texts = texts.into_iter();
         let mut next = || texts.next().unwrap_or_default();
-        let mut variables = full(Role::Worker);
+        let mut variables = full(TemplateRole::Worker);
         variables.agent.name = next();
         variables.user.name = next();
         variables.user.preferred_name = next();
@@ -112,12 +112,12 @@ proptest! {
     #[test]
     fn rendering_never_panics_on_an_arbitrary_override(soul in template_text(), identity in any::<String>()) {
         let overrides = Overrides { identity: Some(Override::Template(identity)), soul: Some(Override::Template(soul)) };
-        let _ = Templates::shipped().render(Role::Worker, &full(Role::Worker), &overrides);
+        let _ = Templates::shipped().render(TemplateRole::Worker, &full(TemplateRole::Worker), &overrides);
     }
 
     #[test]
     fn rendering_never_panics_on_arbitrary_values_and_the_token_is_read_back((variables, exact) in variables()) {
-        for role in Role::ALL {
+        for role in TemplateRole::ALL {
             let result = Templates::shipped().render(role, &variables, &Overrides::default());
             prop_assert!(exact || result.is_ok(), "only what machines read is ever refused: {:?}", result);
             let Ok(rendered) = result else { continue };
@@ -133,8 +133,8 @@ proptest! {
     #[test]
     fn text_of_others_comes_out_as_it_is(soul in template_text(), identity in text()) {
         let overrides = Overrides { identity: Some(Override::Text(identity.clone())), soul: Some(Override::Text(soul.clone())) };
-        let variables = full(Role::Worker);
-        let rendered = Templates::shipped().render(Role::Worker, &variables, &overrides).unwrap();
+        let variables = full(TemplateRole::Worker);
+        let rendered = Templates::shipped().render(TemplateRole::Worker, &variables, &overrides).unwrap();
         for (content, text) in [(Content::Soul, soul), (Content::Identity, identity)] {
             if !text.trim().is_empty() {
                 prop_assert_eq!(rendered.get(content), Some(text.as_str()));
@@ -144,14 +144,14 @@ proptest! {
 
     #[test]
     fn text_of_others_as_a_value_brings_no_token_along(text in template_text()) {
-        let mut variables = full(Role::Worker);
+        let mut variables = full(TemplateRole::Worker);
         variables.agent.name = text.clone();
         variables.identity.role = text.clone();
         variables.identity.custom_instructions = text.clone();
         variables.user.notes = text.clone();
         variables.board = Some(BoardVariables { name: text.clone(), objective: text, ..BoardVariables::default() });
         let token = variables.agent.auth_token.clone();
-        for role in Role::ALL {
+        for role in TemplateRole::ALL {
             let rendered = Templates::shipped().render(role, &variables, &Overrides::default()).unwrap();
             for (content, text) in rendered.iter().filter(|(content, _)| *content != Content::Tools) {
                 prop_assert!(!text.contains(token.expose()), "{}", content);

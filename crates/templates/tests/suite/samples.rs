@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use windlass_templates::{
-    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Override, Overrides, Rendered,
-    Role, TemplateError, Templates, UserVariables, Variables,
+    AgentVariables, AuthToken, BoardRuleVariables, BoardVariables, Content, IdentityVariables, Override, Overrides,
+    Rendered, TemplateError, TemplateRole, Templates, UserVariables, Variables,
 };
 
 /// The token of every sample: nothing else contains it.
@@ -25,12 +25,12 @@ pub(crate) const CLASSIC: [&str; 8] = [
 pub(crate) const MERGED: [&str; 5] = ["AGENTS.md", "SOUL.md", "USER.md", "BOOTSTRAP.md", "MEMORY.md"];
 
 /// An agent about whom everything is known.
-pub(crate) fn full(role: Role) -> Variables {
+pub(crate) fn full(role: TemplateRole) -> Variables {
     let id = "0b7c0a52-6f0e-4d0c-9d5c-3a1e0d6c1f11";
     let key = match role {
-        Role::Main => "mc-gateway-5f0c",
-        Role::Lead => "lead-77aa",
-        Role::Worker => "mc-0b7c",
+        TemplateRole::Main => "mc-gateway-5f0c",
+        TemplateRole::Lead => "lead-77aa",
+        TemplateRole::Worker => "mc-0b7c",
     };
     Variables {
         agent: AgentVariables {
@@ -62,7 +62,7 @@ pub(crate) fn full(role: Role) -> Variables {
             custom_instructions: "Use metric units.".into(),
             ..IdentityVariables::default()
         },
-        board: (role != Role::Main).then(board),
+        board: (role != TemplateRole::Main).then(board),
     }
 }
 
@@ -75,9 +75,9 @@ fn board() -> BoardVariables {
         success_metrics: json!({"depth_m": 9.5, "closures": 0}).as_object().cloned(),
         target_date: "2027-03-01".into(),
         goal_confirmed: true,
-        rules: BoardRules {
+        rules: BoardRuleVariables {
             comment_required_for_review: true,
-            ..BoardRules::default()
+            ..BoardRuleVariables::default()
         },
     }
 }
@@ -97,7 +97,7 @@ pub(crate) fn bare() -> Variables {
     }
 }
 
-pub(crate) fn render(role: Role, variables: &Variables) -> Rendered {
+pub(crate) fn render(role: TemplateRole, variables: &Variables) -> Rendered {
     Templates::shipped()
         .render(role, variables, &Overrides::default())
         .unwrap()
@@ -105,7 +105,7 @@ pub(crate) fn render(role: Role, variables: &Variables) -> Rendered {
 
 /// Renders a worker whose SOUL.md template is this text.
 pub(crate) fn soul(text: &str) -> Result<String, TemplateError> {
-    soul_of(text, &full(Role::Worker))
+    soul_of(text, &full(TemplateRole::Worker))
 }
 
 pub(crate) fn soul_of(text: &str, variables: &Variables) -> Result<String, TemplateError> {
@@ -113,6 +113,6 @@ pub(crate) fn soul_of(text: &str, variables: &Variables) -> Result<String, Templ
         soul: Some(Override::Template(text.to_owned())),
         ..Overrides::default()
     };
-    let rendered = Templates::shipped().render(Role::Worker, variables, &overrides)?;
+    let rendered = Templates::shipped().render(TemplateRole::Worker, variables, &overrides)?;
     Ok(rendered.get(Content::Soul).unwrap_or_default().to_owned())
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use windlass_templates::{Content, Layout, Override, Overrides, Role, Templates, tool_values};
+use windlass_templates::{Content, Layout, Override, Overrides, TemplateRole, Templates, tool_values};
 
 use crate::samples::{CLASSIC, MERGED, TOKEN, bare, full, render, soul};
 
 #[test]
 fn debug_shows_no_token_and_no_text() {
-    let variables = full(Role::Lead);
-    let rendered = render(Role::Lead, &variables);
+    let variables = full(TemplateRole::Lead);
+    let rendered = render(TemplateRole::Lead, &variables);
     let placement = Layout::of(&MERGED, true).place(&rendered, true);
     let values = tool_values(rendered.get(Content::Tools).unwrap());
     let templates = Templates::shipped();
@@ -24,7 +24,7 @@ fn debug_shows_no_token_and_no_text() {
 
 #[test]
 fn only_the_tools_carry_the_token() {
-    for role in Role::ALL {
+    for role in TemplateRole::ALL {
         for variables in [full(role), bare()] {
             for (content, text) in render(role, &variables).iter() {
                 let times = text.matches(TOKEN).count();
@@ -45,7 +45,7 @@ fn each_layout_writes_the_token_once() {
         Layout::of(&MERGED, true),
         Layout::of(&MERGED, false),
     ] {
-        let placement = layout.place(&render(Role::Worker, &full(Role::Worker)), true);
+        let placement = layout.place(&render(TemplateRole::Worker, &full(TemplateRole::Worker)), true);
         let all = placement
             .files
             .values()
@@ -113,6 +113,6 @@ fn a_template_cannot_dump_what_it_was_not_given() {
         identity: Some(Override::Template("{{ debug() }}".into())),
         soul: None,
     };
-    let rendered = Templates::shipped().render(Role::Worker, &full(Role::Worker), &overrides);
+    let rendered = Templates::shipped().render(TemplateRole::Worker, &full(TemplateRole::Worker), &overrides);
     assert!(rendered.is_err(), "debug is not offered");
 }

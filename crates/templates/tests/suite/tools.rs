@@ -1,6 +1,6 @@
 //! Reading the `KEY=value` lines back.
 
-use windlass_templates::{Content, MAX_TOOL_VALUES, Role, ToolValues, tool_values};
+use windlass_templates::{Content, MAX_TOOL_VALUES, TemplateRole, ToolValues, tool_values};
 
 use crate::samples::{TOKEN, full, render};
 
@@ -10,7 +10,7 @@ fn read(text: &str, key: &str) -> Option<String> {
 
 #[test]
 fn what_is_rendered_is_read_back() {
-    for role in Role::ALL {
+    for role in TemplateRole::ALL {
         let variables = full(role);
         let values = tool_values(render(role, &variables).get(Content::Tools).unwrap());
         assert_eq!(
@@ -30,7 +30,7 @@ fn what_is_rendered_is_read_back() {
             values.get("WORKSPACE_PATH"),
             Some(variables.agent.workspace_path.as_str())
         );
-        assert_eq!(values.keys().count(), if role == Role::Main { 6 } else { 7 });
+        assert_eq!(values.keys().count(), if role == TemplateRole::Main { 6 } else { 7 });
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use windlass::store::{Agent, AgentRole};
 use windlass_templates::{
-    AgentVariables, AuthToken, BoardRules, BoardVariables, Content, IdentityVariables, Layout, Overrides, Placement,
-    Role, Templates, UserVariables, Variables, tool_values,
+    AgentVariables, AuthToken, BoardRuleVariables, BoardVariables, Content, IdentityVariables, Layout, Overrides,
+    Placement, TemplateRole, Templates, UserVariables, Variables, tool_values,
 };
 
 use super::{Bench, Team, team::offers};
@@ -107,9 +107,9 @@ async fn scratch(bench: &Bench, id: &str) -> Result<Option<String>, Failure> {
 /// All that should stand there.
 fn wanted(team: &Team, agent: &Agent, layout: &Layout, token: &str, bootstrap: bool) -> Result<Placement, Failure> {
     let role = match agent.role() {
-        AgentRole::Main => Role::Main,
-        AgentRole::Lead => Role::Lead,
-        AgentRole::Worker => Role::Worker,
+        AgentRole::Main => TemplateRole::Main,
+        AgentRole::Lead => TemplateRole::Lead,
+        AgentRole::Worker => TemplateRole::Worker,
     };
     let rendered = Templates::shipped().render(role, &variables(team, agent, token), &Overrides::default())?;
     Ok(layout.place(&rendered, bootstrap))
@@ -145,7 +145,7 @@ fn variables(team: &Team, agent: &Agent, token: &str) -> Variables {
             success_metrics: team.board.success_metrics.clone(),
             target_date: String::new(),
             goal_confirmed: false,
-            rules: BoardRules::default(),
+            rules: BoardRuleVariables::default(),
         }),
     }
 }

@@ -1,26 +1,77 @@
-//! A user's folder of templates.
+//! The sources of templates: the shipped ones, and the files of a user's folder.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::bounds::MAX_TEMPLATE;
-use crate::{Content, Role, TemplateError, shipped};
+use crate::content::{Content, TemplateRole};
+use crate::error::TemplateError;
+use crate::grammar::MAX_TEMPLATE;
 
-/// What template files are called after the name of what they render.
+/// Name and source of every shipped template.
+pub(crate) const TEMPLATES: [(&str, &str); 26] = [
+    ("IDENTITY.md", include_str!("../templates/IDENTITY.md.j2")),
+    ("MEMORY.md", include_str!("../templates/MEMORY.md.j2")),
+    ("TOOLS.md", include_str!("../templates/TOOLS.md.j2")),
+    ("USER.md", include_str!("../templates/USER.md.j2")),
+    ("main/AGENTS.md", include_str!("../templates/main/AGENTS.md.j2")),
+    ("main/SOUL.md", include_str!("../templates/main/SOUL.md.j2")),
+    ("main/HEARTBEAT.md", include_str!("../templates/main/HEARTBEAT.md.j2")),
+    ("main/BOOTSTRAP.md", include_str!("../templates/main/BOOTSTRAP.md.j2")),
+    ("lead/AGENTS.md", include_str!("../templates/lead/AGENTS.md.j2")),
+    ("lead/SOUL.md", include_str!("../templates/lead/SOUL.md.j2")),
+    ("lead/HEARTBEAT.md", include_str!("../templates/lead/HEARTBEAT.md.j2")),
+    ("lead/BOOTSTRAP.md", include_str!("../templates/lead/BOOTSTRAP.md.j2")),
+    ("worker/AGENTS.md", include_str!("../templates/worker/AGENTS.md.j2")),
+    ("worker/SOUL.md", include_str!("../templates/worker/SOUL.md.j2")),
+    (
+        "worker/HEARTBEAT.md",
+        include_str!("../templates/worker/HEARTBEAT.md.j2"),
+    ),
+    (
+        "worker/BOOTSTRAP.md",
+        include_str!("../templates/worker/BOOTSTRAP.md.j2"),
+    ),
+    ("shared/api.md", include_str!("../templates/shared/api.md.j2")),
+    ("shared/routine.md", include_str!("../templates/shared/routine.md.j2")),
+    ("shared/safety.md", include_str!("../templates/shared/safety.md.j2")),
+    (WAKE, include_str!("../templates/messages/wake.j2")),
+    (CLEANUP, include_str!("../templates/messages/cleanup.j2")),
+    ("messages/nudge", include_str!("../templates/messages/nudge.j2")),
+    ("messages/ask-user", include_str!("../templates/messages/ask-user.j2")),
+    (
+        "messages/lead-question",
+        include_str!("../templates/messages/lead-question.j2"),
+    ),
+    (
+        "messages/lead-handoff",
+        include_str!("../templates/messages/lead-handoff.j2"),
+    ),
+    (
+        "messages/onboarding",
+        include_str!("../templates/messages/onboarding.j2"),
+    ),
+];
+
+/// The greeting that wakes an agent.
+pub(crate) const WAKE: &str = "messages/wake";
+/// The message to the main agent when an agent was deleted.
+pub(crate) const CLEANUP: &str = "messages/cleanup";
+
+/// The extension of template files, after the name of the file that they render.
 const SUFFIX: &str = ".j2";
 
 /// A file that overrides something.
-pub(crate) struct File {
+pub(crate) struct TemplateFile {
     pub(crate) path: PathBuf,
-    pub(crate) place: Place,
+    pub(crate) place: OverrideTarget,
     pub(crate) source: String,
 }
 
-/// What it overrides.
-pub(crate) enum Place {
+/// The template that a file overrides.
+pub(crate) enum OverrideTarget {
     /// A content, for these roles.
-    Content(Vec<Role>, Content),
+    Content(Vec<TemplateRole>, Content),
     /// A shipped part or message, by its name.
     Named(&'static str),
 }
@@ -30,9 +81,9 @@ const MAX_ENTRIES: usize = 200;
 
 /// Every override of the folder; those for all roles come before those for one, which win.
 ///
-/// A link is followed as long as it stays within the folder: what is elsewhere (a secret of this machine, say) is not meant to
-/// end up in an agent's workspace, whatever put the link there.
-pub(crate) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
+/// A link is followed as long as it stays within the folder: a file elsewhere, such as a secret of this machine, must not end up in
+/// an agent's workspace.
+pub(crate) fn read(folder: &Path) -> Result<Vec<TemplateFile>, TemplateError> {
     let root = &folder.canonicalize().map_err(|source| TemplateError::Folder {
         path: folder.to_owned(),
         source,
@@ -44,7 +95,11 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
             let allowed = format!("{}; folders main, lead, worker, shared, messages", content_files());
             return Err(TemplateError::UnknownFile { path, allowed });
         };
-        found.push(file(root, path, Place::Content(Role::ALL.to_vec(), content))?);
+        found.push(file(
+            root,
+            path,
+            OverrideTarget::Content(TemplateRole::ALL.to_vec(), content),
+        )?);
     }
     for path in folders {
         read_inner(root, path, &mut found)?;
@@ -53,13 +108,13 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
 }
 
 /// Reads `main`, `lead`, `worker`, `shared` or `messages`.
-fn read_inner(root: &Path, folder: PathBuf, found: &mut Vec<File>) -> Result<(), TemplateError> {
+fn read_inner(root: &Path, folder: PathBuf, found: &mut Vec<TemplateFile>) -> Result<(), TemplateError> {
     let name = folder
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or_default()
         .to_owned();
-    let role = Role::ALL.into_iter().find(|role| role.as_str() == name);
+    let role = TemplateRole::ALL.into_iter().find(|role| role.as_str() == name);
     if role.is_none() && !["shared", "messages"].contains(&name.as_str()) {
         let allowed = "folders main, lead, worker, shared, messages".to_owned();
         return Err(TemplateError::UnknownFile { path: folder, allowed });
@@ -69,8 +124,10 @@ fn read_inner(root: &Path, folder: PathBuf, found: &mut Vec<File>) -> Result<(),
         let place = match role {
             Some(role) => stem(&path)
                 .and_then(Content::of_file)
-                .map(|content| Place::Content(vec![role], content)),
-            None => stem(&path).and_then(|stem| shipped_name(&name, stem)).map(Place::Named),
+                .map(|content| OverrideTarget::Content(vec![role], content)),
+            None => stem(&path)
+                .and_then(|stem| shipped_name(&name, stem))
+                .map(OverrideTarget::Named),
         };
         let Some(place) = place.filter(|_| !path.is_dir()) else {
             let allowed = if role.is_some() {
@@ -110,11 +167,11 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, TemplateError> {
 }
 
 /// Reads one file: a regular one, text, of a bounded size.
-fn file(root: &Path, path: PathBuf, place: Place) -> Result<File, TemplateError> {
+fn file(root: &Path, path: PathBuf, place: OverrideTarget) -> Result<TemplateFile, TemplateError> {
     // What is read is what was looked at, not what the name leads to by then.
     let real = within(root, &path)?;
     match windlass_files::read_text(&real, MAX_TEMPLATE) {
-        Ok(source) => Ok(File { path, place, source }),
+        Ok(source) => Ok(TemplateFile { path, place, source }),
         Err(source) if source.kind() == ErrorKind::FileTooLarge => Err(TemplateError::TooLarge {
             template: path.display().to_string(),
             what: "the template",
@@ -142,7 +199,7 @@ fn stem(path: &Path) -> Option<&str> {
 }
 
 fn shipped_name(folder: &str, stem: &str) -> Option<&'static str> {
-    shipped::TEMPLATES
+    TEMPLATES
         .into_iter()
         .map(|(name, _)| name)
         .find(|name| name.split_once('/') == Some((folder, stem)))
@@ -153,9 +210,7 @@ fn content_files() -> String {
 }
 
 fn named_files(folder: &str) -> String {
-    let names = shipped::TEMPLATES
-        .into_iter()
-        .filter_map(|(name, _)| name.split_once('/'));
+    let names = TEMPLATES.into_iter().filter_map(|(name, _)| name.split_once('/'));
     let names = names
         .filter(|(inside, _)| *inside == folder)
         .map(|(_, stem)| format!("{stem}{SUFFIX}"));
