@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Ended, Stage};
+use super::stage::Stage;
 use super::{Adopted, Evidence, FailureSign, Progress, RunTracker};
 use crate::connection::Continuity;
 use crate::request::{ChatCommandReply, ChatSendReply, ChatSendRun, ChatSendStatus};
