@@ -1,13 +1,13 @@
-//! What a gateway is told about its agents: one trait, the OpenClaw implementation over a line, and a fake in memory.
+//! The control plane of a gateway: one trait, the OpenClaw implementation over a line, and a fake in memory.
 //!
 //! Every operation here is a statement about how things should be, or a question, as far as the gateway's methods allow
 //! it: repeating one after a lost answer changes nothing more. The exceptions are [`ControlPlane::reset_session`] and
-//! [`ControlPlane::send`], whose callers keep an own record of what they did.
+//! [`ControlPlane::send`]: their callers keep a record of their own.
 //!
-//! | where | what |
+//! | module | contents |
 //! |---|---|
-//! | `types` | what goes in and out |
-//! | `error` | how an operation fails, and what to do about it |
+//! | `types` | arguments and results |
+//! | `error` | errors, with their advice |
 //! | `openclaw` | the implementation over a [`Line`](windlass_line::Line) |
 //! | `writer` | configuration writes, gathered: one write for all that wait |
 //! | `fake` | everything in memory, with faults to order |
@@ -34,8 +34,8 @@ pub type ControlResult<T> = Result<T, ControlError>;
 
 /// One gateway, as provisioning sees it.
 ///
-/// Every operation waits for a line that is down, tries again what failed for a passing reason, and ends within the
-/// implementation's retry budget. Dropping a future cancels the operation: what was not sent is not sent, except that
+/// Every operation waits for a line that is down, repeats calls that failed for a passing reason, and ends within the
+/// implementation's retry budget. Dropping a future cancels the operation: no further call is made, except that
 /// entries given to [`patch_agents`](Self::patch_agents) which already go out together with those of others stay in.
 #[async_trait]
 pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
@@ -67,13 +67,13 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// configuration: see [`Removal::FromConfig`].
     async fn delete_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<Removal>;
 
-    /// Sets workspace and heartbeat of any number of agents, in as few writes as there can be: what several callers want
-    /// while a write waits or runs goes out in the next one. Nothing is sent when nothing would change, nor what the
+    /// Sets workspace and heartbeat of any number of agents, in as few writes as there can be: entries that come
+    /// while a write waits or runs go out in the next one. Nothing is sent when nothing would change, nor an entry that the
     /// gateway's own schema refuses. Where the write restarts the gateway, this returns when it is back. Where the gateway
     /// keeps a part of its configuration in an included file (2026.9.6), each section is a write of its own.
     async fn patch_agents(&self, entries: Vec<HeartbeatEntry>) -> ControlResult<Patched>;
 
-    /// What [`patch_agents`](Self::patch_agents) would write. Nothing is written.
+    /// Says what kinds of settings [`patch_agents`](Self::patch_agents) would write, without writing.
     async fn would_patch(&self, entries: &[HeartbeatEntry]) -> ControlResult<WouldPatch>;
 
     /// The queue of configuration writes.
@@ -82,7 +82,7 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// The files that the gateway names, those that are missing included. Empty where there are no file methods.
     async fn list_files(&self, id: &AgentId) -> ControlResult<Vec<FileEntry>>;
 
-    /// What stands in a file; nothing where it does not exist, or the gateway takes no such file.
+    /// The text of a file; `None` where it does not exist, or the gateway takes no such file.
     async fn get_file(&self, id: &AgentId, name: &str) -> ControlResult<Option<String>>;
 
     /// Writes a file. Writes to one agent go one after another. That the gateway takes no such file is an answer.
@@ -113,8 +113,8 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
     /// agent that lives is an error where the gateway keeps it ([`ResourceKind::MainSession`], from 2026.8 on).
     async fn delete_session(&self, key: &SessionKey) -> ControlResult<bool>;
 
-    /// Hands a message to a session, which is made if there is none, exactly once: an attempt whose outcome is unknown is looked
-    /// up before another one. Returns when the gateway has taken the message, and does not wait for the answer.
+    /// Hands a message to a session, which is made if there is none, exactly once: an attempt of unknown outcome is looked up
+    /// before another one. Returns when the gateway has taken the message, and does not wait for the answer.
     async fn send(&self, message: &Outgoing) -> ControlResult<()>;
 
     /// Whether the agent said something in the session after a message, which is known by its idempotency key where the release

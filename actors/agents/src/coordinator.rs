@@ -1,6 +1,6 @@
 //! The coordinator: people and agents speaking to each other, over the agents' sessions.
 //!
-//! | operation | reaches | who may |
+//! | operation | reaches | allowed to |
 //! |---|---|---|
 //! | nudge | an agent of a board | a person, agents of that board |
 //! | read, write a soul | an agent's `SOUL.md` | the same; written by a person or the lead |

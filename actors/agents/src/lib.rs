@@ -1,10 +1,10 @@
 //! Agents on gateways: provisioned, kept up to date, and coordinated.
 //!
-//! | where | what |
+//! | module | contents |
 //! |---|---|
-//! | [`control_plane`] | what a gateway is told about its agents |
+//! | [`control_plane`] | agents, files and sessions of one gateway |
 //! | [`provisioner`] | agents, brought to their gateways and looked after |
-//! | [`coordinator`] | who may say what to whom, and saying it |
+//! | [`coordinator`] | messages between people and agents, and their permissions |
 
 pub mod control_plane;
 pub mod coordinator;

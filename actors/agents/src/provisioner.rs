@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   Provisioner             actor: a task for each operation; takes up what was cut off; watches deadlines and events
-//!      └─ job               agents by gateway, gateways side by side
+//!      └─ gateways          agents by gateway, gateways side by side
 //!         └─ fleet          the agents of a gateway: one write of the configuration for all
 //!            └─ saga        one agent's run, each step on record
 //! ```
 //!
-//! Everything is a comparison of what should be (records and templates) with what is (configuration, files, sessions):
-//! what is as it should be is not written again. What can't be seen on the gateway is a step on record.
+//! Everything is a comparison of the wanted state (records and templates) with the gateway (configuration, files, sessions):
+//! only differences are written. A deed that leaves no trace on the gateway is a step on record.
 
 mod activity;
 mod actor;
@@ -18,6 +18,7 @@ mod ensure;
 mod file_plan;
 mod fleet;
 mod forget;
+mod gateways;
 mod housekeeping;
 mod job;
 mod lifecycle;

@@ -1,4 +1,4 @@
-//! What changes a session: ensure, patch, reset, delete, abort.
+//! Changes of a session: ensure, patch, reset, delete, abort.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const ACTIVE_PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duratio
 /// happen.
 const RESET_TRIES: u32 = 3;
 
-/// What was found, or done, so that a session is there.
+/// How [`Sessions::ensure`] ended: the session that it found or made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ensured {
     /// It was there. Its label was set if one was given.
@@ -32,10 +32,10 @@ pub enum Ensured {
     LeftToFirstMessage,
 }
 
-/// What a reset did.
+/// How [`Sessions::reset`] ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ResetOutcome {
-    /// The session is empty, and this is its entry; what ran in it was ended.
+    /// The session is empty, and this is its entry; its run was ended.
     Emptied(Box<SessionEntry>),
     /// The session was deleted, and its next message makes it anew: on 2026.6 one that was reset breaks at its second
     /// message.
@@ -44,10 +44,10 @@ pub enum ResetOutcome {
     NotThere,
 }
 
-/// What a deletion did.
+/// How [`Sessions::delete`] ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeleteOutcome {
-    /// It is gone, and what ran in it was ended.
+    /// The session is gone, and its run was ended.
     Deleted {
         /// Where its transcript was put on the gateway's host.
         archived: Vec<String>,
@@ -110,7 +110,7 @@ impl Sessions {
         match self.client.ask(&AgentsList::new(), Resend::Always).await {
             Ok(roster) if roster.agents.iter().any(|row| row.id == agent.as_str()) => Ok(()),
             Ok(_) => Err(EnsureError::UnknownAgent(agent)),
-            // Whoever may not look makes it as the gateway does.
+            // Without the right to list agents the session is made as the gateway does it.
             Err(error) if error.refusal().is_some() => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -140,7 +140,7 @@ impl Sessions {
         }
     }
 
-    /// Empties a session, and ends what runs in it. One that is not there is not made.
+    /// Empties a session, and ends its run. A session that does not exist is not made.
     ///
     /// # Errors
     /// [`AskError`].
@@ -163,7 +163,7 @@ impl Sessions {
         Ok(ResetOutcome::Emptied(Box::new(entry)))
     }
 
-    /// A reset whose outcome is not known is looked at before it is tried again.
+    /// Looks at the session before it repeats a reset whose outcome is unknown.
     async fn reset_once(
         &self,
         hello: &HelloOk,
@@ -212,7 +212,7 @@ impl Sessions {
         Ok((moved || rows.is_empty()).then(|| entry_of(after)).flatten())
     }
 
-    /// Deletes a session, and ends what runs in it.
+    /// Deletes a session, and ends its run.
     ///
     /// # Errors
     /// [`DeleteError`].
@@ -251,7 +251,7 @@ impl Sessions {
         }
     }
 
-    /// Stops a run of a session, or whatever runs in it. Which runs were stopped: none is no error.
+    /// Stops one run of a session, or all of them, and returns the ids of the stopped runs. An empty list is no error.
     ///
     /// # Errors
     /// [`AskError`].
@@ -267,7 +267,7 @@ impl Sessions {
     }
 }
 
-/// What a row says of its session's entry.
+/// The session entry that a row describes.
 fn entry_of(row: SessionRow) -> Option<SessionEntry> {
     let entry = serde_json::json!({ "sessionId": row.session_id?, "updatedAt": row.updated_at, "label": row.label });
     serde_json::from_value(entry).ok()

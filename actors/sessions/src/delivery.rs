@@ -1,4 +1,4 @@
-//! Follows one message to its end: asks the gateway what the tracker wants to know, and tells it all that comes.
+//! Delivers one message: makes the calls that the [`RunTracker`] asks for, and gives it all events and answers.
 
 mod prepare;
 pub(super) use self::prepare::EarlierAttempts;
@@ -32,17 +32,17 @@ use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
 const EVENTS: usize = 2048;
 /// How long a question may take.
 const ANSWER: Duration = Duration::from_secs(30);
-/// What a wait for a run's end is given beyond its own limit.
+/// The extra time of a wait for a run's end, beyond its own limit.
 const WAIT_MARGIN: Duration = Duration::from_secs(10);
 
-/// What a question came back with.
+/// The answer to a call.
 enum Reply {
     Sent(Result<ChatSendReply, CallError>),
-    /// The message was answered in a way that is not understood.
+    /// The answer to the message is not understood.
     SentOddly,
     History(Box<Result<ChatHistoryReply, CallError>>),
     Waited(Result<AgentWaitReply, CallError>),
-    /// Nothing that the tracker waits for: something was put on record, or a send was called off with its line.
+    /// No answer for the tracker: a record was written, or a send was called off with its line.
     Nothing,
 }
 
@@ -55,17 +55,17 @@ enum Until {
     Taken,
 }
 
-/// What following a message came to.
+/// How a delivery ended.
 enum Delivered {
     /// Its end.
     End(RunEnd),
     /// The gateway has taken it, and no more was wanted.
     Taken,
-    /// The line was closed for good; this is what is known then.
+    /// The line was closed for good; this is the end that is known then.
     Closed(RunEnd),
 }
 
-/// One message that is being followed.
+/// The delivery of one message, until its line is up.
 pub(super) struct Delivery<'a> {
     state: &'a State,
     place: &'a mut InFlightGuard,
@@ -77,7 +77,7 @@ pub(super) struct Delivery<'a> {
     outbox: Option<&'a Outbox>,
 }
 
-/// The same, once its line was up.
+/// The delivery of one message, once its line was up.
 struct DeliveryLoop<'a> {
     message: &'a Message,
     key: &'a str,
@@ -191,7 +191,7 @@ fn unreached(prior: Option<&EarlierAttempts>, waited: Duration) -> RunEnd {
     }
 }
 
-/// A run is followed by its id, whichever session the gateway shows it in.
+/// Events are selected by the run's id, too: the gateway may show the run in a session of another spelling.
 fn filter(message: &Message, key: &str) -> EventFilter {
     let names = ["chat", "agent", "session.message", "sessions.changed"]
         .into_iter()
@@ -237,7 +237,7 @@ impl DeliveryLoop<'_> {
         self.message.line.now()
     }
 
-    /// Waits for whatever comes next. `false` when the line was closed for good.
+    /// Waits for the next event, answer, control message or deadline. `false` when the line was closed for good.
     async fn step(&mut self, followers: &mut Vec<ProgressSender>, notes: &mut mpsc::Receiver<ControlMessage>) -> bool {
         let deadline = self.tracker.next_deadline();
         let timer = async {

@@ -1,4 +1,4 @@
-//! How operations on sessions fail: who said no, and what to do next.
+//! How operations on sessions fail, and how to go on.
 
 use windlass_protocol::request::Request;
 use windlass_protocol::{AgentId, CallError, GatewayError, SessionKey};
@@ -15,7 +15,7 @@ pub enum AskError {
     Shape {
         /// The method.
         method: &'static str,
-        /// What is wrong with it, and where; nothing of the answer itself.
+        /// The fault and its place; no part of the answer itself.
         why: String,
     },
 }
@@ -41,7 +41,7 @@ pub enum SendError {
     /// Its idempotency key is that of another message, under way or on record.
     #[error("the idempotency key is taken by another message: follow that one, or leave the key to us")]
     KeyTaken,
-    /// It could not be put on record, and what is not on record is not sent.
+    /// It could not be put on record, so it was not sent.
     #[error("the message could not be put on record, so it was not sent")]
     NotKept(#[source] StoreError),
 }
@@ -91,7 +91,7 @@ pub enum EnsureError {
     /// Another session has the label; labels are unique on a gateway. The session itself is there.
     #[error("the label is taken by another session of this gateway: choose another")]
     LabelTaken,
-    /// The gateway has no such agent. It would make the session all the same, for nobody.
+    /// The gateway has no such agent. It would make the session all the same.
     #[error("the gateway has no agent {0}")]
     UnknownAgent(AgentId),
 }
@@ -128,7 +128,7 @@ pub enum DeleteError {
 }
 
 impl AskError {
-    /// Of what serde says, only the kind and the place: its text may quote a value.
+    /// Keeps only the kind and the place of a serde error: its text may quote a value.
     pub fn shape<R: Request>(error: &serde_json::Error) -> Self {
         let why = format!(
             "{:?} error at line {}, column {}",
@@ -152,7 +152,7 @@ impl AskError {
 macro_rules! wraps_ask {
     ($($error:ident),+) => {$(
         impl $error {
-            /// What the gateway could not be asked for, where it is that.
+            /// The failed call, where the error is one.
             pub const fn ask(&self) -> Option<&AskError> {
                 match self {
                     Self::Ask(error) => Some(error),

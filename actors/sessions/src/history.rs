@@ -1,4 +1,4 @@
-//! What was said in a session.
+//! The history of a session.
 
 use windlass_protocol::connection::Resend;
 use windlass_protocol::request::{
@@ -42,7 +42,7 @@ impl HistoryQuery {
         }
     }
 
-    /// Those before a page: what its [`older`](HistoryPage::older) says. A number holds as long as the session is neither
+    /// The rows before a page, by its [`older`](HistoryPage::older). The number holds as long as the session is neither
     /// reset nor compacted; to remember a place for longer, remember a row ([`around`](Self::around)).
     pub const fn before(older: u64) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl HistoryQuery {
     }
 }
 
-/// Where a session's history goes on: what the gateway calls its `deltaCursor` (2026.9).
+/// A position in a session's history: the gateway's `deltaCursor` (2026.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryCursor(String);
 
@@ -95,7 +95,7 @@ pub struct HistoryPage {
     pub rows: Vec<ChatMessage>,
     /// The transcript that they stand in; nothing where there is no such session.
     pub session_id: Option<String>,
-    /// What to ask for the page [before](HistoryQuery::before) this one; nothing at the beginning, or where the release shows no
+    /// The argument of [`HistoryQuery::before`] for the page before this one; `None` at the beginning, or where the release shows no
     /// more.
     pub older: Option<u64>,
     /// How many rows there are in all, where the gateway says so (generation 4).
@@ -106,13 +106,13 @@ pub struct HistoryPage {
     pub running: Option<InFlightRun>,
 }
 
-/// What became of a history since a cursor.
+/// The changes of a history since a cursor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HistoryDelta {
     /// These rows were added.
     Added(HistoryPage),
     /// The cursor did not hold any more (a reset, a compaction, another branch, too far behind): these are the last rows, in
-    /// place of what was known.
+    /// place of the known ones.
     Replaced(HistoryPage),
 }
 
@@ -130,7 +130,7 @@ impl Sessions {
         }
     }
 
-    /// What was added since a cursor (2026.9; elsewhere no page has one).
+    /// The rows since a cursor (2026.9; on other releases no page has one).
     ///
     /// # Errors
     /// [`HistoryError`].

@@ -11,16 +11,16 @@ use super::api::Sessions;
 use super::error::{AskError, ListError};
 use windlass_protocol::releases::sessions as rules;
 
-/// Most sessions of a list: what is held in memory of it, some 200 MB of the largest rows of 2026.9.
+/// Most sessions of a list: some 200 MB of the largest rows of 2026.9 in memory.
 pub const SESSIONS_LIMIT: usize = 100_000;
-/// What a gateway gives at once when it is not asked for more or less (generation 4; generation 3 gives all).
+/// The gateway's page size where the request names none (generation 4; generation 3 gives all).
 const FIRST_PAGE: usize = 100;
-/// What is asked for at once after that: 1 MB of rows of 2026.9.
+/// Our page size after the first page: 1 MB of rows of 2026.9.
 const PAGE: u32 = 500;
-/// How often the first page is read again for what changed, and so moved there, while the others were read.
+/// How often the first page is read again for sessions that changed, and so moved there, while the others were read.
 const LOOKS_BACK: u32 = 3;
 
-/// Which sessions, and what of them. Without more, all of them.
+/// Selects sessions and their members; all sessions by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionQuery {
     agent: Option<AgentId>,

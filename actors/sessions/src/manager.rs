@@ -32,12 +32,12 @@ const MAILBOX: usize = 256;
 /// The pause before the record of pending messages is read again after it could not be.
 const READ_AGAIN: Duration = Duration::from_secs(10);
 
-/// What a session manager is made of.
+/// The parts of a session manager.
 #[derive(Clone)]
 pub struct SessionManagerParts {
-    /// What keys are drawn from: the system's randomness, outside of tests.
+    /// The seed of idempotency keys: the system's randomness, outside of tests.
     pub seed: [u8; 32],
-    /// Where time is read.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where messages are kept until their end; without one they are gone with the process.
     pub outbox: Option<Outbox>,
@@ -88,7 +88,7 @@ struct SendMessage(Box<Message>);
 /// Hands a message over to the gateway.
 struct HandOver(Box<Message>);
 
-/// Takes up what is on record for a gateway that was added. Answered when the record was read once, be it in vain: a gateway is
+/// Takes up the messages on record for a gateway that was added. Answered when the record was read once, be it in vain: a gateway is
 /// not kept waiting for a store.
 struct TakeUp(Arc<Line>);
 
@@ -272,7 +272,7 @@ impl SessionManager {
 
 impl SessionManagerHandle {
     /// Sends a message, once it is its session's turn, and follows it. With an [`Outbox`] it is on record when this returns, and
-    /// whatever happens to this process it has one end.
+    /// it has one end even if this process is killed.
     ///
     /// # Errors
     /// [`SendError`].
@@ -288,8 +288,8 @@ impl SessionManagerHandle {
         Ok(self.send(message).await?.end().await?)
     }
 
-    /// Takes up what is on record for a gateway that was added, each message in its session's turn. When this returns, they have
-    /// their places before all that is sent later, unless the store can't be read: then they have them as soon as it can.
+    /// Takes up the messages on record for a gateway that was added, each in its session's turn. When this returns, they have
+    /// their places before all later messages, unless the store can't be read: then they get them as soon as it can.
     pub async fn take_up(&self, line: Arc<Line>) {
         if self.store.is_some() {
             // A manager that stopped takes up nothing.
@@ -342,7 +342,7 @@ fn job(state: &Rc<State>, key: String, line: &Line, session: &SessionKey) -> Opt
 }
 
 /// Sees to it that a message that is on record comes to its end, past panics. After one it is taken up as after a restart: the
-/// gateway is asked first. One that is not on record ends with the panic: whoever follows it is told that it was let go.
+/// gateway is asked first. A message that is not on record ends with the panic: its handles end with `Interrupted`.
 async fn to_the_end(
     state: Rc<State>,
     line: Arc<Line>,
@@ -365,7 +365,7 @@ async fn to_the_end(
     }
 }
 
-/// Takes up what is on record for a gateway. Told when it was read once, be it in vain: a gateway is not kept waiting for a
+/// Takes up the messages on record for a gateway. Answers when the record was read once, be it in vain: a gateway is not kept waiting for a
 /// store.
 async fn take_up(state: Rc<State>, line: Arc<Line>, tasks: WeakTasks, answer: oneshot::Sender<()>) {
     let Some(outbox) = &state.outbox else {

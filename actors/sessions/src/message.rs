@@ -1,4 +1,4 @@
-//! A message to a session, and following what becomes of it.
+//! A message to a session, and the handle of its delivery.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use windlass_protocol::run::{Progress, ResendAfterLoss, RunEnd};
 use super::error::Interrupted;
 use windlass_line::Line;
 
-/// Increments that may wait for whoever follows a run: more than the 400 of a long answer. They are dropped beyond that; the end
+/// Increments that may wait in a [`MessageHandle`]: more than the 400 of a long answer. They are dropped beyond that; the end
 /// has the whole text.
 const PROGRESS: usize = 1024;
 
@@ -68,7 +68,7 @@ impl Message {
         self
     }
 
-    /// What to do when the gateway died with the run and its history shows nothing.
+    /// Sets whether to send again when the gateway died with the run and its history shows nothing.
     pub fn resend_after_loss(mut self, resend: ResendAfterLoss) -> Self {
         self.resend = resend;
         self
@@ -100,7 +100,7 @@ impl fmt::Debug for Message {
     }
 }
 
-/// What became of a message that was [handed over](super::Sessions::hand_over).
+/// How [`Sessions::hand_over`](super::Sessions::hand_over) ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Handover {
     /// The gateway has taken it; its run was not followed.
@@ -109,7 +109,7 @@ pub enum Handover {
     Ended(RunEnd),
 }
 
-/// A message under way. It goes on when this is dropped.
+/// The handle of a message under way. The delivery goes on when it is dropped.
 #[derive(Debug)]
 pub struct MessageHandle {
     key: String,
@@ -117,7 +117,7 @@ pub struct MessageHandle {
     end: oneshot::Receiver<RunEnd>,
 }
 
-/// Where a message's progress is told.
+/// The sending half of a [`MessageHandle`].
 #[derive(Debug)]
 pub(super) struct ProgressSender {
     progress: mpsc::Sender<Progress>,
@@ -140,7 +140,7 @@ impl MessageHandle {
         &self.key
     }
 
-    /// What happens next; nothing when it is over.
+    /// Waits for the next progress; `None` when the message is over.
     pub async fn next(&mut self) -> Option<Progress> {
         self.progress.recv().await
     }
@@ -158,11 +158,11 @@ impl MessageHandle {
 
 impl ProgressSender {
     pub(super) fn tell(&self, progress: Progress) {
-        // Full or closed: nobody looks, and the end has the whole text.
+        // Full or closed: the end has the whole text.
         let _ = self.progress.try_send(progress);
     }
 
-    /// Whether nobody waits for anything any more.
+    /// Whether the handle is gone.
     pub(super) fn is_gone(&self) -> bool {
         self.progress.is_closed() && self.end.is_closed()
     }

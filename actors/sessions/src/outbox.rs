@@ -1,7 +1,7 @@
 //! Messages on record, from before their first attempt to their end.
 //!
 //! A message is begun in the store before anything of it is written to a gateway, and each attempt is noted before it is made: a
-//! process that takes it up after another one knows what may have arrived, and where.
+//! process that takes it up after another one knows which attempts may have arrived, and where.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use super::incarnation::GatewayIncarnation;
 use super::message::Message;
 
 /// How long a message that was never tried is kept to be sent, unless it says otherwise: a day is long enough for any outage
-/// that somebody looks into, and what is older is rarely still meant.
+/// that an operator looks into, and an older message is rarely still wanted.
 pub const EXPIRES_AFTER: Duration = Duration::from_hours(24);
-/// How long the end of a message stays on record, for whoever asks after a restart.
+/// How long the end of a message stays on record, for questions after a restart.
 pub const ENDS_KEPT: Duration = Duration::from_hours(24);
 /// How long a message that was tried, and whose gateway was not added again, may still come to its end: for as long as runs of
 /// agents stay on record. Then it is given up, and its end is unknown.
@@ -34,7 +34,7 @@ const BUSY_TRIES: u32 = 5;
 /// The pause before the second of these; the next are twice as long each.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where messages are kept until their end, and the right to send what is kept there. Cheap to clone.
+/// The store of messages until their end, and the right to send them. Cheap to clone.
 ///
 /// One process at a time has it. The right is given back when the last clone is dropped and the Windlass that uses it has
 /// stopped, or the process has ended, however it did.
@@ -53,7 +53,7 @@ impl fmt::Debug for Outbox {
 }
 
 impl Outbox {
-    /// Takes the right to send what this store keeps. Whoever runs its agents may be another.
+    /// Takes the right to send the messages of this store. Another process may run its agents.
     ///
     /// # Errors
     /// When another process has it.
@@ -65,7 +65,7 @@ impl Outbox {
         })
     }
 
-    /// What is in it: ended messages stay for [`ENDS_KEPT`].
+    /// The store; ended messages stay in it for [`ENDS_KEPT`].
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
@@ -107,12 +107,12 @@ impl Outbox {
         patiently(|| self.store.end_send(key, &end, at)).await.map(drop)
     }
 
-    /// A page of what is pending for a gateway.
+    /// A page of the pending messages of a gateway.
     pub(super) async fn pending(&self, gateway: &GatewayId, after: Option<i64>) -> Result<Vec<ChatSend>, StoreError> {
         page(&*self.store, gateway, after).await
     }
 
-    /// Ends the messages that nobody comes for any more: those that were never tried when they expire, the others after
+    /// Ends the messages whose gateways were not added again: those that were never tried when they expire, the others after
     /// [`PENDING_KEPT`]. Those under way end by themselves. Gives how many there were.
     pub(super) async fn give_up(&self, now: Timestamp, is_under_way: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
         let (mut given_up, mut after) = (0, None);
@@ -193,7 +193,7 @@ async fn page(store: &dyn Store, gateway: &GatewayId, after: Option<i64>) -> Res
     patiently(|| store.pending_sends(&filter, after, limits::PAGE_LIMIT)).await
 }
 
-/// Calls the store again while it is busy with somebody else's writes.
+/// Calls the store again while it is busy with the writes of another process.
 async fn patiently<T, F>(mut call: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
@@ -220,7 +220,7 @@ fn nobody_came(pending: &ChatSend, now: Timestamp) -> Option<RunEnd> {
     expired.then_some(RunEnd::NotSent(NotSent::NotReady { waited }))
 }
 
-/// What the store's three kinds of ends make of a run's: whether the gateway took the message.
+/// The end of a run as one of the store's three kinds of ends: they tell whether the gateway took the message.
 fn recorded(key: &str, end: &RunEnd) -> SendEnd {
     match end {
         RunEnd::Final(answer) => SendEnd::Done {
@@ -242,14 +242,14 @@ fn recorded(key: &str, end: &RunEnd) -> SendEnd {
     }
 }
 
-/// What of a message's options has no column of its own.
+/// The options of a message that have no column of their own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     give_up_ms: Option<u64>,
     resend: Resend,
-    /// Somebody else sent it before.
+    /// An earlier process sent it before.
     pub(super) sent_before: bool,
 }
 
@@ -295,7 +295,7 @@ impl Options {
     }
 }
 
-/// What is noted of an attempt.
+/// The record of an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Facts {

@@ -20,7 +20,7 @@ use super::state::State;
 use windlass_line::Line;
 use windlass_line::failpoint;
 
-/// What a message that was taken up is followed for at least: the gateway has to be asked what became of it.
+/// The least time for a message that was taken up: the gateway has to be asked for its outcome.
 const LOOK: Duration = Duration::from_mins(1);
 /// The pause before a store that failed is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(30);
@@ -36,7 +36,7 @@ pub(super) struct QueuedMessage {
 struct Resumed {
     message: Message,
     prior: Option<EarlierAttempts>,
-    /// The time that it was given is over: what became of it is looked up, and it is not sent again.
+    /// Its time is over: its outcome is looked up, and it is not sent again.
     late: bool,
 }
 
@@ -55,12 +55,12 @@ impl QueuedMessage {
                     StoreError::Exists { .. } => SendError::KeyTaken,
                     other => SendError::NotKept(other),
                 };
-                // Whoever asked may be gone.
+                // The caller may be gone.
                 let _ = answer.send(Err(refused));
                 return;
             }
         }
-        // Whoever asked may be gone: the message was asked for all the same.
+        // The caller may be gone: the message is sent all the same.
         let _ = answer.send(Ok(following));
         let Self { state, place, turn } = self;
         let turn = turn.await;
@@ -108,7 +108,7 @@ impl QueuedMessage {
 }
 
 /// Hands a message over that its caller keeps on record. An attempt that is under way under the same key is waited for: the
-/// gateway is asked what became of it before anything is sent.
+/// gateway is asked for its outcome before anything is sent.
 pub(super) async fn hand_over(state: Rc<State>, mut message: Message, key: String) -> Handover {
     let give_up = message.give_up.unwrap_or(RunLimits::default().give_up);
     let entered = async {
@@ -160,7 +160,7 @@ impl EarlierAttempts {
         }
     }
 
-    /// What is known of earlier attempts; nothing where there was none.
+    /// Reads the earlier attempts of a record; `None` without any.
     fn of(attempts: &[Attempt], now: Timestamp) -> Option<Self> {
         let first = attempts.first()?;
         let facts: Vec<Facts> = attempts.iter().map(|attempt| Facts::read(&attempt.facts)).collect();
@@ -193,7 +193,7 @@ async fn see_to_its_end(
     let followers = follow.into_followers();
     match end {
         Some(end) => over(state, place, turn, &message.line, end, followers).await,
-        // It stays on record, and whoever follows it learns that it was let go.
+        // It stays on record, and its handles end with `Interrupted`.
         None => drop(followers),
     }
 }

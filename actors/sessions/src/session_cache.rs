@@ -1,13 +1,13 @@
 //! The sessions of one gateway as a value to look at and to watch.
 //!
 //! ```text
-//!   Line ── events, markers, snapshots ──▶ feed (one for all users) ──▶ watch ──▶ SessionCache, SessionCache, SessionCache
-//!    ▲                                      │
-//!    └── load again, further pages ─────────┘
+//!   Line ── events, markers, snapshots ──▶ Reflector (one for all users) ──▶ watch ──▶ SessionCache
+//!    ▲                                         │
+//!    └── load again, further pages ────────────┘
 //! ```
 //!
-//! What a gateway says and what follows from it is [`SessionRoster`]'s business; this feeds it, and asks again when it says that
-//! it may be wrong. The first user starts the feed, the last one to go ends it.
+//! [`SessionRoster`] knows the rules of the wire; the reflector feeds it, and asks the gateway again when it says that
+//! it may be wrong. The first user starts the reflector, the last one to go ends it.
 
 mod pages;
 mod reflector;
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use windlass_protocol::session_roster::SessionRoster;
 
-/// What is known of a gateway's sessions at one moment. A clone costs two pointers.
+/// A gateway's sessions at one moment. A clone costs two pointers.
 #[derive(Debug, Clone, Default)]
 pub struct SessionCacheView {
     /// The sessions and their runs. [`SessionRoster::stale`] tells whether a fresh list might say something else; then one is on
@@ -31,7 +31,7 @@ pub struct SessionCacheView {
 }
 
 impl SessionCacheView {
-    /// Whether this is what the gateway would say now, as far as can be told.
+    /// Whether a fresh list would say the same, as far as can be told.
     pub fn is_fresh(&self) -> bool {
         self.sessions.stale().is_none()
     }
@@ -42,7 +42,7 @@ impl SessionCacheView {
 #[error("the line is closed: its cache does not change any more")]
 pub struct SessionCacheClosed;
 
-/// One user's hold on a gateway's cache: to look at, and to wait for changes of. Clones see the same and wait by themselves.
+/// A handle of a gateway's session cache: to read, and to wait for changes. Clones read the same cache and wait by themselves.
 ///
 /// Kept up to date over reconnects, restarts and lost events for as long as any user holds it. Releases before 2026.4 send no word
 /// of changed sessions: there the list is asked for when a run ends, and every [`POLL`] besides.
@@ -56,12 +56,12 @@ impl SessionCache {
         Self { view }
     }
 
-    /// What is known now. Cheap; what it gives is a moment that stays as it is.
+    /// Returns the sessions of this moment. Cheap; the returned view does not change.
     pub fn now(&self) -> SessionCacheView {
         self.view.borrow().clone()
     }
 
-    /// Waits for a change since this handle last waited, and gives what is known then. Changes that come quickly are seen as one.
+    /// Waits for a change since this handle last waited, and returns the view after it. Quick changes are seen as one.
     ///
     /// # Errors
     /// [`SessionCacheClosed`], when nothing changes any more.
@@ -73,7 +73,7 @@ impl SessionCache {
         Ok(self.view.borrow_and_update().clone())
     }
 
-    /// Waits until what is known is as wanted; at once where it is.
+    /// Waits until the view fulfils a condition; returns at once where it does.
     ///
     /// # Errors
     /// [`SessionCacheClosed`], when it will not be.
@@ -91,7 +91,7 @@ impl SessionCache {
         }
     }
 
-    /// Waits until what is known is what the gateway would say.
+    /// Waits until the view equals a fresh list.
     ///
     /// # Errors
     /// [`SessionCacheClosed`], when the line closes before.
@@ -110,13 +110,13 @@ impl fmt::Debug for SessionCache {
     }
 }
 
-/// Where a line keeps its cache, while somebody looks.
+/// The cache of one line, while it has users.
 #[derive(Debug, Default)]
 pub(crate) struct SharedCache {
     taken: Mutex<Option<Arc<watch::Sender<SessionCacheView>>>>,
 }
 
-/// What makes its holder the one that feeds.
+/// The right to fill the cache; there is one at a time.
 #[derive(Debug)]
 struct FeedGuard {
     slot: Arc<SharedCache>,
@@ -124,7 +124,7 @@ struct FeedGuard {
 }
 
 impl SharedCache {
-    /// A look at what is fed already; else the seat of who is to feed.
+    /// A handle of the cache that is filled already; else a new one with the right to fill it.
     fn enter(self: &Arc<Self>) -> (SessionCache, Option<FeedGuard>) {
         let mut taken = self.lock();
         if let Some(view) = &*taken {
@@ -151,7 +151,7 @@ impl FeedGuard {
         &self.view
     }
 
-    /// Gives the seat up if nobody looks any more: whoever looks next finds it free.
+    /// Gives the right up if the cache has no users any more: the next user gets it.
     fn leave_if_unseen(&self) -> bool {
         let mut taken = self.slot.lock();
         let unseen = self.view.receiver_count() == 0;
@@ -163,7 +163,7 @@ impl FeedGuard {
 }
 
 impl Drop for FeedGuard {
-    /// However the feed ends, those who look are told, by the end of the watch.
+    /// However the reflector ends, the users learn of it by the end of the watch channel.
     fn drop(&mut self) {
         let mut taken = self.slot.lock();
         if taken.as_ref().is_some_and(|taken| Arc::ptr_eq(taken, &self.view)) {

@@ -1,7 +1,7 @@
 //! One turn per session at a time.
 //!
-//! A second message while a run goes on joins that run on all releases, and its own run ends bare: who waits for an answer
-//! would get another's. So the messages of this process wait for each other, in whichever spelling they name their session.
+//! A second message while a run goes on joins that run on all releases, and its own run ends bare: its sender
+//! would get another answer. So the messages of this process wait for each other, in whichever spelling they name their session.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,24 +17,24 @@ use windlass_line::Line;
 /// A session, wherever it is, by the [identity](windlass_protocol::SessionSpellings::identity) of its key.
 type SessionIdentity = (GatewayId, Box<str>);
 
-/// SessionLocks of sessions that are in use. A lane lives as long as somebody holds or wants it.
+/// The locks of the sessions in use. A lock lives as long as it is held or waited for.
 #[derive(Debug, Default)]
 pub(super) struct SessionLocks(RefCell<HashMap<SessionIdentity, Weak<Mutex<()>>>>);
 
-/// The right to the next turn.
+/// The right to the next turn of a session.
 #[derive(Debug)]
 pub(super) struct SessionPermit {
     identity: Box<str>,
     _lane: OwnedMutexGuard<()>,
-    /// The lane that the session turned out to have, once its gateway was met.
+    /// The lock of the session's own spelling, once its gateway was met.
     respelled: Option<Box<Self>>,
 }
 
 impl SessionLocks {
-    /// SessionLocks at which those that nobody uses any more are looked for.
+    /// At this many locks the unused ones are removed.
     const SWEEP_AT: usize = 256;
 
-    /// A place in the line for the next turn, taken now, to be waited for.
+    /// Takes a place in the queue for the session now; the future waits for the permit.
     pub(super) fn queue(&self, line: &Line, session: &SessionKey) -> LocalBoxFuture<'static, SessionPermit> {
         let identity = identity(line, session);
         let mut wait = self.lane(line.id(), &identity).lock_owned().boxed_local();
@@ -43,15 +43,15 @@ impl SessionLocks {
             _lane: held,
             respelled: None,
         };
-        // A lock queues whoever asks for it when it is polled first.
+        // A lock queues its waiters when they are polled first.
         match (&mut wait).now_or_never() {
             Some(held) => std::future::ready(turn(held)).boxed_local(),
             None => wait.map(turn).boxed_local(),
         }
     }
 
-    /// Waits for the lane that the session has by what is known of its gateway now, where that is another one than the turn's. Who
-    /// waits here has one by an older spelling, which nobody waits for who has this one.
+    /// Waits for the lock of the session's spelling on the gateway that was met now, where it differs from the permit's. A message that
+    /// waits here holds the lock of an older spelling; no holder of the new one waits for that.
     pub(super) async fn respell(&self, turn: &mut SessionPermit, line: &Line, session: &SessionKey) {
         let now = identity(line, session);
         let held = turn.respelled.as_deref().unwrap_or(turn);

@@ -1,4 +1,4 @@
-//! What the session manager and its messages' tasks share.
+//! The tables that the session manager and its messages' tasks share.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub(crate) struct State {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) session_locks: SessionLocks,
     pub(super) in_flight: InFlightMessages,
-    /// What each gateway's hello let expect, and what it was seen to do.
+    /// For each gateway: the facts by its hello-ok, and the facts by its behaviour.
     facts: RefCell<HashMap<GatewayId, (GatewayFacts, GatewayFacts)>>,
 }
 
@@ -33,7 +33,7 @@ impl State {
         }
     }
 
-    /// What is known of a gateway; less after it became another release.
+    /// The facts of a gateway; the learned ones are forgotten when it becomes another release.
     pub(super) fn facts(&self, gateway: &GatewayId, fresh: GatewayFacts) -> GatewayFacts {
         let mut known = self.facts.borrow_mut();
         let entry = known.entry(gateway.clone()).or_insert((fresh, fresh));

@@ -20,16 +20,16 @@ pub enum ControlError {
     /// It was not sent, or its outcome is not known: never [`CallError::Rejected`].
     #[error(transparent)]
     Line(CallError),
-    /// What it was about does not exist on the gateway.
+    /// The resource does not exist on the gateway.
     #[error("the gateway has no {0}")]
     NotFound(ResourceKind),
-    /// The gateway does not let anybody do this.
+    /// The gateway allows this to no client.
     #[error("the gateway does not allow this for {0}")]
     NotAllowed(ResourceKind),
     /// It can't be asked for at all.
     #[error("{why}")]
     Invalid {
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
     /// The gateway took the message for a command of its own, such as `stop`, and carried that out: the agent did not get it.
@@ -58,7 +58,7 @@ pub enum ControlError {
     Shape {
         /// The method.
         method: &'static str,
-        /// What is wrong with it; holds nothing of the answer itself but names of members.
+        /// The fault; holds nothing of the answer itself but names of members.
         why: String,
     },
     /// The configuration could not be changed as it should.
@@ -66,7 +66,7 @@ pub enum ControlError {
     Config(#[from] ConfigFault),
 }
 
-/// What an operation was about.
+/// The resource of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResourceKind {
@@ -98,7 +98,7 @@ pub enum ConfigFault {
         /// How often it was tried.
         attempts: u32,
     },
-    /// What is configured there already can't be read, so nothing can be added to it without losing it.
+    /// The present configuration can't be read, so nothing can be added to it without losing it.
     #[error("the gateway's configuration has an unexpected {place}")]
     Unreadable {
         /// A dotted path.
@@ -144,7 +144,7 @@ impl From<AskError> for ControlError {
 
 impl ControlError {
     /// Whether the same operation may succeed later, by itself. An outcome that is not known counts: the operations are
-    /// safe to repeat, but for the two whose callers look first ([`is_outcome_unknown`](Self::is_outcome_unknown)).
+    /// safe to repeat, but for the two that need a look first ([`is_outcome_unknown`](Self::is_outcome_unknown)).
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Rejected(rejected) => rejected.error.class() == ErrorClass::Transient,

@@ -1,4 +1,4 @@
-//! A control plane in memory, for tests of what stands above it.
+//! A control plane in memory, for tests of the parts above it.
 
 mod plane;
 mod state;
@@ -82,7 +82,7 @@ pub enum FakeOperation {
     WasAnswered,
 }
 
-/// What happens to the next call of an operation.
+/// A fault of the next call of an operation.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// It fails and nothing was done.
@@ -217,7 +217,7 @@ impl FakeControlPlane {
         self.lock().calls.get(&operation).copied().unwrap_or(0)
     }
 
-    /// What the gateway says of its release from now on.
+    /// Sets the verdict on the gateway's release.
     pub fn set_verdict(&self, verdict: Verdict) {
         self.lock().verdict = verdict;
     }

@@ -1,7 +1,8 @@
 //! The control plane of an OpenClaw gateway, over its line.
 //!
-//! Facts about a gateway are taken from what it shows: its methods from the hello, the form of its roster from the
-//! configuration, the keys that it takes from its own schema. What only a text tells stands in [`windlass_protocol::releases::refusals`].
+//! Facts about a gateway are read from the gateway: its methods from the hello, the form of its roster from the
+//! configuration, the keys that it takes from its own schema. Facts that only a text tells stand in
+//! [`windlass_protocol::releases::refusals`].
 
 mod agents;
 mod answers;
@@ -29,7 +30,7 @@ use super::{
 use windlass_line::Line;
 use windlass_sessions::{AskError, GatewayClient, Sessions, offers_method};
 
-/// Most agents whose lock is kept while nobody holds it.
+/// Most unused locks of agents that are kept.
 const IDLE_LOCKS: usize = 1024;
 
 /// An OpenClaw gateway. Make one per gateway and share it: writes are serialised and gathered inside.

@@ -1,4 +1,4 @@
-//! What goes in and out of a control plane.
+//! Arguments and results of a control plane.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct AgentSpec {
     pub workspace: String,
 }
 
-/// What a gateway can do.
+/// The operations that a gateway has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about a release")]
 pub struct Capabilities {
@@ -32,7 +32,7 @@ pub struct Capabilities {
     pub sessions_before_turns: bool,
 }
 
-/// What became of a wish to make an agent.
+/// The result of [`ControlPlane::create_agent`](super::ControlPlane::create_agent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
     /// It was made now: for a moment other methods may not know it yet.
@@ -43,7 +43,7 @@ pub enum Created {
     ByConfig,
 }
 
-/// What became of a change to the configuration.
+/// The result of [`ControlPlane::patch_agents`](super::ControlPlane::patch_agents).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patched {
     /// All of it stood there: nothing was sent.
@@ -57,7 +57,7 @@ pub enum Patched {
     },
 }
 
-/// What a change to the configuration would write.
+/// The settings that a change to the configuration would write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WouldPatch {
     /// An entry of the agents that were asked about.
@@ -88,7 +88,7 @@ pub enum Removal {
 /// The queue of configuration writes of one gateway.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteQueue {
-    /// Calls of [`patch_agents`](super::ControlPlane::patch_agents) whose write has not ended.
+    /// Calls of [`patch_agents`](super::ControlPlane::patch_agents) that wait for their write.
     pub waiting: usize,
     /// How long the next write has to wait for the gateway's limit; nothing when none waits for it.
     pub next_write_in: Option<Duration>,
@@ -107,7 +107,7 @@ pub struct FileEntry {
     pub missing: bool,
 }
 
-/// What became of a file.
+/// The result of [`ControlPlane::set_file`](super::ControlPlane::set_file).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileWrite {
     /// It stands there now.
@@ -116,7 +116,7 @@ pub enum FileWrite {
     Unsupported,
 }
 
-/// A heartbeat scratch. `Debug` shows its length only: it may hold what an agent was told in confidence.
+/// A heartbeat scratch. `Debug` shows its length only: it may hold confidential instructions.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Scratch {
     /// The text, if there is one.
@@ -152,13 +152,13 @@ pub struct SessionInfo {
 pub struct Outgoing {
     /// In which session.
     pub key: SessionKey,
-    /// What.
+    /// The text.
     pub text: String,
     /// Whether the answer also goes out over the session's channel.
     pub deliver: bool,
     /// One per message, kept for every attempt to send it.
     pub idempotency_key: String,
-    /// Whether there was an attempt before whose outcome is unknown: then the gateway is asked what became of it first.
+    /// Whether an earlier attempt has an unknown outcome: then the gateway is asked for it first.
     pub tried_before: bool,
     /// How long to try.
     pub within: Duration,

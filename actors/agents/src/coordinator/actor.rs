@@ -167,7 +167,7 @@ impl CoordinatorHandle {
         self.ask(ask).await
     }
 
-    /// Has the gateway's own agent ask its user what a new board is for.
+    /// Has the gateway's own agent ask its user for the purpose of a new board.
     ///
     /// # Errors
     /// [`CoordinationError`].

@@ -74,7 +74,7 @@ impl CoordinatorContext {
         self.tell_main(ask.board, MessageKind::AskUser, words, true).await
     }
 
-    /// Has the gateway's own agent ask its user what a new board is for.
+    /// Has the gateway's own agent ask its user for the purpose of a new board.
     pub(super) async fn onboard(&self, onboarding: Onboarding) -> Result<DeliveryReceipt, CoordinationError> {
         let correlation_id = self.correlation(onboarding.correlation_id.as_ref());
         let end = self.in_time(self.try_onboard(&onboarding, &correlation_id)).await;
@@ -151,7 +151,7 @@ impl CoordinatorContext {
         .await
     }
 
-    /// Gives an agent another `SOUL.md`. It is on record before it is written: whatever becomes of the gateway, the next
+    /// Gives an agent another `SOUL.md`. It is on record before it is written: even if the gateway fails, the next
     /// provisioning writes the same.
     pub(super) async fn write_soul(&self, soul: Soul, content: String) -> Result<(), CoordinationError> {
         let correlation_id = self.correlation(None);

@@ -1,4 +1,4 @@
-//! Where the coordinator's operations find what they need.
+//! The context of the coordinator's operations, and the delivery of their messages.
 
 use super::error::CoordinationError;
 use super::policy::Caller;
@@ -18,7 +18,7 @@ use windlass_store::{
 };
 use windlass_templates::{MessageKind, MessageVariables, Overrides, Templates};
 
-/// Longest message taken, in characters: what a person writes, and an agent reads with its other instructions.
+/// Longest message taken, in characters: a long text of a person, which an agent reads with its other instructions.
 pub const MESSAGE_CHARS: usize = 20_000;
 
 pub(super) struct CoordinatorContext {
@@ -44,7 +44,7 @@ impl CoordinatorContext {
         })
     }
 
-    /// Ends what takes longer than somebody waits for it. What was on its way by then may have arrived.
+    /// Ends an operation after the budget of a waiting caller. A message that was on its way by then may have arrived.
     pub(super) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, CoordinationError>>,
@@ -102,7 +102,7 @@ impl CoordinatorContext {
     }
 }
 
-/// Refuses what says nothing, or too much.
+/// Refuses an empty or too long message.
 pub(super) fn check_message(field: &'static str, text: &str, may_be_empty: bool) -> Result<(), CoordinationError> {
     let why = if text.trim().is_empty() && !may_be_empty {
         "is empty".to_owned()
@@ -114,7 +114,7 @@ pub(super) fn check_message(field: &'static str, text: &str, may_be_empty: bool)
     Err(CoordinationError::Invalid { field, why })
 }
 
-/// Who speaks, for people.
+/// The sender's name, for people.
 pub(super) fn sender(caller: Option<&Agent>) -> String {
     match caller {
         None => "An operator".to_owned(),
@@ -122,7 +122,7 @@ pub(super) fn sender(caller: Option<&Agent>) -> String {
     }
 }
 
-/// What answers are marked with: as given, or the correlation id.
+/// The tags of answers: as given, or the correlation id.
 pub(super) fn tags(given: &[String], correlation_id: &str) -> Vec<String> {
     if given.is_empty() {
         vec![correlation_id.to_owned()]
@@ -141,7 +141,7 @@ pub(super) struct Dispatch<'a> {
 }
 
 impl CoordinatorContext {
-    /// Sends, within the budget of somebody who waits for it. The correlation id is the idempotency key: however often the
+    /// Sends, within the budget of a waiting caller. The correlation id is the idempotency key: however often the
     /// same thing is said under it, the agent hears it once.
     pub(super) async fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<(), CoordinationError> {
         let plane = self.plane(dispatch.gateway).await?;

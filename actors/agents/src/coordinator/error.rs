@@ -36,12 +36,12 @@ pub enum CoordinationError {
     /// The records don't fit together.
     #[error(transparent)]
     Resolve(ResolveError),
-    /// What was given is not acceptable.
+    /// An argument is not acceptable.
     #[error("{field} {why}")]
     Invalid {
-        /// What.
+        /// The argument.
         field: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
     /// The message's template fails.
@@ -53,7 +53,7 @@ pub enum CoordinationError {
     /// The gateway failed, or refused.
     #[error(transparent)]
     Gateway(#[from] ControlError),
-    /// It took longer than anybody waits; what was on its way may have arrived.
+    /// It took longer than its budget; a message on its way may have arrived.
     #[error("no answer from the gateway within {} s", after.as_secs())]
     TooLate {
         /// So long.
@@ -83,7 +83,7 @@ impl CoordinationError {
         }
     }
 
-    /// What to do about it.
+    /// The next step of an operator.
     pub fn next_step(&self) -> String {
         match self {
             Self::Gateway(error) => error.advice().next_step.into_owned(),

@@ -1,4 +1,4 @@
-//! What is said to leads: to one, or to those of all boards of a gateway.
+//! Messages to leads: to one, or to those of all boards of a gateway.
 
 use futures_util::StreamExt as _;
 use futures_util::stream;
@@ -87,7 +87,7 @@ impl CoordinatorContext {
         Ok((self.agent(ensured.agent).await?, ensured.created))
     }
 
-    /// Says something to the leads of all boards of a gateway, or of some. One that fails stops nobody else.
+    /// Sends a message to the leads of all boards of a gateway, or of some. A failure of one does not stop the others.
     pub(super) async fn broadcast(
         &self,
         message: LeadMessage,
@@ -108,7 +108,7 @@ impl CoordinatorContext {
         })
     }
 
-    /// Newest first. A board that was asked for by its id is in it wherever it is: what is wrong with it is its result.
+    /// Newest first. Boards requested by id are always included; a problem with one is reported in its result.
     async fn boards_of(
         &self,
         message: &LeadMessage,

@@ -1,4 +1,4 @@
-//! What can be asked of the coordinator, and what it answers.
+//! The operations of the coordinator, and their results.
 
 use serde::Serialize;
 use windlass_store::{AgentUid, BoardId, GatewayUid};
@@ -9,22 +9,22 @@ use super::policy::Caller;
 /// A message to an agent of a board, delivered to whom it speaks to.
 #[derive(Debug, Clone)]
 pub struct Nudge {
-    /// On whose behalf.
+    /// The caller.
     pub caller: Caller,
     /// The board.
     pub board: BoardId,
     /// The agent, of that board.
     pub agent: AgentUid,
-    /// The words.
+    /// The text.
     pub message: String,
-    /// By which it is found again; a fresh one unless given.
+    /// The id of this message; a fresh one by default.
     pub correlation_id: Option<String>,
 }
 
 /// Reading or writing an agent's `SOUL.md`.
 #[derive(Debug, Clone)]
 pub struct Soul {
-    /// On whose behalf.
+    /// The caller.
     pub caller: Caller,
     /// The board.
     pub board: BoardId,
@@ -35,7 +35,7 @@ pub struct Soul {
 /// A question for the user, through the gateway's own agent.
 #[derive(Debug, Clone)]
 pub struct AskUser {
-    /// On whose behalf.
+    /// The caller.
     pub caller: Caller,
     /// The board that wants to know.
     pub board: BoardId,
@@ -43,15 +43,15 @@ pub struct AskUser {
     pub question: String,
     /// Over which channel, if it matters.
     pub channel: Option<String>,
-    /// By which it is found again; a fresh one unless given.
+    /// The id of this message; a fresh one by default.
     pub correlation_id: Option<String>,
-    /// What the answer is marked with.
+    /// The tags of the answer.
     pub tags: Vec<String>,
-    /// Whom the answer is from; `gateway-main` unless given.
+    /// The source of the answer; `gateway-main` by default.
     pub source: Option<String>,
 }
 
-/// What is said to a lead.
+/// The kind of a message to a lead.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LeadMessageKind {
     /// A question.
@@ -73,32 +73,32 @@ impl LeadMessageKind {
 /// A message to the leads of boards.
 #[derive(Debug, Clone)]
 pub struct LeadMessage {
-    /// On whose behalf: a person, or the gateway's own agent.
+    /// The caller: a person, or the gateway's own agent.
     pub caller: Caller,
     /// The gateway that the boards are on.
     pub gateway: GatewayUid,
     /// Question or handoff.
     pub kind: LeadMessageKind,
-    /// The words.
+    /// The text.
     pub message: String,
-    /// By which it is found again; a fresh one unless given.
+    /// The id of this message; a fresh one by default.
     pub correlation_id: Option<String>,
-    /// What the answer is marked with.
+    /// The tags of the answer.
     pub tags: Vec<String>,
-    /// Whom the answer is from; `lead` unless given.
+    /// The source of the answer; `lead` by default.
     pub source: Option<String>,
 }
 
 /// A board about which the gateway's own agent is to ask its user.
 #[derive(Debug, Clone)]
 pub struct Onboarding {
-    /// On whose behalf.
+    /// The caller.
     pub caller: Caller,
     /// The board.
     pub board: BoardId,
-    /// What is known so far; may be empty.
+    /// The facts so far; may be empty.
     pub known: String,
-    /// By which it is found again; a fresh one unless given.
+    /// The id of this message; a fresh one by default.
     pub correlation_id: Option<String>,
 }
 

@@ -1,8 +1,8 @@
-//! Who may say what to whom: decided from records alone.
+//! The permissions of the coordinator, decided from records alone.
 
 use windlass_store::{Agent, AgentRole, AgentUid, Board, BoardId, GatewayUid};
 
-/// On whose behalf something is said.
+/// The caller of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     /// A person, or the service itself: may do everything here.
@@ -56,7 +56,7 @@ pub(super) fn may_nudge(caller: Option<&Agent>, target: &Agent, board: BoardId) 
     }
 }
 
-/// A soul is read by whoever may nudge, and by the agent itself.
+/// The callers who may nudge read a soul, and the agent itself.
 pub(super) fn may_read_soul(caller: Option<&Agent>, target: &Agent, board: BoardId) -> Result<(), Forbidden> {
     may_nudge(caller, target, board)
 }

@@ -1,9 +1,9 @@
 //! Agents at work, as a gateway's own events show them: they count as seen.
 //!
-//! | event | what it shows | where |
+//! | event | meaning | releases |
 //! |---|---|---|
-//! | `chat` | an agent says something in a run that somebody sees | all releases |
-//! | `agent`, stream `assistant` | the same, and what a heartbeat says: its `chat` events are hidden | up to 2026.7 |
+//! | `chat` | an agent says something in a visible run | all releases |
+//! | `agent`, stream `assistant` | the same, and the text of a heartbeat, which has no `chat` events | up to 2026.7 |
 //! | `cron`, action `finished` | an agent answered its heartbeat: nothing else of that run is sent | 2026.8.2 and 2026.9.6 |
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,7 +28,7 @@ pub const ACTIVITY: [&str; 3] = ["chat", "agent", "cron"];
 /// Increments of one session are looked at this often at most: they come by the hundred.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Sessions whose last look is remembered; over it all are forgotten, which costs a look each.
+/// Most sessions with a remembered look; beyond it all are forgotten, which costs a look each.
 const REMEMBERED: usize = 10_000;
 
 /// When a gateway's events are asked for again that could not be had: its token may be put where it is looked for, and a line
@@ -110,7 +110,7 @@ async fn follow(ctx: &Context, gateway: &Gateway, mut events: Subscription) {
     }
 }
 
-/// The session whose agent says something in this event, and whether it has said all.
+/// The session in which an agent says something by this event, and whether it has said all.
 fn working(event: &Event) -> Option<(SessionKey, bool)> {
     match &*event.name {
         "chat" => in_chat(event),
@@ -144,7 +144,7 @@ fn in_chat(event: &Event) -> Option<(SessionKey, bool)> {
     Some((SessionKey::parse(&chat.session_key).ok()?, is_end))
 }
 
-/// The session whose run failed in this event, and why.
+/// The session in which a run failed by this event, and the reason.
 fn failing(event: &Event) -> Option<(SessionKey, String)> {
     if &*event.name != "chat" {
         return None;

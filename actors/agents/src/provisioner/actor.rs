@@ -1,4 +1,4 @@
-//! The provisioner: an actor that owns all operations on agents, and what it looks after by itself.
+//! The provisioner: an actor that owns all operations on agents, and the tasks that supervise them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,7 +22,7 @@ use super::preview::{self, AgentPlan};
 use super::progress::{Interrupted, Operation, ProgressSender};
 use super::report::{Failure, FleetReport};
 use super::request::{Job, RunOptions};
-use super::{activity, ensure, housekeeping, job, reconcile};
+use super::{activity, ensure, gateways, housekeeping, job, reconcile};
 
 /// Messages to the provisioner that may wait in its mailbox: it only begins tasks for them.
 const MAILBOX: usize = 64;
@@ -34,21 +34,21 @@ const RUNS: usize = 100;
 const STORE_REST: Duration = Duration::from_secs(10);
 
 /// The actor that owns all operations on the agents of a store: a task for each, and the context that the tasks share with it.
-/// It also looks after the agents, where its settings say so.
+/// It also supervises the agents, where its settings say so.
 ///
-/// A panic of a handler costs the message in hand only ([`SurvivesPanics`]); what it looks after is restarted part by part.
+/// A panic of a handler costs the message in hand only ([`SurvivesPanics`]); each supervising task is restarted by itself.
 pub struct Provisioner {
     ctx: Rc<Context>,
     /// The operations. All end with the actor.
     tasks: Tasks,
-    /// What it looks after by itself.
+    /// The tasks that supervise the agents.
     upkeep: Tasks,
     /// The right to run the store's agents, held as long as the actor lives.
     ownership: Option<Ownership>,
     panics: Restarts,
 }
 
-/// The provisioner's handle, for any thread. When the last one is dropped, the provisioner stops; what was begun is taken up
+/// The provisioner's handle, for any thread. When the last one is dropped, the provisioner stops; runs under way are taken up
 /// again at its next start.
 #[derive(Clone)]
 pub struct ProvisionerHandle {
@@ -70,7 +70,7 @@ struct DoJob(Job);
 /// Makes sure that an agent is there.
 struct EnsureAgent(Ensure, RunOptions);
 
-/// Says what a run would do.
+/// Plans a run without doing it.
 struct PlanRun(AgentUid, RunOptions);
 
 /// A deadline may have come nearer: another part of the process changed a record.
@@ -182,7 +182,7 @@ impl Provisioner {
         (provisioner, ProvisionerHandle { address, store })
     }
 
-    /// Begins an operation whose end goes to `end`.
+    /// Begins an operation, and sends its end to `end`.
     fn begin<T, F>(&mut self, end: oneshot::Sender<T>, operation: impl FnOnce(Rc<Context>) -> F)
     where
         T: 'static,
@@ -219,7 +219,7 @@ impl ProvisionerHandle {
         self.address.send(ensure).await.map_err(|_| Interrupted)
     }
 
-    /// What a run would do. Nothing is written.
+    /// Plans a run. Nothing is written.
     ///
     /// # Errors
     /// [`PlanError`].
@@ -259,7 +259,7 @@ pub enum PlanError {
     Interrupted(#[from] Interrupted),
 }
 
-/// What the one process that runs the agents does without being asked: each part is started again by itself.
+/// Supervises the agents, in the one process that runs them. Each part is restarted by itself.
 async fn look_after(ctx: &Rc<Context>) {
     let now = || ctx.clock.now();
     let watched = keep_running("activity", now, || activity::watch_all(Rc::clone(ctx), WatchScope::All));
@@ -281,7 +281,7 @@ async fn take_up_all(ctx: &Rc<Context>) {
     }
 }
 
-/// Goes on with all runs that were cut off, each once: one whose gateway can't be worked with stays for the next start.
+/// Goes on with all runs that were cut off, each once: a run on a gateway that fails stays for the next start.
 async fn take_up(ctx: &Rc<Context>) -> Result<(), StoreError> {
     failpoint::reach("reconciler.take_up");
     let mut met = BTreeSet::new();
@@ -291,7 +291,7 @@ async fn take_up(ctx: &Rc<Context>) -> Result<(), StoreError> {
         if runs.is_empty() {
             return Ok(());
         }
-        let report = job::resume(Rc::clone(ctx), runs, ProgressSender::nobody()).await;
+        let report = gateways::resume(Rc::clone(ctx), runs, ProgressSender::nobody()).await;
         for agent in report.failed() {
             let failure = agent.failure.as_ref().map(ToString::to_string).unwrap_or_default();
             tracing::warn!(agent = %agent.agent, name = agent.name, "a run that was cut off failed: {failure}");

@@ -1,4 +1,4 @@
-//! What an agent's files and messages should say: its records, through the templates.
+//! The wanted texts of an agent's files and messages: its records, through the templates.
 
 use windlass_protocol::AgentIdentity;
 use windlass_store::{AgentRole, Board, FileOverride, Organization};
@@ -12,7 +12,7 @@ use super::records::AgentRecords;
 use super::request::RunOptions;
 use crate::rendering;
 
-/// What stands in for a token where nothing is written: in a check of the templates, and in a plan.
+/// The placeholder of a token where nothing is written: in a check of the templates, and in a plan.
 pub(crate) const NO_TOKEN: &str = "not-made-yet";
 
 /// All that the texts of one agent are made from.
@@ -32,7 +32,7 @@ impl Desired<'_> {
         self.wake_message("check").await.map(drop)
     }
 
-    /// What should stand in which file, and what is to be done for that.
+    /// The wanted files, and the actions that lead to them.
     pub(crate) async fn files(
         &self,
         layout: &Layout,
@@ -108,7 +108,7 @@ impl Desired<'_> {
     }
 }
 
-/// What the gateway's own agent is told when another was deleted.
+/// The message to the gateway's own agent when another was deleted.
 pub(crate) async fn cleanup_message(
     templates: &Templates,
     records: &AgentRecords,

@@ -1,4 +1,4 @@
-//! What every part of the provisioner works with.
+//! The context that every part of the provisioner shares.
 
 use crate::control_plane::{ControlError, ControlPlane};
 use async_trait::async_trait;
@@ -23,7 +23,7 @@ pub const AGENTS_AT_A_TIME: usize = 16;
 /// Where the provisioner finds its gateways.
 #[async_trait]
 pub trait Fleet: Send + Sync + 'static {
-    /// The control plane of a gateway, its line opened if it was not yet. The same one each time: it knows what was
+    /// The control plane of a gateway, its line opened if it was not yet. The same one each time: it knows which entries were
     /// written and when the next write may be.
     async fn control_plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, ControlError>;
 
@@ -41,7 +41,7 @@ pub struct Keep {
 }
 
 impl Default for Keep {
-    /// Runs for 30 days: long enough to look into what went wrong. Activities for a year, as they are what an audit asks for.
+    /// Runs for 30 days: long enough to look into a failure. Activities for a year: an audit asks for them.
     fn default() -> Self {
         const DAY: Duration = Duration::from_hours(24);
         Self {
@@ -55,7 +55,7 @@ impl Default for Keep {
 #[derive(Debug, Clone)]
 pub struct ProvisionerSettings {
     /// Where agents reach the service that they belong to: `base_url` in their files. Goes onto the records of the gateways that
-    /// are worked with; without it what is on record counts. An empty one takes it away.
+    /// are worked with; without it the recorded one counts. An empty one removes it.
     pub base_url: Option<String>,
     /// Take up broken-off runs, wake agents that did not check in, and watch gateways' events: for the one service that
     /// runs the agents of a store, not for a command that ends when its work is done.
@@ -72,7 +72,7 @@ impl ProvisionerSettings {
     }
 }
 
-/// What the provisioner is made of.
+/// The parts of the provisioner.
 #[derive(Clone)]
 pub struct ProvisionerParts {
     /// The records.
@@ -83,7 +83,7 @@ pub struct ProvisionerParts {
     pub fleet: Arc<dyn Fleet>,
     /// Where time is read.
     pub clock: Arc<dyn Clock>,
-    /// What tokens and keys are drawn from. Must come from the system's randomness outside of tests.
+    /// The seed of tokens and keys. Must come from the system's randomness outside of tests.
     pub seed: [u8; 32],
     /// How it works.
     pub settings: ProvisionerSettings,
@@ -162,7 +162,7 @@ pub(crate) fn sleep(duration: Duration) -> impl Future<Output = ()> {
     tokio::time::sleep(duration)
 }
 
-/// A lock per agent that is being worked on. A lock lives as long as somebody holds or wants it.
+/// A lock per agent that is being worked on. A lock lives as long as it is held or waited for.
 #[derive(Debug, Default)]
 pub(crate) struct AgentLocks(RefCell<HashMap<AgentUid, Weak<Mutex<()>>>>);
 
@@ -174,8 +174,8 @@ pub(crate) struct AgentsGuard {
 }
 
 impl AgentLocks {
-    /// Waits for all of these. They are taken in order of their ids, so that two who want the same ones can't each hold
-    /// what the other waits for.
+    /// Waits for all of these. They are taken in the order of their ids, so that two callers can't each hold a lock
+    /// that the other waits for.
     pub(crate) async fn hold(&self, agents: impl IntoIterator<Item = AgentUid>) -> AgentsGuard {
         let ordered: BTreeSet<AgentUid> = agents.into_iter().collect();
         let mut guards = Vec::with_capacity(ordered.len());

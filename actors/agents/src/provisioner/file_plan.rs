@@ -7,7 +7,7 @@ use windlass_templates::{Content, Layout, Placement, TemplateRole};
 
 use crate::control_plane::Scratch;
 
-/// What stands on the gateway.
+/// The files and the scratch on the gateway.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     /// Texts of the files that are there.
@@ -22,12 +22,12 @@ impl Seen {
     }
 }
 
-/// What the agent may keep.
+/// The rules for the files that an agent may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
     /// WatchScope files they are.
     pub(crate) role: TemplateRole,
-    /// The agent exists already: what it has made its own stays.
+    /// The agent exists already: the files that it made its own stay.
     pub(crate) update: bool,
     /// But not even that.
     pub(crate) overwrite: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Rules {
     pub(crate) delete_stale: bool,
 }
 
-/// What is done about a file.
+/// The action on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FileAction {
@@ -51,13 +51,13 @@ pub enum FileAction {
     Delete,
 }
 
-/// What is done about one file.
+/// One file and its action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FilePlan {
     /// Its name.
     pub name: String,
-    /// What is done.
+    /// The action.
     pub action: FileAction,
 }
 
@@ -71,7 +71,7 @@ impl FilePlan {
     }
 }
 
-/// What is done about an agent's files.
+/// The actions on an agent's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FilesPlan {
@@ -88,7 +88,7 @@ impl FilesPlan {
     }
 }
 
-/// Compares what should stand there with what does.
+/// Compares the wanted files with the files on the gateway.
 pub(crate) fn plan(wanted: &Placement, layout: &Layout, seen: &Seen, rules: Rules) -> FilesPlan {
     let mut files: Vec<FilePlan> = wanted
         .files

@@ -49,7 +49,7 @@ impl WorkItem {
         }
     }
 
-    /// Whether this run does what is wanted.
+    /// Whether this run does the wanted work.
     pub(crate) fn is_like(&self, run: &Run) -> bool {
         match self {
             Self::Resume(other) => other.id == run.id,
@@ -82,7 +82,7 @@ impl WorkItem {
     }
 }
 
-/// What became of the agents, in the order of their items, and how many writes of the configuration it took.
+/// The reports of the agents, in the order of their items, and the number of configuration writes.
 pub(crate) struct FleetOutcome {
     pub(crate) reports: Vec<AgentReport>,
     pub(crate) config_writes: u64,
@@ -301,7 +301,7 @@ impl GatewayWork {
         }
     }
 
-    /// What is left to do for one agent by itself.
+    /// The remaining steps of one agent.
     async fn finish(&self, stage: Stage) -> AgentReport {
         let mut saga = match stage {
             Ok(saga) => saga,

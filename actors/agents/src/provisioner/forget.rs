@@ -5,12 +5,12 @@ use std::rc::Rc;
 use windlass_store::{Agent, AgentFilter, AgentUid, BoardFilter, BoardId, GatewayUid, NewActivity, RunState, StepName};
 
 use super::context::Context;
-use super::job;
+use super::gateways;
 use super::progress::{Progress, ProgressSender};
 use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
 use super::report::{Failed, Why};
 
-/// What ended runs say that were under way when their agent was forgotten.
+/// The error of runs that were under way when their agent was forgotten.
 const FORGOTTEN: &str = "the agent was forgotten";
 
 /// Forgets agents.
@@ -22,7 +22,7 @@ pub(crate) async fn agents(ctx: Rc<Context>, agents: Vec<AgentUid>, progress: &P
     }
 }
 
-/// Forgets a gateway with the agents and boards on it. What could not be forgotten keeps the gateway on record, so that it can
+/// Forgets a gateway with the agents and boards on it. A failure keeps the gateway on record, so that it can
 /// be tried again.
 pub(crate) async fn gateway(ctx: Rc<Context>, gateway: GatewayUid, progress: &ProgressSender) -> FleetReport {
     let filter = AgentFilter {
@@ -101,7 +101,7 @@ async fn one(ctx: &Context, id: AgentUid) -> AgentReport {
 /// taken up at every start.
 async fn forget(ctx: &Context, id: AgentUid) -> Result<Agent, Why> {
     let agent = ctx.store.agent(id).await?.ok_or(Why::Gone)?;
-    match job::active_run(ctx, id).await {
+    match gateways::active_run(ctx, id).await {
         Some(mut run) => {
             run.state = RunState::Failed;
             run.ended_at = Some(ctx.now());

@@ -1,4 +1,4 @@
-//! Records that nobody needs any more are deleted: runs that ended, and activities.
+//! Deletes old records: runs that ended, and activities.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use windlass_store::limits::PAGE_LIMIT;
 use super::context::{Context, sleep};
 use windlass_line::failpoint;
 
-/// How often it is looked for old records: what is kept for weeks may stay some hours longer.
+/// The interval of the search for old records: records that are kept for weeks may stay some hours longer.
 const EVERY: Duration = Duration::from_hours(6);
 
-/// Between two pages, so that nobody else waits long for the store.
+/// The pause between two pages, so that other users of the store do not wait long.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs for as long as the provisioner.

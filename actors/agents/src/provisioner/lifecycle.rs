@@ -1,4 +1,4 @@
-//! What the steps of a run do to an agent's record: one transition function, as data.
+//! The transitions of an agent's record: one function, as data.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub const CHECK_IN_WINDOW: Duration = Duration::from_secs(30);
 /// How often an agent is woken without an answer before it is called offline.
 pub const WAKES: u32 = 3;
 
-/// Whether an agent was never brought to life: it has no token, and nobody has woken or seen it. (Where there are no files
+/// Whether an agent was never provisioned: it has no token, and was never woken or seen. (Where there are no files
 /// there is no token either: 2026.1.30.)
 pub(crate) const fn is_new(agent: &Agent) -> bool {
     agent.token_hash.is_none() && agent.last_wake_sent_at.is_none() && agent.last_seen_at.is_none()
@@ -21,7 +21,7 @@ pub(crate) const fn is_new(agent: &Agent) -> bool {
 pub(crate) enum Transition {
     /// A run begins.
     Begin {
-        /// What kind of run.
+        /// The kind of run.
         kind: RunKind,
         /// When.
         at: Timestamp,
@@ -39,7 +39,7 @@ pub(crate) enum Transition {
     },
     /// The run ended without having done it.
     Fail {
-        /// What an operator reads.
+        /// The text for an operator.
         error: String,
         /// Whether the agent was online before the run.
         was_online: bool,
@@ -134,14 +134,14 @@ pub(crate) fn owes_an_answer(agent: &Agent) -> bool {
         && !has_answered(agent)
 }
 
-/// A process begins to watch for the answer: whatever time went by unwatched does not count.
+/// A process begins to watch for the answer: unwatched time does not count.
 pub(crate) fn watch(agent: &mut Agent, now: Timestamp) {
     if owes_an_answer(agent) {
         agent.checkin_deadline_at = agent.checkin_deadline_at.max(Some(now + CHECK_IN_WINDOW));
     }
 }
 
-/// What is to be done about an agent whose deadline is over.
+/// The decision about an agent past its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reconcile {
     /// Nothing: it checked in, is being deleted, or the deadline moved.

@@ -1,4 +1,4 @@
-//! What a run would do, without doing it; and how far an agent's files are from what they should be.
+//! Plans of runs: the actions of a run, and how far an agent's files are from the wanted ones.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use super::saga::files::look;
 use super::saga::token::{self, Known};
 use crate::control_plane::{Capabilities, ControlPlane};
 
-/// What would be done about an agent.
+/// The plan of a run for an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one run")]
@@ -60,7 +60,7 @@ impl AgentPlan {
         self.settings || self.differs()
     }
 
-    /// Whether the gateway has something else for this agent than it should have: what the agent is woken for.
+    /// Whether the gateway differs from the records of this agent: the differences for which the agent is woken.
     fn differs(&self) -> bool {
         self.create
             || self.update
@@ -170,7 +170,7 @@ async fn compare_files(
     Ok(())
 }
 
-/// For an agent that is not there yet. Where it will keep what is known when it is, so the files are named as on most
+/// For an agent that does not exist yet. Its layout is known when it does, so the files are named as on most
 /// gateways.
 async fn plan_new_files(desired: &Desired<'_>, plan: &mut AgentPlan) -> Result<(), Failed> {
     let layout = windlass_templates::Layout::of::<&str>(&[], false);

@@ -6,7 +6,7 @@ use windlass_store::{AgentUid, StepName};
 
 use super::report::{AgentReport, Failure};
 
-/// News that may wait for whoever looks at them: a fleet of a hundred agents between two looks.
+/// Progress that may wait in an [`Operation`]: a fleet of a hundred agents between two reads.
 const NEWS: usize = 1024;
 
 /// One thing that happened in an operation.
@@ -59,7 +59,7 @@ impl Progress {
     }
 }
 
-/// Where an operation tells its news. News that nobody fetches are dropped: the report has all that counts.
+/// The sender of an operation's progress. Unread progress is dropped: the report has all that counts.
 #[derive(Debug, Clone)]
 pub(crate) struct ProgressSender(Option<mpsc::Sender<Progress>>);
 
@@ -83,7 +83,7 @@ pub struct Operation<T> {
     end: oneshot::Receiver<T>,
 }
 
-/// The provisioner is gone, or broke off; what was begun goes on when it is started again.
+/// The provisioner is gone, or broke off; runs under way go on when it is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the provisioner stopped before this was done; what was begun is taken up again at its next start")]
 pub struct Interrupted;

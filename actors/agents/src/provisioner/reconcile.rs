@@ -13,14 +13,14 @@ use windlass_store::{Agent, AgentFilter, AgentStatus, CheckIn, NewActivity, RunK
 
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
 use super::fleet::WorkItem;
-use super::job;
+use super::gateways;
 use super::lifecycle::{self, Reconcile, Transition};
 use super::progress::ProgressSender;
 use super::request::{RunOptions, Wake};
 use windlass_line::failpoint;
 use windlass_line::supervision::Tasks;
 
-/// Agents looked at in one go: what a page of the store has.
+/// Agents looked at in one go: a page of the store.
 const BATCH: usize = 100;
 
 /// How long a wake that is under way may take before its agent is looked at again: the whole budget of a run.
@@ -35,7 +35,7 @@ const RUNS: usize = 10;
 /// How long to wait when the store fails.
 const STORE_REST: Duration = Duration::from_secs(10);
 
-/// Runs for as long as the provisioner. What it wakes goes on in `wakes`.
+/// Runs for as long as the provisioner. The wakes go on in `wakes`.
 pub(crate) async fn run(ctx: Rc<Context>, wakes: Tasks) {
     let mut moved = ctx.deadlines.subscribe();
     loop {
@@ -194,7 +194,7 @@ async fn give_up(ctx: &Context, agent: &Agent) {
     }
 }
 
-/// Gives every agent that owes an answer its time for it, from now on: whatever went by while no process watched is no miss.
+/// Gives every agent that owes an answer its time for it, from now on: time without a watching process does not count.
 pub(crate) async fn begin_to_watch(ctx: &Context) {
     while let Err(error) = give_time(ctx).await {
         tracing::error!("agents can't be read: {error}");
@@ -232,7 +232,7 @@ async fn wake(ctx: Rc<Context>, agents: Vec<Agent>) {
         options,
         delete_files: false,
     });
-    let report = job::work(ctx, items.collect(), ProgressSender::nobody()).await;
+    let report = gateways::work(ctx, items.collect(), ProgressSender::nobody()).await;
     for agent in report.failed() {
         let failure = agent.failure.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::warn!(agent = %agent.agent, name = agent.name, "could not be woken again: {failure}");

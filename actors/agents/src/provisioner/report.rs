@@ -14,9 +14,9 @@ use windlass_templates::TemplateError;
 pub struct Failure {
     /// The step that failed.
     pub step: StepName,
-    /// What happened.
+    /// The failure in one sentence.
     pub summary: String,
-    /// What to do about it.
+    /// The next step of an operator.
     pub next_step: String,
     /// Whether it was a passing trouble that outlasted the retries: the gateway, not the agent.
     pub transient: bool,
@@ -28,7 +28,7 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// What was written for an agent.
+/// The changes that a run made for an agent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts about one run")]
@@ -62,7 +62,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Takes in what another part of the same run made.
+    /// Adds the changes of another part of the same run.
     pub(crate) fn add(&mut self, more: Self) {
         self.created |= more.created;
         self.updated |= more.updated;
@@ -123,9 +123,9 @@ pub struct AgentReport {
     pub agent: AgentUid,
     /// Its name.
     pub name: String,
-    /// What was written, up to the failure if there was one.
+    /// The changes, up to the failure if there was one.
     pub changes: Changes,
-    /// What deserves a look though nothing failed.
+    /// Warnings that deserve a look though nothing failed.
     pub warnings: Vec<String>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
@@ -146,7 +146,7 @@ pub struct FleetReport {
 }
 
 impl FleetReport {
-    /// The agents whose run failed.
+    /// The agents with a failed run.
     pub fn failed(&self) -> impl Iterator<Item = &AgentReport> {
         self.agents.iter().filter(|agent| agent.failure.is_some())
     }
@@ -169,9 +169,9 @@ impl FleetReport {
 pub struct GatewayFailure {
     /// The gateway.
     pub gateway: GatewayUid,
-    /// What happened.
+    /// The failure in one sentence.
     pub summary: String,
-    /// What to do about it.
+    /// The next step of an operator.
     pub next_step: String,
 }
 

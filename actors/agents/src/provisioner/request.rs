@@ -1,4 +1,4 @@
-//! What can be asked of the provisioner.
+//! The jobs of the provisioner, and their options.
 
 use serde::{Deserialize, Serialize};
 use windlass_store::{AgentUid, BoardId};
@@ -18,21 +18,21 @@ pub struct RunOptions {
     pub overwrite: bool,
     /// Give the agent its `BOOTSTRAP.md` again.
     pub force_bootstrap: bool,
-    /// What to do about the agent's token.
+    /// The rule for the agent's token.
     pub token: TokenRule,
 }
 
 /// When a run wakes its agent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wake {
-    /// Nobody is woken.
+    /// No agent is woken.
     Never,
     /// When it is new, or something of it was written: an agent that has all it needs is left in peace.
     #[default]
     IfChanged,
     /// In any case.
     Always,
-    /// Unless it was seen since it was woken last, up to the very moment: for an agent whose time to answer is over. It is left
+    /// Unless it was seen since it was woken last, up to the very moment: for an agent that did not answer in time. It is left
     /// with the session that it has, too.
     UnlessSeen,
 }
@@ -47,7 +47,7 @@ impl Wake {
     }
 }
 
-/// What a run does about an agent's token.
+/// The rule for an agent's token in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenRule {
     /// The token that the agent has stays, as long as it is the right one; otherwise it gets a new one.
@@ -73,7 +73,7 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
-    /// Files only: nobody is woken.
+    /// Files only: no agent is woken.
     pub fn quiet() -> Self {
         Self {
             wake: Wake::Never,
@@ -92,7 +92,7 @@ pub struct SyncOptions {
     pub lead_only: bool,
     /// Begin a fresh session for each.
     pub reset_sessions: bool,
-    /// A new token for each; without this an agent whose token is not found is left alone with an error.
+    /// A new token for each; without this an agent without a readable token is skipped with an error.
     pub rotate_tokens: bool,
     /// See [`RunOptions::force_bootstrap`].
     pub force_bootstrap: bool,
@@ -120,7 +120,7 @@ impl SyncOptions {
     }
 }
 
-/// What is done to some agents.
+/// A job on some agents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Job {
     /// Bring agents to life, or up to date.

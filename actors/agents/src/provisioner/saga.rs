@@ -1,6 +1,6 @@
-//! One agent's run, step by step, each on record: what was cut off goes on where it was.
+//! One agent's run, step by step, each on record: a run that was cut off goes on at its step.
 //!
-//! Most steps compare what is there with what should be, so doing them again does nothing. What can't be looked at (was
+//! Most steps compare the gateway with the records, so repeating them does nothing. A step without a visible result (was
 //! it woken?) is decided by the step's record, which is written before the deed, and by the session's history.
 
 mod agent;
@@ -27,7 +27,7 @@ use super::report::{Failed, Why};
 use super::request::RunOptions;
 use crate::control_plane::ControlPlane;
 
-/// What a run has to remember besides its steps.
+/// The parameters of a run, kept on its record.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct RunParams {
     #[serde(flatten)]
@@ -50,12 +50,12 @@ enum StepProgress {
     Done,
     /// It was never tried.
     First,
-    /// It was begun, and whether it was done nobody knows.
+    /// It was begun, and whether it was done is unknown.
     Again,
 }
 
 impl RunParams {
-    /// What a run was begun with.
+    /// The parameters of a run on record.
     pub(crate) fn of(run: &Run) -> Self {
         serde_json::from_value(run.options.clone()).unwrap_or(Self {
             options: RunOptions::default(),
@@ -165,12 +165,12 @@ impl Saga {
         !self.is_delete() && !self.is_done(StepName::Agent)
     }
 
-    /// What should stand in the configuration, as long as it is not known to.
+    /// The agent's entry of the configuration, until it is known to be written.
     pub(super) fn config_entry(&self) -> Option<HeartbeatEntry> {
         (!self.is_delete() && !self.is_done(StepName::Heartbeat)).then(|| self.records.heartbeat())
     }
 
-    /// What concerns this agent alone.
+    /// The steps that concern this agent alone.
     pub(super) async fn write_and_wake(&mut self) -> Result<(), Failed> {
         self.write_files().await?;
         self.reset().await?;
@@ -218,12 +218,12 @@ impl Saga {
             .is_some_and(|step| matches!(step.state, StepState::Done | StepState::Skipped))
     }
 
-    /// Puts on record that something is about to be done, and what.
+    /// Puts on record that a step begins, with its planned changes.
     pub(super) async fn begun(&mut self, name: StepName, planned: &Changes) -> Result<(), Failed> {
         self.record(name, StepState::Begun, planned).await
     }
 
-    /// Puts on record that it was done. What an attempt that was cut off had planned counts as done, too.
+    /// Puts on record that a step is done. The planned changes of an attempt that was cut off count as made, too.
     pub(super) async fn done(&mut self, name: StepName, made: &Changes) -> Result<(), Failed> {
         self.changes.add(made.clone());
         self.record(name, StepState::Done, made).await

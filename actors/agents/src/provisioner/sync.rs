@@ -7,7 +7,7 @@ use windlass_store::{Agent, AgentFilter, AgentRole, Board, BoardId, Gateway, Gat
 
 use super::context::Context;
 use super::fleet::WorkItem;
-use super::job;
+use super::gateways;
 use super::progress::ProgressSender;
 use super::records;
 use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
@@ -31,7 +31,7 @@ pub(crate) async fn run(
         }
     };
     let (items, skipped) = choose(agents, &options);
-    let mut report = job::work(ctx, items, progress).await;
+    let mut report = gateways::work(ctx, items, progress).await;
     report.agents.extend(skipped);
     report
 }

@@ -1,4 +1,4 @@
-//! What has to be known before a message goes out.
+//! The facts that are needed before a message goes out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ const BASELINE_ROWS: u32 = 50;
 /// The pause before they are asked for again.
 const BASELINE_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is known of attempts that were made before.
+/// Earlier attempts at a message.
 #[derive(Debug)]
 pub(crate) struct EarlierAttempts {
     /// How long ago the first one was.
@@ -53,7 +53,7 @@ pub(super) struct Ready {
 }
 
 impl Delivery<'_> {
-    /// Waits for the line, and learns what has to be known before a message goes out. What is told of the line is true when
+    /// Waits for the line, and reads the facts that are needed before a message goes out. The facts of the line are true when
     /// this returns. Nothing when the line was closed.
     pub(super) async fn prepare(&mut self, prior: Option<&EarlierAttempts>) -> Option<(Ready, Option<u64>)> {
         let line = &*self.message.line;
@@ -142,7 +142,7 @@ impl Delivery<'_> {
     }
 }
 
-/// Whether what could not be asked may be asked in a moment.
+/// Whether the failure is a passing one.
 fn passes(error: &AskError) -> bool {
     match error {
         AskError::Call(CallError::Rejected(rejected)) => rejected.error.class() == ErrorClass::Transient,

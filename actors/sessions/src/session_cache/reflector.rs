@@ -1,8 +1,8 @@
-//! What keeps a cache true: events as they come, and lists where events do not say enough.
+//! Keeps a session cache up to date: by events as they come, and by lists where events do not say enough.
 //!
 //! The line loads the list by itself at each connection and after each gap, and its answer stands where it was read. All that is
 //! asked for here besides is asked through the same declaration, so that there is one load at a time; only further pages are
-//! calls of our own. A list counts for what happened before it was asked for: that is why `on_asked` is told at the latest moment
+//! calls of our own. A list counts for all changes before its request: that is why `on_asked` is told at the latest moment
 //! that is certain to be before that.
 
 use std::sync::Arc;
@@ -31,7 +31,7 @@ const BACKLOG: usize = 8192;
 /// Events taken in one go, before users are told once.
 const AT_ONCE: usize = 256;
 
-/// What is to run on a machine so that a cache is fed.
+/// The task that fills a session cache; run it on a machine.
 #[must_use = "a cache that nobody feeds stays empty"]
 pub struct Reflector {
     line: Arc<Line>,
@@ -64,7 +64,7 @@ impl std::fmt::Debug for Reflector {
 }
 
 impl SessionCache {
-    /// A hold on the cache of a line's gateway; with it, for its first user, what is to be run to feed it.
+    /// A handle of the cache of a line's gateway; for its first user, the reflector that has to run, too.
     ///
     /// # Errors
     /// When [`MAX_TOPICS`](windlass_line::MAX_TOPICS) are declared already.
@@ -80,7 +80,7 @@ impl SessionCache {
 }
 
 impl Reflector {
-    /// Runs until nobody looks any more, or the line is closed. Must be polled within a `LocalSet` with tokio's time.
+    /// Runs until the cache has no users any more, or the line is closed. Must be polled within a `LocalSet` with tokio's time.
     pub async fn run(self) {
         let id = self.line.id().clone();
         named("session_cache", Some(&id), self.keep_feeding()).await;
@@ -208,7 +208,7 @@ impl Feeding {
         }
     }
 
-    /// What is asked for after this is asked for after the loss: the line is told of it in this order, and says of an answer to an
+    /// A request after this is a request after the loss: the line is told of it in this order, and says of an answer to an
     /// earlier question that it is loaded again.
     fn lost(&mut self) {
         self.pages.cancel();
@@ -315,7 +315,7 @@ impl Feeding {
         }
     }
 
-    /// Changes the cache in place, unless somebody holds the moment before: then a copy. Users are told if anything is new.
+    /// Changes the view in place, unless a user holds the one before: then a copy. Users are told if anything is new.
     fn update(&self, change: impl FnOnce(&mut SessionRoster)) {
         self.seat.view().send_if_modified(|view| {
             let before = outward(view);

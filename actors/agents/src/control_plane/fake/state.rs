@@ -1,4 +1,4 @@
-//! What the fake gateway holds, and how it changes.
+//! The state of the fake gateway, and its changes.
 
 use serde_json::{Map, Value};
 use windlass_protocol::config::{HeartbeatEntry, RosterAgent, default_heartbeat};
@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// What stands there for an agent once its entry is merged in; nothing if that is what stands there now.
+    /// An agent's roster entry with this one merged in; `None` if nothing changes.
     pub(super) fn merged(&self, entry: &HeartbeatEntry) -> Option<RosterAgent> {
         let mut heartbeat: Map<String, Value> = default_heartbeat();
         heartbeat.extend(entry.heartbeat.clone());

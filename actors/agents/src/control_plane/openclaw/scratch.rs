@@ -8,7 +8,7 @@ use super::OpenClaw;
 use super::settling::{SETTLE_TRIES, settle_delay, without_echo};
 use crate::control_plane::{ConfigFault, ControlError, ControlResult, Scratch};
 
-/// How often a scratch is read again because somebody else wrote first.
+/// How often a scratch is read again because another client wrote first.
 const CONFLICTS: u32 = 5;
 /// Pages of jobs that are looked through: an agent has a handful of jobs, a page has 50.
 const PAGES: u32 = 20;
@@ -95,7 +95,7 @@ impl OpenClaw {
         }
     }
 
-    /// `false`: somebody else wrote between, or it is not known what became of it.
+    /// `false`: another client wrote between, or the outcome is unknown.
     async fn try_scratch(&self, job: &str, content: &str) -> ControlResult<bool> {
         let now = read(self.ask(&CronScratchGet::new(job), Resend::Always).await?);
         if now.content.as_deref() == Some(content) {

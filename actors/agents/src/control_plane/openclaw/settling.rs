@@ -3,7 +3,7 @@
 //! For `agents.create`, `agents.update` and `agents.delete` a gateway takes the configuration that it works with, changes
 //! it and writes it to its file. Of several at the same time only the last one stays, though each is answered with ok: of
 //! four agents one was left on 2026.3.13. And where a gateway hears of its own change later (after 0.6 s on 2026.2.26),
-//! one that comes before that undoes the one before. So each keeps its turn until the gateway works with what it did.
+//! one that comes before that undoes the one before. So each keeps its turn until the gateway works with its change.
 
 use super::OpenClaw;
 use crate::control_plane::{ControlError, ControlResult, ResourceKind};
@@ -73,7 +73,7 @@ impl OpenClaw {
     }
 }
 
-/// Takes a gateway's text out of an error where it repeats what was sent: that may hold an agent's token.
+/// Takes a gateway's text out of an error where it repeats our request: that may hold an agent's token.
 pub(super) fn without_echo(error: ControlError, sent: &str) -> ControlError {
     let ControlError::Rejected(mut rejected) = error else {
         return error;
@@ -88,13 +88,13 @@ pub(super) fn without_echo(error: ControlError, sent: &str) -> ControlError {
     ControlError::Rejected(rejected)
 }
 
-/// The waits between looks, in milliseconds: four times the longest that was seen. What is not shown then is not waited for.
+/// The waits between looks, in milliseconds: four times the longest that was seen. After them the turn ends anyway.
 const LOOKS: [u64; 6] = [0, 100, 200, 400, 800, 1000];
 
 /// The right to change the configuration.
 pub(super) struct ConfigGuard<'a>(MutexGuard<'a, ()>);
 
-/// What the gateway is to work with at the end of a turn.
+/// The state that the gateway has to show at the end of a turn.
 #[derive(Clone, Copy)]
 pub(super) enum ExpectedState<'a> {
     /// The agent is there.
@@ -110,7 +110,7 @@ impl OpenClaw {
         ConfigGuard(self.config_turn.lock().await)
     }
 
-    /// Ends a turn when the gateway works with what was done in it.
+    /// Ends a turn when the gateway works with its change.
     pub(super) async fn end_turn(&self, turn: ConfigGuard<'_>, id: &AgentId, wanted: ExpectedState<'_>) {
         for wait in LOOKS {
             tokio::time::sleep(Duration::from_millis(wait)).await;
@@ -121,7 +121,7 @@ impl OpenClaw {
         drop(turn.0);
     }
 
-    /// Nothing, where it can't be told: whatever comes next waits for the gateway, or says what is wrong.
+    /// `None` where it can't be told: the next call waits for the gateway, or fails with the reason.
     async fn works_with(&self, id: &AgentId, wanted: ExpectedState<'_>) -> Option<bool> {
         let ExpectedState::Named(name) = wanted else {
             // Not `agents.list`: that has agents whose folders are there, too (2026.2.26).

@@ -1,9 +1,9 @@
 //! Writes to a gateway's configuration, gathered.
 //!
-//! Callers queue what they want and contend for the turn. Whoever has it reads the configuration, plans *one* patch for
+//! Callers queue their entries and contend for the turn. Its holder reads the configuration, plans *one* patch for
 //! all that is queued by then, and writes it; the others find their answer or take the next turn. Nothing leaves the
 //! queue before its answer is known, so that a caller which is cancelled in the middle of its turn takes nothing of the
-//! others with it: the next turn reads the configuration again and writes what is not there yet.
+//! others with it: the next turn reads the configuration again and writes the missing entries.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -30,14 +30,14 @@ use windlass_sessions::{ClientAttempts, GatewayClient, offers_method};
 const QUEUE: usize = 4096;
 /// How often a write is prepared again because others wrote between. Each one counts against the gateway's limit.
 const CONFLICTS: u32 = 8;
-/// What a restart is given beyond its announced delay before the line is looked at.
+/// The extra time of a restart beyond its announced delay, before the line is looked at.
 const RESTART_MARGIN: Duration = Duration::from_millis(500);
 /// When a restart comes that is not announced with a time: 1.35 s on 2026.9.6, 2 s by default before.
 const RESTART_DELAY: Duration = Duration::from_secs(2);
-/// How long a restart may be put off. 2026.8.2 does so while a request or a run is under way, and whatever follows the write
+/// How long a restart may be put off. 2026.8.2 does so while a request or a run is under way, and each call after the write
 /// would put it off further: to the worst moment, if that is after an agent was deleted (it does not start again then).
 const RESTART_BEGINS: Duration = Duration::from_secs(30);
-/// Longest wait for a gateway that restarts. Not an error then: whatever comes next waits for the line anyway.
+/// Longest wait for a gateway that restarts. Not an error then: the next call waits for the line anyway.
 const RESTART_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Drop for QueueGuard<'_> {
     }
 }
 
-/// What one turn has been through so far.
+/// The state of one turn.
 pub(super) struct WriteTurn {
     /// When it began: its waits, those for the gateway's limit included, are judged from here.
     start: Instant,
@@ -87,21 +87,21 @@ pub(super) struct WriteTurn {
     conflicts: u32,
     /// The connection over which the latest write went out.
     over: Option<Generation>,
-    /// A write went out whose outcome is not known.
+    /// A write went out, and its outcome is unknown.
     lost: bool,
     /// A section was written, and others were left for the next write.
     partly: bool,
-    /// The agents whose entries were in a write that was accepted, or may have been.
+    /// The agents with an entry in a write that was accepted, or may have been.
     agents: BTreeSet<AgentId>,
-    /// A patch that was refused, and with what. Looked at once more: some releases write, and say no all the same.
+    /// A refused patch and its error. It is checked once more: some releases write, and refuse all the same.
     refused: Option<(Value, ControlError)>,
 }
 
 /// How one attempt at a write went.
 pub(super) enum WriteStep {
-    /// What was read is out of date, or a failure is a passing one.
+    /// The configuration that was read is out of date, or a failure is a passing one.
     Again,
-    /// For everybody who waited.
+    /// The end for all waiting callers.
     End(ControlResult<WriteOutcome>),
     /// The gateway complains about these agents' entries only.
     Guilty(BTreeSet<AgentId>, ControlError),
@@ -114,13 +114,13 @@ pub(super) enum WriteOutcome {
     /// Something was written.
     Written {
         restarts: bool,
-        /// The agents whose entries were among it.
+        /// The agents with an entry in it.
         agents: BTreeSet<AgentId>,
     },
 }
 
 impl WriteOutcome {
-    /// What it means for the caller who asked for these entries.
+    /// The result for the caller of these entries.
     fn for_entries(&self, entries: &[HeartbeatEntry]) -> Patched {
         match self {
             Self::Unchanged => Patched::Unchanged,
@@ -183,7 +183,7 @@ impl Writer {
         Ok((QueueGuard { writer: self, no }, answered))
     }
 
-    /// What is queued at this moment.
+    /// The queue of this moment.
     fn batch(&self) -> (BTreeSet<u64>, Vec<HeartbeatEntry>) {
         let shared = lock(&self.shared);
         let numbers = shared.queue.iter().map(|ticket| ticket.no).collect();
@@ -240,7 +240,7 @@ impl OpenClaw {
         }))
     }
 
-    /// Writes what is queued, and answers it.
+    /// Writes the queued entries, and answers their callers.
     async fn take_turn(&self) {
         let mut turn = WriteTurn::begin(self.client());
         loop {
@@ -293,7 +293,7 @@ impl OpenClaw {
         }
     }
 
-    /// Writes what was planned, once; without a plan all is as it should be.
+    /// Writes a plan, once; without a plan nothing differs.
     pub(super) async fn carry_out(
         &self,
         turn: &mut WriteTurn,
@@ -422,7 +422,7 @@ impl OpenClaw {
         turn.written(true)
     }
 
-    /// Counts a write, and waits for the restart that it sets off, so that nothing of what follows falls into it. Whether
+    /// Counts a write, and waits for the restart that it sets off, so that no later call falls into it. Whether
     /// there was one.
     async fn written(&self, reply: Option<ConfigPatchReply>, over: Generation) -> bool {
         {
@@ -500,7 +500,7 @@ pub(super) fn no_plan(error: PlanError) -> ConfigFault {
 }
 
 /// The agents of a plan that the gateway's complaints (`details.issues[].path`) are about: `agents.entries.<id>...` or
-/// `agents.list.<place>...`. Nobody, if any complaint is about something else.
+/// `agents.list.<place>...`. None, if any complaint is about something else.
 fn guilty(error: &GatewayError, plan: &ConfigPlan) -> BTreeSet<AgentId> {
     let issues = error.detail("issues").and_then(Value::as_array);
     let mut guilty = BTreeSet::new();

@@ -115,7 +115,7 @@ impl Saga {
         }
     }
 
-    /// Best effort: that nobody cleans up keeps no agent from being deleted.
+    /// Best effort: a failed clean-up does not keep the agent from being deleted.
     async fn ask_to_clean_up(&mut self) -> Result<(), Failed> {
         const STEP: StepName = StepName::Cleanup;
         let entry = self.enter(STEP);

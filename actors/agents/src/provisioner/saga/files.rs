@@ -18,7 +18,7 @@ const STEP: StepName = StepName::Files;
 const REFUSALS: usize = Content::ALL.len();
 
 impl Saga {
-    /// Writes what is missing or different, and keeps the rest.
+    /// Writes missing and different files, and keeps the rest.
     pub(in super::super) async fn write_files(&mut self) -> Result<(), Failed> {
         if self.enter(STEP) == StepProgress::Done {
             return Ok(());
@@ -60,7 +60,7 @@ impl Saga {
         self.desired().files(layout, seen, token).await.map_err(at)
     }
 
-    /// Does what is planned, and tells which file the gateway does not take, if it met one.
+    /// Carries out the plan, and returns the file that the gateway does not take, if it met one.
     async fn apply(&mut self, id: &AgentId, wanted: &Placement, plan: &FilesPlan) -> Result<Option<String>, Failed> {
         for file in &plan.files {
             match file.action {

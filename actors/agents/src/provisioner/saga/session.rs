@@ -101,7 +101,7 @@ impl Saga {
         }
     }
 
-    /// When the wake began to be sent, if it was sent: what the agent says from then on is an answer.
+    /// When the wake began to be sent, if it was sent: the agent's words from then on are an answer.
     pub(super) fn woken_at(&self) -> Option<Timestamp> {
         let step = self.steps.get(&StepName::Wake)?;
         let sent = self.woken_at.unwrap_or(step.at);

@@ -108,7 +108,7 @@ impl Saga {
         Ok(())
     }
 
-    /// After the files were written: what was made for them is the agent's token now.
+    /// After the files were written: the token that was made for them is the agent's token now.
     pub(super) fn promote_token(&self, agent: &mut Agent) {
         if self.is_done(StepName::Files)
             && let Some(next) = agent.next_token_hash.take()
