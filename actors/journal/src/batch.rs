@@ -22,12 +22,12 @@ const _: () =
 
 /// Entries on their way into the journal.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct EntryBatch {
     entries: Vec<NewEntry>,
     bytes: usize,
 }
 
-impl Batch {
+impl EntryBatch {
     pub(crate) fn push(&mut self, entry: NewEntry) {
         self.bytes += entry.body.as_str().len();
         self.entries.push(entry);
@@ -69,22 +69,22 @@ pub(crate) struct Repeats {
 
 #[derive(Debug)]
 struct Repeat {
-    kind: Kind,
-    /// How often since the last entry; for [`Kind::Lagged`], how many items.
+    kind: RepeatKind,
+    /// How often since the last entry; for [`RepeatKind::Lagged`], how many items.
     count: u64,
     stamp: Stamp,
     due: Instant,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum RepeatKind {
     Unreadable,
     Lagged,
 }
 
 /// The treatment of an item.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct RepeatOutcome {
     /// The entry of the markers counted before the item.
     pub(crate) before: Option<NewEntry>,
     /// Whether the item gets an entry of its own.
@@ -95,12 +95,12 @@ impl Repeat {
     fn entry(&self) -> Option<NewEntry> {
         let marker = match self.kind {
             _ if self.count == 0 => return None,
-            Kind::Unreadable if self.count == 1 => RecordedMarker::Line(Marker::Unreadable),
-            Kind::Unreadable => RecordedMarker::Repeated {
+            RepeatKind::Unreadable if self.count == 1 => RecordedMarker::Line(Marker::Unreadable),
+            RepeatKind::Unreadable => RecordedMarker::Repeated {
                 marker: Marker::Unreadable,
                 count: self.count,
             },
-            Kind::Lagged => RecordedMarker::Line(Marker::Lagged(self.count)),
+            RepeatKind::Lagged => RecordedMarker::Line(Marker::Lagged(self.count)),
         };
         Some(of_marker(&marker, self.stamp))
     }
@@ -108,10 +108,10 @@ impl Repeat {
 
 impl Repeats {
     /// Takes an item of a gateway.
-    pub(crate) fn take(&mut self, item: &LineEvent, stamp: Stamp, now: Instant) -> Taken {
+    pub(crate) fn take(&mut self, item: &LineEvent, stamp: Stamp, now: Instant) -> RepeatOutcome {
         let repeated = match item.marker() {
-            Some(Marker::Unreadable) => Some((Kind::Unreadable, 1)),
-            Some(Marker::Lagged(count)) => Some((Kind::Lagged, *count)),
+            Some(Marker::Unreadable) => Some((RepeatKind::Unreadable, 1)),
+            Some(Marker::Lagged(count)) => Some((RepeatKind::Lagged, *count)),
             _ => None,
         };
         if let (Some((kind, count)), Some(open)) = (repeated, self.open.get_mut(&stamp.gateway))
@@ -119,7 +119,7 @@ impl Repeats {
         {
             open.count = open.count.saturating_add(count);
             open.stamp = stamp;
-            return Taken {
+            return RepeatOutcome {
                 before: None,
                 is_recorded: false,
             };
@@ -134,7 +134,7 @@ impl Repeats {
             };
             self.open.insert(stamp.gateway, repeat);
         }
-        Taken {
+        RepeatOutcome {
             before,
             is_recorded: true,
         }

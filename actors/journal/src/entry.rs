@@ -223,7 +223,7 @@ fn marker(name: Box<str>, detail: RawJson) -> RecordedMarker {
         up: bool,
     }
     #[derive(Deserialize)]
-    struct Pruned {
+    struct PrunedDetail {
         first: Cursor,
         entries: u64,
     }
@@ -251,9 +251,9 @@ fn marker(name: Box<str>, detail: RawJson) -> RecordedMarker {
             .ok()
             .map(|Unrecorded { events, why }| RecordedMarker::Unrecorded { events, why }),
         PRUNED_MARKER => detail
-            .decode::<Pruned>()
+            .decode::<PrunedDetail>()
             .ok()
-            .map(|Pruned { first, entries }| RecordedMarker::Pruned { first, entries }),
+            .map(|PrunedDetail { first, entries }| RecordedMarker::Pruned { first, entries }),
         _ => Marker::of_detail(&name, detail.as_str()).map(|marker| repeated(marker, &detail)),
     };
     known.unwrap_or(RecordedMarker::Other { name, detail })

@@ -129,7 +129,7 @@ impl Default for JournalWriterConfig {
 }
 
 /// The state that is shared between the handles and the task.
-pub(crate) struct WriterState {
+pub(crate) struct SharedWriterState {
     pub(crate) settings: JournalWriterConfig,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -147,7 +147,7 @@ struct JoinedLine {
     events: Option<Subscription>,
 }
 
-impl WriterState {
+impl SharedWriterState {
     pub(crate) fn new(settings: JournalWriterConfig, store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self {
             settings,

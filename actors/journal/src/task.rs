@@ -14,10 +14,10 @@ use windlass_store::{
     ClockStep, Cursor, GatewayUid, JournalFilter, Retention, StoreError, Timestamp, corrected, limits,
 };
 
-use crate::batch::{Batch, Repeats};
+use crate::batch::{EntryBatch, Repeats};
 use crate::entry::{RecordedMarker, Stamp, of_item, of_marker};
 use crate::stamps::{Stamps, step_before};
-use crate::state::{JournalWriterState, JournalWriterStatus, STOP_TIMEOUT, Stall, WriterState};
+use crate::state::{JournalWriterState, JournalWriterStatus, STOP_TIMEOUT, SharedWriterState, Stall};
 use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;
 use windlass_line::line::Line;
@@ -38,17 +38,15 @@ const PRUNE_PAUSE: Duration = Duration::from_millis(10);
 /// Entries of a step: more than a batch, so that pruning keeps up with appending.
 const PRUNE_STEP: usize = limits::PAGE_LIMIT;
 
-/// A line that is recorded.
-type Source = Arc<Line>;
 /// An item of a line; `None` is the end of the line.
-type LineItem = (Source, Option<LineEvent>);
+type LineItem = (Arc<Line>, Option<LineEvent>);
 
 pub(crate) struct WriterLoop {
-    shared: Arc<WriterState>,
+    shared: Arc<SharedWriterState>,
     status: Arc<watch::Sender<JournalWriterStatus>>,
     stop: watch::Receiver<bool>,
     lines: SelectAll<BoxStream<'static, LineItem>>,
-    batch: Batch,
+    batch: EntryBatch,
     /// The last entry that the journal is known to have.
     newest: Option<Cursor>,
     prune_at: Instant,
@@ -76,10 +74,10 @@ enum Woken {
 }
 
 /// The writer is to end.
-struct Stopped;
+struct WriterStopped;
 
 impl WriterLoop {
-    pub(crate) fn new(shared: Arc<WriterState>, status: Arc<watch::Sender<JournalWriterStatus>>) -> Self {
+    pub(crate) fn new(shared: Arc<SharedWriterState>, status: Arc<watch::Sender<JournalWriterStatus>>) -> Self {
         let newest = status.borrow().newest;
         let stamps = Stamps::start(&*shared.clock);
         Self {
@@ -95,7 +93,7 @@ impl WriterLoop {
             shared,
             status,
             lines: SelectAll::new(),
-            batch: Batch::default(),
+            batch: EntryBatch::default(),
         }
     }
 
@@ -269,7 +267,7 @@ impl WriterLoop {
     }
 
     /// Stores the batch, however long that takes: until the writer is to end, or until `deadline`.
-    async fn flush(&mut self, deadline: Option<Instant>) -> Result<(), Stopped> {
+    async fn flush(&mut self, deadline: Option<Instant>) -> Result<(), WriterStopped> {
         let mut failures = 0_u32;
         while !self.batch.is_empty() {
             let error = match self.shared.store.append(self.batch.head()).await {
@@ -292,13 +290,13 @@ impl WriterLoop {
             }
             let again = after(self.shared.clock.now(), wait);
             if deadline.is_some_and(|deadline| again > deadline) {
-                return Err(Stopped);
+                return Err(WriterStopped);
             }
             tokio::select! {
                 biased;
                 () = sleep_until(again) => {}
                 // With a deadline of its own there is nothing to be told any more.
-                _ = self.stop.wait_for(|stop| *stop), if deadline.is_none() => return Err(Stopped),
+                _ = self.stop.wait_for(|stop| *stop), if deadline.is_none() => return Err(WriterStopped),
             }
         }
         Ok(())
@@ -339,10 +337,10 @@ impl WriterLoop {
     }
 
     /// How long to wait before the store is tried again.
-    fn refused(&mut self, error: &StoreError, failures: u32) -> Result<Duration, Stopped> {
+    fn refused(&mut self, error: &StoreError, failures: u32) -> Result<Duration, WriterStopped> {
         let stall = Stall::of(error);
         match error {
-            StoreError::Closed => return Err(Stopped),
+            StoreError::Closed => return Err(WriterStopped),
             StoreError::Invalid { .. } => {
                 self.give_up_batch(error);
                 return Ok(Duration::ZERO);

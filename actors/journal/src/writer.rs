@@ -12,18 +12,18 @@ use windlass_line::turns::named;
 use windlass_protocol::time::after;
 use windlass_store::{OwnError, Ownership, Store, StoreError};
 
-use crate::state::{JournalWriterConfig, JournalWriterState, JournalWriterStatus, WriterState};
+use crate::state::{JournalWriterConfig, JournalWriterState, JournalWriterStatus, SharedWriterState};
 use crate::task::WriterLoop;
 
 /// A handle of a writer, for any thread. When the last one is dropped, the writer stops in good order.
 #[derive(Clone)]
 pub struct JournalWriter {
-    handle: Arc<Handle>,
+    handle: Arc<WriterHandle>,
 }
 
 /// See [`JournalWriter::downgrade`].
 #[derive(Clone)]
-pub struct WeakJournalWriter(Weak<Handle>);
+pub struct WeakJournalWriter(Weak<WriterHandle>);
 
 impl WeakJournalWriter {
     /// The writer, unless its last handle was dropped.
@@ -38,12 +38,12 @@ impl fmt::Debug for WeakJournalWriter {
     }
 }
 
-struct Handle {
-    shared: Arc<WriterState>,
+struct WriterHandle {
+    shared: Arc<SharedWriterState>,
     status: watch::Receiver<JournalWriterStatus>,
 }
 
-impl Drop for Handle {
+impl Drop for WriterHandle {
     fn drop(&mut self) {
         self.shared.stop.send_replace(true);
     }
@@ -67,7 +67,7 @@ pub enum JournalWriterError {
 /// The task of a writer. It must run on a shard of its process.
 #[must_use = "a writer that does not run records nothing"]
 pub struct JournalWriterTask {
-    shared: Arc<WriterState>,
+    shared: Arc<SharedWriterState>,
     status: watch::Sender<JournalWriterStatus>,
     ownership: Ownership,
 }
@@ -89,13 +89,13 @@ impl JournalWriter {
             ..JournalWriterStatus::default()
         };
         let (status, watched) = watch::channel(known);
-        let shared = Arc::new(WriterState::new(settings, store, clock));
+        let shared = Arc::new(SharedWriterState::new(settings, store, clock));
         let task = JournalWriterTask {
             shared: Arc::clone(&shared),
             status,
             ownership,
         };
-        let handle = Handle {
+        let handle = WriterHandle {
             shared,
             status: watched,
         };

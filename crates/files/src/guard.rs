@@ -9,7 +9,7 @@ use crate::{open_regular, read_text_from};
 
 /// The accepted owners of a file that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub enum OwnerPolicy {
     /// This user or root. A process of root takes a file of any user: container runtimes give it files of the host's users.
     Ours,
     /// Any user, unless the file lies in a folder in which every user may make files, as `/tmp`.
@@ -57,7 +57,7 @@ impl From<Weakness> for io::Error {
 /// # Errors
 ///
 /// As [`read_text`](crate::read_text); [`io::ErrorKind::PermissionDenied`] with a [`Weakness`].
-pub fn read_guarded_text(path: &Path, limit: usize, owner: Owner) -> io::Result<String> {
+pub fn read_guarded_text(path: &Path, limit: usize, owner: OwnerPolicy) -> io::Result<String> {
     let file = open_regular(path)?;
     if let Some(weakness) = weakness(path, &file.metadata()?, owner)? {
         return Err(weakness.into());
@@ -75,7 +75,7 @@ pub fn read_guarded_text(path: &Path, limit: usize, owner: Owner) -> io::Result<
 ///
 /// When the folder can't be looked at.
 #[cfg(unix)]
-pub fn weakness(path: &Path, meta: &Metadata, owner: Owner) -> io::Result<Option<Weakness>> {
+pub fn weakness(path: &Path, meta: &Metadata, owner: OwnerPolicy) -> io::Result<Option<Weakness>> {
     use std::os::unix::fs::MetadataExt as _;
     const GROUP_WRITES: u32 = 0o020;
     const OTHERS_WRITE: u32 = 0o002;
@@ -96,7 +96,7 @@ pub fn weakness(path: &Path, meta: &Metadata, owner: Owner) -> io::Result<Option
     }
     let me = rustix::process::geteuid();
     let ours = meta.uid() == 0 || meta.uid() == me.as_raw() || me.is_root();
-    if (owner == Owner::Ours || shared) && !ours {
+    if (owner == OwnerPolicy::Ours || shared) && !ours {
         return Ok(Some(Weakness::Foreign(meta.uid())));
     }
     Ok(None)
@@ -108,7 +108,7 @@ pub fn weakness(path: &Path, meta: &Metadata, owner: Owner) -> io::Result<Option
 ///
 /// None.
 #[cfg(not(unix))]
-pub fn weakness(_: &Path, _: &Metadata, _: Owner) -> io::Result<Option<Weakness>> {
+pub fn weakness(_: &Path, _: &Metadata, _: OwnerPolicy) -> io::Result<Option<Weakness>> {
     Ok(None)
 }
 
@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn refused(path: &Path) -> String {
-        let error = read_guarded_text(path, 99, Owner::Any).unwrap_err();
+        let error = read_guarded_text(path, 99, OwnerPolicy::Any).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
         error.to_string()
     }
@@ -143,7 +143,11 @@ mod tests {
             (0o602, false),
         ] {
             set(&path, mode);
-            assert_eq!(read_guarded_text(&path, 99, Owner::Ours).is_ok(), taken, "{mode:o}");
+            assert_eq!(
+                read_guarded_text(&path, 99, OwnerPolicy::Ours).is_ok(),
+                taken,
+                "{mode:o}"
+            );
         }
         assert!(refused(&path).contains("chmod go-w"));
         set(&path, 0o600);
@@ -155,7 +159,7 @@ mod tests {
         );
         // As /tmp is: others may make files there, and not replace this one.
         set(folder.path(), 0o1777);
-        assert!(read_guarded_text(&path, 99, Owner::Any).is_ok());
+        assert!(read_guarded_text(&path, 99, OwnerPolicy::Any).is_ok());
     }
 
     #[test]
@@ -167,7 +171,7 @@ mod tests {
         fs::write(&path, "s3cret").unwrap();
         set(&path, 0o600);
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(read_guarded_text(&link, 99, Owner::Any).is_ok());
+        assert!(read_guarded_text(&link, 99, OwnerPolicy::Any).is_ok());
         set(&open, 0o777);
         assert!(refused(&link).contains("folder"));
     }

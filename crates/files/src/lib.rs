@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
-pub use guard::{Owner, Weakness, read_guarded_text, weakness};
+pub use guard::{OwnerPolicy, Weakness, read_guarded_text, weakness};
 
 /// Opens a regular file for reading, and never waits for it.
 ///

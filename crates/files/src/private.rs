@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-use crate::{Owner, open_regular, read_text_from, weakness};
+use crate::{OwnerPolicy, open_regular, read_text_from, weakness};
 
 /// Largest private file that is read and written. A device.json has 500 bytes; ten thousand device tokens stay under 2 MiB.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -51,7 +51,7 @@ pub fn read(path: &Path) -> io::Result<Found> {
     if let Some(mode) = exposed_mode(&meta) {
         return Ok(Found::Exposed(mode));
     }
-    if let Some(weakness) = weakness(path, &meta, Owner::Ours)? {
+    if let Some(weakness) = weakness(path, &meta, OwnerPolicy::Ours)? {
         return Err(weakness.into());
     }
     read_text_from(file, MAX_BYTES).map(Found::Text)

@@ -9,10 +9,10 @@ use windlass_store::{
     Timestamp, TokenHash,
 };
 
-use crate::rows::{self, Fields, Record, Statement, Where};
+use crate::rows::{self, Fields, Statement, TableRecord, Where};
 use crate::{SqliteStore, organizations};
 
-impl Record for Agent {
+impl TableRecord for Agent {
     const TABLE: &'static str = "agents";
     const COLUMNS: &'static [&'static str] = &[
         "id",

@@ -21,14 +21,14 @@ use crate::open::{SqliteOptions, connect_options};
 const READERS: usize = 2;
 
 /// A connection, or none where it has to be made anew.
-type Slot = Mutex<Option<SqliteConnection>>;
+type ConnectionSlot = Mutex<Option<SqliteConnection>>;
 
 pub(crate) struct Connections {
     path: PathBuf,
     options: SqliteOptions,
     schema: &'static Schema,
-    writer: Slot,
-    readers: [Slot; READERS],
+    writer: ConnectionSlot,
+    readers: [ConnectionSlot; READERS],
     next_reader: AtomicUsize,
     is_closed: AtomicBool,
 }

@@ -15,7 +15,7 @@ use sqlx::SqliteConnection;
 
 use super::connections::Connections;
 use super::migrations::JOURNAL;
-use super::rows::{self, Fields, Record, Statement, Where};
+use super::rows::{self, Fields, Statement, TableRecord, Where};
 use crate::OpenError;
 use crate::{SqliteStore, lock, open};
 use windlass_store::backend::{self, Reach, check, check_batch};
@@ -56,7 +56,7 @@ impl SqliteStore {
     }
 }
 
-impl Record for Consumer {
+impl TableRecord for Consumer {
     const TABLE: &'static str = "consumers";
     const COLUMNS: &'static [&'static str] = &["name", "cursor", "at", "reader"];
 

@@ -8,9 +8,9 @@ use windlass_store::{
 };
 
 use crate::SqliteStore;
-use crate::rows::{self, Fields, Record, Statement, Where};
+use crate::rows::{self, Fields, Statement, TableRecord, Where};
 
-impl Record for Organization {
+impl TableRecord for Organization {
     const TABLE: &'static str = "organizations";
     const COLUMNS: &'static [&'static str] = &["id", "name", "owner"];
 
@@ -55,7 +55,7 @@ impl Organizations for SqliteStore {
     }
 }
 
-impl Record for Gateway {
+impl TableRecord for Gateway {
     const TABLE: &'static str = "gateways";
     const COLUMNS: &'static [&'static str] = &[
         "id",
@@ -203,7 +203,7 @@ impl Gateways for SqliteStore {
     }
 }
 
-impl Record for Board {
+impl TableRecord for Board {
     const TABLE: &'static str = "boards";
     const COLUMNS: &'static [&'static str] = &[
         "id",

@@ -19,9 +19,9 @@ use crate::error;
 pub(crate) type Statement = Query<'static, Sqlite, SqliteArguments>;
 
 /// A record that has a table.
-pub(crate) trait Record: Sized {
+pub(crate) trait TableRecord: Sized {
     const TABLE: &'static str;
-    /// All columns that are written, the key first, in the order in which [`Record::bind`] binds them.
+    /// All columns that are written, the key first, in the order in which [`TableRecord::bind`] binds them.
     const COLUMNS: &'static [&'static str];
 
     fn bind(&self, statement: Statement) -> Result<Statement, StoreError>;
@@ -29,13 +29,13 @@ pub(crate) trait Record: Sized {
 }
 
 /// Writes a record by its first column, whether it is new or not.
-pub(crate) async fn put<R: Record>(connection: &mut SqliteConnection, record: &R) -> Result<(), StoreError> {
+pub(crate) async fn put<R: TableRecord>(connection: &mut SqliteConnection, record: &R) -> Result<(), StoreError> {
     put_by(connection, record, &R::COLUMNS[..1]).await
 }
 
 /// Writes a record by its key, whether it is new or not. Not by SQLite's `REPLACE`, which deletes the old row: columns that the record
 /// does not have keep their values, and so do references to the row.
-pub(crate) async fn put_by<R: Record>(
+pub(crate) async fn put_by<R: TableRecord>(
     connection: &mut SqliteConnection,
     record: &R,
     key: &[&str],
@@ -138,7 +138,10 @@ impl Where {
 }
 
 /// The records of these rows.
-pub(crate) async fn select<R: Record>(connection: &mut SqliteConnection, which: Where) -> Result<Vec<R>, StoreError> {
+pub(crate) async fn select<R: TableRecord>(
+    connection: &mut SqliteConnection,
+    which: Where,
+) -> Result<Vec<R>, StoreError> {
     let sql = which.sql(&format!("SELECT {} FROM {}", R::COLUMNS.join(", "), R::TABLE));
     let rows = which
         .bind(sqlx::query(AssertSqlSafe(sql)))
@@ -151,12 +154,15 @@ pub(crate) async fn select<R: Record>(connection: &mut SqliteConnection, which: 
 }
 
 /// The record of the one row.
-pub(crate) async fn one<R: Record>(connection: &mut SqliteConnection, which: Where) -> Result<Option<R>, StoreError> {
+pub(crate) async fn one<R: TableRecord>(
+    connection: &mut SqliteConnection,
+    which: Where,
+) -> Result<Option<R>, StoreError> {
     Ok(select(connection, which).await?.pop())
 }
 
 /// All records of these rows, ordered; more than a list may hold are refused.
-pub(crate) async fn list<R: Record>(
+pub(crate) async fn list<R: TableRecord>(
     connection: &mut SqliteConnection,
     which: Where,
     order: &str,

@@ -7,10 +7,10 @@ use windlass_store::{
     Timestamp, backend,
 };
 
-use crate::rows::{self, Fields, Record, Statement, Where};
+use crate::rows::{self, Fields, Statement, TableRecord, Where};
 use crate::{SqliteStore, agents, error};
 
-impl Record for Run {
+impl TableRecord for Run {
     const TABLE: &'static str = "runs";
     const COLUMNS: &'static [&'static str] = &[
         "id",
@@ -58,7 +58,7 @@ impl Record for Run {
     }
 }
 
-impl Record for Step {
+impl TableRecord for Step {
     const TABLE: &'static str = "steps";
     const COLUMNS: &'static [&'static str] = &["run_id", "name", "state", "attempts", "detail", "at"];
 
@@ -219,7 +219,7 @@ impl Runs for SqliteStore {
     }
 }
 
-impl Record for Activity {
+impl TableRecord for Activity {
     const TABLE: &'static str = "activities";
     const COLUMNS: &'static [&'static str] = &["id", "kind", "message", "agent_id", "board_id", "at"];
 

@@ -9,10 +9,10 @@ use windlass_store::{
     Timestamp, limits,
 };
 
-use crate::rows::{self, Fields, Record, Statement, Where};
+use crate::rows::{self, Fields, Statement, TableRecord, Where};
 use crate::{SqliteStore, error, lock};
 
-impl Record for ChatSend {
+impl TableRecord for ChatSend {
     const TABLE: &'static str = "sends";
     const COLUMNS: &'static [&'static str] = &[
         "position",
@@ -82,12 +82,12 @@ fn ended(row: &Fields<'_>) -> Result<Option<Ended>, StoreError> {
 }
 
 /// An attempt of the send at this position.
-struct Noted {
+struct AttemptRow {
     position: i64,
     attempt: Attempt,
 }
 
-impl Record for Noted {
+impl TableRecord for AttemptRow {
     const TABLE: &'static str = "attempts";
     const COLUMNS: &'static [&'static str] = &["position", "number", "at", "facts"];
 
@@ -112,7 +112,7 @@ impl Record for Noted {
 }
 
 /// The properties of a send that decide, without its texts.
-struct Known {
+struct SendRow {
     position: i64,
     attempts: u32,
 }
@@ -121,7 +121,7 @@ async fn found(connection: &mut SqliteConnection, key: &str) -> Result<Option<Ch
     rows::one(connection, Where::all().text("key =", key)).await
 }
 
-async fn known(connection: &mut SqliteConnection, key: &str) -> Result<Option<(Known, SendState)>, StoreError> {
+async fn known(connection: &mut SqliteConnection, key: &str) -> Result<Option<(SendRow, SendState)>, StoreError> {
     let sql = "SELECT position, attempts, state FROM sends WHERE key = ?1";
     let row = sqlx::query(sql)
         .bind(key)
@@ -132,14 +132,14 @@ async fn known(connection: &mut SqliteConnection, key: &str) -> Result<Option<(K
         return Ok(None);
     };
     let row = Fields::new(&row, "sends");
-    let known = Known {
+    let known = SendRow {
         position: row.get("position")?,
         attempts: row.number("attempts")?,
     };
     Ok(Some((known, row.parsed("state")?)))
 }
 
-async fn pending(connection: &mut SqliteConnection, key: &str) -> Result<Known, StoreError> {
+async fn pending(connection: &mut SqliteConnection, key: &str) -> Result<SendRow, StoreError> {
     match known(connection, key).await? {
         None => Err(StoreError::unknown("send", key)),
         Some((known, SendState::Pending)) => Ok(known),
@@ -171,7 +171,7 @@ async fn note(connection: &mut SqliteConnection, key: &str, at: Timestamp, facts
         sqlx::query(count).bind(send.position).bind(i64::from(number)),
     )
     .await?;
-    let noted = Noted {
+    let noted = AttemptRow {
         position: send.position,
         attempt: Attempt {
             number,
@@ -200,7 +200,7 @@ async fn amend(connection: &mut SqliteConnection, key: &str, number: u32, facts:
 
 async fn attempts(connection: &mut SqliteConnection, key: &str) -> Result<Vec<Attempt>, StoreError> {
     let which = Where::all().with("position = (SELECT position FROM sends WHERE key = {})", key);
-    let noted: Vec<Noted> = rows::select(connection, which.then("ORDER BY number")).await?;
+    let noted: Vec<AttemptRow> = rows::select(connection, which.then("ORDER BY number")).await?;
     Ok(noted.into_iter().map(|noted| noted.attempt).collect())
 }
 

@@ -28,11 +28,13 @@ use std::sync::Arc;
 
 use crate::traits::Store;
 
+type TestRun = Pin<Box<dyn Future<Output = ()>>>;
+
 /// One test of the contract.
 #[derive(Clone, Copy)]
 pub struct ContractTest {
     name: &'static str,
-    run: fn(Arc<dyn Store>) -> Pin<Box<dyn Future<Output = ()>>>,
+    run: fn(Arc<dyn Store>) -> TestRun,
 }
 
 impl ContractTest {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
-use windlass_files::Owner;
+use windlass_files::OwnerPolicy;
 use windlass_protocol::{Secret, SecretPlace};
 
 use crate::limits::SOURCE_CHARS;
@@ -125,7 +125,7 @@ impl SecretSource {
                 Secret::new(value.into_string().map_err(|_| self.unfit(UnfitSecret::NotText))?)
             }
             Self::File(path) => Secret::new(
-                windlass_files::read_guarded_text(path, MAX_SECRET_BYTES, Owner::Any)
+                windlass_files::read_guarded_text(path, MAX_SECRET_BYTES, OwnerPolicy::Any)
                     .map_err(|source| self.file_error(path, source))?,
             ),
             Self::Host(name) => host(name).ok_or_else(|| SecretError::UnknownToHost { name: name.clone() })?,

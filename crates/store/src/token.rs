@@ -69,7 +69,7 @@ enum Scheme {
     Pbkdf2 { rounds: u32 },
 }
 
-struct Parts {
+struct HashParts {
     scheme: Scheme,
     salt: Vec<u8>,
     digest: [u8; 32],
@@ -134,7 +134,7 @@ fn salted(salt: &[u8], token: &str) -> [u8; 32] {
     Sha256::new().chain_update(salt).chain_update(token).finalize().into()
 }
 
-fn parts(text: &str) -> Option<Parts> {
+fn parts(text: &str) -> Option<HashParts> {
     if text.len() > HASH_LIMIT {
         return None;
     }
@@ -152,7 +152,7 @@ fn parts(text: &str) -> Option<Parts> {
     };
     let salt = decoded(fields.next()?).filter(|salt| !salt.is_empty())?;
     let digest = decoded(fields.next()?)?.try_into().ok()?;
-    fields.next().is_none().then_some(Parts { scheme, salt, digest })
+    fields.next().is_none().then_some(HashParts { scheme, salt, digest })
 }
 
 /// Base64 of either alphabet, padded or not: the old hashes come from several libraries.

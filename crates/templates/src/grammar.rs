@@ -146,25 +146,25 @@ pub(crate) struct Refused {
     pub(crate) why: &'static str,
 }
 
-type Checked = Result<(), Refused>;
+type GrammarResult = Result<(), Refused>;
 
 /// Refuses constructs that a template may not hold. A source that is not well-formed passes: the engine reports its error.
-pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> Checked {
+pub(crate) fn check(source: &str, syntax: SyntaxConfig) -> GrammarResult {
     parse(source, "", syntax).map_or(Ok(()), |template| statement(&template))
 }
 
-fn refuse(span: Span, why: &'static str) -> Checked {
+fn refuse(span: Span, why: &'static str) -> GrammarResult {
     Err(Refused {
         line: usize::from(span.start_line),
         why,
     })
 }
 
-fn statements(all: &[Stmt<'_>]) -> Checked {
+fn statements(all: &[Stmt<'_>]) -> GrammarResult {
     all.iter().try_for_each(statement)
 }
 
-fn statement(stmt: &Stmt<'_>) -> Checked {
+fn statement(stmt: &Stmt<'_>) -> GrammarResult {
     match stmt {
         Stmt::Template(node) => statements(&node.children),
         Stmt::EmitExpr(node) => expression(&node.expr),
@@ -215,7 +215,7 @@ fn statement(stmt: &Stmt<'_>) -> Checked {
 }
 
 /// The name that a template sets: no variable of the agent.
-fn target(expr: &Expr<'_>) -> Checked {
+fn target(expr: &Expr<'_>) -> GrammarResult {
     match expr {
         Expr::Var(var) if is_variable(var.id) => refuse(var.span(), SHADOWED),
         Expr::List(list) => list.items.iter().try_for_each(target),
@@ -224,7 +224,7 @@ fn target(expr: &Expr<'_>) -> Checked {
     }
 }
 
-fn expression(expr: &Expr<'_>) -> Checked {
+fn expression(expr: &Expr<'_>) -> GrammarResult {
     match expr {
         Expr::Var(_) | Expr::Const(_) => Ok(()),
         Expr::Slice(node) => {
@@ -271,7 +271,7 @@ fn expression(expr: &Expr<'_>) -> Checked {
 }
 
 /// The elements of a list: scalars, and literal lists of them.
-fn items(all: &[Expr<'_>]) -> Checked {
+fn items(all: &[Expr<'_>]) -> GrammarResult {
     for item in all {
         expression(item)?;
         let is_written = matches!(item, Expr::Const(_) | Expr::List(_) | Expr::Tuple(_) | Expr::Map(_));
@@ -282,7 +282,7 @@ fn items(all: &[Expr<'_>]) -> Checked {
     Ok(())
 }
 
-fn operands(node: &ast::BinOp<'_>, span: Span) -> Checked {
+fn operands(node: &ast::BinOp<'_>, span: Span) -> GrammarResult {
     let (left, right) = (is_scalar(&node.left), is_scalar(&node.right));
     match node.op {
         BinOpKind::Mul if !left || !right => refuse(span, REPEATED),
@@ -292,7 +292,7 @@ fn operands(node: &ast::BinOp<'_>, span: Span) -> Checked {
     }
 }
 
-fn call(node: &Call<'_>) -> Checked {
+fn call(node: &Call<'_>) -> GrammarResult {
     match node.identify_call() {
         CallType::Function(_) | CallType::Block(_) => {}
         CallType::Method(on, _) | CallType::Object(on) => expression(on)?,
@@ -300,7 +300,7 @@ fn call(node: &Call<'_>) -> Checked {
     arguments(&node.args)
 }
 
-fn arguments(all: &[CallArg<'_>]) -> Checked {
+fn arguments(all: &[CallArg<'_>]) -> GrammarResult {
     all.iter().try_for_each(|argument| expression(value_of(argument)))
 }
 

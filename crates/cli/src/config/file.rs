@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
-use windlass_files::Owner;
+use windlass_files::OwnerPolicy;
 
 use crate::config::Environment;
 use crate::config::gateway::{self, GatewayConfig, RawGateway};
@@ -105,7 +105,7 @@ pub(crate) enum FileOrigin {
 /// The text of a configuration: of a regular file of a bounded size.
 pub(crate) fn text_of(path: &Path, found: FileOrigin) -> Result<String, ConfigError> {
     let text = match found {
-        FileOrigin::Own => windlass_files::read_guarded_text(path, MAX_BYTES, Owner::Ours),
+        FileOrigin::Own => windlass_files::read_guarded_text(path, MAX_BYTES, OwnerPolicy::Ours),
         FileOrigin::Named | FileOrigin::Folder => windlass_files::read_text(path, MAX_BYTES),
     };
     text.map_err(|error: io::Error| {

@@ -9,7 +9,7 @@ use windlass_store::{
 };
 
 use crate::error;
-use crate::rows::{self, Fields, Record, Statement, Where};
+use crate::rows::{self, Fields, Statement, TableRecord, Where};
 
 pub(crate) const COLUMNS: &[&str] = &[
     "cursor",
@@ -114,7 +114,7 @@ pub(crate) fn bind(statement: Statement, cursor: Cursor, entry: &NewEntry) -> Re
         .bind(entry.body.as_str()))
 }
 
-impl Record for Entry {
+impl TableRecord for Entry {
     const TABLE: &'static str = "entries";
     const COLUMNS: &'static [&'static str] = COLUMNS;
 

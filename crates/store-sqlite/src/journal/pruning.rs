@@ -12,7 +12,7 @@ use windlass_store::{
 
 use super::entries;
 use crate::error;
-use crate::rows::{self, Fields, Record, Statement, Where};
+use crate::rows::{self, Fields, Statement, TableRecord, Where};
 
 /// One step: at most `limit` entries.
 pub(crate) async fn prune(
@@ -218,7 +218,7 @@ pub(crate) struct ShareRow {
     pub(crate) share: Share,
 }
 
-impl Record for ShareRow {
+impl TableRecord for ShareRow {
     const TABLE: &'static str = "shares";
     const COLUMNS: &'static [&'static str] = &["gateway", "entries", "bytes", "before"];
 
@@ -284,7 +284,7 @@ pub(crate) async fn append_shares(
     Ok(())
 }
 
-impl Record for ClockStep {
+impl TableRecord for ClockStep {
     const TABLE: &'static str = "clock_steps";
     const COLUMNS: &'static [&'static str] = &["upto", "by_ms"];
 

@@ -74,7 +74,7 @@ impl TextStore {
     }
 
     /// Takes the right to write the journal on behalf of a node.
-    pub(crate) async fn own_journal_for(&self, node: u32) -> Result<Ownership, OwnError> {
+    pub(crate) fn own_journal_for(&self, node: u32) -> Result<Ownership, OwnError> {
         self.lease(Right::Journal, node)
     }
 

@@ -36,10 +36,10 @@ fn a_backend_reports_its_own_failures() {
     );
 }
 
-#[tokio::test]
-async fn a_lease_that_was_lost_is_not_held() {
+#[test]
+fn a_lease_that_was_lost_is_not_held() {
     let store = TextStore::new();
-    let ownership = store.own_journal_for(3).await.unwrap();
+    let ownership = store.own_journal_for(3).unwrap();
     assert!(ownership.is_held());
     assert_eq!(ownership.right(), Right::Journal);
     store.expire();
