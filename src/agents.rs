@@ -80,7 +80,7 @@ impl Agents {
         self.handle.ensure(wanted, options).await
     }
 
-    /// What a run would do, without doing it. [`AgentPlan::drifted`] tells whether the gateway has something else than it should.
+    /// The steps that a run would take, without taking them. [`AgentPlan::drifted`] tells whether the gateway differs from the record.
     ///
     /// # Errors
     /// [`PlanError`]: a template that does not render, or a gateway that does not answer.
@@ -101,7 +101,7 @@ impl Agents {
         &self.coordination
     }
 
-    /// A gateway's control plane: what can be asked of it besides.
+    /// A gateway's control plane, for requests beyond provisioning.
     ///
     /// # Errors
     /// When its record does not tell how to reach it, or Windlass was shut down.

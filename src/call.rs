@@ -38,7 +38,7 @@ pub struct Call {
     rare: Option<Box<Rare>>,
 }
 
-/// What few calls are given, kept out of the way of all others.
+/// Options that few calls have, kept apart so that other calls stay small.
 #[derive(Debug, Default)]
 struct Rare {
     key: Option<String>,
@@ -53,7 +53,7 @@ pub enum ReplyError {
     /// The call has no payload.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The gateway did what was asked, and its answer has another shape.
+    /// The gateway executed the request, and its answer has another shape.
     #[error("the gateway's answer does not have the expected shape")]
     Shape(#[source] serde_json::Error),
 }

@@ -72,7 +72,7 @@ impl Gateway {
 
     /// Prepares a call; it is made when it is awaited (`.into_future()` makes a future of it, for `join_all` and the like).
     ///
-    /// `params` is anything that serialises to what the method takes; `()` leaves them out.
+    /// `params` is a value that serialises to the parameters of the method; `()` leaves them out.
     ///
     /// ```no_run
     /// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::CallError> {
@@ -107,8 +107,8 @@ impl Gateway {
         self.events_bounded(filter, EVENT_QUEUE)
     }
 
-    /// The events that match, from now on. `backlog` says how many wait for a slow subscriber, and what follows when more
-    /// would: a number is [`Backlog::items`], which drops the oldest.
+    /// The events that match, from now on. `backlog` is the number of events that wait for a slow subscriber, and the policy for more
+    /// of them: a number is [`Backlog::items`], which drops the oldest.
     ///
     /// ```no_run
     /// # fn example(gateway: &windlass::Gateway) {
@@ -155,8 +155,8 @@ impl Gateway {
     }
 
     /// The gateway's sessions and their runs as a value, kept true over reconnects, restarts and lost events: to look at
-    /// ([`SessionCache::now`]) and to wait for changes of ([`SessionCache::changed`]). Everybody who holds it shares one feed; it ends with the
-    /// last of them.
+    /// ([`SessionCache::now`]) and to wait for changes of ([`SessionCache::changed`]). All holders share one feed; it ends with the
+    /// last holder.
     ///
     /// ```no_run
     /// # async fn example(gateway: windlass::Gateway) -> Result<(), Box<dyn std::error::Error>> {
@@ -223,7 +223,7 @@ impl Gateway {
         self.inner().directory().reconnect_now(&self.0.line).await
     }
 
-    /// Counts what the line holds and has done.
+    /// Counts the contents and the work of the line.
     ///
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.

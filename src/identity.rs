@@ -1,7 +1,7 @@
 //! Where this client's identity and its device tokens are kept on disk.
 //!
-//! Both are private files: mode 0600 in a folder of mode 0700, written whole or not at all, and never replaced when what
-//! is there can't be read. A damaged identity that is silently replaced costs a new pairing on every gateway.
+//! Both are private files: mode 0600 in a folder of mode 0700, written whole or not at all, and never replaced when the
+//! old one can't be read. A damaged identity that is silently replaced costs a new pairing on every gateway.
 
 mod default_identity;
 mod device_file;

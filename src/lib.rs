@@ -78,7 +78,7 @@ pub use windlass_line::{
 };
 pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;
-/// What events and payloads hold, read by [`Event::decode`] and [`Event::keys`].
+/// The contents of events and payloads, read by [`Event::decode`] and [`Event::keys`].
 pub use windlass_protocol::{AgentEvent, ChatEvent, EventKeys, SessionsChangedEvent};
 pub use windlass_protocol::{
     CallError, CredentialOrigins, DeviceIdentity, GatewayId, Generation, NotSent, OutcomeUnknown, RawJson, Rejected,

@@ -1,4 +1,4 @@
-//! Calls whose method and answer are types.
+//! Calls with a typed method and answer.
 //!
 //! ```no_run
 //! use windlass::request::{ChatSend, ChatSendReply};
@@ -28,7 +28,7 @@ pub use windlass_protocol::request::*;
 use crate::call::{Call, CallFuture, ReplyError, read};
 use windlass_protocol::connection::Resend;
 
-/// A [`Call`] whose method and answer are given by a [`Request`]. Made by [`Gateway::request`](crate::Gateway::request),
+/// A [`Call`] with the method and the answer of a [`Request`]. Made by [`Gateway::request`](crate::Gateway::request),
 /// and made when it is awaited; dropping the future cancels it.
 #[must_use = "a call is made when it is awaited"]
 pub struct TypedCall<R> {

@@ -38,7 +38,7 @@ pub struct Windlass {
 pub(crate) struct Inner {
     /// The gateways, and the machines that their lines run on.
     directory: Directory,
-    /// Where that runs which works on what lines bring: beside them, so that it delays none.
+    /// The side shard: work on the events of lines runs there, beside the lines, so that it delays none.
     side: MachineHandle,
     next_shard: AtomicUsize,
     clock: Arc<dyn Clock>,
@@ -129,7 +129,7 @@ impl Windlass {
     /// is closed.
     ///
     /// ## Cancel safety
-    /// As [`add`](Self::add): the line is closed although nobody waits for it.
+    /// As [`add`](Self::add): the line is closed even if the future is dropped.
     ///
     /// # Errors
     /// [`RegistryError::NotThere`], or [`RegistryError::ShutDown`].
@@ -148,8 +148,8 @@ impl Windlass {
         lines.into_iter().map(|line| self.gateway_at(line)).collect()
     }
 
-    /// Closes every line and ends the threads. Calls under way have `drain` to end by themselves; what is left then
-    /// ends with a definite outcome. Returns when all is closed. Calling it again does no harm.
+    /// Closes every line and ends the threads. Open calls have `drain` to end by themselves; a call that is open after that
+    /// ends with a definite outcome. Returns when all lines are closed. Calling it again does no harm.
     pub async fn shutdown(&self, drain: Duration) {
         let shards = self.inner.directory.shards();
         join_all(shards.iter().map(|shard| shard.stop(drain))).await;
@@ -161,9 +161,9 @@ impl Windlass {
         self.inner.join_threads().await;
     }
 
-    /// Who blocks one of the threads just now, watchable: something that computes or waits in its turn holds up all lines of its
-    /// thread. Told once a turn has lasted for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when it is over. What may be
-    /// slow there is code of the host: a [`Connector`](crate::Connector), a [`Store`]. Calls end by their deadlines all the same.
+    /// A watch of the tasks that block a thread just now: a task that computes or waits without an `await` holds up all lines of its
+    /// thread. It changes once a task has blocked for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when that is over. Such a
+    /// task is mostly code of the host: a [`Connector`](crate::Connector), a [`Store`]. Calls end by their deadlines all the same.
     pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTurn>> {
         self.inner.blocked.subscribe()
     }
@@ -201,7 +201,7 @@ impl Inner {
         &self.directory
     }
 
-    /// The machine without lines, for what works on events.
+    /// The shard without lines, for work on events.
     pub(crate) const fn side(&self) -> &MachineHandle {
         &self.side
     }

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! A message has one idempotency key for all attempts at it. Cuts and restarts in the middle are bridged: where the events can't
-//! tell what became of it, the gateway's own history does, by the rules of [`protocol::run`](windlass_protocol::run).
+//! tell its end, the gateway's own history does, by the rules of [`protocol::run`](windlass_protocol::run).
 //!
 //! With an [`Outbox`] a message outlives this process, too: it is on record before it is sent, and taken up again when its
 //! gateway is added by the next one, in its session's turn, under its key. [`Sessions::pending`] lists them,

@@ -59,7 +59,7 @@ impl AgentsBuilder {
     }
 
     /// Where agents reach the service that they belong to; it goes into their files, and onto the records of the gateways that are
-    /// worked with. Without it what is on record counts; an empty one takes it away.
+    /// worked with. Without it the URL on record counts; an empty one removes it.
     pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
         self.settings.base_url = Some(base_url.into());
         self

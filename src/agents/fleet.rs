@@ -133,7 +133,7 @@ pub fn control_plane_of(gateway: &crate::Gateway) -> Arc<dyn ControlPlane> {
     Arc::new(OpenClaw::new(gateway.sessions(), seed))
 }
 
-/// Whether both records say the same of the way to their gateway. What else changes needs no other line.
+/// Whether both records describe the same way to their gateway. Other changes need no other line.
 fn is_reached_alike(one: &Gateway, other: &Gateway) -> bool {
     let way = |gateway: &Gateway| {
         (

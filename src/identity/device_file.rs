@@ -18,17 +18,17 @@ const DEFAULT_PLACE: [&str; 3] = [".openclaw", "identity", "device.json"];
 #[error("HOME is not set, so there is no place for the device identity; set {IDENTITY_PATH_VARIABLE} to a file's path")]
 pub struct DevicePathError;
 
-/// A device identity could not be read or created. Names the file and what to do; never repeats its content.
+/// A device identity could not be read or created. Names the file and the next step; never repeats its content.
 #[derive(Debug, thiserror::Error)]
 #[error("device identity {}: {problem}", path.display())]
 pub struct IdentityError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: IdentityProblem,
 }
 
-/// What is wrong with a device identity file. The texts carry their causes.
+/// The problem of a device identity file. The texts carry their causes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityProblem {
@@ -39,7 +39,7 @@ pub enum IdentityProblem {
     )]
     Unreadable(io::Error),
     /// Others can read or change it, so the key in it may be known to them. Refused rather than warned of, as ssh does
-    /// with its keys: a warning in a log is read by nobody, and this key opens every gateway that the device is paired
+    /// with its keys: a warning in a log is easily missed, and this key opens every gateway that the device is paired
     /// with.
     #[error(
         "other users may read or change it (mode {0:03o}), and it holds this device's private key; run chmod 600 on it, \
@@ -62,7 +62,7 @@ pub enum IdentityProblem {
     NotMade(DeviceFileError),
 }
 
-/// Where the device identity is: what [`IDENTITY_PATH_VARIABLE`] says, else `~/.openclaw/identity/device.json`.
+/// The path of the device identity: the value of [`IDENTITY_PATH_VARIABLE`], else `~/.openclaw/identity/device.json`.
 ///
 /// `variable` looks up the environment, for example `|name| std::env::var_os(name)`.
 ///
@@ -81,11 +81,11 @@ pub fn default_identity_path(variable: impl Fn(&str) -> Option<OsString>) -> Res
 /// Reads the device identity at `path`, or creates one there if nothing is there.
 ///
 /// `seed` is the private key of the identity that may be created: 32 random bytes. `now_ms` is its time of birth, in ms
-/// since 1970. An existing file is never replaced, whatever is wrong with it. When several processes create one at the
+/// since 1970. An existing file is never replaced, even a damaged one. When several processes create one at the
 /// same time, all of them end with the same identity. Blocks on the disk.
 ///
 /// # Errors
-/// [`IdentityError`] names the file, what is wrong, and what to do.
+/// [`IdentityError`] names the file, the problem, and the next step.
 pub fn load_or_create(path: &Path, now_ms: u64, seed: [u8; 32]) -> Result<DeviceIdentity, IdentityError> {
     let fail = |problem| IdentityError {
         path: path.to_owned(),

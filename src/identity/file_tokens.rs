@@ -31,7 +31,7 @@ const VERSION: u32 = 2;
 /// very same moment; the loser's device then connects with the gateway's token, and is issued another.
 pub struct FileTokens {
     path: PathBuf,
-    /// What the file held when it was last read; also the lock of this process's changes.
+    /// The tokens of the file when it was last read; also the lock of this process's changes.
     tokens: Mutex<Tokens>,
 }
 
@@ -54,17 +54,17 @@ impl From<&TokenKey> for Key {
     }
 }
 
-/// The token file could not be read. Names the file and what to do; never repeats its content.
+/// The token file could not be read. Names the file and the next step; never repeats its content.
 #[derive(Debug, thiserror::Error)]
 #[error("device tokens {}: {problem}", path.display())]
 pub struct TokenFileError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: TokenFileProblem,
 }
 
-/// What is wrong with a token file. The texts carry their causes.
+/// The problem of a token file. The texts carry their causes.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenFileProblem {
@@ -95,7 +95,7 @@ pub enum TokenFileProblem {
     Unwritable(io::Error),
 }
 
-/// What tells the versions apart.
+/// The member that tells the versions apart.
 #[derive(Deserialize)]
 struct Version {
     version: u32,

@@ -82,7 +82,7 @@ impl WindlassBuilder {
         self
     }
 
-    /// Keeps messages in there until their end, so that they outlive this process: what is pending is taken up again when its
+    /// Keeps messages in the outbox until their end, so that they outlive this process: a pending message is continued when its
     /// gateway is added. Without it messages are gone with the process.
     pub fn outbox(mut self, outbox: Outbox) -> Self {
         self.outbox = Some(outbox);

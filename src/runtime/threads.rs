@@ -60,8 +60,8 @@ impl Drop for Needed {
     }
 }
 
-/// Starts a thread for each machine, the last of which works on what lines bring, one that keeps deadlines where those are late, and
-/// one that looks for turns that last too long. Each holds `alive` until it ends.
+/// Starts a thread for each shard (the last one works on the events of lines), one thread that keeps deadlines that are late, and
+/// one thread that looks for blocked threads. Each holds `alive` until it ends.
 ///
 /// # Errors
 /// When the system has not all the threads and descriptors to give: then none goes on.

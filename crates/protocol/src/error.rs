@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use self::code::{DetailCode, ErrorCode};
+use crate::releases::refusals;
 use crate::text::{MESSAGE_LIMIT, printable};
 
 /// Longest message kept, in bytes. A gateway puts the offending input into some messages: the error to a 25 MiB request was
@@ -92,7 +93,7 @@ impl GatewayError {
         }
         match self.code {
             ErrorCode::NotPaired | ErrorCode::Forbidden => ErrorClass::NeedsPerson,
-            _ if self.retryable == Some(true) => ErrorClass::Transient,
+            _ if self.retryable == Some(true) || refusals::included_config_changed(self) => ErrorClass::Transient,
             _ => ErrorClass::Rejected,
         }
     }

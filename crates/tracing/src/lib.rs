@@ -16,13 +16,13 @@ pub use ::tracing::{Event, Level, Metadata, Subscriber, dispatcher, field, level
 
 pub use span::Span;
 
-/// What the macros of this crate are made of.
+/// The parts that the macros of this crate use.
 #[doc(hidden)]
 pub use ::tracing as unguarded;
 
 /// Runs code of the host. Nothing when it panicked: the panic ends here.
 ///
-/// What the code shares with the rest must be whole after a panic: it is given values to look at, or what only it uses.
+/// Values that the code shares with the rest must be whole after a panic: it gets values to look at, or values of its own.
 pub fn guard<T>(foreign: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(foreign)) {
         Ok(value) => Some(value),
@@ -33,7 +33,7 @@ pub fn guard<T>(foreign: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops what a panic brought, which may panic in turn.
+/// Drops the payload of a panic, which may panic in turn.
 #[cold]
 fn discard(panic: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
@@ -41,7 +41,7 @@ fn discard(panic: Box<dyn Any + Send>) {
     }
 }
 
-/// Whether records of this level are wanted by anybody. Reads a number, and runs no code of the host.
+/// Whether any subscriber wants records of this level. Reads a number, and runs no code of the host.
 #[doc(hidden)]
 #[inline]
 pub fn is_wanted(level: Level) -> bool {

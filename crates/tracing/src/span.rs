@@ -1,4 +1,4 @@
-//! A span whose subscriber may panic.
+//! A span that survives a panic of its subscriber.
 
 pub use ::tracing::span::{Attributes, Id, Record};
 
@@ -9,22 +9,22 @@ use crate::guard;
 pub struct Span(::tracing::Span);
 
 impl Span {
-    /// One that nobody sees.
+    /// A disabled span.
     pub const fn none() -> Self {
         Self(::tracing::Span::none())
     }
 
-    /// Makes one; when that panics, one that nobody sees.
+    /// Makes a span; a disabled one when that panics.
     pub fn new(make: impl FnOnce() -> ::tracing::Span) -> Self {
         guard(make).map_or_else(Self::none, Self)
     }
 
-    /// Whether nobody sees it.
+    /// Whether it is disabled.
     pub fn is_disabled(&self) -> bool {
         self.0.is_disabled()
     }
 
-    /// Uses it; nothing when nobody sees it.
+    /// Uses it; does nothing for a disabled span.
     pub fn with(&self, using: impl FnOnce(&::tracing::Span)) {
         if !self.is_disabled() {
             guard(|| using(&self.0));

@@ -1,4 +1,4 @@
-//! What can only be read from the text of a refusal.
+//! Refusals that only their text tells apart.
 //!
 //! Gateways answer most refusals of provisioning calls with a bare `INVALID_REQUEST`, from 2026.1 to 2026.9. These are
 //! all the texts that are looked into, each with the releases that it was seen on, and only where the answer has no
@@ -59,15 +59,24 @@ pub fn config_stale(error: &GatewayError) -> bool {
     })
 }
 
-/// `Config write would flatten $include-owned config at agents; ...: code=CONFIG_INCLUDE_OWNERSHIP`, to `config.patch` over
-/// several sections of which one is in an included file, and to `agents.delete`: 2026.9.6, as a bare `UNAVAILABLE`. 2026.3.13
-/// writes the included text into its main file instead.
+/// `Config write would flatten $include-owned config at agents; ...`, as a bare `UNAVAILABLE` to writes of a section that is in
+/// an included file: 2026.5.12 to all of them, 2026.6.11 and 2026.7.1 to `config.patch`, 2026.9.6 to patches of several sections
+/// and to `agents.delete`, with `code=CONFIG_INCLUDE_OWNERSHIP` at the end. 2026.3.13 writes the included text into its main file
+/// instead.
 pub fn include_owned(error: &GatewayError) -> bool {
     const CODE: &str = "CONFIG_INCLUDE_OWNERSHIP";
+    const WORDS: &str = "Config write would flatten $include-owned config";
     match error.detail_code() {
         Some(code) => code.as_str() == CODE,
-        None => error.message.contains(CODE),
+        None => error.message.contains(CODE) || error.message.contains(WORDS),
     }
+}
+
+/// `ConfigMutationConflictError: included config changed since last load`, as a bare `UNAVAILABLE` to `agents.create` right after
+/// another write of the included file: 2026.8.2. Nothing was written, and a later attempt succeeds.
+pub fn included_config_changed(error: &GatewayError) -> bool {
+    const WORDS: &str = "included config changed since last load";
+    error.code == ErrorCode::Unavailable && error.detail_code().is_none() && error.message.contains(WORDS)
 }
 
 /// `Cannot delete the main session (agent:x:main).`, to `sessions.delete`: for every agent from 2026.8.2 on, before for
@@ -170,6 +179,17 @@ mod tests {
         let other = json!({"code": "INVALID_REQUEST", "message": message, "details": {"code": "CRON_JOB_NOT_FOUND"}});
         assert!(!include_owned(&serde_json::from_value(other).unwrap()));
         assert!(!include_owned(&GatewayError::new(ErrorCode::Unavailable, "busy")));
+        let uncoded =
+            "Error: Config write would flatten $include-owned config at agents; edit that include file directly";
+        assert!(include_owned(&GatewayError::new(ErrorCode::Unavailable, uncoded)));
+    }
+
+    #[test]
+    fn a_conflict_of_writes_into_an_included_file_passes() {
+        let message = "ConfigMutationConflictError: included config changed since last load";
+        let error = GatewayError::new(ErrorCode::Unavailable, message);
+        assert!(included_config_changed(&error));
+        assert_eq!(error.class(), crate::ErrorClass::Transient);
     }
 
     #[test]
