@@ -1,16 +1,13 @@
-//! `windlass agents`: from records to woken agents, and back.
+//! `windlass agents`: agents of the store, and on their gateways.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `add`, `list` | records |
-//! | `which` | the agents that a command is about |
-//! | `workshop` | store, lines and templates, ready to work |
-//! | `provision`, `sync`, `delete` | jobs |
-//! | `forget` | the records alone, of agents whose gateway is gone |
-//! | `plan`, `drift` | what a job would do |
-//! | `checkin` | an agent says that it is there |
-//! | `service` | the process that looks after the agents |
-//! | `progress`, `report` | a job on the screen, and its end |
+//! | `records` | `add`, `list`, `checkin`: commands that need no gateway |
+//! | `jobs` | `provision`, `sync`, `delete`, `forget`, `rotate-token` |
+//! | `plan` | `plan`, `drift` and every `--dry-run`: the changes that a job would make |
+//! | `service` | `run`: the process that supervises the agents |
+//! | `context` | the store, lines and templates of a command |
+//! | `progress` | a job on the screen, and its report |
 
 pub(crate) mod context;
 pub(crate) mod jobs;
@@ -25,10 +22,10 @@ use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 
-/// Bring agents to life on their gateways, keep them up to date, and take them away
+/// Provision, update and delete agents
 ///
-/// An agent is named by its name, its id or a unique beginning of its id. Gateways are named the same way, in --on and --main.
-/// With --gateway a command looks at the agents of that gateway alone.
+/// An agent is named by its name, its id or a unique beginning of its id, and so are gateways in --on and --main. With --gateway a
+/// command works on the agents of that gateway only.
 #[derive(Debug, Args)]
 pub(crate) struct AgentsArgs {
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! `windlass boards`: what agents work on.
+//! `windlass boards`: the boards of the store.
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use crate::global::Global;
 use crate::output::Output;
 use crate::store::{self, Missing, Records, short, shown};
 
-/// Keep the boards that agents work on
+/// Manage boards
 #[derive(Debug, Args)]
 pub(crate) struct BoardsArgs {
     #[command(subcommand)]
@@ -20,61 +20,61 @@ pub(crate) struct BoardsArgs {
 #[derive(Debug, Subcommand)]
 enum BoardsCommand {
     Add(Box<BoardsAddArgs>),
-    /// Show all boards
+    /// List all boards
     List,
 }
 
 /// Add a board
 #[derive(Debug, Args)]
 struct BoardsAddArgs {
-    /// Its name
+    /// The name
     name: String,
-    /// The gateway on which its agents live, by its name or id in the store [default: the one that --gateway names, or the only one]
+    /// The gateway of its agents, by name or id [default: that of --gateway, or the only one]
     #[arg(long, visible_alias = "board-gateway", value_name = "GATEWAY")]
     on: Option<String>,
-    /// What it is for
+    /// The objective
     #[arg(long, value_name = "TEXT")]
     objective: Option<String>,
-    /// What sort of board it is
+    /// The type of the board
     #[arg(long = "type", value_name = "TYPE", default_value = "goal")]
     board_type: String,
-    /// Until when
+    /// The target date
     #[arg(long, value_name = "DATE")]
     target_date: Option<String>,
-    /// How many workers its lead may create
+    /// The number of workers that its lead may create
     #[arg(long, value_name = "N", default_value_t = 1)]
     max_agents: u32,
-    /// How success is measured, as a JSON object
+    /// The success metrics, as a JSON object
     #[arg(long, value_name = "JSON", value_parser = object)]
     success_metrics: Option<Map<String, Value>>,
-    /// The goal is confirmed by its owner
+    /// The owner has confirmed the goal
     #[arg(long)]
     goal_confirmed: bool,
-    /// Leave it out of template syncs
+    /// Exclude it from template syncs
     #[arg(long)]
     paused: bool,
     #[command(flatten)]
     rules: RuleArgs,
 }
 
-/// What its agents must observe.
+/// Rules for the agents of a board.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "What its agents must observe")]
+#[command(next_help_heading = "Rules for its agents")]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 struct RuleArgs {
-    /// Tasks may be done without an approval
+    /// Tasks may be completed without approval
     #[arg(long)]
     no_approval_for_done: bool,
-    /// Nothing is done without a review
+    /// Tasks may be completed only after a review
     #[arg(long)]
     review_before_done: bool,
     /// A review needs a comment
     #[arg(long)]
     comment_for_review: bool,
-    /// No change of status while an approval is pending
+    /// The status may not change while an approval is pending
     #[arg(long)]
     block_while_approval_pending: bool,
-    /// Only the lead changes a status
+    /// Only the lead may change a status
     #[arg(long)]
     only_lead_changes_status: bool,
 }

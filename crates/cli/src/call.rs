@@ -20,10 +20,10 @@ use crate::units::parse_span;
 /// Largest parameters that are read from a file or stdin, in bytes: the largest message that a gateway takes, of any release.
 const MAX_PARAMS: usize = 25 * 1024 * 1024;
 
-/// Call a method of a gateway and print its answer
+/// Call a method of a gateway and print the answer
 ///
-/// A call is sent at most once, unless the method is read-only or carries an idempotency key; chat.send and the like get
-/// a fresh key by themselves.
+/// A call is sent at most once, unless the method is read-only or has an idempotency key. Methods that take a key, such as
+/// chat.send, get a new one unless --key gives it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,19 +34,19 @@ Examples:
 pub(crate) struct CallArgs {
     /// The method, for example health
     method: String,
-    /// Its parameters: JSON, @FILE, or - for stdin
+    /// The parameters: JSON, @FILE, or - for stdin
     #[arg(value_name = "JSON|@FILE|-")]
     params: Option<String>,
-    /// Give up after this long, waiting for the line included [default: 30s]
+    /// Give up after this long, including the wait for the connection [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
-    /// The idempotency key: the same for every attempt at one logical send, never the same for two
+    /// The idempotency key. Use the same key for every attempt at one message, and never for two messages
     #[arg(long)]
     key: Option<String>,
-    /// Wait for the last of two answers: method agent answers when it takes a run, and again when the run ends
+    /// Wait for the second answer: the method agent answers when a run starts, and again when it ends
     #[arg(long = "final")]
     final_answer: bool,
-    /// Fail when the first attempt to connect fails, instead of trying until the timeout
+    /// Fail if the first attempt to connect fails, instead of trying until the timeout
     #[arg(long)]
     no_wait: bool,
 }
@@ -79,7 +79,7 @@ fn refuse_without_final(name: &str) -> Result<(), Failure> {
     }
 }
 
-/// What became of a call.
+/// The result of a call.
 enum CallEnd {
     Payload(RawJson),
     /// With the exit code, where the call's own type does not tell it.

@@ -1,13 +1,11 @@
-//! `windlass chaos`: a proxy in front of a real gateway that breaks what passes.
+//! `windlass chaos`: a fault-injecting proxy in front of a real gateway.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `plan` | the file that says what is to happen |
-//! | `storm` | the plan in order of time |
-//! | `tally` | faults, and how clients took them |
-//! | `probe` | a line through the proxy, and what it was promised |
-//! | `messages` | messages of the probe |
-//! | `screen` | the live table, lines, JSON |
+//! | `plan` | the file that lists the faults |
+//! | `storm` | the plan as faults in the order of time |
+//! | `probe` | a line through the proxy that makes calls and sends messages, and the checks of its guarantees |
+//! | `screen` | faults and results on the screen, and the counts at the end |
 
 mod plan;
 mod probe;
@@ -48,11 +46,11 @@ const LOG_KEPT: usize = 1024;
 /// Seed where neither a flag nor the plan gives one: a run repeats unless it is asked for another.
 const SEED: u64 = 1;
 
-/// Break the way to a real gateway, and watch how a client takes it
+/// Run a fault-injecting proxy in front of a gateway
 ///
-/// Listens, carries each client to the gateway, and cuts, delays, stalls, tears and garbles what passes, by a plan or by chance.
-/// Point any client at the address that it prints; with --probe it brings its own: a line that makes calls all the time and checks
-/// what it is promised. Whoever reaches the address reaches the gateway.
+/// Forwards clients to the gateway, and cuts, delays, stalls, truncates and corrupts their traffic, by a plan or at random. Point
+/// any client at the address that it prints, or use --probe for a built-in client that verifies the guarantees of Windlass. Any
+/// client that reaches the address reaches the gateway.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -60,31 +58,31 @@ Examples:
   windlass chaos --upstream ws://127.0.0.1:18789 --plan chaos.toml --for 10m --probe
   windlass chaos --gateway lab --probe --calls-per-second 50 --chat agent:main:main --json
 
-Without a plan: what a network does, each 5 s on average. docs/chaos.md describes plans.")]
+Without a plan: a random network fault every 5 s on average. docs/chaos.md describes plans.")]
 pub(crate) struct ChaosArgs {
     /// The gateway, ws://HOST:PORT or wss://HOST [default: the one that --url, --gateway or the configuration names]
     #[arg(long, value_name = "URL", conflicts_with_all = ["url", "gateway", "config"])]
     upstream: Option<String>,
-    /// Where to listen
+    /// The address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// What is to happen, as TOML
+    /// The plan of faults, as TOML
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Seed of everything that is left to chance [default: the plan's, or 1]
+    /// The random seed [default: that of the plan, or 1]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// End after this long [default: the plan's, or when interrupted]
+    /// Stop after this long [default: that of the plan, or when interrupted]
     #[arg(long = "for", value_name = "TIME", value_parser = parse_span)]
     lasts: Option<Duration>,
-    /// Drive a line of our own through the proxy, and check what it is promised; it only reads
+    /// Send read-only test traffic through the proxy and verify the delivery guarantees
     #[arg(long)]
     probe: bool,
-    /// How many calls the probe makes
+    /// The number of calls of the probe per second
     #[arg(long, value_name = "N", requires = "probe", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     calls_per_second: u32,
-    /// Let the probe send a message to this session every 5 s, and follow it to its answer (which costs what the model costs);
-    /// repeat it for several sessions, which take turns
+    /// Let the probe send a message to this session every 5 s and wait for the answer (the model may cost money); repeat it for
+    /// several sessions, which take turns
     #[arg(long, value_name = "SESSION", requires = "probe")]
     chat: Vec<SessionKey>,
 }
@@ -192,7 +190,7 @@ async fn drive(
     Ok((windlass, probe))
 }
 
-/// Plays the storm until the time is up, or somebody interrupts, or, where neither is to be, nothing is left to happen.
+/// Injects the planned faults until the time is up or an interrupt comes, or, with neither, until the plan ends.
 async fn play(storm: Storm, proxy: &ChaosProxy, lasts: Option<Duration>) -> Result<(), Failure> {
     let storm = async {
         match lasts {
@@ -210,7 +208,7 @@ async fn play(storm: Storm, proxy: &ChaosProxy, lasts: Option<Duration>) -> Resu
     }
 }
 
-/// Shows what happens, for as long as it is polled.
+/// Shows the events as long as it is polled.
 async fn follow(
     proxy: &ChaosProxy,
     probe: Option<&Probe>,

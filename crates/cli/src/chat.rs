@@ -1,12 +1,4 @@
-//! `windlass chat`: a conversation.
-//!
-//! | module | what |
-//! |---|---|
-//! | `person` | somebody at a terminal |
-//! | `script` | lines from stdin, one turn each |
-//! | `command` | what is typed: words, or a command of ours |
-//! | `editor` | the line that is typed on |
-//! | `terminal` | how the terminal was, and how it is to be left |
+//! `windlass chat`: a conversation, on a terminal or by lines of stdin. `editor` reads lines from a terminal.
 
 mod editor;
 
@@ -37,11 +29,11 @@ const ANSWER: Duration = Duration::from_mins(15);
 
 /// Talk with an agent
 ///
-/// Type, and see the answer as it comes. Cuts and restarts of the gateway are told and bridged: what was said is neither lost nor said
-/// twice. Ctrl-C stops an answer, Ctrl-D ends, /help shows the few commands. Nothing that is typed is kept on this machine.
+/// Type a message and see the answer as it comes. Cuts and restarts of the gateway are reported and bridged: messages are neither
+/// lost nor sent twice. Ctrl-C stops an answer, Ctrl-D exits, /help lists the commands. Typed text is not kept on this machine.
 ///
-/// Without a terminal, or with --json, each line of stdin is said and answered before the next is read, and the first one without an
-/// answer ends it with its exit code.
+/// Without a terminal, or with --json, each line of stdin is sent and answered before the next one is read. The first line without
+/// an answer ends the program with its exit code.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -53,18 +45,18 @@ pub(crate) struct ChatArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
     #[arg(value_name = "SESSION")]
     session: Option<String>,
-    /// Begin with the last so many messages
+    /// Show the last N messages at the start
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(..=i64::from(HISTORY_LIMIT)))]
     history: u32,
-    /// Give up an answer after this long, outages and the agent's work included [default: 15m]
+    /// Give up after this long, including outages and the agent's work [default: 15m]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
-    /// Give up after this long when the gateway can't be reached at all [default: 30s]
+    /// Give up after this long if the gateway can't be reached [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     connect_timeout: Option<Duration>,
 }
 
-/// What became of something that was said.
+/// The result of a message in a chat.
 enum TurnResult {
     Ended(ExitCode),
     /// Its answer was stopped.
@@ -117,7 +109,7 @@ async fn talk(
 }
 
 impl Talk<'_> {
-    /// Says something and shows what is answered.
+    /// Sends a message and shows the answer.
     async fn say(&mut self, text: String) -> Result<TurnResult, Failure> {
         let message = self.desk.sessions.message(self.session.clone(), text);
         let message = message.give_up_after(self.answer_within);
@@ -189,7 +181,7 @@ async fn line() -> Result<Option<String>, Failure> {
 /// Longest name shown, in characters.
 const NAME_LIMIT: usize = 120;
 
-/// What follows after a line.
+/// The next step after an entered line.
 enum Next {
     Prompt,
     End(ExitCode),
@@ -232,7 +224,7 @@ async fn talk_on_terminal(mut talk: Talk<'_>, history: u32) -> Result<ExitCode, 
 }
 
 impl Talk<'_> {
-    /// Whom one talks with, and what was said last.
+    /// Shows the session, its gateway and its last messages.
     async fn greet(&self, history: u32) -> Result<(), Failure> {
         let gateway = &self.desk.gateway;
         let status = gateway.status().borrow().clone();

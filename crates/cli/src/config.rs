@@ -1,15 +1,12 @@
-//! Which gateways to connect to, from flags, environment and `windlass.toml`.
+//! The gateways to connect to, from flags, environment and `windlass.toml`.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `environment` | variables and the working folder, as a value |
-//! | `file` | the text of a `windlass.toml`, as it stands there |
-//! | `gateway` | one gateway, checked |
-//! | `sources` | who wins: flags, then environment, then file |
+//! | `file` | the text of a `windlass.toml` |
+//! | `gateway` | one gateway of it, checked |
+//! | `sources` | the order of precedence: flags, then environment, then file |
 //! | `secret` | tokens and passwords, from files, variables and prompts |
-//! | `span` | durations such as `30s` |
-//! | `trust` | which files of working folders the user vouches for |
-//! | `command` | `windlass config` |
+//! | `trust` | `windlass config`: the trusted files of working folders |
 
 mod file;
 mod gateway;
@@ -40,12 +37,12 @@ const PLACE_LIMIT: usize = 5_000;
 pub(crate) struct ConfigError {
     /// The flag, the variable, or the file with its line and field.
     pub(crate) place: String,
-    /// What is wrong and what to do.
+    /// The problem and the next step.
     pub(crate) problem: String,
 }
 
 impl ConfigError {
-    /// Both may repeat names of the file's or of folders, whatever characters those have.
+    /// Escapes both: they may repeat names of the file or of folders with any characters.
     pub(crate) fn new(place: impl AsRef<str>, problem: impl AsRef<str>) -> Self {
         Self {
             place: printable(place.as_ref(), PLACE_LIMIT).to_string(),
@@ -54,7 +51,7 @@ impl ConfigError {
     }
 }
 
-/// The environment, as a value: what its variables say and where relative paths begin.
+/// The environment as a value, so that tests can give another: its variables, and the folder where relative paths begin.
 pub(crate) struct Environment<'a> {
     pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
     pub(crate) folder: PathBuf,

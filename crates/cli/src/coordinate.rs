@@ -1,12 +1,10 @@
-//! `windlass coordinate`: people and agents speaking to each other.
+//! `windlass coordinate`: messages between people and agents.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `say` | one message: `nudge`, `ask`, `onboard`, `lead` |
-//! | `soul` | who an agent is, read and written |
-//! | `broadcast` | the leads of many boards |
-//! | `who` | on whose behalf, and under which id |
-//! | `trouble` | why something was not said, for people and for scripts |
+//! | `say` | messages to one agent, lead or user; SOUL.md of an agent |
+//! | `broadcast` | messages to the leads of several boards |
+//! | `context` | the sender and the id of a message, and errors |
 
 mod broadcast;
 pub(crate) mod context;
@@ -18,10 +16,10 @@ use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 
-/// Say something to the agents of the store, and to their users through them
+/// Message agents, leads and users
 ///
-/// Each attempt is on record, carries an id by which its answer is found again, and ends within 45 s. Agents and boards are named by
-/// name, id or a unique beginning of the id. To talk with an agent and see what it answers, use windlass chat.
+/// Each attempt is recorded, has an id for its answer, and ends within 45 s. Agents and boards are named by name, id or a unique
+/// beginning of the id. To talk with an agent and see its answers, use windlass chat.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,13 +1,10 @@
-//! `windlass demo`: what Windlass is for, in a quarter of a minute.
+//! `windlass demo`: Windlass at work, in a quarter of a minute.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `stage` | three simulated gateways, and Windlass with a line to each |
-//! | `load` | tasks that call and chat all the time |
-//! | `chaos` | what goes wrong, and when |
-//! | `ledger` | what callers were told, against what gateways did |
-//! | `screen` | the live view, the log, the last table |
-//! | `real` | the harmless part, on a real gateway |
+//! | `stage` | three simulated gateways with a line to each, and the schedule of faults |
+//! | `load` | tasks that call and chat, and the comparison of their results with the gateways' journals |
+//! | `screen` | the live view, the log, the table at the end |
 
 mod load;
 mod screen;
@@ -31,13 +28,13 @@ use crate::output::{GOOD, HEAD, Output};
 use crate::session::{self, Patience};
 use crate::text::escaped;
 
-/// Show what Windlass does: simulated gateways are cut and killed under load
+/// Show Windlass at work: simulated gateways that are cut and killed under load
 ///
-/// Needs nothing installed. Starts three simulated gateways of both protocol generations, calls and chats from several
-/// tasks, cuts connections and kills gateways on a schedule, and in the end compares what the callers were told with what
-/// the gateways wrote into their journals. Ends with 0 only if nothing was lost and nothing was done twice.
+/// Starts three simulated gateways of both protocol generations, calls them and chats from several tasks, cuts connections and
+/// kills gateways on a schedule, and then compares the results of the callers with the journals of the gateways. Exits with 0 only
+/// if nothing was lost and nothing was done twice.
 ///
-/// With --url or --gateway it reads from a real gateway instead and changes nothing there.
+/// With --url or --gateway it reads from a real gateway instead, and changes nothing there.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {}
 

@@ -5,7 +5,7 @@
 //! | `observer` | the steps of a line that connects, as findings |
 //! | `findings` | the steps and their results, on the screen and as JSON |
 //!
-//! The connection is one of a line: what is examined here is exactly the way on which every other command connects.
+//! The connection is that of a line, so the examined way is the one on which every other command connects.
 
 mod findings;
 mod observer;

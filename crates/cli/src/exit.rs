@@ -15,7 +15,7 @@ use windlass_protocol::{Advice, Advise as _, CallError, GatewayError, NotSent};
 use crate::config::ConfigError;
 use crate::output::Output;
 
-/// What an exit code means. Scripts rely on the numbers.
+/// An exit code of the program. Scripts rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ExitCode {
     Ok = 0,
@@ -37,21 +37,21 @@ pub(crate) enum ExitCode {
 /// The table in `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0    ok
-  1    the gateway rejected the call, or has no such session; the agent could not answer, or was
-       stopped; the demo lost or duplicated a call; or chaos broke a promise
+  0    success
+  1    the gateway rejected the call, or has no such session; the agent failed or was stopped; the
+       demo lost or duplicated a call; or chaos found a broken guarantee
   2    wrong usage or configuration; nothing was sent
   3    a gateway can't be reached, or its line is down
-  4    a gateway refused us: token, password, pairing, scope or protocol; its release is not
-       supported; or an agent may not do this: its token is wrong, or its place is another
-  5    the outcome is unknown, or no answer came in time: the gateway may have done it; or it
-       lost a message, which may have run half-way
+  4    a gateway refused the connection (token, password, pairing, scope or protocol), its release is
+       not supported, or an agent has no right to this
+  5    the outcome is unknown, or no answer came in time: the gateway may have executed the call;
+       or the gateway lost a message, which may have run in part
   6    some agents or boards failed; the report says which and why
-  7    drift: a gateway has something else than it should have
+  7    drift: a gateway differs from the store
   8    another process runs the agents of this store, or records into its journal
   9    the output can't be written: a full disk, a closed terminal
   130  interrupted
-  141  the reader of the output went away, as in windlass watch | head; nothing is told";
+  141  the reader of the output went away, as in windlass watch | head; no error is printed";
 
 impl From<ExitCode> for process::ExitCode {
     fn from(exit: ExitCode) -> Self {
@@ -101,7 +101,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Errors whose text says what to do already.
+/// Errors with texts that contain the next step.
 macro_rules! usage_from {
     ($($error:ty),+) => {
         $(impl From<$error> for Failure {
@@ -114,7 +114,7 @@ macro_rules! usage_from {
 
 usage_from!(ConfigError, IdentityError, DevicePathError, TokenFileError);
 
-/// Errors whose causes stand in their sources, and whose texts say what to do.
+/// Errors with texts that contain the next step, and with causes in their sources.
 macro_rules! usage_with_causes_from {
     ($($error:ty),+) => {
         $(impl From<$error> for Failure {
@@ -127,7 +127,7 @@ macro_rules! usage_with_causes_from {
 
 usage_with_causes_from!(OpenError, TemplateError);
 
-/// An error and what it comes from.
+/// The text of an error, followed by those of its sources.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -222,7 +222,7 @@ pub(crate) fn of_rejection(error: &GatewayError) -> ExitCode {
     }
 }
 
-/// What a call's end means to an operator.
+/// The advice for a call that failed.
 pub(crate) fn advice_on_call(error: &CallError) -> Advice {
     match error {
         CallError::Rejected(rejected) => rejected.error.advice(),

@@ -1,14 +1,14 @@
-//! For the fuzz targets in `crates/fuzz`: what reads a person's files. No part of what this crate promises.
+//! For the fuzz targets in `crates/fuzz`: the readers of a user's files. Not part of the stable interface.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{self, ConfigFile, Environment};
 
-/// What errors call the text.
+/// The name of the text in errors.
 const PATH: &str = "file.toml";
 
-/// Reads and checks the text of a `windlass.toml`; gives what was read as its `Debug`.
+/// Reads and checks the text of a `windlass.toml`. Returns the `Debug` text of the result.
 ///
 /// # Errors
 /// As a person is told.
@@ -21,7 +21,7 @@ pub fn config_file(text: &str) -> Result<String, String> {
     read.map(|file| format!("{file:?}")).map_err(|error| error.to_string())
 }
 
-/// Reads and checks the text of a plan of `windlass chaos`; gives what was read as its `Debug`.
+/// Reads and checks the text of a plan of `windlass chaos`. Returns the `Debug` text of the result.
 ///
 /// # Errors
 /// As a person is told.

@@ -14,10 +14,10 @@ use crate::output::Output;
 use crate::store::{Missing, Records, short, shown};
 use crate::text::counted;
 
-/// Keep the gateways on which agents live
+/// Manage the gateways of the store
 ///
-/// These are records of the store (--store). Every command knows them by their names, beside the gateways of windlass.toml; agents
-/// live on recorded ones only.
+/// Gateways of the store (--store) and of windlass.toml are one list: every command finds them by name. Agents live on gateways of
+/// the store only.
 #[derive(Debug, Args)]
 pub(crate) struct GatewaysArgs {
     #[command(subcommand)]
@@ -29,7 +29,7 @@ enum GatewaysCommand {
     Add(Box<add::GatewaysAddArgs>),
     Set(add::SetArgs),
     List(list::GatewaysListArgs),
-    /// Remove the record of a gateway that has no boards and no agents; nothing is done on the gateway
+    /// Remove a gateway without boards and agents from the store; changes nothing on the gateway
     Remove {
         /// The gateway, by its name or id
         // Not under the name of the global flag.
@@ -39,17 +39,17 @@ enum GatewaysCommand {
     Forget(GatewaysForgetArgs),
 }
 
-/// Take a gateway's record out of the store, with the boards and agents on it, and ask it nothing
+/// Remove a gateway with its boards and agents from the store, without contacting it
 ///
-/// For a gateway that is gone for good. Agents that are still there go on with their tokens, files and sessions, and nothing here
-/// knows them any more: where it still answers, use windlass agents delete and windlass gateways remove.
+/// For a gateway that is gone for good. If it still exists, its agents keep their tokens, files and sessions, and Windlass no
+/// longer knows them: use windlass agents delete and windlass gateways remove for a gateway that answers.
 #[derive(Debug, Args)]
 struct GatewaysForgetArgs {
     /// The gateway, by its name or id
     // Not under the name of the global flag.
     #[arg(id = "name", value_name = "GATEWAY")]
     gateway: String,
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }

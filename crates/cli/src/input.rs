@@ -8,7 +8,7 @@ use windlass_line::threads;
 
 use crate::exit::Failure;
 
-/// What an editor puts behind the last line, and is taken off again: it counts for no limit.
+/// The line end that editors append. It is removed, and does not count for a limit.
 const LINE_END: usize = 2;
 
 /// The words of an argument; `-` stands for stdin. Line ends behind them are dropped.

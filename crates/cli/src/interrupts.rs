@@ -2,7 +2,7 @@
 
 use crate::exit::{ExitCode, Failure};
 
-/// What came.
+/// A signal that ends the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
     /// Ctrl-C.
@@ -65,8 +65,8 @@ fn ignores_hangup() -> bool {
         .is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Ends at the first signal that tells the program to end. At the second one the process ends at once, whatever the command is
-/// doing: an output that is not read blocks the command itself.
+/// Completes at the first signal that ends the program. At the second one the process exits at once, even if the command is blocked
+/// by an output without a reader.
 ///
 /// The handlers are in place when this returns.
 pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {

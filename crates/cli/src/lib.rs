@@ -1,19 +1,19 @@
 //! The command line: one subcommand per module.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | `call` | one call, its payload on stdout |
 //! | `watch` | events and markers as they come |
 //! | `status` | the state of every line |
 //! | `doctor` | one connection, step by step |
-//! | `sessions`, `chat` | conversations: looked at, and held |
-//! | `turn` | one message and what becomes of it |
-//! | `chaos` | a real gateway behind a proxy that breaks what passes |
+//! | `sessions`, `chat` | conversations: shown, and held |
+//! | `turn` | one message, followed to its end |
+//! | `chaos` | a fault-injecting proxy in front of a real gateway |
 //! | `demo` | simulated gateways, cut and killed under load |
 //! | `gateways`, `boards`, `owner` | records of the store |
-//! | `config` | which `windlass.toml` is trusted |
-//! | `agents` | from records to woken agents, and back |
-//! | `coordinate` | people and agents speaking to each other |
+//! | `config` | the trusted `windlass.toml` files |
+//! | `agents` | agents of the store, and on their gateways |
+//! | `coordinate` | messages between people and agents |
 //!
 //! Results go to stdout, everything else to stderr; secrets to neither.
 
@@ -65,7 +65,7 @@ use crate::output::Output;
 const LEVEL_LIMIT: usize = 40;
 
 /// The end of every command's help.
-const SEE_PROGRAM: &str = "Options of every command (--gateway, --url, --store, --json, ...): windlass --help";
+const SEE_PROGRAM: &str = "Options of every command (--gateway, --url, --store, --json, ...): see windlass --help";
 
 /// Threads of the program itself; the lines have their own.
 const WORKERS: usize = 2;

@@ -78,13 +78,13 @@ impl Output {
         self.terminal && !self.json
     }
 
-    /// Cells of a line on stdout: what COLUMNS says, else those of the terminal. Without end where stdout is no terminal: what goes
-    /// into a file or through `grep` stays whole.
+    /// Cells of a line on stdout: COLUMNS, else the width of the terminal. Unlimited if stdout is no terminal, so that a file or
+    /// `grep` gets whole lines.
     pub(crate) const fn width(&self) -> usize {
         self.width
     }
 
-    /// The same for what is drawn again and again, which has to know a width.
+    /// The same for output that is redrawn, which needs a width.
     pub(crate) fn drawn_width(&self) -> usize {
         if self.width == usize::MAX {
             USUAL_WIDTH
@@ -131,7 +131,7 @@ impl Output {
         self.line(&json_line(value)?)
     }
 
-    /// What is wrong and what to do, on stderr.
+    /// Prints an error and its next step to stderr.
     pub(crate) fn error(&self, advice: &Advice) {
         self.aside(&format!("{BAD}error:{BAD:#} {}", advice.summary));
         if !advice.next_step.is_empty() {
@@ -215,7 +215,7 @@ pub(crate) fn advice_lines(advice: &Advice) -> Vec<String> {
 /// Between two turns of the sign.
 const TURN: Duration = Duration::from_millis(120);
 
-/// A turning sign on the terminal, with words and the time that it takes. Gone when it is dropped; nothing where nobody looks.
+/// A spinner with a message and the elapsed time. Cleared on drop; does nothing without a terminal.
 #[derive(Debug)]
 pub(crate) struct Waiting(Option<ProgressBar>);
 

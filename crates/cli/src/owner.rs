@@ -13,10 +13,10 @@ use crate::text::escaped;
 /// Longest value shown on a line, in characters; `--json` shows all of it.
 const SHOWN: usize = 200;
 
-/// Show or set the profile of the person that agents work for
+/// Show or set the profile of the agents' owner
 ///
-/// It becomes part of every agent's USER.md: run windlass agents sync afterwards, with --overwrite where agents have made that
-/// file their own.
+/// The profile is part of every agent's USER.md: run windlass agents sync after a change, with --overwrite if agents have changed
+/// that file.
 #[derive(Debug, Args)]
 pub(crate) struct OwnerArgs {
     #[command(subcommand)]
@@ -27,7 +27,7 @@ pub(crate) struct OwnerArgs {
 enum OwnerCommand {
     /// Show the profile
     Show,
-    /// Set what is given, and leave the rest as it is; an empty value takes it away
+    /// Set the given fields; an empty value removes a field
     Set(OwnerFields),
 }
 
@@ -37,10 +37,10 @@ struct OwnerFields {
     /// The full name
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How to address the person
+    /// The form of address
     #[arg(long, value_name = "NAME")]
     preferred_name: Option<String>,
-    /// An address
+    /// The e-mail address
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
     /// The pronouns
@@ -52,7 +52,7 @@ struct OwnerFields {
     /// Notes on the person
     #[arg(long, value_name = "TEXT")]
     notes: Option<String>,
-    /// What the person works on
+    /// The current work of the person
     #[arg(long, value_name = "TEXT")]
     context: Option<String>,
     /// The organization's name

@@ -36,7 +36,7 @@ const DRAIN: Duration = Duration::from_millis(200);
 /// A gateway to work with.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    /// What people call it: of a record the name, otherwise the id of its line.
+    /// Its name for people: the record's name, otherwise the id of its line.
     pub(crate) name: String,
     pub(crate) spec: GatewaySpec,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Setup {
     pub(crate) unusable: Vec<(usize, Unusable)>,
 }
 
-/// A gateway whose entry in `windlass.toml` is malformed, or whose token, device or header can't be read.
+/// A gateway with a malformed entry in `windlass.toml`, or with a token, device or header that can't be read.
 #[derive(Debug)]
 pub(crate) struct Unusable {
     pub(crate) name: String,
@@ -134,7 +134,7 @@ pub(crate) async fn prepare_usable(global: &Global, output: &Output) -> Result<S
     }
 }
 
-/// As [`prepare`], for the gateways of the store and of `windlass.toml`, whatever address the environment names. Perhaps none of
+/// As [`prepare`], for the gateways of the store and of `windlass.toml`, ignoring an address in the environment. Perhaps none of
 /// them is usable.
 pub(crate) async fn prepare_listed(global: &Global, output: &Output) -> Result<Setup, Failure> {
     let choice = Choice {
@@ -359,7 +359,7 @@ pub(crate) enum Patience {
     All,
 }
 
-/// Waits until a line is up, until somebody has to act, until patience ends, or until `limit`.
+/// Waits until a line is up, until it needs an operator, until patience ends, or until `limit`.
 pub(crate) async fn settle(
     gateway: &Gateway,
     name: &str,

@@ -1,12 +1,11 @@
-//! `windlass sessions`: conversations on a gateway.
+//! `windlass sessions`: sessions of a gateway.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `list`, `show`, `history` | looking |
-//! | `send`, `abort` | one message, and stopping its run |
-//! | `desk` | a gateway that is up, ready to be asked |
-//! | `named` | which session a text names |
-//! | `transcript` | rows of a history, for people and for programs |
+//! | `list` | `list` and `show` |
+//! | `history` | `history`, and rows of a history for people and for programs |
+//! | `send` | `send` and `abort` |
+//! | `connected` | a connected gateway, and the session that a text names |
 
 pub(crate) mod connected;
 pub(crate) mod history;
@@ -19,11 +18,11 @@ use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
 
-/// Look at the sessions of a gateway, and talk in them
+/// List, read and message the sessions of a gateway
 ///
-/// A session is named by its key (agent:main:main), its label, or the last part of its key; an agent, by its id or name, stands for
-/// its main session. What names several is refused with their keys. The gateway is that of --url, of the environment, of
-/// windlass.toml or of the store.
+/// A session is named by its key (agent:main:main), its label, or the last part of its key. The id or name of an agent stands for
+/// its main session. A name that fits several sessions is refused with their keys. The gateway is that of --url, of the
+/// environment, of windlass.toml or of the store.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

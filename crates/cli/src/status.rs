@@ -1,4 +1,4 @@
-//! `windlass status`: the state of every line.
+//! `windlass status`: the state of every line, once or live.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -22,16 +22,16 @@ use crate::units::parse_span;
 /// How often a live table is drawn when nothing happens, to keep its times right.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// Connect and show the state of every line
+/// Connect and show the state of every gateway
 ///
-/// The exit code is that of the gateway that is worst off: 0 when all lines are up, 2 when the configuration of one can't be used,
-/// 3 when one is down, 4 when a gateway refuses us.
+/// The exit code is that of the worst gateway: 0 if all are connected, 2 if the configuration of one can't be used, 3 if one is
+/// down, 4 if one refuses us.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Stay connected and show every change
+    /// Stay connected and show changes until interrupted
     #[arg(long)]
     watch: bool,
-    /// Wait so long for gateways that neither answer nor refuse [default: 10s]
+    /// Wait this long for gateways that neither answer nor refuse [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
 }
@@ -196,7 +196,7 @@ const HEADINGS: [&str; 7] = [
 #[derive(Debug)]
 pub(crate) enum StatusRow {
     Line(LineStatus),
-    /// It has no line: what it is configured with can't be used.
+    /// It has no line, because its configuration can't be used.
     Misconfigured(Advice),
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn style_of(state: &LineState) -> Style {
     }
 }
 
-/// What is wrong with a line that is not up, and what to do.
+/// The problem of a line that is not up, and the next step.
 fn reason(shown: &StatusRow, width: usize) -> Vec<String> {
     let advice = match shown {
         StatusRow::Line(status) => status
@@ -271,7 +271,7 @@ fn reason(shown: &StatusRow, width: usize) -> Vec<String> {
     lines
 }
 
-/// A text behind its label, folded at spaces; what follows the first line stands below its beginning.
+/// A text behind its label, folded at spaces, with a hanging indent.
 fn folded(label: &str, text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![format!("  {label}")];
     let mut used = INDENT;
@@ -293,7 +293,7 @@ fn folded(label: &str, text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// One change, as one line: its time, the change, and what to do.
+/// One change, as one line: its time, the change, and the next step.
 pub(crate) fn timed_change(name: &str, status: &LineStatus, output: &Output) -> String {
     let next = match &status.last_error {
         Some(error) if status.state.next_attempt_at().is_some() => format!(" {}", error.advice.next_step),

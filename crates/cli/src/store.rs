@@ -1,4 +1,4 @@
-//! The store that agents' commands work on, and what they find in it by name.
+//! The store of the commands, and its records by name.
 
 use std::fmt::Display;
 use std::io;
@@ -23,7 +23,7 @@ use crate::text::escaped;
 /// The name of the organization that is made by itself.
 const ORGANIZATION: &str = "default";
 
-/// What to do where there is no store yet.
+/// The action where there is no store yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// Make it: the command is one that begins with nothing.
@@ -204,7 +204,7 @@ impl Records {
         Ok(Self::read(open_any(global, missing).await?).await?)
     }
 
-    /// Opens the store and reads it; where `--gateway` names some, only those gateways and what is on them.
+    /// Opens the store and reads it. With `--gateway`, only those gateways with their boards and agents.
     pub(crate) async fn open(global: &Global, missing: Missing) -> Result<Self, Failure> {
         refuse_line_flags(global)?;
         let mut records = Self::open_all(global, missing).await?;
@@ -339,8 +339,7 @@ impl Records {
     }
 }
 
-/// What a text names: what has it as its id; else all that have it as their name, in whatever letters, or as the beginning of
-/// their id.
+/// The records that a text names: the one with this id; else all with this name (ignoring case) or with an id that begins with it.
 fn named<'a, T>(text: &str, all: &'a [T], keys: impl Fn(&T) -> (String, &String)) -> Vec<&'a T> {
     let wanted = text.trim().to_lowercase();
     if let Some(exact) = all.iter().find(|record| keys(record).0 == wanted) {

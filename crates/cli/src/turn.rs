@@ -1,12 +1,11 @@
-//! One message and what becomes of it, as a command shows it.
+//! One message, followed to its end and shown as it progresses.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
-//! | `spoken` | text as it comes, put together |
-//! | `screen` | where it is shown: a terminal, a pipe, JSON lines |
-//! | `end` | how it ended: exit code, words, JSON |
-//! | `notices` | what happens to the line meanwhile |
-//! | `interrupts` | Ctrl-C |
+//! | `screen` | the answer on a terminal as it comes, in a pipe when it is whole |
+//! | `end` | the text and the exit code of each end |
+//!
+//! Changes of the line during the wait are shown as notices.
 
 mod end;
 mod screen;
@@ -28,10 +27,10 @@ pub(crate) use screen::{Piece, Spoken, TurnScreen};
 /// Longest message taken, in bytes: gateways take frames of 25 MiB, and 600 KB were seen to work.
 pub(crate) const TEXT_BYTES: usize = 1024 * 1024;
 
-/// What Ctrl-C does while an answer is waited for.
+/// The effect of Ctrl-C during the wait for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnInterrupt {
-    /// Nobody waits any more; the agent goes on.
+    /// The program stops waiting; the agent continues.
     Leave,
     /// The run is stopped; a second one leaves.
     Abort,
@@ -46,7 +45,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) until_started: bool,
 }
 
-/// What became of following it.
+/// The result of following a message.
 #[derive(Debug)]
 pub(crate) enum Followed {
     Ended(RunEnd),
@@ -56,7 +55,7 @@ pub(crate) enum Followed {
     },
     /// It was stopped, as Ctrl-C asked.
     Stopped,
-    /// It goes on, and nobody waits for it.
+    /// The message continues, and the program stops waiting.
     Left,
 }
 
@@ -139,7 +138,7 @@ fn tell_abort(ended: &Result<Vec<String>, AskError>, screen: &mut TurnScreen<'_>
     }
 }
 
-/// Markers that may wait: nobody reads as many cuts.
+/// The bound of markers that wait to be shown: more cuts than a person reads.
 const MARKERS: usize = 64;
 
 /// Cuts, restarts and refusals, in words.

@@ -1,4 +1,4 @@
-//! Durations as people write them.
+//! Durations, ages and sizes with their units: `30s`, `12h`, `2G`.
 
 use std::time::Duration;
 

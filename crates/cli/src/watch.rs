@@ -24,27 +24,25 @@ use crate::session::{self, Setup, Target};
 use crate::watch::screen::EventScreen;
 use crate::watch::shown::{InJournal, Line, Shown};
 
-/// Print events as they come, and where the stream has holes
+/// Print events as they arrive, with markers where events are missing
 ///
-/// A line for each event: when, which gateway, who, and what happened; words of an agent as they come. A line that is too long for the
-/// terminal is cut, chats are folded; where the output is no terminal all of it is there. --raw shows payloads as they came, --json
-/// prints an object for each event.
+/// Prints one line per event: time, gateway, agent and text. On a terminal long lines are cut and chats are folded; other outputs
+/// get everything. --raw prints the payloads as they came, --json one object per event.
 ///
-/// Goes on until it is interrupted: a line that breaks is connected again, and a marker in the stream says from where to
-/// where events may be missing. Ends when no gateway is left that can come up by itself.
+/// Runs until it is interrupted. A broken connection is made again, and markers show where events may be missing. Exits when every
+/// gateway needs an operator, for example because of a wrong token.
 ///
-/// With --journal, --from or --consumer, events come from the journal of the store (--store), each with its cursor: what
-/// is recorded there already, then what comes. This process records all that the gateways send, unless another does so
-/// already; then it follows what that one records. --event, --session, --agent and --limit say what is shown, not what is
-/// recorded.
+/// With --journal, --from or --consumer, events are read from the journal of the store (--store), each with its cursor: first the
+/// recorded ones, then new ones. This process records all events that the gateways send, unless another process records already;
+/// then it follows that one. --event, --session, --agent and --limit select the events that are shown, not those that are recorded.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   windlass watch --event chat --event agent
-  windlass watch --journal                     record, and show what comes from now on
-  windlass watch --from start --no-follow      show what is recorded
-  windlass watch --from 1795438143507123       go on behind the event with this cursor
-  windlass watch --consumer audit --json       go on where 'audit' was left the last time")]
+  windlass watch --journal                     record, and show new events
+  windlass watch --from start --no-follow      show the recorded events
+  windlass watch --from 1795438143507123       continue after the event with this cursor
+  windlass watch --consumer audit --json       continue where the reader audit stopped")]
 pub(crate) struct WatchArgs {
     /// Only events of this name, for example chat; repeat it for several
     #[arg(long, value_name = "NAME")]
@@ -55,10 +53,10 @@ pub(crate) struct WatchArgs {
     /// Only events of this agent, by its id; repeat it for several
     #[arg(long, value_name = "ID")]
     agent: Vec<String>,
-    /// End after so many events
+    /// Stop after N events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Show the payloads as they came, instead of words
+    /// Print the payloads as they came, instead of text for people
     #[arg(long, conflicts_with = "json")]
     raw: bool,
     #[command(flatten)]
@@ -67,25 +65,25 @@ pub(crate) struct WatchArgs {
 
 /// About the journal.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "From the journal")]
+#[command(next_help_heading = "Journal")]
 struct JournalArgs {
-    /// Record into the journal of the store, and show what comes from there; fails with 8 if another process records there
+    /// Record into the journal of the store and show the recorded events; fails with 8 if another process records there
     #[arg(long, conflicts_with = "no_follow")]
     journal: bool,
-    /// Begin behind the entry with this cursor, with the oldest entry (start), or with what comes (now)
+    /// Start after this cursor, at the oldest entry (start), or at new events (now)
     #[arg(long, value_name = "CURSOR", value_parser = parse_from, group = "place")]
     from: Option<From>,
-    /// Begin where the reader of this name was left the last time (at the start, the first time); what was shown is
-    /// acknowledged for the next time
+    /// Continue where the reader of this name stopped (the first time: at the start). Shown events are acknowledged for the next
+    /// time
     #[arg(long, value_name = "NAME", group = "place")]
     consumer: Option<String>,
-    /// End with the journal, instead of going on with what comes; no gateway is needed then
+    /// Exit at the end of the journal instead of following new events; needs no gateway
     #[arg(long, requires = "place")]
     no_follow: bool,
-    /// When recording, keep entries for so long: 12h, 30d
+    /// When recording, keep entries for this long: 12h, 30d
     #[arg(long, value_name = "AGE", value_parser = crate::units::parse_age, default_value = "30d")]
     keep: Duration,
-    /// When recording, keep entries of so many bytes in all: 512M, 2G; the oldest go first
+    /// When recording, keep at most this many bytes of entries: 512M, 2G; the oldest are deleted first
     #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_size, default_value = "1G")]
     keep_size: u64,
 }
@@ -112,7 +110,7 @@ fn parse_from(text: &str) -> Result<From, String> {
 }
 
 impl WatchArgs {
-    /// Whether the command deals with signals in its own way: what was recorded up to then is stored.
+    /// Whether the command handles signals itself: it stores the recorded events first.
     pub(crate) const fn ends_itself(&self) -> bool {
         self.reads_journal()
     }

@@ -1,4 +1,4 @@
-//! Store, lines and templates, ready to work.
+//! The store, lines and templates that commands of agents work with.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,17 +19,17 @@ use crate::session::{self, Patience, Tokens};
 use crate::store::{Records, shown, shown_url};
 use crate::units::parse_span;
 
-/// What agents' files are made from, and how long to wait for gateways.
+/// The inputs of agents' files, and the wait for gateways.
 #[derive(Debug, Args)]
 pub(crate) struct FileArgs {
-    /// Where agents reach your service: it goes into their files, and onto their gateway's record, so that later runs know it. An empty
-    /// one takes it away again [default: what is on record]
+    /// The address of your service for agents. It is written into their files and stored with their gateway for later runs; an
+    /// empty value removes it [default: the stored one]
     #[arg(long, value_name = "URL", env = "WINDLASS_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
-    /// A folder of templates in place of those that are shipped
+    /// A folder of templates to use instead of the built-in ones
     #[arg(long, value_name = "DIR", env = "WINDLASS_TEMPLATES", hide_env_values = true)]
     templates: Option<PathBuf>,
-    /// Wait so long for a gateway to come up before anything is begun [default: 15s]
+    /// Wait this long for a gateway to connect before the work begins [default: 15s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
 }
@@ -127,7 +127,7 @@ impl ReadOnlyAgentsContext {
     }
 }
 
-/// Waits for all of them side by side; what is given back are those that did not come up.
+/// Connects all of them at the same time. Returns those that did not come up.
 async fn connect<'a, F>(
     host: &Host,
     gateways: &'a [Gateway],
@@ -181,7 +181,7 @@ impl Host {
         self.windlass.gateway(&GatewayId::new(gateway.id.to_string()).ok()?)
     }
 
-    /// Waits until the line of a gateway is up. `plane` is what opened it.
+    /// Waits until the line of a gateway is up. `plane` is the result of opening it.
     pub(crate) async fn settle(
         &self,
         gateway: &Gateway,

@@ -1,4 +1,4 @@
-//! `windlass agents provision` and `rotate-token`.
+//! `windlass agents provision`, `rotate-token`, `sync`, `delete` and `forget`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -20,22 +20,22 @@ use crate::store::{Missing, Records, shown};
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub(crate) struct RunArgs {
-    /// Wake nobody
+    /// Do not wake agents
     #[arg(long, conflicts_with = "wake")]
     no_wake: bool,
-    /// Wake everybody, also where nothing was written
+    /// Wake all agents, even if nothing was written
     #[arg(long)]
     wake: bool,
-    /// Begin a fresh session before the wake
+    /// Reset the session before the wake-up
     #[arg(long)]
     reset_session: bool,
-    /// Write USER.md and MEMORY.md even where the agent has made them its own
+    /// Overwrite USER.md and MEMORY.md even if the agent has changed them
     #[arg(long)]
     overwrite: bool,
-    /// Give agents their BOOTSTRAP.md again
+    /// Write BOOTSTRAP.md again
     #[arg(long)]
     force_bootstrap: bool,
-    /// Give agents new tokens
+    /// Create new tokens
     #[arg(long)]
     rotate_token: bool,
 }
@@ -63,15 +63,15 @@ impl RunArgs {
     }
 }
 
-/// Bring agents to life, or up to date, and wake those that are new or have something new
+/// Create or update agents on their gateways, and wake those that are new or changed
 ///
-/// Everything is compared with what the gateway has, so that a second run writes nothing. A run that was cut off goes on where it was
-/// when the same command is run again.
+/// Everything is compared with the state of the gateway, so a second run writes nothing. To continue an interrupted run, run the
+/// same command again.
 #[derive(Debug, Args)]
 pub(crate) struct ProvisionArgs {
     #[command(flatten)]
     which: Which,
-    /// Say what would be done, and do nothing
+    /// Show the changes, and make none
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -80,12 +80,12 @@ pub(crate) struct ProvisionArgs {
     files: FileArgs,
 }
 
-/// Give agents new tokens, and wake them to read them
+/// Create new tokens, and wake the agents so that they read them
 #[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
     #[command(flatten)]
     which: Which,
-    /// Wake nobody
+    /// Do not wake agents
     #[arg(long)]
     no_wake: bool,
     #[command(flatten)]
@@ -153,38 +153,38 @@ pub(crate) async fn work(
     Ok(exit)
 }
 
-/// Write today's templates for the agents of a gateway
+/// Rewrite the files of a gateway's agents from the current templates
 ///
-/// Nobody is woken, and nobody is made: an agent that the gateway does not show a token of is left alone with an error, unless tokens
-/// are rotated. Agents of paused boards are skipped.
+/// Does not wake or create agents. An agent whose token cannot be read from the gateway is skipped with an error, unless
+/// --rotate-tokens is given. Agents of paused boards are skipped.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags")]
 pub(crate) struct SyncArgs {
     /// The gateway
     #[arg(long, value_name = "GATEWAY")]
     on: String,
-    /// The agents of this board only
+    /// Only agents of this board
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
-    /// The gateway's own agent too
+    /// Also the gateway's main agent
     #[arg(long, conflicts_with = "board")]
     include_main: bool,
-    /// Leads only
+    /// Only leads
     #[arg(long)]
     lead_only: bool,
-    /// Begin fresh sessions
+    /// Reset the sessions
     #[arg(long)]
     reset_sessions: bool,
-    /// Give every agent a new token
+    /// Create a new token for every agent
     #[arg(long)]
     rotate_tokens: bool,
-    /// Give agents their BOOTSTRAP.md again
+    /// Write BOOTSTRAP.md again
     #[arg(long)]
     force_bootstrap: bool,
-    /// Write USER.md and MEMORY.md even where the agent has made them its own
+    /// Overwrite USER.md and MEMORY.md even if the agent has changed them
     #[arg(long)]
     overwrite: bool,
-    /// Say what would be done, and do nothing
+    /// Show the changes, and make none
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -284,16 +284,16 @@ const ANSWER_BYTES: u64 = 64;
 /// The name of the command in a report.
 const DELETE: &str = "delete";
 
-/// Take agents off their gateways, and their records out of the store
+/// Delete agents on their gateways and in the store
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
     /// The agents, by name, id or a unique beginning of the id
     #[arg(value_name = "AGENT", required = true)]
     agents: Vec<String>,
-    /// Their workspaces too
+    /// Also delete their workspaces
     #[arg(long)]
     delete_files: bool,
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -337,16 +337,16 @@ fn confirmed_deletion(records: &Records, agents: &[&Agent], delete_files: bool) 
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Take the records of agents out of the store, and ask no gateway
+/// Remove agents from the store, without contacting their gateways
 ///
-/// For agents whose gateway is gone for good. An agent that is still there goes on with its token, its files and its session, and
-/// nothing here knows it any more: where its gateway still answers, use windlass agents delete.
+/// For agents whose gateway is gone for good. An agent that still exists keeps its token, files and session, and Windlass no longer
+/// knows it: use windlass agents delete if its gateway answers.
 #[derive(Debug, Args)]
 pub(crate) struct AgentsForgetArgs {
     /// The agents, by name, id or a unique beginning of the id
     #[arg(value_name = "AGENT", required = true)]
     agents: Vec<String>,
-    /// Do it without asking
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -365,7 +365,7 @@ pub(crate) async fn forget(global: &Global, args: &AgentsForgetArgs, output: &Ou
     forget_work("forget", &records, Job::Forget { agents }, output).await
 }
 
-/// Warns of what forgetting leaves behind, and asks on the terminal unless `yes` was given.
+/// Warns of the agents that stay on the gateway, and asks on the terminal unless `yes` was given.
 pub(crate) fn confirmed(what: &str, yes: bool, output: &Output) -> Result<bool, Failure> {
     output.note(&format!(
         "no gateway is asked: what is still on it (agents with their tokens, files and sessions) stays there, and nothing here \

@@ -1,4 +1,4 @@
-//! `windlass agents plan`, and every `--dry-run`.
+//! `windlass agents plan` and `drift`, and every `--dry-run`.
 
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
@@ -21,7 +21,7 @@ const AT_A_TIME: usize = 16;
 /// Longest reason shown, in characters.
 const REASON_LIMIT: usize = 2_000;
 
-/// Say what windlass agents provision would do, and do nothing
+/// Show the changes that windlass agents provision would make
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(crate) async fn plan(global: &Global, args: &PlanArgs, output: &Output) -> R
     show(&records, &agents, args.run.options(), &args.files, output).await
 }
 
-/// Shows what a run with these options would do.
+/// Shows the changes that a run with these options would make.
 pub(crate) async fn show(
     records: &Records,
     agents: &[&Agent],
@@ -138,7 +138,7 @@ pub(crate) fn exit_of(looked: &[Looked<'_>]) -> ExitCode {
     }
 }
 
-/// The table, and what was in the way.
+/// The table, with the reasons of agents that could not be examined.
 pub(crate) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>, width: usize) -> Vec<String> {
     let rows: Vec<Vec<Cell>> = looked
         .iter()
@@ -173,7 +173,7 @@ pub(crate) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>, 
     })
 }
 
-/// What would be done, in words.
+/// The planned changes, in words.
 fn what(plan: &AgentPlan) -> Vec<String> {
     let mut words = differences(plan);
     if plan.reset {
@@ -185,7 +185,7 @@ fn what(plan: &AgentPlan) -> Vec<String> {
     words
 }
 
-/// What is not as it should be, in words.
+/// The differences, in words.
 pub(crate) fn differences(plan: &AgentPlan) -> Vec<String> {
     let mut words: Vec<String> = [
         (plan.create, "create"),
@@ -229,10 +229,10 @@ pub(crate) fn as_json(looked: &Looked<'_>) -> Value {
     }
 }
 
-/// Compare what gateways have with what they should have
+/// Show differences between gateways and the store
 ///
-/// Ends with 0 when all is as it should be, with 7 when something is not. What agents have made their own (USER.md, MEMORY.md) is no
-/// drift. Give the same --base-url and --templates as at provisioning.
+/// The exit code is 0 without differences and 7 with any. Files that agents have changed themselves (USER.md, MEMORY.md) do not
+/// count. Give the same --base-url and --templates as for windlass agents provision.
 #[derive(Debug, Args)]
 pub(crate) struct DriftArgs {
     #[command(flatten)]

@@ -1,7 +1,4 @@
-//! A job on the screen while it is under way.
-//!
-//! On a terminal: a bar for all, a line for each agent that is worked on, and one for the wait for a gateway's write limit. Otherwise
-//! a line for each agent that is done, or with `--json` everything as JSON lines. Bars and lines go to stderr, JSON to stdout.
+//! A job on the screen while it runs, and its report at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
@@ -37,7 +34,7 @@ pub(crate) struct FleetScreen<'a> {
     waiting: bool,
 }
 
-/// What is drawn on a terminal.
+/// The bars on a terminal.
 struct Bars {
     all: MultiProgress,
     total: ProgressBar,
@@ -207,7 +204,7 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// The last JSON line of a job: its report, with what tells it from the news before it.
+/// The last JSON line of a job: its report, marked with `"news": "report"`.
 pub(crate) fn final_line(command: &str, report: &FleetReport) -> serde_json::Value {
     json!({
         "news": "report",
@@ -221,7 +218,7 @@ pub(crate) fn final_line(command: &str, report: &FleetReport) -> serde_json::Val
 /// Longest text of a failure or warning shown, in characters; `--json` shows all of it.
 const TEXT_LIMIT: usize = 2_000;
 
-/// Reports of the agents whose gateways can't be worked with now: nothing was tried.
+/// Reports of the agents on gateways that are down: nothing was tried.
 pub(crate) fn of_those_down(agents: &[&Agent], down: &AllDown) -> Vec<AgentReport> {
     let reports = agents.iter().filter_map(|agent| {
         let down = down.get(&agent.gateway_id)?;
@@ -314,7 +311,7 @@ fn why(summary: &str, next_step: &str) -> Vec<String> {
     lines
 }
 
-/// What was written for an agent, in words.
+/// The changes that were made for an agent, in words.
 fn changes(changes: &Changes) -> Vec<String> {
     let mut words: Vec<String> = [
         (changes.created, "created"),

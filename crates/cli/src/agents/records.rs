@@ -1,4 +1,4 @@
-//! `windlass agents add`.
+//! `windlass agents add`, `list` and `checkin`: commands that work with the store alone.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ use crate::units::parse_span;
 /// The name of a board's lead, unless another is given.
 const LEAD_NAME: &str = "Lead Agent";
 
-/// Add an agent: its record, until windlass agents provision brings it to life
+/// Add an agent to the store; windlass agents provision creates it on its gateway
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -33,20 +33,20 @@ Examples:
   windlass agents add Scribe --board Docs --role Writer --emoji :pen: --heartbeat-every 15m
   windlass agents add --main lab")]
 pub(crate) struct AgentsAddArgs {
-    /// Its name; leads and main agents have one unless another is given
+    /// The name; leads and main agents have a default
     name: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// It leads the board
+    /// The agent is the lead of the board
     #[arg(long, conflicts_with = "main")]
     lead: bool,
-    /// How often it has a heartbeat, for example 10m; 0m for never [default: 10m]
+    /// The time between heartbeats, for example 10m; 0m for never [default: 10m]
     #[arg(long, value_name = "TIME", value_parser = every)]
     heartbeat_every: Option<String>,
-    /// Its own template of SOUL.md
+    /// A template of SOUL.md for this agent
     #[arg(long, value_name = "FILE")]
     soul_template: Option<PathBuf>,
-    /// Its own template of IDENTITY.md
+    /// A template of IDENTITY.md for this agent
     #[arg(long, value_name = "FILE")]
     identity_template: Option<PathBuf>,
     #[command(flatten)]
@@ -57,52 +57,52 @@ pub(crate) struct AgentsAddArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Place {
-    /// It works on this board
+    /// The agent works on this board
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
-    /// It is the own agent of this gateway
+    /// The agent is the main agent of this gateway
     #[arg(long, value_name = "GATEWAY")]
     main: Option<String>,
 }
 
-/// Who it is.
+/// The character of an agent.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Who it is")]
+#[command(next_help_heading = "Character")]
 struct IdentityArgs {
-    /// Its role [default: Generalist]
+    /// The role [default: Generalist]
     #[arg(long, value_name = "TEXT")]
     role: Option<String>,
-    /// What it is there for
+    /// The purpose
     #[arg(long, value_name = "TEXT")]
     purpose: Option<String>,
-    /// Its emoji [default: :gear:]
+    /// The emoji [default: :gear:]
     #[arg(long, value_name = "EMOJI")]
     emoji: Option<String>,
-    /// How it speaks
+    /// The communication style
     #[arg(long, value_name = "TEXT")]
     communication_style: Option<String>,
-    /// What it is like
+    /// The personality
     #[arg(long, value_name = "TEXT")]
     personality: Option<String>,
-    /// How much it decides by itself
+    /// The level of autonomy
     #[arg(long, value_name = "TEXT")]
     autonomy_level: Option<String>,
-    /// How much it says
+    /// The verbosity
     #[arg(long, value_name = "TEXT")]
     verbosity: Option<String>,
-    /// In which form it answers
+    /// The format of its answers
     #[arg(long, value_name = "TEXT")]
     output_format: Option<String>,
-    /// How often it reports
+    /// The cadence of its reports
     #[arg(long, value_name = "TEXT")]
     update_cadence: Option<String>,
-    /// What else it is to observe
+    /// Other instructions
     #[arg(long, value_name = "TEXT")]
     custom_instructions: Option<String>,
 }
 
 impl IdentityArgs {
-    /// What was given, over what the role brings along.
+    /// The given values, on top of the defaults of the role.
     fn profile(&self, role: AgentRole) -> BTreeMap<String, String> {
         let brought = match role {
             AgentRole::Main => &[("role", "Gateway Agent"), ("emoji", ":compass:")][..],
@@ -210,13 +210,13 @@ fn template(flag: &'static str, path: Option<&Path>) -> Result<Option<FileOverri
 /// Longest error shown, in characters; `--json` shows all of it.
 const ERROR_LIMIT: usize = 500;
 
-/// Show agents: how they are, when they were seen, and what went wrong
+/// List agents with their status, last check-in and last error
 #[derive(Debug, Args)]
 pub(crate) struct AgentsListArgs {
-    /// Those of this board only
+    /// Only agents of this board
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
-    /// Those of this gateway only
+    /// Only agents of this gateway
     #[arg(long, value_name = "GATEWAY")]
     on: Option<String>,
 }
@@ -307,16 +307,16 @@ pub(crate) fn as_json(records: &Records, agent: &Agent, now: Timestamp) -> Value
     })
 }
 
-/// Say that an agent is there, on its behalf
+/// Check in on behalf of an agent
 ///
-/// Needs the agent's own token: the AUTH_TOKEN in its workspace.
+/// Needs the agent's token: the AUTH_TOKEN in its workspace.
 #[derive(Debug, Args)]
 pub(crate) struct CheckinArgs {
     /// The agent, by name, id or a unique beginning of the id
     agent: String,
     #[command(flatten)]
     token: TokenArgs,
-    /// How it is [default: online]
+    /// The status [default: online]
     #[arg(long, value_name = "STATUS", value_parser = ["online", "offline", "updating", "provisioning"])]
     status: Option<String>,
 }

@@ -21,7 +21,7 @@ use crate::status::change_of;
 use crate::store::{Missing, Records, shown};
 use crate::text::{counted, escaped, millis};
 
-/// How often the store is looked at for what happened: other processes write to it too.
+/// The interval between looks at the store, to which other processes write too.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Activities read in one look; more than happen in a second are read in the next.
@@ -30,11 +30,11 @@ const PAGE: usize = 500;
 /// Longest text of an activity shown, in characters; `--json` shows all of it.
 const TEXT_LIMIT: usize = 500;
 
-/// Look after the agents until told to stop
+/// Run the agent supervisor until interrupted
 ///
-/// Takes up runs that were cut off, wakes agents that do not check in (three times, then they are offline with a reason), and counts what
-/// agents say on their gateways as seen. One process at a time does this for a store; jobs (provision, sync, delete) are refused
-/// meanwhile, records may be added and agents may check in. Ends with 0 on SIGINT and SIGTERM.
+/// Continues interrupted runs, wakes agents that do not check in (three times; then they are marked offline with a reason), and
+/// counts activity of agents on their gateways as check-ins. Only one process at a time can do this for a store: provision, sync
+/// and delete are refused meanwhile; adding records and checking in are not. Exits with 0 on SIGINT and SIGTERM.
 #[derive(Debug, Args)]
 pub(crate) struct ServiceArgs {
     #[command(flatten)]
@@ -63,7 +63,7 @@ pub(crate) async fn run(global: &Global, args: &ServiceArgs, output: &Output) ->
     Ok(ExitCode::Ok)
 }
 
-/// Shows what happens, for ever.
+/// Shows events until it is dropped.
 async fn follow(records: &Records, host: &Host, agents: &Agents, output: &Output) -> Result<(), Failure> {
     let clock = TokioClock::start();
     for gateway in &records.gateways {
@@ -84,7 +84,7 @@ async fn follow(records: &Records, host: &Host, agents: &Agents, output: &Output
     }
 }
 
-/// What was seen of the store so far.
+/// The state of the store at the last look.
 struct Eye<'a> {
     records: &'a Records,
     output: &'a Output,

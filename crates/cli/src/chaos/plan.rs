@@ -15,7 +15,7 @@ use crate::units::parse_span;
 /// Largest plan that is read, in bytes: some ten thousand faults.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// What is to happen, and when.
+/// The plan: faults and their times.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) seed: Option<u64>,
@@ -65,7 +65,7 @@ impl Random {
 }
 
 impl Default for Plan {
-    /// What a network does, each five seconds.
+    /// A random network fault every five seconds.
     fn default() -> Self {
         Self {
             seed: None,
@@ -100,7 +100,7 @@ struct RawRandom {
     faults: Vec<Spanned<String>>,
 }
 
-/// `[[fault]]`: the union of what faults take.
+/// `[[fault]]`: the union of the settings of all faults.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFault {

@@ -1,4 +1,4 @@
-//! A line of Windlass through the proxy, which makes calls and checks what it is promised.
+//! A line of Windlass through the proxy, which makes calls and verifies the delivery guarantees.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,14 +28,14 @@ const KEPT: usize = 20;
 /// Events that may wait for the check.
 const BACKLOG: usize = 100_000;
 
-/// What a probe is to do.
+/// The settings of a probe.
 #[derive(Debug, Clone)]
 pub(crate) struct ProbeOptions {
     pub(crate) calls_per_second: u32,
     pub(crate) chat: Vec<SessionKey>,
 }
 
-/// How calls ended so far, and what was broken.
+/// The results of the calls so far, and the broken guarantees.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counts {
     pub(crate) ok: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Counts {
 pub(crate) struct Probe {
     gateway: Gateway,
     counts: Arc<Mutex<Counts>>,
-    /// The load; each of them ends when it is told to and what it began has ended.
+    /// The tasks that make the load. Each ends after it was told to stop and its calls have ended.
     load: JoinSet<()>,
     stop: watch::Sender<bool>,
     watching: JoinSet<()>,
@@ -102,7 +102,7 @@ impl Probe {
         self.gateway.status().borrow().clone()
     }
 
-    /// Stops the load, lets what is under way end, and checks what is left to check.
+    /// Stops the load, waits for the calls under way, and makes the last checks.
     pub(crate) async fn conclude(mut self) -> Counts {
         self.stop.send_replace(true);
         // A line that was refused waits for minutes, as it should.
@@ -141,7 +141,7 @@ impl Probe {
     }
 }
 
-/// Reads, so many a second, whatever becomes of the line.
+/// Makes read-only calls at the given rate, whether the line is up or down.
 async fn call_on(gateway: Gateway, per_second: u32, counts: Arc<Mutex<Counts>>, mut stop: watch::Receiver<bool>) {
     const METHODS: [&str; 3] = ["health", "status", "agents.list"];
     let places = Arc::new(Semaphore::new(UNDER_WAY));
@@ -259,7 +259,7 @@ const MESSAGES_UNDER_WAY: usize = 60;
 /// Rows of a history that are looked through: no release gives more at once.
 const HISTORY: u32 = 1000;
 
-/// The sessions that are talked to, and what was said in them.
+/// The sessions of the probe and the messages sent to them.
 #[derive(Clone)]
 pub(crate) struct Messages {
     sessions: Arc<[SessionKey]>,

@@ -1,4 +1,4 @@
-//! The live table, or lines, or JSON.
+//! Faults and results of `windlass chaos` on the screen, and their counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl<'a> ChaosScreen<'a> {
         ))?)
     }
 
-    /// Takes what was logged.
+    /// Takes the entries of the proxy's log.
     pub(crate) fn tell(&mut self, page: &LogPage) -> Result<(), Failure> {
         if page.missed > 0 {
             self.tally.skip();
@@ -262,7 +262,7 @@ fn millis(span: Duration) -> u64 {
 pub(crate) struct Kind {
     /// How often it was applied.
     pub(crate) times: u64,
-    /// Frames that were not what they were.
+    /// Frames that were changed.
     pub(crate) frames: u64,
     /// Connections that a gateway had let in and that ended after it, with no other fault in between.
     pub(crate) broke: u64,
@@ -279,7 +279,7 @@ impl Kind {
     }
 }
 
-/// Faults by their names, and what the line did.
+/// Counts of faults by name, and of the reactions of the line.
 #[derive(Debug, Default)]
 pub(crate) struct FaultTally {
     pub(crate) kinds: BTreeMap<&'static str, Kind>,
@@ -287,12 +287,12 @@ pub(crate) struct FaultTally {
     let_in: BTreeSet<u64>,
     /// The fault that came last.
     blamed: Option<&'static str>,
-    /// Since when nobody is let in, and which fault is to blame.
+    /// The time since which no client can connect, and the fault that causes it.
     away: Option<(Duration, Option<&'static str>)>,
 }
 
 impl FaultTally {
-    /// Entries were missed: who was let in and what is to blame has to be learnt anew.
+    /// Log entries were missed: the state of the connections has to be learnt anew.
     pub(crate) fn skip(&mut self) {
         self.let_in.clear();
         self.blamed = None;
@@ -354,7 +354,7 @@ impl FaultTally {
     }
 }
 
-/// Whether it takes something back: what is its own opposite.
+/// Whether it takes back another fault.
 fn ends_something(fault: &Fault) -> bool {
     matches!(fault, Fault::Resume(_) | Fault::Calm) || fault.undo().as_ref() == Some(fault)
 }

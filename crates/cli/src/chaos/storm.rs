@@ -7,7 +7,7 @@ use windlass_testkit::chaos::{Chance, ChaosProxy, Fault, RandomFaults};
 
 use crate::chaos::plan::{Fixed, Plan};
 
-/// What happens next; without end if there are random or repeated faults.
+/// The next fault; without end if there are random or repeated faults.
 pub(crate) struct Storm {
     /// By their time; of two at the same time the one that was added first comes first.
     due: BTreeMap<(Duration, u64), Deed>,

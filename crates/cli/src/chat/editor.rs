@@ -1,4 +1,4 @@
-//! The line that is typed on. It is edited on a thread of its own, and notices are shown above it.
+//! The input of `windlass chat` on a terminal: the line editor, its commands, and the state of the terminal.
 
 use std::io::{self, Write as _, stdin, stdout};
 
@@ -12,13 +12,13 @@ use crate::interrupts::Interrupts;
 use crate::output::DIM;
 use crate::turn::Notices;
 
-/// What stands before the line. Without colours: its width is counted.
+/// The prompt. Without colours, because the editor counts its width.
 const PROMPT: &str = "> ";
 
 /// Lines that can be called back; they are kept in memory only.
 const REMEMBERED: usize = 500;
 
-/// What was typed.
+/// The result of reading a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Typed {
     Line(String),
@@ -59,7 +59,7 @@ impl Editor {
         })
     }
 
-    /// Reads a line; what happens to the gateway's line meanwhile is shown above it.
+    /// Reads a line. Changes of the gateway's line are shown above it meanwhile.
     pub(crate) async fn read(&mut self, notices: &mut Notices, interrupts: &mut Interrupts) -> Result<Typed, Failure> {
         let Some(mut editor) = self.editor.take() else {
             return Ok(Typed::Told);
@@ -97,7 +97,7 @@ fn failed(error: ReadlineError) -> Failure {
 /// Messages that `/history` shows unless told otherwise.
 const SHOWN: u32 = 20;
 
-/// What `/help` shows.
+/// The output of `/help`.
 pub(crate) const HELP: &str = "\
 /history [N]   the last N messages of this session (20)
 /abort         stop whatever runs in this session
@@ -106,7 +106,7 @@ pub(crate) const HELP: &str = "\
 //WORDS        say /WORDS to the agent: gateways have commands of their own
 Ctrl-C         stop the answer under way; twice to leave";
 
-/// What a line means.
+/// A parsed line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ChatCommand {
     Say(String),
@@ -158,7 +158,7 @@ impl Terminal {
         Self(tcgetattr(stdin()).ok())
     }
 
-    /// Shows nothing of what is typed: it would stand in the middle of an answer. It is not lost, the next prompt has it.
+    /// Hides typed characters, which would appear in the middle of an answer. They are not lost: the next prompt has them.
     pub(crate) fn quiet(&self) {
         if let Some(mut modes) = self.0.clone() {
             modes.local_modes.remove(LocalModes::ECHO);

@@ -96,9 +96,9 @@ struct RawTimeouts {
 pub(crate) enum FileOrigin {
     /// A flag or a variable names it: a choice of the user's.
     Named,
-    /// It is the user's own, in the home folder. Nobody else may be able to change it.
+    /// It is the user's own, in the home folder. No other user may be able to change it.
     Own,
-    /// It lies in the working folder, which may be anybody's: used only after the user has vouched for it.
+    /// It lies in the working folder, which may come from others: used only after the user has trusted it.
     Folder,
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn text_of(path: &Path, found: FileOrigin) -> Result<String, ConfigEr
     })
 }
 
-/// Checks the text of a file; `path` is what errors call it, and where relative paths in it begin.
+/// Checks the text of a file. `path` names it in errors, and relative paths in it begin at its folder.
 pub(crate) fn check_text(path: &Path, text: &str, environment: &Environment<'_>) -> Result<ConfigFile, ConfigError> {
     check(&FileText {
         path,

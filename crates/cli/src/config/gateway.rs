@@ -33,7 +33,7 @@ pub(crate) enum DeviceChoice {
 #[derive(Debug, Clone)]
 pub(crate) struct GatewayConfig {
     pub(crate) id: GatewayId,
-    /// What people call it: of a record the name, otherwise the id.
+    /// Its name for people: the record's name, otherwise the id.
     pub(crate) name: String,
     pub(crate) listed: ListedIn,
     pub(crate) endpoint: Endpoint,
@@ -161,7 +161,7 @@ impl GatewayConfig {
         format!("{} ({place}, {})", self.name, self.endpoint)
     }
 
-    /// Whether a text names it: by its name in whatever letters, or, of a record, by its id or the beginning of it.
+    /// Whether a text names it: by its name (ignoring case), or, for a record, by its id or the beginning of its id.
     pub(crate) fn is_called(&self, text: &str) -> bool {
         let wanted = text.trim().to_lowercase();
         let by_id = |id: &str| *id == wanted || (wanted.len() >= SHORTEST_PREFIX && id.starts_with(&wanted));

@@ -1,4 +1,4 @@
-//! Who wins: flags, then environment, then file.
+//! The order of precedence: flags, then environment, then file.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::config::secret::GivenSecret;
 use crate::config::trust;
 use crate::config::{Environment, FILE_NAME, variable};
 
-/// What the flags say.
+/// The values of the flags.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     pub(crate) url: Option<String>,
@@ -34,7 +34,7 @@ pub(crate) struct Selected {
     /// Entries of the file that can't be used, where all gateways are meant.
     pub(crate) malformed: Vec<MalformedEntry>,
     pub(crate) timeouts: Timeouts,
-    /// What an operator should know about the choice.
+    /// Notes on the choice for the operator.
     pub(crate) notes: Vec<String>,
 }
 
@@ -292,8 +292,9 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// A token that was typed in, and token and password of the environment, for the one gateway that they can be meant for. What a
-/// gateway's own configuration names comes before the environment, which may hold the token of another.
+/// Assigns a token that was typed in, and token and password of the environment, to the only gateway. With several gateways they
+/// are not used, because the environment may hold the token of another one. The gateway's own entry takes precedence over the
+/// environment.
 fn credentials(choice: &Choice, environment: &Environment<'_>, selected: &mut Selected) -> Result<(), ConfigError> {
     let placed = |found: Option<(&'static str, String)>| {
         found.map(|(name, _)| Placed::given(variable(name), GivenSecret::Stored(SecretSource::Env(name.to_owned()))))

@@ -1,9 +1,8 @@
 //! Which configurations of working folders a person vouches for.
 //!
 //! A `windlass.toml` says which secrets are read and to which addresses they are sent, so one that came with a folder (a cloned
-//! repository, an archive) could send a person's tokens to its author. It is used only after the person has said so, by
-//! `windlass config trust`, and only as long as it is as it was then: what is trusted is a path together with the SHA-256 of
-//! the text.
+//! repository, an archive) could send a person's tokens to its author. It is used only after `windlass config trust`, and only
+//! until it changes: a path is trusted together with the SHA-256 of its text.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,7 +42,7 @@ pub(crate) enum Trust {
     Given,
     /// It was trusted, and has changed since.
     Changed,
-    /// Nobody has vouched for it.
+    /// It was never trusted.
     Never,
 }
 
@@ -131,7 +130,7 @@ impl TrustList {
     }
 }
 
-/// `windlass/trusted.json` in the user's folder for what programs remember.
+/// `windlass/trusted.json` in the user's folder for program state.
 fn place(environment: &Environment<'_>) -> Option<PathBuf> {
     // A relative folder counts as none, as the specification of these folders has it.
     let state = (environment.variable)("XDG_STATE_HOME")
@@ -141,7 +140,7 @@ fn place(environment: &Environment<'_>) -> Option<PathBuf> {
     state.map(|state| state.join("windlass/trusted.json"))
 }
 
-/// The file itself, whatever links lead to it.
+/// The canonical path of the file.
 fn key(path: &Path) -> String {
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real.to_string_lossy().into_owned()
@@ -177,11 +176,11 @@ fn vouched_for(path: &Path, trust: Trust) -> Result<(), ConfigError> {
     Err(ConfigError::new(path.display().to_string(), problem))
 }
 
-/// Say which windlass.toml of a working folder may be used
+/// Trust or distrust the windlass.toml of a folder
 ///
-/// A windlass.toml decides which secrets are read and to which addresses they are sent, so one that is found in the working
-/// folder is used only after you have trusted it, and only as long as it does not change. One that --config or WINDLASS_CONFIG
-/// names, and your own in ~/.config/windlass, need not be trusted.
+/// A windlass.toml decides which secrets are read and to which addresses they are sent. One that is found in the working folder is
+/// therefore used only after you have trusted it, and only until it changes. One that --config or WINDLASS_CONFIG names, and your
+/// own in ~/.config/windlass, needs no trust.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     #[command(subcommand)]
@@ -190,9 +189,9 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Trust a windlass.toml as it is now, and show what it names
+    /// Trust a windlass.toml in its current version, and show the secrets that it uses
     Trust(ConfigPath),
-    /// Trust a windlass.toml no longer
+    /// Stop trusting a windlass.toml
     Distrust(ConfigPath),
 }
 
@@ -288,7 +287,7 @@ fn reads(gateway: &GatewayConfig) -> Vec<String> {
     reads
 }
 
-/// Names of a file that may be anybody's.
+/// Escapes names from a file of unknown origin.
 fn shown(text: &str) -> String {
     printable(text, NAME_LIMIT * 8).to_string()
 }

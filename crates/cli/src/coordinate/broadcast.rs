@@ -24,9 +24,9 @@ use crate::text::{counted, escaped};
 /// Longest reason shown, in characters; `--json` shows all of it.
 const REASON_LIMIT: usize = 2_000;
 
-/// Say something to the leads of many boards
+/// Message the leads of several boards
 ///
-/// Each board has its own result, and one that fails stops no other. Leads that were never brought to life are, first.
+/// Each board has its own result, and a failure does not stop the others. Leads that do not exist yet are provisioned first.
 #[derive(Debug, Args)]
 pub(crate) struct BroadcastArgs {
     #[command(flatten)]
@@ -164,7 +164,7 @@ async fn speak(
     }
 }
 
-/// A board whose gateway is in the way.
+/// A board on a gateway that can't be used now.
 fn untried(records: &Records, board: BoardId, why: &str, status: Option<u16>) -> BoardResult {
     let name = records.boards.iter().find(|record| record.id == board);
     BoardResult {

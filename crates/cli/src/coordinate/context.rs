@@ -1,4 +1,4 @@
-//! On whose behalf something is said, and under which id.
+//! The sender and the correlation id of a message, and the errors of sending one.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -17,13 +17,14 @@ pub(crate) const TEXT_BYTES: usize = MESSAGE_CHARS * 4;
 /// Longest id taken, in characters: a key of the gateway is made of it and of a board's id.
 const CORRELATION_CHARS: usize = 120;
 
-/// What all messages take.
+/// The arguments of every message.
 #[derive(Debug, Args)]
 pub(crate) struct Who {
-    /// Say it on behalf of this agent, with its rights [default: of an operator, who may do everything]
+    /// Send it as this agent, with its rights [default: as an operator, with all rights]
     #[arg(long = "as", value_name = "AGENT")]
     on_behalf_of: Option<String>,
-    /// The id by which the answer is found again; what is said twice under one id is heard once [default: a fresh one]
+    /// The id of the message: the answer refers to it, and a message that is sent twice with one id arrives once [default: a new
+    /// one]
     #[arg(long, value_name = "ID", value_parser = correlation)]
     correlation_id: Option<String>,
 }
@@ -53,7 +54,7 @@ impl Who {
     }
 }
 
-/// On whose behalf.
+/// The sender.
 pub(crate) fn caller(name: Option<&str>, records: &Records) -> Result<Caller, Failure> {
     let agent = name.map(|name| records.agent(name)).transpose()?;
     Ok(agent.map_or(Caller::Operator, |agent| Caller::Agent(agent.id)))
@@ -87,7 +88,7 @@ pub(crate) fn gateway_of<'a>(records: &'a Records, board: &Board) -> Result<&'a 
     })
 }
 
-/// What an API answers when its gateway fails.
+/// The HTTP-like status for a failure of the gateway.
 const BAD_GATEWAY: u16 = 502;
 
 /// Why something was not said or read.
@@ -99,7 +100,7 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// As JSON, to be added to what it is about.
+    /// As JSON fields, to be added to an object.
     pub(crate) fn as_json(&self) -> Value {
         json!({
             "outcome": "failed",

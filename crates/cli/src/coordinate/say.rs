@@ -1,4 +1,4 @@
-//! One message: `windlass coordinate nudge`, `ask`, `onboard` and `lead`.
+//! `windlass coordinate nudge`, `ask`, `onboard`, `lead` and `soul`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::output::{DIM, Output, Waiting};
 use crate::store::{Missing, Records, shown};
 use crate::{input, text};
 
-/// Say something to an agent of a board
+/// Message an agent of a board
 ///
-/// It comes into the agent's session as a message that names who speaks, and its answer goes out over the agent's channel.
+/// The message appears in the agent's session with the name of the sender, and the answer goes to the agent's channel.
 #[derive(Debug, Args)]
 pub(crate) struct NudgeArgs {
     /// The agent, by name, id or a unique beginning of the id
     agent: String,
-    /// The words, or - to read them from stdin
+    /// The text, or - to read it from stdin
     text: String,
     #[command(flatten)]
     who: Who,
@@ -33,14 +33,14 @@ pub(crate) struct NudgeArgs {
     files: FileArgs,
 }
 
-/// Have the gateway's own agent ask its user something on behalf of a board
+/// Let the gateway's main agent ask its user a question for a board
 #[derive(Debug, Args)]
 pub(crate) struct AskArgs {
-    /// The board that wants to know
+    /// The board that asks
     board: String,
     /// The question, or - to read it from stdin
     text: String,
-    /// The channel over which to ask, if it matters
+    /// The channel for the question
     #[arg(long, value_name = "NAME")]
     channel: Option<String>,
     #[command(flatten)]
@@ -51,12 +51,12 @@ pub(crate) struct AskArgs {
     files: FileArgs,
 }
 
-/// Have the gateway's own agent ask its user what a new board is for
+/// Let the gateway's main agent ask its user about the goals of a new board
 #[derive(Debug, Args)]
 pub(crate) struct OnboardArgs {
     /// The board
     board: String,
-    /// What is known so far, or - to read it from stdin
+    /// The information so far, or - to read it from stdin
     text: Option<String>,
     #[command(flatten)]
     who: Who,
@@ -64,7 +64,7 @@ pub(crate) struct OnboardArgs {
     files: FileArgs,
 }
 
-/// Say something to the lead of a board, which is brought to life if there is none
+/// Message the lead of a board; provision it first if it does not exist
 #[derive(Debug, Args)]
 pub(crate) struct LeadArgs {
     /// The board
@@ -77,12 +77,12 @@ pub(crate) struct LeadArgs {
     files: FileArgs,
 }
 
-/// What is said to leads.
+/// A message to leads.
 #[derive(Debug, Args)]
 pub(crate) struct LeadMessageArgs {
-    /// The words, or - to read them from stdin
+    /// The text, or - to read it from stdin
     text: String,
-    /// Work to take over, not a question
+    /// The message hands over work; it is not a question
     #[arg(long)]
     handoff: bool,
     #[command(flatten)]
@@ -92,10 +92,10 @@ pub(crate) struct LeadMessageArgs {
 /// How an answer is marked.
 #[derive(Debug, Args)]
 pub(crate) struct AnswerArgs {
-    /// What the answer is to be marked with; repeat it for several [default: the correlation id]
+    /// A tag for the answer; repeat it for several [default: the correlation id]
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
-    /// Whom the answer is to be from [default: gateway-main for users, lead for leads]
+    /// The source of the answer [default: gateway-main for users, lead for leads]
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
 }
@@ -280,9 +280,9 @@ fn as_json(operation: &str, correlation_id: &str, end: &Result<DeliveryReceipt, 
     value
 }
 
-/// Print who an agent is, its SOUL.md, or give it another one
+/// Show or replace an agent's SOUL.md
 ///
-/// Another one is on record before it is written: whatever becomes of the gateway, the next provisioning writes the same.
+/// A new SOUL.md is stored before it is written: if the gateway fails meanwhile, the next windlass agents provision writes it.
 #[derive(Debug, Args)]
 pub(crate) struct SoulArgs {
     /// The agent, by name, id or a unique beginning of the id
@@ -290,14 +290,14 @@ pub(crate) struct SoulArgs {
     /// Write this file, or - to read it from stdin
     #[arg(long, value_name = "FILE")]
     set: Option<PathBuf>,
-    /// Do it on behalf of this agent, with its rights [default: of an operator, who may do everything]
+    /// Act as this agent, with its rights [default: as an operator, with all rights]
     #[arg(long = "as", value_name = "AGENT")]
     on_behalf_of: Option<String>,
     #[command(flatten)]
     files: FileArgs,
 }
 
-/// An agent, and what of it is read or written.
+/// The agent whose SOUL.md is read or written.
 struct Task<'a> {
     records: &'a Records,
     agent: &'a Agent,

@@ -1,4 +1,4 @@
-//! Tasks that call and chat all the time.
+//! The load of the demo, and the results of its calls against the journals of the gateways.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -214,7 +214,7 @@ impl Ledger {
         records.len() - 1
     }
 
-    /// Writes down what its caller was told.
+    /// Records the result that the caller got.
     pub(crate) fn end(&self, number: usize, end: CallResult) {
         if let Some(record) = self.records().get_mut(number) {
             record.end = Some(end);

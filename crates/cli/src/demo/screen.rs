@@ -171,7 +171,7 @@ impl<'a> DemoScreen<'a> {
         Ok(live.redraw.draw(self.output, &shown)?)
     }
 
-    /// The table at the end, and what it means.
+    /// The table at the end, with its explanation.
     pub(crate) fn conclude(&self, stage: &Stage, tallies: &[GatewayTally]) -> Result<(), Failure> {
         if self.output.json() {
             return self.conclude_json(stage, tallies);

@@ -1,4 +1,4 @@
-//! Three simulated gateways, and Windlass with a line to each.
+//! Three simulated gateways, a line to each, and the faults on a schedule.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ impl Stage {
     }
 }
 
-/// What happens to a gateway.
+/// A fault of a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     /// Every TCP connection breaks.
@@ -135,7 +135,7 @@ impl Act {
     }
 }
 
-/// When (ms after the beginning), whom (by number), what. Ends after 12 s.
+/// The time (ms after the beginning), the gateway (by number) and the fault. Ends after 12 s.
 const SCHEDULE: [(u64, usize, Act); 15] = [
     (1200, 0, Act::Cut),
     (2000, 1, Act::LoseChatAnswer),

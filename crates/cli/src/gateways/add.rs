@@ -1,4 +1,4 @@
-//! `windlass gateways add`.
+//! `windlass gateways add` and `set`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,11 @@ use crate::store::{self, Missing, Records, short, shown};
 
 /// Add a gateway
 ///
-/// Its token is never stored: only where it is to be found. An agent's workspace is a folder of its own in --workspace-root, on
-/// the gateway's host.
+/// The store holds a reference to the token, never the token itself. Each agent gets a workspace folder in --workspace-root, on the
+/// gateway's host.
 #[derive(Debug, Args)]
 pub(crate) struct GatewaysAddArgs {
-    /// Its name
+    /// The name
     name: String,
     /// The gateway's address, ws://HOST:PORT or wss://HOST
     // Takes the place of the global flag of this name.
@@ -26,16 +26,16 @@ pub(crate) struct GatewaysAddArgs {
     url: String,
     #[command(flatten)]
     token: TokenArgs,
-    /// The folder on the gateway's host in which agents get their workspaces
+    /// The folder on the gateway's host for the workspaces of agents
     #[arg(long, value_name = "DIR")]
     workspace_root: String,
-    /// Where its agents reach your service; it goes into their files
+    /// The address of your service for its agents; it is written into their files
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// SHA-256 of the certificate that is expected
+    /// The SHA-256 fingerprint of the expected certificate
     #[arg(long, value_name = "HEX", conflicts_with = "insecure_tls")]
     tls_fingerprint: Option<String>,
-    /// Accept a certificate that nobody vouches for
+    /// Accept any certificate
     #[arg(long)]
     insecure_tls: bool,
     /// Connect as a control UI, without this machine's device identity
@@ -46,7 +46,7 @@ pub(crate) struct GatewaysAddArgs {
 /// Where a record's token is.
 #[derive(Debug, Args)]
 pub(crate) struct TokenArgs {
-    /// The environment variable that holds the gateway's token when agents are worked with
+    /// The environment variable that holds the gateway's token
     #[arg(long, value_name = "VAR", conflicts_with = "token_file")]
     token_env: Option<String>,
     /// The file that holds the gateway's token
@@ -142,7 +142,7 @@ impl GatewaysAddArgs {
 }
 
 impl TokenArgs {
-    /// Where the token is. What is given in its place by mistake is not repeated.
+    /// The place of the token. An invalid value is not repeated in the error, because it may be the token itself.
     pub(crate) fn source(&self) -> Result<Option<SecretSource>, Failure> {
         match (&self.token_env, &self.token_file) {
             (Some(name), _) => {
@@ -184,10 +184,9 @@ fn file(path: &Path) -> Result<SecretSource, Failure> {
     ))
 }
 
-/// Change where the token of a recorded gateway is
+/// Change the place of a gateway's token
 ///
-/// Boards and agents of the gateway stay as they are. A service that runs (windlass agents run) uses the new token from its next
-/// start on.
+/// The boards and agents of the gateway stay as they are. A running windlass agents run uses the new token after its next start.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change").args(["token_env", "token_file", "no_token"]).required(true))]
 pub(crate) struct SetArgs {
@@ -197,7 +196,7 @@ pub(crate) struct SetArgs {
     gateway: String,
     #[command(flatten)]
     token: TokenArgs,
-    /// The gateway wants no token
+    /// The gateway needs no token
     #[arg(long)]
     no_token: bool,
 }

@@ -20,15 +20,15 @@ use crate::session::{self, Patience, Setup, Target};
 use crate::store::{self, Missing, Records, is_there, short, shown, shown_url};
 use crate::units::parse_span;
 
-/// Show gateways, and with --check what release they are and whether it is supported
+/// List gateways; with --check connect and show their releases
 #[derive(Debug, Args)]
 pub(crate) struct GatewaysListArgs {
-    /// These only, by name or id
+    /// Only these gateways, by name or id
     gateways: Vec<String>,
-    /// Connect to them and tell their releases
+    /// Connect, and show each release and whether it is supported
     #[arg(long)]
     check: bool,
-    /// Wait so long for gateways that do not answer [default: 15s]
+    /// Wait this long for gateways that do not answer [default: 15s]
     #[arg(long, value_name = "TIME", value_parser = parse_span, requires = "check")]
     timeout: Option<Duration>,
 }

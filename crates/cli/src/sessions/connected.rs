@@ -1,4 +1,4 @@
-//! A gateway that is up, ready to be asked.
+//! A gateway that is connected and ready for calls, and the session that a text names.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::units::parse_span;
 /// How long to wait.
 #[derive(Debug, Args)]
 pub(crate) struct Limit {
-    /// Give up after this long, waiting for the line included [default: 30s]
+    /// Give up after this long, including the wait for the connection [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct ConnectedSession {
     pub(crate) gateway: Gateway,
     pub(crate) target: Target,
     pub(crate) sessions: Sessions,
-    /// What is left of the time.
+    /// The time that is left.
     pub(crate) left: Duration,
 }
 
@@ -134,10 +134,10 @@ const CANDIDATES: usize = 8;
 const SHORTEST_PREFIX: usize = 4;
 /// The last part of main sessions' keys, where the gateway does not say.
 const MAIN: &str = "main";
-/// What the ids of workers begin with; what follows is the id of the store's record.
+/// The prefix of the ids of workers; the id of the store's record follows.
 const WORKER: &str = "mc-";
 
-/// What a text names.
+/// The session or agent that a text names.
 #[derive(Debug, PartialEq)]
 enum Named {
     One(String),

@@ -1,4 +1,4 @@
-//! `windlass sessions history`.
+//! `windlass sessions history`, and rows of a history for people and for programs.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,27 +14,27 @@ use crate::text::{escaped, harmless};
 
 /// Rows shown unless asked otherwise: a few screens.
 const ROWS: u32 = 50;
-/// Most rows that `--all` reads: what is held in memory of them, some 100 MB.
+/// Most rows that `--all` reads: some 100 MB in memory.
 const MOST_ROWS: usize = 100_000;
 /// Longest beginning of an answer under way shown, in characters.
 const RUNNING_LIMIT: usize = 200;
 
-/// Show what was said in a session, the newest last
+/// Show the messages of a session, the newest last
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
     #[arg(value_name = "SESSION")]
     session: Option<String>,
-    /// At most so many messages [default: 50]
+    /// At most N messages [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(HISTORY_LIMIT)))]
     limit: Option<u32>,
-    /// The page before the one that named this number
+    /// Show the page before the one that printed this number
     #[arg(long, value_name = "N", conflicts_with_all = ["after", "all"])]
     before: Option<u64>,
-    /// What was added since the page that named this cursor (releases from 2026.9 on have them)
+    /// Show messages that were added since the page that printed this cursor (releases from 2026.9 on)
     #[arg(long, value_name = "CURSOR", conflicts_with_all = ["all", "limit"])]
     after: Option<String>,
-    /// All messages that the gateway shows
+    /// Show all messages that the gateway returns
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     #[command(flatten)]
@@ -147,7 +147,7 @@ const RESULT_LIMIT: usize = 160;
 /// Longest reason of a failure shown, in characters.
 const REASON_LIMIT: usize = 500;
 
-/// A row as lines: who and when, then what.
+/// A row as lines: role and time, then the text.
 pub(crate) fn lines(row: &ChatMessage, output: &Output) -> Vec<String> {
     let role = escaped(row.role.as_deref().unwrap_or("?"), NAME_LIMIT);
     let mut head = format!("{HEAD}{role}{HEAD:#}");
@@ -169,7 +169,7 @@ pub(crate) fn lines(row: &ChatMessage, output: &Output) -> Vec<String> {
     lines
 }
 
-/// A row for programs: what is the same on all releases, and the row itself.
+/// A row for programs: the fields that all releases have, and the row itself.
 pub(crate) fn as_json(row: &ChatMessage) -> Value {
     json!({
         "type": "message",

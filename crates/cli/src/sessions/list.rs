@@ -1,4 +1,4 @@
-//! `windlass sessions list`.
+//! `windlass sessions list` and `show`.
 
 use std::time::Duration;
 
@@ -23,22 +23,22 @@ const KEY_LIMIT: usize = 80;
 /// Longest label or model shown, in characters.
 const NAME_LIMIT: usize = 40;
 
-/// Show sessions, those changed last first
+/// List sessions, the most recently changed first
 #[derive(Debug, Args)]
 pub(crate) struct SessionsListArgs {
-    /// Only those of this agent, by id or name
+    /// Only sessions of this agent, by id or name
     #[arg(long, value_name = "AGENT")]
     agent: Option<String>,
-    /// Only those that changed within this time, for example 1h
+    /// Only sessions that changed within this time, for example 1h
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     active: Option<Duration>,
-    /// Only the one with this label
+    /// Only the session with this label
     #[arg(long)]
     label: Option<String>,
-    /// Only those in which this text is found
+    /// Only sessions that contain this text
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// At most so many [default: all]
+    /// At most N sessions [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub(crate) fn is_running(row: &SessionRow) -> Option<bool> {
     row.extra.get("hasActiveRun").and_then(Value::as_bool)
 }
 
-/// What is the same on all releases, and the row itself.
+/// The fields that all releases have, and the row itself.
 pub(crate) fn as_json(row: &SessionRow) -> Value {
     json!({
         "key": row.key,
@@ -139,7 +139,7 @@ pub(crate) fn as_json(row: &SessionRow) -> Value {
 /// Longest value shown, in characters.
 const VALUE_LIMIT: usize = 200;
 
-/// Show one session: what it is, and what runs in it
+/// Show one session and its current run
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
@@ -149,10 +149,10 @@ pub(crate) struct ShowArgs {
     time: Limit,
 }
 
-/// What was found.
+/// The details of a session.
 struct SessionDetails {
     row: SessionRow,
-    /// Its last row, and what goes on.
+    /// Its last row, and its current run.
     last: HistoryPage,
     server: String,
     verdict: Verdict,
@@ -205,7 +205,7 @@ fn lines(found: &SessionDetails, gateway: &str) -> Vec<String> {
     values.map(line).into()
 }
 
-/// What runs, where the release says so.
+/// The current run, where the release reports it.
 fn run_of(found: &SessionDetails) -> String {
     match &found.last.running {
         Some(run) => {

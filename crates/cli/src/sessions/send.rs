@@ -1,4 +1,4 @@
-//! `windlass sessions send`.
+//! `windlass sessions send` and `abort`.
 
 use std::time::Duration;
 
@@ -18,30 +18,30 @@ use crate::units::parse_span;
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
 const ANSWER: Duration = Duration::from_mins(15);
 
-/// Send one message and wait for its answer
+/// Send one message and wait for the answer
 ///
-/// The message is sent once, whatever happens to the line: its answer is found again after cuts and restarts of the gateway. On a
-/// terminal the answer is shown as it comes; otherwise it is printed when it is whole. When the outcome is not known (exit code 5), or
-/// after Ctrl-C, the same command with --key goes on where this one stopped, and sends nothing that arrived.
+/// The message is sent once, even if the line breaks: the answer is found again after cuts and restarts of the gateway. On a
+/// terminal the answer is shown as it comes; otherwise it is printed when it is complete. If the outcome is unknown (exit code 5),
+/// or after Ctrl-C, run the same command with --key: it continues, and does not send a message again that has arrived.
 #[derive(Debug, Args)]
 pub(crate) struct SendArgs {
     /// The session, by key, label or agent
     session: String,
-    /// The words, or - to read them from stdin
+    /// The text, or - to read it from stdin
     text: String,
-    /// Go on with an earlier send of the same words: its key
+    /// Continue an earlier send of the same text, by its key
     #[arg(long)]
     key: Option<String>,
-    /// End as soon as the gateway has taken the message
+    /// Exit as soon as the gateway has accepted the message
     #[arg(long)]
     no_wait: bool,
-    /// Have the answer go out over the session's channel, too
+    /// Also deliver the answer to the session's channel
     #[arg(long)]
     deliver: bool,
     /// Give up after this long, outages and the agent's work included [default: 15m]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
-    /// Give up after this long when the gateway can't be reached at all [default: 30s]
+    /// Give up after this long if the gateway can't be reached [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     connect_timeout: Option<Duration>,
 }
@@ -109,15 +109,15 @@ async fn follow(
 /// Longest run id shown, in characters.
 const ID_LIMIT: usize = 80;
 
-/// Stop what runs in a session
+/// Stop the run of a session
 ///
-/// That nothing ran is no error; a session that is not there is one.
+/// It is no error if nothing runs. It is one if the session does not exist.
 #[derive(Debug, Args)]
 pub(crate) struct AbortArgs {
     /// The session, by key, label or agent [default: the default agent's main session]
     #[arg(value_name = "SESSION")]
     session: Option<String>,
-    /// Only this run [default: whatever runs]
+    /// Only this run [default: the current run]
     #[arg(long, value_name = "ID")]
     run: Option<String>,
     #[command(flatten)]

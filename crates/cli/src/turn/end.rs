@@ -31,7 +31,7 @@ pub(crate) fn not_sent(error: &SendError) -> Failure {
     Failure::Told(exit, Advice::new(with_causes(error), next))
 }
 
-/// The gateway has the message, and nobody waits for more.
+/// The gateway has accepted the message, and the program does not wait for the answer.
 pub(crate) fn started(session: &SessionKey, key: &str, run_id: &str, output: &Output) -> Result<(), Failure> {
     if output.json() {
         output.value(&json!({"type": "started", "session": session, "key": key, "runId": run_id}))?;
@@ -44,7 +44,7 @@ pub(crate) fn started(session: &SessionKey, key: &str, run_id: &str, output: &Ou
     Ok(())
 }
 
-/// What to say of an end, and with which code to leave. An answer was shown already.
+/// The text for an end and the exit code. An answer was shown already.
 pub(crate) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<ExitCode, Failure> {
     let (exit, advice) = match end {
         RunEnd::Final(answer) => {
@@ -103,7 +103,7 @@ pub(crate) fn ended(end: &RunEnd, key: &str, output: &Output) -> Result<ExitCode
     Err(Failure::Told(exit, advice))
 }
 
-/// What a command did, such as `stop`.
+/// The effect of a command such as `stop`.
 fn of_command(done: &CommandDone) -> String {
     let stopped = match (done.aborted, &*done.run_ids) {
         (Some(false), _) => "nothing ran in the session".to_owned(),

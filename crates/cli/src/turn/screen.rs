@@ -1,6 +1,6 @@
 //! Where a turn is shown: on a terminal as it comes, in a pipe when it is whole, as JSON lines for programs.
 //!
-//! A pipe gets the whole answer at once because a release may correct what it said, and what is written can't be taken back.
+//! A pipe gets the whole answer at once, because a release may correct its text and written output can't be taken back.
 
 use std::io;
 
@@ -139,7 +139,7 @@ fn as_json(progress: &RunProgress) -> serde_json::Value {
     }
 }
 
-/// What was shown of an answer so far.
+/// The part of an answer that was shown so far.
 #[derive(Debug, Default)]
 pub(crate) struct Spoken {
     pub(crate) text: String,
@@ -147,12 +147,12 @@ pub(crate) struct Spoken {
     pub(crate) has_hole: bool,
 }
 
-/// What is to be shown next.
+/// The next output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// This, behind what is there.
+    /// Append this text.
     More(String),
-    /// This, in place of what is there.
+    /// Replace the shown text by this one.
     Anew(String),
     /// A word that something is missing.
     Hole,
@@ -180,7 +180,7 @@ impl Spoken {
         self.text.is_empty()
     }
 
-    /// What is left to be shown when the whole is known.
+    /// The output that is left when the whole text is known.
     pub(crate) fn become_whole(&mut self, whole: &str) -> Piece {
         let piece = match whole.strip_prefix(self.text.as_str()) {
             Some("") => Piece::Nothing,

@@ -22,7 +22,7 @@ const KEY_LIMIT: usize = 80;
 #[derive(Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) at: SystemTime,
-    /// The gateway's name; none for what concerns all.
+    /// The gateway's name; none for markers that concern all gateways.
     pub(crate) gateway: Option<&'a str>,
     pub(crate) place: InJournal,
     pub(crate) what: Line<'a>,
@@ -38,7 +38,7 @@ pub(crate) enum InJournal {
     At(Cursor),
 }
 
-/// What is on it.
+/// The content of the line.
 #[derive(Debug)]
 pub(crate) enum Line<'a> {
     Event(&'a Event),

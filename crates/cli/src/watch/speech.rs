@@ -1,4 +1,4 @@
-//! What agents say, as lines: texts come in pieces of a few words, and several agents speak at the same time.
+//! Texts of agents as lines: they arrive in pieces of a few words, and from several agents at the same time.
 
 use std::collections::VecDeque;
 
@@ -9,8 +9,8 @@ use crate::columns::cells_of;
 use crate::text::harmless;
 use crate::turn::{Piece, Spoken};
 
-/// Runs that are listened to at a time. With more of them the one that was silent the longest is forgotten: what it says next is
-/// shown from its beginning again.
+/// The most runs whose texts are collected at a time. Beyond that the run that was silent for the longest is forgotten, and its
+/// next text begins anew.
 const MOST_RUNS: usize = 64;
 /// Longest text of a run that is followed, in bytes: with all the runs some 4 MiB, and some 30 MiB of a gateway that sends nothing but
 /// characters that are written out.
@@ -38,12 +38,12 @@ struct Run {
     is_cut: bool,
 }
 
-/// What an event adds to a text.
+/// The part that an event adds to a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Words<'a> {
     /// The whole text so far.
     Whole(&'a str),
-    /// What follows on the text so far.
+    /// The text that follows on the text so far.
     More(&'a str),
 }
 
@@ -64,7 +64,7 @@ impl Speech {
         lines
     }
 
-    /// The run is over: the rest of what it said.
+    /// Ends a run and returns the rest of its text.
     pub(crate) fn end(&mut self, gateway: &str, run: &str, width: usize) -> Vec<String> {
         let mut run = self.run(gateway, run);
         let width = width.min(LONGEST_LINE);
@@ -140,7 +140,7 @@ impl Run {
     }
 }
 
-/// The first line of a text and what follows it, if the line is whole: it has an end, or no more cells.
+/// The first line of a text and the rest, if the line is complete: it has a line end, or fills all cells.
 fn first_line(text: &str, width: usize) -> Option<(&str, &str)> {
     let mut used = 0;
     let mut space = None;

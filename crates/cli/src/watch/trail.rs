@@ -84,8 +84,8 @@ pub(crate) async fn run(global: &Global, args: &WatchArgs, output: &Output) -> R
     }
 }
 
-/// Stores what was recorded when the program is told to end, also where this command can't: its output blocks it as long as the
-/// reader of its output stands still.
+/// Stores the recorded events when the program is told to end, even if this command can't: its output may block as long as its
+/// reader is slow.
 fn stop_recording_at_a_signal(windlass: Windlass, was_told: Arc<AtomicBool>) -> Result<(), Failure> {
     let mut interrupts = Interrupts::listen()?;
     tokio::spawn(async move {
@@ -123,7 +123,7 @@ async fn place(args: &WatchArgs, store: &dyn Store) -> Result<StartPosition, Fai
     })
 }
 
-/// What this process records.
+/// The writer of this process.
 struct Recording {
     windlass: Windlass,
     targets: Vec<Target>,
@@ -208,7 +208,7 @@ async fn lost(recording: Option<&Recording>, output: &Output) -> Failure {
     }
 }
 
-/// What the gateways of a journal are called, as far as is known.
+/// The known names of the gateways of a journal.
 struct Names {
     known: BTreeMap<GatewayUid, String>,
     /// Those to show; none for all.

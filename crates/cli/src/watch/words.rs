@@ -56,7 +56,7 @@ pub(crate) enum EventWords {
 /// Which kinds of events are shown beside this one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beside {
-    /// `chat` events are, so what `agent` events repeat of them is not told twice.
+    /// `chat` events are shown, so their repetition in `agent` events is not.
     pub(crate) chat: bool,
 }
 
@@ -128,7 +128,7 @@ fn line(text: &str) -> String {
     escaped(text, TEXT_LIMIT)
 }
 
-/// Words, and behind them in parentheses what is known of the rest.
+/// Words, followed by other known facts in parentheses.
 fn joined<'a>(words: &str, more: impl IntoIterator<Item = Option<&'a str>>) -> String {
     let more: Vec<String> = more.into_iter().flatten().map(name).collect();
     if more.is_empty() {
@@ -273,7 +273,7 @@ fn of_gateway(event: &TypedEvent) -> Option<EventWords> {
     }
 }
 
-/// An event that has no words here: its name and what came.
+/// An event without words: its name and payload.
 fn unknown(event: &Event) -> EventWords {
     EventWords::Plain(format!("{} {}", name(&event.name), line(event.payload.as_str())))
 }
