@@ -94,7 +94,7 @@ impl RuleArgs {
 fn object(text: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("a JSON object is wanted, such as '{\"uptime\": \"99.9 %\"}'".into()),
+        Ok(_) => Err("expected a JSON object, such as '{\"uptime\": \"99.9 %\"}'".into()),
         Err(error) => Err(format!("no JSON at line {}, column {}", error.line(), error.column())),
     }
 }

@@ -202,7 +202,7 @@ async fn talk_on_terminal(mut talk: Talk<'_>, history: u32) -> Result<ExitCode, 
             Typed::Line(line) => line,
             Typed::Interrupted if again => return Ok(ExitCode::Interrupted),
             Typed::Interrupted => {
-                talk.dim("again to leave; Ctrl-D ends, too")?;
+                talk.dim("press Ctrl-C again to exit, or Ctrl-D")?;
                 continue;
             }
             Typed::Ended => return Ok(ExitCode::Ok),
@@ -235,7 +235,7 @@ impl Talk<'_> {
             "{HEAD}{session}{HEAD:#} on {GOOD}{}{GOOD:#} {DIM}{release}{DIM:#}",
             self.desk.target.name
         ))?;
-        self.dim("Enter says it, Ctrl-C stops an answer, Ctrl-D ends, /help has more")?;
+        self.dim("Enter sends, Ctrl-C stops an answer, Ctrl-D exits, /help has more")?;
         if history > 0 {
             self.history(history).await?;
         }
@@ -246,7 +246,7 @@ impl Talk<'_> {
         match command {
             ChatCommand::Say(text) => {
                 if matches!(self.say(text).await?, TurnResult::Left) {
-                    self.dim("left; the agent goes on, and its answer will be in the history")?;
+                    self.dim("left; the agent continues, and its answer will be in the history")?;
                     return Ok(Next::End(ExitCode::Interrupted));
                 }
                 self.output.line("")?;
@@ -257,7 +257,7 @@ impl Talk<'_> {
             ChatCommand::Help => self.output.line(HELP)?,
             ChatCommand::Quit => return Ok(Next::End(ExitCode::Ok)),
             ChatCommand::Unknown(line) => self.dim(&format!(
-                "{} is no command: see /help; to say it to the agent, type //…",
+                "{} is not a command: see /help; to send it to the agent, type //…",
                 escaped(&line, NAME_LIMIT)
             ))?,
             ChatCommand::Nothing => {}
@@ -275,7 +275,7 @@ impl Talk<'_> {
             self.output.line(&history::lines(row, self.output).join("\n"))?;
         }
         if page.running.is_some() {
-            self.dim("an answer is under way; what you say joins it, or waits for it")?;
+            self.dim("an answer is running; your message joins it or waits for it")?;
         }
         if !page.rows.is_empty() {
             self.output.line("")?;
@@ -296,8 +296,8 @@ impl Talk<'_> {
         let reset = self.desk.sessions.reset(&self.session).await;
         let reset = reset.map_err(|error| self.desk.failed(&error))?;
         self.dim(match reset {
-            ResetOutcome::Emptied(_) | ResetOutcome::Deleted => "begun anew: the agent does not remember what was said",
-            ResetOutcome::NotThere => "nothing was said here yet",
+            ResetOutcome::Emptied(_) | ResetOutcome::Deleted => "new session: the agent has forgotten the conversation",
+            ResetOutcome::NotThere => "the session is empty",
         })
     }
 

@@ -42,8 +42,8 @@ Exit codes:
        demo lost or duplicated a call; or chaos found a broken guarantee
   2    wrong usage or configuration; nothing was sent
   3    a gateway can't be reached, or its line is down
-  4    a gateway refused the connection (token, password, pairing, scope or protocol), its release is
-       not supported, or an agent has no right to this
+  4    a gateway refused the connection (token, password, pairing, scope or protocol), its release
+       is not supported, or an agent has no right to this
   5    the outcome is unknown, or no answer came in time: the gateway may have executed the call;
        or the gateway lost a message, which may have run in part
   6    some agents or boards failed; the report says which and why
@@ -158,10 +158,7 @@ impl From<Interrupted> for Failure {
     fn from(error: Interrupted) -> Self {
         Self::Told(
             ExitCode::Agents,
-            Advice::new(
-                error.to_string(),
-                "Run the same command again: it goes on where it was.",
-            ),
+            Advice::new(error.to_string(), "Run the same command again: it continues."),
         )
     }
 }

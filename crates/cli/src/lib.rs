@@ -136,7 +136,7 @@ fn log_filter(directives: &str) -> Result<Targets, Failure> {
     let is_level = |word: &str| word.is_empty() || word.parse::<LevelFilter>().is_ok();
     let mut words = directives.split(',').map(str::trim);
     if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
-        return Err(wrong(format!("{:?} is no level", text::escaped(word, LEVEL_LIMIT))));
+        return Err(wrong(format!("{:?} is not a level", text::escaped(word, LEVEL_LIMIT))));
     }
     let filter: Targets = directives.parse().map_err(|error| wrong(format!("{error}")))?;
     Ok(match filter.default_level() {

@@ -417,7 +417,7 @@ pub(crate) fn exit_and_advice(target: &Target, status: &LineStatus) -> (ExitCode
         ),
         None => Advice::new(
             format!("{id}: no connection to {} in time", target.endpoint),
-            "Look what takes so long: windlass doctor, with the same --url or --gateway.",
+            "See which step takes so long: windlass doctor, with the same --url or --gateway.",
         ),
     };
     (exit_of(status), advice)

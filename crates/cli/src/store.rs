@@ -65,7 +65,7 @@ pub(crate) async fn open(global: &Global, missing: Missing) -> Result<Arc<Sqlite
     }
     Err(Failure::usage(
         "--gateway chooses among the gateways that are there; this command works with none of them",
-        "Leave it away.",
+        "Remove the flag.",
     ))
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn open_any(global: &Global, missing: Missing) -> Result<Arc<Sq
     if !path.exists() {
         if missing == Missing::Refuse {
             return Err(Failure::usage(
-                format!("{}: there is no such store", path.display()),
+                format!("{}: the store does not exist", path.display()),
                 "Make it with windlass gateways add, or name another with --store (or WINDLASS_STORE).",
             ));
         }
@@ -138,7 +138,7 @@ fn refuse(flags: &[(&str, bool)]) -> Result<(), Failure> {
         None => Ok(()),
         Some((flag, _)) => Err(Failure::usage(
             format!("{flag} is not taken here: this command works with the gateways of the store"),
-            "Leave it away; --gateway chooses among them.",
+            "Remove the flag; --gateway chooses among them.",
         )),
     }
 }
@@ -377,7 +377,7 @@ fn one<'a, T>(
                     several.len(),
                     candidates.join(", ")
                 ),
-                "Name the one that is meant by its id; a unique beginning will do.",
+                "Use its id; a unique beginning is enough.",
             ))
         }
     }

@@ -18,13 +18,13 @@ pub(crate) fn parse_span(text: &str) -> Result<Duration, String> {
         _ => return Err(EXPECTED.to_owned()),
     };
     span.filter(|span| (Duration::from_millis(1)..=MAX).contains(span))
-        .ok_or_else(|| "1ms to 24h is taken".to_owned())
+        .ok_or_else(|| "expected 1ms to 24h".to_owned())
 }
 
-const EXPECTED: &str = "a number with its unit is wanted: 500ms, 30s, 2m or 1h";
+const EXPECTED: &str = "expected a number with a unit: 500ms, 30s, 2m or 1h";
 
-const AGES: &str = "a number with its unit is wanted: 12h, 30d";
-const SIZES: &str = "a number with its unit is wanted: 512M, 2G";
+const AGES: &str = "expected a number with a unit: 12h, 30d";
+const SIZES: &str = "expected a number with a unit: 512M, 2G";
 
 /// Reads `12h` or `30d`: an hour at least, ten years at most.
 pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
@@ -37,7 +37,7 @@ pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
     };
     let age = seconds.map(Duration::from_secs);
     age.filter(|age| (Duration::from_hours(1)..=Duration::from_hours(3650 * 24)).contains(age))
-        .ok_or_else(|| "1h to 3650d is taken".to_owned())
+        .ok_or_else(|| "expected 1h to 3650d".to_owned())
 }
 
 /// Reads `512M` or `2G` as bytes: a megabyte at least.
@@ -49,7 +49,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         _ => return Err(SIZES.to_owned()),
     };
     let bytes = number.checked_mul(factor).filter(|bytes| *bytes > 0);
-    bytes.ok_or_else(|| "at least 1M is taken".to_owned())
+    bytes.ok_or_else(|| "expected at least 1M".to_owned())
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {

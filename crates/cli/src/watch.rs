@@ -104,7 +104,7 @@ fn parse_from(text: &str) -> Result<From, String> {
             let cursor: Option<Cursor> = number.parse().ok().filter(|cursor: &Cursor| cursor.number() >= 0);
             cursor
                 .map(From::After)
-                .ok_or_else(|| "a cursor (a number), start or now is wanted".to_owned())
+                .ok_or_else(|| "expected a cursor (a number), start or now".to_owned())
         }
     }
 }

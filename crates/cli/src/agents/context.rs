@@ -211,7 +211,7 @@ impl Host {
             ),
             None => Advice::new(
                 format!("{name}: no connection to {} in time", shown_url(&gateway.url)),
-                format!("Look what takes so long: windlass doctor --gateway {name}"),
+                format!("See which step takes so long: windlass doctor --gateway {name}"),
             ),
         };
         let exit = session::exit_of(&status);

@@ -311,7 +311,7 @@ pub(crate) async fn delete(global: &Global, args: &DeleteArgs, output: &Output) 
     let job = |agents| Job::Delete { agents, delete_files };
     let exit = work(DELETE, &records, &agents, job, &args.files, output).await?;
     if exit != ExitCode::Ok && !output.json() {
-        output.note("an agent whose gateway is gone for good is taken out of the store by windlass agents forget");
+        output.note("if a gateway is gone for good, windlass agents forget removes its agents from the store");
     }
     Ok(exit)
 }
@@ -320,8 +320,8 @@ pub(crate) async fn delete(global: &Global, args: &DeleteArgs, output: &Output) 
 fn confirmed_deletion(records: &Records, agents: &[&Agent], delete_files: bool) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::usage(
-            "deleting agents needs a yes, and there is no terminal to ask on",
-            "Give --yes if it is meant.",
+            "deleting agents needs a confirmation, and there is no terminal to ask on",
+            "Confirm with --yes.",
         ));
     }
     let names: Vec<String> = agents
@@ -376,8 +376,8 @@ pub(crate) fn confirmed(what: &str, yes: bool, output: &Output) -> Result<bool, 
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::usage(
-            "forgetting needs a yes, and there is no terminal to ask on",
-            "Give --yes if it is meant.",
+            "forgetting needs a confirmation, and there is no terminal to ask on",
+            "Confirm with --yes.",
         ));
     }
     let mut terminal = std::io::stderr().lock();

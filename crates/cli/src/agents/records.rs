@@ -135,7 +135,7 @@ fn every(text: &str) -> Result<String, String> {
     if text == "0m" || !text.ends_with("ms") && parse_span(text).is_ok() {
         Ok(text.to_owned())
     } else {
-        Err("a number with its unit is wanted: 30s, 10m or 1h, or 0m for never".into())
+        Err("expected a number with a unit: 30s, 10m or 1h, or 0m for never".into())
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn run(global: &Global, args: &ServiceArgs, output: &Output) ->
         output,
         now,
         json!({"news": "stopped"}),
-        "stopped; what was begun is taken up at the next start",
+        "stopped; interrupted work continues at the next start",
     )?;
     Ok(ExitCode::Ok)
 }
@@ -100,7 +100,7 @@ impl<'a> Eye<'a> {
         let (agents, gateways) = (records.agents.len(), records.gateways.len());
         let news = json!({"news": "started", "agents": agents, "gateways": gateways, "runsToTakeUp": runs});
         let text = format!(
-            "looking after {} on {}; {} to take up",
+            "supervising {} on {}; {} to continue",
             counted(agents, "agent"),
             counted(gateways, "gateway"),
             counted(runs, "run")

@@ -308,7 +308,7 @@ impl Keys<'_> {
         match self.raw.direction.as_ref().map(|text| text.get_ref().as_str()) {
             None | Some("to-client") => Ok(Direction::ToClient),
             Some("to-gateway") => Ok(Direction::ToGateway),
-            Some(_) => Err(self.wrong("direction", "to-client or to-gateway is wanted")),
+            Some(_) => Err(self.wrong("direction", "expected to-client or to-gateway")),
         }
     }
 
@@ -334,7 +334,7 @@ impl Keys<'_> {
             FaultKind::SlowReader => Fault::SlowReader(self.direction()?, Some(self.rate()?)),
             FaultKind::Slice => {
                 let bytes = self.needed("bytes", raw.bytes.as_ref())?;
-                let most = NonZeroUsize::new(bytes).ok_or_else(|| self.wrong("bytes", "1 at least is wanted"))?;
+                let most = NonZeroUsize::new(bytes).ok_or_else(|| self.wrong("bytes", "expected 1 or more"))?;
                 Fault::Slice(Some(most))
             }
             FaultKind::Refuse => Fault::Door(Door::Refuse),
@@ -372,7 +372,7 @@ impl Keys<'_> {
         self.used.extend(["of", "nth", "permille"]);
         let rule = fault.next().towards(self.direction()?).of(self.which());
         match (&raw.nth, &raw.permille) {
-            (Some(_), Some(_)) => Err(self.wrong("permille", "either nth or permille is wanted")),
+            (Some(_), Some(_)) => Err(self.wrong("permille", "expected either nth or permille")),
             (Some(nth), None) if *nth.get_ref() == 0 => Err(self.wrong("nth", "frames are counted from 1")),
             (Some(nth), None) => Ok(rule.nth(*nth.get_ref())),
             (None, Some(chance)) if *chance.get_ref() > 1000 => Err(self.wrong("permille", "1000 is all of them")),
@@ -418,7 +418,7 @@ mod tests {
             ("sed = 1", "plan.toml:1: unknown field `sed`"),
             (
                 "for = \"10\"\n[random]",
-                "plan.toml:1, for: a number with its unit is wanted",
+                "plan.toml:1, for: expected a number with a unit",
             ),
             (
                 "[random]\nfaults = [\"cut\",\n \"typhoon\"]",

@@ -64,7 +64,7 @@ fn read(source: &SecretSource, environment: &Environment<'_>) -> Result<Option<S
 }
 
 fn unfit(why: UnfitSecret) -> String {
-    format!("what is there is no token: {why}")
+    format!("the text there is no token: {why}")
 }
 
 /// A token file is only warned of, unlike the device's private key: orchestrators mount secrets readable for all users

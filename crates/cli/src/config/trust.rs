@@ -237,7 +237,7 @@ fn trust(path: &Path, environment: &Environment<'_>, output: &Output) -> Result<
     for gateway in &file.gateways {
         let reads = reads(gateway);
         let reads = if reads.is_empty() {
-            "no secret of its own".to_owned()
+            "no secret".to_owned()
         } else {
             reads.join(", ")
         };
@@ -258,7 +258,7 @@ fn distrust(path: &Path, environment: &Environment<'_>, output: &Output) -> Resu
         output.value(&json!({"trusted": false, "wasTrusted": known, "file": path}))?;
     } else {
         let was = if known {
-            "is trusted no longer"
+            "is no longer trusted"
         } else {
             "was not trusted"
         };

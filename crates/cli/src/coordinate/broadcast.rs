@@ -86,7 +86,7 @@ impl BoardArgs {
         }
         if chosen.is_empty() {
             return Err(Failure::usage(
-                "there is no board to speak to",
+                "there is no board to message",
                 "See windlass boards list.",
             ));
         }

@@ -243,7 +243,7 @@ fn show(
             if !output.json() {
                 let name = records.agent_name(said.agent);
                 let made = if said.created {
-                    ", which was brought to life for it"
+                    ", which was provisioned for it"
                 } else {
                     ""
                 };

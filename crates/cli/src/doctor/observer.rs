@@ -142,7 +142,7 @@ impl Observer {
         self.ok(
             Step::Pairing,
             match &self.device {
-                Some(device) => format!("device {device} is let in"),
+                Some(device) => format!("device {device} is accepted"),
                 None => "not used: no device identity is shown".to_owned(),
             },
         );
@@ -163,11 +163,11 @@ impl Observer {
             CredentialKind::TokenAndDeviceToken => {
                 format!("with the stored device token; the gateway token{token} is wrong, correct or remove it")
             }
-            CredentialKind::None => "the gateway wants no token".to_owned(),
+            CredentialKind::None => "the gateway needs no token".to_owned(),
             _ => "with a pairing token".to_owned(),
         };
         match hello.auth_method() {
-            Some(method) => format!("{sent}; the gateway goes by: {}", escaped(method, METHOD_LIMIT)),
+            Some(method) => format!("{sent}; the gateway used: {}", escaped(method, METHOD_LIMIT)),
             None => sent,
         }
     }

@@ -124,7 +124,7 @@ impl GatewaysAddArgs {
         match about_tls.iter().find(|(_, given)| *given) {
             Some((flag, _)) if url.starts_with("ws://") => Err(Failure::usage(
                 format!("flag {flag}: the address begins with ws://, which has no certificate"),
-                "Leave it away, or give an address that begins with wss://.",
+                "Remove the flag, or give an address that begins with wss://.",
             )),
             _ if self.workspace_root.trim().is_empty() => Err(Failure::usage(
                 "flag --workspace-root: it is empty",
@@ -149,7 +149,7 @@ impl TokenArgs {
                 let source: Result<SecretSource, _> = format!("env:{name}").parse();
                 let source = source.map_err(|_| {
                     Failure::usage(
-                        "flag --token-env: what is given is no name of a variable",
+                        "flag --token-env: the value is not the name of a variable",
                         "Give the variable's name, for example OPENCLAW_GATEWAY_TOKEN, and the token in it.",
                     )
                 })?;

@@ -284,7 +284,7 @@ fn several(text: &str, keys: &[String]) -> Failure {
             keys.len(),
             shown.join(", ")
         ),
-        "Name the one that is meant by its key.",
+        "Use its key.",
     )
 }
 

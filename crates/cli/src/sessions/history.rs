@@ -135,7 +135,7 @@ fn show(page: &HistoryPage, output: &Output) -> Result<(), Failure> {
         output.line(&format!("{DIM}(answering: {text}){DIM:#}"))?;
     }
     if page.rows.is_empty() {
-        output.note("nothing was said there, as far as the gateway shows");
+        output.note("the gateway shows no messages");
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ async fn follow(
         Followed::Stopped => Ok(ExitCode::Interrupted),
         Followed::Left => {
             output.note(&format!(
-                "left; the agent goes on, and --key {key} with the same words finds its answer"
+                "left; the agent continues, and --key {key} with the same words finds its answer"
             ));
             Ok(ExitCode::Interrupted)
         }

@@ -158,7 +158,7 @@ impl Shown<'_> {
                 "that place is of another journal: this begins with the oldest entry of this one".to_owned()
             }
             Line::Stalled(why) => format!("nothing can be recorded just now: {why}"),
-            Line::Resumed => "recording goes on".to_owned(),
+            Line::Resumed => "recording continues".to_owned(),
             Line::OtherReader => {
                 "another reader uses this consumer's name: both move its place; give one of them another --consumer"
                     .to_owned()

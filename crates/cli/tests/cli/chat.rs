@@ -138,7 +138,7 @@ mod typed {
         typist.sees("echo: /wave").await;
         prompt(&mut typist).await;
         typist.types("/new\r");
-        typist.sees("begun anew").await;
+        typist.sees("new session").await;
         prompt(&mut typist).await;
         typist.types(CTRL_D);
         let (code, shown) = typist.gets_up().await;
@@ -207,10 +207,10 @@ mod typed {
         typist.types(CTRL_C);
         typist.sees("again to leave at once").await;
         typist.types(CTRL_C);
-        typist.sees("the agent goes on").await;
+        typist.sees("the agent continues").await;
         let (code, shown) = typist.gets_up().await;
         assert_eq!(code, 130, "{shown}");
-        let modes = shown.rsplit("the agent goes on").next().unwrap();
+        let modes = shown.rsplit("the agent continues").next().unwrap();
         for mode in [" echo ", " icanon "] {
             assert!(modes.contains(mode), "{mode} is not in {modes:?}");
         }

@@ -215,7 +215,7 @@ async fn a_lead_is_brought_to_life_for_what_it_is_told() {
     let lead = ["coordinate", "lead", "Docs", "How far are you?", "--tag", "weekly"];
     let ran = fixture.run(&lead).await;
     assert!(
-        ran.stdout.contains("told Lead Agent, which was brought to life for it"),
+        ran.stdout.contains("told Lead Agent, which was provisioned for it"),
         "{ran:#?}"
     );
     assert_eq!(told(&sim, "How far are you?").len(), 1);

@@ -189,11 +189,11 @@ async fn wrong_usage_of_the_journal_is_named() {
         (&["watch", "--no-follow"], "--from"),
         (
             &["watch", "--from", "yesterday"],
-            "a cursor (a number), start or now is wanted",
+            "expected a cursor (a number), start or now",
         ),
         (&["watch", "--from", "now", "--consumer", "a"], "--consumer"),
         (&["watch", "--journal", "--keep", "1"], "12h, 30d"),
-        (&["watch", "--from", "start", "--no-follow"], "there is no such store"),
+        (&["watch", "--from", "start", "--no-follow"], "the store does not exist"),
     ];
     for (args, told) in runs {
         place.reader().run(args).await.ends_with(2).tells(&[told]);

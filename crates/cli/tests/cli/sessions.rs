@@ -180,7 +180,7 @@ async fn an_interrupt_leaves_the_run_alone_and_tells_its_key() {
         .as_str()
         .unwrap()
         .to_owned();
-    started.end().await.ends_with(130).tells(&["the agent goes on", &key]);
+    started.end().await.ends_with(130).tells(&["the agent continues", &key]);
     assert_eq!(sim.journal().executions("chat.abort"), 0);
 }
 
