@@ -85,7 +85,7 @@ impl<'a> Turn<'a> {
                         return Ok(Followed::Left);
                     }
                     asked_to_abort = true;
-                    screen.notice("stopping; again to leave at once");
+                    screen.notice("stopping; press Ctrl-C again to exit at once");
                     aborting = Some(self.abort(run.clone()));
                 }
                 ended = pending(&mut aborting) => {

@@ -183,7 +183,7 @@ mod typed {
         typist.sees("echo: go on").await;
         prompt(&mut typist).await;
         typist.types(CTRL_C);
-        typist.sees("again to leave").await;
+        typist.sees("press Ctrl-C again to exit").await;
         prompt(&mut typist).await;
         typist.types(CTRL_C);
         let (code, shown) = typist.gets_up().await;
@@ -205,7 +205,7 @@ mod typed {
         typist.types("wait\r");
         running(&sim, "wait").await;
         typist.types(CTRL_C);
-        typist.sees("again to leave at once").await;
+        typist.sees("again to exit at once").await;
         typist.types(CTRL_C);
         typist.sees("the agent continues").await;
         let (code, shown) = typist.gets_up().await;

@@ -115,7 +115,7 @@ async fn token_and_password_are_both_sent_and_the_one_that_was_taken_is_told() {
             let status = harness.run(&["status", "--json"]).await.ends_with(0).json();
             assert_eq!(status["gateways"][0]["authMethod"], method, "{generation:?}: {status}");
             let doctor = harness.run(&["doctor"]).await.ends_with(0).stdout;
-            assert!(doctor.contains(&format!("the gateway goes by: {method}")), "{doctor}");
+            assert!(doctor.contains(&format!("the gateway used: {method}")), "{doctor}");
             assert!(
                 doctor.contains("the variable T") && doctor.contains("the variable P"),
                 "{doctor}"
