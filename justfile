@@ -66,9 +66,9 @@ guards:
 simulate *ARGS="run --seeds 0..10000":
     cargo run --release --locked -p windlass-sim -- {{ARGS}}
 
-# Rewrites golden files (CLI help, operator advice) from what the code says now.
+# Rewrites the files that tests compare with (help, advice, templates, the fault matrix) from the output of the code.
 golden:
-    SNAPSHOTS=overwrite WINDLASS_BLESS=1 WINDLASS_MATRIX=all cargo test --locked
+    SNAPSHOTS=overwrite WINDLASS_MATRIX=all cargo test --locked
 
 # Counts that describe the form of the code: vague words, names, files, circles. `just figures --where words` lists places.
 figures *ARGS:

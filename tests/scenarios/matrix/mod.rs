@@ -11,7 +11,7 @@
 //! | `page` | `docs/fault-matrix.md` |
 //!
 //! By itself it plays a third of the cells, another third for each seed (`WINDLASS_SEED`). `WINDLASS_MATRIX=all` plays all of them, and
-//! with `WINDLASS_BLESS=1` writes the page anew; `WINDLASS_MATRIX=tear` plays those whose names hold this word, and tells what
+//! with `SNAPSHOTS=overwrite` writes the page anew; `WINDLASS_MATRIX=tear` plays those whose names hold this word, and tells what
 //! happened in each.
 
 mod case;

@@ -13,7 +13,7 @@ use super::load::Load;
 const HEAD: &str = "# Fault matrix
 
 What comes of each fault that the chaos proxy knows, under each load, on both generations of the protocol. This page is written by the
-run: `WINDLASS_MATRIX=all WINDLASS_BLESS=1 cargo test --test scenarios matrix`, and each run of the tests compares a third of it. In each cell a line to a simulated gateway runs
+run: `WINDLASS_MATRIX=all SNAPSHOTS=overwrite cargo test --test scenarios matrix`, and each run of the tests compares a third of it. In each cell a line to a simulated gateway runs
 through the proxy in virtual time; the fault comes 150 ms after the load began (what hits a request: at once), is taken back after 20 s
 (90 s for what only silence shows), and then the promises of the [README](../README.md#what-it-promises) are checked: each call ended once, in its time, and was done as its caller was
 told; nothing was done twice; events came in order, and a marker stands where some are missing; what was declared was loaded again;
@@ -38,7 +38,7 @@ pub(super) fn check(outcomes: &[(Cell, Outcome)]) {
         write_table(&mut page, generation, outcomes);
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fault-matrix.md");
-    if std::env::var_os("WINDLASS_BLESS").is_some() {
+    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
         assert!(!page.contains(NOT_PLAYED), "the page is written by WINDLASS_MATRIX=all");
         std::fs::write(&path, &page).unwrap();
     }
@@ -50,7 +50,7 @@ pub(super) fn check(outcomes: &[(Cell, Outcome)]) {
         .collect();
     assert!(
         differ.is_empty() && page.lines().count() == written.lines().count(),
-        "docs/fault-matrix.md is not what the run says; if this is meant, write it anew with WINDLASS_MATRIX=all WINDLASS_BLESS=1: \
+        "docs/fault-matrix.md is not what the run says; if this is meant, write it anew with WINDLASS_MATRIX=all SNAPSHOTS=overwrite: \
          {differ:#?}"
     );
 }

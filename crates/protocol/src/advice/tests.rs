@@ -203,14 +203,12 @@ fn errors() -> Vec<serde_json::Value> {
     ]
 }
 
-/// Changing a text means changing this file, so that every change is read once. `WINDLASS_BLESS=1` writes it anew.
+/// Changing a text means changing this file, so that every change is read once. `SNAPSHOTS=overwrite` rewrites it.
 #[test]
 fn every_text_an_operator_sees_is_the_agreed_one() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/advice/golden.txt");
-    if std::env::var_os("WINDLASS_BLESS").is_some() {
-        std::fs::write(path, golden()).unwrap();
-    }
-    assert_eq!(golden(), include_str!("golden.txt"));
+    let assert = snapbox::Assert::new().action_env("SNAPSHOTS").normalize_paths(false);
+    assert.eq(golden(), snapbox::Data::read_from(path.as_ref(), None));
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! The shipped texts, for every role and layout, as they are written. `WINDLASS_BLESS=1` rewrites the files.
+//! The shipped texts, for every role and layout, as they are written. `SNAPSHOTS=overwrite` rewrites the files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use snapbox::{Assert, Data};
 use windlass_templates::{Layout, Placement, TemplateRole, Templates, VARIABLE_NAMES, Variables};
 
 use crate::samples::{CLASSIC, MERGED, bare, full, render};
@@ -15,39 +16,26 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-fn blesses() -> bool {
-    std::env::var_os("WINDLASS_BLESS").is_some_and(|value| value == "1")
+fn overwrites() -> bool {
+    std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite")
 }
 
 /// Compares with the folder's files, all of them and no more.
 fn check(folder: &Path, texts: &BTreeMap<String, String>) {
-    if blesses() {
+    if overwrites() {
+        // A file that is not written any more goes.
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder).unwrap();
-        for (name, text) in texts {
-            fs::write(folder.join(name), text).unwrap();
-        }
     }
-    let entries =
-        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}; run with WINDLASS_BLESS=1", folder.display()));
-    let golden: BTreeMap<String, String> = entries
-        .map(|entry| entry.unwrap())
-        .map(|entry| {
-            (
-                entry.file_name().into_string().unwrap(),
-                fs::read_to_string(entry.path()).unwrap(),
-            )
-        })
-        .collect();
-    assert_eq!(
-        golden.keys().collect::<Vec<_>>(),
-        texts.keys().collect::<Vec<_>>(),
-        "{}",
-        folder.display()
-    );
+    let assert = Assert::new().action_env("SNAPSHOTS").normalize_paths(false);
     for (name, text) in texts {
-        assert_eq!(&golden[name], text, "{}", folder.join(name).display());
+        assert.eq(text.as_str(), Data::read_from(&folder.join(name), None));
     }
+    let files = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let names: BTreeSet<String> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(names.iter().eq(texts.keys()), "{}: {names:?}", folder.display());
 }
 
 fn texts(placement: Placement) -> BTreeMap<String, String> {
