@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use windlass::store::{Board, BoardId, BoardRules, Boards as _};
 
-use crate::columns::{Cell, Table};
+use crate::columns::{Cell, TextTable};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
@@ -178,7 +178,7 @@ fn list(records: &Records, output: &Output) -> Result<ExitCode, Failure> {
         .collect();
     let headings = ["BOARD", "GATEWAY", "TYPE", "AGENTS", "MAX WORKERS", "STATE", "ID"];
     output.line(
-        &Table::new(&headings, &rows)
+        &TextTable::new(&headings, &rows)
             .spare(&["TYPE", "MAX WORKERS", "ID"])
             .lines(output.width())
             .join("\n"),

@@ -157,7 +157,7 @@ fn down(target: &Target, gateway: &Gateway, error: CallError) -> CallEnd {
 
 /// A payload for programs: the text that came.
 #[derive(Serialize)]
-struct Answered<'a> {
+struct CallAnswer<'a> {
     gateway: &'a str,
     method: &'a str,
     outcome: &'static str,
@@ -167,7 +167,7 @@ struct Answered<'a> {
 fn show(output: &Output, id: &str, method: &str, end: CallEnd) -> Result<ExitCode, Failure> {
     match end {
         CallEnd::Payload(payload) if output.json() => {
-            output.value(&Answered {
+            output.value(&CallAnswer {
                 gateway: id,
                 method,
                 outcome: "ok",

@@ -23,14 +23,14 @@ use windlass_line::{Clock as _, Connector as _, Endpoint, GatewaySpec, TcpConnec
 use windlass_protocol::{Advice, Advise as _};
 use windlass_testkit::ChaosProxy;
 
-use crate::chaos::plan::Plan;
+use crate::chaos::plan::ChaosPlan;
 use crate::chaos::probe::{Counts, Probe, ProbeOptions};
 use crate::chaos::screen::ChaosScreen;
 use crate::chaos::storm::Storm;
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
-use crate::session::{self, Target, Tokens};
+use crate::session::{self, DeviceTokens, Target};
 use crate::units::parse_span;
 
 /// Checks the text of a plan; for `crate::fuzzing`.
@@ -90,7 +90,7 @@ pub(crate) struct ChaosArgs {
 pub(crate) async fn run(global: &Global, args: ChaosArgs, output: &Output) -> Result<ExitCode, Failure> {
     let plan = match &args.plan {
         Some(path) => plan::read(path)?,
-        None => Plan::default(),
+        None => ChaosPlan::default(),
     };
     let seed = args.seed.or(plan.seed).unwrap_or(SEED);
     let (target, _, tokens) = session::prepare_one(&chosen(global, &args), output).await?;
@@ -173,10 +173,10 @@ async fn drive(
     args: &ChaosArgs,
     mut target: Target,
     url: Endpoint,
-    tokens: Tokens,
+    tokens: DeviceTokens,
 ) -> Result<(Windlass, Probe), Failure> {
     // The proxy is ours and leads to the gateway alone, so the gateway's own device token may go there.
-    let tokens = Tokens::Of(target.token_key(), Box::new(tokens));
+    let tokens = DeviceTokens::Of(target.token_key(), Box::new(tokens));
     target.spec.endpoint = url;
     let (windlass, gateways) = session::open(std::slice::from_ref(&target), tokens).await?;
     let [gateway] = gateways.as_slice() else {

@@ -17,11 +17,11 @@ use crate::chat::editor::{ChatCommand, Editor, HELP, Typed};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::interrupts::Interrupts;
-use crate::output::{DIM, GOOD, HEAD, Output, Waiting};
+use crate::output::{DIM, GOOD, HEAD, Output, Spinner};
 use crate::sessions::connected::{self, ConnectedSession};
 use crate::sessions::history;
 use crate::text::escaped;
-use crate::turn::{self, Followed, Notices, OnInterrupt, TEXT_BYTES, Turn, TurnScreen};
+use crate::turn::{self, Followed, FollowedMessage, Notices, OnInterrupt, TEXT_BYTES, TurnScreen};
 use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
@@ -118,7 +118,7 @@ impl Talk<'_> {
         let key = following.key().to_owned();
         let mut screen = TurnScreen::new(self.output);
         screen.sent(&self.session, &key)?;
-        let turn = Turn {
+        let turn = FollowedMessage {
             sessions: &self.desk.sessions,
             session: &self.session,
             on_interrupt: OnInterrupt::Abort,
@@ -266,7 +266,7 @@ impl Talk<'_> {
     }
 
     async fn history(&self, count: u32) -> Result<(), Failure> {
-        let waiting = Waiting::new(self.output, "reading");
+        let waiting = Spinner::new(self.output, "reading");
         let query = HistoryQuery::last().limit(count);
         let read = self.desk.sessions.history(&self.session, &query).await;
         let page = read.map_err(|error| self.desk.no_history(&error))?;

@@ -30,14 +30,14 @@ impl Cell {
 }
 
 /// Headings, rows, and lines that stand below a row.
-pub(crate) struct Table<'a> {
+pub(crate) struct TextTable<'a> {
     headings: &'a [&'a str],
     rows: &'a [Vec<Cell>],
     /// Headings of columns that go first where the table is too wide, in this order.
     spare: &'a [&'a str],
 }
 
-impl<'a> Table<'a> {
+impl<'a> TextTable<'a> {
     pub(crate) const fn new(headings: &'a [&'a str], rows: &'a [Vec<Cell>]) -> Self {
         Self {
             headings,
@@ -111,9 +111,9 @@ impl<'a> Table<'a> {
     }
 }
 
-/// The headings and one line per row; see [`Table::lines`].
+/// The headings and one line per row; see [`TextTable::lines`].
 pub(crate) fn columns(headings: &[&str], rows: &[Vec<Cell>], width: usize) -> Vec<String> {
-    Table::new(headings, rows).lines(width)
+    TextTable::new(headings, rows).lines(width)
 }
 
 fn line(cells: &[(Cell, usize)]) -> String {
@@ -148,7 +148,7 @@ mod tests {
                 .collect(),
         ];
         let headings = ["GATEWAY", "STATE", "RELEASE", "ID"];
-        let lines = Table::new(&headings, &rows).spare(spare).lines(width);
+        let lines = TextTable::new(&headings, &rows).spare(spare).lines(width);
         lines
             .iter()
             .map(|line| anstream::adapter::strip_str(line).to_string())

@@ -23,7 +23,7 @@ pub(crate) use file::{ConfigFile, MalformedEntry, Timeouts, check_text};
 pub(crate) use gateway::{DeviceChoice, GatewayConfig};
 pub(crate) use secret::GivenSecret;
 pub(crate) use sources::Selected;
-pub(crate) use sources::{Choice, configured, is_by_address, select};
+pub(crate) use sources::{GatewayChoice, configured, is_by_address, select};
 
 /// The name of a configuration file.
 pub(crate) const FILE_NAME: &str = "windlass.toml";

@@ -21,7 +21,7 @@ use windlass_line::{Clock as _, EventFilter, LineEvent, TokioClock};
 use crate::demo::load::{GatewayTally, Ledger};
 use crate::demo::screen::DemoScreen;
 
-use crate::demo::stage::{Stage, elapsed};
+use crate::demo::stage::{DemoSetup, elapsed};
 use crate::exit::{ExitCode, Failure, advice_on_call, of_call};
 use crate::global::Global;
 use crate::output::{GOOD, HEAD, Output};
@@ -42,7 +42,7 @@ pub(crate) async fn run(global: &Global, _: DemoArgs, output: &Output) -> Result
     if global.url.is_some() || !global.gateway.is_empty() || global.config.is_some() {
         return run_on_real_gateway(global, output).await;
     }
-    let stage = Stage::set().await?;
+    let stage = DemoSetup::set().await?;
     let ledger = Arc::new(Ledger::default());
     let screen = DemoScreen::new(output, TokioClock::start());
     screen.introduce(&stage)?;
@@ -57,7 +57,7 @@ pub(crate) async fn run(global: &Global, _: DemoArgs, output: &Output) -> Result
 }
 
 /// Runs load and chaos to their ends, and counts.
-async fn play(stage: &Stage, ledger: &Arc<Ledger>, screen: &DemoScreen<'_>) -> Result<Vec<GatewayTally>, Failure> {
+async fn play(stage: &DemoSetup, ledger: &Arc<Ledger>, screen: &DemoScreen<'_>) -> Result<Vec<GatewayTally>, Failure> {
     let mut callers = load::start(stage, ledger);
     let (acts, mut news) = tokio::sync::mpsc::channel(stage::NEWS);
     let performance = async {

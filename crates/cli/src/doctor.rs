@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 use windlass::{CallError, Gateway, GatewaySpec, LineStatus, Windlass};
 use windlass_protocol::{Advice, Advise as _, Scope};
 
-use crate::doctor::findings::{Findings, Step};
+use crate::doctor::findings::{DoctorStep, Findings};
 use crate::doctor::observer::Observer;
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
-use crate::session::{self, Setup, Target, Tokens};
+use crate::session::{self, DeviceTokens, Setup, Target};
 
 /// Gateways that are examined at a time: each needs threads of its own.
 const AT_A_TIME: usize = 8;
@@ -70,7 +70,7 @@ pub(crate) async fn run(global: &Global, _: DoctorArgs, output: &Output) -> Resu
 }
 
 /// Connects a line, up to the first attempt that leaves no other credentials to try.
-async fn examine(target: &Target, tokens: Arc<Tokens>) -> Result<Findings, Failure> {
+async fn examine(target: &Target, tokens: Arc<DeviceTokens>) -> Result<Findings, Failure> {
     let observer = Arc::new(Observer::new(&target.spec));
     let builder = Windlass::builder().shards(1).device_tokens(tokens);
     let windlass = builder.connector(Arc::clone(&observer)).start()?;
@@ -109,10 +109,10 @@ async fn check_scopes(target: &GatewaySpec, gateway: &Gateway, status: &LineStat
         let missing: Vec<_> = missing.map(Scope::to_string).collect();
         if missing.is_empty() {
             let asked: Vec<_> = asked.iter().map(Scope::to_string).collect();
-            findings.ok(Step::Scopes, asked.join(", "));
+            findings.ok(DoctorStep::Scopes, asked.join(", "));
         } else {
             findings.failed(
-                Step::Scopes,
+                DoctorStep::Scopes,
                 not_granted(target, &missing.join(", ")),
                 ExitCode::Refused,
             );
@@ -122,7 +122,7 @@ async fn check_scopes(target: &GatewaySpec, gateway: &Gateway, status: &LineStat
     // 2026.3.13 and 2026.4.15 don't tell, and grant nothing to a client without a device identity.
     match gateway.call(PROBE, json!({})).timeout(ANSWER_LIMIT).await {
         Ok(_) => findings.ok(
-            Step::Scopes,
+            DoctorStep::Scopes,
             format!("this release does not list them; {PROBE} works, so reading is granted"),
         ),
         Err(CallError::Rejected(rejected)) => {
@@ -130,12 +130,12 @@ async fn check_scopes(target: &GatewaySpec, gateway: &Gateway, status: &LineStat
                 Some(scope) => not_granted(target, &Scope::from(scope).to_string()),
                 None => rejected.error.advice(),
             };
-            findings.failed(Step::Scopes, advice, ExitCode::Refused);
+            findings.failed(DoctorStep::Scopes, advice, ExitCode::Refused);
         }
         Err(_) => {
             let next = "The gateway accepted the login and then did not answer: check its load and its log.";
             let advice = Advice::new(format!("{PROBE} was not answered"), next);
-            findings.failed(Step::Scopes, advice, ExitCode::Unreachable);
+            findings.failed(DoctorStep::Scopes, advice, ExitCode::Unreachable);
         }
     }
 }

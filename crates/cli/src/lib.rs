@@ -57,7 +57,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use windlass_line::threads;
 use windlass_line::transport::INSECURE_LOG_TARGET;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, CliCommand};
 use crate::exit::{ExitCode, Failure};
 use crate::output::Output;
 
@@ -151,10 +151,10 @@ fn block_on(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     let runtime: Runtime = threads::build(builder.worker_threads(WORKERS).enable_all(), WORKERS)?;
     // A service ends in its own way, and so does who waits for an answer, records, or has something to tell at its end.
     let ends_itself = match &cli.command {
-        Command::Agents(agents) => agents.ends_itself(),
-        Command::Sessions(sessions) => sessions.ends_itself(),
-        Command::Watch(watch) => watch.ends_itself(),
-        Command::Chat(_) | Command::Chaos(_) => true,
+        CliCommand::Agents(agents) => agents.ends_itself(),
+        CliCommand::Sessions(sessions) => sessions.ends_itself(),
+        CliCommand::Watch(watch) => watch.ends_itself(),
+        CliCommand::Chat(_) | CliCommand::Chaos(_) => true,
         _ => false,
     };
     let ended = runtime.block_on(async {
@@ -173,20 +173,20 @@ fn block_on(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
 
 async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     match cli.command {
-        Command::Call(call) => call::run(&cli.global, call, output).await,
-        Command::Watch(watch) => watch::run(&cli.global, watch, output).await,
-        Command::Status(status) => status::run(&cli.global, status, output).await,
-        Command::Doctor(doctor) => doctor::run(&cli.global, doctor, output).await,
-        Command::Sessions(sessions) => sessions::run(&cli.global, sessions, output).await,
-        Command::Chat(chat) => chat::run(&cli.global, chat, output).await,
-        Command::Chaos(chaos) => chaos::run(&cli.global, chaos, output).await,
-        Command::Demo(demo) => demo::run(&cli.global, demo, output).await,
-        Command::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
-        Command::Boards(boards) => boards::run(&cli.global, boards, output).await,
-        Command::Agents(agents) => agents::run(&cli.global, agents, output).await,
-        Command::Coordinate(coordinate) => coordinate::run(&cli.global, coordinate, output).await,
-        Command::Owner(owner) => owner::run(&cli.global, owner, output).await,
-        Command::Config(config) => config::trust::run(&cli.global, &config, output),
+        CliCommand::Call(call) => call::run(&cli.global, call, output).await,
+        CliCommand::Watch(watch) => watch::run(&cli.global, watch, output).await,
+        CliCommand::Status(status) => status::run(&cli.global, status, output).await,
+        CliCommand::Doctor(doctor) => doctor::run(&cli.global, doctor, output).await,
+        CliCommand::Sessions(sessions) => sessions::run(&cli.global, sessions, output).await,
+        CliCommand::Chat(chat) => chat::run(&cli.global, chat, output).await,
+        CliCommand::Chaos(chaos) => chaos::run(&cli.global, chaos, output).await,
+        CliCommand::Demo(demo) => demo::run(&cli.global, demo, output).await,
+        CliCommand::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
+        CliCommand::Boards(boards) => boards::run(&cli.global, boards, output).await,
+        CliCommand::Agents(agents) => agents::run(&cli.global, agents, output).await,
+        CliCommand::Coordinate(coordinate) => coordinate::run(&cli.global, coordinate, output).await,
+        CliCommand::Owner(owner) => owner::run(&cli.global, owner, output).await,
+        CliCommand::Config(config) => config::trust::run(&cli.global, &config, output),
     }
 }
 

@@ -217,9 +217,9 @@ const TURN: Duration = Duration::from_millis(120);
 
 /// A spinner with a message and the elapsed time. Cleared on drop; does nothing without a terminal.
 #[derive(Debug)]
-pub(crate) struct Waiting(Option<ProgressBar>);
+pub(crate) struct Spinner(Option<ProgressBar>);
 
-impl Waiting {
+impl Spinner {
     pub(crate) fn new(output: &Output, words: &str) -> Self {
         let draws = !output.json() && io::stderr().is_terminal();
         Self(draws.then(|| {
@@ -233,7 +233,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Spinner {
     fn drop(&mut self) {
         if let Some(bar) = self.0.take() {
             bar.finish_and_clear();

@@ -13,7 +13,7 @@ use windlass_line::{Clock as _, DeviceTokenStore, GatewaySpec, MemoryTokens, Tok
 use windlass_protocol::{Advice, DeviceIdentity, GatewayId, Secret};
 
 use crate::config::{
-    self, Choice, ConfigError, DeviceChoice, Environment, GatewayConfig, MalformedEntry, Selected, Timeouts,
+    self, ConfigError, DeviceChoice, Environment, GatewayChoice, GatewayConfig, MalformedEntry, Selected, Timeouts,
     is_by_address, select,
 };
 use crate::exit::{ExitCode, Failure};
@@ -54,7 +54,7 @@ impl Deref for Target {
 pub(crate) struct Setup {
     pub(crate) targets: Vec<Target>,
     pub(crate) timeouts: Timeouts,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: DeviceTokens,
     /// Gateways that can't be worked with as they are configured, each with its place among all that were chosen.
     pub(crate) unusable: Vec<(usize, Unusable)>,
 }
@@ -82,7 +82,7 @@ impl Unusable {
 
 /// Where device tokens are kept.
 #[derive(Debug)]
-pub(crate) enum Tokens {
+pub(crate) enum DeviceTokens {
     File(FileTokens),
     /// Without a device identity there are none.
     None(MemoryTokens),
@@ -90,7 +90,7 @@ pub(crate) enum Tokens {
     Of(TokenKey, Box<Self>),
 }
 
-impl Tokens {
+impl DeviceTokens {
     /// The store that is meant, and the key in it.
     fn place_of<'a>(&'a self, key: &'a TokenKey) -> (&'a dyn DeviceTokenStore, &'a TokenKey) {
         match self {
@@ -101,7 +101,7 @@ impl Tokens {
     }
 }
 
-impl DeviceTokenStore for Tokens {
+impl DeviceTokenStore for DeviceTokens {
     fn load(&self, key: &TokenKey) -> Option<Secret> {
         let (store, key) = self.place_of(key);
         store.load(key)
@@ -137,7 +137,7 @@ pub(crate) async fn prepare_usable(global: &Global, output: &Output) -> Result<S
 /// As [`prepare`], for the gateways of the store and of `windlass.toml`, ignoring an address in the environment. Perhaps none of
 /// them is usable.
 pub(crate) async fn prepare_listed(global: &Global, output: &Output) -> Result<Setup, Failure> {
-    let choice = Choice {
+    let choice = GatewayChoice {
         listed_only: true,
         ..choice_of(global)
     };
@@ -152,7 +152,7 @@ fn all_usable(mut setup: Setup) -> Result<Setup, Failure> {
     Err(Failure::Told(ExitCode::Usage, why))
 }
 
-async fn prepare_for(global: &Global, mut choice: Choice, output: &Output) -> Result<Setup, Failure> {
+async fn prepare_for(global: &Global, mut choice: GatewayChoice, output: &Output) -> Result<Setup, Failure> {
     if global.ask_token {
         choice.token = Some(ask_token()?);
     }
@@ -188,8 +188,8 @@ async fn prepare_for(global: &Global, mut choice: Choice, output: &Output) -> Re
             unusable.push((place, Unusable::malformed(&entry)));
         }
         let tokens = match identities.first {
-            Some(path) => Tokens::File(FileTokens::beside(&path)?),
-            None => Tokens::None(MemoryTokens::default()),
+            Some(path) => DeviceTokens::File(FileTokens::beside(&path)?),
+            None => DeviceTokens::None(MemoryTokens::default()),
         };
         Ok(Setup {
             targets,
@@ -200,17 +200,17 @@ async fn prepare_for(global: &Global, mut choice: Choice, output: &Output) -> Re
     })
 }
 
-fn choice_of(global: &Global) -> Choice {
-    Choice {
+fn choice_of(global: &Global) -> GatewayChoice {
+    GatewayChoice {
         url: global.url.clone(),
         gateways: global.gateway.clone(),
         config: global.config.clone(),
-        ..Choice::default()
+        ..GatewayChoice::default()
     }
 }
 
 /// The gateways that are chosen. The store is not looked at where an address is given.
-async fn chosen(global: &Global, choice: &Choice) -> Result<Selected, ConfigError> {
+async fn chosen(global: &Global, choice: &GatewayChoice) -> Result<Selected, ConfigError> {
     let by_address = Environment::of_process(|environment| is_by_address(choice, environment));
     let records = if by_address {
         Ok(Vec::new())
@@ -222,7 +222,7 @@ async fn chosen(global: &Global, choice: &Choice) -> Result<Selected, ConfigErro
 
 /// The gateways that are there, with their names, for a command that only wants those.
 pub(crate) async fn known(global: &Global) -> Vec<(GatewayId, String)> {
-    let choice = Choice {
+    let choice = GatewayChoice {
         gateways: Vec::new(),
         ..choice_of(global)
     };
@@ -250,8 +250,8 @@ pub(crate) fn configured(global: &Global) -> Result<(Vec<GatewayConfig>, Vec<Mal
 }
 
 /// As [`prepare`], for commands that work with one gateway: the one there is, or the default one.
-pub(crate) async fn prepare_one(global: &Global, output: &Output) -> Result<(Target, Timeouts, Tokens), Failure> {
-    let choice = Choice {
+pub(crate) async fn prepare_one(global: &Global, output: &Output) -> Result<(Target, Timeouts, DeviceTokens), Failure> {
+    let choice = GatewayChoice {
         one: true,
         ..choice_of(global)
     };
@@ -336,7 +336,7 @@ pub(crate) fn default_device() -> Result<(Arc<DeviceIdentity>, FileTokens), Fail
 }
 
 /// Windlass with a line to every target, in their order.
-pub(crate) async fn open(targets: &[Target], tokens: Tokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
+pub(crate) async fn open(targets: &[Target], tokens: DeviceTokens) -> Result<(Windlass, Vec<Gateway>), Failure> {
     let windlass = Windlass::builder().device_tokens(tokens).start()?;
     let mut gateways = Vec::new();
     for target in targets {

@@ -11,7 +11,7 @@ use windlass::{Gateway, LineState, LineStatus};
 use windlass_line::{Clock as _, TokioClock};
 use windlass_protocol::Advice;
 
-use crate::columns::{Cell, Table};
+use crate::columns::{Cell, TextTable};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, DIM, GOOD, Output, Redraw, WARN};
@@ -217,7 +217,7 @@ pub(crate) fn table_lines(gateways: &[(String, StatusRow)], now: SystemTime, wid
         }
     };
     let rows: Vec<Vec<Cell>> = gateways.iter().map(cells).collect();
-    let table = Table::new(&HEADINGS, &rows).spare(&["CONNECTIONS", "PROTOCOL", "SINCE", "RELEASE"]);
+    let table = TextTable::new(&HEADINGS, &rows).spare(&["CONNECTIONS", "PROTOCOL", "SINCE", "RELEASE"]);
     table.lines_with(width, |index| reason(&gateways[index].1, width))
 }
 

@@ -22,7 +22,7 @@ use crate::exit::Failure;
 use crate::interrupts::{Interrupt, Interrupts};
 use crate::output::advice_line;
 pub(crate) use end::{ended, not_sent, started};
-pub(crate) use screen::{Piece, Spoken, TurnScreen};
+pub(crate) use screen::{Piece, ShownAnswer, TurnScreen};
 
 /// Longest message taken, in bytes: gateways take frames of 25 MiB, and 600 KB were seen to work.
 pub(crate) const TEXT_BYTES: usize = 1024 * 1024;
@@ -37,7 +37,7 @@ pub(crate) enum OnInterrupt {
 }
 
 /// A turn of a session.
-pub(crate) struct Turn<'a> {
+pub(crate) struct FollowedMessage<'a> {
     pub(crate) sessions: &'a Sessions,
     pub(crate) session: &'a SessionKey,
     pub(crate) on_interrupt: OnInterrupt,
@@ -49,7 +49,7 @@ pub(crate) struct Turn<'a> {
 #[derive(Debug)]
 pub(crate) enum Followed {
     Ended(RunEnd),
-    /// Only with [`Turn::until_started`].
+    /// Only with [`FollowedMessage::until_started`].
     Started {
         run_id: String,
     },
@@ -61,7 +61,7 @@ pub(crate) enum Followed {
 
 type Aborting<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, AskError>> + Send + 'a>>;
 
-impl<'a> Turn<'a> {
+impl<'a> FollowedMessage<'a> {
     /// Shows a message's progress to its end.
     pub(crate) async fn follow(
         &self,

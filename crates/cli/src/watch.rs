@@ -22,7 +22,7 @@ use crate::global::Global;
 use crate::output::{DIM, Output, advice_line};
 use crate::session::{self, Setup, Target};
 use crate::watch::screen::EventScreen;
-use crate::watch::shown::{InJournal, Line, Shown};
+use crate::watch::shown::{InJournal, ShownLine, StreamLine};
 
 /// Print events as they arrive, with markers where events are missing
 ///
@@ -72,7 +72,7 @@ struct JournalArgs {
     journal: bool,
     /// Start after this cursor, at the oldest entry (start), or at new events (now)
     #[arg(long, value_name = "CURSOR", value_parser = parse_from, group = "place")]
-    from: Option<From>,
+    from: Option<StartAt>,
     /// Continue where the reader of this name stopped (the first time: at the start). Shown events are acknowledged for the next
     /// time
     #[arg(long, value_name = "NAME", group = "place")]
@@ -90,20 +90,20 @@ struct JournalArgs {
 
 /// Where to begin in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+enum StartAt {
     Start,
     Now,
     After(Cursor),
 }
 
-fn parse_from(text: &str) -> Result<From, String> {
+fn parse_from(text: &str) -> Result<StartAt, String> {
     match text.trim() {
-        "start" => Ok(From::Start),
-        "now" => Ok(From::Now),
+        "start" => Ok(StartAt::Start),
+        "now" => Ok(StartAt::Now),
         number => {
             let cursor: Option<Cursor> = number.parse().ok().filter(|cursor: &Cursor| cursor.number() >= 0);
             cursor
-                .map(From::After)
+                .map(StartAt::After)
                 .ok_or_else(|| "expected a cursor (a number), start or now".to_owned())
         }
     }
@@ -150,11 +150,11 @@ async fn print(
     let mut events = stream::select_all(streams);
     let mut left = args.limit;
     while let Some((id, item)) = events.next().await {
-        let shown = Shown {
+        let shown = ShownLine {
             at: clock.wall(),
             gateway: Some(id.as_str()),
             place: InJournal::Not,
-            what: Line::from(&item),
+            what: StreamLine::from(&item),
         };
         screen.show(&shown)?;
         if matches!(item, LineEvent::Event(_)) {
@@ -237,9 +237,9 @@ mod tests {
 
     #[test]
     fn a_place_in_the_journal_is_a_cursor_or_one_of_two_words() {
-        assert_eq!(parse_from("start"), Ok(From::Start));
-        assert_eq!(parse_from(" now "), Ok(From::Now));
-        assert_eq!(parse_from("17"), Ok(From::After(Cursor::new(17))));
+        assert_eq!(parse_from("start"), Ok(StartAt::Start));
+        assert_eq!(parse_from(" now "), Ok(StartAt::Now));
+        assert_eq!(parse_from("17"), Ok(StartAt::After(Cursor::new(17))));
         for text in ["", "-1", "begin", "1.5", "99999999999999999999"] {
             assert!(parse_from(text).is_err(), "{text}");
         }

@@ -15,7 +15,7 @@ use windlass_protocol::Advice;
 
 use crate::exit::{ExitCode, Failure};
 use crate::output::{Output, advice_line};
-use crate::session::{self, Patience, Tokens};
+use crate::session::{self, DeviceTokens, Patience};
 use crate::store::{Records, shown, shown_url};
 use crate::units::parse_span;
 
@@ -168,9 +168,9 @@ impl Host {
     pub(crate) fn start(gateways: &[Gateway]) -> Result<Self, Failure> {
         let (device, tokens) = if gateways.iter().any(|gateway| !gateway.disable_device_pairing) {
             let (device, tokens) = session::default_device()?;
-            (Some(device), Tokens::File(tokens))
+            (Some(device), DeviceTokens::File(tokens))
         } else {
-            (None, Tokens::None(MemoryTokens::default()))
+            (None, DeviceTokens::None(MemoryTokens::default()))
         };
         let windlass = Windlass::builder().device_tokens(tokens).start()?;
         Ok(Self { windlass, device })
@@ -219,12 +219,12 @@ impl Host {
     }
 
     /// The lines of these gateways, to be watched.
-    pub(crate) fn watch(&self, gateways: &[Gateway]) -> Watched {
+    pub(crate) fn watch(&self, gateways: &[Gateway]) -> WatchedLines {
         let lines = gateways.iter().filter_map(|gateway| {
             let line = self.line(gateway)?;
             Some((shown(&gateway.name), line.status()))
         });
-        Watched(lines.collect())
+        WatchedLines(lines.collect())
     }
 
     /// Closes all lines and waits for it.
@@ -234,9 +234,9 @@ impl Host {
 }
 
 /// Lines that are watched for changes, with their gateways' names.
-pub(crate) struct Watched(Vec<(String, Receiver<LineStatus>)>);
+pub(crate) struct WatchedLines(Vec<(String, Receiver<LineStatus>)>);
 
-impl Watched {
+impl WatchedLines {
     /// The next change of a line; for ever none when there are no lines. May be dropped and asked again.
     pub(crate) async fn next(&mut self) -> (String, LineStatus) {
         if self.0.is_empty() {

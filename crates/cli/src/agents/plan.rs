@@ -8,7 +8,7 @@ use windlass::store::Agent;
 
 use crate::agents::context::{FileArgs, ReadOnlyAgentsContext, Which};
 use crate::agents::jobs::RunArgs;
-use crate::columns::{Cell, Table};
+use crate::columns::{Cell, TextTable};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, DIM, Output, WARN};
@@ -154,7 +154,7 @@ pub(crate) fn lines(looked: &[Looked<'_>], what: fn(&AgentPlan) -> Vec<String>, 
             vec![Cell::plain(shown(&looked.agent.name)), id, result, Cell::plain(text)]
         })
         .collect();
-    let table = Table::new(&["AGENT", "ID", "PLAN", "WHAT"], &rows).spare(&["ID"]);
+    let table = TextTable::new(&["AGENT", "ID", "PLAN", "WHAT"], &rows).spare(&["ID"]);
     table.lines_with(width, |index| match &looked[index].end {
         Ok(_) => Vec::new(),
         Err(unseen) => {

@@ -9,8 +9,8 @@ use serde_json::json;
 use windlass::agents::{AgentReport, Changes, Failure as AgentFailure, FleetReport, Operation, Progress};
 use windlass::store::{Agent, AgentUid, StepName};
 
-use crate::agents::context::{AllDown, Watched};
-use crate::columns::{Cell, Table};
+use crate::agents::context::{AllDown, WatchedLines};
+use crate::columns::{Cell, TextTable};
 use crate::exit::{ExitCode, Failure};
 use crate::output::{BAD, DIM, GOOD, Output, WARN};
 use crate::store::{Records, shown};
@@ -55,7 +55,11 @@ impl<'a> FleetScreen<'a> {
     }
 
     /// Shows an operation to its end, with the troubles of the lines that it uses.
-    pub(crate) async fn follow<T>(mut self, mut operation: Operation<T>, mut lines: Watched) -> Result<T, Failure> {
+    pub(crate) async fn follow<T>(
+        mut self,
+        mut operation: Operation<T>,
+        mut lines: WatchedLines,
+    ) -> Result<T, Failure> {
         let mut told = None;
         loop {
             tokio::select! {
@@ -262,7 +266,7 @@ pub(crate) fn show_report(
         return Ok(());
     }
     let rows: Vec<Vec<Cell>> = report.agents.iter().map(row).collect();
-    let table = Table::new(&["AGENT", "RESULT", "WHAT"], &rows);
+    let table = TextTable::new(&["AGENT", "RESULT", "WHAT"], &rows);
     let mut lines = table.lines_with(output.width(), |index| notes(&report.agents[index]));
     for gateway in &report.gateways {
         let name = records.gateway_name(gateway.gateway);

@@ -13,7 +13,7 @@ use windlass::store::{
 };
 use windlass_protocol::Advice;
 
-use crate::columns::{Cell, Table};
+use crate::columns::{Cell, TextTable};
 use crate::config::{Environment, GivenSecret};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
@@ -36,7 +36,7 @@ pub(crate) struct AgentsAddArgs {
     /// The name; leads and main agents have a default
     name: Option<String>,
     #[command(flatten)]
-    place: Place,
+    place: AgentPlace,
     /// The agent is the lead of the board
     #[arg(long, conflicts_with = "main")]
     lead: bool,
@@ -56,7 +56,7 @@ pub(crate) struct AgentsAddArgs {
 /// Where it lives.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct Place {
+struct AgentPlace {
     /// The agent works on this board
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -243,7 +243,7 @@ pub(crate) async fn list(global: &Global, args: &AgentsListArgs, output: &Output
 fn lines(records: &Records, agents: &[&Agent], now: Timestamp, width: usize) -> Vec<String> {
     let rows: Vec<Vec<Cell>> = agents.iter().map(|agent| row(records, agent, now)).collect();
     let headings = ["AGENT", "ROLE", "BOARD", "GATEWAY", "STATUS", "SEEN", "DEADLINE", "ID"];
-    let table = Table::new(&headings, &rows).spare(&["DEADLINE", "ROLE", "SEEN", "ID"]);
+    let table = TextTable::new(&headings, &rows).spare(&["DEADLINE", "ROLE", "SEEN", "ID"]);
     table.lines_with(width, |index| {
         let why = agents[index].last_provision_error.as_ref();
         let why = why.map(|error| format!("  {BAD}why:{BAD:#}  {}", escaped(error, ERROR_LIMIT)));
@@ -315,7 +315,7 @@ pub(crate) struct CheckinArgs {
     /// The agent, by name, id or a unique beginning of the id
     agent: String,
     #[command(flatten)]
-    token: TokenArgs,
+    token: AgentTokenArgs,
     /// The status [default: online]
     #[arg(long, value_name = "STATUS", value_parser = ["online", "offline", "updating", "provisioning"])]
     status: Option<String>,
@@ -324,7 +324,7 @@ pub(crate) struct CheckinArgs {
 /// Where its token is.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct TokenArgs {
+struct AgentTokenArgs {
     /// The environment variable that holds the agent's token
     #[arg(long, value_name = "VAR")]
     token_env: Option<String>,
@@ -363,7 +363,7 @@ pub(crate) async fn checkin(global: &Global, args: &CheckinArgs, output: &Output
     Ok(ExitCode::Ok)
 }
 
-impl TokenArgs {
+impl AgentTokenArgs {
     fn read(&self) -> Result<windlass_protocol::Secret, Failure> {
         let (place, source) = match (&self.token_env, &self.token_file) {
             (Some(name), _) => ("flag --token-env", SecretSource::Env(name.clone())),

@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// The plan: faults and their times.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct ChaosPlan {
     pub(crate) seed: Option<u64>,
     /// When it ends.
     pub(crate) lasts: Option<Duration>,
@@ -48,13 +48,13 @@ pub(crate) struct Fixed {
 /// A plan that can't be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {problem}")]
-pub(crate) struct PlanError {
+pub(crate) struct ChaosPlanError {
     place: String,
     problem: String,
 }
 
-impl From<PlanError> for Failure {
-    fn from(error: PlanError) -> Self {
+impl From<ChaosPlanError> for Failure {
+    fn from(error: ChaosPlanError) -> Self {
         Self::usage(error.to_string(), "docs/chaos.md describes what a plan can hold.")
     }
 }
@@ -64,7 +64,7 @@ impl Random {
     const LASTING: Duration = Duration::from_secs(2);
 }
 
-impl Default for Plan {
+impl Default for ChaosPlan {
     /// A random network fault every five seconds.
     fn default() -> Self {
         Self {
@@ -131,37 +131,37 @@ struct PlanText<'a> {
 }
 
 impl PlanText<'_> {
-    fn error(&self, offset: usize, key: &str, problem: impl Into<String>) -> PlanError {
+    fn error(&self, offset: usize, key: &str, problem: impl Into<String>) -> ChaosPlanError {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         let comma = if key.is_empty() { "" } else { ", " };
-        PlanError {
+        ChaosPlanError {
             place: format!("{}:{line}{comma}{key}", self.path.display()),
             problem: printable(&problem.into(), MESSAGE_LIMIT).to_string(),
         }
     }
 
-    fn span(&self, key: &str, text: Option<&Spanned<String>>) -> Result<Option<Duration>, PlanError> {
+    fn span(&self, key: &str, text: Option<&Spanned<String>>) -> Result<Option<Duration>, ChaosPlanError> {
         text.map(|text| parse_span(text.get_ref()).map_err(|problem| self.error(text.span().start, key, problem)))
             .transpose()
     }
 }
 
 /// Reads and checks a plan.
-pub(crate) fn read(path: &Path) -> Result<Plan, PlanError> {
-    let text = windlass_files::read_text(path, MAX_BYTES).map_err(|error| PlanError {
+pub(crate) fn read(path: &Path) -> Result<ChaosPlan, ChaosPlanError> {
+    let text = windlass_files::read_text(path, MAX_BYTES).map_err(|error| ChaosPlanError {
         place: path.display().to_string(),
         problem: format!("the plan can't be read: {error}"),
     })?;
     parse(path, &text)
 }
 
-pub(crate) fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
+pub(crate) fn parse(path: &Path, text: &str) -> Result<ChaosPlan, ChaosPlanError> {
     let source = PlanText { path, text };
     let raw: RawPlan = toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
         source.error(offset, "", error.message())
     })?;
-    let plan = Plan {
+    let plan = ChaosPlan {
         seed: raw.seed,
         lasts: source.span("for", raw.lasts.as_ref())?,
         random: raw.random.map(|raw| random(&source, raw)).transpose()?,
@@ -182,7 +182,7 @@ pub(crate) fn parse(path: &Path, text: &str) -> Result<Plan, PlanError> {
     Ok(plan)
 }
 
-fn random(source: &PlanText<'_>, raw: RawRandom) -> Result<Random, PlanError> {
+fn random(source: &PlanText<'_>, raw: RawRandom) -> Result<Random, ChaosPlanError> {
     let mut kinds = Vec::new();
     for name in raw.faults {
         let known = || {
@@ -210,7 +210,7 @@ fn random(source: &PlanText<'_>, raw: RawRandom) -> Result<Random, PlanError> {
     })
 }
 
-fn fixed(source: &PlanText<'_>, number: usize, raw: &Spanned<RawFault>) -> Result<Fixed, PlanError> {
+fn fixed(source: &PlanText<'_>, number: usize, raw: &Spanned<RawFault>) -> Result<Fixed, ChaosPlanError> {
     let mut keys = Keys {
         source,
         number,
@@ -248,7 +248,7 @@ impl Keys<'_> {
         format!("fault {}, {key}", self.number)
     }
 
-    fn wrong(&self, key: &str, problem: impl Into<String>) -> PlanError {
+    fn wrong(&self, key: &str, problem: impl Into<String>) -> ChaosPlanError {
         let begins = self.given().into_iter().find(|(name, _)| *name == key);
         let offset = begins.map_or(self.begins, |(_, offset)| offset);
         self.source.error(offset, &self.name(key), problem)
@@ -283,27 +283,27 @@ impl Keys<'_> {
         .collect()
     }
 
-    fn nothing_else(&self, fault: &Fault) -> Result<(), PlanError> {
+    fn nothing_else(&self, fault: &Fault) -> Result<(), ChaosPlanError> {
         match self.given().into_iter().find(|(key, _)| !self.used.contains(key)) {
             Some((key, _)) => Err(self.wrong(key, format!("{} takes no {key}", fault.name()))),
             None => Ok(()),
         }
     }
 
-    fn needed<T: Copy>(&mut self, key: &'static str, value: Option<&Spanned<T>>) -> Result<T, PlanError> {
+    fn needed<T: Copy>(&mut self, key: &'static str, value: Option<&Spanned<T>>) -> Result<T, ChaosPlanError> {
         self.used.push(key);
         value
             .map(|value| *value.get_ref())
             .ok_or_else(|| self.wrong(key, "is missing"))
     }
 
-    fn time(&mut self, key: &'static str, text: Option<&Spanned<String>>) -> Result<Option<Duration>, PlanError> {
+    fn time(&mut self, key: &'static str, text: Option<&Spanned<String>>) -> Result<Option<Duration>, ChaosPlanError> {
         self.used.push(key);
         self.source.span(&self.name(key), text)
     }
 
     /// Towards the client, unless it is said.
-    fn direction(&mut self) -> Result<Direction, PlanError> {
+    fn direction(&mut self) -> Result<Direction, ChaosPlanError> {
         self.used.push("direction");
         match self.raw.direction.as_ref().map(|text| text.get_ref().as_str()) {
             None | Some("to-client") => Ok(Direction::ToClient),
@@ -312,7 +312,7 @@ impl Keys<'_> {
         }
     }
 
-    fn fault(&mut self) -> Result<Fault, PlanError> {
+    fn fault(&mut self) -> Result<Fault, ChaosPlanError> {
         let raw = self.raw;
         let Some(name) = &raw.kind else {
             return Err(self.wrong("do", "is missing: it says what happens"));
@@ -347,11 +347,11 @@ impl Keys<'_> {
         })
     }
 
-    fn rate(&mut self) -> Result<u64, PlanError> {
+    fn rate(&mut self) -> Result<u64, ChaosPlanError> {
         self.needed("rate", self.raw.rate.as_ref())
     }
 
-    fn frame(&mut self, kind: FaultKind) -> Result<FrameRule, PlanError> {
+    fn frame(&mut self, kind: FaultKind) -> Result<FrameRule, ChaosPlanError> {
         let raw = self.raw;
         let fault = match kind {
             FaultKind::Lose => FrameFault::Lose,
@@ -396,7 +396,7 @@ impl Keys<'_> {
 mod tests {
     use super::*;
 
-    fn plan(text: &str) -> Result<Plan, String> {
+    fn plan(text: &str) -> Result<ChaosPlan, String> {
         parse(Path::new("plan.toml"), text).map_err(|error| error.to_string())
     }
 
@@ -440,11 +440,11 @@ mod tests {
             ),
             (
                 "[[fault]]\ndo = \"stall\"\ndirection = \"up\"",
-                "plan.toml:3, fault 1, direction: to-client or to-gateway",
+                "plan.toml:3, fault 1, direction: expected to-client or to-gateway",
             ),
             (
                 "[[fault]]\ndo = \"lose\"\nnth = 1\npermille = 3",
-                "plan.toml:4, fault 1, permille: either nth or permille",
+                "plan.toml:4, fault 1, permille: expected either nth or permille",
             ),
             (
                 "[[fault]]\ndo = \"lose\"\nnth = 0",
@@ -452,7 +452,7 @@ mod tests {
             ),
             (
                 "[[fault]]\ndo = \"slice\"\nbytes = 0",
-                "plan.toml:3, fault 1, bytes: 1 at least",
+                "plan.toml:3, fault 1, bytes: expected 1 or more",
             ),
         ] {
             let error = plan(text).expect_err(text);

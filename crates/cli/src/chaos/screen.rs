@@ -259,7 +259,7 @@ fn millis(span: Duration) -> u64 {
 
 /// One kind of fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Kind {
+pub(crate) struct FaultStats {
     /// How often it was applied.
     pub(crate) times: u64,
     /// Frames that were changed.
@@ -272,7 +272,7 @@ pub(crate) struct Kind {
     pub(crate) longest: Duration,
 }
 
-impl Kind {
+impl FaultStats {
     /// How long clients were away on average.
     pub(crate) fn mean(&self) -> Option<Duration> {
         self.down.checked_div(self.back)
@@ -282,7 +282,7 @@ impl Kind {
 /// Counts of faults by name, and of the reactions of the line.
 #[derive(Debug, Default)]
 pub(crate) struct FaultTally {
-    pub(crate) kinds: BTreeMap<&'static str, Kind>,
+    pub(crate) kinds: BTreeMap<&'static str, FaultStats>,
     /// Connections that the gateway has let in.
     let_in: BTreeSet<u64>,
     /// The fault that came last.
@@ -349,7 +349,7 @@ impl FaultTally {
         !self.let_in.is_empty()
     }
 
-    fn kind(&mut self, name: &'static str) -> &mut Kind {
+    fn kind(&mut self, name: &'static str) -> &mut FaultStats {
         self.kinds.entry(name).or_default()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use windlass_testkit::chaos::{Chance, ChaosProxy, Fault, RandomFaults};
 
-use crate::chaos::plan::{Fixed, Plan};
+use crate::chaos::plan::{ChaosPlan, Fixed};
 
 /// The next fault; without end if there are random or repeated faults.
 pub(crate) struct Storm {
@@ -23,7 +23,7 @@ enum Deed {
 }
 
 impl Storm {
-    pub(crate) fn new(plan: &Plan, seed: u64) -> Self {
+    pub(crate) fn new(plan: &ChaosPlan, seed: u64) -> Self {
         let mut storm = Self {
             due: BTreeMap::new(),
             added: 0,
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn fixed_faults_last_and_are_repeated_in_order_of_time() {
-        let plan = Plan {
+        let plan = ChaosPlan {
             random: None,
             fixed: vec![
                 Fixed {
@@ -132,7 +132,7 @@ mod tests {
                 },
                 fixed(6, Fault::Cut),
             ],
-            ..Plan::default()
+            ..ChaosPlan::default()
         };
         assert_eq!(
             seconds(Storm::new(&plan, 1).take(5)),
@@ -149,21 +149,21 @@ mod tests {
     #[test]
     fn a_first_look_at_chaos_sees_a_fault_in_its_first_seconds() {
         for seed in 0..500 {
-            let (at, _) = Storm::new(&Plan::default(), seed).next().expect("a fault");
+            let (at, _) = Storm::new(&ChaosPlan::default(), seed).next().expect("a fault");
             assert!(at <= Duration::from_secs(5), "seed {seed}: {at:?}");
         }
     }
 
     #[test]
     fn a_storm_is_the_same_for_the_same_seed() {
-        let plan = Plan {
+        let plan = ChaosPlan {
             random: Some(Random {
                 every: Duration::from_secs(1),
                 lasting: Duration::from_secs(1),
                 kinds: windlass_testkit::chaos::FaultKind::ALL.to_vec(),
             }),
             fixed: vec![fixed(3, Fault::Cut)],
-            ..Plan::default()
+            ..ChaosPlan::default()
         };
         let storm = |seed| Storm::new(&plan, seed).take(200).collect::<Vec<_>>();
         assert_eq!(storm(7), storm(7));

@@ -15,7 +15,7 @@ use crate::config::{Environment, FILE_NAME, variable};
 
 /// The values of the flags.
 #[derive(Debug, Default)]
-pub(crate) struct Choice {
+pub(crate) struct GatewayChoice {
     pub(crate) url: Option<String>,
     pub(crate) gateways: Vec<String>,
     pub(crate) config: Option<PathBuf>,
@@ -49,11 +49,11 @@ const DEFAULT: &str = "WINDLASS_GATEWAY";
 pub(crate) type RecordedGateways = Result<Vec<Gateway>, String>;
 
 /// Whether a flag or a variable gives an address, and nothing else chooses: then no list is read.
-pub(crate) fn is_by_address(choice: &Choice, environment: &Environment<'_>) -> bool {
+pub(crate) fn is_by_address(choice: &GatewayChoice, environment: &Environment<'_>) -> bool {
     matches!(address(choice, environment), Ok(Some(_)))
 }
 
-fn address(choice: &Choice, environment: &Environment<'_>) -> Result<Option<(String, String)>, ConfigError> {
+fn address(choice: &GatewayChoice, environment: &Environment<'_>) -> Result<Option<(String, String)>, ConfigError> {
     Ok(match &choice.url {
         Some(url) => Some(("flag --url".to_owned(), url.clone())),
         None if choice.gateways.is_empty() && choice.config.is_none() && !choice.listed_only => {
@@ -66,7 +66,7 @@ fn address(choice: &Choice, environment: &Environment<'_>) -> Result<Option<(Str
 /// Chooses the gateways. An address given by flag or environment stands alone; names choose among those of the configuration and of
 /// the store together.
 pub(crate) fn select(
-    choice: &Choice,
+    choice: &GatewayChoice,
     environment: &Environment<'_>,
     records: &RecordedGateways,
 ) -> Result<Selected, ConfigError> {
@@ -97,7 +97,10 @@ fn alone(place: &str, url: &str) -> Result<Selected, ConfigError> {
 }
 
 /// The configuration alone, if there is one.
-pub(crate) fn configured(choice: &Choice, environment: &Environment<'_>) -> Result<Option<ConfigFile>, ConfigError> {
+pub(crate) fn configured(
+    choice: &GatewayChoice,
+    environment: &Environment<'_>,
+) -> Result<Option<ConfigFile>, ConfigError> {
     find(choice, environment)
 }
 
@@ -113,7 +116,11 @@ struct Listing {
 }
 
 impl Listing {
-    fn of(choice: &Choice, environment: &Environment<'_>, records: &RecordedGateways) -> Result<Self, ConfigError> {
+    fn of(
+        choice: &GatewayChoice,
+        environment: &Environment<'_>,
+        records: &RecordedGateways,
+    ) -> Result<Self, ConfigError> {
         let file = find(choice, environment)?;
         let mut listing = Self {
             gateways: Vec::new(),
@@ -185,7 +192,7 @@ impl Listing {
     }
 
     /// The gateways that are meant where no flag names any.
-    fn unnamed(&self, choice: &Choice) -> Result<(Vec<GatewayConfig>, Vec<MalformedEntry>), ConfigError> {
+    fn unnamed(&self, choice: &GatewayChoice) -> Result<(Vec<GatewayConfig>, Vec<MalformedEntry>), ConfigError> {
         match &self.default {
             Some((place, name)) if choice.one => Ok((vec![self.named(place, name)?.clone()], Vec::new())),
             _ => Ok((self.gateways.clone(), self.malformed.clone())),
@@ -214,7 +221,7 @@ fn none_at_all(path: Option<PathBuf>, unread: Option<String>) -> ConfigError {
 }
 
 fn from_list(
-    choice: &Choice,
+    choice: &GatewayChoice,
     environment: &Environment<'_>,
     records: &RecordedGateways,
 ) -> Result<Selected, ConfigError> {
@@ -253,7 +260,7 @@ fn same_names(gateways: &[GatewayConfig]) -> Vec<String> {
     gateways.iter().enumerate().filter_map(twice).collect()
 }
 
-fn find(choice: &Choice, environment: &Environment<'_>) -> Result<Option<ConfigFile>, ConfigError> {
+fn find(choice: &GatewayChoice, environment: &Environment<'_>) -> Result<Option<ConfigFile>, ConfigError> {
     let within = |path: &Path| environment.folder.join(path);
     let named = match &choice.config {
         Some(path) => Some(("flag --config".to_owned(), path.clone())),
@@ -295,7 +302,11 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 /// Assigns a token that was typed in, and token and password of the environment, to the only gateway. With several gateways they
 /// are not used, because the environment may hold the token of another one. The gateway's own entry takes precedence over the
 /// environment.
-fn credentials(choice: &Choice, environment: &Environment<'_>, selected: &mut Selected) -> Result<(), ConfigError> {
+fn credentials(
+    choice: &GatewayChoice,
+    environment: &Environment<'_>,
+    selected: &mut Selected,
+) -> Result<(), ConfigError> {
     let placed = |found: Option<(&'static str, String)>| {
         found.map(|(name, _)| Placed::given(variable(name), GivenSecret::Stored(SecretSource::Env(name.to_owned()))))
     };

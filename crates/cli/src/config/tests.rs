@@ -42,13 +42,13 @@ impl Scene {
         })
     }
 
-    fn select(&self, choice: &Choice) -> Result<Selected, ConfigError> {
+    fn select(&self, choice: &GatewayChoice) -> Result<Selected, ConfigError> {
         self.with(|environment| select(choice, environment, &Ok(Vec::new())))
     }
 
     fn spec(&self) -> Result<windlass_line::GatewaySpec, ConfigError> {
         self.with(|environment| {
-            let selected = select(&Choice::default(), environment, &Ok(Vec::new()))?;
+            let selected = select(&GatewayChoice::default(), environment, &Ok(Vec::new()))?;
             let [gateway] = selected.gateways.try_into().expect("one gateway");
             gateway.into_spec(None, environment)
         })
@@ -57,7 +57,7 @@ impl Scene {
 
 fn error(file: &str) -> String {
     Scene::new(file, &[])
-        .select(&Choice::default())
+        .select(&GatewayChoice::default())
         .unwrap_err()
         .to_string()
 }
@@ -84,7 +84,7 @@ fn a_whole_file_becomes_gateways() {
         ),
         &[],
     );
-    let selected = scene.select(&Choice::default()).unwrap();
+    let selected = scene.select(&GatewayChoice::default()).unwrap();
     let [old, prod] = selected.gateways.try_into().unwrap();
     assert_eq!(
         selected.timeouts,
@@ -215,7 +215,7 @@ fn a_name_with_a_terminals_escapes_is_shown_without_them() {
 #[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = "[gateways.a]\nurl = \"ws://file\"\n[gateways.b]\nurl = \"ws://file2\"";
-    let urls = |choice: &Choice, variables: &[(&str, &str)]| -> Vec<String> {
+    let urls = |choice: &GatewayChoice, variables: &[(&str, &str)]| -> Vec<String> {
         let selected = Scene::new(file, variables).select(choice).unwrap();
         selected
             .gateways
@@ -224,20 +224,20 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
             .collect()
     };
     let both = [("WINDLASS_URL", "ws://own"), ("OPENCLAW_GATEWAY_URL", "ws://theirs")];
-    let by_url = Choice {
+    let by_url = GatewayChoice {
         url: Some("ws://flag".into()),
-        ..Choice::default()
+        ..GatewayChoice::default()
     };
-    let by_id = Choice {
+    let by_id = GatewayChoice {
         gateways: vec!["b".into(), "b".into()],
-        ..Choice::default()
+        ..GatewayChoice::default()
     };
     assert_eq!(urls(&by_url, &both), ["ws://flag"]);
     assert_eq!(urls(&by_id, &both), ["ws://file2"]);
-    assert_eq!(urls(&Choice::default(), &both), ["ws://own"]);
-    assert_eq!(urls(&Choice::default(), &both[1..]), ["ws://theirs"]);
+    assert_eq!(urls(&GatewayChoice::default(), &both), ["ws://own"]);
+    assert_eq!(urls(&GatewayChoice::default(), &both[1..]), ["ws://theirs"]);
     assert_eq!(
-        urls(&Choice::default(), &[("WINDLASS_URL", "")]),
+        urls(&GatewayChoice::default(), &[("WINDLASS_URL", "")]),
         ["ws://file", "ws://file2"]
     );
 }
@@ -261,9 +261,9 @@ fn the_file_is_found_by_flag_variable_folder_and_home_in_that_order() {
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect::<HashMap<_, _>>();
         let variable = |name: &str| variables.get(name).cloned();
-        let choice = Choice {
+        let choice = GatewayChoice {
             config: flag.map(Into::into),
-            ..Choice::default()
+            ..GatewayChoice::default()
         };
         let environment = Environment {
             variable: &variable,
@@ -288,9 +288,9 @@ fn the_file_is_found_by_flag_variable_folder_and_home_in_that_order() {
 #[test]
 fn an_unknown_gateway_is_answered_with_the_known_ones() {
     let scene = Scene::new("[gateways.a]\nurl = \"ws://h\"\n[gateways.b]\nurl = \"ws://h\"", &[]);
-    let choice = Choice {
+    let choice = GatewayChoice {
         gateways: vec!["c".into()],
-        ..Choice::default()
+        ..GatewayChoice::default()
     };
     let error = scene.select(&choice).unwrap_err().to_string();
     assert!(
@@ -349,7 +349,7 @@ fn a_missing_or_odd_token_is_named_by_its_place_only() {
 fn one_token_for_several_gateways_is_sent_to_none_of_them() {
     let file = "[gateways.a]\nurl = \"ws://h\"\n[gateways.b]\nurl = \"ws://h\"";
     let selected = Scene::new(file, &[("WINDLASS_TOKEN", "t")])
-        .select(&Choice::default())
+        .select(&GatewayChoice::default())
         .unwrap();
     assert!(selected.gateways.iter().all(|gateway| gateway.token.is_none()));
     assert!(
@@ -374,7 +374,7 @@ fn a_control_ui_has_no_device_and_an_origin() {
     let file = "[gateways.a]\nurl = \"wss://gw.example:8443/x\"\ncontrol_ui = true\nheaders_env = { X-Key = \"K\" }";
     let scene = Scene::new(file, &[("K", "s3cret")]);
     let spec = scene.with(|environment| {
-        let [gateway] = select(&Choice::default(), environment, &Ok(Vec::new()))
+        let [gateway] = select(&GatewayChoice::default(), environment, &Ok(Vec::new()))
             .unwrap()
             .gateways
             .try_into()
@@ -419,7 +419,7 @@ impl Found {
 
     fn ids(&self, folder: &str) -> Result<Vec<String>, String> {
         let selected = self.with(folder, |environment| {
-            select(&Choice::default(), environment, &Ok(Vec::new()))
+            select(&GatewayChoice::default(), environment, &Ok(Vec::new()))
         });
         let ids = |selected: Selected| selected.gateways.iter().map(|gateway| gateway.id.to_string()).collect();
         selected.map(ids).map_err(|error| error.to_string())

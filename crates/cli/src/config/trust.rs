@@ -47,7 +47,7 @@ pub(crate) enum Trust {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Layout {
+struct TrustFileLayout {
     version: u32,
     /// Digests by absolute path.
     files: BTreeMap<String, String>,
@@ -71,7 +71,7 @@ impl TrustList {
                 );
                 return Err(fail(problem));
             }
-            Ok(PrivateFile::Text(text)) => match serde_json::from_str::<Layout>(&text) {
+            Ok(PrivateFile::Text(text)) => match serde_json::from_str::<TrustFileLayout>(&text) {
                 Ok(layout) if layout.version == VERSION => layout.files,
                 Ok(_) | Err(_) => {
                     return Err(fail("this is no list of trusted configurations: move it away".into()));
@@ -119,7 +119,7 @@ impl TrustList {
     }
 
     fn write(&self) -> Result<(), ConfigError> {
-        let layout = serde_json::json!(Layout {
+        let layout = serde_json::json!(TrustFileLayout {
             version: VERSION,
             files: self.files.clone(),
         });

@@ -10,13 +10,13 @@ use windlass::agents::coordinator::{BoardResult, BroadcastReport, LeadMessage};
 use windlass::store::{Board, BoardId, Gateway, GatewayUid};
 
 use crate::agents::context::{AgentsContext, AllDown, FileArgs};
-use crate::columns::{Cell, Table};
-use crate::coordinate::context::Trouble;
+use crate::columns::{Cell, TextTable};
+use crate::coordinate::context::CoordinationFailure;
 use crate::coordinate::context::{Who, gateway_of};
 use crate::coordinate::say::LeadMessageArgs;
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
-use crate::output::Waiting;
+use crate::output::Spinner;
 use crate::output::{BAD, DIM, GOOD, Output};
 use crate::store::{Missing, Records, shown};
 use crate::text::{counted, escaped};
@@ -130,7 +130,7 @@ async fn speak(
     output: &Output,
 ) -> BroadcastReport {
     let count: usize = chosen.values().map(Vec::len).sum();
-    let _waiting = Waiting::new(output, &format!("speaking to the leads of {}", counted(count, "board")));
+    let _waiting = Spinner::new(output, &format!("speaking to the leads of {}", counted(count, "board")));
     let reports = chosen.iter().map(|(gateway, boards)| async {
         if let Some(down) = context.down.get(gateway) {
             let why = down.advice.summary.to_string();
@@ -147,7 +147,7 @@ async fn speak(
         match told.await {
             Ok(report) => report.boards,
             Err(error) => {
-                let trouble = Trouble::from(error);
+                let trouble = CoordinationFailure::from(error);
                 let why = trouble.advice.summary.to_string();
                 let untried = |board: &BoardId| untried(records, *board, &why, Some(trouble.status));
                 boards.iter().map(untried).collect()
@@ -193,7 +193,7 @@ fn show(report: &BroadcastReport, records: &Records, output: &Output) -> Result<
         return Ok(());
     }
     let rows: Vec<Vec<Cell>> = report.boards.iter().map(|board| row(board, records)).collect();
-    let table = Table::new(&["BOARD", "LEAD", "RESULT"], &rows).spare(&["LEAD"]);
+    let table = TextTable::new(&["BOARD", "LEAD", "RESULT"], &rows).spare(&["LEAD"]);
     let mut lines = table.lines_with(output.width(), |index| {
         let error = report.boards[index].error.as_ref();
         let why = error.map(|error| format!("  {BAD}why:{BAD:#}  {}", escaped(error, REASON_LIMIT)));

@@ -93,13 +93,13 @@ const BAD_GATEWAY: u16 = 502;
 
 /// Why something was not said or read.
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct CoordinationFailure {
     pub(crate) exit: ExitCode,
     pub(crate) status: u16,
     pub(crate) advice: Advice,
 }
 
-impl Trouble {
+impl CoordinationFailure {
     /// As JSON fields, to be added to an object.
     pub(crate) fn as_json(&self) -> Value {
         json!({
@@ -115,7 +115,7 @@ impl Trouble {
     }
 }
 
-impl From<Down> for Trouble {
+impl From<Down> for CoordinationFailure {
     fn from(down: Down) -> Self {
         Self {
             exit: down.exit,
@@ -125,7 +125,7 @@ impl From<Down> for Trouble {
     }
 }
 
-impl From<CoordinationError> for Trouble {
+impl From<CoordinationError> for CoordinationFailure {
     fn from(error: CoordinationError) -> Self {
         Self {
             exit: exit_of(&error),
@@ -203,7 +203,7 @@ mod trouble_tests {
                 422,
             ),
         ] {
-            let trouble = Trouble::from(error);
+            let trouble = CoordinationFailure::from(error);
             assert_eq!((trouble.exit, trouble.status), (exit, status), "{trouble:?}");
         }
     }

@@ -11,10 +11,10 @@ use windlass::store::{Agent, Gateway};
 use windlass_protocol::Advice;
 
 use crate::agents::context::{AgentsContext, FileArgs, ReadOnlyAgentsContext};
-use crate::coordinate::context::{TEXT_BYTES, Trouble, Who, board_of, caller, gateway_of};
+use crate::coordinate::context::{CoordinationFailure, TEXT_BYTES, Who, board_of, caller, gateway_of};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
-use crate::output::{DIM, Output, Waiting};
+use crate::output::{DIM, Output, Spinner};
 use crate::store::{Missing, Records, shown};
 use crate::{input, text};
 
@@ -194,11 +194,11 @@ pub(crate) async fn lead(global: &Global, args: LeadArgs, output: &Output) -> Re
     let message = message.await?;
     let context = AgentsContext::open(&records, vec![gateway.clone()], &args.files, output).await?;
     let end = if let Some(down) = context.down.get(&gateway.id) {
-        Err(Trouble::from(down.clone()))
+        Err(CoordinationFailure::from(down.clone()))
     } else {
-        let _waiting = Waiting::new(output, "speaking to the lead");
+        let _waiting = Spinner::new(output, "speaking to the lead");
         let said = context.agents.coordinator().message_lead(message, board.id).await;
-        said.map_err(Trouble::from)
+        said.map_err(CoordinationFailure::from)
     };
     context.close().await;
     // It may have been made just now.
@@ -213,16 +213,16 @@ pub(crate) async fn beside<T, F>(
     files: &FileArgs,
     output: &Output,
     work: impl FnOnce(AgentsPreview) -> F,
-) -> Result<Result<T, Trouble>, Failure>
+) -> Result<Result<T, CoordinationFailure>, Failure>
 where
     F: Future<Output = Result<T, CoordinationError>>,
 {
     let context = ReadOnlyAgentsContext::open(records, std::slice::from_ref(gateway), files, output).await?;
     let end = if let Some(down) = context.down.get(&gateway.id) {
-        Err(Trouble::from(down.clone()))
+        Err(CoordinationFailure::from(down.clone()))
     } else {
-        let _waiting = Waiting::new(output, "waiting for the gateway");
-        work(context.agents.clone()).await.map_err(Trouble::from)
+        let _waiting = Spinner::new(output, "waiting for the gateway");
+        work(context.agents.clone()).await.map_err(CoordinationFailure::from)
     };
     context.close().await;
     Ok(end)
@@ -231,7 +231,7 @@ where
 fn show(
     operation: &str,
     correlation_id: &str,
-    end: Result<DeliveryReceipt, Trouble>,
+    end: Result<DeliveryReceipt, CoordinationFailure>,
     records: &Records,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
@@ -256,15 +256,20 @@ fn show(
 }
 
 /// With the id under which it may be said again.
-fn repeatable(trouble: &Trouble, correlation_id: &str) -> Trouble {
+fn repeatable(trouble: &CoordinationFailure, correlation_id: &str) -> CoordinationFailure {
     let Advice { summary, next_step } = &trouble.advice;
     let again = format!("To say it again and be heard once: --correlation-id {correlation_id}");
     let next_step = format!("{next_step} {again}").trim_start().to_owned();
     let advice = Advice::new(summary.clone(), next_step);
-    Trouble { advice, ..*trouble }
+    CoordinationFailure { advice, ..*trouble }
 }
 
-fn as_json(operation: &str, correlation_id: &str, end: &Result<DeliveryReceipt, Trouble>, records: &Records) -> Value {
+fn as_json(
+    operation: &str,
+    correlation_id: &str,
+    end: &Result<DeliveryReceipt, CoordinationFailure>,
+    records: &Records,
+) -> Value {
     let mut value = match end {
         Ok(said) => json!({
             "outcome": "sent",
@@ -339,7 +344,7 @@ async fn read(task: Task<'_>, files: &FileArgs, output: &Output) -> Result<ExitC
             |text| json!({"outcome": "read", "status": 200, "text": text}),
         ))?;
     }
-    let text = end.map_err(Trouble::into_failure)?;
+    let text = end.map_err(CoordinationFailure::into_failure)?;
     if !output.json() {
         output.line(&text::harmless(text.trim_end()))?;
     }
@@ -351,10 +356,10 @@ async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -
     let bytes = content.len();
     let opened = AgentsContext::open(task.records, vec![task.gateway.clone()], files, output).await?;
     let end = if let Some(down) = opened.down.get(&task.gateway.id) {
-        Err(Trouble::from(down.clone()))
+        Err(CoordinationFailure::from(down.clone()))
     } else {
         let written = opened.agents.coordinator().write_soul(task.soul.clone(), content).await;
-        written.map_err(Trouble::from)
+        written.map_err(CoordinationFailure::from)
     };
     opened.close().await;
     if output.json() {
@@ -365,7 +370,7 @@ async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -
             |()| json!({"outcome": "written", "status": 200, "bytes": bytes}),
         ))?;
     }
-    end.map_err(Trouble::into_failure)?;
+    end.map_err(CoordinationFailure::into_failure)?;
     if !output.json() {
         output.line(&format!(
             "SOUL.md of {} written ({bytes} bytes)",
@@ -378,7 +383,7 @@ async fn write(task: Task<'_>, path: &Path, files: &FileArgs, output: &Output) -
 fn soul_as_json<T>(
     task: &Task<'_>,
     operation: &str,
-    end: &Result<T, Trouble>,
+    end: &Result<T, CoordinationFailure>,
     well: impl FnOnce(&T) -> Value,
 ) -> Value {
     let mut value = match end {

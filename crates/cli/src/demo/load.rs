@@ -13,7 +13,7 @@ use windlass_protocol::connection::CallCounters;
 use windlass_protocol::{CallError, RawJson};
 use windlass_testkit::{Journal, SideEffect};
 
-use crate::demo::stage::Stage;
+use crate::demo::stage::DemoSetup;
 
 /// Deadline of each call: longer than any outage of the schedule and the reconnect after it.
 const DEADLINE: Duration = Duration::from_secs(6);
@@ -35,7 +35,7 @@ pub(crate) struct Callers {
 }
 
 /// One task's view.
-struct Caller {
+struct DemoCaller {
     index: usize,
     number: usize,
     gateway: Gateway,
@@ -43,11 +43,11 @@ struct Caller {
     stop: watch::Receiver<bool>,
 }
 
-pub(crate) fn start(stage: &Stage, ledger: &Arc<Ledger>) -> Callers {
+pub(crate) fn start(stage: &DemoSetup, ledger: &Arc<Ledger>) -> Callers {
     let (stop, stops) = watch::channel(false);
     let mut tasks = JoinSet::new();
     for (index, cast) in stage.casts.iter().enumerate() {
-        let caller = |number| Caller {
+        let caller = |number| DemoCaller {
             index,
             number,
             gateway: cast.gateway.clone(),
@@ -73,7 +73,7 @@ pub(crate) async fn stop(callers: &mut Callers) {
     while callers.tasks.join_next().await.is_some() {}
 }
 
-impl Caller {
+impl DemoCaller {
     async fn read(self) {
         for turn in 0.. {
             let method = READS[turn % READS.len()];
@@ -163,7 +163,7 @@ pub(crate) enum CallResult {
 
 /// One call.
 #[derive(Debug, Clone)]
-struct Record {
+struct CallRecord {
     gateway: usize,
     what: CallKind,
     end: Option<CallResult>,
@@ -171,7 +171,7 @@ struct Record {
 
 /// Every call of the demo.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger(Mutex<Vec<Record>>);
+pub(crate) struct Ledger(Mutex<Vec<CallRecord>>);
 
 /// CallKind became of the calls of one gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -206,7 +206,7 @@ impl Ledger {
     /// Writes down a call that begins, and gives its number.
     pub(crate) fn begin(&self, gateway: usize, what: CallKind) -> usize {
         let mut records = self.records();
-        records.push(Record {
+        records.push(CallRecord {
             gateway,
             what,
             end: None,
@@ -244,18 +244,18 @@ impl Ledger {
         }
     }
 
-    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+    fn records(&self) -> MutexGuard<'_, Vec<CallRecord>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tally(records: &[Record], effects: &[SideEffect]) -> GatewayTally {
+fn tally(records: &[CallRecord], effects: &[SideEffect]) -> GatewayTally {
     let done = Done::count(effects);
     let mut tally = GatewayTally {
         calls: records.len(),
         ..GatewayTally::default()
     };
-    for Record { what, end, .. } in records {
+    for CallRecord { what, end, .. } in records {
         let times = done.times(what);
         match end {
             Some(CallResult::Answered) => tally.answered += 1,
@@ -327,8 +327,8 @@ mod tests {
         }
     }
 
-    fn chat(key: &str, end: impl Into<Option<CallResult>>) -> Record {
-        Record {
+    fn chat(key: &str, end: impl Into<Option<CallResult>>) -> CallRecord {
+        CallRecord {
             gateway: 0,
             what: CallKind::Chat(key.into()),
             end: end.into(),

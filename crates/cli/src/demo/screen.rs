@@ -13,7 +13,7 @@ use windlass_line::{Clock as _, TokioClock};
 use crate::columns::{Cell, columns};
 use crate::demo::load::{GatewayTally, Ledger};
 
-use crate::demo::stage::{Act, Stage, elapsed};
+use crate::demo::stage::{Act, DemoSetup, elapsed};
 use crate::exit::Failure;
 use crate::output::{BAD, DIM, GOOD, HEAD, Output, Redraw, WARN};
 use crate::status::{change, style_of};
@@ -51,7 +51,7 @@ impl<'a> DemoScreen<'a> {
         format!("{:4.1} s", elapsed.as_secs_f64())
     }
 
-    pub(crate) fn introduce(&self, stage: &Stage) -> Result<(), Failure> {
+    pub(crate) fn introduce(&self, stage: &DemoSetup) -> Result<(), Failure> {
         if self.output.json() {
             return Ok(());
         }
@@ -71,7 +71,7 @@ impl<'a> DemoScreen<'a> {
     /// Shows states and news until it is dropped.
     pub(crate) async fn follow(
         &self,
-        stage: &Stage,
+        stage: &DemoSetup,
         ledger: &Ledger,
         news: &mut mpsc::Receiver<(usize, Act)>,
     ) -> Result<(), Failure> {
@@ -100,7 +100,7 @@ impl<'a> DemoScreen<'a> {
         }
     }
 
-    fn tell_act(&self, stage: &Stage, index: usize, act: Act) -> Result<(), Failure> {
+    fn tell_act(&self, stage: &DemoSetup, index: usize, act: Act) -> Result<(), Failure> {
         let name = stage.casts.get(index).map_or("?", |cast| cast.name);
         let whom = if act == Act::End { "demo" } else { name };
         if self.output.json() {
@@ -144,7 +144,7 @@ impl<'a> DemoScreen<'a> {
         Ok(())
     }
 
-    fn draw(&self, stage: &Stage, ledger: &Ledger, lines: &[Receiver<LineStatus>]) -> Result<(), Failure> {
+    fn draw(&self, stage: &DemoSetup, ledger: &Ledger, lines: &[Receiver<LineStatus>]) -> Result<(), Failure> {
         let rows: Vec<Vec<Cell>> = stage
             .casts
             .iter()
@@ -172,7 +172,7 @@ impl<'a> DemoScreen<'a> {
     }
 
     /// The table at the end, with its explanation.
-    pub(crate) fn conclude(&self, stage: &Stage, tallies: &[GatewayTally]) -> Result<(), Failure> {
+    pub(crate) fn conclude(&self, stage: &DemoSetup, tallies: &[GatewayTally]) -> Result<(), Failure> {
         if self.output.json() {
             return self.conclude_json(stage, tallies);
         }
@@ -231,7 +231,7 @@ impl<'a> DemoScreen<'a> {
             .line(&format!("{style}lost {lost}, duplicated {twice}{style:#}"))?)
     }
 
-    fn conclude_json(&self, stage: &Stage, tallies: &[GatewayTally]) -> Result<(), Failure> {
+    fn conclude_json(&self, stage: &DemoSetup, tallies: &[GatewayTally]) -> Result<(), Failure> {
         let rows: Vec<_> = stage
             .casts
             .iter()

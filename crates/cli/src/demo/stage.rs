@@ -27,12 +27,12 @@ pub(crate) struct Cast {
 }
 
 /// All of it.
-pub(crate) struct Stage {
+pub(crate) struct DemoSetup {
     pub(crate) windlass: Windlass,
     pub(crate) casts: Vec<Cast>,
 }
 
-impl Stage {
+impl DemoSetup {
     /// Starts gateways and lines.
     pub(crate) async fn set() -> Result<Self, Failure> {
         let windlass = Windlass::start()?;
@@ -158,7 +158,7 @@ const SCHEDULE: [(u64, usize, Act); 15] = [
 pub(crate) const NEWS: usize = SCHEDULE.len();
 
 /// Plays the schedule, and tells each act to `news`.
-pub(crate) async fn perform(stage: &Stage, news: mpsc::Sender<(usize, Act)>) {
+pub(crate) async fn perform(stage: &DemoSetup, news: mpsc::Sender<(usize, Act)>) {
     let mut at = 0;
     for (then, index, act) in SCHEDULE {
         sleep(Duration::from_millis(then - at)).await;

@@ -9,7 +9,7 @@ use crate::session::Target;
 
 /// A step, in the order in which they are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
+pub(crate) enum DoctorStep {
     Dns,
     Tcp,
     Tls,
@@ -21,7 +21,7 @@ pub(crate) enum Step {
     Scopes,
 }
 
-impl Step {
+impl DoctorStep {
     pub(crate) const ALL: [Self; 9] = [
         Self::Dns,
         Self::Tcp,
@@ -85,7 +85,7 @@ impl Finding {
 
 /// The results of all steps.
 #[derive(Debug, Clone)]
-pub(crate) struct Findings([Finding; Step::ALL.len()]);
+pub(crate) struct Findings([Finding; DoctorStep::ALL.len()]);
 
 impl Default for Findings {
     fn default() -> Self {
@@ -94,20 +94,20 @@ impl Default for Findings {
 }
 
 impl Findings {
-    pub(crate) fn ok(&mut self, step: Step, detail: impl Into<String>) {
+    pub(crate) fn ok(&mut self, step: DoctorStep, detail: impl Into<String>) {
         self.0[step as usize] = Finding::Ok(detail.into());
     }
 
-    pub(crate) fn failed(&mut self, step: Step, advice: Advice, exit: ExitCode) {
+    pub(crate) fn failed(&mut self, step: DoctorStep, advice: Advice, exit: ExitCode) {
         self.0[step as usize] = Finding::Failed { advice, exit };
     }
 
-    pub(crate) fn is_ok(&self, step: Step) -> bool {
+    pub(crate) fn is_ok(&self, step: DoctorStep) -> bool {
         matches!(self.0[step as usize], Finding::Ok(_))
     }
 
-    fn iter(&self) -> impl Iterator<Item = (Step, &Finding)> {
-        Step::ALL.into_iter().zip(&self.0)
+    fn iter(&self) -> impl Iterator<Item = (DoctorStep, &Finding)> {
+        DoctorStep::ALL.into_iter().zip(&self.0)
     }
 
     /// The exit code of the step that failed.

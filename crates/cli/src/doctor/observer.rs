@@ -12,7 +12,7 @@ use windlass_protocol::{
     ConnectRefusal, CredentialKind, CredentialOrigins, GatewayId, HelloOk, RefusalKind, SecretOrigin,
 };
 
-use crate::doctor::findings::{Findings, Step};
+use crate::doctor::findings::{DoctorStep, Findings};
 use crate::text::escaped;
 
 /// Longest release name shown, in characters.
@@ -27,16 +27,16 @@ pub(crate) struct Observer {
     connector: TcpConnector,
     origins: CredentialOrigins,
     device: Option<String>,
-    attempt: Mutex<Attempt>,
+    attempt: Mutex<ExaminedAttempt>,
     finished: Notify,
 }
 
 /// The steps of one attempt.
 #[derive(Default)]
-struct Attempt {
+struct ExaminedAttempt {
     findings: Findings,
     /// The step that failed, where more is known than how far the attempt came.
-    failed: Option<Step>,
+    failed: Option<DoctorStep>,
     is_accepted: bool,
     /// Its result stands: further attempts of the line are not made.
     is_final: bool,
@@ -66,19 +66,25 @@ impl Observer {
     }
 
     /// The step at which the last attempt failed: without a better reason the first that was not reached.
-    pub(crate) fn failed_step(&self) -> Step {
+    pub(crate) fn failed_step(&self) -> DoctorStep {
         let attempt = self.lock();
-        let unreached = Step::ALL.into_iter().find(|step| !attempt.findings.is_ok(*step));
+        let unreached = DoctorStep::ALL.into_iter().find(|step| !attempt.findings.is_ok(*step));
         // A gateway that goes silent after its challenge has not let us in.
-        let unreached = unreached.map(|step| if step == Step::Protocol { Step::Auth } else { step });
-        attempt.failed.or(unreached).unwrap_or(Step::Scopes)
+        let unreached = unreached.map(|step| {
+            if step == DoctorStep::Protocol {
+                DoctorStep::Auth
+            } else {
+                step
+            }
+        });
+        attempt.failed.or(unreached).unwrap_or(DoctorStep::Scopes)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Attempt> {
+    fn lock(&self) -> MutexGuard<'_, ExaminedAttempt> {
         self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ok(&self, step: Step, detail: impl Into<String>) {
+    fn ok(&self, step: DoctorStep, detail: impl Into<String>) {
         self.lock().findings.ok(step, detail);
     }
 
@@ -87,22 +93,22 @@ impl Observer {
             // The line tries again until it is closed.
             return std::future::pending().await;
         }
-        *self.lock() = Attempt::default();
+        *self.lock() = ExaminedAttempt::default();
         let addresses = self.connector.resolve(endpoint).await?;
         let shown: Vec<_> = addresses
             .iter()
             .map(|address: &SocketAddr| address.ip().to_string())
             .collect();
-        self.ok(Step::Dns, shown.join(", "));
+        self.ok(DoctorStep::Dns, shown.join(", "));
         let tcp = self.connector.connect(&addresses).await?;
-        self.ok(Step::Tcp, peer_of(&tcp));
+        self.ok(DoctorStep::Tcp, peer_of(&tcp));
         if endpoint.is_secure() {
             let encrypted = self.connector.encrypt(tcp, endpoint, tls).await?;
-            self.ok(Step::Tls, tls_detail(tls));
+            self.ok(DoctorStep::Tls, tls_detail(tls));
             Ok(encrypted)
         } else {
             self.ok(
-                Step::Tls,
+                DoctorStep::Tls,
                 "not used: the url begins with ws://, so anyone in between can read along",
             );
             Ok(Box::new(tcp))
@@ -111,19 +117,19 @@ impl Observer {
 
     fn refused(&self, refusal: &ConnectRefusal) {
         let step = match refusal.kind() {
-            RefusalKind::Starting => Step::Challenge,
+            RefusalKind::Starting => DoctorStep::Challenge,
             RefusalKind::ProtocolMismatch { .. } | RefusalKind::ClientRefused | RefusalKind::ClientBuildMismatch => {
-                Step::Protocol
+                DoctorStep::Protocol
             }
-            RefusalKind::PairingRequired { .. } => Step::Pairing,
-            RefusalKind::ScopeMismatch { .. } => Step::Scopes,
-            _ => Step::Auth,
+            RefusalKind::PairingRequired { .. } => DoctorStep::Pairing,
+            RefusalKind::ScopeMismatch { .. } => DoctorStep::Scopes,
+            _ => DoctorStep::Auth,
         };
         // Gateways check in the order of the steps, so everything before the one that failed is good.
         for (good, detail) in [
-            (Step::Protocol, "acceptable"),
-            (Step::Auth, "accepted"),
-            (Step::Pairing, "accepted"),
+            (DoctorStep::Protocol, "acceptable"),
+            (DoctorStep::Auth, "accepted"),
+            (DoctorStep::Pairing, "accepted"),
         ] {
             if good < step {
                 self.ok(good, detail);
@@ -135,12 +141,12 @@ impl Observer {
     fn accepted(&self, hello: &HelloOk, sent: CredentialKind) {
         let version = escaped(&hello.server.version, RELEASE_LIMIT);
         self.ok(
-            Step::Protocol,
+            DoctorStep::Protocol,
             format!("protocol {}, release {version}", hello.protocol),
         );
-        self.ok(Step::Auth, self.login(hello, sent));
+        self.ok(DoctorStep::Auth, self.login(hello, sent));
         self.ok(
-            Step::Pairing,
+            DoctorStep::Pairing,
             match &self.device {
                 Some(device) => format!("device {device} is accepted"),
                 None => "not used: no device identity is shown".to_owned(),
@@ -185,10 +191,10 @@ impl Connector for Observer {
 
     fn on_step(&self, _: &GatewayId, step: &ConnectStep<'_>) {
         match step {
-            ConnectStep::Upgraded => self.ok(Step::Upgrade, "a WebSocket"),
-            ConnectStep::Challenged => self.ok(Step::Challenge, "received"),
+            ConnectStep::Upgraded => self.ok(DoctorStep::Upgrade, "a WebSocket"),
+            ConnectStep::Challenged => self.ok(DoctorStep::Challenge, "received"),
             ConnectStep::Refused(refusal) => self.refused(refusal),
-            ConnectStep::Broken(HandshakeFault::Protocol(_)) => self.lock().failed = Some(Step::Protocol),
+            ConnectStep::Broken(HandshakeFault::Protocol(_)) => self.lock().failed = Some(DoctorStep::Protocol),
             ConnectStep::Accepted(hello, sent) => {
                 self.accepted(hello, *sent);
                 self.lock().is_accepted = true;

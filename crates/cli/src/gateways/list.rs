@@ -11,7 +11,7 @@ use windlass::store::Gateway;
 use windlass_protocol::{Advice, Advise as _, Verdict};
 
 use crate::agents::context::CONNECT;
-use crate::columns::{Cell, Table};
+use crate::columns::{Cell, TextTable};
 use crate::config::{FILE_NAME, GatewayConfig, MalformedEntry};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
@@ -233,7 +233,7 @@ impl GatewayList {
         let usable = rows.len();
         rows.extend(self.malformed.iter().map(malformed_row));
         let headings = ["GATEWAY", "URL", "TOKEN", "WORKSPACES", "TLS", "BOARDS", "AGENTS", "ID"];
-        let table = Table::new(&headings, &rows).spare(&["TLS", "WORKSPACES", "BOARDS", "AGENTS", "TOKEN", "ID"]);
+        let table = TextTable::new(&headings, &rows).spare(&["TLS", "WORKSPACES", "BOARDS", "AGENTS", "TOKEN", "ID"]);
         let lines = table.lines_with(output.width(), |index| match index.checked_sub(usable) {
             Some(index) => advice_lines(&Advice::new(self.malformed[index].error.to_string(), "")),
             None => Vec::new(),
@@ -271,7 +271,7 @@ impl GatewayList {
             ]
         };
         let cells: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
-        let table = Table::new(&["GATEWAY", "URL", "RELEASE", "ID"], &cells).spare(&["ID", "URL"]);
+        let table = TextTable::new(&["GATEWAY", "URL", "RELEASE", "ID"], &cells).spare(&["ID", "URL"]);
         let lines = table.lines_with(output.width(), |index| {
             rows[index].checked.advice().iter().flat_map(advice_lines).collect()
         });

@@ -18,7 +18,7 @@ use crate::units::parse_span;
 
 /// How long to wait.
 #[derive(Debug, Args)]
-pub(crate) struct Limit {
+pub(crate) struct TimeLimit {
     /// Give up after this long, including the wait for the connection [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
@@ -36,7 +36,7 @@ pub(crate) struct ConnectedSession {
 
 impl ConnectedSession {
     /// Connects.
-    pub(crate) async fn open(global: &Global, limit: &Limit, output: &Output) -> Result<Self, Failure> {
+    pub(crate) async fn open(global: &Global, limit: &TimeLimit, output: &Output) -> Result<Self, Failure> {
         Self::open_within(global, limit.timeout, output).await
     }
 
@@ -139,13 +139,13 @@ const WORKER: &str = "mc-";
 
 /// The session or agent that a text names.
 #[derive(Debug, PartialEq)]
-enum Named {
+enum SessionName {
     One(String),
     Several(Vec<String>),
     Nothing,
 }
 
-impl Named {
+impl SessionName {
     fn of(mut keys: Vec<String>) -> Self {
         keys.sort();
         keys.dedup();
@@ -165,21 +165,21 @@ pub(crate) async fn session(desk: &ConnectedSession, text: Option<&str>) -> Resu
     }
     let roster = roster(desk).await?;
     let by_agent = match text {
-        None => Named::One(main_of(&roster, &roster.default_id)),
+        None => SessionName::One(main_of(&roster, &roster.default_id)),
         Some(text) => by_agent(text, &roster),
     };
     let text = text.unwrap_or_default();
     let named = match by_agent {
-        Named::Nothing => {
+        SessionName::Nothing => {
             let rows = desk.sessions.list(&SessionQuery::all()).await;
             by_session(text, &roster.default_id, &rows.map_err(|error| desk.no_list(&error))?)
         }
         named => named,
     };
     match named {
-        Named::One(key) => parsed(&key),
-        Named::Several(keys) => Err(several(text, &keys)),
-        Named::Nothing => Err(nothing(desk, text)),
+        SessionName::One(key) => parsed(&key),
+        SessionName::Several(keys) => Err(several(text, &keys)),
+        SessionName::Nothing => Err(nothing(desk, text)),
     }
 }
 
@@ -187,12 +187,12 @@ pub(crate) async fn session(desk: &ConnectedSession, text: Option<&str>) -> Resu
 pub(crate) async fn agent(desk: &ConnectedSession, text: &str) -> Result<AgentId, Failure> {
     let roster = roster(desk).await?;
     match by_agent(text.trim(), &roster) {
-        Named::One(key) => {
+        SessionName::One(key) => {
             let agent = parsed(&key)?.agent_id();
             agent.ok_or_else(|| nothing(desk, text))
         }
-        Named::Several(keys) => Err(several(text, &keys)),
-        Named::Nothing => Err(nothing(desk, text)),
+        SessionName::Several(keys) => Err(several(text, &keys)),
+        SessionName::Nothing => Err(nothing(desk, text)),
     }
 }
 
@@ -210,10 +210,10 @@ fn main_of(roster: &AgentsListReply, agent: &str) -> String {
 }
 
 /// By id first, then by name or a beginning of the id. `main` is the default agent where no agent is called so.
-fn by_agent(text: &str, roster: &AgentsListReply) -> Named {
+fn by_agent(text: &str, roster: &AgentsListReply) -> SessionName {
     let wanted = text.to_lowercase();
     if let Some(agent) = roster.agents.iter().find(|agent| agent.id == wanted) {
-        return Named::One(main_of(roster, &agent.id));
+        return SessionName::One(main_of(roster, &agent.id));
     }
     let fits = |agent: &&AgentRow| {
         let own = agent.id.strip_prefix(WORKER).unwrap_or(&agent.id);
@@ -221,9 +221,9 @@ fn by_agent(text: &str, roster: &AgentsListReply) -> Named {
         is_called(agent, &wanted) || (wanted.len() >= SHORTEST_PREFIX && begins)
     };
     let agents = roster.agents.iter().filter(fits);
-    match Named::of(agents.map(|agent| main_of(roster, &agent.id)).collect()) {
-        Named::Nothing if wanted == roster.main_key.as_deref().unwrap_or(MAIN) => {
-            Named::One(main_of(roster, &roster.default_id))
+    match SessionName::of(agents.map(|agent| main_of(roster, &agent.id)).collect()) {
+        SessionName::Nothing if wanted == roster.main_key.as_deref().unwrap_or(MAIN) => {
+            SessionName::One(main_of(roster, &roster.default_id))
         }
         named => named,
     }
@@ -238,10 +238,10 @@ fn is_called(agent: &AgentRow, wanted: &str) -> bool {
 }
 
 /// By the key itself, as gateways complete it, then by label, then by the last part of the key.
-fn by_session(text: &str, default_agent: &str, rows: &[SessionRow]) -> Named {
+fn by_session(text: &str, default_agent: &str, rows: &[SessionRow]) -> SessionName {
     let completed = format!("agent:{default_agent}:{text}");
     if let Some(row) = rows.iter().find(|row| row.key == text || row.key == completed) {
-        return Named::One(row.key.clone());
+        return SessionName::One(row.key.clone());
     }
     let wanted = text.to_lowercase();
     let labelled = rows.iter().filter(|row| {
@@ -249,9 +249,9 @@ fn by_session(text: &str, default_agent: &str, rows: &[SessionRow]) -> Named {
             .as_ref()
             .is_some_and(|label| label.trim().to_lowercase() == wanted)
     });
-    let keys = |rows: Vec<&SessionRow>| Named::of(rows.into_iter().map(|row| row.key.clone()).collect());
+    let keys = |rows: Vec<&SessionRow>| SessionName::of(rows.into_iter().map(|row| row.key.clone()).collect());
     match keys(labelled.collect()) {
-        Named::Nothing => {
+        SessionName::Nothing => {
             let last = |row: &&SessionRow| row.key.splitn(3, ':').nth(2) == Some(text);
             keys(rows.iter().filter(last).collect())
         }
@@ -344,8 +344,8 @@ mod tests {
         .unwrap()
     }
 
-    fn one(key: &str) -> Named {
-        Named::One(key.to_owned())
+    fn one(key: &str) -> SessionName {
+        SessionName::One(key.to_owned())
     }
 
     #[test]
@@ -361,10 +361,10 @@ mod tests {
             "the default agent's"
         );
         let leads = ["agent:lead-1:main", "agent:lead-2:main"].map(str::to_owned);
-        assert_eq!(by_agent("lead agent", &roster()), Named::Several(leads.into()));
+        assert_eq!(by_agent("lead agent", &roster()), SessionName::Several(leads.into()));
         assert_eq!(
             by_agent("0a1", &roster()),
-            Named::Nothing,
+            SessionName::Nothing,
             "too short to be meant as an id"
         );
     }
@@ -378,7 +378,7 @@ mod tests {
             "as gateways complete it"
         );
         assert_eq!(by_session("deploy:eu", "ops", &rows()), one("agent:lead-1:deploy:eu"));
-        assert_eq!(by_session("revue", "ops", &rows()), Named::Nothing);
-        assert!(matches!(by_session("review", "other", &rows()), Named::Several(keys) if keys.len() == 2));
+        assert_eq!(by_session("revue", "ops", &rows()), SessionName::Nothing);
+        assert!(matches!(by_session("review", "other", &rows()), SessionName::Several(keys) if keys.len() == 2));
     }
 }

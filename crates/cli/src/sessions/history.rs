@@ -9,7 +9,7 @@ use windlass_protocol::request::{ChatMessage, HISTORY_LIMIT};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, DIM, HEAD, Output};
-use crate::sessions::connected::{self, ConnectedSession, Limit};
+use crate::sessions::connected::{self, ConnectedSession, TimeLimit};
 use crate::text::{escaped, harmless};
 
 /// Rows shown unless asked otherwise: a few screens.
@@ -38,7 +38,7 @@ pub(crate) struct HistoryArgs {
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     #[command(flatten)]
-    time: Limit,
+    time: TimeLimit,
 }
 
 pub(crate) async fn run(global: &Global, args: &HistoryArgs, output: &Output) -> Result<ExitCode, Failure> {

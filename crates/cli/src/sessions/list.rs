@@ -9,11 +9,11 @@ use windlass::store::Timestamp;
 use windlass_protocol::Verdict;
 use windlass_protocol::request::SessionRow;
 
-use crate::columns::{Cell, Table};
+use crate::columns::{Cell, TextTable};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{DIM, GOOD, Output};
-use crate::sessions::connected::{self, ConnectedSession, Limit};
+use crate::sessions::connected::{self, ConnectedSession, TimeLimit};
 use crate::store;
 use crate::text::{escaped, span};
 use crate::units::parse_span;
@@ -42,7 +42,7 @@ pub(crate) struct SessionsListArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
     #[command(flatten)]
-    time: Limit,
+    time: TimeLimit,
 }
 
 pub(crate) async fn list(global: &Global, args: &SessionsListArgs, output: &Output) -> Result<ExitCode, Failure> {
@@ -59,7 +59,7 @@ pub(crate) async fn list(global: &Global, args: &SessionsListArgs, output: &Outp
         let cells: Vec<Vec<Cell>> = rows.iter().map(|row| cells(row, now)).collect();
         let headings = ["SESSION", "LABEL", "MODEL", "TOKENS", "CHANGED", "RUN"];
         output.line(
-            &Table::new(&headings, &cells)
+            &TextTable::new(&headings, &cells)
                 .spare(&["TOKENS", "LABEL", "MODEL"])
                 .lines(output.width())
                 .join("\n"),
@@ -146,7 +146,7 @@ pub(crate) struct ShowArgs {
     #[arg(value_name = "SESSION")]
     session: Option<String>,
     #[command(flatten)]
-    time: Limit,
+    time: TimeLimit,
 }
 
 /// The details of a session.

@@ -10,9 +10,9 @@ use crate::global::Global;
 use crate::input;
 use crate::interrupts::Interrupts;
 use crate::output::Output;
-use crate::sessions::connected::{self, ConnectedSession, Limit};
+use crate::sessions::connected::{self, ConnectedSession, TimeLimit};
 use crate::text::escaped;
-use crate::turn::{self, Followed, Notices, OnInterrupt, Turn, TurnScreen};
+use crate::turn::{self, Followed, FollowedMessage, Notices, OnInterrupt, TurnScreen};
 use crate::units::parse_span;
 
 /// How long an answer is waited for, outages and restarts of the gateway included: long tasks of agents take minutes.
@@ -84,7 +84,7 @@ async fn follow(
     let key = following.key().to_owned();
     let mut screen = TurnScreen::new(output);
     screen.sent(&session, &key)?;
-    let turn = Turn {
+    let turn = FollowedMessage {
         sessions: &desk.sessions,
         session: &session,
         on_interrupt: OnInterrupt::Leave,
@@ -121,7 +121,7 @@ pub(crate) struct AbortArgs {
     #[arg(long, value_name = "ID")]
     run: Option<String>,
     #[command(flatten)]
-    time: Limit,
+    time: TimeLimit,
 }
 
 pub(crate) async fn abort(global: &Global, args: &AbortArgs, output: &Output) -> Result<ExitCode, Failure> {

@@ -8,24 +8,24 @@ use serde_json::json;
 use windlass::sessions::{RunEnd, RunProgress};
 use windlass_protocol::SessionKey;
 
-use crate::output::{DIM, Output, Waiting};
+use crate::output::{DIM, Output, Spinner};
 use crate::text::harmless;
 use crate::turn::end;
 
 /// One turn on the screen.
 pub(crate) struct TurnScreen<'a> {
     output: &'a Output,
-    spoken: Spoken,
+    spoken: ShownAnswer,
     /// The cursor stands behind text.
     in_line: bool,
-    waiting: Option<Waiting>,
+    waiting: Option<Spinner>,
 }
 
 impl<'a> TurnScreen<'a> {
     pub(crate) const fn new(output: &'a Output) -> Self {
         Self {
             output,
-            spoken: Spoken {
+            spoken: ShownAnswer {
                 text: String::new(),
                 has_hole: false,
             },
@@ -46,7 +46,7 @@ impl<'a> TurnScreen<'a> {
     /// Nothing to show yet.
     pub(crate) fn wait(&mut self) {
         if self.spoken.is_empty() && self.waiting.is_none() {
-            self.waiting = Some(Waiting::new(self.output, "waiting for the answer"));
+            self.waiting = Some(Spinner::new(self.output, "waiting for the answer"));
         }
     }
 
@@ -141,7 +141,7 @@ fn as_json(progress: &RunProgress) -> serde_json::Value {
 
 /// The part of an answer that was shown so far.
 #[derive(Debug, Default)]
-pub(crate) struct Spoken {
+pub(crate) struct ShownAnswer {
     pub(crate) text: String,
     /// Something in it is missing until the end.
     pub(crate) has_hole: bool,
@@ -159,7 +159,7 @@ pub(crate) enum Piece {
     Nothing,
 }
 
-impl Spoken {
+impl ShownAnswer {
     pub(crate) fn take(&mut self, progress: &RunProgress) -> Piece {
         match progress {
             RunProgress::Increment(more) => {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn increments_are_shown_once_and_the_end_shows_only_what_is_missing() {
-        let mut spoken = Spoken::default();
+        let mut spoken = ShownAnswer::default();
         assert!(spoken.is_empty());
         assert_eq!(spoken.take(&RunProgress::Increment("one".into())), more("one"));
         assert_eq!(spoken.take(&RunProgress::Replaced("one two".into())), more(" two"));
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_text_that_was_something_else_is_shown_anew() {
-        let mut spoken = Spoken::default();
+        let mut spoken = ShownAnswer::default();
         spoken.take(&RunProgress::Increment("draft".into()));
         assert_eq!(
             spoken.take(&RunProgress::Replaced("final".into())),
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_hole_is_told_once_and_filled_at_the_end() {
-        let mut spoken = Spoken::default();
+        let mut spoken = ShownAnswer::default();
         spoken.take(&RunProgress::Increment("a".into()));
         assert_eq!(spoken.take(&RunProgress::Hole), Piece::Hole);
         assert_eq!(spoken.take(&RunProgress::Hole), Piece::Nothing);

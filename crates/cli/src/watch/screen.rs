@@ -8,8 +8,8 @@ use crate::columns::cells_of;
 use crate::exit::Failure;
 use crate::output::{BAD, DIM, GOOD, HEAD, Output};
 use crate::text::escaped;
-use crate::watch::shown::{InJournal, Line, Shown};
-use crate::watch::speech::{Speech, cut, folded};
+use crate::watch::shown::{InJournal, ShownLine, StreamLine};
+use crate::watch::speech::{SpeechLines, cut, folded};
 use crate::watch::words::{self, Beside, EventWords};
 
 /// Longest name of a gateway shown, in characters.
@@ -22,7 +22,7 @@ pub(crate) struct EventScreen<'a> {
     output: &'a Output,
     raw: bool,
     beside: Beside,
-    speech: Speech,
+    speech: SpeechLines,
 }
 
 impl<'a> EventScreen<'a> {
@@ -34,11 +34,11 @@ impl<'a> EventScreen<'a> {
             beside: Beside {
                 chat: events.is_empty() || events.iter().any(|name| name == "chat"),
             },
-            speech: Speech::default(),
+            speech: SpeechLines::default(),
         }
     }
 
-    pub(crate) fn show(&mut self, shown: &Shown<'_>) -> Result<(), Failure> {
+    pub(crate) fn show(&mut self, shown: &ShownLine<'_>) -> Result<(), Failure> {
         if self.output.json() {
             self.output.line(&shown.json().map_err(io::Error::from)?)?;
         } else if self.raw {
@@ -52,10 +52,10 @@ impl<'a> EventScreen<'a> {
     }
 
     /// EventWords is shown of it to people; nothing for words that are no whole line yet.
-    fn lines(&mut self, shown: &Shown<'_>) -> Vec<String> {
+    fn lines(&mut self, shown: &ShownLine<'_>) -> Vec<String> {
         let head = self.head(shown);
         let width = self.output.width();
-        let Line::Event(event) = shown.what else {
+        let StreamLine::Event(event) = shown.what else {
             let style = shown.style();
             let room = head.room(width, 3);
             let lines = folded(&shown.text(), room).into_iter();
@@ -107,7 +107,7 @@ impl<'a> EventScreen<'a> {
     }
 
     /// Time, place in the journal and gateway, with a space behind each.
-    fn head(&self, shown: &Shown<'_>) -> Head {
+    fn head(&self, shown: &ShownLine<'_>) -> Head {
         let time = self.output.time_of_day(shown.at);
         let place = match shown.place {
             InJournal::Not => String::new(),
@@ -164,11 +164,11 @@ mod tests {
                 seq: None,
                 generation: Generation::new(1),
             };
-            lines.extend(screen.lines(&Shown {
+            lines.extend(screen.lines(&ShownLine {
                 at: UNIX_EPOCH + Duration::from_secs(50_587),
                 gateway: Some("lab"),
                 place: InJournal::Not,
-                what: Line::Event(&event),
+                what: StreamLine::Event(&event),
             }));
         }
         lines
@@ -240,11 +240,11 @@ mod tests {
     fn a_long_marker_is_folded() {
         let output = Output::of_width(60);
         let mut screen = EventScreen::new(&output, false, &[]);
-        let lines = screen.lines(&Shown {
+        let lines = screen.lines(&ShownLine {
             at: UNIX_EPOCH,
             gateway: Some("lab"),
             place: InJournal::Not,
-            what: Line::Marker(&Marker::Unreadable),
+            what: StreamLine::Marker(&Marker::Unreadable),
         });
         assert!(lines.len() > 1);
         assert!(

@@ -20,12 +20,12 @@ const KEY_LIMIT: usize = 80;
 
 /// One line of output.
 #[derive(Debug)]
-pub(crate) struct Shown<'a> {
+pub(crate) struct ShownLine<'a> {
     pub(crate) at: SystemTime,
     /// The gateway's name; none for markers that concern all gateways.
     pub(crate) gateway: Option<&'a str>,
     pub(crate) place: InJournal,
-    pub(crate) what: Line<'a>,
+    pub(crate) what: StreamLine<'a>,
 }
 
 /// Where it stands in a journal.
@@ -40,7 +40,7 @@ pub(crate) enum InJournal {
 
 /// The content of the line.
 #[derive(Debug)]
-pub(crate) enum Line<'a> {
+pub(crate) enum StreamLine<'a> {
     Event(&'a Event),
     Marker(&'a Marker),
     Recorded(&'a RecordedMarker),
@@ -50,7 +50,7 @@ pub(crate) enum Line<'a> {
     OtherReader,
 }
 
-impl<'a> From<&'a LineEvent> for Line<'a> {
+impl<'a> From<&'a LineEvent> for StreamLine<'a> {
     fn from(item: &'a LineEvent) -> Self {
         match item {
             LineEvent::Event(event) => Self::Event(event),
@@ -59,7 +59,7 @@ impl<'a> From<&'a LineEvent> for Line<'a> {
     }
 }
 
-impl<'a> From<&'a RecordedEntry> for Line<'a> {
+impl<'a> From<&'a RecordedEntry> for StreamLine<'a> {
     fn from(recorded: &'a RecordedEntry) -> Self {
         match &recorded.kind {
             EntryKind::Event(event) => Self::Event(event),
@@ -69,9 +69,9 @@ impl<'a> From<&'a RecordedEntry> for Line<'a> {
     }
 }
 
-impl Shown<'_> {
+impl ShownLine<'_> {
     pub(crate) const fn is_event(&self) -> bool {
-        matches!(self.what, Line::Event(_))
+        matches!(self.what, StreamLine::Event(_))
     }
 
     /// One line with all of the payload.
@@ -83,7 +83,7 @@ impl Shown<'_> {
             InJournal::At(cursor) => write!(head, " {DIM}{cursor}{DIM:#}"),
         };
         let gateway = escaped(self.gateway.unwrap_or("-"), KEY_LIMIT);
-        if let Line::Event(event) = self.what {
+        if let StreamLine::Event(event) = self.what {
             return format!("{head} {gateway} {}", event_text(event));
         }
         let style = self.style();
@@ -93,8 +93,8 @@ impl Shown<'_> {
     /// How good it is.
     pub(crate) const fn style(&self) -> Style {
         match self.what {
-            Line::Marker(Marker::Reconnected { .. }) | Line::Resumed => GOOD,
-            Line::Marker(Marker::Disconnected { .. }) | Line::Stalled(_) => BAD,
+            StreamLine::Marker(Marker::Reconnected { .. }) | StreamLine::Resumed => GOOD,
+            StreamLine::Marker(Marker::Disconnected { .. }) | StreamLine::Stalled(_) => BAD,
             _ => WARN,
         }
     }
@@ -102,9 +102,9 @@ impl Shown<'_> {
     /// An object as text, for programs. A payload in it is the text that came.
     pub(crate) fn json(&self) -> serde_json::Result<String> {
         let what = match self.what {
-            Line::Event(event) => serde_json::to_string(event)?,
-            Line::Marker(marker) => serde_json::to_string(marker)?,
-            Line::Recorded(marker) => serde_json::to_string(&OneMarker {
+            StreamLine::Event(event) => serde_json::to_string(event)?,
+            StreamLine::Marker(marker) => serde_json::to_string(marker)?,
+            StreamLine::Recorded(marker) => serde_json::to_string(&OneMarker {
                 r#type: "marker",
                 marker: marker.name(),
                 detail: detail(marker)?,
@@ -120,12 +120,14 @@ impl Shown<'_> {
 
     fn beside_the_journal(&self) -> Value {
         match self.what {
-            Line::Lost(Lost::Pruned { first, last }) => {
+            StreamLine::Lost(Lost::Pruned { first, last }) => {
                 json!({"type": "marker", "marker": "pruned", "detail": {"first": first, "last": last}})
             }
-            Line::Lost(Lost::OtherJournal) => json!({"type": "marker", "marker": "otherJournal", "detail": {}}),
-            Line::Stalled(why) => json!({"type": "marker", "marker": "stalled", "detail": {"why": why.to_string()}}),
-            Line::OtherReader => json!({"type": "marker", "marker": "otherReader", "detail": {}}),
+            StreamLine::Lost(Lost::OtherJournal) => json!({"type": "marker", "marker": "otherJournal", "detail": {}}),
+            StreamLine::Stalled(why) => {
+                json!({"type": "marker", "marker": "stalled", "detail": {"why": why.to_string()}})
+            }
+            StreamLine::OtherReader => json!({"type": "marker", "marker": "otherReader", "detail": {}}),
             _ => json!({"type": "marker", "marker": "resumed", "detail": {}}),
         }
     }
@@ -148,18 +150,18 @@ impl Shown<'_> {
     /// A marker, for people.
     pub(crate) fn text(&self) -> String {
         match self.what {
-            Line::Event(event) => event.name.to_string(),
-            Line::Marker(marker) => marker_text(marker),
-            Line::Recorded(marker) => recorded_text(marker),
-            Line::Lost(Lost::Pruned { first, last }) => {
+            StreamLine::Event(event) => event.name.to_string(),
+            StreamLine::Marker(marker) => marker_text(marker),
+            StreamLine::Recorded(marker) => recorded_text(marker),
+            StreamLine::Lost(Lost::Pruned { first, last }) => {
                 format!("entries {first} to {last} were deleted, as old or too much, before they were read here")
             }
-            Line::Lost(Lost::OtherJournal) => {
+            StreamLine::Lost(Lost::OtherJournal) => {
                 "that place is of another journal: this begins with the oldest entry of this one".to_owned()
             }
-            Line::Stalled(why) => format!("nothing can be recorded just now: {why}"),
-            Line::Resumed => "recording continues".to_owned(),
-            Line::OtherReader => {
+            StreamLine::Stalled(why) => format!("nothing can be recorded just now: {why}"),
+            StreamLine::Resumed => "recording continues".to_owned(),
+            StreamLine::OtherReader => {
                 "another reader uses this consumer's name: both move its place; give one of them another --consumer"
                     .to_owned()
             }
@@ -281,8 +283,8 @@ mod tests {
 
     use super::*;
 
-    fn shown(what: Line<'_>) -> Shown<'_> {
-        Shown {
+    fn shown(what: StreamLine<'_>) -> ShownLine<'_> {
+        ShownLine {
             at: UNIX_EPOCH,
             gateway: Some("a"),
             place: InJournal::Not,
@@ -298,14 +300,14 @@ mod tests {
             seq: Some(7),
             generation: Generation::new(1),
         };
-        let mut shown = shown(Line::Event(&event));
+        let mut shown = shown(StreamLine::Event(&event));
         let plain = anstream::adapter::strip_str(&shown.line()).to_string();
         assert!(
             plain.starts_with("00:00:00.000Z a cha\\u{1b}[2Jt session=s\\u{9b}\\n run=r {"),
             "{plain}"
         );
         assert!(!plain.chars().any(char::is_control), "{plain:?}");
-        let value = |shown: &Shown<'_>| shown.json().unwrap().parse::<Value>().unwrap();
+        let value = |shown: &ShownLine<'_>| shown.json().unwrap().parse::<Value>().unwrap();
         assert!(value(&shown).get("cursor").is_none(), "not from a journal");
         shown.place = InJournal::At(Cursor::new(17));
         let plain = anstream::adapter::strip_str(&shown.line()).to_string();
@@ -330,7 +332,7 @@ mod tests {
                 name: "later".into(),
                 detail: event.payload.clone(),
             };
-            for what in [Line::Event(&event), Line::Recorded(&marker)] {
+            for what in [StreamLine::Event(&event), StreamLine::Recorded(&marker)] {
                 let line = shown(what).json().unwrap();
                 assert!(
                     line.contains(payload) && RawJson::parse(line.as_str()).is_ok(),
@@ -355,7 +357,7 @@ mod tests {
 
     #[test]
     fn what_has_no_place_of_its_own_has_none_in_json() {
-        let mut shown = shown(Line::Lost(&Lost::OtherJournal));
+        let mut shown = shown(StreamLine::Lost(&Lost::OtherJournal));
         shown.place = InJournal::Beside;
         let value: Value = shown.json().unwrap().parse().unwrap();
         assert_eq!(

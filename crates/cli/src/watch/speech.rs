@@ -7,7 +7,7 @@ use windlass::sessions::RunProgress;
 
 use crate::columns::cells_of;
 use crate::text::harmless;
-use crate::turn::{Piece, Spoken};
+use crate::turn::{Piece, ShownAnswer};
 
 /// The most runs whose texts are collected at a time. Beyond that the run that was silent for the longest is forgotten, and its
 /// next text begins anew.
@@ -20,16 +20,16 @@ const LONGEST_LINE: usize = 4_096;
 
 /// The runs that speak.
 #[derive(Debug, Default)]
-pub(crate) struct Speech {
+pub(crate) struct SpeechLines {
     /// The one that spoke last is the last.
-    runs: VecDeque<Run>,
+    runs: VecDeque<SpeechRun>,
 }
 
 #[derive(Debug)]
-struct Run {
+struct SpeechRun {
     /// Gateway and run.
     key: (String, String),
-    spoken: Spoken,
+    spoken: ShownAnswer,
     /// The text as it came, so far.
     raw: String,
     /// DeliveryReceipt, and not yet a whole line.
@@ -47,7 +47,7 @@ pub(crate) enum Words<'a> {
     More(&'a str),
 }
 
-impl Speech {
+impl SpeechLines {
     /// Takes words of a run and gives the lines that are whole now, none wider than `width` cells: up to the end of a line, or up to
     /// the last space where a line is full.
     pub(crate) fn hear(&mut self, gateway: &str, run: &str, words: Words<'_>, width: usize) -> Vec<String> {
@@ -80,7 +80,7 @@ impl Speech {
     }
 
     /// The run, taken out.
-    fn run(&mut self, gateway: &str, run: &str) -> Run {
+    fn run(&mut self, gateway: &str, run: &str) -> SpeechRun {
         let at = self
             .runs
             .iter()
@@ -91,9 +91,9 @@ impl Speech {
         if self.runs.len() == MOST_RUNS {
             self.runs.pop_front();
         }
-        Run {
+        SpeechRun {
             key: (gateway.to_owned(), run.to_owned()),
-            spoken: Spoken::default(),
+            spoken: ShownAnswer::default(),
             raw: String::new(),
             held: String::new(),
             is_cut: false,
@@ -101,7 +101,7 @@ impl Speech {
     }
 }
 
-impl Run {
+impl SpeechRun {
     fn take(&mut self, whole: &str) {
         // Half of a character is completed by the next event.
         let whole = whole.trim_end_matches('\u{fffd}');
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn pieces_become_lines_and_nothing_is_said_twice() {
-        let mut speech = Speech::default();
+        let mut speech = SpeechLines::default();
         let mut hear = |text: &str| speech.hear("a", "r", Words::Whole(text), 80);
         assert!(hear("Look").is_empty());
         assert_eq!(hear("Look here.\nThe"), ["Look here."]);
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_full_line_ends_at_its_last_space() {
-        let mut speech = Speech::default();
+        let mut speech = SpeechLines::default();
         let heard = speech.hear("a", "r", Words::Whole("one two three four"), 9);
         assert_eq!(heard, ["one two", "three"]);
         assert_eq!(speech.end("a", "r", 9), ["four"]);
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn two_who_speak_at_the_same_time_do_not_mix() {
-        let mut speech = Speech::default();
+        let mut speech = SpeechLines::default();
         speech.hear("a", "1", Words::Whole("from one"), 80);
         speech.hear("b", "1", Words::Whole("from two"), 80);
         assert_eq!(speech.end("a", "1", 80), ["from one"]);
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_held_has_a_bound() {
-        let mut speech = Speech::default();
+        let mut speech = SpeechLines::default();
         for run in 0..MOST_RUNS + 5 {
             speech.hear("a", &run.to_string(), Words::Whole("held"), 80);
         }
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_corrected_is_shown_anew() {
-        let mut speech = Speech::default();
+        let mut speech = SpeechLines::default();
         speech.hear("a", "r", Words::Whole("a draft"), 80);
         assert_eq!(speech.hear("a", "r", Words::Whole("The answer."), 80), ["a draft"]);
         assert_eq!(speech.end("a", "r", 80), ["The answer."]);

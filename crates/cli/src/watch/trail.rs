@@ -22,8 +22,8 @@ use crate::output::Output;
 use crate::session::{self, Setup, Target};
 use crate::store::{self, Missing};
 use crate::watch::screen::EventScreen;
-use crate::watch::shown::{InJournal, Line, Shown};
-use crate::watch::{From, WatchArgs, all_lost, connecting, filter};
+use crate::watch::shown::{InJournal, ShownLine, StreamLine};
+use crate::watch::{StartAt, WatchArgs, all_lost, connecting, filter};
 
 /// Items after which a consumer's place is stored, if the stream does not come to rest before: so many are shown again after a
 /// kill, at most.
@@ -114,9 +114,9 @@ async fn place(args: &WatchArgs, store: &dyn Store) -> Result<StartPosition, Fai
     let journal = &args.journal;
     Ok(match (&journal.consumer, journal.from) {
         (Some(name), _) => StartPosition::Consumer(name.clone()),
-        (None, Some(From::Start)) => StartPosition::Start,
-        (None, Some(From::After(cursor))) => StartPosition::After(cursor),
-        (None, Some(From::Now) | None) => match store.journal_extent().await?.newest {
+        (None, Some(StartAt::Start)) => StartPosition::Start,
+        (None, Some(StartAt::After(cursor))) => StartPosition::After(cursor),
+        (None, Some(StartAt::Now) | None) => match store.journal_extent().await?.newest {
             Some(newest) => StartPosition::After(newest),
             None => StartPosition::Start,
         },
@@ -184,7 +184,7 @@ fn follows(owned: &OwnError, output: &Output) {
     ));
 }
 
-impl std::convert::From<JournalWriterError> for Failure {
+impl From<JournalWriterError> for Failure {
     fn from(error: JournalWriterError) -> Self {
         match error {
             JournalWriterError::Own(OwnError::Owned { .. }) => Self::Told(
@@ -286,15 +286,15 @@ fn show_item(
             at = time_of(recorded.at);
             gateway = Some(names.name(recorded.gateway));
             place = InJournal::At(recorded.cursor);
-            Line::from(&**recorded)
+            StreamLine::from(&**recorded)
         }
-        JournalItem::Lost(lost) => Line::Lost(lost),
-        JournalItem::Stalled(why) => Line::Stalled(why),
-        JournalItem::Resumed => Line::Resumed,
-        JournalItem::OtherReader => Line::OtherReader,
+        JournalItem::Lost(lost) => StreamLine::Lost(lost),
+        JournalItem::Stalled(why) => StreamLine::Stalled(why),
+        JournalItem::Resumed => StreamLine::Resumed,
+        JournalItem::OtherReader => StreamLine::OtherReader,
         _ => return Ok(false),
     };
-    let shown = Shown {
+    let shown = ShownLine {
         at,
         gateway,
         place,
