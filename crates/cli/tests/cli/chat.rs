@@ -126,7 +126,7 @@ mod typed {
         typist.sees("echo: hello").await;
         prompt(&mut typist).await;
         typist.types("/nonsense\r");
-        typist.sees("is no command").await;
+        typist.sees("is not a command").await;
         prompt(&mut typist).await;
         typist.types("/help\r");
         typist.sees("/history [N]").await;
