@@ -371,7 +371,7 @@ async fn an_agent_is_named_by_id_prefix_or_name_and_an_ambiguous_name_lists_the_
         .run(&["agents", "plan", "lead agent"])
         .await
         .ends_with(2);
-    ran.tells(&[&ids[0][..8], &ids[1][..8], "Docs", "Ops", "by its id"]);
+    ran.tells(&[&ids[0][..8], &ids[1][..8], "Docs", "Ops", "Use its id"]);
     for name in [ids[0], &ids[0][..8], "scribe"] {
         fixture.run(&["agents", "plan", name]).await;
     }
