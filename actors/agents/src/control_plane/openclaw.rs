@@ -40,7 +40,7 @@ pub struct OpenClaw {
     sessions: Sessions,
     /// One per agent that is being written to.
     locks: Mutex<HashMap<AgentId, Arc<tokio::sync::Mutex<()>>>>,
-    /// AgentsGuard over a request that changes the configuration.
+    /// Held over a request that changes the configuration.
     config_turn: tokio::sync::Mutex<()>,
     writer: Writer,
 }

@@ -25,11 +25,11 @@ impl Seen {
 /// The rules for the files that an agent may keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// WatchScope files they are.
+    /// The role of the agent.
     pub(crate) role: TemplateRole,
     /// The agent exists already: the files that it made its own stay.
     pub(crate) update: bool,
-    /// But not even that.
+    /// Rewrites those files, too.
     pub(crate) overwrite: bool,
     /// Files that belong to no layout of ours are deleted: true for leads.
     pub(crate) delete_stale: bool,

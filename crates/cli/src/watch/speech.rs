@@ -32,7 +32,7 @@ struct SpeechRun {
     spoken: ShownAnswer,
     /// The text as it came, so far.
     raw: String,
-    /// DeliveryReceipt, and not yet a whole line.
+    /// Said, and not yet a whole line.
     held: String,
     /// More than [`MOST_TEXT`] was said.
     is_cut: bool,
