@@ -210,7 +210,8 @@ async fn a_store_of_tokens_and_a_clock_that_panic_cost_a_line_nothing() {
             let mut status = gateway.status();
             status.wait_for(|now| !now.is_up()).await.unwrap();
         }
-        assert!(asked.load(Ordering::Relaxed) > 5);
+        // At each of the five connections.
+        assert!(asked.load(Ordering::Relaxed) >= 5);
         windlass.shutdown(Duration::from_secs(1)).await;
         gate.shutdown().await;
     })
