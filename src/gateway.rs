@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 use windlass_line::{
-    Backlog, Declared, EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription, TooManyTopics, Topic,
+    Backlog, EventFilter, Inspection, Line, LineStatus, RegistryError, Subscription, TooManyTopics, Topic,
+    TopicSubscription,
 };
 use windlass_protocol::GatewayId;
 use windlass_sessions::session_cache::SessionCache;
@@ -134,7 +135,7 @@ impl Gateway {
     /// use windlass::{EventFilter, LineEvent, Marker, Topic};
     ///
     /// let mut events = gateway.events(EventFilter::all().name("sessions.changed").snapshots());
-    /// let _sessions = gateway.declare(Topic::Sessions)?;
+    /// let _sessions = gateway.subscribe_topic(Topic::Sessions)?;
     /// while let Some(item) = events.next().await {
     ///     match item {
     ///         LineEvent::Event(event) => println!("apply {}", event.payload.as_str()),
@@ -150,8 +151,8 @@ impl Gateway {
     ///
     /// # Errors
     /// When [`MAX_TOPICS`](crate::MAX_TOPICS) are kept already.
-    pub fn declare(&self, topic: Topic) -> Result<Declared, TooManyTopics> {
-        self.0.line.declare(topic)
+    pub fn subscribe_topic(&self, topic: Topic) -> Result<TopicSubscription, TooManyTopics> {
+        self.0.line.subscribe_topic(topic)
     }
 
     /// The gateway's sessions and their runs as a value, kept true over reconnects, restarts and lost events: to look at

@@ -64,13 +64,13 @@ pub use request::{TypedCall, TypedCallFuture};
 pub use runtime::{StartError, Windlass, WindlassBuilder};
 
 pub use windlass_line::line::{
-    Declared, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, ResyncCounters, TooManyTopics,
+    LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, ResyncCounters, TooManyTopics, TopicSubscription,
 };
 pub use windlass_line::routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };
+pub use windlass_line::stall_detector::{BLOCKED_AFTER, BlockedTask};
 pub use windlass_line::transport;
-pub use windlass_line::turns::{BLOCKED_AFTER, BlockedTurn};
 pub use windlass_line::{
     Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,
     InvalidEndpoint, MemoryTokens, Metering, RegistryError, TcpConnector, TlsPolicy, TokenKey, TokenStoreError,

@@ -12,8 +12,8 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use windlass_line::turns::BlockedTurn;
-use windlass_line::{Backstop, Clock, Directory, GatewaySpec, Line, MachineHandle, Metering, OnceAdded, RegistryError};
+use windlass_line::stall_detector::BlockedTask;
+use windlass_line::{Backstop, Clock, Directory, GatewaySpec, Line, Metering, OnceAdded, RegistryError, ShardHandle};
 use windlass_protocol::GatewayId;
 use windlass_sessions::SessionManagerHandle;
 #[cfg(feature = "agents")]
@@ -36,10 +36,10 @@ pub struct Windlass {
 }
 
 pub(crate) struct Inner {
-    /// The gateways, and the machines that their lines run on.
+    /// The gateways, and the shards that their lines run on.
     directory: Directory,
     /// The side shard: work on the events of lines runs there, beside the lines, so that it delays none.
-    side: MachineHandle,
+    side: ShardHandle,
     next_shard: AtomicUsize,
     clock: Arc<dyn Clock>,
     rng: Mutex<StdRng>,
@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     sessions: SessionManagerHandle,
     metering: Metering,
     observers: Mutex<Vec<Arc<dyn LineObserver>>>,
-    blocked: watch::Sender<Vec<BlockedTurn>>,
+    blocked: watch::Sender<Vec<BlockedTask>>,
     /// Keeps deadlines where the lines have threads of their own.
     backstop: Option<Backstop>,
 }
@@ -164,7 +164,7 @@ impl Windlass {
     /// A watch of the tasks that block a thread just now: a task that computes or waits without an `await` holds up all lines of its
     /// thread. It changes once a task has blocked for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when that is over. Such a
     /// task is mostly code of the host: a [`Connector`](crate::Connector), a [`Store`]. Calls end by their deadlines all the same.
-    pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTurn>> {
+    pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTask>> {
         self.inner.blocked.subscribe()
     }
 
@@ -202,7 +202,7 @@ impl Inner {
     }
 
     /// The shard without lines, for work on events.
-    pub(crate) const fn side(&self) -> &MachineHandle {
+    pub(crate) const fn side(&self) -> &ShardHandle {
         &self.side
     }
 

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
-use windlass_line::machine::{CONNECT_CONCURRENCY, ConnectGate};
+use windlass_line::shard::{CONNECT_CONCURRENCY, ConnectGate};
 use windlass_line::threads::ResourceError;
 use windlass_line::{
-    Backstop, Clock, Connector, DeviceTokenStore, Directory, GuardedClock, Machine, MachineConfig, MemoryTokens,
-    Metering, TcpConnector, TokioClock,
+    Backstop, Clock, Connector, DeviceTokenStore, Directory, GuardedClock, MemoryTokens, Metering, Shard, ShardConfig,
+    TcpConnector, TokioClock,
 };
 use windlass_sessions::{Outbox, SessionManager, SessionManagerParts};
 
@@ -115,8 +115,8 @@ impl WindlassBuilder {
     /// [`StartError`] when the system has no threads, no descriptors or no randomness to give.
     pub fn start(self) -> Result<Windlass, StartError> {
         let backstop = Backstop::new();
-        let (mut inner, machines, alive) = self.build(Some(backstop.clone()))?;
-        let threads = threads::start(machines, &inner.clock, inner.blocked.clone(), backstop, alive)?;
+        let (mut inner, unstarted, alive) = self.build(Some(backstop.clone()))?;
+        let threads = threads::start(unstarted, &inner.clock, inner.blocked.clone(), backstop, alive)?;
         inner.threads = Mutex::new(threads);
         Ok(Windlass { inner: Arc::new(inner) })
     }
@@ -126,14 +126,14 @@ impl WindlassBuilder {
     /// # Errors
     /// [`StartError::Random`] when there is no seed and the system has no randomness to give.
     pub fn start_local(self) -> Result<Windlass, StartError> {
-        let (inner, machines, _) = self.build(None)?;
-        for machine in machines {
-            tokio::task::spawn_local(machine.run());
+        let (inner, unstarted, _) = self.build(None)?;
+        for shard in unstarted {
+            tokio::task::spawn_local(shard.run());
         }
         Ok(Windlass { inner: Arc::new(inner) })
     }
 
-    fn build(self, backstop: Option<Backstop>) -> Result<(Inner, Vec<Machine>, watch::Sender<()>), StartError> {
+    fn build(self, backstop: Option<Backstop>) -> Result<(Inner, Vec<Shard>, watch::Sender<()>), StartError> {
         let seed = match self.seed {
             Some(seed) => seed,
             None => SysRng
@@ -151,8 +151,8 @@ impl WindlassBuilder {
         let mut rng = StdRng::seed_from_u64(seed);
         let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::start()));
         let gate = ConnectGate::new(self.connects);
-        let mut machine = || {
-            Machine::new(MachineConfig {
+        let mut shard = || {
+            Shard::new(ShardConfig {
                 clock: Arc::clone(&clock),
                 connector: Arc::clone(&self.connector),
                 tokens: Arc::clone(&self.tokens),
@@ -160,15 +160,15 @@ impl WindlassBuilder {
                 seed: rng.next_u64(),
             })
         };
-        let (mut machines, shards): (Vec<_>, Vec<_>) = (0..self.shards).map(|_| machine()).unzip();
-        let (side_machine, side) = machine();
+        let (mut unstarted, shards): (Vec<_>, Vec<_>) = (0..self.shards).map(|_| shard()).unzip();
+        let (side_machine, side) = shard();
         let (manager, sessions) = SessionManager::prepare(SessionManagerParts {
             seed: rng.random(),
             clock: Arc::clone(&clock),
             outbox: self.outbox,
         });
         // Whatever is not a line runs beside the lines, so that it delays no frame.
-        machines.push(side_machine.hosting(|| manager.run()));
+        unstarted.push(side_machine.hosting(|| manager.run()));
         let (alive, ended) = watch::channel(());
         let inner = Inner {
             directory: Directory::new(shards),
@@ -184,7 +184,7 @@ impl WindlassBuilder {
             blocked: watch::Sender::default(),
             backstop,
         };
-        Ok((inner, machines, alive))
+        Ok((inner, unstarted, alive))
     }
 }
 

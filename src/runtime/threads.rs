@@ -1,13 +1,13 @@
-//! The threads that machines run on: all of them, or none.
+//! The threads that shards run on: all of them, or none.
 
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use tokio::sync::watch;
+use windlass_line::stall_detector::{self, BlockedTask, ThreadActivity};
 use windlass_line::threads::{self, ThreadRuntime};
-use windlass_line::turns::{self, BlockedTurn, ThreadTurns};
-use windlass_line::{Backstop, Clock, Machine};
+use windlass_line::{Backstop, Clock, Shard};
 
 use super::builder::StartError;
 
@@ -66,29 +66,29 @@ impl Drop for Needed {
 /// # Errors
 /// When the system has not all the threads and descriptors to give: then none goes on.
 pub(super) fn start(
-    machines: Vec<Machine>,
+    unstarted: Vec<Shard>,
     clock: &Arc<dyn Clock>,
-    blocked: watch::Sender<Vec<BlockedTurn>>,
+    blocked: watch::Sender<Vec<BlockedTask>>,
     backstop: Backstop,
     alive: watch::Sender<()>,
 ) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let runtimes: Result<Vec<_>, _> = machines.iter().map(|_| ThreadRuntime::new()).collect();
-    let side = machines.len().saturating_sub(1);
+    let runtimes: Result<Vec<_>, _> = unstarted.iter().map(|_| ThreadRuntime::new()).collect();
+    let side = unstarted.len().saturating_sub(1);
     let (running, ended) = mpsc::sync_channel::<()>(0);
     let needed = Arc::new(Needed(backstop.clone()));
     let (mut started, mut watched) = (Started::default(), Vec::new());
-    for (index, (machine, runtime)) in machines.into_iter().zip(runtimes?).enumerate() {
+    for (index, (shard, runtime)) in unstarted.into_iter().zip(runtimes?).enumerate() {
         let name = if index == side {
             "windlass-side".to_owned()
         } else {
             format!("windlass-{index}")
         };
-        let turns = ThreadTurns::new(name.clone());
+        let turns = ThreadActivity::new(name.clone());
         watched.push(Arc::clone(&turns));
         let held = (running.clone(), Arc::clone(&needed), alive.clone());
         started.spawn(name, move || {
             turns.enter();
-            runtime.block_on(machine.run());
+            runtime.block_on(shard.run());
             drop((runtime, held));
         })?;
     }
@@ -100,7 +100,7 @@ pub(super) fn start(
     })?;
     let clock = Arc::clone(clock);
     started.spawn("windlass-watch".to_owned(), move || {
-        turns::watch(watched, &*clock, &blocked, &ended);
+        stall_detector::watch(watched, &*clock, &blocked, &ended);
         drop(alive);
     })?;
     Ok(started.go_on())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use windlass::protocol::Scope;
-use windlass::{Declared, EventFilter, Gateway, Generation, LineEvent, Marker, Subscription, Topic};
+use windlass::{EventFilter, Gateway, Generation, LineEvent, Marker, Subscription, Topic, TopicSubscription};
 use windlass_testkit::{Entry, Generation as Protocol, SimGatewayBuilder, WireError};
 
 use crate::bench::{Bench, next, next_marker, play, sim};
@@ -24,8 +24,8 @@ async fn up(sim: SimGatewayBuilder) -> Bench {
     bench
 }
 
-fn declare(gateway: &Gateway, topic: Topic) -> Declared {
-    gateway.declare(topic).unwrap()
+fn declare(gateway: &Gateway, topic: Topic) -> TopicSubscription {
+    gateway.subscribe_topic(topic).unwrap()
 }
 
 /// The next snapshot, over anything else.

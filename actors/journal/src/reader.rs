@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustc_hash::FxHasher;
 use tokio::sync::watch;
 use windlass_line::clock::{Clock, sleep_until};
-use windlass_line::routing::{EventFilter, Marker, Sieve};
+use windlass_line::routing::{CompiledFilter, EventFilter, Marker};
 use windlass_protocol::{EventKeys, SessionKey, SessionKeySpace};
 use windlass_store::{
     Cursor, Entry, GatewayUid, JournalFilter, Lost, NewEntry, ReaderId, Store, StoreError, Timestamp, limits,
@@ -79,7 +79,7 @@ pub struct JournalReader {
     clock: Arc<dyn Clock>,
     narrowed: JournalFilter,
     gateways: Vec<GatewayUid>,
-    sieve: Sieve,
+    sieve: CompiledFilter,
     consumer: Option<String>,
     /// The cursor to read after.
     next: Option<Cursor>,
@@ -115,7 +115,7 @@ impl JournalReader {
             clock,
             narrowed: narrowed(&filter),
             gateways: filter.gateways,
-            sieve: Sieve::new(filter.events, &SessionKeySpace::unknown()),
+            sieve: CompiledFilter::new(filter.events, &SessionKeySpace::unknown()),
             consumer: from.consumer(),
             next,
             done: next,

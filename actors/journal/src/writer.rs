@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use windlass_line::RegistryError;
 use windlass_line::clock::{Clock, sleep_until};
 use windlass_line::line::Line;
+use windlass_line::stall_detector::instrument;
 use windlass_line::supervision::{Restarts, guarded};
-use windlass_line::turns::named;
 use windlass_protocol::time::after;
 use windlass_store::{OwnError, Ownership, Store, StoreError};
 
@@ -142,7 +142,7 @@ impl JournalWriter {
 impl JournalWriterTask {
     /// Runs until the last handle is dropped, or it is stopped. Must be polled within a `LocalSet` with tokio's time.
     pub async fn run(self) {
-        named("journal", None, self.keep_writing()).await;
+        instrument("journal", None, self.keep_writing()).await;
     }
 
     async fn keep_writing(self) {

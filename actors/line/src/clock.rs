@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use windlass_protocol::time::{after, wall_after};
 
-/// Where the machine reads the time.
+/// Where the shard reads the time.
 pub trait Clock: Send + Sync + 'static {
     /// The monotonic time, that of the timers.
     fn now(&self) -> Instant;
@@ -27,7 +27,7 @@ const READ_WITHIN: Duration = Duration::from_millis(5);
 /// The time of the tokio runtime: real, or virtual where the runtime's clock is paused.
 ///
 /// The time of day goes with the monotonic time, virtual or not, and follows each step of the system's clock: an NTP
-/// correction after boot, a suspended machine.
+/// correction after boot, a suspended shard.
 #[derive(Debug, Clone, Copy)]
 pub struct TokioClock {
     start: Instant,

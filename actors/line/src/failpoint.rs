@@ -1,4 +1,4 @@
-//! Places at which a unit test makes the machine panic. In any other build they are nothing.
+//! Places at which a unit test makes the shard panic. In any other build they are nothing.
 
 #[cfg(not(any(test, feature = "test-util")))]
 #[inline]

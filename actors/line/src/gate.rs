@@ -19,12 +19,12 @@ use tokio::time::timeout;
 
 use crate::Endpoint;
 
-/// How long an attempt holds a place of the process's. One on the same machine or in the same data centre is over by then, so that
+/// How long an attempt holds a place of the process's. One on the same shard or in the same data centre is over by then, so that
 /// the number of places is the number of attempts; one over a long way only waits from there on. With 64 places no fewer than 640
 /// attempts begin in a second, which is less work than a core can do.
 const HELD_FOR: Duration = Duration::from_millis(100);
 
-/// Bounds the attempts to connect of a process. Give each machine of a process the same one.
+/// Bounds the attempts to connect of a process. Give each shard of a process the same one.
 pub struct ConnectGate {
     process: Arc<Semaphore>,
     endpoints: Mutex<BTreeMap<String, Arc<Semaphore>>>,

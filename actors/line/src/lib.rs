@@ -2,7 +2,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`machine`] | one thread's worth: the registry and its lines |
+//! | [`shard`] | one thread's worth: the registry and its lines |
 //! | `registry` | the actor that takes gateways in and lets them go |
 //! | `supervision` | what keeps a line up: start, end, decision, wait |
 //! | `connection` | the actor of one incarnation: dial, handshake, drive |
@@ -23,10 +23,11 @@ pub mod failpoint;
 mod foreign;
 mod gate;
 pub mod line;
-pub mod machine;
 mod registry;
 pub mod routing;
+pub mod shard;
 mod spec;
+pub mod stall_detector;
 pub mod supervision;
 mod telemetry;
 #[cfg(any(test, feature = "test-util"))]
@@ -35,20 +36,19 @@ pub mod testing;
 pub mod threads;
 mod tokens;
 pub mod transport;
-pub mod turns;
 
 pub use clock::{Clock, Deadline, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use foreign::GuardedClock;
 pub use line::{
-    Backstop, Calling, Declared, Line, LineEnds, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS,
-    OutgoingCall, ResyncCounters, TooManyTopics,
+    Backstop, Calling, Line, LineBackend, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall,
+    ResyncCounters, TooManyTopics, TopicSubscription,
 };
-pub use machine::{Machine, MachineConfig, MachineHandle};
 pub use registry::{Directory, Inspection, OnceAdded, RegistryError};
 pub use routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };
+pub use shard::{Shard, ShardConfig, ShardHandle};
 pub use spec::GatewaySpec;
 pub use supervision::IntensityPolicy;
 pub use telemetry::{Metering, describe as describe_metrics};

@@ -39,7 +39,7 @@ pub struct GatewaySpec {
     /// proxies log URLs.
     pub token_in_query: bool,
     /// How long each step from an open socket to hello-ok may take: the WebSocket upgrade, the gateway's challenge, and its answer to
-    /// `connect`. The reference client's 15 s unless given; gateways answer within milliseconds, slow machines within seconds.
+    /// `connect`. The reference client's 15 s unless given; gateways answer within milliseconds, slow shards within seconds.
     pub handshake_timeout: Duration,
     /// Bounds of the calls.
     pub limits: CallLimits,

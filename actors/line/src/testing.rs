@@ -1,4 +1,4 @@
-//! For unit tests of the actors: a machine, and a simulated gateway that its lines lead to, in virtual time.
+//! For unit tests of the actors: a shard, and a simulated gateway that its lines lead to, in virtual time.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use windlass_protocol::connection::{AnswerMode, CallLimits, Resend};
 use windlass_protocol::{CallError, DeviceIdentity, GatewayId, Generation, MethodName, RawJson, Secret};
 use windlass_testkit::{SimGateway, SimGatewayBuilder};
 
-use crate::machine::ConnectGate;
 use crate::routing::{Event, EventFilter, Router, Subscription};
+use crate::shard::ConnectGate;
 use crate::transport::dial_with;
 use crate::{
-    Clock, Endpoint, GatewaySpec, Line, LineState, LineStatus, Machine, MachineConfig, MachineHandle, MemoryTokens,
-    OutgoingCall, TokioClock,
+    Clock, Endpoint, GatewaySpec, Line, LineState, LineStatus, MemoryTokens, OutgoingCall, Shard, ShardConfig,
+    ShardHandle, TokioClock,
 };
 
 const TOKEN: &str = "gateway-token-7f3a90c2";
@@ -27,7 +27,7 @@ pub async fn play<F: Future>(test: F) -> F::Output {
 #[expect(missing_debug_implementations, reason = "for tests")]
 pub struct Harness {
     pub sim: SimGateway,
-    pub machine: MachineHandle,
+    pub shard: ShardHandle,
     pub clock: Arc<dyn Clock>,
     running: JoinHandle<()>,
 }
@@ -43,7 +43,7 @@ impl Harness {
         let sim = sim.token(TOKEN).start_pipe();
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::start());
         let dialled = sim.clone();
-        let (machine, handle) = Machine::new(MachineConfig {
+        let (shard, handle) = Shard::new(ShardConfig {
             clock: Arc::clone(&clock),
             connector: Arc::new(dial_with(move |_| {
                 let sim = dialled.clone();
@@ -55,9 +55,9 @@ impl Harness {
         });
         Self {
             sim,
-            machine: handle,
+            shard: handle,
             clock,
-            running: spawn_local(machine.run()),
+            running: spawn_local(shard.run()),
         }
     }
 
@@ -77,7 +77,7 @@ impl Harness {
             crate::telemetry::Metering::Off,
             None,
         );
-        self.machine.add(Self::spec(name), ends).await.unwrap();
+        self.shard.add(Self::spec(name), ends).await.unwrap();
         Arc::new(line)
     }
 
@@ -108,9 +108,9 @@ impl Harness {
         self.sim.wait_for(seen).await.unwrap();
     }
 
-    /// Stops the machine, and proves that nothing is left.
+    /// Stops the shard, and proves that nothing is left.
     pub async fn finish(self) {
-        self.machine.stop(Duration::from_secs(1)).await;
+        self.shard.stop(Duration::from_secs(1)).await;
         self.running.await.unwrap();
         self.sim
             .wait_for(|journal| journal.open_connections() == 0)

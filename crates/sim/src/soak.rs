@@ -136,7 +136,7 @@ struct Site {
     sim: SimGateway,
     gateway: Gateway,
     _roster: SessionCache,
-    _topics: windlass::Declared,
+    _topics: windlass::TopicSubscription,
 }
 
 impl Soak {
@@ -177,7 +177,7 @@ impl Soak {
             let mut events = gateway.events(EventFilter::all());
             reading.push(spawn_local(async move { while events.next().await.is_some() {} }));
             let roster = gateway.session_cache().await.expect("there is room for one topic");
-            let topics = gateway.declare(Topic::messages("agent:main:main"));
+            let topics = gateway.subscribe_topic(Topic::messages("agent:main:main"));
             sites.push(Site {
                 sim,
                 gateway,

@@ -91,7 +91,7 @@ impl Load {
             }
             Self::Subscribed => {
                 work.topics = [Topic::Sessions, Topic::messages("agent:main:main")]
-                    .map(|topic| gateway.declare(topic).unwrap())
+                    .map(|topic| gateway.subscribe_topic(topic).unwrap())
                     .into();
                 let label = json!({"key": "agent:main:main", "label": "before"});
                 // Whatever comes of it: the state afterwards is what counts.
@@ -112,7 +112,7 @@ pub(super) struct Work {
     pub(super) run: Option<RunEnd>,
     pub(super) key: Option<String>,
     pub(super) report: Option<FleetReport>,
-    pub(super) topics: Vec<windlass::Declared>,
+    pub(super) topics: Vec<windlass::TopicSubscription>,
 }
 
 /// What a call was to do.

@@ -19,8 +19,8 @@ use super::context::{Context, sleep};
 use super::lifecycle;
 use windlass_line::failpoint;
 use windlass_line::routing::{Event, LineEvent, Subscription};
+use windlass_line::stall_detector::instrument;
 use windlass_line::supervision::keep_running;
-use windlass_line::turns::named;
 
 /// The events that tell of agents at work.
 pub const ACTIVITY: [&str; 3] = ["chat", "agent", "cron"];
@@ -66,7 +66,7 @@ pub(crate) async fn watch_all(ctx: Rc<Context>, whose: WatchScope) {
             let meant = whose == WatchScope::All || met.borrow().contains(&gateway.id);
             if meant && known.insert(gateway.id) {
                 let (ctx, id) = (Rc::clone(&ctx), gateway.id);
-                watches.spawn_local(named("activity", None, async move {
+                watches.spawn_local(instrument("activity", None, async move {
                     keep_running("activity", || ctx.clock.now(), || watch(Rc::clone(&ctx), id)).await;
                 }));
             }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use tokio::task::{JoinHandle, LocalSet};
 use windlass_agents::control_plane::{AgentSpec, OpenClaw};
-use windlass_line::machine::ConnectGate;
+use windlass_line::shard::ConnectGate;
 use windlass_line::transport::dial_with;
 use windlass_line::{
-    Clock as _, Endpoint, GatewaySpec, Line, Machine, MachineConfig, MachineHandle, MemoryTokens, TokioClock,
+    Clock as _, Endpoint, GatewaySpec, Line, MemoryTokens, Shard, ShardConfig, ShardHandle, TokioClock,
 };
 use windlass_protocol::config::HeartbeatEntry;
 use windlass_protocol::connection::CallLimits;
@@ -37,7 +37,7 @@ pub(crate) struct Bench {
     pub(crate) plane: Arc<OpenClaw>,
     pub(crate) sim: SimGateway,
     sessions: SessionManagerHandle,
-    machine: MachineHandle,
+    machine: ShardHandle,
     running: JoinHandle<()>,
 }
 
@@ -50,7 +50,7 @@ impl Bench {
         let sim = sim.token(TOKEN).start_pipe();
         let clock: Arc<dyn windlass_line::Clock> = Arc::new(TokioClock::start());
         let dialled = sim.clone();
-        let config = MachineConfig {
+        let config = ShardConfig {
             clock: Arc::clone(&clock),
             connector: Arc::new(dial_with(move |_| {
                 let sim = dialled.clone();
@@ -60,7 +60,7 @@ impl Bench {
             gate: ConnectGate::new(4),
             seed: seed(),
         };
-        let (machine, handle) = Machine::new(config);
+        let (machine, handle) = Shard::new(config);
         let (manager, sessions) = SessionManager::prepare(SessionManagerParts {
             seed: [1; 32],
             clock: Arc::clone(&clock),

@@ -20,7 +20,7 @@ use windlass_protocol::time::after;
 
 use super::buffers::Buffers;
 use super::establish::{Established, broken, close_reason};
-use super::{Exit, Order, OrderSlot, incoming};
+use super::{DisconnectReason, Order, OrderSlot, incoming};
 use crate::clock::{SECOND_LOOK, is_late};
 use crate::failpoint;
 use crate::line::LineState;
@@ -64,7 +64,7 @@ pub(super) fn drive(
     line: Rc<LineContext>,
     established: Established,
     orders: Rc<OrderSlot>,
-) -> impl Future<Output = Exit> {
+) -> impl Future<Output = DisconnectReason> {
     let Established { socket, session } = established;
     let timer_at = session.watchdog.next_check();
     let timer = Box::pin(sleep_until(timer_at.into()));
@@ -92,7 +92,7 @@ pub(super) fn drive(
 }
 
 impl Driver {
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<DisconnectReason> {
         match self.turn(cx) {
             Ok(Turn::Again) => {
                 cx.waker().wake_by_ref();
@@ -116,9 +116,9 @@ impl Driver {
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, DisconnectReason> {
         failpoint::reach("connection.turn");
-        let now = self.line.machine.clock.now();
+        let now = self.line.shard.clock.now();
         self.take_orders(cx)?;
         let turn = self.read(cx);
         self.hand_over();
@@ -136,30 +136,30 @@ impl Driver {
             let (in_flight, waiting) = self.count_calls();
             self.line.router.meter().calls(in_flight, waiting);
         }
-        let asked = self.draining.is_some() || !self.line.declarations.is_due();
+        let asked = self.draining.is_some() || !self.line.topics.is_due();
         Ok(if asked { turn } else { Turn::Again })
     }
 
-    fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
+    fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), DisconnectReason> {
         while let Poll::Ready(order) = self.orders.poll_take(cx) {
             match order {
                 Order::Drain(until) => {
                     self.draining = Some(until);
-                    self.line.desk.lock().close_inbox();
+                    self.line.pending.lock().close_inbox();
                     self.line.status.transition(
                         LineState::Draining {
-                            until: self.line.machine.wall_at(until),
+                            until: self.line.shard.wall_at(until),
                         },
                         None,
                     );
                 }
-                Order::Close => return Err(Exit::Stopped),
+                Order::Close => return Err(DisconnectReason::Stopped),
             }
         }
         Ok(())
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<Turn, Exit> {
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<Turn, DisconnectReason> {
         let busy = self.count_calls().0 > BUSY;
         for frames in 0..if busy { BUSY_READ_BUDGET } else { READ_BUDGET } {
             match self.socket.poll_next(cx) {
@@ -167,7 +167,7 @@ impl Driver {
                     self.buffers.came(frames);
                     return Ok(Turn::Wait);
                 }
-                Poll::Ready(None) => return Err(Exit::Closed(CloseReason::abnormal())),
+                Poll::Ready(None) => return Err(DisconnectReason::Closed(CloseReason::abnormal())),
                 Poll::Ready(Some(Err(error))) => return Err(broken(error)),
                 Poll::Ready(Some(Ok(message))) => self.take_message(message)?,
             }
@@ -176,7 +176,7 @@ impl Driver {
         Ok(Turn::Again)
     }
 
-    fn take_message(&mut self, message: Message) -> Result<(), Exit> {
+    fn take_message(&mut self, message: Message) -> Result<(), DisconnectReason> {
         failpoint::reach("connection.stream");
         self.buffers.took(message.len());
         match message {
@@ -190,7 +190,7 @@ impl Driver {
                     incoming::unreadable(&self.line);
                 }
             }
-            Message::Close(frame) => return Err(Exit::Closed(close_reason(frame))),
+            Message::Close(frame) => return Err(DisconnectReason::Closed(close_reason(frame))),
             // The WebSocket answers a ping by itself, when it is flushed.
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => self.unflushed = true,
         }
@@ -207,7 +207,7 @@ impl Driver {
             Received::Answer { id, outcome } => {
                 // Who hears the answer is to find in its queue what came before it.
                 self.hand_over();
-                let answered = self.line.desk.lock().calls.answer(id, outcome, &text);
+                let answered = self.line.pending.lock().calls.answer(id, outcome, &text);
                 if answered == Answered::Stray {
                     tracing::debug!(gateway = %self.line.id, id = id.number(), "an answer that no call waits for");
                 }
@@ -228,16 +228,16 @@ impl Driver {
 
     /// Puts the questions about declared topics that are due among the calls. Nothing new is asked while draining.
     fn ask_what_is_declared(&mut self, now: Instant) -> bool {
-        let declarations = &self.line.declarations;
-        let due = declarations.is_due() || self.ask_again.is_some_and(|at| at <= now);
+        let topics = &self.line.topics;
+        let due = topics.is_due() || self.ask_again.is_some_and(|at| at <= now);
         if !due || self.draining.is_some() {
             return false;
         }
-        let (calls, again) = declarations.next(now, &mut self.line.memory.borrow_mut().rng);
+        let (calls, again) = topics.next(now, &mut self.line.reconnect.borrow_mut().rng);
         self.ask_again = again;
-        let mut desk = self.line.desk.lock();
+        let mut pending = self.line.pending.lock();
         for call in calls {
-            desk.calls.admit(Box::new(call), now);
+            pending.calls.admit(Box::new(call), now);
         }
         true
     }
@@ -245,9 +245,9 @@ impl Driver {
     /// Writes all that waits, as far as the socket takes it, and flushes once.
     ///
     /// While a flush is under way nothing more is written: that bounds the WebSocket's buffer by one turn's frames.
-    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Exit> {
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), DisconnectReason> {
         loop {
-            self.line.desk.lock().poll_inbox(cx, now);
+            self.line.pending.lock().poll_inbox(cx, now);
             if self.unflushed && self.poll_flush(cx)?.is_pending() {
                 return Ok(());
             }
@@ -258,14 +258,14 @@ impl Driver {
     }
 
     /// Whether anything was written.
-    fn write_waiting(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Exit> {
+    fn write_waiting(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, DisconnectReason> {
         let wire = self.session.wire();
-        let mut frames = self.line.machine.frames.borrow_mut();
+        let mut frames = self.line.shard.frames.borrow_mut();
         let mut wrote = false;
         while let Poll::Ready(ready) = self.socket.poll_ready(cx) {
             ready.map_err(broken)?;
             // Not held while the socket, which may be a host's, is written.
-            if !self.line.desk.lock().calls.next_frame(now, &wire, frames.text()) {
+            if !self.line.pending.lock().calls.next_frame(now, &wire, frames.text()) {
                 break;
             }
             self.socket.start_send(cx, frames.frame()).map_err(broken)?;
@@ -275,7 +275,7 @@ impl Driver {
         Ok(wrote)
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Exit> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, DisconnectReason> {
         match self.socket.poll_flush(cx) {
             Poll::Pending => Ok(Poll::Pending),
             Poll::Ready(Err(error)) => Err(broken(error)),
@@ -286,9 +286,9 @@ impl Driver {
         }
     }
 
-    fn look_at_the_clock(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
+    fn look_at_the_clock(&mut self, cx: &mut Context<'_>) -> Result<(), DisconnectReason> {
         loop {
-            let now = self.line.machine.clock.now();
+            let now = self.line.shard.clock.now();
             if self.counts(now) {
                 self.judge(cx, now)?;
             }
@@ -319,39 +319,39 @@ impl Driver {
     }
 
     /// What the time that has passed leads to.
-    fn judge(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Exit> {
+    fn judge(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), DisconnectReason> {
         match self.session.watchdog.check(now) {
             Vigil::Alive => {}
             Vigil::Probe => self.probe(cx)?,
-            Vigil::Dead => return Err(Exit::Silent(self.session.watchdog.silence(now))),
+            Vigil::Dead => return Err(DisconnectReason::Silent(self.session.watchdog.silence(now))),
         }
         if let Some(waited) = self.writes.verdict(now) {
-            return Err(Exit::NotReading(waited));
+            return Err(DisconnectReason::NotReading(waited));
         }
-        let mut desk = self.line.desk.lock();
-        if desk.calls.next_deadline().is_some_and(|deadline| deadline <= now) {
-            desk.expire(now);
+        let mut pending = self.line.pending.lock();
+        if pending.calls.next_deadline().is_some_and(|deadline| deadline <= now) {
+            pending.expire(now);
         }
-        drop(desk);
+        drop(pending);
         // Last: what has just expired may have been all that the drain waited for.
         self.end_of_drain(now)
     }
 
-    fn end_of_drain(&self, now: Instant) -> Result<(), Exit> {
+    fn end_of_drain(&self, now: Instant) -> Result<(), DisconnectReason> {
         match self.draining {
-            Some(until) if now >= until || self.line.desk.lock().calls.is_empty() => Err(Exit::Stopped),
+            Some(until) if now >= until || self.line.pending.lock().calls.is_empty() => Err(DisconnectReason::Stopped),
             _ => Ok(()),
         }
     }
 
     /// Those in flight, and those that wait.
     fn count_calls(&self) -> (usize, usize) {
-        let calls = &self.line.desk.lock().calls;
+        let calls = &self.line.pending.lock().calls;
         (calls.in_flight(), calls.waiting())
     }
 
     /// Asks a quiet gateway for a sign of life. A socket that takes nothing is not asked: it is about to be given up.
-    fn probe(&mut self, cx: &mut Context<'_>) -> Result<(), Exit> {
+    fn probe(&mut self, cx: &mut Context<'_>) -> Result<(), DisconnectReason> {
         if let Poll::Ready(ready) = self.socket.poll_ready(cx) {
             ready.map_err(broken)?;
             self.socket
@@ -372,7 +372,7 @@ impl Driver {
             self.timer.as_mut().reset(next.into());
         }
         ready!(self.timer.as_mut().poll(cx));
-        if self.line.desk.lock().calls.is_empty() {
+        if self.line.pending.lock().calls.is_empty() {
             self.buffers.rest();
         }
         if next > now {
@@ -387,7 +387,7 @@ impl Driver {
         let counted = [
             Some(self.session.watchdog.next_check()),
             self.writes.next_check(),
-            self.line.desk.lock().calls.next_deadline(),
+            self.line.pending.lock().calls.next_deadline(),
             self.draining,
         ];
         let counted = counted.into_iter().flatten().min();
@@ -403,11 +403,11 @@ impl Driver {
     }
 
     /// Ends the connection for the caller's eyes, and says goodbye where that was our wish.
-    async fn finish(mut self, exit: Exit) -> Exit {
+    async fn finish(mut self, exit: DisconnectReason) -> DisconnectReason {
         if self.session.announced_end() {
-            self.line.memory.borrow_mut().expect_restart();
+            self.line.reconnect.borrow_mut().expect_restart();
         }
-        if matches!(exit, Exit::Stopped) {
+        if matches!(exit, DisconnectReason::Stopped) {
             let frame = CloseFrame {
                 code: CloseCode::Normal,
                 reason: "".into(),

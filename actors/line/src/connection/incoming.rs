@@ -20,12 +20,12 @@ pub(super) fn gather(
         line.router.meter().gap(gap.received.saturating_sub(gap.expected));
         tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "events are missing or out of order");
         line.router.mark(&Marker::Gap(gap));
-        line.declarations.gap();
+        line.topics.gap();
     }
     let incoming = Incoming::new(&event.name, event.payload.as_str());
-    line.declarations.observe(&incoming);
+    line.topics.observe(&incoming);
     line.router.gather(&incoming, || Event {
-        name: line.machine.names.get(&event.name),
+        name: line.shard.names.get(&event.name),
         payload: event.payload.to_kept_in(text),
         seq: event.seq,
         generation: session.generation(),
@@ -46,5 +46,5 @@ pub(super) fn ignored(line: &LineContext, why: &IgnoredFrame) {
 /// Tells subscribers that they may have missed something here.
 pub(super) fn unreadable(line: &LineContext) {
     line.router.mark(&Marker::Unreadable);
-    line.declarations.gap();
+    line.topics.gap();
 }

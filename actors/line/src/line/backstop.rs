@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use windlass_protocol::time::after;
 
-use super::desk::DeskCell;
+use super::pending_calls::PendingCallsCell;
 use crate::clock::{Clock, is_late};
 
 /// How long past its deadline a call is looked for: the line's own timer, which is exact to a millisecond, comes first.
@@ -42,16 +42,16 @@ struct Shared {
 
 #[derive(Default)]
 struct Plan {
-    /// By when they come, and the desk's number. One for each desk at most.
+    /// By when they come, and the line's number. One for each line at most.
     looks: BTreeMap<(Instant, u64), Look>,
-    /// When the look at a desk comes.
+    /// When the look at a line's pending calls comes.
     planned: FxHashMap<u64, Instant>,
     over: bool,
 }
 
 /// One look at a line.
 struct Look {
-    desk: Weak<DeskCell>,
+    pending: Weak<PendingCallsCell>,
     kind: Kind,
 }
 
@@ -81,19 +81,21 @@ impl Backstop {
     /// wakers, so that what blocks the lines' threads does not block this one.
     pub fn run(&self, clock: &dyn Clock) {
         while let Some((at, number, look)) = self.next(clock) {
-            let Some(desk) = look.desk.upgrade() else { continue };
+            let Some(pending) = look.pending.upgrade() else {
+                continue;
+            };
             let now = clock.now();
             if look.kind == Kind::Due && is_late(at, now) {
-                self.plan(after(now, AFTER_SLEEP), number, look.desk, Kind::AfterSleep);
+                self.plan(after(now, AFTER_SLEEP), number, look.pending, Kind::AfterSleep);
                 continue;
             }
-            desk.unwatched();
+            pending.unwatched();
             // A waker is code of the host: should it panic, the next look goes on.
-            let next = catch_unwind(AssertUnwindSafe(|| desk.end_late(now)));
+            let next = catch_unwind(AssertUnwindSafe(|| pending.end_late(now)));
             match next {
-                Ok(Some(deadline)) => desk.watch(deadline),
+                Ok(Some(deadline)) => pending.watch(deadline),
                 Ok(None) if look.kind == Kind::OnceMore => {}
-                Ok(None) | Err(_) => self.plan(after(now, ONCE_MORE), number, look.desk, Kind::OnceMore),
+                Ok(None) | Err(_) => self.plan(after(now, ONCE_MORE), number, look.pending, Kind::OnceMore),
             }
         }
     }
@@ -104,16 +106,16 @@ impl Backstop {
         self.0.changed.notify_all();
     }
 
-    /// A number for a desk.
+    /// A number for a line's pending calls.
     pub(super) fn number(&self) -> u64 {
         self.0.desks.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn look_at(&self, deadline: Instant, number: u64, desk: Weak<DeskCell>) {
-        self.plan(after(deadline, GRACE), number, desk, Kind::Due);
+    pub(super) fn look_at(&self, deadline: Instant, number: u64, pending: Weak<PendingCallsCell>) {
+        self.plan(after(deadline, GRACE), number, pending, Kind::Due);
     }
 
-    /// The desk's line is closed for good.
+    /// The line's line is closed for good.
     pub(super) fn forget(&self, number: u64) {
         let mut plan = self.lock();
         if let Some(at) = plan.planned.remove(&number) {
@@ -121,8 +123,8 @@ impl Backstop {
         }
     }
 
-    /// Plans a look, unless there is an earlier one at the same desk.
-    fn plan(&self, at: Instant, number: u64, desk: Weak<DeskCell>, kind: Kind) {
+    /// Plans a look, unless there is an earlier one at the same line.
+    fn plan(&self, at: Instant, number: u64, pending: Weak<PendingCallsCell>, kind: Kind) {
         let mut plan = self.lock();
         match plan.planned.insert(number, at) {
             Some(before) if before <= at => {
@@ -132,7 +134,7 @@ impl Backstop {
             Some(before) => drop(plan.looks.remove(&(before, number))),
             None => {}
         }
-        plan.looks.insert((at, number), Look { desk, kind });
+        plan.looks.insert((at, number), Look { pending, kind });
         let is_first = plan
             .looks
             .first_key_value()

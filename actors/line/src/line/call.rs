@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use windlass_protocol::connection::{AnswerMode, CallRequest, ReplySlot, Resend};
 use windlass_protocol::{CallError, Generation, MethodName, RawJson, TraceParent};
 
-use super::declared::{Ask, Declarations};
+use super::topic_table::{Ask, TopicTable};
 
 /// A call as a line takes it: everything decided.
 #[derive(Debug, Clone)]
@@ -51,15 +51,15 @@ pub(crate) type Ended = (Result<RawJson, CallError>, Option<Generation>);
 pub(crate) enum Reply {
     /// A caller, who waits for it.
     Caller(oneshot::Sender<Ended>),
-    /// The line's own declarations, which take it up at once: before the next frame is read.
-    Declared(Arc<Declarations>, Ask),
+    /// The line's own topics, which take it up at once: before the next frame is read.
+    TopicSubscription(Arc<TopicTable>, Ask),
 }
 
 impl ReplySlot for Reply {
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Caller(sender) => sender.is_closed(),
-            Self::Declared(..) => false,
+            Self::TopicSubscription(..) => false,
         }
     }
 
@@ -67,7 +67,7 @@ impl ReplySlot for Reply {
         match self {
             // Nobody waits any more: the caller was cancelled in this very moment.
             Self::Caller(sender) => drop(sender.send((end, carried))),
-            Self::Declared(declarations, ask) => declarations.answered(&ask, end),
+            Self::TopicSubscription(topics, ask) => topics.answered(&ask, end),
         }
     }
 }

@@ -12,7 +12,7 @@ use windlass_protocol::{CallError, NotSent, RawJson};
 
 use super::inbox::Turned;
 use super::{Ended, Line, OutgoingCall, Reply};
-use crate::telemetry::Observed;
+use crate::telemetry::CallSpan;
 
 /// A call that was handed to its line. Ends by its deadline at the latest; dropping it cancels the call: it is not sent if
 /// it was not yet, and its place is freed.
@@ -22,7 +22,7 @@ use crate::telemetry::Observed;
 #[must_use = "dropping it cancels the call"]
 pub struct Calling<L: Deref<Target = Line> + Unpin> {
     line: L,
-    observed: Observed,
+    observed: CallSpan,
     stage: Stage,
 }
 
@@ -42,7 +42,7 @@ type End = oneshot::Receiver<Ended>;
 
 impl<L: Deref<Target = Line> + Unpin> Calling<L> {
     pub(super) fn begin(line: L, call: OutgoingCall, now: Instant) -> Self {
-        let observed = Observed::begin(&line.id, &call.method, now, &line.meter);
+        let observed = CallSpan::begin(&line.id, &call.method, now, &line.meter);
         let (reply, end) = oneshot::channel();
         let stage = match line.inbox.try_enter(Box::new(call.into_request(Reply::Caller(reply)))) {
             Ok(()) => Stage::Waiting(end),

@@ -12,7 +12,7 @@ use windlass_protocol::connection::CallRequest;
 use windlass_protocol::{CallError, NotSent};
 
 use super::Reply;
-use super::desk::DeskCell;
+use super::pending_calls::PendingCallsCell;
 
 /// What callers put into a line's inbox.
 pub(crate) enum LineMessage {
@@ -21,7 +21,7 @@ pub(crate) enum LineMessage {
     /// A caller went away: its place can be freed.
     Cancelled,
     /// What is declared changed: there may be something to ask.
-    Declared,
+    TopicSubscription,
 }
 
 /// What both ends of an inbox share.
@@ -31,7 +31,7 @@ pub(super) struct Entrance {
     pub(super) places: Semaphore,
     /// A [`LineMessage::Cancelled`] lies in the inbox: one is enough for all who go away before the line looks.
     pub(super) cancelled: AtomicBool,
-    /// The same for [`LineMessage::Declared`].
+    /// The same for [`LineMessage::TopicSubscription`].
     pub(super) declared: AtomicBool,
 }
 
@@ -50,7 +50,7 @@ impl Entrance {
 pub(super) struct Inbox {
     sender: mpsc::UnboundedSender<LineMessage>,
     entrance: Arc<Entrance>,
-    desk: Arc<DeskCell>,
+    pending: Arc<PendingCallsCell>,
 }
 
 /// The line is closed, and took nothing.
@@ -68,9 +68,13 @@ impl Inbox {
     pub(super) const fn new(
         sender: mpsc::UnboundedSender<LineMessage>,
         entrance: Arc<Entrance>,
-        desk: Arc<DeskCell>,
+        pending: Arc<PendingCallsCell>,
     ) -> Self {
-        Self { sender, entrance, desk }
+        Self {
+            sender,
+            entrance,
+            pending,
+        }
     }
 
     /// Puts a call in if there is a place.
@@ -108,7 +112,7 @@ impl Inbox {
         let deadline = call.deadline;
         self.sender.send(LineMessage::Call(call)).map_err(|_| Gone)?;
         // Behind the call: where it is looked at, the call is found.
-        self.desk.watch(deadline);
+        self.pending.watch(deadline);
         Ok(())
     }
 
@@ -119,7 +123,7 @@ impl Inbox {
 
     /// Has the line look at what is declared.
     pub(super) fn declared(&self) {
-        self.tell(&self.entrance.declared, LineMessage::Declared);
+        self.tell(&self.entrance.declared, LineMessage::TopicSubscription);
     }
 
     fn tell(&self, told: &AtomicBool, message: LineMessage) {

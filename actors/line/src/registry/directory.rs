@@ -1,10 +1,10 @@
 //! The gateways of a process, for callers on any thread.
 //!
 //! Each operation takes effect at one moment: when it changes or reads the table, under the table's lock. In the same moment the
-//! request to the machine is put into its queue, so machines see the operations in the order in which they took effect, and an
+//! request to the shard is put into its queue, so shards see the operations in the order in which they took effect, and an
 //! operation whose caller goes away has either not begun or is carried out all the same.
 //!
-//! An entry is there for as long as its line: the machine holds the entry's [`Registration`] together with the line, and gives it
+//! An entry is there for as long as its line: the shard holds the entry's [`Registration`] together with the line, and gives it
 //! back when the line is closed, for whatever reason. So no entry is left over, and none is missing.
 
 use std::collections::BTreeMap;
@@ -18,16 +18,16 @@ use windlass_protocol::GatewayId;
 
 use super::{Addition, Answered, Inspection, RegistryError};
 use crate::GatewaySpec;
-use crate::line::{Line, LineEnds};
-use crate::machine::{MachineHandle, Place};
+use crate::line::{Line, LineBackend};
+use crate::shard::{Place, ShardHandle};
 
-/// Something to do once a gateway was added, on its machine, before it is told.
+/// Something to do once a gateway was added, on its shard, before it is told.
 pub type OnceAdded = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The directory.
 #[derive(Debug)]
 pub struct Directory {
-    shards: Vec<MachineHandle>,
+    shards: Vec<ShardHandle>,
     table: Arc<Table>,
 }
 
@@ -46,7 +46,7 @@ struct Entry {
     closing: bool,
 }
 
-/// An entry, as its machine holds it. When this is dropped, the entry is gone.
+/// An entry, as its shard holds it. When this is dropped, the entry is gone.
 #[derive(Debug)]
 pub(crate) struct Registration {
     table: Weak<Table>,
@@ -73,7 +73,7 @@ impl Table {
 
 /// What an operation came to when it looked at the table.
 enum Step<T> {
-    /// It took effect; the machine will answer.
+    /// It took effect; the shard will answer.
     Begun(Answered<T>),
     /// It did not: this has to be waited for.
     Wait(Wait),
@@ -81,7 +81,7 @@ enum Step<T> {
 
 /// What keeps an operation from taking effect.
 enum Wait {
-    /// The machine's queue is full.
+    /// The shard's queue is full.
     Queue(usize),
     /// A line of this id is closing.
     Closing,
@@ -91,23 +91,23 @@ enum Wait {
 struct Newcomer {
     line: Arc<Line>,
     shard: usize,
-    /// Nothing once it was handed to its machine.
+    /// Nothing once it was handed to its shard.
     addition: Option<Addition>,
 }
 
 impl Directory {
-    /// A directory without gateways, over these machines: one at least.
-    pub fn new(shards: Vec<MachineHandle>) -> Self {
+    /// A directory without gateways, over these shards: one at least.
+    pub fn new(shards: Vec<ShardHandle>) -> Self {
         let table = Arc::default();
         Self { shards, table }
     }
 
-    /// The machines.
-    pub fn shards(&self) -> &[MachineHandle] {
+    /// The shards.
+    pub fn shards(&self) -> &[ShardHandle] {
         &self.shards
     }
 
-    /// Takes a gateway in, on one of the machines. Where a line of the same id is closing, this waits until it is closed.
+    /// Takes a gateway in, on one of the shards. Where a line of the same id is closing, this waits until it is closed.
     ///
     /// `entered` is called in the moment in which the gateway is there, and must do little. `added` is done once its line runs,
     /// before this returns, and also when the caller went away.
@@ -116,12 +116,12 @@ impl Directory {
     /// When the future is dropped, the gateway is either there, as if this had returned, or not.
     ///
     /// # Errors
-    /// When the id is taken, or the machine stopped.
+    /// When the id is taken, or the shard stopped.
     pub async fn add(
         &self,
         shard: usize,
         spec: GatewaySpec,
-        (line, ends): (Line, LineEnds),
+        (line, ends): (Line, LineBackend),
         entered: impl Fn(&Arc<Line>),
         added: impl FnOnce(Arc<Line>) -> OnceAdded,
     ) -> Result<Arc<Line>, RegistryError> {
@@ -154,7 +154,7 @@ impl Directory {
         let Some(place) = self.shards[shard].place()? else {
             return Ok(Step::Wait(Wait::Queue(shard)));
         };
-        // Taken once only: this is the step in which it is there.
+        // Dequeued once only: this is the step in which it is there.
         let Some(mut addition) = newcomer.addition.take() else {
             return Err(RegistryError::Fault);
         };
@@ -175,13 +175,13 @@ impl Directory {
     /// When the future is dropped, this is either done or has not begun.
     ///
     /// # Errors
-    /// When there is no such gateway, or the machine stopped.
+    /// When there is no such gateway, or the shard stopped.
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
         let mut update = Some(Box::new(spec.clone()));
         let told = self.begin(|entries| {
             let shard = present(entries, &spec.id)?.shard;
             self.on(shard, |place| {
-                // Taken once only: this is the step in which it is told.
+                // Dequeued once only: this is the step in which it is told.
                 let update = update.take().ok_or(RegistryError::Fault)?;
                 Ok(place.update(update))
             })
@@ -192,7 +192,7 @@ impl Directory {
     /// Tries this very line now, where it waits for its next attempt.
     ///
     /// # Errors
-    /// When it was removed, or the machine stopped.
+    /// When it was removed, or the shard stopped.
     pub async fn reconnect_now(&self, line: &Arc<Line>) -> Result<(), RegistryError> {
         let told = self.begin(|entries| {
             let shard = the_same(entries, line)?.shard;
@@ -204,7 +204,7 @@ impl Directory {
     /// Counts what this very line holds and has done.
     ///
     /// # Errors
-    /// When it was removed, or the machine stopped.
+    /// When it was removed, or the shard stopped.
     pub async fn inspect(&self, line: &Arc<Line>) -> Result<Inspection, RegistryError> {
         let asked = self.begin(|entries| {
             let shard = the_same(entries, line)?.shard;
@@ -219,7 +219,7 @@ impl Directory {
     /// When the future is dropped, the line is either closed all the same, or as it was.
     ///
     /// # Errors
-    /// When there is no such gateway, or the machine stopped.
+    /// When there is no such gateway, or the shard stopped.
     pub async fn remove(&self, id: &GatewayId, drain: Duration) -> Result<(), RegistryError> {
         let removal = self.begin(|entries| {
             let entry = present(entries, id)?;
@@ -245,7 +245,7 @@ impl Directory {
         there.map(|entry| Arc::clone(&entry.line)).collect()
     }
 
-    /// Forgets all gateways. For the end, when all machines have stopped.
+    /// Forgets all gateways. For the end, when all shards have stopped.
     pub fn clear(&self) {
         let entries = std::mem::take(&mut *self.table.entries());
         self.table.freed.notify_waiters();
@@ -269,7 +269,7 @@ impl Directory {
         }
     }
 
-    /// Hands a request to a machine, where its queue has room.
+    /// Hands a request to a shard, where its queue has room.
     fn on<T>(
         &self,
         shard: usize,

@@ -13,10 +13,10 @@ use tokio::task::{JoinHandle, spawn_local};
 use windlass_protocol::GatewayId;
 
 use super::{Inspection, Registration, RegistryError};
+use crate::stall_detector::instrument;
 use crate::supervision::{Begin, LineCommand, LineCommands, LineContext, LineControl, Restarts, guarded, supervise};
-use crate::turns::named;
 
-/// All lines of a machine, in the order of their ids, so that a run repeats. Cheap to clone; the clones share.
+/// All lines of a shard, in the order of their ids, so that a run repeats. Cheap to clone; the clones share.
 #[derive(Clone, Default)]
 pub(crate) struct LineTable(Rc<RefCell<Lines>>);
 
@@ -58,7 +58,7 @@ impl LineTable {
         let (control, commands) = LineControl::new();
         let id = line.id.clone();
         let supervised = keep_supervised(Rc::clone(&line), first, commands);
-        let task = spawn_local(named("supervisor", Some(&id), supervised));
+        let task = spawn_local(instrument("supervisor", Some(&id), supervised));
         let running = Running {
             line,
             control,
@@ -71,15 +71,15 @@ impl LineTable {
     pub(super) fn inspect(&self, id: &GatewayId) -> Option<Inspection> {
         let lines = self.0.borrow();
         let line = &lines.running.get(id)?.line;
-        let calls = &line.desk.lock().calls;
+        let calls = &line.pending.lock().calls;
         Some(Inspection {
             calls: calls.counters(),
             in_flight: calls.in_flight(),
             waiting: calls.waiting(),
             subscribers: line.router.len(),
             parses: line.router.parses(),
-            topics: line.declarations.len(),
-            resyncs: line.declarations.counters(),
+            topics: line.topics.len(),
+            resyncs: line.topics.counters(),
         })
     }
 
@@ -154,7 +154,7 @@ async fn keep_supervised(line: Rc<LineContext>, first: Duration, commands: Rc<Li
     let mut restarts = Restarts::of("supervisor");
     let mut begin = Begin::Fresh(first);
     while let Err(panic) = guarded(supervise(Rc::clone(&line), begin, Rc::clone(&commands))).await {
-        let rest = restarts.panicked(line.machine.clock.now(), &panic);
+        let rest = restarts.panicked(line.shard.clock.now(), &panic);
         begin = Begin::After(panic, rest);
     }
 }

@@ -10,7 +10,7 @@ use windlass_protocol::GatewayId;
 use windlass_protocol::connection::CallCounters;
 
 use crate::GatewaySpec;
-use crate::line::{LineEnds, ResyncCounters};
+use crate::line::{LineBackend, ResyncCounters};
 
 use super::{GatewayRegistry, OnceAdded, Registration};
 
@@ -71,13 +71,13 @@ impl Message for RegistryMessage {
 /// A gateway that is to be added.
 pub(crate) struct Addition {
     pub(super) spec: GatewaySpec,
-    pub(super) ends: LineEnds,
+    pub(super) ends: LineBackend,
     /// Done once the line runs, before the addition is answered.
     pub(super) added: Option<OnceAdded>,
 }
 
 impl Addition {
-    pub(crate) const fn new(spec: GatewaySpec, ends: LineEnds, added: Option<OnceAdded>) -> Self {
+    pub(crate) const fn new(spec: GatewaySpec, ends: LineBackend, added: Option<OnceAdded>) -> Self {
         Self { spec, ends, added }
     }
 

@@ -9,7 +9,7 @@ pub enum SlowPolicy {
     /// date.
     #[default]
     DropOldest,
-    /// Nothing is lost while no more waits than the queue and this overflow hold, as if the gateway were made to wait for the
+    /// Nothing is lost while no more waits than the queue and this overflow drive_calls_until, as if the gateway were made to wait for the
     /// subscriber. It is not: a gateway closes a client that does not read, and others read the same line. So what waits
     /// is kept here, and when that is full, `then` follows. For those who must have everything and are slow at times.
     Block {

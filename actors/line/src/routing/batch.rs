@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_protocol::EventKeys;
 
-use super::{Event, Sieve};
+use super::{CompiledFilter, Event};
 
 /// Events of a batch at most: one bit each in what a subscriber picks.
 const EVENTS: usize = u64::BITS as usize;
@@ -14,7 +14,7 @@ const BYTES: usize = 256 * 1024;
 
 /// Events that nobody has yet, in order.
 #[derive(Debug, Default)]
-pub(super) struct Gathering {
+pub(super) struct BatchBuilder {
     events: Vec<Arc<Event>>,
     keys: Vec<LazyKeys>,
     weight: usize,
@@ -44,12 +44,12 @@ struct Kind {
 
 /// Events that one subscriber picked of a batch, in order.
 #[derive(Debug)]
-pub(super) struct Picked {
+pub(super) struct BatchView {
     events: Arc<[Arc<Event>]>,
     left: u64,
 }
 
-impl Gathering {
+impl BatchBuilder {
     /// Takes one more. `keys` are those that were read already.
     pub(super) fn add(&mut self, event: Event, keys: Option<&EventKeys<'_>>) {
         self.weight += event.weight();
@@ -92,7 +92,7 @@ fn kinds_of(events: &[Arc<Event>]) -> Vec<Kind> {
 
 impl Batch {
     /// What passes this sieve, a bit for each event. `parse` reads an event's keys from its payload.
-    pub(super) fn picks(&self, sieve: &Sieve, parse: impl Fn(&str) -> EventKeys<'_>) -> u64 {
+    pub(super) fn picks(&self, sieve: &CompiledFilter, parse: impl Fn(&str) -> EventKeys<'_>) -> u64 {
         let wanted = self
             .kinds
             .iter()
@@ -119,26 +119,26 @@ impl Batch {
     }
 
     /// The events picked. Shared, unless that would hold on to more than twice of what they weigh.
-    pub(super) fn pick(&self, picks: u64) -> Picked {
+    pub(super) fn pick(&self, picks: u64) -> BatchView {
         if self.weight(picks) >= self.weight / 2 {
-            return Picked {
+            return BatchView {
                 events: Arc::clone(&self.events),
                 left: picks,
             };
         }
         let events: Arc<[_]> = bits(picks).map(|at| Arc::clone(&self.events[at])).collect();
         let left = u64::MAX >> (EVENTS - events.len());
-        Picked { events, left }
+        BatchView { events, left }
     }
 }
 
-impl Picked {
+impl BatchView {
     pub(super) const fn len(&self) -> usize {
         self.left.count_ones() as usize
     }
 }
 
-impl Iterator for Picked {
+impl Iterator for BatchView {
     type Item = Arc<Event>;
 
     fn next(&mut self) -> Option<Arc<Event>> {

@@ -74,21 +74,21 @@ impl EventFilter {
 
 /// A filter made ready for being asked often, of one gateway.
 #[derive(Debug)]
-pub struct Sieve {
+pub struct CompiledFilter {
     filter: EventFilter,
-    names: Choice,
-    sessions: Choice,
+    names: Matcher,
+    sessions: Matcher,
     /// Sessions by the last part of their keys, where the agent is not known.
-    sessions_of_any_agent: Choice,
-    agents: Choice,
-    runs: Choice,
+    sessions_of_any_agent: Matcher,
+    agents: Matcher,
+    runs: Matcher,
     /// Whether a session whose key names no agent is of a wanted one: it is the default agent's, be it `global` (2026.3.13 sends no
     /// `agentId` with it) or a short key (2026.1.30).
     bare_of_wanted: bool,
     pub(super) snapshots: bool,
 }
 
-impl Sieve {
+impl CompiledFilter {
     /// Makes it ready for a gateway that spells its keys as `space` says.
     pub fn new(filter: EventFilter, space: &SessionKeySpace) -> Self {
         let (mut keys, mut bare) = (Vec::new(), Vec::new());
@@ -108,11 +108,11 @@ impl Sieve {
             .is_some_and(|default| agents.iter().any(|id| **id == *default));
         agents.extend(filter.agents.iter().cloned());
         Self {
-            names: Choice::new(filter.names.clone()),
-            sessions: Choice::new(keys),
-            sessions_of_any_agent: Choice::new(bare),
-            agents: Choice::new(agents),
-            runs: Choice::new(filter.runs.clone()),
+            names: Matcher::new(filter.names.clone()),
+            sessions: Matcher::new(keys),
+            sessions_of_any_agent: Matcher::new(bare),
+            agents: Matcher::new(agents),
+            runs: Matcher::new(filter.runs.clone()),
             bare_of_wanted,
             snapshots: filter.snapshots,
             filter,
@@ -128,7 +128,7 @@ impl Sieve {
 
     /// Whether the payload has to be looked into.
     pub const fn needs_keys(&self) -> bool {
-        !matches!((&self.sessions, &self.agents), (Choice::Any, Choice::Any))
+        !matches!((&self.sessions, &self.agents), (Matcher::Any, Matcher::Any))
     }
 
     /// Whether an event of this name may pass, whatever it carries.
@@ -145,7 +145,7 @@ impl Sieve {
 
     fn wants_session(&self, session: Option<&str>) -> bool {
         self.sessions.has(session)
-            || (!matches!(self.sessions_of_any_agent, Choice::Any)
+            || (!matches!(self.sessions_of_any_agent, Matcher::Any)
                 && self.sessions_of_any_agent.has(session.map(without_agent)))
     }
 
@@ -169,14 +169,14 @@ fn without_agent(key: &str) -> &str {
 
 /// Names of which one has to fit.
 #[derive(Debug)]
-enum Choice {
+enum Matcher {
     Any,
     /// So few that comparing beats hashing.
     Few(Box<[Box<str>]>),
     Many(HashSet<Box<str>>),
 }
 
-impl Choice {
+impl Matcher {
     /// Up to so many names are compared one by one.
     const FEW: usize = 8;
 

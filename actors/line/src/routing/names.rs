@@ -10,7 +10,7 @@ const MAX_NAMES: usize = 256;
 /// Longest name that is kept, in bytes; theirs have at most 36.
 const MAX_LENGTH: usize = 64;
 
-/// The names of the events that the lines of a machine hear. An event with one of them needs no memory for its name.
+/// The names of the events that the lines of a shard hear. An event with one of them needs no memory for its name.
 #[derive(Debug, Default)]
 pub(crate) struct EventNames(RefCell<FxHashSet<Arc<str>>>);
 

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::backlog::{Backlog, Overflow, SlowPolicy, WhenFull};
-use super::batch::{Batch, Picked};
+use super::batch::{Batch, BatchView};
 use super::{Event, Marker};
 use crate::telemetry::LineMeter;
 
 /// What a reader takes in hand at once at most, in bytes of payloads, unless it is a single event. What it has in hand does not
 /// wait any more: it counts against no bound.
-const HAND: usize = 64 * 1024;
+const READ_CHUNK: usize = 64 * 1024;
 
 /// The queue of one subscriber.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ pub(super) struct Queue {
 
 /// What a reader takes from its queue.
 #[derive(Debug)]
-pub(super) enum Taken {
+pub(super) enum Dequeued {
     Event(Arc<Event>),
-    Events(Picked),
+    Events(BatchView),
     Marker(Box<Marker>),
 }
 
@@ -47,7 +47,7 @@ struct Waiting {
 #[derive(Debug)]
 enum Entry {
     /// At least one event.
-    Events { picked: Picked, bytes: usize },
+    Events { picked: BatchView, bytes: usize },
     /// In a box: a marker is several times as large as what else is in a queue.
     Marker { marker: Box<Marker>, bytes: usize },
 }
@@ -161,11 +161,11 @@ impl Queue {
     }
 
     /// What comes next; `None` at the end.
-    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Taken>> {
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Dequeued>> {
         let mut waiting = self.lock();
         if waiting.dropped > 0 {
             let dropped = std::mem::take(&mut waiting.dropped);
-            return Poll::Ready(Some(Taken::Marker(Box::new(Marker::Lagged(dropped)))));
+            return Poll::Ready(Some(Dequeued::Marker(Box::new(Marker::Lagged(dropped)))));
         }
         if let Some(taken) = waiting.take() {
             return Poll::Ready(Some(taken));
@@ -173,7 +173,7 @@ impl Queue {
         match waiting.end {
             Some(End::TooSlow) => {
                 waiting.end = Some(End::Closed);
-                Poll::Ready(Some(Taken::Marker(Box::new(Marker::TooSlow))))
+                Poll::Ready(Some(Dequeued::Marker(Box::new(Marker::TooSlow))))
             }
             Some(_) => Poll::Ready(None),
             None => {
@@ -230,9 +230,9 @@ impl Waiting {
     }
 
     /// The first entry, where a reader may take all of it in hand; else its first event.
-    fn take(&mut self) -> Option<Taken> {
+    fn take(&mut self) -> Option<Dequeued> {
         match self.entries.front()? {
-            Entry::Events { picked, bytes } if picked.len() > 1 && *bytes <= HAND => {}
+            Entry::Events { picked, bytes } if picked.len() > 1 && *bytes <= READ_CHUNK => {}
             _ => return self.take_one(),
         }
         let Some(Entry::Events { picked, bytes }) = self.entries.pop_front() else {
@@ -240,11 +240,11 @@ impl Waiting {
         };
         self.items -= picked.len();
         self.bytes -= bytes;
-        Some(Taken::Events(picked))
+        Some(Dequeued::Events(picked))
     }
 
     /// The event or marker that waits longest.
-    fn take_one(&mut self) -> Option<Taken> {
+    fn take_one(&mut self) -> Option<Dequeued> {
         let entry = self.entries.front_mut()?;
         self.items -= 1;
         if let Entry::Events { picked, bytes } = entry
@@ -253,13 +253,13 @@ impl Waiting {
         {
             *bytes -= event.weight();
             self.bytes -= event.weight();
-            return Some(Taken::Event(event));
+            return Some(Dequeued::Event(event));
         }
         let entry = self.entries.pop_front()?;
         self.bytes -= entry.bytes();
         match entry {
-            Entry::Events { mut picked, .. } => picked.next().map(Taken::Event),
-            Entry::Marker { marker, .. } => Some(Taken::Marker(marker)),
+            Entry::Events { mut picked, .. } => picked.next().map(Dequeued::Event),
+            Entry::Marker { marker, .. } => Some(Dequeued::Marker(marker)),
         }
     }
 }

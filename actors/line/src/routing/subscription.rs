@@ -8,14 +8,14 @@ use futures_util::Stream;
 use windlass_protocol::{GatewayId, SessionKeySpace};
 
 use super::backlog::Backlog;
-use super::batch::Picked;
-use super::queue::{Queue, Taken};
-use super::{EventFilter, LineEvent, filter::Sieve};
+use super::batch::BatchView;
+use super::queue::{Dequeued, Queue};
+use super::{EventFilter, LineEvent, filter::CompiledFilter};
 
 /// The router's end.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) sieve: Sieve,
+    pub(super) sieve: CompiledFilter,
     pub(super) queue: Arc<Queue>,
 }
 
@@ -34,14 +34,14 @@ pub struct Subscription {
     queue: Arc<Queue>,
     /// The gateway whose events these are, where the subscription is that of a line.
     gateway: Option<GatewayId>,
-    /// Taken from the queue, and not read yet. Comes before all that waits.
-    hand: Option<Picked>,
+    /// Dequeued from the queue, and not read yet. Comes before all that waits.
+    hand: Option<BatchView>,
 }
 
 pub(super) fn channel(filter: EventFilter, space: &SessionKeySpace, backlog: Backlog) -> (Subscriber, Subscription) {
     let queue = Arc::new(Queue::new(backlog));
     let subscriber = Subscriber {
-        sieve: Sieve::new(filter, space),
+        sieve: CompiledFilter::new(filter, space),
         queue: Arc::clone(&queue),
     };
     let subscription = Subscription {
@@ -108,9 +108,9 @@ impl Subscription {
     fn poll_queue(&mut self, cx: &Context<'_>) -> Poll<Option<LineEvent>> {
         Poll::Ready(match ready!(self.queue.poll_next(cx)) {
             None => None,
-            Some(Taken::Event(event)) => Some(LineEvent::Event(event)),
-            Some(Taken::Marker(marker)) => Some(LineEvent::Marker(marker)),
-            Some(Taken::Events(picked)) => {
+            Some(Dequeued::Event(event)) => Some(LineEvent::Event(event)),
+            Some(Dequeued::Marker(marker)) => Some(LineEvent::Marker(marker)),
+            Some(Dequeued::Events(picked)) => {
                 self.hand = Some(picked);
                 self.in_hand()
             }

@@ -1,4 +1,4 @@
-//! What a line's supervisor and its connections share, on the machine's thread.
+//! What a line's supervisor and its connections share, on the shard's thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,19 +13,19 @@ use super::KnownFeatures;
 use crate::GatewaySpec;
 use crate::clock::Clock;
 use crate::gate::ConnectGate;
-use crate::line::{Declarations, DeskOwner, LineEnds, Memory, StatusCell};
+use crate::line::{LineBackend, PendingCallsOwner, ReconnectState, StatusCell, TopicTable};
 use crate::routing::{EventNames, Router};
 use crate::tokens::{DeviceTokenStore, TokenKeeper};
 use crate::transport::{Connector, FrameWriter};
 
-/// What all lines of a machine share.
-pub(crate) struct MachineContext {
+/// What all lines of a shard share.
+pub(crate) struct ShardContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) tokens: Arc<dyn DeviceTokenStore>,
     /// One permit per thread that may be used to read and keep device tokens.
     pub(crate) token_threads: Arc<Semaphore>,
-    /// Bounds the attempts to connect, over all machines of a process.
+    /// Bounds the attempts to connect, over all shards of a process.
     pub(crate) gate: Arc<ConnectGate>,
     pub(crate) known: KnownFeatures,
     pub(crate) names: EventNames,
@@ -33,7 +33,7 @@ pub(crate) struct MachineContext {
     pub(crate) frames: RefCell<FrameWriter>,
 }
 
-impl MachineContext {
+impl ShardContext {
     /// The time of day at an instant of the clock.
     pub(crate) fn wall_at(&self, instant: Instant) -> SystemTime {
         wall_after(self.clock.wall(), instant.saturating_duration_since(self.clock.now()))
@@ -43,12 +43,12 @@ impl MachineContext {
 /// One line, as those see it who keep it up. Everything in it outlives the line's connections.
 pub(crate) struct LineContext {
     pub(crate) id: GatewayId,
-    pub(crate) machine: Rc<MachineContext>,
-    pub(crate) desk: DeskOwner,
+    pub(crate) shard: Rc<ShardContext>,
+    pub(crate) pending: PendingCallsOwner,
     pub(crate) router: Arc<Router>,
-    pub(crate) declarations: Arc<Declarations>,
+    pub(crate) topics: Arc<TopicTable>,
     pub(crate) status: StatusCell,
-    pub(crate) memory: RefCell<Memory>,
+    pub(crate) reconnect: RefCell<ReconnectState>,
     pub(crate) tokens: TokenKeeper,
     /// It was told to close: it is not connected again, whatever happens.
     pub(crate) stopping: Cell<bool>,
@@ -56,15 +56,15 @@ pub(crate) struct LineContext {
 }
 
 impl LineContext {
-    pub(crate) fn new(spec: GatewaySpec, ends: LineEnds, machine: Rc<MachineContext>, seed: u64) -> Self {
+    pub(crate) fn new(spec: GatewaySpec, ends: LineBackend, shard: Rc<ShardContext>, seed: u64) -> Self {
         Self {
             id: spec.id.clone(),
-            machine,
-            desk: ends.desk,
+            shard,
+            pending: ends.pending,
             router: ends.router,
-            declarations: ends.declarations,
+            topics: ends.topics,
             status: ends.status,
-            memory: RefCell::new(Memory::new(&spec, seed)),
+            reconnect: RefCell::new(ReconnectState::new(&spec, seed)),
             tokens: TokenKeeper::default(),
             stopping: Cell::new(false),
             spec: RefCell::new(Rc::new(spec)),
@@ -78,13 +78,13 @@ impl LineContext {
     /// What becomes of the device's token is done where it is kept; returns at once.
     pub(crate) fn keep_token(&self, action: StoreAction) {
         if !matches!(action, StoreAction::Keep) {
-            self.tokens.keep(&self.machine, self.spec().token_key(), action);
+            self.tokens.keep(&self.shard, self.spec().token_key(), action);
         }
     }
 
     /// Changes how the gateway is reached. What was learnt about the old way is forgotten.
     pub(crate) fn update(&self, spec: GatewaySpec) {
-        self.memory.borrow_mut().forget(&spec);
+        self.reconnect.borrow_mut().forget(&spec);
         self.spec.replace(Rc::new(spec));
     }
 }

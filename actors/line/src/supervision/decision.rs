@@ -7,7 +7,7 @@ use windlass_protocol::Pause;
 use windlass_protocol::connection::Backoff;
 
 use super::{Intensity, IntensityPolicy};
-use crate::connection::Exit;
+use crate::connection::DisconnectReason;
 
 /// When the next attempt comes, and as what the time until then counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) enum Decision {
 
 /// Decides. `second_chance` is a delay after which other credentials are tried, if there are any.
 pub(super) fn decide(
-    exit: &Exit,
+    exit: &DisconnectReason,
     now: Instant,
     second_chance: Option<Duration>,
     backoff: &mut Backoff,
@@ -35,7 +35,7 @@ pub(super) fn decide(
     if let Some(delay) = second_chance {
         return Decision::Retry(delay);
     }
-    if matches!(exit, Exit::Panicked(_))
+    if matches!(exit, DisconnectReason::Panicked(_))
         && let Some(failures) = intensity.failed(now, policy)
     {
         return Decision::Degrade {
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    fn decide_all(exits: &[Exit]) -> Vec<Decision> {
+    fn decide_all(exits: &[DisconnectReason]) -> Vec<Decision> {
         #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
         let now = Instant::now();
         let mut backoff = Backoff::new(BackoffPolicy::default());
@@ -69,21 +69,21 @@ mod tests {
         exits.iter().map(one).collect()
     }
 
-    fn refused(error: serde_json::Value) -> Exit {
+    fn refused(error: serde_json::Value) -> DisconnectReason {
         let error: GatewayError = serde_json::from_value(error).unwrap();
-        Exit::Refused(Box::new(error.into()), CredentialKind::Token)
+        DisconnectReason::Refused(Box::new(error.into()), CredentialKind::Token)
     }
 
     #[test]
     fn what_passes_by_itself_backs_off_and_what_needs_a_person_pauses() {
-        let closed = |code| Exit::Closed(CloseReason::new(CloseCode(code), ""));
+        let closed = |code| DisconnectReason::Closed(CloseReason::new(CloseCode(code), ""));
         let token =
             serde_json::json!({"code": "INVALID_REQUEST", "message": "", "details": {"code": "AUTH_TOKEN_MISMATCH"}});
         let pairing = serde_json::json!({"code": "NOT_PAIRED", "message": "", "details": {"code": "PAIRING_REQUIRED"}});
         let decisions = decide_all(&[
             closed(1012),
             closed(1006),
-            Exit::Lost(String::new()),
+            DisconnectReason::Lost(String::new()),
             refused(token),
             refused(pairing),
         ]);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn panics_back_off_until_they_are_too_many() {
-        let exits: Vec<_> = (0..7).map(|_| Exit::Panicked(String::new())).collect();
+        let exits: Vec<_> = (0..7).map(|_| DisconnectReason::Panicked(String::new())).collect();
         let decisions = decide_all(&exits);
         assert!(
             decisions[..5]

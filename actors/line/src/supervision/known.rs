@@ -8,7 +8,7 @@ use windlass_protocol::Features;
 /// Different features that are looked through. A fleet has a handful of releases; beyond this a line keeps its own.
 const MAX_KNOWN: usize = 32;
 
-/// The features of the gateways that a machine's lines lead to: 466 names of methods on 2026.9.6, 40 kB.
+/// The features of the gateways that a shard's lines lead to: 466 names of methods on 2026.9.6, 40 kB.
 #[derive(Debug, Default)]
 pub(crate) struct KnownFeatures(RefCell<Vec<Weak<Features>>>);
 

@@ -8,7 +8,7 @@ use actix::{Actor, Addr, Context};
 use tokio::sync::oneshot;
 
 use super::Panic;
-use crate::turns::handling;
+use crate::stall_detector::handling;
 
 /// An actor that does not run yet. Made on any thread together with its address; run on a thread with a `LocalSet`.
 pub struct Unstarted<A: Actor> {

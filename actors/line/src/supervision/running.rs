@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use windlass_protocol::GatewayId;
 
 use super::Panic;
-use crate::turns::named;
+use crate::stall_detector::instrument;
 
 /// An actor that runs as a task of its own. Dropping this ends it.
 ///
@@ -25,7 +25,7 @@ impl<A: Actor<Context = Context<A>>> Running<A> {
     pub(crate) fn start(what: &'static str, gateway: Option<&GatewayId>, actor: A) -> Self {
         let context = Context::new();
         let address = context.address();
-        let task = spawn_local(named(what, gateway, context.into_future(actor)));
+        let task = spawn_local(instrument(what, gateway, context.into_future(actor)));
         Self { address, task }
     }
 
@@ -72,7 +72,7 @@ impl Tasks {
     /// Begins a task.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
         let mut tasks = self.tasks.borrow_mut();
-        tasks.spawn_local(named(self.what, None, task));
+        tasks.spawn_local(instrument(self.what, None, task));
         while let Some(ended) = tasks.try_join_next() {
             // Whoever waits for it learns of it by the answer's dropped place.
             if let Some(panic) = ended.err().and_then(Panic::of_task) {

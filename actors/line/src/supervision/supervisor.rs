@@ -10,9 +10,9 @@ use super::commands::{LineCommand, LineCommands};
 use super::decision::{Decision, decide};
 use super::{Intensity, LineContext, Panic, Rest, Running};
 use crate::clock::sleep_until;
-use crate::connection::{Exit, ExitSlot, GatewayConnection, Order};
+use crate::connection::{DisconnectReason, GatewayConnection, Order, ReasonSlot};
 use crate::failpoint;
-use crate::line::{LineState, hold};
+use crate::line::{LineState, drive_calls_until};
 use crate::routing::Marker;
 use crate::telemetry;
 use crate::transport::ConnectStep;
@@ -55,14 +55,14 @@ struct Supervisor {
 impl Supervisor {
     /// When the first attempt comes. A line that was left as it was is first put back to what it is without a connection.
     fn begin(&self, begin: Begin) -> Instant {
-        let now = self.line.machine.clock.now();
+        let now = self.line.shard.clock.now();
         let (panic, rest) = match begin {
             Begin::Fresh(delay) => return after(now, delay),
             Begin::After(panic, rest) => (panic, rest),
         };
-        let exit = Exit::SupervisorPanicked(panic.into());
+        let exit = DisconnectReason::SupervisorPanicked(panic.into());
         let was_up = self.after_end(&exit);
-        let until = self.line.machine.wall_at(after(now, rest.delay));
+        let until = self.line.shard.wall_at(after(now, rest.delay));
         let state = match rest.degraded {
             Some(failures) => LineState::Degraded { until, failures },
             None => LineState::Waiting { until },
@@ -75,7 +75,7 @@ impl Supervisor {
 
     /// One incarnation, and the wait after it.
     async fn one_connection(&mut self) -> Flow {
-        let attempt = self.line.memory.borrow_mut().attempt();
+        let attempt = self.line.reconnect.borrow_mut().attempt();
         self.line.status.transition(LineState::Connecting { attempt }, None);
         let mut child = Child::start(&self.line);
         let (exit, asked) = self.watch(&mut child).await;
@@ -97,7 +97,7 @@ impl Supervisor {
     }
 
     /// Waits for the connection's end, and passes commands on meanwhile. The second part is what a command asked for.
-    async fn watch(&mut self, child: &mut Child) -> (Exit, Option<Flow>) {
+    async fn watch(&mut self, child: &mut Child) -> (DisconnectReason, Option<Flow>) {
         let mut asked = None;
         let (mut drains_until, mut let_go) = (None::<Instant>, false);
         loop {
@@ -125,7 +125,7 @@ impl Supervisor {
                 Some(LineCommand::ReconnectNow) => {
                     self.fresh_start();
                     // An attempt that hangs is given up for a new one; a line that is up is left alone.
-                    if !self.line.memory.borrow().is_up() {
+                    if !self.line.reconnect.borrow().is_up() {
                         asked = Some(Flow::Continue(()));
                         child.order(Order::Close);
                     }
@@ -141,34 +141,34 @@ impl Supervisor {
     }
 
     /// Puts the line back to what it is without a connection. Tells whether it was up.
-    fn after_end(&self, exit: &Exit) -> bool {
+    fn after_end(&self, exit: &DisconnectReason) -> bool {
         let line = &self.line;
-        let was_up = line.memory.borrow().is_up();
+        let was_up = line.reconnect.borrow().is_up();
         // First, so that what its calls end with is not taken for the gateway's answer.
-        line.declarations.end();
+        line.topics.end();
         line.router.meter().ended(exit.name());
-        if matches!(exit, Exit::Panicked(_)) {
+        if matches!(exit, DisconnectReason::Panicked(_)) {
             telemetry::restarted("connection");
         }
-        line.desk.lock().calls.lost();
-        let learnt = line.memory.borrow_mut().ended(exit, line.machine.clock.now());
+        line.pending.lock().calls.lost();
+        let learnt = line.reconnect.borrow_mut().ended(exit, line.shard.clock.now());
         line.keep_token(learnt);
         was_up
     }
 
     /// When the next attempt comes; the line's status says so from here on.
-    fn plan(&mut self, exit: &Exit, asked: Option<Flow>) -> Instant {
+    fn plan(&mut self, exit: &DisconnectReason, asked: Option<Flow>) -> Instant {
         let line = Rc::clone(&self.line);
-        let now = line.machine.clock.now();
+        let now = line.shard.clock.now();
         if let Some(flow) = asked {
             if flow.is_continue() {
-                let attempt = line.memory.borrow().attempt();
+                let attempt = line.reconnect.borrow().attempt();
                 line.status.transition(LineState::Connecting { attempt }, None);
             }
             return now;
         }
         let decision = {
-            let memory = &mut *line.memory.borrow_mut();
+            let memory = &mut *line.reconnect.borrow_mut();
             let (second_chance, learnt) = memory.second_chance(exit, &line.spec());
             line.keep_token(learnt);
             let intensity = (&mut self.intensity, &line.spec().intensity);
@@ -181,7 +181,7 @@ impl Supervisor {
                 &mut memory.rng,
             )
         };
-        let wall = |delay| line.machine.wall_at(after(now, delay));
+        let wall = |delay| line.shard.wall_at(after(now, delay));
         let (delay, state) = match decision {
             Decision::Wait(delay) | Decision::Retry(delay) => (delay, LineState::Waiting { until: wall(delay) }),
             Decision::Pause(delay) => (delay, LineState::Paused { until: wall(delay) }),
@@ -198,7 +198,7 @@ impl Supervisor {
         let failed = ConnectStep::Failed {
             tries_other_credentials,
         };
-        line.machine.connector.on_step(&line.id, &failed);
+        line.shard.connector.on_step(&line.id, &failed);
         after(now, delay)
     }
 
@@ -216,7 +216,7 @@ impl Supervisor {
                 command = commands.next() => Some(command),
             }
         };
-        match hold(&line.desk, &*line.machine.clock, event).await {
+        match drive_calls_until(&line.pending, &*line.shard.clock, event).await {
             None => {}
             Some(Some(LineCommand::ReconnectNow)) => self.fresh_start(),
             Some(Some(LineCommand::Update(spec))) => {
@@ -229,12 +229,12 @@ impl Supervisor {
     }
 
     fn fresh_start(&mut self) {
-        self.line.memory.borrow_mut().backoff.reset();
+        self.line.reconnect.borrow_mut().backoff.reset();
         self.intensity.reset();
     }
 
     fn close(&self) {
-        self.line.desk.lock().close();
+        self.line.pending.lock().close();
         self.line.router.close();
         self.line.status.transition(LineState::Closed, None);
     }
@@ -243,12 +243,12 @@ impl Supervisor {
 /// One incarnation of the connection's actor. Dropping it ends the actor.
 struct Child {
     actor: Running<GatewayConnection>,
-    exit: ExitSlot,
+    exit: ReasonSlot,
 }
 
 impl Child {
     fn start(line: &Rc<LineContext>) -> Self {
-        let exit = ExitSlot::default();
+        let exit = ReasonSlot::default();
         let actor = GatewayConnection::new(Rc::clone(line), Rc::clone(&exit));
         let actor = Running::start("connection", Some(&line.id), actor);
         Self { actor, exit }
@@ -263,10 +263,10 @@ impl Child {
     ///
     /// ## Cancel safety
     /// Can be called again after being dropped before it was done.
-    async fn end(&mut self) -> Exit {
+    async fn end(&mut self) -> DisconnectReason {
         match self.actor.ended().await {
-            Some(panic) => Exit::Panicked(panic.into()),
-            None => self.exit.take().unwrap_or(Exit::Stopped),
+            Some(panic) => DisconnectReason::Panicked(panic.into()),
+            None => self.exit.take().unwrap_or(DisconnectReason::Stopped),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{CANCELLED, CallMeter, MethodMeter, OK};
 use crate::clock::Clock;
 
 /// Watches one call from its start to its end. Costs nothing to speak of where nobody looks.
-pub(crate) struct Observed {
+pub(crate) struct CallSpan {
     span: Span,
     /// Nothing where nobody wants to know how long it took.
     watch: Option<Watch>,
@@ -22,7 +22,7 @@ struct Watch {
     method: Option<MethodMeter>,
 }
 
-impl Observed {
+impl CallSpan {
     /// The call begins.
     pub(crate) fn begin(gateway: &GatewayId, method: &MethodName, now: Instant, meter: &CallMeter) -> Self {
         let span = tracing::debug_span!(

@@ -15,7 +15,7 @@ use windlass_protocol::{Secret, StoreAction};
 
 use super::{DeviceTokenStore, TokenKey};
 use crate::clock::within;
-use crate::supervision::MachineContext;
+use crate::supervision::ShardContext;
 use crate::threads;
 
 /// How long a token may take to be read before the attempt to connect counts as failed: a disk that wakes up takes ten.
@@ -27,7 +27,7 @@ const KEPT_WITHIN: Duration = Duration::from_secs(10);
 /// Steps of one line that may wait: its address would have to change as often while its disk stands still.
 const STEPS: usize = 4;
 
-/// Threads that a machine uses for tokens at a time: a store of one file takes one after the other anyway.
+/// Threads that a shard uses for tokens at a time: a store of one file takes one after the other anyway.
 pub(crate) const TOKEN_THREADS: usize = 4;
 
 /// Reads and keeps the token of one line, one step at a time. Nearly all lines have nothing to keep at nearly all times, and then
@@ -50,23 +50,23 @@ impl TokenKeeper {
     ///
     /// # Errors
     /// How long was waited in vain.
-    pub(crate) async fn load(&self, machine: &MachineContext, key: TokenKey) -> Result<Option<Secret>, Duration> {
-        if machine.tokens.is_in_memory() {
-            return Ok(machine.tokens.load(&key));
+    pub(crate) async fn load(&self, shard: &ShardContext, key: TokenKey) -> Result<Option<Secret>, Duration> {
+        if shard.tokens.is_in_memory() {
+            return Ok(shard.tokens.load(&key));
         }
         let read = async {
             self.done().await;
-            let store = Arc::clone(&machine.tokens);
-            on_a_thread(Arc::clone(&machine.token_threads), move || store.load(&key)).await
+            let store = Arc::clone(&shard.tokens);
+            on_a_thread(Arc::clone(&shard.token_threads), move || store.load(&key)).await
         };
         // A store that panics has no token.
         within(READ_WITHIN, read).await.map(Option::flatten).ok_or(READ_WITHIN)
     }
 
     /// Has a step done; returns at once.
-    pub(crate) fn keep(&self, machine: &MachineContext, key: TokenKey, action: StoreAction) {
-        if machine.tokens.is_in_memory() {
-            return carry_out(&*machine.tokens, &key, &action);
+    pub(crate) fn keep(&self, shard: &ShardContext, key: TokenKey, action: StoreAction) {
+        if shard.tokens.is_in_memory() {
+            return carry_out(&*shard.tokens, &key, &action);
         }
         let mut work = self.0.borrow_mut();
         match &*work {
@@ -80,7 +80,7 @@ impl TokenKeeper {
             }
             _ => {
                 let steps = Rc::new(RefCell::new(VecDeque::from([(key, action)])));
-                let worker = spawn_local(carry_all_out(machine, Rc::clone(&steps)));
+                let worker = spawn_local(carry_all_out(shard, Rc::clone(&steps)));
                 *work = Some(Box::new(Work { steps, worker }));
             }
         }
@@ -111,8 +111,8 @@ impl TokenKeeper {
 }
 
 /// Does one step after the other, until none is left.
-fn carry_all_out(machine: &MachineContext, steps: Rc<RefCell<VecDeque<Step>>>) -> impl Future<Output = ()> + use<> {
-    let (store, threads) = (Arc::clone(&machine.tokens), Arc::clone(&machine.token_threads));
+fn carry_all_out(shard: &ShardContext, steps: Rc<RefCell<VecDeque<Step>>>) -> impl Future<Output = ()> + use<> {
+    let (store, threads) = (Arc::clone(&shard.tokens), Arc::clone(&shard.token_threads));
     async move {
         loop {
             let step = steps.borrow_mut().pop_front();

@@ -28,7 +28,7 @@ impl Advise for UpgradeError {
     }
 }
 
-/// Whether this process, or the whole machine, has as many files and sockets open as it may.
+/// Whether this process, or the whole shard, has as many files and sockets open as it may.
 fn is_out_of_descriptors(error: &DialError) -> bool {
     /// The numbers of EMFILE and ENFILE on every Unix; other systems have no such limit.
     const ENFILE: i32 = 23;
@@ -42,10 +42,10 @@ fn is_out_of_descriptors(error: &DialError) -> bool {
 fn dial_step(error: &DialError) -> &'static str {
     match error {
         error if is_out_of_descriptors(error) => {
-            "This is the limit of this process or machine, and not the gateway: raise it (ulimit -n, or LimitNOFILE of the \
+            "This is the limit of this process or shard, and not the gateway: raise it (ulimit -n, or LimitNOFILE of the \
              service); each line takes one file descriptor."
         }
-        DialError::Dns(_) => "Check the host name in the gateway's URL and this machine's name resolution.",
+        DialError::Dns(_) => "Check the host name in the gateway's URL and this shard's name resolution.",
         DialError::Resources(error) => error.limit().next_step(),
         DialError::Tls(TlsFault::PinMismatch { .. }) => {
             "If the gateway's certificate was renewed, compare the fingerprint on its host and pin the new one; \

@@ -11,7 +11,7 @@ use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext}
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
 use super::BoxedIo;
-use super::intake::Intake;
+use super::read_counters::ReadCounters;
 
 /// Largest message taken from a gateway. Gateways send up to 25 MiB and a bit (an error that repeats a 25 MiB request
 /// had 26 MB on 2026.9.6); twice that leaves room for later releases and still bounds a hostile one.
@@ -64,7 +64,7 @@ impl ReadBuffer {
 pub struct Socket {
     io: BoxedIo,
     context: WebSocketContext,
-    intake: Intake,
+    intake: ReadCounters,
     outgoing: Outgoing,
     buffer: ReadBuffer,
     /// Length of the longest message in the present read buffer, where it has grown for one.
@@ -96,7 +96,7 @@ impl Socket {
     /// Begins behind the answer to the upgrade; `frames` came together with it.
     pub(super) fn begin(io: BoxedIo, frames: Vec<u8>) -> Self {
         let buffer = ReadBuffer::Opening;
-        let intake = Intake::after(frames.len());
+        let intake = ReadCounters::after(frames.len());
         Self {
             io,
             context: WebSocketContext::from_partially_read(frames, Role::Client, Some(config(buffer, false))),
@@ -286,7 +286,7 @@ fn poll_of<T>(result: Result<T, Error>) -> Poll<Result<T, Error>> {
 struct Stream<'a, 'b> {
     io: &'a mut BoxedIo,
     cx: &'a mut Context<'b>,
-    intake: &'a mut Intake,
+    intake: &'a mut ReadCounters,
     outgoing: &'a mut Outgoing,
 }
 

@@ -104,7 +104,7 @@ pub enum TlsFault {
         /// The fingerprint that was shown.
         found: Fingerprint,
     },
-    /// This machine has no root certificates.
+    /// This shard has no root certificates.
     #[error("this machine has no readable root certificates")]
     NoRoots,
     /// The host can't be a name in a certificate.
@@ -134,10 +134,10 @@ impl TlsClient {
         let name = ServerName::try_from(endpoint.host()).map_err(|_| TlsFault::Name)?;
         let config = match policy {
             TlsPolicy::SystemRoots => self.system_config()?,
-            TlsPolicy::Pinned(pin) => config_with(Believe::Pinned(*pin)),
+            TlsPolicy::Pinned(pin) => config_with(CertPolicy::Pinned(*pin)),
             TlsPolicy::Insecure => {
                 tracing::warn!(target: INSECURE_LOG_TARGET, %endpoint, "TLS certificates are not checked: this line can be read and changed in between");
-                config_with(Believe::Anyone)
+                config_with(CertPolicy::Anyone)
             }
         };
         TlsConnector::from(config).connect(name, stream).await.map_err(fault)
@@ -154,7 +154,7 @@ impl TlsClient {
             .build()
             .map_err(|_| TlsFault::NoRoots)?;
         Ok(Arc::clone(
-            self.system.get_or_init(|| config_with(Believe::Roots(roots))),
+            self.system.get_or_init(|| config_with(CertPolicy::Roots(roots))),
         ))
     }
 }
@@ -169,7 +169,7 @@ fn builder() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
         .expect("ring offers what TLS 1.2 and 1.3 need")
 }
 
-fn config_with(believe: Believe) -> Arc<ClientConfig> {
+fn config_with(believe: CertPolicy) -> Arc<ClientConfig> {
     let verifier = Arc::new(Verifier {
         believe,
         provider: provider(),
@@ -190,9 +190,9 @@ fn fault(error: io::Error) -> TlsFault {
         .map(|error| *error)
     {
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(other))) => {
-            match other.0.downcast_ref::<Disbelief>() {
-                Some(Disbelief { found, why: None }) => TlsFault::PinMismatch { found: *found },
-                Some(Disbelief { found, why: Some(why) }) => TlsFault::Untrusted {
+            match other.0.downcast_ref::<CertRejection>() {
+                Some(CertRejection { found, why: None }) => TlsFault::PinMismatch { found: *found },
+                Some(CertRejection { found, why: Some(why) }) => TlsFault::Untrusted {
                     why: why.to_string(),
                     found: *found,
                 },
@@ -206,7 +206,7 @@ fn fault(error: io::Error) -> TlsFault {
 
 /// Whom a [`Verifier`] believes.
 #[derive(Debug, Clone)]
-enum Believe {
+enum CertPolicy {
     Roots(Arc<WebPkiServerVerifier>),
     Pinned(Fingerprint),
     Anyone,
@@ -215,7 +215,7 @@ enum Believe {
 /// A certificate that was not believed; without a reason it is only not the pinned one.
 #[derive(Debug, thiserror::Error)]
 #[error("certificate {found} is not believed")]
-struct Disbelief {
+struct CertRejection {
     found: Fingerprint,
     why: Option<rustls::Error>,
 }
@@ -226,7 +226,7 @@ struct Disbelief {
 /// library that checks signatures does not read. There the signature is checked by the certificate's key alone.
 #[derive(Debug)]
 struct Verifier {
-    believe: Believe,
+    believe: CertPolicy,
     provider: Arc<CryptoProvider>,
 }
 
@@ -238,7 +238,7 @@ impl Verifier {
         error: rustls::Error,
     ) -> Result<PublicKey<'a>, rustls::Error> {
         let unreadable = !matches!(error, rustls::Error::InvalidCertificate(CertificateError::BadSignature));
-        if matches!(self.believe, Believe::Pinned(_) | Believe::Anyone) && unreadable {
+        if matches!(self.believe, CertPolicy::Pinned(_) | CertPolicy::Anyone) && unreadable {
             PublicKey::of_certificate(certificate).map_err(|_| error)
         } else {
             Err(error)
@@ -257,12 +257,12 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let found = Fingerprint::of(end_entity);
         let verdict = match &self.believe {
-            Believe::Roots(roots) => {
+            CertPolicy::Roots(roots) => {
                 let checked = roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-                checked.map_err(|why| Disbelief { found, why: Some(why) })
+                checked.map_err(|why| CertRejection { found, why: Some(why) })
             }
-            Believe::Pinned(pin) if *pin != found => Err(Disbelief { found, why: None }),
-            Believe::Pinned(_) | Believe::Anyone => Ok(ServerCertVerified::assertion()),
+            CertPolicy::Pinned(pin) if *pin != found => Err(CertRejection { found, why: None }),
+            CertPolicy::Pinned(_) | CertPolicy::Anyone => Ok(ServerCertVerified::assertion()),
         };
         verdict.map_err(|disbelief| CertificateError::Other(rustls::OtherError(Arc::new(disbelief))).into())
     }

@@ -21,10 +21,10 @@ use super::{FeedGuard, SharedCache};
 use super::{SessionCache, SessionCacheView};
 use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;
-use windlass_line::line::{Declared, Line, TooManyTopics};
+use windlass_line::line::{Line, TooManyTopics, TopicSubscription};
 use windlass_line::routing::{EventFilter, LineEvent, Marker, Subscription, Topic};
+use windlass_line::stall_detector::instrument;
 use windlass_line::supervision::{Restarts, guarded};
-use windlass_line::turns::named;
 
 /// Events that may wait for the feed. More are lost to it, which costs one more list.
 const BACKLOG: usize = 8192;
@@ -42,7 +42,7 @@ pub struct Reflector {
 /// Where a cache's news come from.
 struct Source {
     events: Subscription,
-    sessions: Declared,
+    sessions: TopicSubscription,
 }
 
 impl Source {
@@ -50,7 +50,7 @@ impl Source {
         let names = NAMES.into_iter().fold(EventFilter::all(), EventFilter::name);
         // Subscribed before it is declared, so that the first snapshot is not missed.
         let events = line.subscribe(names.snapshots(), BACKLOG);
-        let sessions = line.declare(Topic::Sessions)?;
+        let sessions = line.subscribe_topic(Topic::Sessions)?;
         Ok(Self { events, sessions })
     }
 }
@@ -83,7 +83,7 @@ impl Reflector {
     /// Runs until the cache has no users any more, or the line is closed. Must be polled within a `LocalSet` with tokio's time.
     pub async fn run(self) {
         let id = self.line.id().clone();
-        named("session_cache", Some(&id), self.keep_feeding()).await;
+        instrument("session_cache", Some(&id), self.keep_feeding()).await;
     }
 
     async fn keep_feeding(self) {

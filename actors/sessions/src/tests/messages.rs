@@ -155,7 +155,7 @@ async fn messages_on_record_are_taken_up_although_the_session_manager_panics_mea
         drop(send(&bench, &line, "one").await);
         bench.wait_requests("chat.send", 1).await;
         bench
-            .machine
+            .shard
             .remove(windlass_line::testing::id("gw"), Duration::ZERO)
             .await
             .unwrap();

@@ -58,7 +58,7 @@ async fn panicking(place: &'static str, times: u32) {
     has_label(&mut cache, "second").await;
     drop(cache);
     tokio::time::sleep(Duration::from_millis(1)).await;
-    let left = harness.machine.inspect(id("gw")).await.unwrap();
+    let left = harness.shard.inspect(id("gw")).await.unwrap();
     assert_eq!((left.topics, left.subscribers), (0, 0), "something is left");
     harness.finish().await;
 }
@@ -103,7 +103,7 @@ async fn a_roster_ends_with_its_line_also_while_its_feed_rests() {
         let armed = arm("session_cache", 1);
         let mut cache = fed(&line);
         armed.gone_off().await;
-        harness.machine.remove(id("gw"), Duration::ZERO).await.unwrap();
+        harness.shard.remove(id("gw"), Duration::ZERO).await.unwrap();
         let ended = tokio::time::timeout(Duration::from_mins(1), async {
             loop {
                 if let Err(closed) = cache.changed().await {

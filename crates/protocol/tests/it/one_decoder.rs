@@ -27,7 +27,7 @@ const MAY: &[(&str, &str)] = &[
         "borrows, and reads a legible copy after a failure",
     ),
     (
-        "actors/line/src/line/declared/table/everything.rs",
+        "actors/line/src/line/topic_table/table/everything.rs",
         "borrows, within decode_with",
     ),
     ("src/identity/file_tokens.rs", "a file of this machine"),

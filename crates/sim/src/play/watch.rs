@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::{JoinHandle, spawn_local};
-use windlass::{Declared, SessionCache, Topic};
+use windlass::{SessionCache, Topic, TopicSubscription};
 
 use super::SETTLES;
 use crate::cast::Notebook;
@@ -15,7 +15,7 @@ use crate::world::{Hides, Plan, World};
 pub(super) struct Watch {
     notebooks: Vec<Notebook>,
     reading: Vec<JoinHandle<()>>,
-    topics: Vec<Declared>,
+    topics: Vec<TopicSubscription>,
     roster: Option<SessionCache>,
 }
 
@@ -31,7 +31,7 @@ impl Watch {
         let mut topics = Vec::new();
         if plan.topics {
             for topic in [Topic::Sessions, Topic::messages("agent:main:talk-0")] {
-                topics.extend(site.gateway.declare(topic).ok());
+                topics.extend(site.gateway.subscribe_topic(topic).ok());
             }
         }
         let roster = if plan.roster {

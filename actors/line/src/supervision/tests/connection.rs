@@ -82,7 +82,7 @@ async fn a_connection_that_panics_over_an_order_is_started_again() {
         let harness = Harness::new();
         let line = harness.up("gw").await;
         let armed = arm("connection.handler", 1);
-        harness.machine.update(Harness::spec("gw")).await.unwrap();
+        harness.shard.update(Harness::spec("gw")).await.unwrap();
         armed.gone_off().await;
         wait_state(&line, |status| status.is_up() && status.generation.number() == 2).await;
         harness.finish().await;
@@ -121,9 +121,9 @@ async fn a_connection_that_panics_while_it_drains_ends_what_is_left_and_its_remo
             harness.sim.script().hold("health");
             let call = harness.call(&line, "health", Resend::Always);
             harness.wait_requests("health", 1).await;
-            let machine = harness.machine.clone();
+            let shard = harness.shard.clone();
             let removed =
-                tokio::task::spawn_local(async move { machine.remove(id("gw"), Duration::from_secs(3600)).await });
+                tokio::task::spawn_local(async move { shard.remove(id("gw"), Duration::from_secs(3600)).await });
             wait_state(&line, |status| matches!(status.state, LineState::Draining { .. })).await;
             let armed = arm(place, 1);
             harness.sim.emit("custom", serde_json::json!({}));
@@ -148,11 +148,7 @@ async fn a_connection_that_panics_over_the_order_to_drain_is_removed_all_the_sam
         let harness = Harness::new();
         let line = harness.up("gw").await;
         let armed = arm("connection.handler", 1);
-        harness
-            .machine
-            .remove(id("gw"), Duration::from_secs(3600))
-            .await
-            .unwrap();
+        harness.shard.remove(id("gw"), Duration::from_secs(3600)).await.unwrap();
         assert_eq!(armed.left(), 0);
         assert!(matches!(line.status().borrow().state, LineState::Closed));
         harness.finish().await;
@@ -172,7 +168,7 @@ async fn a_supervisor_that_panics_takes_its_connection_along_and_loses_no_call()
         harness.wait_requests("chat.abort", 1).await;
         let armed = arm("supervisor", 1);
         // Any command: it has the supervisor take a turn.
-        harness.machine.reconnect_now(id("gw")).await.unwrap();
+        harness.shard.reconnect_now(id("gw")).await.unwrap();
         armed.gone_off().await;
         let down = wait_state(&line, |status| !status.is_up()).await;
         assert!(matches!(down.state, LineState::Waiting { .. }), "{:?}", down.state);
@@ -209,11 +205,7 @@ async fn a_line_can_be_removed_while_its_supervisor_rests() {
         let line = harness.add("gw").await;
         wait_state(&line, is_degraded).await;
         let start = harness.clock.now();
-        harness
-            .machine
-            .remove(id("gw"), Duration::from_secs(3600))
-            .await
-            .unwrap();
+        harness.shard.remove(id("gw"), Duration::from_secs(3600)).await.unwrap();
         assert!(harness.clock.now() - start < Duration::from_secs(1));
         assert!(matches!(line.status().borrow().state, LineState::Closed));
         drop(armed);
@@ -232,11 +224,7 @@ async fn a_supervisor_that_panics_while_its_line_drains_closes_it() {
         harness.wait_requests("health", 1).await;
         // Passed at the turn after the order to drain.
         let armed = arm("supervisor", 1);
-        harness
-            .machine
-            .remove(id("gw"), Duration::from_secs(3600))
-            .await
-            .unwrap();
+        harness.shard.remove(id("gw"), Duration::from_secs(3600)).await.unwrap();
         assert_eq!(armed.left(), 0);
         let end = call.await.unwrap().unwrap_err();
         assert!(matches!(end, CallError::OutcomeUnknown(_)), "{end:?}");

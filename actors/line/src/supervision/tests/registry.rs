@@ -19,7 +19,7 @@ async fn a_registry_that_panics_fails_the_request_in_hand_and_costs_no_line_anyt
         harness.wait_requests("health", 1).await;
         for _ in 0..7 {
             let armed = arm("registry.tell", 1);
-            let failed = harness.machine.reconnect_now(id("one")).await;
+            let failed = harness.shard.reconnect_now(id("one")).await;
             assert_eq!(failed.unwrap_err(), RegistryError::Fault);
             assert_eq!(armed.left(), 0);
         }
@@ -32,7 +32,7 @@ async fn a_registry_that_panics_fails_the_request_in_hand_and_costs_no_line_anyt
             crate::telemetry::Metering::Off,
             None,
         );
-        let taken = harness.machine.add(Harness::spec("one"), ends).await;
+        let taken = harness.shard.add(Harness::spec("one"), ends).await;
         assert_eq!(taken.unwrap_err(), RegistryError::AlreadyThere(id("one")));
         harness.up("two").await;
         assert!(harness.clock.now() - start < Duration::from_secs(1));
@@ -56,7 +56,7 @@ async fn a_gateway_whose_addition_panics_is_not_there_and_can_be_added_again() {
             crate::telemetry::Metering::Off,
             None,
         );
-        let failed = harness.machine.add(Harness::spec("gw"), ends).await;
+        let failed = harness.shard.add(Harness::spec("gw"), ends).await;
         assert_eq!(failed.unwrap_err(), RegistryError::Fault);
         assert_eq!(armed.left(), 0);
         harness.up("gw").await;
@@ -73,12 +73,11 @@ async fn a_registry_that_panics_while_a_line_drains_does_not_cut_the_drain_short
         harness.sim.script().hold("health");
         let call = harness.call(&line, "health", Resend::Never);
         harness.wait_requests("health", 1).await;
-        let machine = harness.machine.clone();
-        let removal =
-            tokio::task::spawn_local(async move { machine.remove(id("gw"), Duration::from_secs(3600)).await });
+        let shard = harness.shard.clone();
+        let removal = tokio::task::spawn_local(async move { shard.remove(id("gw"), Duration::from_secs(3600)).await });
         wait_state(&line, |status| matches!(status.state, LineState::Draining { .. })).await;
         let armed = arm("registry.tell", 1);
-        let failed = harness.machine.reconnect_now(id("other")).await;
+        let failed = harness.shard.reconnect_now(id("other")).await;
         assert_eq!(failed.unwrap_err(), RegistryError::Fault);
         assert_eq!(armed.left(), 0);
         assert!(matches!(line.status().borrow().state, LineState::Draining { .. }));
@@ -99,9 +98,9 @@ async fn a_registry_goes_on_after_a_panic_in_a_future_of_its_own() {
         harness.up("one").await;
         let other = harness.up("two").await;
         let armed = arm("registry.removed", 1);
-        harness.machine.remove(id("one"), Duration::ZERO).await.unwrap();
+        harness.shard.remove(id("one"), Duration::ZERO).await.unwrap();
         assert_eq!(armed.left(), 0);
-        let gone = harness.machine.remove(id("one"), Duration::ZERO).await;
+        let gone = harness.shard.remove(id("one"), Duration::ZERO).await;
         assert_eq!(gone.unwrap_err(), RegistryError::NotThere(id("one")));
         assert_eq!(other.generation().number(), 1);
         harness.finish().await;
@@ -132,9 +131,8 @@ async fn a_shutdown_does_not_wait_for_a_line_that_drains_for_longer() {
         harness.sim.script().never_answer("health");
         let call = harness.call(&line, "health", Resend::Never);
         harness.wait_requests("health", 1).await;
-        let machine = harness.machine.clone();
-        let removal =
-            tokio::task::spawn_local(async move { machine.remove(id("gw"), Duration::from_secs(3600)).await });
+        let shard = harness.shard.clone();
+        let removal = tokio::task::spawn_local(async move { shard.remove(id("gw"), Duration::from_secs(3600)).await });
         wait_state(&line, |status| matches!(status.state, LineState::Draining { .. })).await;
         let start = harness.clock.now();
         let clock = harness.clock.clone();
@@ -157,10 +155,10 @@ async fn a_guest_that_panics_ends_alone() {
     play(async {
         let harness = Harness::new();
         let line = harness.up("gw").await;
-        harness.machine.host(|| async { panic!("a guest") }).await.unwrap();
+        harness.shard.host(|| async { panic!("a guest") }).await.unwrap();
         let call = harness.call(&line, "health", Resend::Never);
         call.await.unwrap().expect("lines and the registry go on");
-        harness.machine.inspect(id("gw")).await.unwrap();
+        harness.shard.inspect(id("gw")).await.unwrap();
         harness.finish().await;
     })
     .await;

@@ -11,11 +11,11 @@ use windlass_protocol::{
     SignatureInput, SignatureVersion, StoreAction,
 };
 
-use crate::connection::Exit;
+use crate::connection::DisconnectReason;
 use crate::{GatewaySpec, TlsPolicy};
 
 /// The part of a line that learns: how far its backoff is, which credentials work, which gateway process it last met.
-pub(crate) struct Memory {
+pub(crate) struct ReconnectState {
     pub(crate) backoff: Backoff,
     /// For waits, nothing secret: a tenth of the size of one that could be used for keys.
     pub(crate) rng: Xoshiro256PlusPlus,
@@ -32,7 +32,7 @@ pub(crate) struct Memory {
     try_at_once: bool,
 }
 
-impl Memory {
+impl ReconnectState {
     pub(crate) fn new(spec: &GatewaySpec, seed: u64) -> Self {
         Self {
             backoff: Backoff::new(spec.backoff),
@@ -88,7 +88,7 @@ impl Memory {
                 role: &Role::Operator,
                 scopes: &spec.scopes,
                 token: auth.as_ref().and_then(Auth::signature_token),
-                // The gateway's own clock: then the skew between the two machines does not matter.
+                // The gateway's own clock: then the skew between the two shards does not matter.
                 signed_at_ms: challenge.ts.unwrap_or_else(|| millis(wall)),
                 nonce: &challenge.nonce,
             };
@@ -122,7 +122,7 @@ impl Memory {
     }
 
     /// A connection, or an attempt at one, ended. Tells what becomes of the device's token.
-    pub(crate) fn ended(&mut self, exit: &Exit, now: Instant) -> StoreAction {
+    pub(crate) fn ended(&mut self, exit: &DisconnectReason, now: Instant) -> StoreAction {
         self.restart_announced |= exit.announces_restart();
         let uptime = self.up_since.take().map(|since| now.saturating_duration_since(since));
         if let Some(uptime) = uptime {
@@ -130,7 +130,7 @@ impl Memory {
         }
         self.judge_policy_close(exit, uptime);
         match (exit, &mut self.plan) {
-            (Exit::Closed(reason), Some(plan)) => plan.on_close(reason),
+            (DisconnectReason::Closed(reason), Some(plan)) => plan.on_close(reason),
             _ => StoreAction::Keep,
         }
     }
@@ -138,8 +138,8 @@ impl Memory {
     /// A close for a policy says that somebody has to act, if it is the answer to `connect`. Of a line that was up it says
     /// nothing: the next attempt tells. So it is one more end the first time, and a refusal if it comes again before the line
     /// was up for a healthy stretch.
-    fn judge_policy_close(&mut self, exit: &Exit, uptime: Option<Duration>) {
-        let by_policy = matches!(exit, Exit::Closed(reason) if reason.class() == CloseClass::PolicyRefused);
+    fn judge_policy_close(&mut self, exit: &DisconnectReason, uptime: Option<Duration>) {
+        let by_policy = matches!(exit, DisconnectReason::Closed(reason) if reason.class() == CloseClass::PolicyRefused);
         let healthy = uptime.is_some_and(|uptime| self.backoff.is_healthy(uptime));
         let before = self.closed_by_policy && !healthy;
         self.try_at_once = by_policy && uptime.is_some() && !before;
@@ -149,11 +149,15 @@ impl Memory {
     }
 
     /// After how long other credentials are tried, if a refusal leaves some, and what becomes of the device's token.
-    pub(crate) fn second_chance(&mut self, exit: &Exit, spec: &GatewaySpec) -> (Option<Duration>, StoreAction) {
+    pub(crate) fn second_chance(
+        &mut self,
+        exit: &DisconnectReason,
+        spec: &GatewaySpec,
+    ) -> (Option<Duration>, StoreAction) {
         if std::mem::take(&mut self.try_at_once) {
             return (Some(Duration::ZERO), StoreAction::Keep);
         }
-        let Exit::Refused(refusal, _) = exit else {
+        let DisconnectReason::Refused(refusal, _) = exit else {
             return (None, StoreAction::Keep);
         };
         if self.may_be_too_old_for_v3(refusal, spec) {

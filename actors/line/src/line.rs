@@ -1,10 +1,10 @@
 //! A line: what stays the same while its connections come and go.
 //!
-//! Callers hold a [`Line`] from any thread; its other half, [`LineEnds`], lives on the machine's thread.
+//! Callers hold a [`Line`] from any thread; its other half, [`LineBackend`], lives on the shard's thread.
 //!
 //! ```text
-//!   any thread                          the machine's thread
-//!   Line ── inbox (bounded) ─────────▶ Desk: the calls, held by whoever is in charge just now
+//!   any thread                          the shard's thread
+//!   Line ── inbox (bounded) ─────────▶ PendingCalls: the calls, held by whoever is in charge just now
 //!                                      Backstop (a thread of its own): their deadlines, should this one be late
 //!        ◀─ status (watch) ──────────── StatusCell: the line's state machine
 //!        ◀─ subscriptions (bounded) ─── Router: every event, once
@@ -13,12 +13,12 @@
 mod backstop;
 mod call;
 mod calling;
-mod declared;
-mod desk;
 mod extensions;
 mod inbox;
-mod memory;
+mod pending_calls;
+mod reconnect_state;
 mod status;
+mod topic_table;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -33,15 +33,15 @@ pub use backstop::Backstop;
 pub use call::OutgoingCall;
 pub(crate) use call::{Ended, Reply};
 pub use calling::Calling;
-pub(crate) use declared::Declarations;
-pub use declared::{Declared, MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics};
-use desk::{Desk, DeskCell};
-pub(crate) use desk::{DeskOwner, hold};
 use extensions::Extensions;
 use inbox::{Entrance, Inbox};
-pub(crate) use memory::Memory;
+use pending_calls::{PendingCalls, PendingCallsCell};
+pub(crate) use pending_calls::{PendingCallsOwner, drive_calls_until};
+pub(crate) use reconnect_state::ReconnectState;
 pub(crate) use status::StatusCell;
 pub use status::{LineError, LineErrorKind, LineState, LineStatus, StatusWatch};
+pub(crate) use topic_table::TopicTable;
+pub use topic_table::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics, TopicSubscription};
 
 use crate::clock::Clock;
 use crate::registry::Registration;
@@ -55,17 +55,17 @@ pub struct Line {
     inbox: Inbox,
     status: StatusWatch,
     router: Arc<Router>,
-    declarations: Arc<Declarations>,
+    topics: Arc<TopicTable>,
     meter: CallMeter,
     extensions: Extensions,
 }
 
-/// The machine's half of a line.
-pub struct LineEnds {
-    pub(crate) desk: DeskOwner,
+/// The shard's half of a line.
+pub struct LineBackend {
+    pub(crate) pending: PendingCallsOwner,
     pub(crate) status: StatusCell,
     pub(crate) router: Arc<Router>,
-    pub(crate) declarations: Arc<Declarations>,
+    pub(crate) topics: Arc<TopicTable>,
     /// The line's entry in a directory, which is there as long as the line is.
     pub(crate) registration: Option<Registration>,
 }
@@ -76,9 +76,9 @@ impl std::fmt::Debug for Line {
     }
 }
 
-impl std::fmt::Debug for LineEnds {
+impl std::fmt::Debug for LineBackend {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LineEnds").finish_non_exhaustive()
+        f.debug_struct("LineBackend").finish_non_exhaustive()
     }
 }
 
@@ -90,16 +90,16 @@ impl Line {
         clock: Arc<dyn Clock>,
         metering: Metering,
         backstop: Option<Backstop>,
-    ) -> (Self, LineEnds) {
-        let (inbox, desk) = open_desk(limits, &*clock, backstop);
+    ) -> (Self, LineBackend) {
+        let (inbox, pending) = open_calls(limits, &*clock, backstop);
         let (cell, status) = StatusCell::new(id.clone(), Arc::clone(&clock));
         let router = Arc::new(Router::new(LineMeter::new(&id, metering)));
-        let declarations = Arc::new(Declarations::new(id.clone(), Arc::clone(&router)));
-        let ends = LineEnds {
-            desk,
+        let topics = Arc::new(TopicTable::new(id.clone(), Arc::clone(&router)));
+        let ends = LineBackend {
+            pending,
             status: cell,
             router: Arc::clone(&router),
-            declarations: Arc::clone(&declarations),
+            topics: Arc::clone(&topics),
             registration: None,
         };
         (
@@ -110,7 +110,7 @@ impl Line {
                 inbox,
                 status,
                 router,
-                declarations,
+                topics,
                 extensions: Extensions::default(),
             },
             ends,
@@ -157,8 +157,8 @@ impl Line {
     ///
     /// # Errors
     /// When [`MAX_TOPICS`] are kept already.
-    pub fn declare(&self, topic: Topic) -> Result<Declared, TooManyTopics> {
-        self.declarations.declare(topic, &self.inbox)
+    pub fn subscribe_topic(&self, topic: Topic) -> Result<TopicSubscription, TooManyTopics> {
+        self.topics.subscribe_topic(topic, &self.inbox)
     }
 
     /// A value that another crate keeps for this line: one for each type, made at the first use.
@@ -209,13 +209,13 @@ impl Line {
 }
 
 /// Both ends of a line's inbox.
-fn open_desk(limits: CallLimits, clock: &dyn Clock, backstop: Option<Backstop>) -> (Inbox, DeskOwner) {
+fn open_calls(limits: CallLimits, clock: &dyn Clock, backstop: Option<Backstop>) -> (Inbox, PendingCallsOwner) {
     // Bounded by the places: each call has one, and beside the calls there is one message of each kind.
     #[expect(clippy::disallowed_methods, reason = "the entrance bounds it")]
     let (sender, receiver) = mpsc::unbounded_channel();
     let entrance = Arc::new(Entrance::new(limits.waiting));
-    let desk = Desk::new(receiver, Arc::clone(&entrance), limits);
-    let desk = Arc::new(DeskCell::new(desk, backstop, clock.now()));
-    let inbox = Inbox::new(sender, entrance, Arc::clone(&desk));
-    (inbox, DeskOwner(desk))
+    let pending = PendingCalls::new(receiver, Arc::clone(&entrance), limits);
+    let pending = Arc::new(PendingCallsCell::new(pending, backstop, clock.now()));
+    let inbox = Inbox::new(sender, entrance, Arc::clone(&pending));
+    (inbox, PendingCallsOwner(pending))
 }

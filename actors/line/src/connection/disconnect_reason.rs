@@ -18,7 +18,7 @@ const A_BUG: &str =
 
 /// The end of one incarnation of a connection's actor.
 #[derive(Debug)]
-pub(crate) enum Exit {
+pub(crate) enum DisconnectReason {
     /// No byte stream.
     Dial(DialError),
     /// No WebSocket.
@@ -45,7 +45,7 @@ pub(crate) enum Exit {
     SupervisorPanicked(String),
 }
 
-impl Exit {
+impl DisconnectReason {
     /// When to try again. (A panic is the intensity window's business before it is this one's.)
     pub(crate) fn pause(&self) -> Pause {
         match self {

@@ -1,6 +1,6 @@
 //! The calls of a line, and what is in charge of them.
 //!
-//! At any time exactly one future looks after a desk: the connection's driver while the line is up, and [`hold`]
+//! At any time exactly one future looks after a line's pending calls: the connection's driver while the line is up, and [`drive_calls_until`]
 //! around whatever the line waits for while it is down. Both are polled by the line's supervisor only, and a panic in one
 //! leaves the calls to the next. Where that thread does not come to it by a call's deadline, the
 //! [`Backstop`](super::Backstop) ends the call in its place: hence the lock, which is held for no foreign code but wakers.
@@ -22,7 +22,7 @@ use super::{MAX_TOPICS, Reply};
 use crate::clock::Clock;
 
 /// The calls of a line and the inbox that they come from.
-pub(crate) struct Desk {
+pub(crate) struct PendingCalls {
     inbox: mpsc::UnboundedReceiver<LineMessage>,
     entrance: Arc<Entrance>,
     pub(crate) calls: Calls<Reply>,
@@ -30,7 +30,7 @@ pub(crate) struct Desk {
     taken: usize,
 }
 
-impl Desk {
+impl PendingCalls {
     /// `limits.waiting` is the number of places that `entrance` has.
     pub(super) fn new(
         inbox: mpsc::UnboundedReceiver<LineMessage>,
@@ -80,7 +80,7 @@ impl Desk {
             }
             LineMessage::Cancelled => self.entrance.cancelled.swap(false, Ordering::AcqRel),
             // It is enough that this woke the driver.
-            LineMessage::Declared => {
+            LineMessage::TopicSubscription => {
                 self.entrance.declared.store(false, Ordering::Release);
                 false
             }
@@ -134,10 +134,10 @@ impl Desk {
     }
 }
 
-/// A desk where both the line's thread and the [`Backstop`] find it.
-pub(crate) struct DeskCell {
-    desk: Mutex<Desk>,
-    /// With the number by which it knows this desk.
+/// A pending where both the line's thread and the [`Backstop`] find it.
+pub(crate) struct PendingCallsCell {
+    pending: Mutex<PendingCalls>,
+    /// With the number by which it knows this line.
     backstop: Option<(Backstop, u64)>,
     /// When the line was made: [`watched`](Self::watched) counts from here.
     epoch: Instant,
@@ -145,10 +145,10 @@ pub(crate) struct DeskCell {
     watched: AtomicU64,
 }
 
-impl DeskCell {
-    pub(super) fn new(desk: Desk, backstop: Option<Backstop>, epoch: Instant) -> Self {
+impl PendingCallsCell {
+    pub(super) fn new(pending: PendingCalls, backstop: Option<Backstop>, epoch: Instant) -> Self {
         Self {
-            desk: Mutex::new(desk),
+            pending: Mutex::new(pending),
             backstop: backstop.map(|backstop| {
                 let number = backstop.number();
                 (backstop, number)
@@ -158,8 +158,8 @@ impl DeskCell {
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, PendingCalls> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has the backstop look at `deadline`, unless it looks before: one load for nearly every call.
@@ -184,27 +184,27 @@ impl DeskCell {
 
     /// Ends what callers wait for and is late, as the line's thread would have done. Returns the next deadline.
     pub(super) fn end_late(&self, now: Instant) -> Option<Instant> {
-        let mut desk = self.lock();
-        desk.take_inbox(now);
+        let mut pending = self.lock();
+        pending.take_inbox(now);
         // Not the line's own questions: their ends are told to subscribers, between two events.
-        let next = desk.calls.expire_where(now, |slot| matches!(slot, Reply::Caller(_)));
-        desk.give_places_back();
+        let next = pending.calls.expire_where(now, |slot| matches!(slot, Reply::Caller(_)));
+        pending.give_places_back();
         next
     }
 }
 
-/// The right to a desk, held by what keeps its line. Calls end with it.
-pub(crate) struct DeskOwner(pub(super) Arc<DeskCell>);
+/// The right to a line's pending calls, held by what keeps its line. Calls end with it.
+pub(crate) struct PendingCallsOwner(pub(super) Arc<PendingCallsCell>);
 
-impl std::ops::Deref for DeskOwner {
-    type Target = DeskCell;
+impl std::ops::Deref for PendingCallsOwner {
+    type Target = PendingCallsCell;
 
-    fn deref(&self) -> &DeskCell {
+    fn deref(&self) -> &PendingCallsCell {
         &self.0
     }
 }
 
-impl Drop for DeskOwner {
+impl Drop for PendingCallsOwner {
     fn drop(&mut self) {
         self.0.lock().close();
         if let Some((backstop, number)) = &self.0.backstop {
@@ -213,8 +213,8 @@ impl Drop for DeskOwner {
     }
 }
 
-/// Looks after a desk until `until` is done: takes calls in, and ends those whose deadline comes.
-pub(crate) async fn hold<F: Future>(desk: &DeskCell, clock: &dyn Clock, until: F) -> F::Output {
+/// Looks after a line's pending calls until `until` is done: takes calls in, and ends those whose deadline comes.
+pub(crate) async fn drive_calls_until<F: Future>(pending: &PendingCallsCell, clock: &dyn Clock, until: F) -> F::Output {
     let mut until = pin!(until);
     let mut timer = pin!(tokio::time::sleep_until(clock.now().into()));
     poll_fn(|cx| {
@@ -222,17 +222,17 @@ pub(crate) async fn hold<F: Future>(desk: &DeskCell, clock: &dyn Clock, until: F
             return Poll::Ready(output);
         }
         let now = clock.now();
-        let mut desk = desk.lock();
-        desk.poll_inbox(cx, now);
-        while let Some(deadline) = desk.calls.next_deadline() {
+        let mut pending = pending.lock();
+        pending.poll_inbox(cx, now);
+        while let Some(deadline) = pending.calls.next_deadline() {
             if deadline > now {
                 timer.as_mut().reset(deadline.into());
                 if timer.as_mut().poll(cx).is_pending() {
                     break;
                 }
             }
-            desk.expire(now.max(deadline));
-            desk.poll_inbox(cx, now);
+            pending.expire(now.max(deadline));
+            pending.poll_inbox(cx, now);
         }
         Poll::Pending
     })

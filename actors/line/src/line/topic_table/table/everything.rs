@@ -8,9 +8,9 @@ use windlass_protocol::RawJson;
 use windlass_protocol::json::decode_with;
 
 use super::{MAX_TOPICS, Table, Up};
-use crate::line::declared::asking::SNAPSHOT_SESSIONS;
-use crate::line::declared::entry::Entry;
-use crate::line::declared::outcome::Outcome;
+use crate::line::topic_table::asking::SNAPSHOT_SESSIONS;
+use crate::line::topic_table::entry::Entry;
+use crate::line::topic_table::outcome::Outcome;
 use crate::routing::{Marker, Topic};
 
 /// A list of sessions, as far as it is followed.

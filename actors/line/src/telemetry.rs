@@ -8,10 +8,10 @@ mod call;
 #[cfg(feature = "metrics")]
 mod meters;
 #[cfg(not(feature = "metrics"))]
-#[path = "unmetered.rs"]
+#[path = "telemetry/unmetered.rs"]
 mod meters;
 
-pub(crate) use call::Observed;
+pub(crate) use call::CallSpan;
 pub use meters::describe;
 pub(crate) use meters::{CallMeter, LineMeter, MethodMeter, blocked, restarted};
 

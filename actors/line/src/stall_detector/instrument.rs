@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 
 use windlass_protocol::GatewayId;
 
-use super::thread::{Label, ThreadTurns, Turn};
+use super::thread::{Label, ThreadActivity, Turn};
 
 /// A task whose turns are noted, where those of its thread are.
 #[derive(Debug)]
-pub struct Named<F> {
+pub struct Instrumented<F> {
     place: Option<Place>,
     task: Pin<Box<F>>,
 }
@@ -19,22 +19,22 @@ pub struct Named<F> {
 /// A task's number on its thread, given back with this.
 #[derive(Debug)]
 struct Place {
-    thread: Arc<ThreadTurns>,
+    thread: Arc<ThreadActivity>,
     who: u32,
 }
 
 /// Notes the turns of a task of the present thread. `what` is a label of the metric: a fixed one.
-pub fn named<F: Future>(what: &'static str, gateway: Option<&GatewayId>, task: F) -> Named<F> {
-    let place = ThreadTurns::current().map(|thread| {
+pub fn instrument<F: Future>(what: &'static str, gateway: Option<&GatewayId>, task: F) -> Instrumented<F> {
+    let place = ThreadActivity::current().map(|thread| {
         let gateway = gateway.cloned();
         let who = thread.take(Label { what, gateway });
         Place { thread, who }
     });
     let task = Box::pin(task);
-    Named { place, task }
+    Instrumented { place, task }
 }
 
-impl<F: Future> Future for Named<F> {
+impl<F: Future> Future for Instrumented<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -55,7 +55,7 @@ impl Drop for Place {
 }
 
 struct InTurn<'a> {
-    thread: &'a ThreadTurns,
+    thread: &'a ThreadActivity,
     before: Turn,
 }
 
@@ -68,11 +68,11 @@ impl Drop for InTurn<'_> {
 /// What is handled in the present turn, until this is dropped.
 #[derive(Debug)]
 #[must_use = "the message is forgotten when this is dropped"]
-pub struct Handling(Option<Arc<ThreadTurns>>);
+pub struct Handling(Option<Arc<ThreadActivity>>);
 
 /// Names the message that an actor handles.
 pub fn handling(message: &'static str) -> Handling {
-    let thread = ThreadTurns::current();
+    let thread = ThreadActivity::current();
     if let Some(thread) = &thread {
         thread.set_message(Some(message));
     }

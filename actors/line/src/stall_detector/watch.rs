@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch::Sender;
 use windlass_protocol::GatewayId;
 
-use super::thread::{Label, ThreadTurns, Turn};
+use super::thread::{Label, ThreadActivity, Turn};
 use crate::clock::Clock;
 use crate::telemetry;
 
@@ -27,7 +27,7 @@ const _: () = assert!(LOOK_EVERY.as_millis() * (LOOKS as u128 - 1) == BLOCKED_AF
 /// Somebody holds up all that a thread has to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct BlockedTurn {
+pub struct BlockedTask {
     /// The thread's name.
     pub thread: String,
     /// Which actor or task: `connection`, `registry`, `message`, ...
@@ -40,7 +40,7 @@ pub struct BlockedTurn {
     pub since: SystemTime,
 }
 
-impl fmt::Display for BlockedTurn {
+impl fmt::Display for BlockedTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { thread, what, .. } = self;
         write!(f, "{what} blocks the thread {thread}")?;
@@ -113,9 +113,9 @@ impl Seen {
 
 /// A thread under watch.
 struct Watched {
-    thread: Weak<ThreadTurns>,
+    thread: Weak<ThreadActivity>,
     seen: Seen,
-    blocked: Option<BlockedTurn>,
+    blocked: Option<BlockedTask>,
 }
 
 impl Watched {
@@ -150,8 +150,8 @@ impl Watched {
     }
 }
 
-fn report(thread: &ThreadTurns, label: Label, since: SystemTime) -> BlockedTurn {
-    let blocked = BlockedTurn {
+fn report(thread: &ThreadActivity, label: Label, since: SystemTime) -> BlockedTask {
+    let blocked = BlockedTask {
         thread: thread.name().to_owned(),
         what: label.what,
         message: thread.message(),
@@ -172,9 +172,9 @@ fn report(thread: &ThreadTurns, label: Label, since: SystemTime) -> BlockedTurn 
 /// Looks at threads until nobody holds the other end of `alive`; run it on a thread of its own. Which turns are blocked is told
 /// to `status`.
 pub fn watch(
-    threads: impl IntoIterator<Item = Arc<ThreadTurns>>,
+    threads: impl IntoIterator<Item = Arc<ThreadActivity>>,
     clock: &dyn Clock,
-    status: &Sender<Vec<BlockedTurn>>,
+    status: &Sender<Vec<BlockedTask>>,
     alive: &Receiver<()>,
 ) {
     let mut threads: Vec<_> = threads
@@ -199,7 +199,7 @@ pub fn watch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::turns::{handling, named};
+    use crate::stall_detector::{handling, instrument};
 
     /// Time that stands where it is put.
     struct Still(Instant);
@@ -215,14 +215,14 @@ mod tests {
     }
 
     struct Bench {
-        thread: Arc<ThreadTurns>,
+        thread: Arc<ThreadActivity>,
         watched: Watched,
         clock: Still,
     }
 
     impl Bench {
         fn new() -> Self {
-            let thread = ThreadTurns::new("windlass-0");
+            let thread = ThreadActivity::new("windlass-0");
             thread.enter();
             #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
             let now = Instant::now();
@@ -237,7 +237,7 @@ mod tests {
             }
         }
 
-        fn look(&mut self) -> Option<BlockedTurn> {
+        fn look(&mut self) -> Option<BlockedTask> {
             self.clock.0 += LOOK_EVERY;
             self.watched.look(&self.clock);
             self.watched.blocked.clone()
@@ -247,7 +247,7 @@ mod tests {
     /// Plays one turn of a task, in which the watch looks.
     fn turn<T>(what: &'static str, gateway: Option<&GatewayId>, act: impl FnOnce() -> T) -> T {
         let mut act = Some(act);
-        let mut task = named(
+        let mut task = instrument(
             what,
             gateway,
             std::future::poll_fn(|_| std::task::Poll::Ready(act.take().expect("polled once")())),
@@ -306,14 +306,14 @@ mod tests {
     fn what_is_within_a_turn_gives_it_back() {
         let bench = Bench::new();
         let what = || bench.thread.label(bench.thread.now()).map(|label| label.what);
-        let seen = turn("machine", None, || (what(), turn("message", None, what), what()));
-        assert_eq!(seen, (Some("machine"), Some("message"), Some("machine")));
+        let seen = turn("shard", None, || (what(), turn("message", None, what), what()));
+        assert_eq!(seen, (Some("shard"), Some("message"), Some("shard")));
     }
 
     #[test]
     fn a_thread_that_is_gone_is_not_blocked() {
         let mut bench = Bench::new();
-        turn("machine", None, || {
+        turn("shard", None, || {
             for _ in 0..3 {
                 bench.look();
             }
@@ -323,7 +323,7 @@ mod tests {
             thread,
             clock,
         } = bench;
-        ThreadTurns::new("another").enter();
+        ThreadActivity::new("another").enter();
         drop(thread);
         assert!(watched.look(&clock));
         assert!(watched.blocked.is_none());

@@ -21,7 +21,7 @@ mod supervisor;
 mod tests;
 
 pub(crate) use commands::{LineCommand, LineCommands, LineControl};
-pub(crate) use context::{LineContext, MachineContext};
+pub(crate) use context::{LineContext, ShardContext};
 pub(crate) use intensity::Intensity;
 pub use intensity::IntensityPolicy;
 pub(crate) use known::KnownFeatures;

@@ -3,8 +3,8 @@
 mod advice;
 mod frames;
 mod happy_eyeballs;
-mod intake;
 mod public_key;
+mod read_counters;
 mod resolver;
 mod socket;
 mod tcp;

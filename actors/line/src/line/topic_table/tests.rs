@@ -134,7 +134,7 @@ impl Bench {
 #[test]
 fn the_state_comes_with_the_subscription_where_the_release_gives_it() {
     let mut bench = Bench::up();
-    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
     let answer = RawJson::parse(r#"{"subscribed":true,"list":{"sessions":[]}}"#).unwrap();
     bench.step(LISTING, Ok(answer));
     assert_eq!(bench.markers, ["sessions true"]);
@@ -144,7 +144,7 @@ fn the_state_comes_with_the_subscription_where_the_release_gives_it() {
 #[test]
 fn a_release_that_refuses_parameters_is_asked_in_two_steps_and_not_tried_again() {
     let mut bench = Bench::up();
-    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
     bench.step(LISTING, Err(not_known()));
     bench.step(BARE, Ok(ok()));
     bench.step(Step::Snapshot, Ok(list(&[])));
@@ -160,8 +160,8 @@ fn a_release_that_refuses_parameters_is_asked_in_two_steps_and_not_tried_again()
 fn a_release_without_subscriptions_gives_its_state_only() {
     let mut bench = Bench::up();
     bench.begin(1, &[]);
-    bench.table.declare(&Topic::Sessions).unwrap();
-    bench.table.declare(&Topic::messages("k")).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::messages("k")).unwrap();
     let asks = bench.asks();
     assert_eq!(asks.iter().map(|ask| ask.step).collect::<Vec<_>>(), [LISTING, BARE]);
     bench.answer(&asks[0], Err(not_known()));
@@ -183,7 +183,7 @@ fn a_release_without_subscriptions_gives_its_state_only() {
 #[test]
 fn an_advertised_subscription_that_is_refused_is_told_and_left_alone() {
     let mut bench = Bench::up();
-    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
     let scope = rejected(json!({"code": "FORBIDDEN", "message": "missing scope: operator.read",
         "details": {"code": "MISSING_SCOPE", "missingScope": "operator.read"}}));
     bench.step(LISTING, Err(scope));
@@ -198,7 +198,7 @@ fn an_advertised_subscription_that_is_refused_is_told_and_left_alone() {
 #[test]
 fn gaps_while_it_is_loaded_cost_one_more_load() {
     let mut bench = Bench::up();
-    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
     bench.step(LISTING, Ok(ok()));
     let snapshot = bench.ask();
     for _ in 0..10 {
@@ -215,7 +215,7 @@ fn gaps_while_it_is_loaded_cost_one_more_load() {
 #[test]
 fn a_failure_is_tried_again_after_a_growing_rest() {
     let mut bench = Bench::up();
-    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
     let mut rests = Vec::new();
     for _ in 0..9 {
         bench.step(LISTING, Err(busy()));
@@ -245,8 +245,8 @@ fn a_failure_is_tried_again_after_a_growing_rest() {
 fn the_last_holder_takes_a_subscription_back_where_that_can_be() {
     let mut bench = Bench::up();
     let topic = Topic::messages("k");
-    bench.table.declare(&topic).unwrap();
-    bench.table.declare(&topic).unwrap();
+    bench.table.subscribe_topic(&topic).unwrap();
+    bench.table.subscribe_topic(&topic).unwrap();
     bench.step(BARE, Ok(ok()));
     bench.step(Step::Snapshot, Ok(list(&[])));
     bench.table.release(&topic);
@@ -254,8 +254,8 @@ fn the_last_holder_takes_a_subscription_back_where_that_can_be() {
     bench.table.release(&topic);
     let leave = bench.ask();
     assert_eq!(leave.step, Step::Unsubscribe);
-    // Declared again before the answer is in: only then is it subscribed again, for answers may cross.
-    bench.table.declare(&topic).unwrap();
+    // TopicSubscription again before the answer is in: only then is it subscribed again, for answers may cross.
+    bench.table.subscribe_topic(&topic).unwrap();
     assert!(bench.asks().is_empty());
     bench.answer(&leave, Ok(ok()));
     bench.step(BARE, Ok(ok()));
@@ -264,7 +264,7 @@ fn the_last_holder_takes_a_subscription_back_where_that_can_be() {
     bench.idle();
     assert_eq!(bench.table.len(), 0);
     // The sessions can't be taken back here: the line just forgets them.
-    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
     bench.step(LISTING, Ok(ok()));
     bench.table.release(&Topic::Sessions);
     bench.idle();
@@ -274,7 +274,7 @@ fn the_last_holder_takes_a_subscription_back_where_that_can_be() {
 #[test]
 fn everything_follows_the_list_and_tells_when_all_of_it_is_subscribed() {
     let mut bench = Bench::up();
-    bench.table.declare(&Topic::Everything).unwrap();
+    bench.table.subscribe_topic(&Topic::Everything).unwrap();
     bench.step(LISTING, Ok(ok()));
     bench.step(Step::Snapshot, Ok(list(&["a", "b"])));
     let asks = bench.asks();
@@ -303,7 +303,7 @@ fn everything_follows_the_list_and_tells_when_all_of_it_is_subscribed() {
 fn everything_is_settled_at_once_where_there_are_no_subscriptions() {
     let mut bench = Bench::up();
     bench.begin(1, &[]);
-    bench.table.declare(&Topic::Everything).unwrap();
+    bench.table.subscribe_topic(&Topic::Everything).unwrap();
     bench.step(LISTING, Err(not_known()));
     bench.step(BARE, Err(not_known()));
     bench.step(Step::Snapshot, Ok(list(&["a", "b"])));
@@ -321,7 +321,7 @@ fn everything_is_settled_at_once_where_there_are_no_subscriptions() {
 #[test]
 fn an_answer_of_an_earlier_connection_means_nothing() {
     let mut bench = Bench::up();
-    bench.table.declare(&Topic::Sessions).unwrap();
+    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
     let old = bench.ask();
     bench.table.end();
     bench.begin(2, &[]);
@@ -339,10 +339,13 @@ fn an_answer_of_an_earlier_connection_means_nothing() {
 fn a_line_keeps_so_many_topics_and_asks_a_few_at_a_time() {
     let mut bench = Bench::up();
     for n in 0..MAX_TOPICS {
-        bench.table.declare(&Topic::messages(n.to_string())).unwrap();
+        bench.table.subscribe_topic(&Topic::messages(n.to_string())).unwrap();
     }
-    assert_eq!(bench.table.declare(&Topic::messages("one more")), Err(TooManyTopics));
-    bench.table.declare(&Topic::messages("0")).unwrap();
+    assert_eq!(
+        bench.table.subscribe_topic(&Topic::messages("one more")),
+        Err(TooManyTopics)
+    );
+    bench.table.subscribe_topic(&Topic::messages("0")).unwrap();
     let mut asked = 0;
     loop {
         let asks = bench.asks();
@@ -378,7 +381,7 @@ fn whatever_happens_in_whatever_order_what_is_held_ends_up_loaded() {
             match chance.random_range(0..12) {
                 0..2 => {
                     let topic = topics[chance.random_range(0..topics.len())].clone();
-                    bench.table.declare(&topic).unwrap();
+                    bench.table.subscribe_topic(&topic).unwrap();
                     held.push(topic);
                 }
                 2..4 if !held.is_empty() => bench

@@ -87,7 +87,7 @@ impl Table {
         self.up.is_some() && self.asked < ASKED_AT_A_TIME && !self.due.is_empty()
     }
 
-    pub(super) fn declare(&mut self, topic: &Topic) -> Result<(), TooManyTopics> {
+    pub(super) fn subscribe_topic(&mut self, topic: &Topic) -> Result<(), TooManyTopics> {
         let own = entry_of(topic);
         if !self.entries.contains_key(own) && self.entries.len() >= MAX_TOPICS {
             return Err(TooManyTopics);

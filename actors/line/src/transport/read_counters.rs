@@ -6,14 +6,14 @@ use tungstenite::Message;
 ///
 /// Bytes are signs of life, and not frames only: an answer of 20 MB over a slow line takes minutes to become a frame.
 #[derive(Debug, Default)]
-pub(super) struct Intake {
+pub(super) struct ReadCounters {
     /// Bytes came in since the last look.
     heard: bool,
     /// Bytes of frames that came in and of which no message was made yet.
     unread: u64,
 }
 
-impl Intake {
+impl ReadCounters {
     /// With so many bytes of frames that came together with the answer to the upgrade.
     pub(super) const fn after(bytes: usize) -> Self {
         Self {
@@ -63,7 +63,7 @@ mod tests {
     fn what_was_read_is_counted_however_it_is_cut() {
         let frame = b"\x81\x05hello";
         for cut in 0..frame.len() {
-            let mut intake = Intake::after(cut);
+            let mut intake = ReadCounters::after(cut);
             intake.came(frame.len() - cut);
             assert!(intake.take_heard() && !intake.is_all_read(), "cut at {cut}");
             intake.took(&Message::text("hello"));
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_message_of_several_frames_leaves_a_doubt_for_good() {
-        let mut intake = Intake::default();
+        let mut intake = ReadCounters::default();
         intake.came(b"\x01\x02he\x80\x03llo".len());
         intake.took(&Message::text("hello"));
         assert!(!intake.is_all_read());

@@ -5,12 +5,12 @@
 //! from time to time; the same turn at several looks has lasted from the first of them to the last. That costs a turn two
 //! stores and no look at a clock, and an idle thread nothing.
 //!
-//! Only threads that were [entered](ThreadTurns::enter) are watched: none under virtual time.
+//! Only threads that were [entered](ThreadActivity::enter) are watched: none under virtual time.
 
-mod named;
+mod instrument;
 mod thread;
 mod watch;
 
-pub use named::{Handling, Named, handling, named};
-pub use thread::ThreadTurns;
-pub use watch::{BLOCKED_AFTER, BlockedTurn, LOOK_EVERY, watch};
+pub use instrument::{Handling, Instrumented, handling, instrument};
+pub use thread::ThreadActivity;
+pub use watch::{BLOCKED_AFTER, BlockedTask, LOOK_EVERY, watch};

@@ -1,7 +1,7 @@
-//! One machine: a registry and its lines, on one thread.
+//! One shard: a registry and its lines, on one thread.
 //!
 //! ```text
-//!   Machine::run
+//!   Shard::run
 //!   └─ GatewayRegistry      actor: add, update, remove, stop
 //!      └─ supervisor        task per line: start, wait for the end, decide, wait, start again
 //!         └─ GatewayConnection   actor per incarnation: dial, shake hands, drive the socket
@@ -24,15 +24,15 @@ use windlass_protocol::GatewayId;
 use crate::GatewaySpec;
 use crate::clock::Clock;
 use crate::foreign::GuardedTokens;
-use crate::line::LineEnds;
+use crate::line::LineBackend;
 use crate::registry::{
     Addition, Answer, Answered, GatewayRegistry, Hosted, Inspection, LineTable, RegistryError, RegistryMessage, Request,
 };
 use crate::routing::EventNames;
-use crate::supervision::{KnownFeatures, MachineContext, Tasks, guarded};
+use crate::stall_detector::instrument;
+use crate::supervision::{KnownFeatures, ShardContext, Tasks, guarded};
 use crate::tokens::{DeviceTokenStore, TOKEN_THREADS};
 use crate::transport::Connector;
-use crate::turns::named;
 
 pub use crate::gate::ConnectGate;
 
@@ -40,12 +40,12 @@ pub use crate::gate::ConnectGate;
 /// lines from a storm of handshakes.
 pub const CONNECT_CONCURRENCY: usize = 64;
 
-/// Requests that may wait for a machine. Each waits for its answer, so this only has to take what comes at once.
+/// Requests that may wait for a shard. Each waits for its answer, so this only has to take what comes at once.
 const REQUESTS: usize = 64;
 
-/// What a machine is made of. Give each machine of a process the same gate.
+/// What a shard is made of. Give each shard of a process the same gate.
 #[derive(Clone)]
-pub struct MachineConfig {
+pub struct ShardConfig {
     /// Where time is read.
     pub clock: Arc<dyn Clock>,
     /// How byte streams are opened.
@@ -58,39 +58,39 @@ pub struct MachineConfig {
     pub seed: u64,
 }
 
-impl std::fmt::Debug for MachineConfig {
+impl std::fmt::Debug for ShardConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MachineConfig")
+        f.debug_struct("ShardConfig")
             .field("seed", &self.seed)
             .finish_non_exhaustive()
     }
 }
 
-/// The handle of a machine, for any thread. When the last one is dropped, the machine stops without waiting for calls.
+/// The handle of a shard, for any thread. When the last one is dropped, the shard stops without waiting for calls.
 #[derive(Clone)]
-pub struct MachineHandle {
+pub struct ShardHandle {
     address: Addr<GatewayRegistry>,
     /// The places in the registry's mailbox that are free: its own bound counts each copy of the address once more.
     places: Arc<Semaphore>,
 }
 
-impl std::fmt::Debug for MachineHandle {
+impl std::fmt::Debug for ShardHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MachineHandle").finish_non_exhaustive()
+        f.debug_struct("ShardHandle").finish_non_exhaustive()
     }
 }
 
-/// A machine that is not running yet.
-pub struct Machine {
-    config: MachineConfig,
+/// A shard that is not running yet.
+pub struct Shard {
+    config: ShardConfig,
     mailbox: AddressReceiver<GatewayRegistry>,
     places: Arc<Semaphore>,
     guests: Vec<Hosted>,
 }
 
-impl std::fmt::Debug for Machine {
+impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Machine").finish_non_exhaustive()
+        f.debug_struct("Shard").finish_non_exhaustive()
     }
 }
 
@@ -135,12 +135,16 @@ impl Place<'_> {
     }
 }
 
-impl MachineHandle {
-    /// Takes a gateway in. `ends` is the machine's half of [`Line::new`](crate::Line::new).
+impl ShardHandle {
+    /// Takes a gateway in. `ends` is the shard's half of [`Line::new`](crate::Line::new).
     ///
     /// # Errors
-    /// When the id is taken, or the machine stopped.
-    pub fn add(&self, spec: GatewaySpec, ends: LineEnds) -> impl Future<Output = Result<(), RegistryError>> + use<'_> {
+    /// When the id is taken, or the shard stopped.
+    pub fn add(
+        &self,
+        spec: GatewaySpec,
+        ends: LineBackend,
+    ) -> impl Future<Output = Result<(), RegistryError>> + use<'_> {
         // In a box from the beginning: a future would have room for it several times.
         let addition = Box::new(Addition::new(spec, ends, None));
         self.ask(move |answer| Request::Add(addition, answer))
@@ -149,7 +153,7 @@ impl MachineHandle {
     /// Reaches a gateway in another way from now on; its line is closed and opened again at once.
     ///
     /// # Errors
-    /// When there is no such gateway, or the machine stopped.
+    /// When there is no such gateway, or the shard stopped.
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
         self.ask(|answer| Request::Update(Box::new(spec), answer)).await
     }
@@ -157,7 +161,7 @@ impl MachineHandle {
     /// Tries a line that waits for its next attempt now.
     ///
     /// # Errors
-    /// When there is no such gateway, or the machine stopped.
+    /// When there is no such gateway, or the shard stopped.
     pub async fn reconnect_now(&self, id: GatewayId) -> Result<(), RegistryError> {
         self.ask(|answer| Request::ReconnectNow(id, answer)).await
     }
@@ -165,21 +169,21 @@ impl MachineHandle {
     /// Closes a line for good. Calls under way have `drain` to end by themselves; returns when it is closed.
     ///
     /// # Errors
-    /// When there is no such gateway, or the machine stopped.
+    /// When there is no such gateway, or the shard stopped.
     pub async fn remove(&self, id: GatewayId, drain: Duration) -> Result<(), RegistryError> {
         self.ask(|answer| Request::Remove(id, drain, answer)).await
     }
 
-    /// Closes every line, each with `drain` for its calls, and stops the machine; returns when all are closed.
+    /// Closes every line, each with `drain` for its calls, and stops the shard; returns when all are closed.
     pub async fn stop(&self, drain: Duration) {
-        // A machine that is gone has nothing left to stop.
+        // A shard that is gone has nothing left to stop.
         let _ = self.ask(|answer| Request::Stop(drain, answer)).await;
     }
 
-    /// Runs something else on the machine's thread until it ends by itself, or the machine stops.
+    /// Runs something else on the shard's thread until it ends by itself, or the shard stops.
     ///
     /// # Errors
-    /// When the machine stopped.
+    /// When the shard stopped.
     pub async fn host<F>(&self, guest: impl FnOnce() -> F + Send + 'static) -> Result<(), RegistryError>
     where
         F: Future<Output = ()> + 'static,
@@ -192,7 +196,7 @@ impl MachineHandle {
     /// Counts what a line holds and has done.
     ///
     /// # Errors
-    /// When there is no such gateway, or the machine stopped.
+    /// When there is no such gateway, or the shard stopped.
     pub async fn inspect(&self, id: GatewayId) -> Result<Inspection, RegistryError> {
         self.ask(|answer| Request::Inspect(id, answer)).await
     }
@@ -225,22 +229,22 @@ impl MachineHandle {
     }
 }
 
-impl Machine {
-    /// A machine and its handle.
-    pub fn new(config: MachineConfig) -> (Self, MachineHandle) {
+impl Shard {
+    /// A shard and its handle.
+    pub fn new(config: ShardConfig) -> (Self, ShardHandle) {
         let (sender, mailbox) = channel(REQUESTS);
         let places = Arc::new(Semaphore::new(REQUESTS));
-        let machine = Self {
+        let shard = Self {
             config,
             mailbox,
             places: Arc::clone(&places),
             guests: Vec::new(),
         };
         let address = Addr::new(sender);
-        (machine, MachineHandle { address, places })
+        (shard, ShardHandle { address, places })
     }
 
-    /// Has something else run on the machine's thread from the beginning: see [`MachineHandle::host`].
+    /// Has something else run on the shard's thread from the beginning: see [`ShardHandle::host`].
     pub fn hosting<F>(mut self, guest: impl FnOnce() -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + 'static,
@@ -251,7 +255,7 @@ impl Machine {
 
     /// Runs until it is stopped. Must be polled within a `LocalSet` (or an actix system) with tokio's time and IO.
     pub async fn run(self) {
-        let machine = Rc::new(MachineContext {
+        let shard = Rc::new(ShardContext {
             clock: Arc::clone(&self.config.clock),
             connector: Arc::clone(&self.config.connector),
             tokens: Arc::new(GuardedTokens(Arc::clone(&self.config.tokens))),
@@ -266,15 +270,15 @@ impl Machine {
             GatewayRegistry::host(&hosted, guest);
         }
         let seed = StdRng::seed_from_u64(self.config.seed).random();
-        let registry = GatewayRegistry::new(Rc::clone(&machine), lines.clone(), hosted.clone(), seed);
+        let registry = GatewayRegistry::new(Rc::clone(&shard), lines.clone(), hosted.clone(), seed);
         let running = Context::with_receiver(self.mailbox).into_future(registry);
         // Handlers catch their own panics: this one is beyond them, in what is awaited at the end.
-        if let Err(panic) = guarded(named("registry", None, running)).await {
+        if let Err(panic) = guarded(instrument("registry", None, running)).await {
             tracing::error!("the registry ended by a panic: {panic}");
         }
         self.places.close();
         // All handles were dropped, if there is any line left.
-        lines.stop_all(machine.clock.now()).await;
+        lines.stop_all(shard.clock.now()).await;
         // Last: what is hosted sees the ends of the lines.
         drop(hosted);
     }

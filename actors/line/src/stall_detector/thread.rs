@@ -31,7 +31,7 @@ impl Turn {
 
 /// A thread whose turns are watched. Cheap to look at from another thread.
 #[derive(Debug)]
-pub struct ThreadTurns {
+pub struct ThreadActivity {
     name: String,
     turn: AtomicU64,
     /// The number of the last turn. Only the thread itself counts.
@@ -48,10 +48,10 @@ struct Labels {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<ThreadTurns>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<ThreadActivity>>> = const { RefCell::new(None) };
 }
 
-impl ThreadTurns {
+impl ThreadActivity {
     /// A thread of this name, to be entered by it.
     pub fn new(name: impl Into<String>) -> Arc<Self> {
         Arc::new(Self {

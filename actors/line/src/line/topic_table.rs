@@ -1,6 +1,6 @@
 //! What callers want to be kept subscribed: declared once, renewed at every connection.
 //!
-//! The declarations belong to the line and outlive its connections. The connection's driver asks for what is due over the
+//! The topics belong to the line and outlive its connections. The connection's driver asks for what is due over the
 //! socket that it owns, and a question's answer is taken up at the very place where its frame is read: between the event
 //! before it and the event after it. So a snapshot stands in the stream where the gateway put it.
 
@@ -37,13 +37,13 @@ pub struct TooManyTopics;
 
 /// A topic that is kept subscribed for as long as this is held, by this or another holder.
 #[must_use = "a topic is subscribed for as long as its declaration is held"]
-pub struct Declared {
+pub struct TopicSubscription {
     topic: Topic,
-    declarations: Arc<Declarations>,
+    topics: Arc<TopicTable>,
     wake: Inbox,
 }
 
-impl Declared {
+impl TopicSubscription {
     /// What was declared.
     pub const fn topic(&self) -> &Topic {
         &self.topic
@@ -53,38 +53,38 @@ impl Declared {
     /// ([`Marker::Lagged`](crate::routing::Marker::Lagged)). What is asked for while it is being loaded costs one more load
     /// at most.
     pub fn resync(&self) {
-        self.declarations.with(|table| table.again(&self.topic));
+        self.topics.with(|table| table.again(&self.topic));
         self.wake.declared();
     }
 }
 
-impl fmt::Debug for Declared {
+impl fmt::Debug for TopicSubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Declared")
+        f.debug_struct("TopicSubscription")
             .field("topic", &self.topic)
             .finish_non_exhaustive()
     }
 }
 
-impl Drop for Declared {
+impl Drop for TopicSubscription {
     fn drop(&mut self) {
-        self.declarations.with(|table| table.release(&self.topic));
+        self.topics.with(|table| table.release(&self.topic));
         self.wake.declared();
     }
 }
 
-/// The declarations of one line, shared by their holders and the line's connection.
+/// The topics of one line, shared by their holders and the line's connection.
 #[derive(Debug)]
-pub(crate) struct Declarations {
+pub(crate) struct TopicTable {
     id: GatewayId,
     router: Arc<Router>,
     table: Mutex<Table>,
-    /// There is something to ask. All that a line without declarations ever looks at.
+    /// There is something to ask. All that a line without topics ever looks at.
     due: AtomicBool,
     grows: AtomicBool,
 }
 
-impl Declarations {
+impl TopicTable {
     pub(super) fn new(id: GatewayId, router: Arc<Router>) -> Self {
         Self {
             id,
@@ -95,12 +95,16 @@ impl Declarations {
         }
     }
 
-    pub(super) fn declare(self: &Arc<Self>, topic: Topic, inbox: &Inbox) -> Result<Declared, TooManyTopics> {
-        self.with(|table| table.declare(&topic))?;
+    pub(super) fn subscribe_topic(
+        self: &Arc<Self>,
+        topic: Topic,
+        inbox: &Inbox,
+    ) -> Result<TopicSubscription, TooManyTopics> {
+        self.with(|table| table.subscribe_topic(&topic))?;
         inbox.declared();
-        Ok(Declared {
+        Ok(TopicSubscription {
             topic,
-            declarations: Arc::clone(self),
+            topics: Arc::clone(self),
             wake: inbox.clone(),
         })
     }
@@ -145,7 +149,7 @@ impl Declarations {
         self.tell(outcome);
         let calls = asks.into_iter().map(|ask| {
             let call = ask.call(now);
-            call.into_request(Reply::Declared(Arc::clone(self), ask))
+            call.into_request(Reply::TopicSubscription(Arc::clone(self), ask))
         });
         (calls.collect(), again)
     }

@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use backlog::{Backlog, Overflow, SlowPolicy, WhenFull};
-use batch::Gathering;
+use batch::BatchBuilder;
 pub use event::{Event, LineEvent, Marker};
+pub use filter::CompiledFilter;
 pub use filter::EventFilter;
-pub use filter::Sieve;
 pub(crate) use names::EventNames;
 use subscription::Subscriber;
 pub use subscription::Subscription;
@@ -37,7 +37,7 @@ use crate::telemetry::LineMeter;
 /// each subscriber) and never across an await. Each has a queue of its own, and the router never waits for one.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    fan: Mutex<Fan>,
+    fan: Mutex<Dispatcher>,
     /// Payloads that were looked into.
     parses: AtomicU64,
     /// The line was closed for good. Changed and read with the subscribers locked.
@@ -47,9 +47,9 @@ pub(crate) struct Router {
 
 /// Who is subscribed, and what is still to be handed over.
 #[derive(Debug, Default)]
-struct Fan {
+struct Dispatcher {
     subscribers: Vec<Subscriber>,
-    gathered: Gathering,
+    gathered: BatchBuilder,
     /// How the gateway spells the keys of its sessions.
     space: SessionKeySpace,
 }
@@ -142,7 +142,7 @@ impl Router {
         self.give(&mut self.lock());
     }
 
-    fn give(&self, fan: &mut Fan) {
+    fn give(&self, fan: &mut Dispatcher) {
         let Some(batch) = fan.gathered.take() else { return };
         fan.subscribers.retain(|subscriber| {
             let Subscriber { sieve, queue } = subscriber;
@@ -186,7 +186,7 @@ impl Router {
         };
         let mut fan = self.lock();
         self.give(&mut fan);
-        let Fan { subscribers, space, .. } = &mut *fan;
+        let Dispatcher { subscribers, space, .. } = &mut *fan;
         subscribers.retain(|subscriber| {
             let Subscriber { sieve, queue } = subscriber;
             if !topic.is_none_or(|topic| sieve.wants_topic(topic, space)) {
@@ -218,7 +218,7 @@ impl Router {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Fan> {
+    fn lock(&self) -> MutexGuard<'_, Dispatcher> {
         // Whole after any panic: nothing that panics stands between two steps that belong together.
         self.fan.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,12 +2,12 @@
 //!
 //! The actor is a shell. Its one spawned future opens the socket, shakes hands and then drives the socket until it
 //! breaks; the actor's handlers only pass orders to it. When the future ends, for whatever reason, the actor stops, and
-//! the line's supervisor learns how from [`Exit`] or from the panic.
+//! the line's supervisor learns how from [`DisconnectReason`] or from the panic.
 
 mod buffers;
+mod disconnect_reason;
 mod driver;
 mod establish;
-mod exit;
 mod incoming;
 
 use std::cell::{Cell, RefCell};
@@ -19,10 +19,10 @@ use std::time::Instant;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _};
 
 use crate::failpoint;
-use crate::line::hold;
+use crate::line::drive_calls_until;
+use crate::stall_detector::handling;
 use crate::supervision::LineContext;
-use crate::turns::handling;
-pub(crate) use exit::Exit;
+pub(crate) use disconnect_reason::DisconnectReason;
 
 /// What a supervisor may ask of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -67,17 +67,17 @@ impl OrderSlot {
 }
 
 /// Where an actor leaves its end for the supervisor.
-pub(crate) type ExitSlot = Rc<RefCell<Option<Exit>>>;
+pub(crate) type ReasonSlot = Rc<RefCell<Option<DisconnectReason>>>;
 
 /// The actor.
 pub(crate) struct GatewayConnection {
     line: Rc<LineContext>,
     orders: Rc<OrderSlot>,
-    exit: ExitSlot,
+    exit: ReasonSlot,
 }
 
 impl GatewayConnection {
-    pub(crate) fn new(line: Rc<LineContext>, exit: ExitSlot) -> Self {
+    pub(crate) fn new(line: Rc<LineContext>, exit: ReasonSlot) -> Self {
         Self {
             line,
             orders: Rc::default(),
@@ -110,17 +110,17 @@ impl Handler<Order> for GatewayConnection {
 }
 
 /// One incarnation from the first packet to the last.
-async fn live(line: Rc<LineContext>, orders: Rc<OrderSlot>) -> Exit {
+async fn live(line: Rc<LineContext>, orders: Rc<OrderSlot>) -> DisconnectReason {
     // In a box, so that what it takes to get there (4 kB) is given back once the line is up.
     let attempt = Box::pin(async {
         tokio::select! {
             biased;
             // Before hello-ok nothing is under way on this socket: there is nothing to drain.
-            _ = poll_fn(|cx| orders.poll_take(cx)) => Err(Exit::Stopped),
+            _ = poll_fn(|cx| orders.poll_take(cx)) => Err(DisconnectReason::Stopped),
             established = establish::establish(&line) => established,
         }
     });
-    match hold(&line.desk, &*line.machine.clock, attempt).await {
+    match drive_calls_until(&line.pending, &*line.shard.clock, attempt).await {
         Ok(established) => driver::drive(line, established, orders).await,
         Err(exit) => exit,
     }

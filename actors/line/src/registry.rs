@@ -1,7 +1,7 @@
 //! The registry of a shard: starts, changes and stops the line of each gateway.
 //!
 //! The actor owns the table of its lines. A panic in a handler costs the request in hand ([`SurvivesPanics`]); the table stays. The end
-//! of the actor closes the lines: that is why [`Shard::run`](crate::machine::Machine::run) holds the table too.
+//! of the actor closes the lines: that is why [`Shard::run`](crate::shard::Shard::run) holds the table too.
 
 mod directory;
 mod lines;
@@ -25,11 +25,11 @@ pub(crate) use messages::{Addition, Answer, Answered, Hosted, RegistryMessage, R
 pub use messages::{Inspection, RegistryError};
 
 use crate::failpoint;
-use crate::supervision::{LineCommand, LineContext, MachineContext, Panic, Restarts, SurvivesPanics, Tasks, guarded};
+use crate::supervision::{LineCommand, LineContext, Panic, Restarts, ShardContext, SurvivesPanics, Tasks, guarded};
 
 /// The actor of a shard. Its one message is [`RegistryMessage`].
 pub(crate) struct GatewayRegistry {
-    machine: Rc<MachineContext>,
+    shard: Rc<ShardContext>,
     lines: LineTable,
     rng: StdRng,
     panics: Restarts,
@@ -46,9 +46,9 @@ impl GatewayRegistry {
     /// Longest delay of a first attempt. How many attempts are under way at a time has a bound of its own.
     const MAX_START_SPREAD: Duration = Duration::from_secs(1);
 
-    pub(crate) fn new(machine: Rc<MachineContext>, lines: LineTable, hosted: Tasks, seed: u64) -> Self {
+    pub(crate) fn new(shard: Rc<ShardContext>, lines: LineTable, hosted: Tasks, seed: u64) -> Self {
         Self {
-            machine,
+            shard,
             lines,
             rng: StdRng::seed_from_u64(seed),
             panics: Restarts::of("registry"),
@@ -73,7 +73,7 @@ impl GatewayRegistry {
         let first = self.first_delay();
         let registration = ends.registration.take();
         let seed = self.rng.random();
-        let line = Rc::new(LineContext::new(spec, ends, Rc::clone(&self.machine), seed));
+        let line = Rc::new(LineContext::new(spec, ends, Rc::clone(&self.shard), seed));
         self.lines.start(line, first, registration);
         match added {
             None => drop(answer.send(Ok(()))),
@@ -146,7 +146,7 @@ impl Actor for GatewayRegistry {
 
 impl SurvivesPanics for GatewayRegistry {
     fn panicked(&mut self, panic: &Panic) {
-        let _ = self.panics.panicked(self.machine.clock.now(), panic);
+        let _ = self.panics.panicked(self.shard.clock.now(), panic);
     }
 }
 
@@ -154,7 +154,7 @@ impl Handler<RegistryMessage> for GatewayRegistry {
     type Result = ();
 
     fn handle(&mut self, RegistryMessage { request, place }: RegistryMessage, ctx: &mut Self::Context) {
-        // Taken out of the mailbox: the next one may come.
+        // Dequeued out of the mailbox: the next one may come.
         drop(place);
         // After a panic the answer is dropped, which the caller is told as a fault.
         let handled = match request {
@@ -171,12 +171,12 @@ impl Handler<RegistryMessage> for GatewayRegistry {
                 let _ = answer.send(found);
             }),
             Request::Remove(id, drain, answer) => {
-                let drain_until = after(self.machine.clock.now(), drain);
+                let drain_until = after(self.shard.clock.now(), drain);
                 self.guarded("registry::Remove", |actor| actor.remove(&id, drain_until, answer))
             }
             Request::Host(make) => self.guarded("registry::Host", |actor| Self::host(&actor.hosted, make)),
             Request::Stop(drain, answer) => {
-                let drain_until = after(self.machine.clock.now(), drain);
+                let drain_until = after(self.shard.clock.now(), drain);
                 self.stop(drain_until, answer, ctx);
                 Some(())
             }
