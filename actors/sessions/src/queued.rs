@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 use windlass_protocol::NotSent;
-use windlass_protocol::run::{Doubt, ResendAfterLoss, RunEnd, RunLimits, rules};
+use windlass_protocol::run::{Doubt, ResendAfterLoss, RunEnd, RunLimits, settles_after};
 use windlass_store::{Attempt, ChatSend, StoreError, Timestamp};
 
 use super::delivery::{Delivery, EarlierAttempts};
@@ -211,7 +211,7 @@ async fn over(
         Some(outbox) => record(outbox, &place, line, &end).await,
         None => true,
     };
-    let settles = rules::settles_after(&end);
+    let settles = settles_after(&end);
     let held = (!settles.is_zero()).then_some(turn);
     for follower in followers {
         follower.end(end.clone());

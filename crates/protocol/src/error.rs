@@ -1,7 +1,6 @@
 //! The error inside a refused answer, and its meaning for the caller.
 
 mod code;
-pub(crate) mod old_release;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use self::code::{DetailCode, ErrorCode};
-use crate::releases::refusals;
+use crate::releases::messages;
 use crate::text::{MESSAGE_LIMIT, printable};
 
 /// Longest message kept, in bytes. A gateway puts the offending input into some messages: the error to a 25 MiB request was
@@ -93,7 +92,8 @@ impl GatewayError {
         }
         match self.code {
             ErrorCode::NotPaired | ErrorCode::Forbidden => ErrorClass::NeedsPerson,
-            _ if self.retryable == Some(true) || refusals::included_config_changed(self) => ErrorClass::Transient,
+            _ if self.retryable == Some(true) => ErrorClass::Transient,
+            ErrorCode::Unavailable if messages::included_config_changed(&self.message) => ErrorClass::Transient,
             _ => ErrorClass::Rejected,
         }
     }
@@ -101,7 +101,7 @@ impl GatewayError {
     /// The scope that was missing (`details.missingScope`; up to 2026.4 it stands only in the message).
     pub fn missing_scope(&self) -> Option<&str> {
         self.detail_str("missingScope")
-            .or_else(|| self.if_uncoded(old_release::missing_scope))
+            .or_else(|| self.if_uncoded(messages::missing_scope))
     }
 
     /// The id of the pending pairing request (`details.requestId`); the same one while the request is pending.
@@ -120,7 +120,7 @@ impl GatewayError {
         self.detail_code() == Some(DetailCode::ProtocolMismatch)
             || (self.detail_str("code").is_none() && self.expected_protocol().is_some())
             || self
-                .if_uncoded(|m| old_release::is_protocol_mismatch(m).then_some(()))
+                .if_uncoded(|m| messages::is_protocol_mismatch(m).then_some(()))
                 .is_some()
     }
 
@@ -128,7 +128,7 @@ impl GatewayError {
     pub fn is_device_signature_invalid(&self) -> bool {
         self.detail_code() == Some(DetailCode::DeviceSignatureInvalid)
             || self
-                .if_uncoded(|m| old_release::is_device_signature_invalid(m).then_some(()))
+                .if_uncoded(|m| messages::is_device_signature_invalid(m).then_some(()))
                 .is_some()
     }
 

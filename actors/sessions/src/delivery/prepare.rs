@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_protocol::connection::{Continuity, Resend};
+use windlass_protocol::releases::runs as rules;
 use windlass_protocol::request::ChatHistory;
-use windlass_protocol::run::{GatewayFacts, RunConfig, SentBefore, rules};
+use windlass_protocol::run::{GatewayFacts, RunConfig, SentBefore};
 use windlass_protocol::{CallError, ErrorClass, Generation, KEY_MEMORY_SECONDS, SessionKeySpace};
 
 use super::{ANSWER, Delivery};

@@ -71,7 +71,7 @@ impl ChatEvent {
     }
 
     /// A `final` without a message: the input was merged into another run or queued again under a run id of the gateway's own,
-    /// the model said nothing, or, on 2026.1, the run failed. [`run::rules::is_handed_on`](crate::run::rules::is_handed_on) and
+    /// the model said nothing, or, on 2026.1, the run failed. [`releases::runs::is_handed_on`](crate::releases::runs::is_handed_on) and
     /// the history tell which.
     pub fn is_bare_final(&self) -> bool {
         self.state == ChatState::Final && self.message.as_ref().is_none_or(Value::is_null)

@@ -7,7 +7,8 @@
 
 use serde::de::DeserializeOwned;
 
-use super::marked::MARK;
+/// Stands before the digits of half a character: a code point that is no character, for use inside a program only.
+pub(super) const MARK: char = '\u{fdd0}';
 
 /// Nested brackets that are kept; deeper values become `null`. serde_json takes 127: the rest is for the brackets that a caller puts
 /// around a value.

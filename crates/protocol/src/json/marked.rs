@@ -5,10 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::legible::{Halves, rewritten};
-
-/// Stands before the digits of a half: a code point that is no character, for use inside a program only.
-pub(super) const MARK: char = '\u{fdd0}';
+use super::legible::{Halves, MARK, rewritten};
 
 /// A text of JSON with each half of a character marked in it; only [`unmarked`] restores it.
 pub fn marked(text: &str) -> Cow<'_, str> {

@@ -72,13 +72,6 @@ pub fn include_owned(error: &GatewayError) -> bool {
     }
 }
 
-/// `ConfigMutationConflictError: included config changed since last load`, as a bare `UNAVAILABLE` to `agents.create` right after
-/// another write of the included file: 2026.8.2. Nothing was written, and a later attempt succeeds.
-pub fn included_config_changed(error: &GatewayError) -> bool {
-    const WORDS: &str = "included config changed since last load";
-    error.code == ErrorCode::Unavailable && error.detail_code().is_none() && error.message.contains(WORDS)
-}
-
 /// `Cannot delete the main session (agent:x:main).`, to `sessions.delete`: for every agent from 2026.8.2 on, before for
 /// the default one.
 pub fn main_session_kept(error: &GatewayError) -> bool {
@@ -188,7 +181,6 @@ mod tests {
     fn a_conflict_of_writes_into_an_included_file_passes() {
         let message = "ConfigMutationConflictError: included config changed since last load";
         let error = GatewayError::new(ErrorCode::Unavailable, message);
-        assert!(included_config_changed(&error));
         assert_eq!(error.class(), crate::ErrorClass::Transient);
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::old_release;
+use crate::releases::messages;
 use crate::text::{MESSAGE_LIMIT, printable};
 use crate::{Advice, Advise, GatewayError, NotSent};
 
@@ -202,7 +202,7 @@ impl Advise for Failure {
                 "The gateway took the message and did not run it.",
                 "Send it again when the gateway is back.",
             ),
-            None if old_release::runs_main_only(&self.message) => Advice::new(RUNS_MAIN_ONLY.0, RUNS_MAIN_ONLY.1),
+            None if messages::runs_main_only(&self.message) => Advice::new(RUNS_MAIN_ONLY.0, RUNS_MAIN_ONLY.1),
             None => Advice::new(
                 "The agent could not answer.",
                 "Look at the model's provider and at the gateway's log.",
@@ -220,7 +220,7 @@ const RUNS_MAIN_ONLY: (&str, &str) = (
 /// The meaning of a run's failure, in the gateway's words and where it is known in ours; for an agent's record.
 pub fn explain_failed_run(message: &str) -> String {
     let said = printable(message, MESSAGE_LIMIT);
-    if old_release::runs_main_only(message) {
+    if messages::runs_main_only(message) {
         let (summary, next_step) = RUNS_MAIN_ONLY;
         return format!("{summary} {next_step} The gateway says: {said}");
     }
@@ -287,6 +287,18 @@ pub enum Doubt {
     /// The gateway took the text for a repetition every time (2026.6).
     #[error("the gateway took the message for a repetition of an earlier one and did not run it")]
     TakenForRepetition,
+}
+
+/// How long a session is left alone after a run in it failed by an event. Between the first of two error events and the
+/// second, 0.16 s later, 2026.6.11 and 2026.7.1 take a message, write it down, end it bare and never run it.
+pub const SETTLES_AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// How long a session is to be left alone after this end of a run in it.
+pub const fn settles_after(end: &RunEnd) -> Duration {
+    match end {
+        RunEnd::Failed(failure) if matches!(failure.sign, FailureSign::Event) => SETTLES_AFTER_FAILURE,
+        _ => Duration::ZERO,
+    }
 }
 
 #[cfg(test)]

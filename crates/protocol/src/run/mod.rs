@@ -39,7 +39,6 @@
 mod config;
 mod end;
 mod others;
-pub mod rules;
 mod spoken;
 mod standing;
 mod tracker;
@@ -47,6 +46,6 @@ mod tracker;
 pub use config::{GatewayFacts, ResendAfterLoss, RunConfig, RunLimits, SentBefore};
 pub use end::{
     Action, Answer, Asked, CommandDone, Doubt, Evidence, Failure, FailureSign, Loss, Output, Progress, Repair, RunEnd,
-    explain_failed_run,
+    SETTLES_AFTER_FAILURE, explain_failed_run, settles_after,
 };
 pub use tracker::RunTracker;

@@ -4,7 +4,7 @@
 //! beside it (generation 4) is used only where the whole text is missing, which its schema allows.
 
 use super::end::Progress;
-use super::rules::{TEXT_LIMIT, without_half_character};
+use crate::releases::runs::{TEXT_LIMIT, without_half_character};
 
 /// The reported text.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::rules;
+use crate::releases::runs as rules;
 use crate::request::{ChatHistoryReply, ChatMessage};
 
 /// A user's row may be stamped so long before its run begins, in ms: the time from the request to the run, up to 25 s for a

@@ -8,7 +8,6 @@ use windlass_protocol::SessionKey;
 use windlass_protocol::connection::Continuity;
 use windlass_protocol::run::{
     Action, GatewayFacts, Output, Progress, ResendAfterLoss, RunConfig, RunEnd, RunLimits, RunTracker, SentBefore,
-    rules,
 };
 
 use self::step::{KEY, Rare, Run, SESSION, Setting, Status, Step};
@@ -152,7 +151,7 @@ impl Follower {
             self.sends += 1;
             // What the gateway took for a repetition does not count.
             assert!(
-                self.sends <= RunLimits::default().sends + rules::REPETITIONS,
+                self.sends <= RunLimits::default().sends + windlass_protocol::releases::runs::REPETITIONS,
                 "sent too often"
             );
         }

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::stage::{Ended, Stage};
 use super::{Evidence, FailureSign, RunTracker};
 use crate::connection::Continuity;
+use crate::releases::runs as rules;
 use crate::request::ChatMessage;
 use crate::run::end::RunEnd;
-use crate::run::rules;
 use crate::{AgentEvent, AgentPhase, AgentStream, ChatEvent, ChatState, SessionMessageEvent, SessionsChangedEvent};
 
 /// From the end of a run's lifecycle to its `chat` final: under 0.1 s on all releases, so this is never a good run's.

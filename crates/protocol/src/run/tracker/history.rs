@@ -6,10 +6,10 @@ use super::stage::{Ended, Stage};
 use super::{Evidence, FailureSign, RunTracker};
 use crate::KEY_MEMORY_SECONDS;
 use crate::connection::Continuity;
+use crate::releases::runs::{self as rules, WaitVerdict};
 use crate::request::{AgentWaitReply, ChatHistoryReply};
 use crate::run::config::ResendAfterLoss;
 use crate::run::end::{Doubt, Loss, RunEnd};
-use crate::run::rules::{self, WaitVerdict};
 use crate::run::standing::{Look, Outcome, Standing};
 use crate::time::after;
 

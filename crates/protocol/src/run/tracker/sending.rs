@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::stage::Stage;
 use super::{Adopted, Evidence, FailureSign, Progress, RunTracker};
 use crate::connection::Continuity;
+use crate::releases::runs as rules;
 use crate::request::{ChatCommandReply, ChatSendReply, ChatSendRun, ChatSendStatus};
 use crate::run::config::SentBefore;
 use crate::run::end::{CommandDone, Doubt, RunEnd};
-use crate::run::rules;
 use crate::{CallError, ErrorClass, GatewayError, NotSent, UnknownReason};
 
 impl RunTracker {

@@ -1,10 +1,9 @@
-//! The rules of single releases, each a function or a bound with its source.
+//! Runs: events, rows of the history and answers that mean something else than they say, and bounds.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::end::{FailureSign, RunEnd};
 use crate::ChatEvent;
 use crate::request::{AgentWaitReply, AgentWaitStatus, ChatMessage, ChatSendRun, ChatSendStatus};
 
@@ -31,18 +30,6 @@ pub const REPETITION_PAUSE: Duration = Duration::from_millis(2100);
 
 /// How often a text may be taken for a repetition before it is given up.
 pub const REPETITIONS: u32 = 5;
-
-/// How long a session is left alone after a run in it failed by an event. Between the first of two error events and the
-/// second, 0.16 s later, 2026.6.11 and 2026.7.1 take a message, write it down, end it bare and never run it.
-pub const SETTLES_AFTER_FAILURE: Duration = Duration::from_secs(2);
-
-/// How long a session is to be left alone after this end of a run in it.
-pub const fn settles_after(end: &RunEnd) -> Duration {
-    match end {
-        RunEnd::Failed(failure) if matches!(failure.sign, FailureSign::Event) => SETTLES_AFTER_FAILURE,
-        _ => Duration::ZERO,
-    }
-}
 
 /// Whether a text is the token that models are told to answer in place of silence. Gateways keep it from the events; on some the
 /// history shows it.
