@@ -23,7 +23,7 @@
 //!
 //! With an [`Outbox`] a message outlives this process, too: it is on record before it is sent, and taken up again when its
 //! gateway is added by the next one, in its session's turn, under its key. [`Sessions::pending`] lists them,
-//! [`Sessions::following`] follows one, [`Sessions::on_record`] tells how one ended.
+//! [`Sessions::follow`] follows one, [`Sessions::on_record`] tells how one ended.
 //!
 //! ```no_run
 //! use std::sync::Arc;

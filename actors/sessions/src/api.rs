@@ -103,7 +103,7 @@ impl Sessions {
     }
 
     /// The messages to this gateway that are on record and have no end yet, in the order in which they were asked for. Without an
-    /// [`Outbox`] there are none.
+    /// [`Outbox`](crate::Outbox) there are none.
     ///
     /// # Errors
     /// The store's.

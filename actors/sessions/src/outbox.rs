@@ -153,7 +153,7 @@ impl Outbox {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PendingMessage {
-    /// Its idempotency key, by which it can be [followed](super::Sessions::following).
+    /// Its idempotency key, by which it can be [followed](super::Sessions::follow).
     pub key: String,
     /// Its session.
     pub session: SessionKey,
