@@ -9,59 +9,12 @@ use windlass::agents::{FleetReport, GatewayFailure, Job, RunOptions, SyncOptions
 use windlass::store::{Agent, AgentRole, AgentUid, Gateway, Store};
 
 use crate::agents::context::{AgentsContext, AllDown, FileArgs, Host, Which};
-use crate::agents::plan;
+use crate::agents::plan::{self, RunArgs};
 use crate::agents::progress::{self, FleetScreen};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{Output, WARN};
 use crate::store::{Missing, Records, shown};
-
-/// How agents are brought up to date.
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
-pub(crate) struct RunArgs {
-    /// Do not wake agents
-    #[arg(long, conflicts_with = "wake")]
-    no_wake: bool,
-    /// Wake all agents, even if nothing was written
-    #[arg(long)]
-    wake: bool,
-    /// Reset the session before the wake-up
-    #[arg(long)]
-    reset_session: bool,
-    /// Overwrite USER.md and MEMORY.md even if the agent has changed them
-    #[arg(long)]
-    overwrite: bool,
-    /// Write BOOTSTRAP.md again
-    #[arg(long)]
-    force_bootstrap: bool,
-    /// Create new tokens
-    #[arg(long)]
-    rotate_token: bool,
-}
-
-impl RunArgs {
-    pub(crate) fn options(&self) -> RunOptions {
-        RunOptions {
-            wake: if self.no_wake {
-                Wake::Never
-            } else if self.wake {
-                Wake::Always
-            } else {
-                Wake::IfChanged
-            },
-            reset_session: self.reset_session,
-            overwrite: self.overwrite,
-            force_bootstrap: self.force_bootstrap,
-            token: if self.rotate_token {
-                TokenRule::Rotate
-            } else {
-                TokenRule::Keep
-            },
-            ..RunOptions::default()
-        }
-    }
-}
 
 /// Create or update agents on their gateways, and wake those that are new or changed
 ///

@@ -3,11 +3,10 @@
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use windlass::agents::{AgentPlan, FileAction, PlanError, RunOptions};
+use windlass::agents::{AgentPlan, FileAction, PlanError, RunOptions, TokenRule, Wake};
 use windlass::store::Agent;
 
 use crate::agents::context::{FileArgs, ReadOnlyAgentsContext, Which};
-use crate::agents::jobs::RunArgs;
 use crate::columns::{Cell, TextTable};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
@@ -20,6 +19,53 @@ const AT_A_TIME: usize = 16;
 
 /// Longest reason shown, in characters.
 const REASON_LIMIT: usize = 2_000;
+
+/// How agents are brought up to date.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags")]
+pub(crate) struct RunArgs {
+    /// Do not wake agents
+    #[arg(long, conflicts_with = "wake")]
+    no_wake: bool,
+    /// Wake all agents, even if nothing was written
+    #[arg(long)]
+    wake: bool,
+    /// Reset the session before the wake-up
+    #[arg(long)]
+    reset_session: bool,
+    /// Overwrite USER.md and MEMORY.md even if the agent has changed them
+    #[arg(long)]
+    overwrite: bool,
+    /// Write BOOTSTRAP.md again
+    #[arg(long)]
+    force_bootstrap: bool,
+    /// Create new tokens
+    #[arg(long)]
+    rotate_token: bool,
+}
+
+impl RunArgs {
+    pub(crate) fn options(&self) -> RunOptions {
+        RunOptions {
+            wake: if self.no_wake {
+                Wake::Never
+            } else if self.wake {
+                Wake::Always
+            } else {
+                Wake::IfChanged
+            },
+            reset_session: self.reset_session,
+            overwrite: self.overwrite,
+            force_bootstrap: self.force_bootstrap,
+            token: if self.rotate_token {
+                TokenRule::Rotate
+            } else {
+                TokenRule::Keep
+            },
+            ..RunOptions::default()
+        }
+    }
+}
 
 /// Show the changes that windlass agents provision would make
 #[derive(Debug, Args)]
