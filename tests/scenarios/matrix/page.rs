@@ -15,7 +15,7 @@ const HEAD: &str = "# Fault matrix
 What comes of each fault that the chaos proxy knows, under each load, on both generations of the protocol. This page is written by the
 run: `WINDLASS_MATRIX=all SNAPSHOTS=overwrite cargo test --test scenarios matrix`, and each run of the tests compares a third of it. In each cell a line to a simulated gateway runs
 through the proxy in virtual time; the fault comes 150 ms after the load began (what hits a request: at once), is taken back after 20 s
-(90 s for what only silence shows), and then the promises of the [README](../README.md#what-it-promises) are checked: each call ended once, in its time, and was done as its caller was
+(90 s for what only silence shows), and then the promises of the [README](../README.md#guarantees) are checked: each call ended once, in its time, and was done as its caller was
 told; nothing was done twice; events came in order, and a marker stands where some are missing; what was declared was loaded again;
 the line came back by itself; nothing was left behind; no secret in the trace.
 

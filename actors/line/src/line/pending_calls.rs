@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::unconstrained;
-use windlass_protocol::connection::{CallLimits, Calls};
+use windlass_protocol::connection::{CallLimits, CallTable};
 
 use super::backstop::Backstop;
 use super::inbox::{Entrance, LineMessage};
@@ -25,7 +25,7 @@ use crate::clock::Clock;
 pub(crate) struct PendingCalls {
     inbox: mpsc::UnboundedReceiver<LineMessage>,
     entrance: Arc<Entrance>,
-    pub(crate) calls: Calls<Reply>,
+    pub(crate) calls: CallTable<Reply>,
     /// Places that were taken by calls that came out of the inbox and were not given back yet.
     taken: usize,
 }
@@ -40,7 +40,7 @@ impl PendingCalls {
         // A call that has a place is never turned away: beside those that have one there are what a cut takes back and the
         // line's own questions.
         let beside = limits.in_flight.saturating_add(MAX_TOPICS);
-        let calls = Calls::new(CallLimits {
+        let calls = CallTable::new(CallLimits {
             waiting: limits.waiting.saturating_add(beside),
             ..limits
         });

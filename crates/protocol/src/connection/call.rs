@@ -54,7 +54,7 @@ pub struct CallRequest<S> {
     pub slot: S,
 }
 
-/// The bounds of [`Calls`](super::Calls).
+/// The bounds of [`CallTable`](super::CallTable).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLimits {
     /// Requests that may be unanswered at a time. Past that, calls wait.

@@ -30,7 +30,7 @@ const KEY_MEMORY: Duration = Duration::from_secs(KEY_MEMORY_SECONDS);
 
 /// The calls of one line.
 #[derive(Debug)]
-pub struct Calls<S> {
+pub struct CallTable<S> {
     limits: CallLimits,
     waiting: VecDeque<Entry<S>>,
     in_flight: FxHashMap<u64, Entry<S>>,
@@ -55,7 +55,7 @@ struct Entry<S> {
     request: Box<CallRequest<S>>,
 }
 
-impl<S: ReplySlot> Calls<S> {
+impl<S: ReplySlot> CallTable<S> {
     /// An empty table.
     pub fn new(limits: CallLimits) -> Self {
         Self {

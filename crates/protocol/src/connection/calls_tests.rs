@@ -42,7 +42,7 @@ const WIRE: Wire = Wire {
 };
 
 struct Bench {
-    calls: Calls<Slot>,
+    calls: CallTable<Slot>,
     ends: Ends,
     start: Instant,
     admitted: usize,
@@ -53,7 +53,7 @@ impl Bench {
         #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
         let start = Instant::now();
         Self {
-            calls: Calls::new(LIMITS),
+            calls: CallTable::new(LIMITS),
             ends: Ends::default(),
             start,
             admitted: 0,

@@ -3,7 +3,7 @@
 //! ```text
 //!             Handshake ──hello-ok──▶ Session ──(loss)──▶ dropped: each generation starts from fresh state
 //!
-//!   Calls     waiting ──▶ in flight ──▶ ended     lives across generations: a call ends exactly once
+//!   CallTable waiting ──▶ in flight ──▶ ended     lives across generations: a call ends exactly once
 //!   Backoff   attempt ──▶ delay                   lives across generations: reset by a healthy stretch only
 //! ```
 //!
@@ -23,7 +23,7 @@ mod write_watch;
 pub use backoff::{Backoff, BackoffPolicy};
 pub use boot::{BootIdentity, Continuity};
 pub use call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
-pub use calls::Calls;
+pub use calls::CallTable;
 pub use handshake::{Handshake, HandshakeFault, HandshakeStep};
 pub use sequence::{Gap, Place, Sequence};
 pub use session::{IgnoredFrame, Received, Session, Wire};

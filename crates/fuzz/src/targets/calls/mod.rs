@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytestring::ByteString;
 use windlass_protocol::connection::{
-    AnswerMode, Answered, CallLimits, CallRequest, Calls, Continuity, ReplySlot, Resend, Wire,
+    AnswerMode, Answered, CallLimits, CallRequest, CallTable, Continuity, ReplySlot, Resend, Wire,
 };
 use windlass_protocol::{CallError, CallId, Frame, Generation, MethodName, NotSent, RawJson, UnknownReason};
 
@@ -163,7 +163,7 @@ pub(super) fn run(data: &[u8]) {
 }
 
 struct Line {
-    calls: Calls<Slot>,
+    calls: CallTable<Slot>,
     model: Model,
     ends: Ends,
     abandoned: Vec<Rc<Cell<bool>>>,
@@ -174,7 +174,7 @@ struct Line {
 impl Line {
     fn new() -> Self {
         Self {
-            calls: Calls::new(LIMITS),
+            calls: CallTable::new(LIMITS),
             model: Model::new(LIMITS),
             ends: Ends::default(),
             abandoned: Vec::new(),
