@@ -38,7 +38,7 @@ impl Auditor {
             EntryKind::Marker(RecordedMarker::Began { up, .. }) => self.hole(*up),
             EntryKind::Marker(RecordedMarker::Line(Marker::Reconnected { .. })) => self.hole(true),
             EntryKind::Marker(RecordedMarker::Line(Marker::Disconnected { .. }) | RecordedMarker::Ended) => {
-                self.hole(false)
+                self.hole(false);
             }
             EntryKind::Marker(RecordedMarker::Line(Marker::Gap(_) | Marker::Unreadable | Marker::Lagged(_))) => {
                 self.hole(self.open);

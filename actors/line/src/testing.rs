@@ -1,5 +1,7 @@
 //! For unit tests of the actors: a shard, and a simulated gateway that its lines lead to, in virtual time.
 
+#![expect(clippy::unwrap_used, clippy::new_without_default, reason = "for tests")]
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
