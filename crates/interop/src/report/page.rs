@@ -11,20 +11,21 @@ use crate::scenarios::by_name;
 const HEAD: &str = "\
 # Compatibility with real OpenClaw releases
 
-Written by `windlass-interop run --table`, from runs of the real releases of npm; what each cell is made of lies beside this page.
-`yes`: holds. `no`: does not hold. `-`: the release cannot do it. `?`: not tried.
+`windlass-interop run --table` writes this page from runs of the real releases of npm. The data of each cell is in a file beside this page.
+`yes`: the row is true for the release. `no`: it is not true. `-`: the release cannot do it. `?`: not tried.
 
-Of other releases this is known:
+Known limits of releases:
 
-- 2026.2.12 can't run sessions of agents other than the first: every run of theirs ends with `Session file path must be within sessions
-  directory`. Windlass names it, in the end of a message and on the record of the agent. Use 2026.2.26 or later.
-- 2026.9.6 does not run the heartbeat of an agent whose target is `last` before anything has reached the agent over a channel
-  (`heartbeat skipped: no-route`), so such an agent shows no sign of life. Give it the target `none`, or a channel.
+- 2026.2.12 cannot run sessions of any agent except the first. Each run of the other agents ends with
+  `Session file path must be within sessions directory`. Windlass reports this error in the end of the message and on the record of the
+  agent. Use 2026.2.26 or later.
+- 2026.9.6 does not run the heartbeat of an agent with the target `last` until a message has reached the agent over a channel
+  (`heartbeat skipped: no-route`). Such an agent shows no sign of life. Give it the target `none`, or a channel.
 
 ";
 
-/// The page: a row for each scenario, a column for each release, the notes of the cells below, equal ones once, and at the end
-/// which cells are from which run.
+/// The page: a row for each scenario, a column for each release. Below are the notes of the cells (equal notes once), and at the end
+/// the cells of each run.
 pub fn page(sheet: &Sheet) -> String {
     let mut page = String::from(HEAD);
     let releases = distinct(sheet.cells().iter().map(|cell| &*cell.release));
@@ -84,7 +85,7 @@ impl Notes {
     }
 }
 
-/// Which cells are from which run; a scenario that one run tried on all releases stands by its name alone.
+/// The cells of each run. If one run tried a scenario on all releases, the list has only the name of the scenario.
 fn runs(sheet: &Sheet, columns: usize) -> String {
     let mut list = String::from("\n## Which run\n");
     let runs: BTreeSet<_> = sheet.cells().iter().map(|cell| &*cell.run).collect();
