@@ -1,4 +1,4 @@
-//! `docs/fault-matrix.md`, as the run says.
+//! Compares `docs/fault-matrix.md` with the outcomes of a run, or writes it.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,23 +12,34 @@ use super::load::Load;
 
 const HEAD: &str = "# Fault matrix
 
-What comes of each fault that the chaos proxy knows, under each load, on both generations of the protocol. This page is written by the
-run: `WINDLASS_MATRIX=all SNAPSHOTS=overwrite cargo test --test scenarios matrix`, and each run of the tests compares a third of it. In each cell a line to a simulated gateway runs
-through the proxy in virtual time; the fault comes 150 ms after the load began (what hits a request: at once), is taken back after 20 s
-(90 s for what only silence shows), and then the promises of the [README](../README.md#guarantees) are checked: each call ended once, in its time, and was done as its caller was
-told; nothing was done twice; events came in order, and a marker stands where some are missing; what was declared was loaded again;
-the line came back by itself; nothing was left behind; no secret in the trace.
+This page shows the result of each fault of the chaos proxy, under each load, with both protocols. This command writes it:
+`WINDLASS_MATRIX=all SNAPSHOTS=overwrite cargo test --test scenarios matrix`. Each run of the tests compares a third of it.
 
-A cell says whether the line *stayed* up or came *back*, and what callers were told. Several words in one cell are different callers.
+In each cell, a line to a simulated gateway runs through the proxy in virtual time. The fault comes 150 ms after the start of the load (a
+fault that hits a request comes at once). It is taken back after 20 s (after 90 s if only silence shows the fault). Then the test checks the
+[guarantees](../README.md#guarantees):
 
-- 1 call: making an agent, which can't be sent again. 200 calls: reads, keyed messages and making agents. Chat run: a message that is followed to its end.
+- Each call ended once and in time, and its outcome is true.
+- Nothing was done twice.
+- Events came in order, and a marker stands in the place of missing events.
+- Topics were loaded again.
+- The line came back by itself.
+- Nothing was left behind.
+- The trace has no secret.
+
+A cell shows whether the line *stayed* up or came *back*, and the outcomes of its callers. Several words in one cell are the outcomes of
+different callers.
+
+- 1 call: the creation of an agent, which cannot be sent again.
+- 200 calls: reads, messages with an idempotency key, and creations of agents.
+- Chat run: a message that is followed to its end.
 - Provisioning: three agents. *Done at the second run* means that the first run ended with an error for some of them, and that a
-  second one finished the work without doing anything twice.
-- † The wire does not show it: a frame that never arrives on a generation whose events have no numbers of their own, or a text that
-  was changed and is JSON still. TCP and TLS do neither; what can be held there is held.
+  second run completed the work without doing anything twice.
+- †: the wire does not show this fault. A frame never arrives, with a protocol whose events have no numbers of their own; or a text was
+  changed and is still JSON. Neither happens with TCP and TLS. The test checks the guarantees that can hold in this case.
 ";
 
-/// Stands in a page where a cell was not played.
+/// The text of a cell that was not played.
 const NOT_PLAYED: &str = " ? ";
 
 /// Compares the page with the cells that were played, or writes it.
@@ -39,7 +50,7 @@ pub(super) fn check(outcomes: &[(Cell, Outcome)]) {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fault-matrix.md");
     if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
-        assert!(!page.contains(NOT_PLAYED), "the page is written by WINDLASS_MATRIX=all");
+        assert!(!page.contains(NOT_PLAYED), "WINDLASS_MATRIX=all is needed to write the page");
         std::fs::write(&path, &page).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
@@ -50,12 +61,12 @@ pub(super) fn check(outcomes: &[(Cell, Outcome)]) {
         .collect();
     assert!(
         differ.is_empty() && page.lines().count() == written.lines().count(),
-        "docs/fault-matrix.md is not what the run says; if this is meant, write it anew with WINDLASS_MATRIX=all SNAPSHOTS=overwrite: \
+        "docs/fault-matrix.md differs from the run; if this is intended, write it with WINDLASS_MATRIX=all SNAPSHOTS=overwrite: \
          {differ:#?}"
     );
 }
 
-/// Whether a line of the page is what the run says, as far as it was played.
+/// Whether a line of the page is equal to the line of the run, except for cells that were not played.
 fn agree(run: &str, page: &str) -> bool {
     let (run, page): (Vec<_>, Vec<_>) = (run.split('|').collect(), page.split('|').collect());
     run.len() == page.len()
