@@ -50,7 +50,10 @@ pub(super) fn check(outcomes: &[(Cell, Outcome)]) {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fault-matrix.md");
     if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
-        assert!(!page.contains(NOT_PLAYED), "WINDLASS_MATRIX=all is needed to write the page");
+        assert!(
+            !page.contains(NOT_PLAYED),
+            "WINDLASS_MATRIX=all is needed to write the page"
+        );
         std::fs::write(&path, &page).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
