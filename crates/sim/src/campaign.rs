@@ -14,7 +14,7 @@ use crate::{Broken, Detail, Tally, World, play};
 pub(crate) const BLOCK: u64 = 100;
 /// Runs that may be over and not in the books yet.
 const REPORTS: usize = 256;
-/// How long nothing may come to its end before what is under way is called hung. The biggest worlds take seconds.
+/// If no run ends for this long, the current runs are reported as hung. The biggest worlds take seconds.
 const HUNG: Duration = Duration::from_secs(300);
 /// How often the books are looked at while nothing comes.
 const LOOK: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Failing {
     /// Which.
     pub seed: u64,
-    /// What was broken, in words.
+    /// The broken guarantees, as texts.
     pub broken: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ pub enum Ended {
     Hung(Vec<u64>),
 }
 
-/// What is told of a campaign while it goes on.
+/// Receives the reports of a campaign while it runs.
 pub trait Books {
     /// A seed is over, and may have broken a promise.
     fn played(&mut self, failing: Option<Failing>);
@@ -63,7 +63,7 @@ enum Report {
     Block(u64, Tally),
 }
 
-/// Plays what is left of the progress's range with so many workers, until the end or `stop`.
+/// Plays the rest of the range of `progress` with `jobs` workers, until the end or `stop`.
 pub fn campaign(progress: &Progress, jobs: usize, stop: &Arc<AtomicBool>, books: &mut dyn Books) -> Ended {
     let blocks = Arc::new(Blocks::new(progress));
     let under_way: Arc<[AtomicU64]> = (0..jobs).map(|_| AtomicU64::new(IDLE)).collect();
@@ -98,7 +98,7 @@ pub fn campaign(progress: &Progress, jobs: usize, stop: &Arc<AtomicBool>, books:
 /// Stands where a worker plays nothing.
 const IDLE: u64 = u64::MAX;
 
-/// What is left to be played, block by block.
+/// The seeds that are not played yet, in blocks.
 struct Blocks {
     left: std::sync::Mutex<std::vec::IntoIter<Range<u64>>>,
 }
@@ -131,7 +131,7 @@ fn work(blocks: &Blocks, under_way: &AtomicU64, stop: &AtomicBool, reports: &mps
             under_way.store(IDLE, Ordering::SeqCst);
             tally.add(&played.tally);
             let failing = (!played.broken.is_empty()).then(|| Failing::new(seed, &played.broken));
-            // Nobody listens any more when the program gave up on another worker.
+            // The receiver is gone if the program gave up on another worker.
             if reports.send(Report::Played(failing)).is_err() {
                 return;
             }

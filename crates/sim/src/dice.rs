@@ -15,7 +15,7 @@ impl Dice {
         Self(StdRng::seed_from_u64(seed))
     }
 
-    /// Dice of their own for a part, so that what is drawn there changes nothing elsewhere.
+    /// Separate dice for a part, so that draws for the part do not change the draws elsewhere.
     pub(crate) fn part(&mut self) -> Self {
         Self::new(self.0.random())
     }

@@ -1,21 +1,21 @@
-//! The whole of Windlass in worlds made from seeds.
+//! Runs the whole of Windlass in worlds that are made from seeds.
 //!
 //! ```text
-//!   seed ──▶ World (drawn before anything runs) ──▶ play ──▶ Played: what is broken, and the trace
-//!                 gateways, work, storm              │
+//!   seed ──▶ World (drawn before anything runs) ──▶ play ──▶ Played: the broken guarantees, and the trace
+//!                 gateways, work, faults             │
 //!                                                    └ one thread, virtual time: Windlass ── proxy ── simulated gateway
 //! ```
 //!
-//! | where | what |
+//! | module | contents |
 //! |---|---|
-//! | `world` | what a run is made of: gateways and their releases, who works at what, which storm comes |
-//! | `site` | one gateway of a run, the proxy before it, and the line to it |
-//! | `cast` | those who call, speak, read and provision, and what they write down |
-//! | `play` | one run, from setting up to striking |
-//! | `oracle` | the promises, one file each |
-//! | `trace`, `records` | what happened, line by line |
-//! | [`campaign`], [`progress`] | many seeds, and how far they are |
-//! | [`soak`] | many days of a light load: what may not grow |
+//! | `world` | the parts of a run: gateways and their releases, the work of the users, the faults |
+//! | `site` | one gateway of a run, the proxy in front of it, and the line to it |
+//! | `cast` | callers, senders, subscribers and provisioners, and their records |
+//! | `play` | one run, from its setup to its end |
+//! | `oracle` | the guarantees, one file each |
+//! | `trace`, `records` | the steps of a run, line by line |
+//! | [`campaign`], [`progress`] | many seeds, and their progress |
+//! | [`soak`] | many days of a light load: memory and records must not grow |
 //! | [`cli`] | the command line |
 
 #![expect(

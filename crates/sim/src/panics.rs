@@ -1,4 +1,4 @@
-//! Panics that nobody injected, by thread.
+//! Panics that were not injected, by thread.
 
 use std::cell::RefCell;
 use std::sync::Once;

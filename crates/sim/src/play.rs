@@ -22,28 +22,28 @@ use crate::trace::{self, Line, Trace, note};
 use crate::world::{Ending, Hides, Plan, World};
 use crate::{panics, records};
 
-/// Longer than any line pauses when nobody does anything, and than any call or message may take.
+/// Longer than any pause of a line without orders, and longer than any call or message may take.
 const PATIENCE: Duration = Duration::from_secs(3600);
 /// All that a run may take.
 const WHOLE: Duration = Duration::from_secs(24 * 3600);
-/// What is declared is loaded, and runs that were resumed are over, so long after the lines are up.
+/// This long after the lines are up, topics are loaded and resumed runs are over.
 const SETTLES: Duration = Duration::from_secs(60);
 
 /// Whether a trace is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
-    /// Only what is broken; a world in twenty is traced to look for secrets.
+    /// Only the broken guarantees. One world in twenty is traced nevertheless, to look for secrets.
     Verdict,
     /// With the trace.
     Trace,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Played {
     /// Promises that were not kept.
     pub broken: Vec<Broken>,
-    /// What happened, where it was asked for.
+    /// The steps of the run, if the trace was requested.
     pub trace: Trace,
     /// How much happened.
     pub tally: Tally,
@@ -110,7 +110,7 @@ struct Stage {
     crew: Option<Agents>,
 }
 
-/// What came of the work at a site.
+/// The results of the work at a site.
 #[derive(Default)]
 struct Work {
     called: Vec<Called>,
@@ -324,8 +324,8 @@ impl Stage {
         spec
     }
 
-    /// A second run makes whole what the first one left, a third one finds nothing to do, and a fourth one does what one more
-    /// agent needs.
+    /// A second run completes the work of the first. A third run finds no difference. A fourth run provisions one more agent, and
+    /// nothing else.
     async fn provision_again(&self, world: &World, verdict: &mut Verdict) {
         let Some(crew) = &self.crew else { return };
         let sim = self.sites[0].sim();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::Tally;
 use crate::campaign::{BLOCK, Failing};
 
-/// How far a campaign is. What stands in a state file.
+/// The progress of a campaign: the contents of a state file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The seeds: from, and up to.
@@ -36,7 +36,7 @@ pub enum StateError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         why: io::Error,
     },
@@ -45,7 +45,7 @@ pub enum StateError {
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The syntax error.
         #[source]
         why: serde_json::Error,
     },
@@ -72,7 +72,7 @@ impl Progress {
         }
     }
 
-    /// What a file says, or a beginning where there is none.
+    /// Reads the progress from a file. If there is no file, the progress is at the start.
     ///
     /// # Errors
     /// [`StateError`].

@@ -1,4 +1,4 @@
-//! What gateways and proxies wrote down, as lines of a trace.
+//! The records of gateways and proxies, as lines of a trace.
 
 use windlass_testkit::{Entry, Record, SideEffect};
 

@@ -28,7 +28,7 @@ pub(crate) const AGE: Duration = Duration::from_secs(600);
 /// One gateway in so many has its agents in an included file. By its seed and not by a draw, so that worlds stay as they were.
 const INCLUDED: u64 = 3;
 
-/// What a gateway is reached by; cheap to clone.
+/// The handles to a gateway. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
     pub(crate) name: String,
@@ -69,7 +69,7 @@ impl Door {
         }
     }
 
-    /// What a line to it is made from.
+    /// The specification of a line to it.
     pub(crate) fn spec(&self) -> GatewaySpec {
         let mut spec = spec(&self.name);
         if let Some(limits) = self.limits {
@@ -79,7 +79,7 @@ impl Door {
     }
 }
 
-/// What a line to the gateway of this name is made from.
+/// The specification of a line to the gateway of this name.
 pub(crate) fn spec(name: &str) -> GatewaySpec {
     let endpoint = Endpoint::parse(&format!("ws://{name}")).expect("a host name makes an endpoint");
     let id = GatewayId::new(name).expect("the name is an id");
@@ -176,7 +176,7 @@ impl Site {
             Deed::Deaf(on) => sim.deaf(*on),
             Deed::Silent(on) => {
                 sim.silent(*on);
-                // What it did not say it did not number either: no connection of a gateway goes on behind that.
+                // An event that it did not send has no number either, so no connection of a gateway continues after a silence.
                 if !on {
                     self.door.proxy.cut();
                 }
@@ -190,7 +190,7 @@ impl Site {
             }
             Deed::Unlock => sim.set_token(TOKEN),
             Deed::Jump(time) => clock::jump(*time).await,
-            // Both are refused when Windlass is shut down, and then nobody is told.
+            // Both are refused after Windlass was shut down. Then there is no caller to report this to.
             Deed::ReconnectNow => drop(self.gateway.reconnect_now().await),
             Deed::Update => drop(self.windlass.update(self.door.spec()).await),
         }

@@ -1,4 +1,4 @@
-//! Many days of a light load over gateways that restart every day: what may not grow is counted each midnight.
+//! Many days of a light load over gateways that restart every day. Each midnight, counters that must not grow are read.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,29 +18,29 @@ use crate::site;
 
 /// A day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Between two things that somebody does at a gateway.
+/// The time between two operations at a gateway.
 const LOAD_EVERY: Duration = Duration::from_secs(600);
-/// So much of a day somebody works. Before midnight nobody does, so that what was under way is over when it is counted.
+/// The part of a day with work. There is no work before midnight, so that all work is over when the counters are read.
 const WORKING: Duration = Duration::from_secs(24 * 3600 - 900);
 /// Events are kept this long. Ends of messages are, too, by the outbox.
 const KEPT: Duration = DAY;
 /// Days until everything that is kept for a day has been there for a day.
 pub(crate) const WARM_UP: u32 = 3;
-/// What a line may be waited for.
+/// The longest wait for a line.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// What a soak is made of.
+/// The parameters of a soak.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Virtual days.
     pub days: u32,
     /// Gateways, of all releases in turn.
     pub gateways: u16,
-    /// What the load is drawn from.
+    /// The seed of the load.
     pub seed: u64,
 }
 
-/// What was counted at one midnight.
+/// The counters at one midnight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Midnight {
@@ -93,7 +93,7 @@ pub fn soak(plan: Plan, mut told: impl FnMut(&Midnight)) -> Vec<Midnight> {
     runtime.block_on(LocalSet::new().run_until(played))
 }
 
-/// Counters that grew, in words. What is kept for a day is full only after some days.
+/// Counters that grew, as texts. Records that are kept for a day reach their final number only after some days.
 pub fn grown(midnights: &[Midnight]) -> Vec<String> {
     let settled: Vec<_> = midnights.iter().filter(|midnight| midnight.day >= WARM_UP).collect();
     let mut grown = Vec::new();
@@ -101,7 +101,7 @@ pub fn grown(midnights: &[Midnight]) -> Vec<String> {
         let half = settled.len().div_ceil(2);
         let most = |of_days: &[&Midnight]| of_days.iter().map(|midnight| of(midnight)).max().unwrap_or_default();
         let (before, after) = (most(&settled[..half]), most(&settled[half..]));
-        // What is drawn by chance differs a little from day to day.
+        // Random work differs a little from day to day.
         if after > before + before * slack / 100 {
             grown.push(format!(
                 "{what}: at most {before} in the first half, {after} in the second"
@@ -197,7 +197,7 @@ impl Soak {
         }
     }
 
-    /// One day, and what is counted at its end.
+    /// One day, and the counters at its end.
     async fn day(&mut self, day: u32, tasks: impl Fn() -> usize) -> Midnight {
         let midnight = tokio::time::sleep(DAY).deadline();
         let mut working = Vec::new();
@@ -245,7 +245,7 @@ impl Soak {
             counted.subscribers += line.subscribers;
             counted.topics += line.topics;
             connections += site.sim.journal().connect_attempts();
-            // The simulation's own memory is not what is looked at.
+            // The memory of the simulated gateway is not part of the check.
             site.sim.journal().forget();
         }
         counted.connections = connections - self.connections;
@@ -289,14 +289,14 @@ fn sim(number: u16, dice: &mut Dice) -> (String, SimGateway) {
     (format!("gw{number}"), sim)
 }
 
-/// One thing that somebody did.
+/// One operation.
 struct Done {
     ok: bool,
     /// For a message: its key.
     key: Option<String>,
 }
 
-/// What is done at one gateway in a day.
+/// The operations at one gateway in a day.
 async fn work(gateway: Gateway, mut dice: Dice) -> Vec<Done> {
     let mut done = Vec::new();
     let end = tokio::time::sleep(WORKING).deadline();

@@ -1,6 +1,6 @@
-//! What happened in a run, line by line: notes of those who play, and what the runtime logs.
+//! The steps of a run, line by line: notes of its parts, and the log of the runtime.
 //!
-//! A run has a thread to itself, so the trace is the thread's.
+//! A run has a separate thread, so the trace belongs to the thread.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -18,9 +18,9 @@ use crate::clock::WorldClock;
 pub struct Line {
     /// Virtual time since the run began.
     pub at: Duration,
-    /// Who says it: `log`, `sim`, `proxy` or `play`.
+    /// The source: `log`, `sim`, `proxy` or `play`.
     pub by: &'static str,
-    /// What.
+    /// The text.
     pub text: String,
 }
 
@@ -80,7 +80,7 @@ fn push(by: &'static str, text: String) {
     });
 }
 
-/// Takes all that any thread logs from now on; what threads without a trace log goes nowhere.
+/// Takes all log records of all threads from now on. Records of threads without a trace are dropped.
 fn hear_logs() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {

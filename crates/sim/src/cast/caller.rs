@@ -86,7 +86,7 @@ async fn one(gateway: &Gateway, errand: &Errand) -> End {
     }
 }
 
-/// What is asked for without what is said.
+/// Shows the request of a call without its text.
 pub(crate) struct Told<'a>(pub(crate) &'a What);
 
 impl std::fmt::Debug for Told<'_> {

@@ -1,10 +1,10 @@
-//! Somebody who stops runs and throws sessions away while others speak in them.
+//! Aborts runs, and resets and deletes sessions, while messages are sent to them.
 
 use crate::site::Site;
 use crate::trace::note;
 use crate::world::{Meddling, Mischief};
 
-/// Does one thing after the other. Whatever comes of it: how the messages end is what counts.
+/// Makes the operations one after the other. Their results are ignored: only the ends of the messages are checked.
 pub(crate) async fn meddle(site: Site, meddling: Vec<Meddling>) {
     for deed in meddling {
         tokio::time::sleep(deed.pause).await;

@@ -1,4 +1,4 @@
-//! Those who work over a line while the storm goes on, and what they write down.
+//! The users of a line while the faults happen, and their records.
 
 mod caller;
 mod crew;

@@ -1,4 +1,4 @@
-//! Subscribers that write down what they see.
+//! Subscribers that record the items that they get.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ pub(crate) enum Item {
 pub(crate) struct Notebook(Rc<RefCell<Vec<Item>>>);
 
 impl Notebook {
-    /// Subscribes; what is given reads to the stream's end.
+    /// Subscribes. The returned future reads the stream to its end.
     pub(crate) fn open(&self, site: &Site, number: usize, reader: Reader) -> impl Future<Output = ()> + use<> {
         let filter = EventFilter::all().snapshots();
         let events = site.gateway.events_bounded(filter, reader.backlog);

@@ -1,4 +1,4 @@
-//! Somebody who adds, changes and removes one more gateway, at the same time as others do, and goes away in the middle.
+//! Adds, changes and removes one more gateway, several times at once, and drops some of the futures before their end.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::oracle::{Promise, Verdict};
 use crate::trace::note;
 use crate::world::{Registering, Wish};
 
-/// What may be under way when the line is removed.
+/// The deadline of a call that may be in flight when the line is removed.
 const CALL: Duration = Duration::from_secs(3);
 
-/// Does all of it, each at its time. What comes of each is not judged here: what is left is, by [`is_whole`].
+/// Makes all operations, each at its time. Their results are not checked here: [`is_whole`] checks the state at the end.
 pub(crate) async fn register_all(windlass: Windlass, spec: GatewaySpec, all: Vec<Registering>) {
     let all = all
         .into_iter()

@@ -11,9 +11,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Plays worlds made from seeds against the whole of Windlass, in virtual time, and checks what it promises.
+/// Plays worlds made from seeds against the whole of Windlass, in virtual time, and checks its guarantees.
 ///
-/// Exit codes: 0 all promises were kept, 1 some were not, 2 usage or a state file that can't be used, 130 stopped by Ctrl-C.
+/// Exit codes: 0 all guarantees were kept, 1 some were not, 2 wrong usage or an unusable state file, 130 stopped by Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "windlass-sim", version)]
 struct Cli {
@@ -39,7 +39,7 @@ struct Run {
     /// Threads; as many as the machine has cores unless given.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// Remember there what is done, and go on from what is remembered.
+    /// Record the progress in this file, and continue from the recorded progress.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// Print JSON instead of words.
@@ -68,7 +68,7 @@ struct Soak {
     /// Gateways.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
     gateways: u16,
-    /// What the load is made from.
+    /// The seed of the load.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print JSON instead of words.

@@ -57,7 +57,7 @@ struct Ledger {
     clock: TokioClock,
     begun: Instant,
     saved: Instant,
-    /// What `progress` had when this process began.
+    /// The value of `progress` at the start of this process.
     cpu_before: u64,
     played: u64,
     error: Option<StateError>,

@@ -12,7 +12,7 @@ pub(super) fn seed(args: &Seed) -> ExitCode {
     let world = World::of(args.number);
     let played = play(&world, Detail::Trace);
     let mut out = anstream::stdout().lock();
-    // Nobody can be told that nobody listens.
+    // An error of the output cannot be reported: the output is gone.
     let _ = if args.json {
         let trace: Option<Vec<_>> = args
             .trace

@@ -17,7 +17,7 @@ pub(crate) fn nothing_to_do(verdict: &mut Verdict, report: &FleetReport, done_me
     });
 }
 
-/// Judges a run of all with one that is new: what was as it should be is neither written nor woken.
+/// Checks a run over all agents of which one is new: agents without drift are neither written nor woken.
 pub(crate) fn only_the_new_one(verdict: &mut Verdict, report: &FleetReport, new: AgentUid) {
     let changed: Vec<AgentUid> = report.changed().map(|agent| agent.agent).collect();
     verdict.holds(Promise::Agents, report.all_done() && changed == [new], || {
@@ -25,8 +25,8 @@ pub(crate) fn only_the_new_one(verdict: &mut Verdict, report: &FleetReport, new:
     });
 }
 
-/// Judges what the gateway was told to make, by the provisioner alone. The oldest release has no method for it: there agents are
-/// made by writing the configuration.
+/// Checks the agents that the gateway was asked to create, by the provisioner alone. The oldest release has no method for this:
+/// there, agents are created by a write of the configuration.
 pub(crate) fn made_once(verdict: &mut Verdict, deeds: &Deeds, agents: usize, is_ours: impl Fn(&str) -> bool) {
     let made: Vec<_> = deeds.makings().filter(|(agent, _)| is_ours(agent)).collect();
     let all = made.is_empty() || made.len() == agents;

@@ -1,4 +1,4 @@
-//! Calls ended in time, and what their callers were told is what happened.
+//! Calls ended in time, and their outcomes are true.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn ends(verdict: &mut Verdict, site: &str, call: &Called) {
         let (took, deadline, stopped) = (call.took, call.errand.deadline, call.stopped);
         format!("{site}: {what:?} took {took:?} of {deadline:?}, {stopped:?} of it stopped")
     });
-    // Who does not wait for the line has no second try, of a read either.
+    // A call that does not wait for the line has no second attempt, not even a read.
     let waits = !call.errand.fail_fast;
     let lost = matches!(&call.end, End::Ended(Err(CallError::OutcomeUnknown(unknown))) if !is_closed(unknown));
     verdict.holds(
@@ -67,7 +67,7 @@ fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds, wire
     };
     let excused = match what {
         What::Say { .. } => deeds.indistinct,
-        // Nothing keeps a gateway from doing again what a frame that comes twice says.
+        // Nothing keeps a gateway from executing a frame twice that comes twice.
         What::Label(_) => wire.repeats,
         _ => false,
     };

@@ -1,4 +1,4 @@
-//! Events came in order, and what is missing was told.
+//! Events came in order, and markers report the missing ones.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -6,10 +6,10 @@ use super::{Promise, Verdict};
 use crate::cast::Item;
 use crate::world::Wire;
 
-/// Judges what one subscriber saw.
+/// Checks the items of one subscriber.
 ///
-/// Where events come the wrong way round and the first of two is lost, its marker stands where it was: before the other one, and
-/// the hole shows behind it. So holes are not judged there.
+/// If two events come in the wrong order and the first of them is lost, its marker stands in its place: before the other event,
+/// and the hole in the numbers appears after it. So holes are not checked then.
 pub(crate) fn in_order(verdict: &mut Verdict, reader: &str, items: &[Item], wire: Wire) {
     let (mut highest, mut told) = (0, false);
     let (mut missing, mut seen) = (BTreeSet::new(), HashSet::new());

@@ -1,4 +1,4 @@
-//! What a gateway did, counted.
+//! Counts the side effects of a gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::world::LIFE;
 /// The side effects of a site.
 #[derive(Debug, Default)]
 pub(crate) struct Deeds {
-    /// What was handed to the model, by key.
+    /// The runs that reached the model, by key.
     runs: BTreeMap<String, Runs>,
-    /// Keys that were sent from here. A gateway resumes under another one what it was stopped over.
+    /// Keys that were sent from here. A gateway that was stopped during a run resumes the run with another key.
     keys: BTreeSet<String>,
     created: BTreeMap<String, u64>,
     labelled: BTreeMap<String, u64>,
@@ -28,8 +28,8 @@ pub(crate) struct Deeds {
 struct Runs {
     text: String,
     begun: u64,
-    /// Those before which nothing ran in their session, so that they ran at once. What comes during a run waits for it, and a
-    /// stop of the gateway then loses what was never looked at.
+    /// Runs that began at once, because their session had no other run. A message that comes during a run waits for the end of the
+    /// run, and a stop of the gateway then loses the message before the gateway looked at it.
     at_once: u64,
     /// Those that a stop of the gateway did not cut short.
     ended: u64,
@@ -113,7 +113,7 @@ impl Deeds {
             .sum()
     }
 
-    /// Whether somebody stopped runs in a session, or threw it away: then not every end of a run is one of its own.
+    /// Whether runs of a session were aborted, or the session was reset or deleted. Then a run may end for another reason than its own.
     pub(crate) fn is_meddled(&self, session: &str) -> bool {
         self.meddled.contains(session)
     }
@@ -132,7 +132,7 @@ impl Deeds {
     }
 }
 
-/// What runs in each session.
+/// The active runs of each session.
 #[derive(Default)]
 struct Busy(BTreeMap<String, BTreeSet<String>>);
 

@@ -14,13 +14,13 @@ pub(crate) fn messages(verdict: &mut Verdict, site: &str, said: &[Said], deeds: 
     for message in said {
         let Some(key) = &message.key else { continue };
         let (begun, ended) = (deeds.begun(key), deeds.ended(key));
-        // By default a message that a dead gateway took, answered by no word and wrote nowhere is sent again: what was cut
-        // short there does not count.
+        // By default, a message is sent again if a gateway accepted it and died before it answered or recorded anything. The
+        // run that was cut short does not count.
         let times = match message.speech.resend {
             ResendAfterLoss::Never => deeds.ran_at_once(key),
             _ => ended,
         };
-        // What was cut short by somebody who threw the session away left no word either.
+        // A run that a reset or a deletion of its session cut short has no answer either.
         let excused = deeds.indistinct || deeds.is_meddled(&message.speech.session);
         verdict.holds(Promise::NothingTwice, times <= 1 || excused, || {
             format!("{site}: message {key} was run {times} times")
@@ -35,13 +35,13 @@ pub(crate) fn messages(verdict: &mut Verdict, site: &str, said: &[Said], deeds: 
     }
 }
 
-/// What nothing disturbed ends as it should, and a command is given once.
+/// Without faults, a message ends as expected, and a command is sent once.
 fn in_the_calm(verdict: &mut Verdict, site: &str, message: &Said, deeds: &Deeds) {
     let key = message.key.as_deref().unwrap_or_default();
     let Ended::Run(end) = &message.end else { return };
     let fits = match message.speech.words {
         Words::Stop => matches!(end, RunEnd::Command(_)) && deeds.commands(key) == 1,
-        // An answer of nothing to what was handed on to another run may be another one's.
+        // A message that joined another run may end with the answer of that run.
         Words::Quiet => matches!(end, RunEnd::Final(_) | RunEnd::Failed(_) | RunEnd::Aborted { .. }),
         Words::Say => true,
     };

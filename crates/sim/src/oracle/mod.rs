@@ -1,4 +1,4 @@
-//! What was promised, and whether it was kept.
+//! The guarantees, and the checks that they were kept.
 
 mod agents;
 mod calls;
@@ -20,26 +20,26 @@ pub(crate) use self::messages::messages;
 pub(crate) use self::roster::roster;
 pub(crate) use self::secrets::secrets;
 
-/// A promise of Windlass: what a run can find broken.
+/// A guarantee of Windlass that a run checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Promise {
-    /// A call ends exactly once, within its deadline, as what happened.
+    /// A call ends exactly once, within its deadline, with the true outcome.
     CallsEnd,
     /// Nothing is done twice.
     NothingTwice,
     /// A message is followed to its one end, and the right one.
     MessagesEnd,
-    /// Events come in order, and what is lost is told.
+    /// Events come in order, and markers report the lost ones.
     EventsTold,
-    /// What is declared is loaded again.
+    /// Topics are loaded again.
     Declared,
-    /// A roster says what the gateway's list says.
+    /// A session cache is equal to the gateway's list.
     Roster,
-    /// Agents are provisioned once, or there is an error that says what to do.
+    /// Agents are provisioned once, or there is an error with the next step.
     Agents,
-    /// A gateway that comes and goes is there and works, or can be added, whoever lost patience with what.
+    /// A gateway that is added and removed is either present and works, or absent and can be added, whichever future was dropped.
     Registry,
     /// A line comes back by itself.
     ComesBack,
@@ -56,7 +56,7 @@ pub enum Promise {
 pub struct Broken {
     /// Which.
     pub promise: Promise,
-    /// In what way.
+    /// The way in which the guarantee was broken.
     pub how: String,
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Collects what is broken.
+/// Collects the broken guarantees.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict(pub(crate) Vec<Broken>);
 

@@ -1,4 +1,4 @@
-//! A roster says what a fresh list says.
+//! A session cache is equal to a fresh list.
 
 use std::time::Duration;
 
@@ -42,8 +42,8 @@ pub(crate) async fn roster(verdict: &mut Verdict, site: &str, gateway: &Gateway,
     });
 }
 
-/// Gateways before 2026.4 tell nobody of a reset. A run that it ended before its session was ever listed goes on in the roster,
-/// until its next list names another session: there is nothing to know it by, so what runs is not judged there.
+/// Gateways before 2026.4 do not report a reset. If a reset ends a run before the session of the run was ever listed, the run stays
+/// active in the session cache until its next list names another session. Nothing shows the end, so runs are not checked there.
 fn tells_of_resets(gateway: &Gateway) -> bool {
     let status = gateway.status();
     let status = status.borrow();
@@ -51,8 +51,8 @@ fn tells_of_resets(gateway: &Gateway) -> bool {
     methods.is_some_and(|methods| methods.iter().any(|method| method == "sessions.subscribe"))
 }
 
-/// A session, and what runs in it. A row that came before an event does not know what that ended: 2026.9.6 sends no row when a
-/// run is aborted.
+/// A session, and its active runs. A row that came before an event does not contain the end that the event reports: 2026.9.6 sends
+/// no row when a run is aborted.
 #[derive(Debug, PartialEq)]
 struct Seen {
     row: Value,

@@ -5,7 +5,7 @@ use crate::site::{OTHER_TOKEN, TOKEN};
 use crate::trace::Line;
 use crate::world::HUSH;
 
-/// Judges what was traced.
+/// Checks the trace.
 pub(crate) fn secrets(verdict: &mut Verdict, trace: &[Line]) {
     for line in trace {
         let secret = [TOKEN, OTHER_TOKEN].iter().any(|secret| line.text.contains(secret));

@@ -1,4 +1,4 @@
-//! Whoever looks on while a world is played, and what they saw.
+//! The observers of a world while it is played, and their records.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::oracle::{self, Promise, Verdict};
 use crate::site::Site;
 use crate::world::{Hides, Plan, World};
 
-/// What somebody does or watches at a site while the storm goes on.
+/// The work and the observations at a site while the faults happen.
 pub(super) struct Watch {
     notebooks: Vec<Notebook>,
     reading: Vec<JoinHandle<()>>,
@@ -77,7 +77,7 @@ impl Watch {
         }
     }
 
-    /// Events that are sent now are seen by everybody. (Who is slow may lose one of them to what comes at the same time.)
+    /// Events that are sent now reach every subscriber. (A slow subscriber may lose one of them to items that come at the same time.)
     async fn last_pulses(&self, site: &Site, verdict: &mut Verdict) {
         let first = site.pulse();
         let seen = async {
@@ -99,7 +99,7 @@ fn numbers_changes(release: &str) -> bool {
     facts.is_some_and(|facts| !facts.global_seq && !facts.unsequenced.contains(&"sessions.changed"))
 }
 
-/// Whether the wire of a release shows what happens to events here.
+/// Whether the wire of a release shows the loss of events here.
 fn told(hides: Hides, release: &str) -> bool {
     match hides {
         Hides::Nothing => true,

@@ -1,4 +1,4 @@
-//! Who works over a line, and at what.
+//! The users of a line, and their work.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) struct Errand {
     pub(crate) fail_fast: bool,
 }
 
-/// What a call asks for. Texts and names are found once in a site's run.
+/// The request of a call. Each text and each name is used once in the run of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// A read, by its method.
@@ -45,11 +45,11 @@ pub(crate) struct Speech {
     pub(crate) spelled: String,
     pub(crate) text: String,
     pub(crate) words: Words,
-    /// What to do when the gateway lost it.
+    /// The policy if the gateway lost the message.
     pub(crate) resend: ResendAfterLoss,
 }
 
-/// What a message is.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Words {
     /// For the agent, which answers.
@@ -68,7 +68,7 @@ pub(crate) struct Meddling {
     pub(crate) mischief: Mischief,
 }
 
-/// What is done to it.
+/// The operation on the session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mischief {
     Abort,
@@ -76,10 +76,10 @@ pub(crate) enum Mischief {
     Delete,
 }
 
-/// Who reads events.
+/// A subscriber.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader {
-    /// What may wait for it.
+    /// The capacity of its queue.
     pub(crate) backlog: usize,
     /// How long it takes over each item.
     pub(crate) takes: Duration,
@@ -101,7 +101,7 @@ impl Reader {
     }
 }
 
-/// What one caller does, one thing after the other.
+/// The calls of one caller, one after the other.
 pub(crate) fn errands(dice: &mut Dice, caller: usize, span: Duration) -> Vec<Errand> {
     let count = dice.count(1..7);
     let mean = span / u32::try_from(count).unwrap_or(1);
@@ -153,7 +153,7 @@ fn what(dice: &mut Dice, name: &str) -> What {
     }
 }
 
-/// What one speaker says in a session; some say the same again, as people do.
+/// The messages of one sender in a session. Some texts are sent again, as people do.
 pub(crate) fn speeches(dice: &mut Dice, speaker: usize, span: Duration) -> Vec<Speech> {
     let count = dice.count(1..4);
     let mean = span / u32::try_from(count).unwrap_or(1);
@@ -199,7 +199,7 @@ fn spelled(dice: &mut Dice, session: &str) -> String {
     }
 }
 
-/// What is done to the sessions of the first speakers.
+/// The operations on the sessions of the first senders.
 pub(crate) fn meddling(dice: &mut Dice, span: Duration) -> Vec<Meddling> {
     let count = dice.count(1..4);
     let mean = span / u32::try_from(count).unwrap_or(1);

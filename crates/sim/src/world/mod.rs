@@ -1,4 +1,4 @@
-//! A world: all that a run is made of, drawn from a seed before anything runs.
+//! A world: all parts of a run, drawn from a seed before anything runs.
 
 mod load;
 mod registering;
@@ -18,22 +18,22 @@ use crate::dice::Dice;
 
 /// One world in so many is big.
 const BIG: u32 = 400;
-/// One world in so many keeps all that is logged, and looks for secrets in it. (What is traced always does.)
+/// One world in so many keeps the whole log, and the oracle looks for secrets in it. (It always does so in a world that is traced.)
 const LOGGED: u32 = 20;
 /// One world in so many provisions agents.
 const CREWED: u32 = 12;
 /// One world in so many is shut down in the middle of everything.
 const ABRUPT: u32 = 10;
 
-/// All that a run is made of. The same seed makes the same world, and the same world the same run.
+/// All parts of a run. The same seed makes the same world, and the same world makes the same run.
 #[derive(Debug)]
 pub struct World {
-    /// What it was made from.
+    /// The seed of the world.
     pub seed: u64,
     pub(crate) sites: Vec<Plan>,
     /// Agents that are provisioned on the first sites, each for one.
     pub(crate) crew: Option<Crew>,
-    /// What is done to one more gateway, which comes and goes; nothing in most worlds.
+    /// The operations on one more gateway, which is added and removed. Empty in most worlds.
     pub(crate) registering: Vec<Registering>,
     /// Messages are kept on record.
     pub(crate) kept: bool,
@@ -53,11 +53,11 @@ pub(crate) struct Crew {
 pub(crate) enum Ending {
     /// All work is done, then calm comes, and everything has to be whole again.
     Calm,
-    /// Windlass is shut down in the middle, and has so long for what is under way.
+    /// Windlass is shut down in the middle of the work. `drain` is the time for the work in flight.
     Abrupt { after: Duration, drain: Duration },
 }
 
-/// One gateway, its line, and all who work over it.
+/// One gateway, its line, and all users of the line.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) release: &'static str,
@@ -70,12 +70,12 @@ pub(crate) struct Plan {
     pub(crate) pulse: Duration,
     pub(crate) callers: Vec<Vec<Errand>>,
     pub(crate) speakers: Vec<Vec<Speech>>,
-    /// Who stops runs and throws sessions away.
+    /// Aborts of runs, resets and deletions of sessions.
     pub(crate) meddling: Vec<Meddling>,
     pub(crate) readers: Vec<Reader>,
     /// Topics are declared.
     pub(crate) topics: bool,
-    /// Somebody watches the sessions.
+    /// A session cache is watched.
     pub(crate) roster: bool,
     pub(crate) storm: Vec<Blow>,
     /// How many calls of the line may be under way, and wait.
@@ -121,14 +121,14 @@ impl World {
         }
     }
 
-    /// Whether nothing happens to a site but what its users do.
+    /// Whether a site has no faults, only the work of its users.
     pub(crate) fn is_calm(&self, site: usize) -> bool {
         let plan = &self.sites[site];
         // Provisioning restarts gateways of some releases.
         plan.storm.is_empty() && plan.meddling.is_empty() && self.crew.is_none() && self.ending == Ending::Calm
     }
 
-    /// What the wire to a site is not to be trusted with.
+    /// The properties that the wire to a site does not have.
     pub(crate) fn wire(&self, site: usize) -> Wire {
         let deeds = || self.sites[site].storm.iter().map(|blow| &blow.deed);
         Wire {
@@ -172,7 +172,7 @@ impl Plan {
         .strained(dice, span)
     }
 
-    /// What was thought of later, drawn behind all that a seed had meant before.
+    /// Additions of later versions. They are drawn last, so that the earlier draws of a seed keep their meaning.
     fn strained(mut self, dice: &mut Dice, span: Duration) -> Self {
         self.limits = dice.one_in(6).then(|| CallLimits {
             in_flight: dice.count(1..4),

@@ -7,15 +7,15 @@ use crate::dice::Dice;
 /// One world in so many has one.
 const COMES_AND_GOES: u32 = 6;
 
-/// Apart from the dice of the rest, so that the other worlds stay what they were.
+/// Separates these draws from the other draws, so that the other parts of a world stay unchanged.
 const APART: u64 = 0x5eed_0f0e_a7e2_a117;
 
-/// What is wished of it.
+/// An operation on the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Add,
     Update,
-    /// With so long for what is under way.
+    /// With the time for the work in flight.
     Remove(Duration),
 }
 

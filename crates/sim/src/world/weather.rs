@@ -1,4 +1,4 @@
-//! What happens to a gateway and to the line, and when.
+//! The faults of a gateway and of its line, and their times.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::dice::Dice;
 /// events". So much is between two deaths there.
 pub(crate) const LIFE: Duration = Duration::from_secs(120);
 
-/// Something that is done to a site.
+/// A fault of a site.
 #[derive(Clone, Debug)]
 pub(crate) struct Blow {
-    /// Since the storm began.
+    /// The time since the start of the faults.
     pub(crate) at: Duration,
     pub(crate) deed: Deed,
 }
 
-/// What is done.
+/// The kind of a fault.
 #[derive(Clone, Debug)]
 pub(crate) enum Deed {
     /// By the proxy between the line and the gateway.
@@ -37,14 +37,14 @@ pub(crate) enum Deed {
     Silent(bool),
     /// The next event uses up its number and does not come.
     Withhold,
-    /// The answer to the next request of a method is not what it should be.
+    /// The answer to the next request of a method is wrong.
     Lie(Lie, &'static str),
     /// The connection's own task panics at its next write.
     Panic,
     /// The token is another one for a while.
     Lock,
     Unlock,
-    /// The whole process is stopped: time jumps, and everything finds itself late.
+    /// The whole process is stopped: time jumps, and all timers are late.
     Jump(Duration),
     /// The line is told to try now.
     ReconnectNow,
@@ -52,7 +52,7 @@ pub(crate) enum Deed {
     Update,
 }
 
-/// How a gateway lies.
+/// A wrong answer of a gateway.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lie {
     NeverAnswer,
@@ -67,23 +67,23 @@ pub(crate) enum Lie {
     CloseAfter(u16),
 }
 
-/// What the wire does not show; more hides less.
+/// Information that the wire hides. A later variant hides more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Hides {
     Nothing,
-    /// That an event is missing, where events have no numbers of their own (generation 3).
+    /// A lost event, with a protocol whose events have no numbers of their own (protocol 3).
     LostEvents,
-    /// That a text is another one: it is JSON still.
+    /// A changed text that is still JSON.
     Contents,
 }
 
-/// What a wire is not to be trusted with.
+/// The properties that a wire does not have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire {
     pub(crate) hides: Hides,
     /// Frames may come twice.
     pub(crate) repeats: bool,
-    /// Frames may come the wrong way round.
+    /// Frames may come in the wrong order.
     pub(crate) reorders: bool,
     /// A request may have the id of another one: then its answer is taken for the other one's.
     pub(crate) mixes: bool,
@@ -121,18 +121,18 @@ impl fmt::Display for Blow {
     }
 }
 
-/// How bad it gets.
+/// The severity of the faults of a site.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Temper {
-    /// What networks and processes do.
+    /// Faults of networks and processes.
     Network,
-    /// And what no gateway should do.
+    /// These, and errors that no gateway should make.
     Liar,
-    /// And texts that are not what was written.
+    /// These, and changed texts.
     Forger,
 }
 
-/// What comes over a site, in the order of time.
+/// The faults of a site, in the order of time.
 pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -> Vec<Blow> {
     let temper = match dice.count(0..10) {
         0..6 => Temper::Network,
@@ -161,7 +161,7 @@ pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -
     blows
 }
 
-/// A gateway, or what stands before it, that cuts its clients again and again, a second or so after it let them in.
+/// A gateway, or a proxy in front of it, that cuts its clients again and again, about a second after it accepted them.
 pub(crate) fn cuts(dice: &mut Dice, span: Duration) -> Vec<Blow> {
     let (begin, every) = (dice.around(span / 2), dice.millis(300..2_000));
     (0..dice.count(5..40))
