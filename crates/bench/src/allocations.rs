@@ -1,4 +1,4 @@
-//! Counting what is allocated, in the program that was built for it.
+//! Counts allocations, in a program that was built for this.
 
 use std::alloc::System;
 

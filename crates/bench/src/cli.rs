@@ -108,7 +108,7 @@ enum Command {
         #[arg(last = true)]
         program: Vec<OsString>,
     },
-    /// Count what calls over a pipe take.
+    /// Count the costs of calls over a pipe.
     #[command(hide = true)]
     ProbeCalls {
         #[arg(long)]
@@ -116,7 +116,7 @@ enum Command {
         #[arg(long)]
         requests: u64,
     },
-    /// Count what idle lines over pipes take.
+    /// Count the costs of idle lines over pipes.
     #[command(hide = true)]
     ProbeIdle {
         #[arg(long)]
@@ -165,7 +165,7 @@ struct Output {
     folder: Option<PathBuf>,
 }
 
-/// What goes wrong is told in words.
+/// Errors are reported as texts.
 type Failure = Box<dyn std::error::Error>;
 
 /// Runs the command that was asked for. Exit codes: 0 done, 1 a measurement failed, 2 usage.
@@ -313,7 +313,7 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a line of the result. Nobody reads it any more where that fails.
+/// Writes a line of the result. If this fails, the output has no reader any more.
 fn print(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

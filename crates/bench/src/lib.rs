@@ -1,15 +1,15 @@
 //! Measures Windlass against its peers and its limits.
 //!
 //! ```text
-//!   rpc, events, scale    what is compared, each in processes of their own
+//!   rpc, events, scale    the comparisons, each in separate processes
 //!   peers                 the clients in Rust          clients/   those in other languages
 //!   gateway               a stand-in that is never the bottleneck
 //!   load                  one window of load           machine    time, CPU, memory, limits
-//!   probe                 what tests/guards.rs looks at: counts that no clock has a say in
+//!   probe                 the counts that tests/guards.rs checks; they depend on no clock
 //!   report                table, JSON, picture
 //! ```
 //!
-//! See docs/performance.md for how to run it and for what it showed.
+//! docs/performance.md describes how to run it, and its results.
 
 pub mod allocations;
 mod cli;

@@ -1,4 +1,4 @@
-//! Everything that can be observed, taken by something: what observation costs is part of the table.
+//! A subscriber and a recorder that take every span and every metric: the cost of observation is part of the table.
 
 mod collector;
 mod layer;

@@ -1,5 +1,5 @@
-//! What the guards look at: Windlass and its callers on one thread, with gateways that are pipes. Everything that is
-//! counted here is the same in every run on every machine of a kind.
+//! The subject of the guards: Windlass and its callers on one thread, with gateways that are pipes. All counts here are
+//! the same in every run on every machine of a kind.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::peers::{PeerError, WindlassClient, builder, device, on_one_thread, sp
 /// How long a line may take to come up. First attempts are spread over a second where there are many lines.
 const COMES_UP: Duration = Duration::from_secs(60);
 
-/// What some calls took.
+/// The costs of some calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallsTook {
     /// Calls that were answered.
@@ -29,7 +29,7 @@ pub struct CallsTook {
     pub allocations: Option<u64>,
 }
 
-/// What some lines take while nothing happens.
+/// The costs of some idle lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinesTake {
     /// Lines that are up.
@@ -74,7 +74,7 @@ pub fn calls(depth: usize, requests: u64, allocations: Allocations) -> Result<Ca
 pub fn idle(lines: usize, hello: HelloSize, allocations: Allocations) -> Result<LinesTake, PeerError> {
     on_one_thread(async {
         let (windlass, _) = windlass(hello)?;
-        // What the first line brings that all share is not counted.
+        // Memory that all lines share comes with the first line, and is not counted.
         let _first = line(&windlass, 0).await?;
         let before = allocations.bytes();
         let mut gateways = Vec::with_capacity(lines);

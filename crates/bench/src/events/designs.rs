@@ -21,7 +21,7 @@ use crate::peers::{PeerError, WindlassClient, builder, open_socket};
 /// Events that may wait in a broadcast channel: two bursts.
 const CHANNEL: usize = 2 * 512;
 
-/// Counts what has arrived, and tells when it is all there.
+/// Counts arrived events, and reports when all have arrived.
 #[derive(Default)]
 struct Tally {
     arrived: Cell<u64>,
@@ -149,7 +149,7 @@ impl<T: Clone + 'static> Reader<T> {
                     message = socket.next() => {
                         let Some(Ok(Message::Text(text))) = message else { return };
                         if let Some(event) = read(text) {
-                            // Fails when nobody is subscribed.
+                            // Fails if there is no subscriber.
                             let _ = sender.send(event);
                         }
                     }

@@ -40,7 +40,7 @@ impl Design {
     }
 }
 
-/// What one window showed.
+/// The results of one window.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivered {

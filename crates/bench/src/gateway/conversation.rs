@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::Hello;
 use super::wire::{ClientFrame, Opcode, write_frame};
 
-/// What every request but `connect` and `bench.events` is answered with: an answer of ordinary size.
+/// The answer to every request except `connect` and `bench.events`. It has an ordinary size.
 const PAYLOAD: &[u8] = br#"{"sessionKey":"agent:main:main","messages":[{"role":"user","content":"good morning"},{"role":"assistant","content":"good morning to you"}],"hasMore":false}"#;
 
 /// The frame that all clients write begins so, the official one too.
@@ -19,7 +19,7 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub struct Conversation {
     upgraded: bool,
-    /// What came of a frame that is not all there yet.
+    /// The received part of an incomplete frame.
     rest: Vec<u8>,
     events: Events,
 }
@@ -38,7 +38,7 @@ pub enum Ended {
     /// The client closed it.
     #[error("closed by the client")]
     Closed,
-    /// The client does not speak what is spoken here.
+    /// The client does not speak the protocol of this gateway.
     #[error("not understood: {0}")]
     NotUnderstood(&'static str),
 }
@@ -59,10 +59,10 @@ struct Request<'a> {
 }
 
 impl Conversation {
-    /// Takes what was received, and appends what is to be sent to `out`.
+    /// Takes received bytes, and appends the answers to `out`.
     ///
     /// # Errors
-    /// When the connection is over; what is in `out` is still to be sent.
+    /// When the connection is over. The contents of `out` must still be sent.
     pub fn receive(&mut self, bytes: &mut [u8], hello: &Hello, out: &mut Vec<u8>) -> Result<(), Ended> {
         if self.rest.is_empty() {
             let taken = self.take(bytes, hello, out)?;
@@ -95,7 +95,7 @@ impl Conversation {
         before > 0
     }
 
-    /// Takes what is whole; returns how many bytes that were.
+    /// Takes the complete frames. Returns their number of bytes.
     fn take(&mut self, bytes: &mut [u8], hello: &Hello, out: &mut Vec<u8>) -> Result<usize, Ended> {
         let mut taken = 0;
         if !self.upgraded {

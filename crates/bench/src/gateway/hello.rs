@@ -1,4 +1,4 @@
-//! What the stand-in says of itself.
+//! The hello-ok of the stand-in.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,7 @@
-//! A stand-in gateway that is faster than any client: what is measured against it is the client.
+//! A stand-in gateway that is faster than any client, so a measurement with it measures the client.
 //!
-//! It speaks protocol 4 well enough for a line to come up and stay up: challenge, hello-ok, answers, events, pings. It
-//! checks nothing and remembers nothing. Real gateways are the business of `windlass-interop`.
+//! It speaks the parts of protocol 4 that a line needs to come up and stay up: challenge, hello-ok, answers, events, pings. It
+//! checks nothing and stores nothing. `windlass-interop` works with real gateways.
 
 mod conversation;
 mod hello;

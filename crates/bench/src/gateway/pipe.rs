@@ -1,6 +1,6 @@
-//! The stand-in without a kernel: a byte stream that answers by itself, on the thread of whoever writes to it.
+//! The stand-in without a kernel: a byte stream that answers by itself, on the thread of its writer.
 //!
-//! What is counted over it is the same in every run: no clock, no scheduler, no socket has a say.
+//! Counts over it are the same in every run, because they depend on no clock, no scheduler and no socket.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Conversation, Hello};
 
-/// What a client did with its streams: each is a call into the kernel where the stream is a socket.
+/// The operations of a client on its streams. With a socket as the stream, each would be a system call.
 #[derive(Debug, Default)]
 pub struct Traffic {
     writes: AtomicU64,
@@ -31,15 +31,15 @@ impl Traffic {
     }
 }
 
-/// A client's end of a connection whose other end is in it.
+/// A client's end of a connection. It contains the other end.
 #[derive(Debug)]
 pub struct Pipe {
     conversation: Conversation,
     hello: Arc<Hello>,
     traffic: Arc<Traffic>,
-    /// What was written, where the conversation may take the masks off.
+    /// The written bytes, in a buffer in which the conversation may remove the masks.
     written: Vec<u8>,
-    /// What is to be read, from `read` on.
+    /// The bytes to read, from `read` on.
     answers: Vec<u8>,
     read: usize,
     ended: bool,

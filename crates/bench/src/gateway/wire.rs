@@ -1,6 +1,6 @@
-//! WebSocket framing by hand: what comes from a client is masked, what goes to it is not.
+//! WebSocket framing by hand: frames from a client are masked, frames to a client are not.
 
-/// What a frame is, by its opcode.
+/// The kind of a frame, by its opcode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opcode {
     Text,

@@ -13,7 +13,7 @@ pub use callers::{Call, CallFailed, drive_here, drive_spread};
 use crate::allocations::Allocations;
 use crate::machine::{cpu_time, now};
 
-/// What a client is told to do.
+/// An order to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Requests under way at a time.
@@ -33,7 +33,7 @@ pub enum Until {
     Requests(u64),
 }
 
-/// What a client did in a window.
+/// The results of a client in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
@@ -97,7 +97,7 @@ impl Meter {
     /// A meter of a window that begins at `start`.
     ///
     /// # Panics
-    /// Never: the bounds of what can be told apart are constants in order.
+    /// Never: the bounds of the histogram are constants in order.
     pub fn new(until: Until, start: Instant) -> Self {
         let taken = Histogram::new_with_bounds(1_000, Self::LONGEST_NS, 3).expect("the bounds are in order");
         Self {
@@ -113,7 +113,7 @@ impl Meter {
     }
 }
 
-/// What is read at the start of a window.
+/// The values at the start of a window.
 #[derive(Debug)]
 pub struct Start {
     at: Instant,

@@ -10,7 +10,7 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
-/// What all threads of this process have used of a processor, in it and in the kernel for it.
+/// The processor time that all threads of this process have used, in user mode and in the kernel.
 pub fn cpu_time() -> Duration {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     let seconds = u64::try_from(used.tv_sec).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the process may have open after the limit was raised as far as it goes.
+/// The number of files that the process may open after the limit was raised as far as possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenFiles {
     /// Files, sockets included; `None` is no limit.
@@ -27,7 +27,7 @@ pub fn raise_open_files() -> OpenFiles {
         current: maximum,
         maximum,
     };
-    // What can't be raised stays as it is, and the limit that is told is the one in force.
+    // A limit that cannot be raised stays unchanged, and the reported limit is the one in force.
     let _ = setrlimit(Resource::Nofile, wanted);
     OpenFiles {
         limit: getrlimit(Resource::Nofile).current,

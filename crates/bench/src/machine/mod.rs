@@ -1,4 +1,4 @@
-//! What is asked of the machine: time, CPU time, memory, limits, a CPU to stay on.
+//! Facilities of the machine: time, CPU time, memory, limits, pinning to a CPU.
 
 mod clock;
 mod limits;

@@ -1,4 +1,4 @@
-//! Spans by a subscriber that does nothing else: what is left is what Windlass's own part of observation costs.
+//! A subscriber that only takes spans. The cost that remains is the part of Windlass in observation.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! The clients in Rust that are measured: Windlass, and what one would write by hand instead.
+//! The measured clients in Rust: Windlass, and clients that are written by hand instead.
 
 #[cfg(feature = "jsonrpsee")]
 pub mod jsonrpsee;
@@ -36,7 +36,7 @@ pub enum Kind {
     PlainTaskThreads,
     /// A loop that writes and reads, without callers: the limit of the WebSocket library.
     Raw,
-    /// What is written first: a shared sink, flushed for each message, and a reader.
+    /// The usual first version: a shared sink, flushed for each message, and a reader.
     Naive,
     /// jsonrpsee's client, against its own server and in its own protocol.
     Jsonrpsee,
@@ -107,7 +107,7 @@ pub enum PeerError {
     NotBuilt(&'static str),
 }
 
-/// Connects a client to a gateway on this port of loopback, and does what it is told on standard input until that ends.
+/// Connects a client to a gateway on this port of loopback, and executes the orders on standard input until its end.
 ///
 /// # Errors
 /// [`PeerError`]: a measurement goes on only without any failure.

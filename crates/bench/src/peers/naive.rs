@@ -1,4 +1,4 @@
-//! What is written first: the sink behind a lock and flushed for each message, a reader, a map of oneshots behind a lock.
+//! The usual first version: the sink behind a lock and flushed for each message, a reader, a map of oneshots behind a lock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

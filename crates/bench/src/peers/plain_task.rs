@@ -1,5 +1,5 @@
-//! A task that owns the socket: what an engineer who knows the field writes in an afternoon. No reconnect, no deadlines,
-//! no bounds on what is under way.
+//! A task that owns the socket: an engineer with experience writes this in an afternoon. No reconnect, no deadlines,
+//! no bounds on the calls in flight.
 
 use std::collections::HashMap;
 

@@ -25,7 +25,7 @@ pub(super) async fn run(port: u16, allocations: Allocations) -> Result<(), PeerE
 
 async fn window(socket: &mut Socket, next_id: &mut u64, order: Order, meter: &Meter) -> Result<(), CallFailed> {
     let failed = |error: Error| CallFailed(error.to_string());
-    // The stand-in answers in order, so what is under way are the last `depth` ids.
+    // The stand-in answers in order, so the requests in flight have the last `depth` ids.
     let depth = order.depth as u64;
     let mut begun = vec![now(); order.depth];
     let (mut in_flight, mut going, mut time) = (0, true, now());

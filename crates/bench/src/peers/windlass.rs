@@ -57,7 +57,7 @@ impl Call for WindlassClient {
     }
 }
 
-/// What a line to this port is made from.
+/// The specification of a line to this port.
 pub(crate) fn spec(id: &str, port: u16, device: &Arc<DeviceIdentity>) -> Result<GatewaySpec, PeerError> {
     let failed = |why: String| PeerError::Connect(why);
     let id = GatewayId::new(id).map_err(|error| failed(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! What was measured, for people, for programs and as a picture.
+//! The results as a table, as JSON and as a picture.
 
 mod svg;
 mod table;
@@ -47,7 +47,7 @@ pub struct Row {
     pub p99_us: f64,
     /// Requests per second, by those of the baseline in the same round.
     pub ratio: Option<f64>,
-    /// The same of what a second of CPU does: less disturbed by what else the machine does.
+    /// The same ratio by requests per second of CPU. Other load on the machine disturbs it less.
     pub cpu_ratio: Option<f64>,
     /// Writes into the kernel per request.
     pub sends: Option<f64>,
@@ -100,7 +100,7 @@ pub struct Table {
     pub baseline: String,
     /// All rows, by client and depth.
     pub rows: Vec<Row>,
-    /// What is not in it.
+    /// The clients that are left out.
     pub left_out: Vec<LeftOut>,
 }
 

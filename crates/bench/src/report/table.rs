@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Row, Table};
 
-/// The table, and below it what was left out.
+/// The table, and below it the clients that were left out.
 pub fn text(table: &Table) -> String {
     let mut text = format!(
         "| client | depth | requests/s | of {} | by CPU | CPU µs | p50 µs | p99 µs | sends | receives | instructions | allocations |\n\

@@ -1,4 +1,4 @@
-//! One client of a comparison: its process, and what its windows showed.
+//! One client of a comparison: its process, and the results of its windows.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -93,8 +93,8 @@ impl Contender {
         Ok(())
     }
 
-    /// Ends the client, counts what is to be counted in processes of their own, and makes the rows of the table.
-    /// What can't be counted is told and left out.
+    /// Ends the client, makes the counts in separate processes, and makes the rows of the table.
+    /// A count that is not possible is reported and left out.
     pub(super) async fn finish(self, plan: &Plan, say: impl Fn(&str)) -> Vec<Row> {
         self.process.finish().await;
         let mut rows = Vec::new();

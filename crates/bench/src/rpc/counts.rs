@@ -1,4 +1,4 @@
-//! What is counted and not timed: system calls, instructions, allocations. A busy machine disturbs it little.
+//! Counts instead of times: system calls, instructions, allocations. A busy machine disturbs them little.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,10 +12,10 @@ const TRACED: u64 = 40_000;
 /// The same of a client that connects for each request: there are 28,232 ports, and each is held for a minute.
 const TRACED_CONNECTIONS: u64 = 2_000;
 
-/// Requests of the two runs under valgrind, whose difference is what the requests cost.
+/// Requests of the two runs under valgrind. The difference of the runs is the cost of the requests.
 const VALGRIND: (u64, u64) = (4_000, 12_000);
 
-/// Requests of a run whose allocations are counted.
+/// Requests of the run that counts allocations.
 const COUNTED: u64 = 40_000;
 
 /// Calls into the kernel per request.

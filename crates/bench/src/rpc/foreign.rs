@@ -1,4 +1,4 @@
-//! Clients in other languages: installed by name into the build folder, with what they need to run.
+//! Clients in other languages: installed by name into the build folder, with their dependencies.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -40,7 +40,7 @@ pub enum ProcessError {
     Odd {
         /// Which.
         what: String,
-        /// What it said.
+        /// The output of the process.
         said: String,
     },
 }

@@ -17,7 +17,7 @@ const COMES_UP: Duration = Duration::from_secs(240);
 /// How often the lines are looked at during an outage. A look at 10,000 takes less than a hundredth of that.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Does what it is told on standard input: `connect`, `watch` (an outage is coming), `tell` (how it went).
+/// Executes the orders on standard input: `connect`, `watch` (an outage is coming), `tell` (report the outage).
 ///
 /// # Errors
 /// [`PeerError`]: a measurement goes on only without any failure.

@@ -1,4 +1,4 @@
-//! Many lines in one process: what they take, how fast they come up, and how fast they come back.
+//! Many lines in one process: their memory, the time until they are up, and the time until they are back.
 
 mod fleet;
 
