@@ -1,12 +1,12 @@
-//! Fuzz targets: each takes bytes, makes of them what may come from a gateway, a file or a person, and panics where something
-//! does not hold that must hold for all of them.
+//! Fuzz targets: each takes bytes as the input from a gateway, a file or a person, and panics if a property does not hold that
+//! must hold for every input.
 //!
-//! Written once, driven twice: by libFuzzer (`fuzz/`, guided by coverage, for hours) and by `tests/it` (in CI, for seconds, from
-//! seeds that are changed by chance). `docs/fuzzing.md` says what each one asserts.
+//! Two runners call them: libFuzzer (`fuzz/`, guided by coverage, for hours) and `tests/it` (in CI, for seconds, from seeds that
+//! are changed by chance). `docs/fuzzing.md` lists the properties of each target.
 //!
-//! | what the bytes are | targets |
+//! | meaning of the bytes | targets |
 //! |---|---|
-//! | a text, as it comes | `frame`, `hello`, `error`, `event`, `session`, `endpoint`, `config_file`, `chaos_plan`, `device_file`, `template`, `tools`, `names` |
+//! | an unchanged text | `frame`, `hello`, `error`, `event`, `session`, `endpoint`, `config_file`, `chaos_plan`, `device_file`, `template`, `tools`, `names` |
 //! | a list of steps | `calls`, `run`, `roster` |
 
 pub mod seeds;

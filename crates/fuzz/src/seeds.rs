@@ -1,4 +1,4 @@
-//! What targets begin with: handwritten inputs, inputs made by our own writers, and recorded conversations.
+//! The seeds of the targets: handwritten inputs, inputs that Windlass itself wrote, and recorded conversations.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::Target;
 /// The longest input made of a recorded conversation, in bytes: guided runs are slow on long ones.
 const LONGEST: usize = 16 * 1024;
 
-/// The inputs of this repository for a target, with what each is called.
+/// The inputs of this repository for a target, by their names.
 ///
 /// # Errors
 /// When a file of seeds can't be read.

@@ -1,6 +1,6 @@
-//! Writes what targets begin with into the folders where cargo-fuzz looks for it: `windlass-fuzz-seeds fuzz/corpus`.
+//! Writes the seeds of the targets into the folders of cargo-fuzz: `windlass-fuzz-seeds fuzz/corpus`.
 //!
-//! Recorded conversations are taken in where `WINDLASS_TRANSCRIPTS` names their folder.
+//! It adds recorded conversations if `WINDLASS_TRANSCRIPTS` names their folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What several targets need.
+//! Checks and helpers of several targets.
 
 mod json;
 mod shown;

@@ -1,4 +1,4 @@
-//! What may be shown to a person.
+//! Checks of texts that a person sees.
 
 /// A secret that is planted where secrets are. Inputs that hold it by themselves are left alone.
 pub(crate) const CANARY: &str = "c4nary-s3cret-0f-the-f1xtures";

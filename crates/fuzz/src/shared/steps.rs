@@ -1,8 +1,8 @@
-//! Bytes as a list of steps: state machines are driven by what may happen to them, not by texts.
+//! Bytes as a list of steps: the input of a state machine is a list of events, not a text.
 
 use arbitrary::{Arbitrary, Unstructured};
 
-/// Most steps of one input: longer ones repeat what shorter ones show.
+/// Most steps of one input. Longer inputs find nothing that shorter ones do not find.
 pub(crate) const MOST: usize = 400;
 
 /// The steps that these bytes stand for; every input is some list.

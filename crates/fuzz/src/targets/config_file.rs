@@ -2,8 +2,8 @@
 
 use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
 
-/// It is read or refused; an error names the file and a line, can be shown, and does not repeat what stands in the file as a
-/// value, which may be a token in the wrong place.
+/// The file is read or refused. An error names the file and a line, can be shown, and does not repeat a value of the file,
+/// because a value may be a token in the wrong place.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     super::assert_toml(text, windlass_cli::fuzzing::config_file);

@@ -9,7 +9,7 @@ use crate::shared::{assert_fit_to_show, text};
 /// The identity of the seeds: a damaged file of it is it, or nothing.
 static KNOWN: LazyLock<DeviceIdentity> = LazyLock::new(|| DeviceIdentity::from_seed([7; 32]));
 
-/// It is read or refused; what was read is written and read as the same; an error and `Debug` hold no key.
+/// The file is read or refused. An identity that was read is written, and read again as the same. Errors and `Debug` have no key.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     match DeviceFile::parse(text) {

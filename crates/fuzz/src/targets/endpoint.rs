@@ -4,8 +4,8 @@ use windlass_line::Endpoint;
 
 use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
 
-/// It is read or refused; what was read has an address that is read as the same one, is shown with all of it but the path, and neither it nor an error holds a
-/// user's name, a password or a query.
+/// The URL is read or refused. The address of an endpoint is read as the same endpoint. The endpoint is shown with all parts of its
+/// address except the path. Neither the endpoint nor an error has a user name, a password or a query.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     match Endpoint::parse(text) {

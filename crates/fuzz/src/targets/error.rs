@@ -1,4 +1,4 @@
-//! What a gateway refuses with: an error answer, a close, an HTTP answer to the upgrade.
+//! Refusals of a gateway: an error answer, a close, an HTTP answer to the upgrade.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use windlass_protocol::{
 
 use crate::shared::{assert_fit_to_show, object, text};
 
-/// Whatever it is, it has a class, a bounded pause, and words that can be shown; an error is read exactly where it is an object,
-/// and what was read is written as it is kept.
+/// Every refusal has a class, a bounded pause, and a text that can be shown. An error is read exactly if it is an object, and it is
+/// written as it is stored.
 pub(super) fn run(data: &[u8]) {
     upgrade(data);
     let Some(text) = text(data) else { return };

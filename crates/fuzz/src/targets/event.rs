@@ -6,8 +6,8 @@ use windlass_protocol::{EventKeys, RawJson, TypedEvent, agent_id_of, message_tex
 
 use crate::shared::{alike, text};
 
-/// Under every name that has a type: it is read or refused, and what was read is written as it came. The keys that route it are
-/// those that a parser of the whole payload finds.
+/// For every name that has a type: the payload is read or refused, and it is written unchanged. The routing keys are equal to the
+/// keys that a parser of the whole payload finds.
 pub(super) fn run(data: &[u8]) {
     let Some(payload) = text(data) else { return };
     let value = decode::<Value>(payload).ok();

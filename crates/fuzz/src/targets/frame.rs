@@ -7,8 +7,8 @@ use windlass_protocol::{Frame, FrameError, GatewayError, Payload, RawJson};
 
 use crate::shared::{assert_fit_to_show, text};
 
-/// The quick reader and the parser agree; a payload is a part of its frame, is JSON and can be read as a value; an error says where
-/// and repeats nothing.
+/// The fast reader and the parser agree. A payload is a part of its frame, is JSON and can be read as a value. An error names a
+/// position and repeats no input.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     match (Frame::decode(text), windlass_protocol::fuzzing::decode_by_parser(text)) {

@@ -9,8 +9,8 @@ use crate::shared::{CANARY, alike, assert_keeps_secret, object, plant, text};
 /// More than all parts together may have, escapes and defaults included.
 const MOST: usize = 8 * 1024 * 1024;
 
-/// It is read or refused, and never refused for what it says of others; what was read is written as it came, secrets are neither in its `Debug` nor in its shown JSON nor in
-/// the error, and the ticks that it asks for lie within bounds.
+/// The hello-ok is read or refused. The parts about other clients never cause a refusal. A hello-ok that was read is written
+/// unchanged. Secrets are not in its `Debug`, in its shown JSON or in the error. Its tick interval is within the bounds.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     assert_comes_up_beside(text);
@@ -36,7 +36,7 @@ pub(super) fn run(data: &[u8]) {
     }
 }
 
-/// Whatever JSON stands in the parts that tell of others, the hello is read.
+/// The hello-ok is read with any JSON in the parts about other clients.
 fn assert_comes_up_beside(text: &str) {
     if RawJson::parse(text).is_err() {
         return;
@@ -62,7 +62,7 @@ fn assert_bounded(hello: &HelloOk) {
     }
 }
 
-/// Nothing of what came is lost; defaults may be added.
+/// No member is lost. Defaults may be added.
 fn assert_lossless(hello: &HelloOk, came: &Map<String, Value>) {
     let written = hello.to_wire().expect("JSON is written");
     assert_holds(&written, &Value::Object(came.clone()));

@@ -21,7 +21,7 @@ mod tools;
 pub struct Target {
     /// Its name: that of its binary, of its folder of seeds, and of its test.
     pub name: &'static str,
-    /// What it does with one input. Panics where something does not hold.
+    /// Checks one input. Panics if a property does not hold.
     pub run: fn(&[u8]),
     /// The pieces that its texts are made of, by the name of a file in `dictionaries/`; none for lists of steps.
     pub dictionary: Option<&'static str>,
@@ -71,7 +71,7 @@ pub fn target(name: &str) -> &'static Target {
     found.unwrap_or_else(|| panic!("no target is called {name}"))
 }
 
-/// What holds for both files of TOML: read twice they are the same, and an error begins with the file and a line that it has.
+/// Properties of both TOML files: two reads have the same result, and an error begins with the file and an existing line.
 fn assert_toml(text: &str, read: fn(&str) -> Result<String, String>) {
     let found = read(text);
     assert_eq!(read(text), found);

@@ -11,7 +11,8 @@ use windlass_store::{AgentUid, Cursor, TokenHash};
 
 use crate::shared::{assert_fit_to_show, text};
 
-/// What is read is shown as a text that is read as the same; errors can be shown; what reads names out of names gives names.
+/// A value that was read is shown as a text that is read as the same value. Errors can be shown. A function that takes a name out of
+/// a name returns a name.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     round_trip::<Cursor>(text);

@@ -23,7 +23,7 @@ impl Name {
     }
 }
 
-/// What may come.
+/// A possible input of the roster.
 #[derive(Debug)]
 enum Step {
     Ask,
@@ -146,8 +146,8 @@ impl Row {
     }
 }
 
-/// Bounds hold after each step; the version grows with each change; a copy stays as it was; and a list that is asked for last
-/// and comes whole is what is known.
+/// Bounds hold after each step. The version grows with each change. A copy stays unchanged. After a whole list that was loaded last,
+/// the roster is equal to this list.
 pub(super) fn run(data: &[u8]) {
     let mut roster = SessionRoster::default();
     assert_eq!(roster.stale(), Some(Stale::Empty));

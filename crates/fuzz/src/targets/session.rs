@@ -5,8 +5,8 @@ use windlass_protocol::{CallId, Challenge, Frame, Generation, HelloOk, RawJson};
 
 use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, epoch, text};
 
-/// `connect` goes out once at most, after a challenge and before anything is up; a hello is one of a generation that was offered;
-/// faults can be shown and don't give the signed request away; of events, exactly the holes in their numbers are told.
+/// `connect` is sent once at most, after a challenge and before the connection is up. A hello-ok has a protocol that was offered.
+/// Faults can be shown and do not contain the signed request. The reported gaps are exactly the holes in the events' numbers.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let mut lines = text.split('\n');

@@ -11,8 +11,8 @@ use crate::shared::{CANARY, assert_fit_to_show, assert_keeps_secret, text};
 
 static SHIPPED: LazyLock<Templates> = LazyLock::new(Templates::shipped);
 
-/// As a text it comes out as it is. As a template it is rendered within bounds, the same each time and with the agent's token where it belongs, or refused by words that hold
-/// no value.
+/// As a text, the input is written unchanged. As a template, it is rendered within bounds, with the same result each time and with
+/// the agent's token in its place, or it is refused with an error that has no value.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let overrides = Overrides {
@@ -43,7 +43,7 @@ pub(super) fn run(data: &[u8]) {
     }
 }
 
-/// Text of others is no template: in the place of a file it comes out as it is, and as a value it brings no token along.
+/// Text of agents and users is never a template. In the place of a file it is written unchanged, and as a value it reveals no token.
 fn assert_text_stays_text(text: &str, variables: &Variables) {
     let overrides = Overrides {
         soul: Some(Override::Text(text.to_owned())),

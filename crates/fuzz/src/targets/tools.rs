@@ -6,11 +6,11 @@ use windlass_templates::{MAX_TOOL_VALUES, ToolValues, tool_values};
 
 use crate::shared::text;
 
-/// Most bytes of one value: what a template's variable may hold.
+/// Most bytes of one value: the limit of a template's variable.
 const MAX_VALUE: usize = windlass_templates::MAX_VALUE;
 
-/// What is read is bounded and plain, `Debug` holds no value, reading it once more changes nothing, and written as lines of its
-/// own it is read back.
+/// The values are bounded and plain. `Debug` has no value. A second read changes nothing. Values that are written as lines are read
+/// back.
 pub(super) fn run(data: &[u8]) {
     let Some(text) = text(data) else { return };
     let values = tool_values(text);

@@ -24,10 +24,10 @@ const LIMITS: CallLimits = CallLimits {
 };
 /// Largest frame, in bytes.
 const MAX_PAYLOAD: u64 = 1000;
-/// What a call that is too large carries, in bytes.
+/// The size of a call that is too large, in bytes.
 const LARGE: usize = 2000;
 
-/// What may happen to a line.
+/// A step of a line.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Admit(Order),
@@ -42,7 +42,7 @@ enum Step {
 }
 
 impl<'a> Arbitrary<'a> for Step {
-    /// Weighed: a line is mostly calls, sent and answered, and what ends everything comes once in a few inputs.
+    /// Weighted: most steps send and answer calls. A step that ends everything comes once in a few inputs.
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u8::arbitrary(u)? {
             0..=79 => Self::Admit(u.arbitrary()?),
@@ -148,8 +148,8 @@ fn end_of(end: &std::result::Result<RawJson, CallError>) -> End {
     }
 }
 
-/// Each call ends once, and as the model says; what may not be repeated is written once; no id is used for two calls; what waits
-/// and what is in flight stays within its bounds; after the line was closed nothing is left.
+/// Each call ends once, with the outcome of the model. A call that may not be repeated is written once. No id is used for two
+/// calls. The waiting calls and the calls in flight stay within their bounds. After the line was closed, nothing is left.
 pub(super) fn run(data: &[u8]) {
     let mut line = Line::new();
     for step in steps::read::<Step>(data) {
@@ -297,7 +297,7 @@ impl Line {
         assert_eq!(self.calls.waiting(), self.model.waiting());
         assert_eq!(self.calls.in_flight(), self.model.in_flight_ids().len());
         assert!(self.calls.in_flight() <= LIMITS.in_flight);
-        // What a loss puts back comes on top of what may wait.
+        // Calls that a loss returns to the queue are not counted against its limit.
         assert!(self.calls.waiting() <= LIMITS.waiting + LIMITS.in_flight);
         let earliest = self
             .model

@@ -1,4 +1,4 @@
-//! What becomes of each call, written down as plainly as can be: one list, looked through from its beginning each time.
+//! A simple model of the end of each call: one list that is searched from its beginning each time.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ impl End {
         Self::QueueFull,
         Self::NeverSent,
     ];
-    /// It was sent, and nobody knows.
+    /// It was sent, and its outcome is unknown.
     pub(super) const UNKNOWN: [Self; 6] = [
         Self::LineLost,
         Self::GatewayRestarted,
@@ -72,7 +72,7 @@ pub(super) struct Model {
     pub(super) ends: BTreeMap<usize, End>,
     /// Frames written.
     pub(super) writes: u64,
-    /// Calls that ended without being told, since nobody waits.
+    /// Calls that ended without a report, because they have no caller any more.
     pub(super) forgotten: u64,
 }
 
@@ -176,7 +176,7 @@ impl Model {
     pub(super) fn lose(&mut self) {
         self.up = false;
         self.end_where(|entry| (entry.flies && entry.order.resend() == Resend::Never).then_some(End::LineLost));
-        // What flew stands before what waited, each in the order in which it came.
+        // Calls that were in flight come before calls that waited, each in the order of their arrival.
         self.open
             .sort_by_key(|entry| (!entry.flies, if entry.flies { entry.id } else { 0 }));
         self.open.iter_mut().for_each(|entry| entry.flies = false);

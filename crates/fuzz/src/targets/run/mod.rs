@@ -1,4 +1,4 @@
-//! One message, followed to its end through whatever a gateway says of it.
+//! One message, followed to its end through any frames of a gateway.
 
 mod step;
 
@@ -18,9 +18,9 @@ const MOST_OUTPUTS: usize = 64;
 /// Most deadlines of a tracker to which nothing comes any more.
 const MOST_DEADLINES: usize = 2_000;
 
-/// It ends once, at the latest when its time is over, and is silent afterwards; what was told, put together, is its text at every
-/// moment and the answer at the end; nothing is asked twice at a time, nothing is sent more often than is allowed; a deadline
-/// lies ahead; the message does not show.
+/// The message ends once, at the latest when its time is over, and the tracker is silent afterwards. The joined increments are the
+/// text at every moment, and the answer at the end. No request is made twice at the same time. Nothing is sent more often than the
+/// limit allows. The next deadline is in the future. `Debug` does not have the message.
 pub(super) fn run(data: &[u8]) {
     let Some((setting, data)) = data.split_at_checked(2) else {
         return;
@@ -58,7 +58,7 @@ fn config(setting: Setting) -> RunConfig {
     }
 }
 
-/// Whoever drives the tracker.
+/// The driver of the tracker.
 struct Follower {
     tracker: RunTracker,
     now: Instant,
@@ -66,7 +66,7 @@ struct Follower {
     told: String,
     ended: bool,
     sends: u32,
-    /// What is asked and not answered: the message, the history, the wait.
+    /// Requests without an answer: the message, the history, the wait.
     open: [bool; 3],
     line_up: bool,
     /// The gateway answered that it has the message, or may have it from an earlier process.
@@ -87,7 +87,7 @@ impl Follower {
         }
     }
 
-    /// Notes what a step means for what is open.
+    /// Updates the open requests by a step.
     fn before(&mut self, step: &Step) {
         match step {
             Step::Sent { status, run } => {
@@ -101,7 +101,7 @@ impl Follower {
             }
             Step::SendFails(trouble) => {
                 self.open[0] = false;
-                // What was refused for now, or never left, does not count: time bounds it.
+                // An attempt that was refused for now, or was never sent, does not count: time bounds it.
                 self.sends = self.sends.saturating_sub(u32::from(trouble.passes()));
             }
             Step::History(_) | Step::HistoryFails(_) => self.open[1] = false,
@@ -149,7 +149,7 @@ impl Follower {
         assert!(self.line_up || place == 0, "nothing is asked on a line that is down");
         if place == 0 {
             self.sends += 1;
-            // What the gateway took for a repetition does not count.
+            // An attempt that the gateway recognized as a repetition does not count.
             assert!(
                 self.sends <= RunLimits::default().sends + windlass_protocol::releases::runs::REPETITIONS,
                 "sent too often"
@@ -166,7 +166,7 @@ impl Follower {
         }
     }
 
-    /// What holds whenever nothing more is to be done.
+    /// Properties of a tracker that has nothing to do.
     fn look(&self) {
         assert_eq!(self.tracker.is_over(), self.ended);
         assert_eq!(self.tracker.text(), self.told, "what was told is the text");

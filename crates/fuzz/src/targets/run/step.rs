@@ -1,4 +1,4 @@
-//! What a gateway, a line or time may do to a message under way.
+//! Steps that a gateway, a line or time may make with a message in flight.
 
 mod give;
 
@@ -9,7 +9,7 @@ use super::life;
 
 pub(super) const KEY: &str = "key-1";
 pub(super) const SESSION: &str = "agent:main:main";
-/// The whole answer; what comes is mostly a part of it.
+/// The whole answer. Most increments are a part of it.
 const ANSWER: &str = "I look at it. Found: 日本, 🦞 and é; that is all.";
 
 /// How the message begins.
@@ -99,7 +99,7 @@ pub(super) enum State {
 }
 
 impl<'a> Arbitrary<'a> for State {
-    /// What does not end a run is the likeliest.
+    /// Events that do not end a run are the most likely.
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u8::arbitrary(u)? {
             0..=199 => Self::Delta,
@@ -165,7 +165,7 @@ pub(super) enum Row {
         steered: Option<Run>,
         at: u8,
     },
-    /// Somebody's.
+    /// A message of another user.
     User {
         run: Run,
         at: u8,
@@ -228,7 +228,7 @@ pub(super) enum Step {
     Closed,
 }
 
-/// What single texts, models and gateways make of a message.
+/// Outcomes of a message with certain texts, models and gateways.
 #[derive(Arbitrary, Debug, Clone, Copy)]
 pub(super) enum Rare {
     /// It was a command.
@@ -244,7 +244,7 @@ pub(super) enum Rare {
 }
 
 impl<'a> Arbitrary<'a> for Step {
-    /// Weighed: a run is mostly events and answers, and what ends everything comes once in a few inputs.
+    /// Weighted: most steps are events and answers. A step that ends everything comes once in a few inputs.
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u8::arbitrary(u)? {
             0..=89 => Self::Chat(u.arbitrary()?),
