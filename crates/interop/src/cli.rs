@@ -27,7 +27,7 @@ pub struct Cli {
     #[arg(long, global = true, env = "WINDLASS_INTEROP_RELEASES", value_name = "DIR")]
     releases_dir: Option<PathBuf>,
     #[command(subcommand)]
-    /// What to do.
+    /// The subcommand.
     pub command: Command,
 }
 
@@ -38,7 +38,7 @@ impl Cli {
     }
 }
 
-/// What the runner can do.
+/// The subcommands of the runner.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run scenarios on releases
@@ -72,10 +72,10 @@ pub struct RunArgs {
     /// Write one JSON object for each result to standard output
     #[arg(long)]
     pub json: bool,
-    /// Write the table of results to this Markdown file, and what it is made of beside it (.jsonl)
+    /// Write the table of results to this Markdown file, and its data beside it (.jsonl)
     #[arg(long, value_name = "FILE")]
     pub table: Option<PathBuf>,
-    /// Keep what the table has from earlier runs where this one tries nothing
+    /// Keep the cells of earlier runs that this run does not try
     #[arg(long, requires = "table")]
     pub merge: bool,
 }

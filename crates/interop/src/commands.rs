@@ -1,4 +1,4 @@
-//! What the subcommands do.
+//! The work of the subcommands.
 
 mod install;
 mod run;
@@ -19,7 +19,7 @@ use crate::{
     scenario::{Failure, with_causes},
 };
 
-/// Reads the command line, does what it says and returns the exit code.
+/// Reads the command line, executes the subcommand and returns the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let console = Console::new();
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// Does the command's work, or stops in the middle of it when told to. What was started dies
+/// Does the work of the command, or stops in the middle of it at an interrupt. Started processes end
 /// with the dropped work.
 async fn until_interrupted(cli: Cli, console: Console) -> Exit {
     tokio::select! {

@@ -21,7 +21,7 @@ pub enum SignatureForm {
     V3,
 }
 
-/// What a device signs in a `connect`.
+/// The fields that a device signs in a `connect`.
 #[derive(Clone, Debug)]
 pub struct SignedFields<'a> {
     /// `client.id`.

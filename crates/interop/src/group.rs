@@ -1,10 +1,10 @@
 //! Child processes that never outlive the runner.
 //!
 //! Every program is started as the leader of its own process group. Dropping the handle kills
-//! the whole group, whatever ended the run: a failed scenario, a panic, an interrupt. Against a
-//! SIGKILL of the runner itself, where nothing of ours runs any more, a [`Launcher`] starts the
-//! program through the hidden `guard` subcommand, which asks the kernel to kill it together with
-//! its parent and then becomes the program.
+//! the whole group, after a failed scenario, a panic and an interrupt alike. After a SIGKILL of the
+//! runner itself, no code of the runner can do this. So a [`Launcher`] starts the program through
+//! the hidden `guard` subcommand, which asks the kernel to kill it together with its parent and
+//! then becomes the program.
 
 use std::{
     convert::Infallible,
@@ -128,7 +128,7 @@ impl GroupChild {
 impl Drop for GroupChild {
     fn drop(&mut self) {
         let leader_runs = matches!(self.child.try_wait(), Ok(None));
-        // Also when the leader is gone: what it left behind stands in the same group.
+        // Also when the leader is gone: its remaining children are in the same group.
         drop(self.signal_group(Signal::KILL));
         if leader_runs {
             // Until the end is certain, it may still write into a folder that is removed next.
@@ -188,7 +188,7 @@ mod tests {
     /// Reads to the end of the pipe: until shell and sleeper are both gone.
     async fn read_end(mut out: tokio::process::ChildStdout) -> Vec<u8> {
         let mut rest = Vec::new();
-        // Far below the sleeper's ten minutes, far above what a kill takes.
+        // Far below the sleeper's ten minutes, far above the duration of a kill.
         let deadline = std::time::Duration::from_secs(60);
         tokio::time::timeout(deadline, out.read_to_end(&mut rest))
             .await

@@ -36,7 +36,7 @@ const VERSION_DEADLINE: Duration = Duration::from_secs(120);
 const LOCK_DEADLINE: Duration = Duration::from_secs(35 * 60);
 /// How often the lock of another runner is looked at.
 const LOCK_POLL: Duration = Duration::from_millis(500);
-/// File whose presence says that an installation is complete.
+/// The file that marks an installation as complete.
 const COMPLETE: &str = ".complete";
 
 /// Why a release is not installed.
@@ -62,7 +62,7 @@ pub enum InstallError {
     /// A folder or file of the installation could not be made.
     #[error("cannot {what} {path}")]
     Files {
-        /// What was tried, as a verb.
+        /// The failed step, as a verb.
         what: &'static str,
         /// The folder or file.
         path: PathBuf,
@@ -74,7 +74,7 @@ pub enum InstallError {
     Step {
         /// Which step.
         what: String,
-        /// How it failed, with the end of what it printed.
+        /// The error, with the end of the output.
         source: RunError,
     },
     /// The installed program says that it is another release.

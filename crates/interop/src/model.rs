@@ -1,8 +1,8 @@
 //! A fake model: an OpenAI-compatible chat-completions server on loopback.
 //!
-//! Real releases run their agents against it, so that a scenario decides by the text it sends
-//! what the "model" does: see [`Behaviour::choose`]. It streams like the real thing (one server
-//! event for each chunk, a usage chunk, `[DONE]`) and keeps a bounded log of what it was asked.
+//! Real releases run their agents against it. A scenario selects the behaviour of the "model" by the
+//! text that it sends: see [`Behaviour::choose`]. It streams as a real one does (one server event for
+//! each chunk, a usage chunk, `[DONE]`) and keeps a bounded log of its requests.
 
 mod answer;
 mod behaviour;
@@ -65,7 +65,7 @@ impl FakeModel {
         format!("http://{}/v1", self.address)
     }
 
-    /// What the model was asked so far.
+    /// The requests to the model so far.
     pub fn log(&self) -> &ModelLog {
         &self.log
     }
@@ -128,7 +128,7 @@ impl Message {
 }
 
 async fn complete(State(log): State<ModelLog>, body: Bytes) -> Response {
-    // What a gateway sends on may have half a character in it.
+    // A text that a gateway forwards may have half a character in it.
     let request: Completion = match decode(&String::from_utf8_lossy(&body)) {
         Ok(request) => request,
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &error.to_string()),

@@ -4,7 +4,7 @@
 //! and returns when a WebSocket `connect` is accepted. The process and everything it started die
 //! with the value, and the scratch folder goes with it.
 //!
-//! | call | what the gateway meets |
+//! | call | effect on the gateway |
 //! |---|---|
 //! | [`kill`](RealGateway::kill) | SIGKILL of the whole process group |
 //! | [`terminate`](RealGateway::terminate) | SIGTERM, an orderly stop |
@@ -62,7 +62,7 @@ pub enum StartError {
     /// A file, a port or the process itself could not be had.
     #[error("cannot {what}")]
     Io {
-        /// What was tried, as a verb.
+        /// The failed step, as a verb.
         what: &'static str,
         /// The system's reason.
         source: io::Error,
@@ -214,7 +214,7 @@ impl RealGateway {
         self.installed.release()
     }
 
-    /// The end of what the gateway printed, without the token.
+    /// The end of the gateway's output, without the token.
     pub fn log_tail(&self) -> String {
         self.scratch.log_tail(self.token.expose_secret())
     }
@@ -239,7 +239,7 @@ impl RealGateway {
         };
         match tokio::time::timeout(within, child.wait()).await {
             Ok(status) => {
-                // Dropping kills what it left behind in its group.
+                // Dropping kills its remaining children in its group.
                 self.child = None;
                 status.map(Some)
             }

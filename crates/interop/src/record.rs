@@ -1,9 +1,9 @@
-//! Records what real releases say, as fixtures for tests.
+//! Records the frames of real releases, as fixtures for tests.
 //!
-//! A recording drives fresh gateways through everything that the product meets and writes one
+//! A recording drives fresh gateways through all situations that the product meets and writes one
 //! file of JSON lines for each topic: `{"conn", "dir", "ms", "frame"}`. Frames are shortened
-//! (`trim`), secrets and everything that names the recording machine are replaced
-//! (`redact`), and a last look at the finished text refuses to write what should not be there.
+//! (`trim`), secrets and all names of the recording machine are replaced (`redact`). A last check
+//! of the finished text refuses to write a file that still has a secret or such a name.
 
 mod cast;
 mod pairing;
@@ -44,7 +44,7 @@ pub enum RecordError {
     /// A connection broke or stayed silent.
     #[error("a recorded connection failed")]
     Wire(#[from] WireError),
-    /// The gateway refused what the rest of the recording needs.
+    /// The gateway refused a step that the rest of the recording needs.
     #[error("the gateway refused a needed step")]
     Refused(#[from] Refusal),
     /// A gateway did not start.
@@ -53,14 +53,14 @@ pub enum RecordError {
     /// A process could not be signalled or a file not be written.
     #[error("the recording could not be done or written")]
     Io(#[from] io::Error),
-    /// The finished text still holds what should not be there. Nothing was written.
+    /// The finished text still has a secret or a name of the machine. Nothing was written.
     #[error("line {line} of {topic} still holds {what}")]
     Leak {
         /// The topic's name.
         topic: &'static str,
         /// The line, from 1.
         line: usize,
-        /// What it holds, without telling it.
+        /// The kind of the found text, without the text.
         what: String,
     },
     /// The fixtures are larger than `MAX_BYTES`. Nothing was written.
@@ -90,7 +90,7 @@ pub(crate) async fn record(args: &RecordArgs, installer: &Installer, console: Co
     Ok(Exit::Good)
 }
 
-/// Named tapes and what must be taken out of them.
+/// Named tapes, and the texts that must be removed from them.
 #[derive(Debug)]
 struct Recording {
     tapes: Vec<(&'static str, Tape)>,
@@ -111,7 +111,7 @@ impl Recording {
         }
     }
 
-    /// What `error` says, with the gateways' last words where they can explain it.
+    /// The text of `error`, with the ends of the gateways' logs if they can explain it.
     fn failure(&self, error: &RecordError) -> Failure {
         let why = with_causes(error);
         let logs = match error {
@@ -137,8 +137,8 @@ impl Recording {
             ($name:ident) => {
                 console.progress(installed.release().name(), stringify!($name));
                 let tape = self.tape(stringify!($name));
-                // What a topic changed can keep the gateway busy: 2026.9.6 was once seen to answer
-                // an upgrade with 503 right after an agents.delete.
+                // A change by a topic can keep the gateway busy: 2026.9.6 once answered an upgrade
+                // with 503 right after an agents.delete.
                 gateway.wait_ready().await?;
                 topics::$name(&tape, &mut gateway).await?;
             };
@@ -231,7 +231,7 @@ fn finish(topic: &'static str, lines: Vec<Line>, redactor: &Redactor) -> Result<
     Ok(text)
 }
 
-/// What names this machine and its user.
+/// The texts that name this machine and its user.
 fn machine() -> Vec<Place> {
     let mut places = Vec::new();
     if let Some(home) = std::env::home_dir() {

@@ -89,7 +89,7 @@ impl Summary {
         summary
     }
 
-    /// The last line of a run. What is not possible is named only where it occurs.
+    /// The last line of a run. It counts impossible cells only if there are any.
     pub fn line(&self) -> String {
         let Self {
             passed,

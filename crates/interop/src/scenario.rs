@@ -29,7 +29,7 @@ pub type Run<'a> = LocalBoxFuture<'a, Result<Outcome, Failure>>;
 pub struct Scenario {
     /// Short name for the command line: lower-case words joined by `-`.
     pub name: &'static str,
-    /// What it proves, as a sentence; a row of the compatibility table.
+    /// The proven property, as a sentence; a row of the compatibility table.
     pub what: &'static str,
     /// After this it has failed.
     pub deadline: Duration,
@@ -50,17 +50,17 @@ impl fmt::Debug for Scenario {
 pub enum Outcome {
     /// It holds on this release.
     Passed {
-        /// What a reader of the table should know besides.
+        /// Further facts for readers of the table.
         notes: Vec<String>,
     },
     /// It does not hold.
     Failed {
-        /// What was seen instead, with the ends of the gateways' logs.
+        /// The observed behaviour, with the ends of the gateways' logs.
         why: String,
     },
     /// This release cannot do it, and that was seen, not assumed.
     NotPossible {
-        /// What the release lacks.
+        /// The feature that the release lacks.
         reason: String,
     },
     /// It was not tried.
@@ -99,7 +99,7 @@ impl Outcome {
         }
     }
 
-    /// What the outcome says besides its word, possibly empty.
+    /// The text of the outcome beside its verdict, possibly empty.
     pub fn text(&self) -> String {
         match self {
             Self::Passed { notes } => notes.join("; "),
@@ -120,7 +120,7 @@ impl Failure {
         Self(why.into())
     }
 
-    /// A failure that says what `error` and its causes say.
+    /// A failure with the texts of `error` and its causes.
     pub fn from_error(error: &dyn std::error::Error) -> Self {
         Self(with_causes(error))
     }
@@ -161,7 +161,7 @@ pub fn check_eq<T: PartialEq + fmt::Debug>(what: &str, seen: &T, expected: &T) -
     })
 }
 
-/// What a scenario works with.
+/// The context of a scenario.
 #[derive(Debug)]
 pub struct Ctx {
     installed: Installed,
@@ -225,7 +225,7 @@ impl Ctx {
 impl Scenario {
     /// Runs the scenario to its end: by itself, by a panic or by its deadline.
     ///
-    /// The returned time is what it took.
+    /// Returns the outcome and the duration.
     pub async fn play(&self, ctx: &Ctx) -> (Outcome, Duration) {
         let began = clock::now();
         let run = AssertUnwindSafe((self.run)(ctx)).catch_unwind();
@@ -252,7 +252,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     literal.or_else(formatted).unwrap_or("no text")
 }
 
-/// A failure with what the gateways printed last.
+/// A failure with the last output of the gateways.
 fn with_logs(outcome: Outcome, logs: &LogShelf) -> Outcome {
     let Outcome::Failed { mut why } = outcome else {
         return outcome;

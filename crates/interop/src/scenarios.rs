@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_file_of_the_folder_is_a_listed_scenario() {
-        // Beside the scenarios lie the file and the folder of what they share.
+        // The folder of the scenarios also has the file and the folder of their shared code.
         const SHARED: usize = 2;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/scenarios");
         let files = fs::read_dir(folder).expect("the folder is there").count();

@@ -11,7 +11,7 @@ use serde_json::json;
 /// Folder of the stand-in, beside the `package.json` that names it.
 const FOLDER: &str = "libsignal-stub";
 
-/// What the WhatsApp library imports by name from each file of `libsignal`.
+/// The names that the WhatsApp library imports from each file of `libsignal`.
 const MODULES: [(&str, &[&str]); 2] = [
     (
         "crypto.js",

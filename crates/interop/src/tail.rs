@@ -1,4 +1,4 @@
-//! Runs a program to its end and keeps the end of what it printed.
+//! Runs a program to its end and keeps the end of its output.
 
 use std::{collections::VecDeque, io, process::Stdio, time::Duration};
 
@@ -37,7 +37,7 @@ pub enum RunError {
     },
 }
 
-/// Runs `command` to its end and returns the end of what it printed.
+/// Runs `command` to its end and returns the end of its output.
 ///
 /// The program is killed with everything it started when it runs longer than `within`, and also
 /// when the returned future is dropped.

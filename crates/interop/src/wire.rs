@@ -1,8 +1,8 @@
-//! A small raw client: JSON frames over a WebSocket, and nothing clever.
+//! A small raw client: JSON frames over a WebSocket.
 //!
-//! Used to see whether a gateway is ready, to record fixtures, and to look at a gateway from
-//! beside the product. It shares no code with the product. One task owns one [`Wire`]; it reads
-//! only while it is waiting for something, and what it was not waiting for is kept in order.
+//! It checks whether a gateway is ready, records fixtures, and reads the state of a gateway
+//! independently of the product. It shares no code with the product. One task owns one [`Wire`].
+//! It reads only while it waits for a frame, and keeps other frames in order.
 
 mod connect;
 #[cfg(test)]
@@ -27,8 +27,8 @@ use tokio_tungstenite::{
 pub use self::connect::{ALL_SCOPES, ConnectAs};
 use crate::clock;
 
-/// Frames that are kept until somebody waits for them. A turn sends some dozens; a scenario that
-/// collects more without looking has lost its way.
+/// Frames that are kept until the scenario waits for them. A turn sends some dozens; a scenario that
+/// collects more without reading them has a fault.
 const KEPT_FRAMES: usize = 4096;
 
 /// Largest accepted message: above the 25 MiB that gateways allow, for their echoing errors.
@@ -76,12 +76,12 @@ pub struct Close {
     pub reason: String,
 }
 
-/// Who began the end of a connection.
+/// The side that began the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClosedBy {
     /// [`Wire::close`].
     Us,
-    /// The gateway, or whatever broke the connection.
+    /// The gateway, or the cause of a broken connection.
     Gateway,
 }
 
@@ -273,7 +273,7 @@ impl Wire {
         }
     }
 
-    /// Takes the frames that came and that nobody waited for.
+    /// Takes the frames that arrived without a wait for them.
     pub fn take_kept(&mut self) -> Vec<Value> {
         self.kept.drain(..).collect()
     }
@@ -327,7 +327,7 @@ impl Wire {
                 Some(Ok(Message::Text(text))) => text,
                 Some(Ok(Message::Close(frame))) => return Ok(Err(close_of(frame))),
                 Some(Ok(_)) => continue,
-                // Whatever broke it: without a close frame the end is code 1006.
+                // For every cause: without a close frame the end is code 1006.
                 Some(Err(_)) | None => return Ok(Err(close_of_broken())),
             };
             let frame: Value = windlass::protocol::json::decode(&text).map_err(|_| WireError::NotJson)?;

@@ -58,7 +58,7 @@ async fn install(releases: Vec<Release>, installer: &Installer) -> Vec<(Release,
     all
 }
 
-/// The table, written after each scenario: an hour's run that is interrupted leaves what it found.
+/// The table, written after each scenario: a run of an hour that is interrupted keeps its results.
 struct Table {
     page: PathBuf,
     sheet: Sheet,

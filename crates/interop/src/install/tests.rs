@@ -1,4 +1,4 @@
-//! What the installer decides without npm.
+//! Decisions of the installer without npm.
 
 use super::*;
 

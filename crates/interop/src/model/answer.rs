@@ -56,7 +56,7 @@ fn event(object: &Value) -> Bytes {
     Bytes::from(format!("data: {}\n\n", unmarked(&object.to_string())))
 }
 
-/// What is still to be sent of a streamed answer.
+/// The rest of a streamed answer.
 struct Script {
     steps: VecDeque<(Bytes, Duration)>,
     /// True when the stream never ends after its steps.
@@ -120,7 +120,7 @@ fn script(behaviour: Behaviour, head: &Head, ticket: Ticket) -> Script {
     }
 }
 
-/// Adds what ends every answer: the reason, after `pause`, the usage, and the end mark.
+/// Adds the end of every answer: the reason, after `pause`, the usage, and the end mark.
 fn close(steps: &mut VecDeque<(Bytes, Duration)>, head: &Head, finish: &str, said: usize, pause: Duration) {
     let usage = head.object("chat.completion.chunk", &json!([]), Some(usage(said)));
     steps.push_back((head.event(&json!({}), Some(finish)), pause));

@@ -1,4 +1,4 @@
-//! What the fake model does, chosen by a word in the user's text.
+//! The behaviour of the fake model, chosen by a word in the user's text.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ const SLOW_PAUSE: Duration = Duration::from_millis(500);
 const MAX_SLOW_CHUNKS: u32 = 10_000;
 /// Pause between the chunks of an ordinary answer, so that they arrive as several.
 const PAUSE: Duration = Duration::from_millis(20);
-/// What an agent with nothing to say answers its heartbeat.
+/// The answer of an idle agent to its heartbeat.
 const HEARTBEAT: &str = "HEARTBEAT_OK";
 /// How much of the user's text an echo repeats, in characters.
 const ECHO_CHARS: usize = 200;
 
-/// What the fake model answers.
+/// An answer of the fake model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     /// Streams these chunks with a pause after each.
@@ -105,7 +105,7 @@ impl Behaviour {
     }
 }
 
-/// What follows `word` where it first stands alone: no letter or digit touches its ends.
+/// The text after the first `word` that stands alone: no letter or digit touches its ends.
 fn find_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let touches = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let open_end = word.ends_with(':');

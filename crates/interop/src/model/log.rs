@@ -1,4 +1,4 @@
-//! What the fake model was asked, for assertions.
+//! The requests to the fake model, for assertions.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! Finds the user's own words in what a release sends to its model.
+//! Finds the user's own words in the prompt that a release sends to its model.
 //!
 //! The releases wrap the text of a chat message before the model sees it. Seen over the nine
 //! measured releases: a JSON block under a heading that ends with `(untrusted metadata):` (up to
@@ -10,13 +10,13 @@ const CONTEXT_BEGIN: &str = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
 const CONTEXT_END: &str = "<<<END_OPENCLAW_INTERNAL_CONTEXT>>>";
 /// Heads a message that is nothing but context, seen on 2026.7.1 after a restart.
 const CONTEXT_HEADING: &str = "OpenClaw runtime context for the immediately preceding user message.";
-/// What 2026.5.12 says of itself in a session whose last run a kill cut off.
+/// The note of 2026.5.12 in a session whose last run was cut off by a kill.
 const ABORTED_NOTE: &str =
     "Note: The previous agent run was aborted by the user. Resume carefully or ask for clarification.";
 const METADATA_HEADING: &str = "(untrusted metadata):\n```json\n";
 const FENCE: &str = "\n```\n";
 
-/// The user's words in `text`, empty when it holds nothing but what the release added.
+/// The user's words in `text`. Empty if `text` has only additions of the release.
 pub fn user_words(text: &str) -> String {
     let text = without_context(text);
     if text.trim_start().starts_with(CONTEXT_HEADING) {

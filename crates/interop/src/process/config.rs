@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{install::Installed, model::MODELS};
 
-/// What a gateway's configuration is made from.
+/// The inputs of a gateway's configuration.
 pub(super) struct Plan<'a> {
     pub(super) port: u16,
     pub(super) token: &'a str,

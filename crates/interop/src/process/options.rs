@@ -1,4 +1,4 @@
-//! What a caller decides about a gateway.
+//! The options of a gateway.
 
 use std::{
     path::PathBuf,
@@ -14,7 +14,7 @@ use serde_json::Value;
 /// The slowest first start of the nine measured releases took 30 s (2026.2.26); other builds on
 /// the same two cores make it three times that.
 pub const READY_DEADLINE: Duration = Duration::from_secs(180);
-/// What a caller may decide about a gateway.
+/// The options of a gateway that a caller may set.
 #[derive(Clone, Debug)]
 pub struct GatewayOptions {
     /// Merged into the generated configuration, e.g. `{"gateway": {"trustedProxies": [..]}}`.
@@ -49,7 +49,7 @@ impl Default for GatewayOptions {
 pub struct LogShelf(Arc<Mutex<Vec<String>>>);
 
 impl LogShelf {
-    /// Takes what is on the shelf, in the order in which the gateways went.
+    /// Takes all logs from the shelf, in the order in which their gateways ended.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

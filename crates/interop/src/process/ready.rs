@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::wire::{ConnectAs, Refusal, Wire, WireError};
 
-/// One probe. A gateway that loads its plugins answers late; 20 s is far above what was measured.
+/// One probe. A gateway that loads its plugins answers late; 20 s is far above the measured times.
 const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 
-/// What one probe found.
+/// The result of one probe.
 #[derive(Debug)]
 pub(super) enum Probe {
     /// A `connect` was accepted.

@@ -1,4 +1,4 @@
-//! The folder in which a gateway lives, and what can be read from it.
+//! The folder of a gateway, and the values that can be read from it.
 
 use std::{
     fs::{self, File},
@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// How much of a log's end is shown: the failure and what led to it.
+/// The shown length of a log's end: enough for the failure and its cause.
 const TAIL_BYTES: u64 = 8 * 1024;
 
 /// A state folder: removed when dropped, unless it was given by the caller or is to be kept.
@@ -41,12 +41,12 @@ impl Scratch {
         self.path.join("openclaw.json")
     }
 
-    /// What the gateway process prints.
+    /// The file with the output of the gateway process.
     pub(super) fn log_file(&self) -> PathBuf {
         self.path.join("gateway.log")
     }
 
-    /// The end of what the gateway printed, with `secret` blacked out.
+    /// The end of the gateway's output, with `secret` replaced.
     pub(super) fn log_tail(&self, secret: &str) -> String {
         let tail = read_tail(&self.log_file()).unwrap_or_default();
         String::from_utf8_lossy(&tail).replace(secret, "[token]")

@@ -1,4 +1,4 @@
-//! Who appears in the recordings.
+//! The devices and clients of the recordings.
 //!
 //! The devices' seeds are fixed and public: they open nothing but the scratch gateways that are
 //! gone when the recording ends, and they let the fixtures be signed again after the gateway's

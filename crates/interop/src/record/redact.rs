@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// Keys whose text is a secret, or stands for one.
+/// The keys of texts that are secrets, or take the place of secrets.
 const SECRET_KEYS: [&str; 6] = [
     "token",
     "deviceToken",
@@ -20,14 +20,14 @@ const SECRET_KEYS: [&str; 6] = [
 ];
 /// Shorter texts under a secret key are words like `token`, not secrets.
 const SHORTEST_SECRET: usize = 16;
-/// What the releases themselves put in place of a secret.
+/// The text that the releases themselves put in the place of a secret.
 const REDACTED_ALREADY: &str = "__OPENCLAW_REDACTED__";
 /// The address that recorded connections give themselves; it stays.
 pub(super) const REMOTE_ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 /// Stands for every other address but loopback.
 const SOME_ADDRESS: &str = "192.0.2.10";
 
-/// A text of the recording machine and what stands for it.
+/// A text of the recording machine, and its replacement.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) real: String,
@@ -94,7 +94,7 @@ impl Redactor {
         }
     }
 
-    /// What must not be found in the result, with a name for each that tells nothing.
+    /// A forbidden text in the result, by a name that does not reveal the text.
     pub(super) fn leaks(&self, text: &str) -> Option<String> {
         if let Some(at) = self.secrets.keys().position(|secret| text.contains(secret)) {
             return Some(format!("secret number {}", at + 1));

@@ -1,4 +1,4 @@
-//! What passes on recorded connections.
+//! The frames of recorded connections.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -24,7 +24,7 @@ pub(super) struct Line {
     pub(super) dir: &'static str,
     /// Milliseconds since the connection was opened.
     pub(super) ms: u64,
-    /// The frame; for a `close` its code, its reason and who began it.
+    /// The frame; for a `close` its code, its reason and the side that began it.
     pub(super) frame: Value,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Tape {
 }
 
 impl Tape {
-    /// Opens a connection whose frames go onto the tape under the name `conn`.
+    /// Opens a connection. Its frames go onto the tape under the name `conn`.
     pub(super) async fn open(&self, conn: &str, url: &str) -> Result<Wire, WireError> {
         self.open_with(conn, url, &[]).await
     }

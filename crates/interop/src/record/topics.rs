@@ -1,4 +1,4 @@
-//! What is recorded: one function for each file of fixtures.
+//! The recorded topics: one function for each file of fixtures.
 //!
 //! A refusal by the gateway is a recorded answer like any other; only a fault of the connection
 //! ends a recording.
@@ -36,7 +36,7 @@ pub(super) async fn say(wire: &mut Wire, method: &str, params: Value) -> Result<
 
 /// Waits until nothing has come for a moment.
 pub(super) async fn settle(wire: &mut Wire) {
-    // Both a time-out and a close are fine: whatever came is on the tape.
+    // Both a time-out and a close are fine: all received frames are on the tape.
     drop(wire.closed(SETTLE).await);
 }
 

@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-/// Elements that an array keeps: all scopes of a connection, and enough of any other list to see
-/// what it is a list of.
+/// The number of elements that an array keeps: all scopes of a connection, and enough elements of
+/// any other list to show their kind.
 const ITEMS: usize = 6;
 /// Characters that a string keeps. Identifiers, signatures and messages are shorter.
 const CHARS: usize = 160;

@@ -61,7 +61,7 @@ async fn by_file(bench: &Bench, limit: u64) -> Result<Option<usize>, Failure> {
     }
     let read = read?;
     let size = read.as_str().len();
-    // A release may leave out what is too long for it, without an error.
+    // A release may leave out a text that is too long for it, without an error.
     let whole = read.decode::<Value>()?["file"]["content"].as_str() == Some(content.as_str());
     Ok(whole.then_some(size))
 }
@@ -92,7 +92,7 @@ async fn by_config(bench: &mut Bench) -> Result<usize, Failure> {
     Ok(size)
 }
 
-/// A refusal that repeats a request of 20 MiB; what is kept of its text is bounded.
+/// A refusal that repeats a request of 20 MiB. The stored part of its text is bounded.
 async fn echoed(bench: &Bench) -> Result<(), Failure> {
     let params = json!({"agentId": "main", "name": "x".repeat(BIG)});
     let end = bench.gateway.call("agents.files.get", params).timeout(TURN).await;

@@ -1,4 +1,4 @@
-//! A line comes up, with and without a device identity, and says what it reached.
+//! A line comes up, with and without a device identity, and reports protocol and release of the gateway.
 
 use serde_json::json;
 use windlass::{Generation, Windlass};
@@ -13,7 +13,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// What 2026.1.30 and 2026.2.26 call themselves.
+/// The release name that 2026.1.30 and 2026.2.26 report.
 const UNBUILT: &str = "dev";
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {

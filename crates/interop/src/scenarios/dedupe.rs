@@ -1,5 +1,5 @@
-//! A message whose answer was lost: sent again where the gateway proves that it knows the key, and
-//! run once in any case.
+//! The answer to a message is lost. The message is sent again if the gateway proves that it knows
+//! the key, and is run once in any case.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

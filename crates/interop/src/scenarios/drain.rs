@@ -24,7 +24,7 @@ const MESSAGE: &str = "SLOW:25:200";
 /// How long a gateway may take to end; 2026.9.6 waits for the run.
 const END: Duration = Duration::from_secs(60);
 
-/// What the stream showed until the line was down.
+/// The items of the stream until the line was down.
 #[derive(Default)]
 struct Seen {
     shutdown: bool,

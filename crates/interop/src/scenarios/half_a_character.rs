@@ -97,7 +97,7 @@ async fn presence(bench: &Bench) -> Result<(), Failure> {
     let other = bench.windlass.add(spec(&bench.real, "other")?).await?;
     let status = wait_up(&other).await?;
     check_eq("the connection", &status.generation.number(), &1)?;
-    // What a hello has, too; a line does not keep it.
+    // A hello-ok has it, too; a line does not store it.
     let presence = ask(&other, "system-presence", json!({})).await?.to_string();
     check(presence.contains("cut \u{fffd}"), || {
         format!("not in the presence: {presence}")
@@ -155,7 +155,7 @@ async fn name(fleet: &Fleet) -> Result<Option<String>, Failure> {
     Ok(None)
 }
 
-/// A call whose parameters no string of Rust can hold.
+/// A call with parameters that no string of Rust can contain.
 async fn send(bench: &Bench, method: &'static str, params: &str) -> Result<(), Failure> {
     let params = RawJson::parse(params)?;
     bench.gateway.call(method, &params).timeout(ANSWER).await?;

@@ -27,7 +27,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let id = fleet.team.workers[0];
     let mut agent = fleet.record(id).await?;
     let every = format!("{}s", EVERY.as_secs());
-    // Without a channel 2026.9.6 does not run a heartbeat whose target is `last`.
+    // Without a channel, 2026.9.6 does not run a heartbeat with the target `last`.
     let heartbeat = json!({"every": every, "target": "none"});
     agent.heartbeat = heartbeat.as_object().cloned().unwrap_or_default();
     fleet.store.update_agent(&agent).await?;

@@ -1,4 +1,4 @@
-//! A gateway whose agents stand in an included file is provisioned like any other.
+//! A gateway that has its agents in an included file is provisioned like any other.
 
 use std::time::Duration;
 

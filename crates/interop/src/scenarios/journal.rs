@@ -1,4 +1,4 @@
-//! What a real gateway sends is recorded as it came, over a kill, and read again from a cursor.
+//! The events of a real gateway are recorded unchanged, over a kill, and read again from a cursor.
 
 use std::{sync::Arc, time::Duration};
 
@@ -76,7 +76,7 @@ async fn follow(mut live: Subscription) -> Result<Vec<String>, Failure> {
     Ok(seen)
 }
 
-/// What the reader has not read: all of it, or so many items and no more. Each is acknowledged.
+/// The unread items of the reader: all, or at most `most`. Each is acknowledged.
 async fn read(journal: &Journal, writer: &JournalWriter, most: Option<usize>) -> Result<Vec<String>, Failure> {
     let from = StartPosition::Consumer("auditor".into());
     let mut trail = journal
@@ -105,7 +105,7 @@ fn told(name: &str, seq: Option<u64>, payload: &str) -> String {
     format!("event {name} {seq:?} {payload}")
 }
 
-/// The journal has what the live stream had, and besides only its own begin and end.
+/// The journal has the items of the live stream, and in addition only its own begin and end.
 fn compare(live: &[String], recorded: &[String]) -> Result<(), Failure> {
     let own = |item: &&String| item.starts_with("journal ");
     let own_words: Vec<_> = recorded.iter().filter(own).map(String::as_str).collect();

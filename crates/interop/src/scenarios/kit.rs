@@ -1,7 +1,7 @@
-//! What the scenarios of the product share: a real gateway with a line to it, and ways to wait.
+//! Shared code of the scenarios of the product: a real gateway with a line to it, and ways to wait.
 //!
-//! Every wait here has a deadline and ends with the event it waits for. What is expected is decided
-//! from what the gateway says of itself, as the product does it.
+//! Every wait here has a deadline and ends with the event it waits for. Expectations depend on the
+//! hello-ok of the gateway, as the decisions of the product do.
 
 mod events;
 mod fleet;
@@ -118,7 +118,7 @@ impl Bench {
         tokio::time::timeout(UP, look).await?
     }
 
-    /// What the gateway said in its hello-ok.
+    /// The gateway's hello-ok.
     pub(super) fn hello(&self) -> Result<Arc<HelloOk>, Failure> {
         let hello = self.gateway.status().borrow().hello.clone();
         hello.ok_or_else(|| Failure::new("the line never was up"))

@@ -1,5 +1,5 @@
-//! A gateway is killed, started again, frozen, thawed and stopped. Needs the raw client only: it
-//! proves that the runner's hold on the process is what the other scenarios take it for.
+//! A gateway is killed, started again, frozen, thawed and stopped. This scenario needs the raw
+//! client only. It proves that the runner controls the process as the other scenarios assume.
 
 use std::time::Duration;
 

@@ -52,7 +52,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     Ok(Outcome::Passed { notes })
 }
 
-/// Reads everything back. Tells what this gateway cannot do.
+/// Reads everything back. Returns the features that this gateway lacks.
 async fn check_files(fleet: &Fleet, agents: &[Agent], report: &FleetReport) -> Result<Option<String>, Failure> {
     if !has_files(&fleet.bench)? {
         let told = |told: &windlass::agents::AgentReport| told.changes.written.is_empty() && !told.warnings.is_empty();

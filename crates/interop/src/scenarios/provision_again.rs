@@ -1,4 +1,4 @@
-//! What is as it should be is left alone: everything is done a second time, and nothing is written.
+//! Agents without drift are not changed: everything is done a second time, and nothing is written.
 
 use windlass::agents::{Ensure, Job, RunOptions, SyncOptions};
 

@@ -45,7 +45,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let told = format!("The agent {} was deleted", worker.name);
     let told = ctx.model().log().wait_for(TURN, |run| run.words.contains(&told)).await;
     check(told.is_some(), || "the main agent was not told".to_owned())?;
-    // Nothing is left to be done, and nobody is told twice.
+    // No work is left, and the main agent gets no second message.
     let mark = fleet.helm.requests.mark();
     let again = fleet.helm.work(delete()).await?;
     check_eq("agents that a second run deletes", &again.failed().count(), &1)?;

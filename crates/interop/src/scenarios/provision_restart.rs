@@ -141,10 +141,10 @@ async fn once_each(fleet: &mut Fleet, agents: &[Agent]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Counts the wakes where they can't hide: on the wire, and at the model.
+/// Counts all wakes: on the wire, and at the model.
 ///
-/// Each agent has one. Who is silent for 30 s is woken once more, after a reset, in a run of its own: a busy machine may
-/// bring that about. A wake whose answer the kill took is sent once more, under its key.
+/// Each agent has one. An agent that is silent for 30 s is woken once more, after a reset, in a separate run: this may happen on
+/// a busy machine. If the kill took the answer of a wake, the wake is sent once more, with the same key.
 fn woken_once(ctx: &Ctx, agents: &[Agent], at: &str, requests: &[&Requests]) -> Result<(), Failure> {
     let count = |method| requests.iter().map(|requests| requests.count(method)).sum::<usize>();
     let (sent, resets) = (count("chat.send"), count("sessions.reset"));

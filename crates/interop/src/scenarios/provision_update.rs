@@ -1,4 +1,4 @@
-//! An update mends what is ours and leaves alone what the agent has made its own.
+//! An update corrects the files of Windlass, and does not change the files that the agent has changed itself.
 
 use windlass::{
     agents::{FleetReport, RunOptions},
@@ -15,7 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// What an agent writes by itself.
+/// A text that an agent writes by itself.
 const OWN: &str = "# Mine\n\nThe harbour master likes tea.\n";
 const CHANGED: [&str; 3] = ["MEMORY.md", "SOUL.md", "USER.md"];
 
@@ -72,7 +72,7 @@ async fn read_all(fleet: &Fleet, agents: &[Agent]) -> Result<Vec<Workspace>, Fai
     Ok(all)
 }
 
-/// Everything is as it was, except for what the agent may keep.
+/// All files are unchanged, except for the files that the agent may keep.
 fn check_update(agent: &Agent, before: &Workspace, after: &Workspace, kept: &[&str]) -> Result<(), Failure> {
     for (name, text) in &before.files {
         let expected = if kept.contains(&name.as_str()) { OWN } else { text };

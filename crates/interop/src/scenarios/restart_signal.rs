@@ -20,7 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const NOTICE: Duration = Duration::from_secs(3);
 /// How often it is sent: a gateway may be deaf to it while it is still starting.
 const ATTEMPTS: usize = 4;
-/// What Node.js prints when a program has no handler of its own for SIGUSR1.
+/// The output of Node.js if a program has no handler of its own for SIGUSR1.
 const UNHANDLED: [&str; 2] = ["Debugger listening", "Starting inspector"];
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {

@@ -1,4 +1,4 @@
-//! The roster of a real gateway says what a fresh list says: after turns, changes, a deletion, a kill.
+//! The session cache of a real gateway is equal to a fresh list: after turns, changes, a deletion, a kill.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -73,7 +73,7 @@ async fn gone(bench: &Bench) -> Result<(), Failure> {
     ended.unwrap_or_else(|_| Err(Failure::new("something of the roster is left")))
 }
 
-/// What is compared of a session.
+/// The compared fields of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Shown {
     session_id: Option<String>,
@@ -82,9 +82,9 @@ struct Shown {
 
 type Sessions = BTreeMap<String, Shown>;
 
-/// Waits until the roster has so many sessions and says what a list says that is asked for then.
+/// Waits until the session cache has `count` sessions and is equal to a list that is loaded then.
 ///
-/// A gateway may change a row between the two, and tell the end of a run after its answer, so they are compared again until
+/// A gateway may change a row between the two, and report the end of a run after its answer. So they are compared again until
 /// they agree.
 async fn converges(when: &str, bench: &Bench, roster: &mut SessionCache, count: usize) -> Result<Sessions, Failure> {
     let search = async {

@@ -25,8 +25,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// The last package that carries the schema. A gateway may be newer; what it added is the schema
-/// check's affair.
+/// The last package that carries the schema. A gateway may be newer; the schema check handles the
+/// additions.
 const PACKAGE: &str = "@openclaw/gateway-protocol";
 const VERSION: &str = "2026.9.1";
 /// 14 MB; seconds in general, minutes on a slow line.

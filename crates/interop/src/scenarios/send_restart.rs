@@ -38,7 +38,7 @@ enum Point {
     Said,
 }
 
-/// What gateways say when they go on with a turn.
+/// The notice of gateways that continue a turn.
 const NOTICE: &str = "[System] Your previous turn was interrupted";
 /// In a session that was answered before, and as the first message of a session: up to 2026.3 those are kept differently.
 const EVERYWHERE: [Point; 5] = [Point::Unread, Point::Asked, Point::FirstWords, Point::Half, Point::Said];
@@ -94,11 +94,11 @@ fn session(policy: ResendAfterLoss, number: Option<usize>) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Answered,
-    /// ... and what the gateway wrote when it went on with the turn stands in the message's place.
+    /// ... and the gateway's text from the continued turn is in the message's place.
     Replaced,
     /// The history does not have it.
     Forgotten,
-    /// It stands in the history, and nobody answers it.
+    /// It is in the history, and gets no answer.
     Left,
 }
 
@@ -150,7 +150,7 @@ fn tell(policy: ResendAfterLoss, fates: &[Fate]) -> String {
     format!("{} killed, {policy}: {}", fates.len(), told.join(", "))
 }
 
-/// One message whose gateway is killed.
+/// One message, whose gateway is killed.
 #[derive(Debug)]
 struct Killed {
     session: String,
@@ -167,7 +167,7 @@ impl Killed {
     const FEWEST_PIECES: usize = 30;
     /// Between two pieces.
     const PAUSE_MS: usize = 60;
-    /// For a message whose gateway dies: a start, the time in which a turn may be resumed, and a turn.
+    /// For a message of a gateway that dies: a start, the time in which a turn may be resumed, and a turn.
     const END: Duration = Duration::from_secs(400);
 
     fn name(&self) -> String {
@@ -219,14 +219,14 @@ impl Killed {
         end_of(following, Self::END).await
     }
 
-    /// Whether the end is what the history shows: `said` is all that users said in the session.
+    /// Whether the end agrees with the history. `said` is all texts of users in the session.
     fn judge(&self, end: RunEnd, said: &[String], sends: usize) -> Result<Fate, Failure> {
         let kept = said.iter().filter(|said| said.ends_with(&self.words())).count();
         let replaced = said.last().is_some_and(|said| said.contains(NOTICE));
         let always = self.policy == ResendAfterLoss::Always;
         let (fate, expected) = match end {
             RunEnd::Lost(Loss::WithProcess) if !always => (Fate::Forgotten, 0),
-            // What stands in the history is not sent again: it would stand there twice.
+            // A message that is in the history is not sent again: it would be there twice.
             RunEnd::Lost(Loss::NotResumed) => (Fate::Left, 1),
             end => {
                 answered("the message", end, &self.expected())?;
@@ -242,7 +242,7 @@ impl Killed {
             &kept,
             &expected,
         )?;
-        // What was taken is sent again only after a loss, and if that is wanted.
+        // An accepted message is sent again only after a loss, and if the policy allows it.
         let again = fate == Fate::Answered && (always || self.point == Point::Unread);
         let most = if again { 2 } else { 1 };
         check((1..=most).contains(&sends), || {

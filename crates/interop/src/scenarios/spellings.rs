@@ -52,7 +52,7 @@ async fn take_turns(bench: &Bench) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A filter hears what is said under another spelling.
+/// A filter matches events with another spelling of the session key.
 async fn hear(bench: &Bench, filter: EventFilter, session: &str) -> Result<(), Failure> {
     let mut events = bench.gateway.events(filter);
     answered("what is heard", say(bench, session, "hear", TURN).await?, "echo: hear")?;

@@ -1,4 +1,4 @@
-//! What a gateway carries out itself: `stop` ends a run, and the message that says so.
+//! A command that the gateway itself executes: `stop` ends a run, and the message with the command.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |ctx| Box::pin(run(ctx)),
 };
 
-/// A busy machine answers in seconds what an idle one answers in milliseconds.
+/// An idle machine answers in milliseconds, a busy one in seconds.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {

@@ -1,4 +1,4 @@
-//! An agent that is added changes nothing of those that are there: of one write for many, each is told what was its own.
+//! A new agent does not change existing agents. If one write serves many agents, the report of each has only its own changes.
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ const ROLE: &str = "operator";
 const PLATFORM: &str = "linux";
 const CLIENT_VERSION: &str = "1.0.0";
 
-/// Who connects, and how. Starts as the local backend client with protocol 3 to 4.
+/// The client of a `connect`, and its options. Starts as the local backend client with protocol 3 to 4.
 #[derive(Clone)]
 pub struct ConnectAs<'a> {
     client: (&'static str, &'static str),
@@ -57,7 +57,7 @@ impl<'a> ConnectAs<'a> {
         }
     }
 
-    /// Client `cli` in mode `cli`: the one whose local devices are paired without asking.
+    /// Client `cli` in mode `cli`: gateways pair its local devices without approval.
     pub fn cli() -> Self {
         Self {
             client: ("cli", "cli"),

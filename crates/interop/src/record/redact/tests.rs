@@ -1,4 +1,4 @@
-//! What is taken out of frames, and what stays.
+//! The texts that are removed from frames, and the texts that stay.
 
 use serde_json::json;
 

@@ -14,8 +14,8 @@ use windlass::{
 use super::{ANSWER, Bench, Helm, LOOK, Stream, TURN, Team, record, refusal, run_turn};
 use crate::scenario::{Ctx, Failure};
 
-/// A real gateway, records of a small fleet, and the side that provisions them. What is on the gateway is looked at over
-/// another line, so that it is not counted.
+/// A real gateway, records of a small fleet, and the side that provisions them. Another line reads the state of the gateway, so
+/// that these reads are not counted.
 pub(in super::super) struct Fleet {
     pub(in super::super) bench: Bench,
     /// The other line's events, from before the first agent was made.

@@ -67,14 +67,14 @@ impl Helm {
         self.windlass.shutdown(DRAIN).await;
     }
 
-    /// Ends both in the middle of whatever they do.
+    /// Ends both in the middle of their work.
     pub(in super::super) async fn drop_all(self) {
         drop(self.agents);
         self.windlass.shutdown(Duration::ZERO).await;
     }
 }
 
-/// Starts the provisioner as soon as nobody else has the store.
+/// Starts the provisioner as soon as no other process has the store.
 async fn take_over(
     windlass: &Windlass,
     store: &Arc<dyn Store>,

@@ -13,7 +13,7 @@ use crate::{
     wire::{ConnectAs, Refusal, Wire, WireError},
 };
 
-/// Pause of the probe: the error of what is measured with it.
+/// Pause of the probe: the error of its measurements.
 const PROBE_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long a line may take to be up after its gateway accepts.

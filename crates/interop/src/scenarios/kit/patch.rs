@@ -10,7 +10,7 @@ use crate::scenario::Failure;
 /// the gateway restarted before it answered.
 const ATTEMPTS: usize = 4;
 
-/// What came of a change.
+/// The result of a change.
 #[derive(Debug)]
 pub(in super::super) enum Patched {
     /// It stands; this was the answer, unless the line broke before it.

@@ -1,4 +1,4 @@
-//! Counts what goes to a gateway, on the wire.
+//! Counts the requests to a gateway, on the wire.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,8 +11,7 @@ use tokio::sync::watch;
 use super::{Verdict, Way};
 use crate::scenario::Failure;
 
-/// The methods that change nothing. Whatever is not named here counts as a write, so that a method that somebody adds
-/// can't hide.
+/// The methods that change nothing. Every other method counts as a write, so that a new method is noticed.
 const READING: [&str; 13] = [
     "connect",
     "health",

@@ -54,7 +54,7 @@ impl Roster {
         )
     }
 
-    /// Fails unless what all agents share stands there, under the name that this gateway has for it.
+    /// Fails unless the shared settings of all agents are there, under the name that this gateway uses.
     pub(in super::super) fn check_shared(&self) -> Result<(), Failure> {
         let (name, other) = if self.is_map() {
             ("heartbeatVisibility", "heartbeat")

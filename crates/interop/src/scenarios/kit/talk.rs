@@ -1,4 +1,4 @@
-//! Messages that Windlass follows to their end, and what the gateway's history keeps of them.
+//! Messages that Windlass follows to their end, and their texts in the gateway's history.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use windlass::{
 use super::{Bench, wake::text};
 use crate::scenario::{Failure, check, check_eq};
 
-/// What was told of a run while it went on.
+/// The progress of a run.
 #[derive(Debug, Default)]
 pub(in super::super) struct Told {
     /// All increments put together.
     pub(in super::super) text: String,
     /// How many there were.
     pub(in super::super) increments: usize,
-    /// How often what was told had to be taken back.
+    /// The number of times that the text was replaced.
     pub(in super::super) replaced: usize,
     /// How often text was missing.
     pub(in super::super) holes: usize,
 }
 
 impl Told {
-    /// Takes what is told next.
+    /// Takes the next progress.
     fn take(&mut self, progress: RunProgress) {
         match progress {
             RunProgress::Increment(more) => {
@@ -82,7 +82,7 @@ pub(in super::super) async fn say(
     end_of(bench.gateway.send(message).await?, within).await
 }
 
-/// The answer, if that is the end, and it is `expected`. Gateways cut blanks from the end of what a model says.
+/// The answer, if the end is an answer, and it is `expected`. Gateways cut blanks from the end of a model's text.
 pub(in super::super) fn answered(what: &str, end: RunEnd, expected: &str) -> Result<Answer, Failure> {
     let RunEnd::Final(answer) = end else {
         return Err(Failure::new(format!("{what} ended without an answer: {end:?}")));
@@ -94,13 +94,13 @@ pub(in super::super) fn answered(what: &str, end: RunEnd, expected: &str) -> Res
     Ok(answer)
 }
 
-/// What the model says to `SLOW:<count>`.
+/// The answer of the model to `SLOW:<count>`.
 pub(in super::super) fn slow_answer(count: usize) -> String {
     let parts: Vec<_> = (1..=count).map(|part| format!("part {part} of {count}. ")).collect();
     parts.concat()
 }
 
-/// What users said in a session, as its history has it, oldest first.
+/// The texts of users in a session, from its history, oldest first.
 pub(in super::super) async fn said_in(bench: &Bench, session: &str) -> Result<Vec<String>, Failure> {
     bench.started().await?;
     let history = bench

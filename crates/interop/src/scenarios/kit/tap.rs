@@ -27,7 +27,7 @@ pub(in super::super) enum Way {
     ToLine,
 }
 
-/// What becomes of a frame.
+/// The action of the tap on a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Verdict {
     /// It passes.

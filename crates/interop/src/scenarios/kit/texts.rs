@@ -1,4 +1,4 @@
-//! What an agent's files should say, made apart from the provisioner, and what they do say.
+//! The expected texts of an agent's files, made without the provisioner, and their actual texts.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use windlass_templates::{
 use super::{Bench, Team, team::offers};
 use crate::scenario::{Failure, check, check_eq};
 
-/// What stands on the gateway for one agent.
+/// The files of one agent on the gateway.
 pub(in super::super) struct Workspace {
     /// The texts of its files, by name.
     pub(in super::super) files: BTreeMap<String, String>,
-    /// What is kept apart from them, where the gateway does that.
+    /// The scratch text, if the gateway stores it apart from the files.
     pub(in super::super) scratch: Option<String>,
     /// Where things go on this gateway.
     pub(in super::super) layout: Layout,
@@ -74,7 +74,7 @@ impl Workspace {
     }
 }
 
-/// What a file says; nothing where it is missing, or the gateway takes no file of that name.
+/// The text of a file. `None` if it is missing, or if the gateway takes no file of this name.
 pub(in super::super) async fn file(bench: &Bench, id: &str, name: &str) -> Result<Option<String>, Failure> {
     let params = json!({"agentId": id, "name": name});
     let call = bench.gateway.call("agents.files.get", params).timeout(super::ANSWER);

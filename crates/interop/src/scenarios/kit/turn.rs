@@ -8,7 +8,7 @@ use windlass::protocol::{ChatEvent, ChatState};
 use super::{Bench, Item, Stream};
 use crate::scenario::{Failure, check_eq};
 
-/// What was seen of a run.
+/// The observed events of a run.
 #[derive(Debug, Default)]
 pub(in super::super) struct Turn {
     /// The texts of the deltas, each the whole text so far.

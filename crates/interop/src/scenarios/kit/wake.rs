@@ -11,7 +11,7 @@ use windlass::{
 use super::{Bench, Item, Stream};
 use crate::scenario::Failure;
 
-/// What stands before the reference of a message.
+/// The text before the reference of a message.
 const MARK: &str = "ref: ";
 
 /// Waits until each of these agents has answered in its session, as the gateway's chat events tell.
