@@ -34,13 +34,13 @@ impl Default for ChaosProxyBuilder {
 }
 
 impl ChaosProxyBuilder {
-    /// Where to listen; a free port of 127.0.0.1 unless set. Whoever reaches it reaches the gateway.
+    /// The address to listen on; a free port of 127.0.0.1 unless set. A client that reaches it reaches the gateway.
     pub const fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// What upgrade requests are to say as `Host`: a gateway behind a name wants its own, and clients send the proxy's.
+    /// The `Host` of upgrade requests: a gateway behind a name requires its own name, and clients send the name of the proxy.
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = Some(host.into());
         self
@@ -52,14 +52,14 @@ impl ChaosProxyBuilder {
         self
     }
 
-    /// How many entries of the log are kept, one at least; [`LOG_LIMIT`] unless set. Whoever reads it as it grows
+    /// The number of log entries that are kept, one at least; [`LOG_LIMIT`] unless set. A reader that follows the log
     /// ([`ChaosProxy::log_since`]) needs few.
     pub const fn log_limit(mut self, entries: usize) -> Self {
         self.log_limit = entries;
         self
     }
 
-    /// Listens, and connects each client to what `dialer` gives: TCP, TLS, a pipe.
+    /// Listens, and connects each client to the stream that `dialer` returns: TCP, TLS, a pipe.
     ///
     /// # Errors
     ///

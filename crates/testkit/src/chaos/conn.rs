@@ -1,4 +1,4 @@
-//! One connection: a client, a gateway, and what stands between.
+//! One connection: a client, a gateway, and the stages between them.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ async fn run(entry: &Registered, client: Shared, door: Door, link: watch::Receiv
     finish(cut, &mut streams).await;
 }
 
-/// What the door says, to the end of the connection.
+/// Applies the door to a new connection, until the end of the connection.
 async fn meet(
     entry: &Registered,
     client: Shared,

@@ -1,4 +1,4 @@
-//! What all connections of a proxy share: the switches, the rules, the log.
+//! The shared state of all connections of a proxy: the switches, the rules, the log.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +27,7 @@ pub(super) type Dialer = Box<dyn Fn() -> Dialed + Send + Sync>;
 
 pub(super) struct Core {
     pub(super) dialer: Dialer,
-    /// What the upgrade request says as `Host`.
+    /// The `Host` of the upgrade request.
     pub(super) host: Option<String>,
     pub(super) seed: u64,
     pub(super) tasks: Tasks,
@@ -57,7 +57,7 @@ struct Conn {
     let_in: bool,
 }
 
-/// Frames that came to the proxy. (What it did to them is not subtracted.)
+/// Frames that came to the proxy. (Frames that it then lost are counted too.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// From clients.
@@ -153,7 +153,7 @@ impl Core {
         self.note(&mut state, LogEvent::Closed { conn });
     }
 
-    /// Does what the fault says, but for the door of TCP, and logs it.
+    /// Applies the fault, except for the door of TCP, and logs it.
     pub(super) fn apply(&self, fault: &Fault) {
         let mut state = self.state();
         let connections = state.conns.len();

@@ -1,4 +1,4 @@
-//! What new connections meet.
+//! The treatment of new connections.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::net::stream::Shared;
 
-/// What happens to new connections.
+/// The treatment of new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Door {

@@ -1,4 +1,4 @@
-//! What can be done to a connection, as data.
+//! The faults of a connection, as data.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::{Direction, Door, FrameRule};
 
-/// Something that the proxy does.
+/// A fault that the proxy can make.
 ///
-/// The first group happens at once, to all connections that are open. What is in the second group lasts, for open and
-/// coming connections, until [`undo`](Self::undo) or [`Calm`](Self::Calm) takes it back. [`Arm`](Self::Arm) waits for its frame.
+/// Faults of the first group happen at once, to all open connections. Faults of the second group last, for open and new
+/// connections, until [`undo`](Self::undo) or [`Calm`](Self::Calm) takes them back. [`Arm`](Self::Arm) waits for its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -31,22 +31,22 @@ pub enum Fault {
     Latency {
         /// The time that each takes.
         delay: Duration,
-        /// What may come on top.
+        /// The largest random addition to the delay.
         jitter: Duration,
     },
     /// Writes at most so many bytes per second in one direction; `None` for no bound.
     Bandwidth(Direction, Option<u64>),
-    /// Reads at most so many bytes per second of what the sender of this direction has to say: a slow reader, whose
-    /// sender's buffers fill. `None` for no bound.
+    /// Reads at most so many bytes per second from the sender of this direction: a slow reader, so the buffers of the
+    /// sender fill. `None` for no bound.
     SlowReader(Direction, Option<u64>),
     /// Writes at most so many bytes at once, both ways; `None` for as many as there are.
     Slice(Option<NonZeroUsize>),
-    /// What happens to new connections.
+    /// The treatment of new connections.
     Door(Door),
     /// The `ts` of `connect.challenge` is off by so many milliseconds.
     SkewClock(i64),
 
-    /// One frame, or some, are not what they were.
+    /// Changes one frame, or some.
     Arm(FrameRule),
 
     /// Takes back all that lasts, and disarms all rules.
@@ -74,7 +74,7 @@ impl Fault {
         }
     }
 
-    /// What takes it back; nothing for what is over at once.
+    /// The fault that takes it back; `None` for a fault that is over at once.
     pub const fn undo(&self) -> Option<Self> {
         Some(match self {
             Self::Stall(direction) => Self::Resume(*direction),

@@ -1,4 +1,4 @@
-//! What the proxy did and saw.
+//! The actions and observations of the proxy.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,11 +17,11 @@ pub const LOG_LIMIT: usize = 100_000;
 pub struct LogEntry {
     /// Tokio time since the proxy was made.
     pub at: Duration,
-    /// What it was.
+    /// The action or observation.
     pub what: LogEvent,
 }
 
-/// What the proxy did or saw.
+/// An action or observation of the proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogEvent {
@@ -46,7 +46,7 @@ pub enum LogEvent {
     GatewayAway {
         /// Its number.
         conn: u64,
-        /// In what way.
+        /// The kind of the error.
         kind: std::io::ErrorKind,
     },
     /// A `hello-ok` passed: the client is let in.
@@ -62,7 +62,7 @@ pub enum LogEvent {
         direction: Direction,
         /// Its number on this connection in this direction, counted from 1.
         frame: u64,
-        /// What was done.
+        /// The fault.
         fault: FrameFault,
     },
     /// The clock in a challenge was moved.
@@ -79,7 +79,7 @@ pub enum LogEvent {
     },
 }
 
-/// What was logged since a reader last looked; got from [`ChaosProxy::log_since`](super::ChaosProxy::log_since).
+/// The entries since a reader's last look; returned by [`ChaosProxy::log_since`](super::ChaosProxy::log_since).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPage {
     /// The entries, oldest first.

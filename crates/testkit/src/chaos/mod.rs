@@ -1,4 +1,4 @@
-//! A proxy between clients and any gateway, simulated or real, that breaks what passes.
+//! A proxy between clients and any gateway, simulated or real, that injects faults.
 //!
 //! # Faults
 //!
@@ -9,9 +9,9 @@
 //! | at the door | [`Door`]: refuse, hang, hang the upgrade, answer it with a status, fail TLS |
 //! | on one frame | [`FrameFault`]: lose, truncate, tear, duplicate, reorder, corrupt, garbage, wrong and repeated ids, oversize, pings, padding, close |
 //!
-//! They are data, and add up: latency while frames are sliced while the third answer is truncated. A test applies them
-//! ([`ChaosProxy::apply`]), plays a [`Schedule`], or lets [`RandomFaults`] come by a seed. Either way
-//! [`log`](ChaosProxy::log) says what was done and seen, and when; two runs in virtual time have equal logs.
+//! Faults are data, and several can hold at once: latency, sliced frames, and a truncated third answer. A test applies them
+//! ([`ChaosProxy::apply`]), plays a [`Schedule`], or draws [`RandomFaults`] from a seed. In each case,
+//! [`log`](ChaosProxy::log) has all actions and observations with their times. Two runs in virtual time have equal logs.
 //!
 //! # In virtual time
 //!
@@ -59,10 +59,9 @@
 //!
 //! # Limits
 //!
-//! Frames are read where they are: in a `ws://` stream, after the upgrade, up to 64 MiB each. What is no WebSocket (TLS that
-//! the client speaks itself, for example) passes, and the faults of frames have nothing to hit there. Fragmented messages
-//! and control frames pass as they are. The proxy takes `Sec-WebSocket-Extensions` out of requests, since compressed
-//! frames can't be read.
+//! The proxy reads frames in a `ws://` stream, after the upgrade, up to 64 MiB each. Other streams (TLS that the client speaks
+//! itself, for example) pass, and faults of frames have no effect on them. Fragmented messages and control frames pass
+//! unchanged. The proxy removes `Sec-WebSocket-Extensions` from requests, because it cannot read compressed frames.
 
 mod builder;
 mod conn;

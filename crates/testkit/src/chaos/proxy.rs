@@ -109,9 +109,9 @@ impl ChaosProxy {
         Ok(client)
     }
 
-    // ---- what it does
+    // ---- actions
 
-    /// Does what the fault says and logs it.
+    /// Applies the fault and logs it.
     pub fn apply(&self, fault: &Fault) {
         self.inner.core.apply(fault);
         if let Some(door) = &self.inner.door {
@@ -185,14 +185,14 @@ impl ChaosProxy {
         }
     }
 
-    // ---- what it saw
+    // ---- observations
 
-    /// What was done and seen so far.
+    /// All actions and observations so far.
     pub fn log(&self) -> Vec<LogEntry> {
         self.state().log().all()
     }
 
-    /// What was logged after the first `seen` entries, as far as it is kept, and where the next page begins. Together
+    /// The entries after the first `seen` ones, as far as they are kept, and the start of the next page. Together
     /// with [`logged`](Self::logged) this follows the log.
     pub fn log_since(&self, seen: u64) -> LogPage {
         self.state().log().since(seen)

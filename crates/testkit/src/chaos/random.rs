@@ -44,8 +44,8 @@ pub enum FaultKind {
     CloseAtFrame,
 }
 
-/// Close codes that gateways send (1000, 1001, 1012, 1013, 4001) and that others do (1006, 1011, 4999). Without 1008: who is closed
-/// with it waits for a person, and a storm would be over for as long.
+/// Close codes of gateways (1000, 1001, 1012, 1013, 4001) and of other servers (1006, 1011, 4999). Without 1008: a client that is
+/// closed with 1008 waits for an operator, and has no faults meanwhile.
 const CODES: [u16; 8] = [1000, 1001, 1006, 1011, 1012, 1013, 4001, 4999];
 
 impl FaultKind {
@@ -81,8 +81,8 @@ impl FaultKind {
         Self::CloseAtFrame,
     ];
 
-    /// What a network and a gateway that restarts do, as against what neither ever does: none of them changes what a frame
-    /// says.
+    /// The faults of a network and of a gateway that restarts. None of them changes the contents of a frame: neither a network
+    /// nor a restart does that.
     pub const NETWORK: [Self; 13] = [
         Self::Cut,
         Self::Reset,
@@ -199,7 +199,7 @@ impl FromStr for FaultKind {
 pub struct Chance {
     /// How long after the one before.
     pub after: Duration,
-    /// What.
+    /// The fault.
     pub fault: Fault,
     /// For a fault that lasts: how long.
     pub lasts: Option<Duration>,

@@ -37,15 +37,15 @@ impl Schedule {
         }
     }
 
-    /// About so many faults of a network at random times within this time. All that lasts is taken back at the end, so that
-    /// whatever is under test can settle.
+    /// About so many faults of a network at random times within this time. Lasting faults are taken back at the end, so that
+    /// the client under test can recover.
     pub fn seeded(seed: u64, count: usize, within: Duration) -> Self {
         let mean = within / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
         let storm = RandomFaults::new(seed).every(mean).lasting(mean).of(FaultKind::NETWORK);
         Self::by_chance(storm, within)
     }
 
-    /// What chance brings within this time, and calm at its end.
+    /// Random faults within this time, and [`Calm`](Fault::Calm) at its end.
     pub fn by_chance(storm: RandomFaults, within: Duration) -> Self {
         let (mut schedule, mut at) = (Self::default(), Duration::ZERO);
         for chance in storm {

@@ -44,7 +44,7 @@ pub(crate) enum Cut {
 pub(crate) struct Link {
     pub(crate) to_gateway: Lane,
     pub(crate) to_client: Lane,
-    /// Both directions for good, whatever else is switched.
+    /// Both directions are stalled for ever, independently of the other switches.
     pub(crate) frozen: bool,
     pub(crate) cut: Option<Cut>,
     /// Where the randomness of its jitter begins.
@@ -90,13 +90,13 @@ pub(crate) async fn cut(mut link: watch::Receiver<Link>) -> Cut {
     std::future::pending().await
 }
 
-/// What stands in a stream and may change what passes.
+/// A stage of a stream that may change the passing bytes.
 pub(crate) trait Stage {
-    /// Takes what was read and gives what is to be written.
+    /// Takes the bytes that were read, and returns the bytes to write.
     fn pass(&mut self, chunk: Vec<u8>) -> Passed;
 }
 
-/// What a stage lets through.
+/// The output of a stage.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
     pub(crate) bytes: Vec<u8>,
@@ -147,7 +147,7 @@ async fn take(
     mut link: watch::Receiver<Link>,
     direction: Direction,
 ) {
-    // Each direction has numbers of its own, so that what one does never changes the other's.
+    // Each direction has separate random numbers, so that one direction never changes the other.
     let mut rng = StdRng::seed_from_u64(link.borrow().seed ^ u64::from(direction == Direction::ToClient));
     let mut before = now();
     let mut buffer = vec![0; CHUNK];
@@ -193,7 +193,7 @@ async fn give(
     }
     // A stalled direction does not let an end of file through either.
     opened(&mut link, direction).await;
-    // An error means the peer is gone already, which is what the shutdown is for.
+    // An error means that the peer is gone already, which is the purpose of the shutdown.
     let _ = to.shutdown().await;
     Ok(())
 }
@@ -229,6 +229,6 @@ async fn switched(link: &mut watch::Receiver<Link>) {
 }
 
 async fn opened(link: &mut watch::Receiver<Link>, direction: Direction) {
-    // An error means that nobody can stall the link any more.
+    // An error means that the owner of the switches is gone, so the link cannot be stalled any more.
     let _ = link.wait_for(|link| link.open(direction)).await;
 }

@@ -14,11 +14,11 @@ const BACKLOG: u32 = 1024;
 /// Between attempts to bind a port that something else holds for the moment.
 const REBIND: Duration = Duration::from_millis(10);
 
-/// A port that stays ours while nobody listens on it.
+/// A port that stays reserved while no socket listens on it.
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) address: SocketAddr,
-    /// Bound but not listening: a client is refused, and the system gives the number to nobody else.
+    /// Bound but not listening: a client is refused, and the system gives the number to no other process.
     reserved: Option<TcpSocket>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Doorkeeper {
 }
 
 impl Doorkeeper {
-    /// Starts the task that keeps the port and hands out what it accepts.
+    /// Starts the task that keeps the port and hands out accepted connections.
     pub(crate) fn new(tasks: &Tasks, port: Port, accepted: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let (wanted, wants) = watch::channel(true);
         let (tells, listening) = watch::channel(false);
@@ -78,7 +78,7 @@ impl Doorkeeper {
 
     /// Waits until the port is open or shut.
     pub(crate) async fn is(&self, open: bool) {
-        // An error means that the owner was shut down, and then nobody listens.
+        // An error means that the owner was shut down, and then the port does not listen.
         let _ = self.listening.clone().wait_for(|now| *now == open).await;
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a panic of a [`Mined`] stream says.
+/// The text of a panic of a [`Mined`] stream.
 pub const MINE_PANIC: &str = "the mine went off";
 
 /// The trigger of the streams that were [`laid`](Self::under) on it; all clones are the same.

@@ -1,4 +1,4 @@
-//! What the simulated gateway and the chaos proxy share: faulty links, a port that can be shut, owned tasks.
+//! Shared code of the simulated gateway and the chaos proxy: faulty links, a port that can be shut, owned tasks.
 
 pub(crate) mod lane;
 pub(crate) mod link;

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
-/// A byte stream of whatever kind.
+/// A byte stream of any kind.
 pub(crate) enum Raw {
     Tcp(TcpStream),
     Pipe(DuplexStream),

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::task::JoinSet;
 
-/// Tasks of one gateway or proxy; dropping what [`take`](Self::take) gives aborts them.
+/// Tasks of one gateway or proxy. Dropping the result of [`take`](Self::take) aborts them.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks(Mutex<JoinSet<()>>);
 

@@ -34,7 +34,7 @@ enum State {
     Plain,
 }
 
-/// Takes bytes in whatever pieces they come.
+/// Takes bytes in pieces of any size.
 #[derive(Debug)]
 pub(in super::super) struct Codec {
     direction: Direction,
@@ -54,7 +54,7 @@ impl Codec {
         }
     }
 
-    /// What is complete now.
+    /// The units that are complete now.
     pub(in super::super) fn push(&mut self, chunk: Vec<u8>) -> Vec<Unit> {
         if self.buffer.is_empty() {
             self.buffer = chunk;
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    /// What comes of a stream in pieces of this size; neighbouring bytes are one unit.
+    /// The units of a stream that arrives in pieces of this size; neighbouring bytes are one unit.
     fn units(direction: Direction, stream: &[u8], piece: usize) -> Vec<Unit> {
         let mut codec = Codec::new(direction, Some("gateway:2".into()));
         let mut all: Vec<Unit> = Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::net::link::Direction;
 
-/// What the beginning of a stream is.
+/// The kind of the beginning of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Head {
     /// More is to come.

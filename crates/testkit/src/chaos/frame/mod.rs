@@ -1,6 +1,6 @@
-//! Faults of single frames: which, what, and each in a file of its own.
+//! Faults of single frames: the rule that selects frames, the kinds of faults, and one file for each fault.
 //!
-//! A piece takes one frame and gives steps. It knows nothing of sockets, time or other pieces.
+//! A fault takes one frame and returns steps. It does not know sockets, time or other faults.
 
 mod close;
 mod codec;
@@ -41,18 +41,18 @@ pub(super) struct Frame {
     pub(super) payload: Vec<u8>,
 }
 
-/// What becomes of a frame.
+/// One step of the output for a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     /// This one goes on.
     Pass(Frame),
-    /// These bytes go on, whatever they are.
+    /// These bytes are forwarded, and may be anything.
     Bytes(Vec<u8>),
-    /// After what went before, the connection ends.
+    /// The connection ends after the earlier steps.
     End(Cut),
 }
 
-/// What a direction remembers from frame to frame.
+/// The state that a direction keeps from frame to frame.
 #[derive(Debug)]
 pub(super) struct Memory {
     /// A frame that waits for the next one to pass before it.

@@ -2,7 +2,7 @@
 
 use super::{Frame, Step};
 
-/// An event that nobody knows, of so many bytes, before the frame itself.
+/// An event of an unknown name, of so many bytes, before the frame itself.
 pub(super) fn oversize(frame: Frame, bytes: usize) -> Vec<Step> {
     const HEAD: &str = "{\"type\":\"oversize\",\"filler\":\"";
     const TAIL: &str = "\"}";

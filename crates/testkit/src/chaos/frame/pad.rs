@@ -1,8 +1,8 @@
-//! A frame that is far larger than what it says.
+//! A frame that is far larger than its contents.
 
 use super::{Frame, Step};
 
-/// A member that nobody knows, of so many bytes, at the end of the frame's object. What is no object stays as it is.
+/// An unknown member, of so many bytes, at the end of the frame's object. A frame that is not an object stays unchanged.
 pub(super) fn pad(mut frame: Frame, bytes: usize) -> Vec<Step> {
     if frame.payload.starts_with(b"{\"") && frame.payload.ends_with(b"}") {
         const HEAD: &[u8] = b",\"padding\":\"";

@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::super::Direction;
 use crate::gateway::halves;
 
-/// What can be done to one frame.
+/// A fault of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FrameFault {
-    /// It never arrives; what follows does.
+    /// It never arrives; the following frames do.
     Lose,
     /// Its text ends in the middle. The frame itself is whole.
     Truncate,
@@ -29,7 +29,7 @@ pub enum FrameFault {
     WrongId,
     /// Its `id` is that of the frame before it which had one.
     RepeatId,
-    /// A frame of so many bytes, of a kind that nobody knows, arrives before it.
+    /// A frame of so many bytes, of an unknown kind, arrives before it.
     Oversize(usize),
     /// So many pings of 125 bytes arrive before it.
     Pings(u32),
@@ -106,7 +106,7 @@ pub enum Pick {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameRule {
-    /// What is done.
+    /// The fault.
     pub fault: FrameFault,
     /// To frames that go this way.
     pub direction: Direction,
@@ -168,7 +168,7 @@ impl fmt::Display for FrameRule {
     }
 }
 
-/// What a frame says of itself. Read only when somebody wants to know.
+/// The kind and the name of a frame. Parsed on demand only.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) kind: Option<String>,

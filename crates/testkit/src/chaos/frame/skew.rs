@@ -1,4 +1,4 @@
-//! A gateway whose clock is off, as far as the client can see.
+//! A gateway with a wrong clock, as far as the client can see.
 
 use super::Frame;
 use crate::gateway::halves;

@@ -9,9 +9,9 @@ use super::codec::encode;
 use super::{Codec, Frame, FrameFault, Memory, Reading, Step, Unit};
 use crate::net::link::{Direction, Passed, Stage};
 
-/// Who decides what happens to a frame, and hears of it.
+/// Decides on the fault of each frame, and gets reports of the faults.
 pub(in super::super) trait Overseer: Send + Sync {
-    /// A frame passes: changes it in place if its clock is off, and says what else is to be done to it.
+    /// Handles a passing frame: changes its times in place if the clock is skewed, and returns the further fault, if any.
     fn judge(&self, conn: u64, direction: Direction, number: u64, frame: &mut Frame) -> Option<FrameFault>;
 }
 
@@ -34,7 +34,7 @@ impl Tampering {
         seed: u64,
         overseer: Arc<dyn Overseer>,
     ) -> Self {
-        // What happens on one connection and direction does not change what happens on another.
+        // The faults on one connection and direction do not change those on another.
         let own = seed ^ (conn << 1 | u64::from(direction == Direction::ToClient));
         Self {
             conn,

@@ -1,4 +1,4 @@
-//! What can be done to one direction of a connection, each thing in a file of its own.
+//! The faults of one direction of a connection, one file for each fault.
 
 pub(crate) mod bandwidth;
 pub(crate) mod latency;
@@ -18,7 +18,7 @@ pub(crate) struct Lane {
     pub(crate) latency: Latency,
     /// Of writing to the far side.
     pub(crate) bandwidth: Bandwidth,
-    /// Of reading from the near side: what is not read fills the sender's buffers.
+    /// The bandwidth of reading from the near side: unread bytes fill the sender's buffers.
     pub(crate) reading: Bandwidth,
     pub(crate) slicing: Slicing,
 }

@@ -1,6 +1,6 @@
 //! A direction that stands still.
 
-/// Whether a direction stands still. What waits in it is kept, and goes on in order.
+/// Whether a direction is stalled. Waiting bytes are kept, and continue in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stall(pub(crate) bool);
 
