@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use windlass_testkit::RELEASES;
+
 /// Folders of build results and of other checkouts.
 const SKIPPED: [&str; 4] = ["target", ".git", "node_modules", "proptest-regressions"];
 
@@ -151,4 +153,34 @@ fn types_of_the_glossary_exist() {
         }
     }
     assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn documents_name_the_releases_that_the_test_kit_has() {
+    const NUMBERS: [&str; 13] = [
+        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    ];
+    let document = |name: &str| read(&root().join(name));
+    let table = document("docs/compatibility.md");
+    let header = table.lines().find(|line| line.starts_with("| | | "));
+    let columns: Vec<&str> = header
+        .expect("a table of releases")
+        .split('|')
+        .map(str::trim)
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    assert_eq!(columns, RELEASES, "the columns of docs/compatibility.md");
+    let oldest = format!("Any OpenClaw gateway from {} on.", RELEASES[0]);
+    assert!(document("docs/getting-started.md").contains(&oldest), "{oldest}");
+    let number = NUMBERS[RELEASES.len()];
+    for (name, words) in [
+        ("README.md", "real releases"),
+        ("docs/simulation.md", "releases"),
+        ("docs/guide/testing.md", "releases"),
+    ] {
+        // A phrase may go over the end of a line.
+        let text = document(name).split_whitespace().collect::<Vec<_>>().join(" ");
+        let phrase = format!("{number} {words}");
+        assert!(text.contains(&phrase), "{name} does not say `{phrase}`");
+    }
 }

@@ -1,24 +1,12 @@
 //! Which OpenClaw release is meant.
 //!
-//! Nine releases of 2026 are pinned: they are the ones whose wire behaviour was measured. Any
+//! The releases of [`windlass_testkit::RELEASES`] are pinned: their wire behaviour was measured. Any
 //! other version that npm knows can be named in full.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
 use thiserror::Error;
-
-/// The nine measured releases, oldest first, as exact npm versions of the package `openclaw`.
-pub const PINNED: [&str; 9] = [
-    "2026.1.30",
-    "2026.2.26",
-    "2026.3.13",
-    "2026.4.15",
-    "2026.5.12",
-    "2026.6.11",
-    "2026.7.1",
-    "2026.8.2",
-    "2026.9.6",
-];
+use windlass_testkit::RELEASES;
 
 /// The longest version name that is accepted; npm's own limit is far above what releases use.
 const MAX_NAME: usize = 64;
@@ -35,12 +23,12 @@ pub struct ParseReleaseError(String);
 impl Release {
     /// All pinned releases, oldest first.
     pub fn pinned() -> Vec<Self> {
-        PINNED.iter().map(|&name| Self(name.to_owned())).collect()
+        RELEASES.iter().map(|&name| Self(name.to_owned())).collect()
     }
 
     /// The newest pinned release.
     pub fn newest() -> Self {
-        Self(PINNED[PINNED.len() - 1].to_owned())
+        Self(RELEASES[RELEASES.len() - 1].to_owned())
     }
 
     /// The exact npm version.
@@ -50,7 +38,7 @@ impl Release {
 
     /// True for a release whose wire behaviour was measured.
     pub fn is_pinned(&self) -> bool {
-        PINNED.contains(&self.name())
+        RELEASES.contains(&self.name())
     }
 
     /// True when this release is `name` or newer, compared number by number.

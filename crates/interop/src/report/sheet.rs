@@ -10,9 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use windlass_testkit::RELEASES;
 
 use super::Record;
-use crate::{release::PINNED, scenario::Outcome, scenarios};
+use crate::{scenario::Outcome, scenarios};
 
 /// How a scenario ended on a release, as the table has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +191,7 @@ fn row(cell: &Cell) -> (usize, String) {
 
 /// Oldest first, and others than the nine at the end.
 fn column(cell: &Cell) -> (usize, String) {
-    let known = PINNED.iter().position(|name| *name == cell.release);
+    let known = RELEASES.iter().position(|name| *name == cell.release);
     (known.unwrap_or(usize::MAX), cell.release.clone())
 }
 

@@ -258,7 +258,9 @@ pub struct Profile {
     pub resumption_replaces_row: bool,
 }
 
-/// The nine measured releases, oldest first.
+/// The measured releases, oldest first, as exact npm versions of the package `openclaw`.
+///
+/// This is the only list of them: [`Profile`] has the facts of each, and `windlass-interop` runs the same releases of npm.
 pub const RELEASES: [&str; 9] = [
     "2026.1.30",
     "2026.2.26",
