@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,11 +25,6 @@ pub(crate) fn seed() -> u64 {
         .unwrap_or(1);
     eprintln!("WINDLASS_SEED={seed}");
     seed
-}
-
-/// Says that a check was not made. Past the test harness, which keeps what passing tests print to itself.
-pub(crate) fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// Plays a scenario where local tasks can be spawned, with all that is logged under watch.

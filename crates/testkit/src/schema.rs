@@ -8,10 +8,7 @@
 //! use windlass_testkit::schema::Schema;
 //!
 //! # fn check(sim: &SimGateway) -> Result<(), Box<dyn std::error::Error>> {
-//! let Some(schema) = Schema::from_env()? else {
-//!     eprintln!("skipped: WINDLASS_SCHEMA is not set");
-//!     return Ok(());
-//! };
+//! let schema = Schema::from_env()?.expect("WINDLASS_SCHEMA names the schema's file");
 //! for frame in sim.journal().frames() {
 //!     schema.check_request(&frame.text)?;
 //! }

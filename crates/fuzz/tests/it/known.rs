@@ -1,7 +1,6 @@
 //! Inputs that are known.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use windlass_fuzz::{TARGETS, seeds, target};
 
@@ -16,15 +15,22 @@ fn every_seed_passes_its_target() {
 }
 
 #[test]
-fn what_was_recorded_of_real_gateways_passes_its_targets() {
-    let Some(folder) = std::env::var_os("WINDLASS_TRANSCRIPTS").map(PathBuf::from) else {
-        // Written past the test harness, which keeps what a passing test prints to itself.
-        std::io::stderr()
-            .write_all(b"skipped: WINDLASS_TRANSCRIPTS is not set\n")
-            .unwrap();
-        return;
-    };
-    let recorded = seeds::recorded(&folder).unwrap();
+fn frames_of_our_recordings_pass_their_targets() {
+    check_recordings(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/tests/fixtures"));
+}
+
+#[test]
+#[ignore = "needs WINDLASS_TRANSCRIPTS"]
+fn frames_of_further_recordings_pass_their_targets() {
+    let folder = std::env::var_os("WINDLASS_TRANSCRIPTS");
+    check_recordings(Path::new(
+        &folder.expect("WINDLASS_TRANSCRIPTS names a folder of recordings"),
+    ));
+}
+
+/// Gives each frame of the recordings below `folder` to the targets that read such a frame.
+fn check_recordings(folder: &Path) {
+    let recorded = seeds::recorded(folder).unwrap();
     for name in ["error", "event", "frame", "hello", "session"] {
         let inputs = &recorded[name];
         assert!(!inputs.is_empty(), "no {name}");
@@ -35,8 +41,8 @@ fn what_was_recorded_of_real_gateways_passes_its_targets() {
     }
 }
 
-/// Kept by the test harness, and shown where a test fails: which input it was.
-#[expect(clippy::print_stdout, reason = "for whoever looks at a failed test")]
+/// Names the input. The test harness shows it where a test fails.
+#[expect(clippy::print_stdout, reason = "the output of a failed test")]
 fn note(input: &str) {
     println!("{input}");
 }

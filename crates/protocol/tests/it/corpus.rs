@@ -1,6 +1,5 @@
 //! Recorded and handwritten conversations: one JSON object a line, `{"conn", "dir", "ms", "frame"}`.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -22,16 +21,12 @@ pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Further recordings, if the environment names a folder; says so if it does not.
-pub(crate) fn transcripts() -> Option<PathBuf> {
-    let folder = std::env::var_os("WINDLASS_TRANSCRIPTS").map(PathBuf::from);
-    if folder.is_none() {
-        // Written past the test harness, which keeps what a passing test prints to itself.
-        std::io::stderr()
-            .write_all(b"skipped: WINDLASS_TRANSCRIPTS is not set\n")
-            .unwrap();
-    }
+/// The folder of further recordings, for tests that are ignored without it.
+pub(crate) fn transcripts() -> PathBuf {
+    let folder = std::env::var_os("WINDLASS_TRANSCRIPTS");
     folder
+        .expect("WINDLASS_TRANSCRIPTS names a folder of recordings")
+        .into()
 }
 
 /// All lines of all `*.jsonl` files one level below `folder`. A folder without any is an error: it would prove nothing.

@@ -115,9 +115,9 @@ fn every_answer_of_our_recordings_has_its_replys_shape_and_loses_nothing() {
 }
 
 #[test]
+#[ignore = "needs WINDLASS_TRANSCRIPTS"]
 fn every_answer_of_further_recordings_has_its_replys_shape_and_loses_nothing() {
-    let Some(folder) = corpus::transcripts() else { return };
-    let seen = check_corpus(&folder);
+    let seen = check_corpus(&corpus::transcripts());
     assert!(seen.len() > checks().len() / 2, "{seen:?}");
 }
 
