@@ -10,9 +10,14 @@
 //! | `oracle` | what was promised |
 //! | `page` | `docs/fault-matrix.md` |
 //!
-//! By itself it plays a third of the cells, another third for each seed (`WINDLASS_SEED`). `WINDLASS_MATRIX=all` plays all of them, and
-//! with `SNAPSHOTS=overwrite` writes the page anew; `WINDLASS_MATRIX=tear` plays those whose names hold this word, and tells what
-//! happened in each.
+//! `WINDLASS_MATRIX` chooses the cells:
+//!
+//! | value | cells |
+//! |---|---|
+//! | none | a third of them, another one for each `WINDLASS_SEED` |
+//! | `1/3`, `2/3`, `3/3` | this third; the seed stays 1, so the page is compared |
+//! | `all` | all of them; with `SNAPSHOTS=overwrite` the page is written anew |
+//! | another word, such as `tear` | the cells with this word in their names, with a report of each |
 
 mod case;
 mod cell;
@@ -44,12 +49,17 @@ fn wanted() -> Option<String> {
     std::env::var("WINDLASS_MATRIX").ok()
 }
 
+/// Whether a cell belongs to a third, by its row and column together.
+const fn third(place: u64, number: u64) -> bool {
+    place % THIRDS == number % THIRDS
+}
+
 fn cells(generation: Generation, seed: u64) -> Vec<Cell> {
     let wanted = wanted();
     let mut cells = Vec::new();
     for (row, case) in Case::all().into_iter().enumerate() {
         for (column, load) in Load::ALL.into_iter().enumerate() {
-            let third = (row + column) as u64 % THIRDS == seed % THIRDS;
+            let place = (row + column) as u64;
             let cell = Cell {
                 case: case.clone(),
                 load,
@@ -57,8 +67,11 @@ fn cells(generation: Generation, seed: u64) -> Vec<Cell> {
                 seed,
             };
             let plays = match wanted.as_deref() {
-                None => third,
+                None => third(place, seed),
                 Some("all") => true,
+                Some("1/3") => third(place, 1),
+                Some("2/3") => third(place, 2),
+                Some("3/3") => third(place, 3),
                 Some(word) => cell.name().contains(word),
             };
             if plays {
