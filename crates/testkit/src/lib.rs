@@ -69,18 +69,24 @@
 //! With the feature `schema` the module `schema` checks frames against the official JSON schema of generation 4: what
 //! the simulation sends, and what your client sent, from [`Journal::frames`].
 //!
+//! # Is a stream of events whole?
+//!
+//! [`StreamAudit`] checks that a subscriber's events are in order and that each hole has a marker of its size.
+//!
 //! # Limits
 //!
 //! The simulation has the methods that a supervising client needs, not the 466 of 2026.9.6. A method that it
 //! advertises but does not simulate answers `UNAVAILABLE` until it is scripted. Facts that were measured on two
 //! releases only stand for their whole generation; the [`Profile`] documentation says which.
 
+mod audit;
 pub mod chaos;
 mod gateway;
 mod net;
 #[cfg(feature = "schema")]
 pub mod schema;
 
+pub use audit::{StreamAudit, StreamFault};
 pub use chaos::ChaosProxy;
 pub use gateway::freeze::{Frozen, Stop};
 pub use gateway::halves::half;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use windlass::protocol::connection::BackoffPolicy;
 use windlass::{DeviceIdentity, Endpoint, GatewayId, GatewaySpec, Secret, Windlass};
-use windlass_testkit::SimGateway;
+use windlass_testkit::{SimGateway, StreamAudit, StreamFault};
 
 use crate::harness::{Harness, Running, TOKEN, gateway};
 
@@ -200,14 +200,11 @@ async fn wrong_usage_of_the_journal_is_named() {
     }
 }
 
-/// What the stream must look like, whatever happened: events in order and once, and a word wherever one is missing.
+/// Checks the lines of a stream: cursors grow, events are in order, and each hole has a marker of its size.
 #[derive(Default)]
 struct Auditor {
-    open: bool,
-    last: Option<u64>,
-    holes: u64,
+    stream: StreamAudit,
     cursor: Option<u64>,
-    events: u64,
     markers: u64,
     /// Connections so far.
     ups: u64,
@@ -218,26 +215,37 @@ impl Auditor {
         let cursor = line["cursor"].as_u64();
         assert!(cursor > self.cursor, "{cursor:?} after {:?}", self.cursor);
         self.cursor = cursor;
-        if line["event"] == "custom" {
-            let n = line["payload"]["n"].as_u64().unwrap();
-            assert!(self.open, "{n} came where the stream says that nothing can");
-            assert!(self.last.is_none_or(|last| n > last), "{n} after {:?}", self.last);
-            let whole = self.last.is_some_and(|last| n == last + 1);
-            assert!(whole || self.holes > 0, "a hole before {n} that is not marked");
-            (self.last, self.holes) = (Some(n), 0);
-            self.events += 1;
-            return;
-        }
-        self.ups += u64::from(line["marker"] == "reconnected");
-        self.open = match line["marker"].as_str() {
-            Some("began") => line["detail"]["up"] == true,
-            Some("reconnected") => true,
-            Some("disconnected" | "ended") => false,
-            Some("gap" | "lagged" | "unreadable") => self.open,
-            _ => return,
+        let checked = match line["marker"].as_str() {
+            Some(marker) => self.marker(marker, &line["detail"]),
+            None => self.event(line),
         };
-        self.holes += 1;
+        checked.unwrap_or_else(|fault| panic!("{fault}: {line}"));
+    }
+
+    fn event(&mut self, line: &Value) -> Result<(), StreamFault> {
+        if let Some(seq) = line["seq"].as_u64() {
+            self.stream.numbered(seq)?;
+        }
+        if line["event"] == "custom" {
+            self.stream.event(line["payload"]["n"].as_u64().unwrap())?;
+        }
+        Ok(())
+    }
+
+    fn marker(&mut self, marker: &str, detail: &Value) -> Result<(), StreamFault> {
+        let number = |name: &str| detail[name].as_u64().unwrap_or_else(|| panic!("no {name} in {detail}"));
+        self.ups += u64::from(marker == "reconnected");
+        match marker {
+            "began" if detail["up"] == true => self.stream.up(),
+            "reconnected" => self.stream.up(),
+            "began" | "disconnected" | "ended" => self.stream.down(),
+            "gap" => self.stream.gap(number("expected"), number("received"))?,
+            "lagged" => self.stream.lagged(number("dropped"))?,
+            "unreadable" => self.stream.unreadable(),
+            _ => return Ok(()),
+        }
         self.markers += 1;
+        Ok(())
     }
 }
 
@@ -295,7 +303,7 @@ async fn killed_and_cut_at_any_moment_the_journal_has_all_that_came_in_order_onc
                 n += 1;
             }
             // All that was sent while it was connected comes, at last.
-            while auditor.last.is_none_or(|last| last + 1 < n) {
+            while auditor.stream.last().is_none_or(|last| last + 1 < n) {
                 auditor.take(&reader.line().await);
             }
             let key = format!("agent:main:s{}", rng.random_range(0..20));
@@ -343,7 +351,7 @@ async fn killed_and_cut_at_any_moment_the_journal_has_all_that_came_in_order_onc
     let known: Vec<Value> = view.sessions.iter().map(|(_, entry)| json!(entry.row)).collect();
     assert_eq!(known, listed, "the roster is what a fresh list says");
     windlass.shutdown(Duration::from_secs(1)).await;
-    let (events, markers) = (auditor.events, auditor.markers);
+    let (events, markers) = (auditor.stream.events(), auditor.markers);
     eprintln!(
         "{cut} cuts and {kills} kills, seed {seed}: {events} of {n} events recorded, {markers} markers, no fault"
     );
