@@ -86,6 +86,26 @@ async fn a_message_into_somebody_elses_run_gets_the_answer_that_its_release_give
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_into_a_foreign_run_is_answered_on_each_release() {
+    for release in RELEASES {
+        play(async {
+            let bench = bench(release, |_| {}).await;
+            let own = Profile::of(release).unwrap().second_send == SecondSend::RunsAfter;
+            bench.sim.next_chat(slow());
+            somebody_says(&bench, "theirs", "first").await;
+            let RunEnd::Final(end) = say(&bench, "second").await else {
+                panic!("{release}: no answer")
+            };
+            let wanted = if own { "echo: second" } else { "echo: first" };
+            assert_eq!(end.text, wanted, "{release}");
+            assert_eq!(bench.sim.journal().requests("chat.send").len(), 2, "{release}");
+            bench.finish().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_run_is_reported_as_failed_however_its_release_tells_of_it() {
     for release in RELEASES {
         for status in [400, 500] {

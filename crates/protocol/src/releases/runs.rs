@@ -47,8 +47,9 @@ pub fn is_without_answer(lifecycle: &Value) -> bool {
     matches!(disposition.and_then(Value::as_str), Some("silent" | "empty"))
 }
 
-/// Whether a bare final says that the answer comes with another run: a second send joins the first run (2026.9.6) or waits for it
-/// (2026.1.30, 2026.3.13, 2026.7.1), and a send right after a final is put back (2026.4.15, 2026.5.12, 2026.7.1).
+/// Whether a bare final says that the answer comes with another run: a second send joins the first run (2026.8.2, 2026.9.6) or
+/// waits for it (2026.1.30, 2026.3.13, 2026.4.15, 2026.5.12, 2026.7.1), and a send right after a final is put back (2026.4.15,
+/// 2026.5.12, 2026.7.1).
 ///
 /// Such a run never began: its lifecycle has no `start`, and its final no `stopReason`. The bare final of a run that did begin, or
 /// has one (from 2026.6 on), is its own: its model said nothing (2026.1.30 to 2026.7.1), or its model's call failed (2026.1.30),
@@ -57,7 +58,7 @@ pub const fn is_handed_on(bare_final: &ChatEvent, began: bool) -> bool {
     !began && bare_final.stop_reason.is_none()
 }
 
-/// The run that a user's row joined (2026.9.6, some 40 ms after the bare final).
+/// The run that a user's row joined (2026.8.2, 2026.9.6; on 2026.9.6 some 40 ms after the bare final).
 pub fn steered_to(row: &ChatMessage) -> Option<&str> {
     row.meta.as_ref()?.extra.get("steerTargetRunId")?.as_str()
 }

@@ -453,12 +453,12 @@ fn silence(r: usize) -> Silence {
     }
 }
 
-/// Seen on 3.13 and 9.6 only.
+/// Measured on 1.30, 3.13, 4.15, 5.12, 7.1, 8.2 and 9.6. Not measured on 2.26 and 6.11.
 fn second_send(r: usize) -> SecondSend {
     match r {
-        R3_13 => SecondSend::RunsAfter,
-        R9_6.. => SecondSend::JoinsByName,
-        _ => SecondSend::Joins,
+        R8_2.. => SecondSend::JoinsByName,
+        R2_26 | R6_11 => SecondSend::Joins,
+        _ => SecondSend::RunsAfter,
     }
 }
 
@@ -497,7 +497,7 @@ fn capabilities(r: usize) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
-    use super::{FailedRun, Generation, PatchEffect, Profile, RELEASES};
+    use super::{FailedRun, Generation, PatchEffect, Profile, RELEASES, SecondSend};
 
     #[test]
     fn the_protocol_turned_between_4_15_and_5_12() {
@@ -524,6 +524,12 @@ mod tests {
             2
         );
         assert_eq!(of("2026.8.2").capabilities.len(), 15);
+        for name in ["2026.1.30", "2026.3.13", "2026.4.15", "2026.5.12", "2026.7.1"] {
+            assert_eq!(of(name).second_send, SecondSend::RunsAfter, "{name}");
+        }
+        for name in ["2026.8.2", "2026.9.6"] {
+            assert_eq!(of(name).second_send, SecondSend::JoinsByName, "{name}");
+        }
         assert_eq!(Profile::latest(Generation::V3).release, "2026.3.13");
     }
 }

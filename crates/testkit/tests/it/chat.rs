@@ -139,7 +139,11 @@ async fn a_restart_forgets_keys_unless_told_to_keep_them() {
 
 #[tokio::test(start_paused = true)]
 async fn a_text_sent_into_a_run_joins_it_and_ends_bare() {
-    for (release, named) in [("2026.8.2", json!(null)), ("2026.9.6", json!("k1"))] {
+    for (release, named) in [
+        ("2026.6.11", json!(null)),
+        ("2026.8.2", json!("k1")),
+        ("2026.9.6", json!("k1")),
+    ] {
         let sim = SimGateway::builder().release(release).chat(slow()).start_pipe();
         let mut client = Client::hello(&sim).await;
         client.ok("chat.send", text("k1", "one")).await;
@@ -160,8 +164,14 @@ async fn a_text_sent_into_a_run_joins_it_and_ends_bare() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn release_3_13_ends_a_text_sent_into_a_run_bare_and_runs_it_after_that_run() {
-    let sim = SimGateway::builder().release("2026.3.13").chat(slow()).start_pipe();
+async fn most_releases_end_a_text_sent_into_a_run_bare_and_run_it_after_that_run() {
+    for release in ["2026.1.30", "2026.3.13", "2026.4.15", "2026.5.12", "2026.7.1"] {
+        ends_bare_and_runs_after(release).await;
+    }
+}
+
+async fn ends_bare_and_runs_after(release: &str) {
+    let sim = SimGateway::builder().release(release).chat(slow()).start_pipe();
     let mut client = Client::hello(&sim).await;
     for (key, said) in [("k1", "one"), ("k2", "two"), ("k3", "three")] {
         assert_eq!(client.ok("chat.send", text(key, said)).await["status"], "started");
@@ -173,11 +183,16 @@ async fn release_3_13_ends_a_text_sent_into_a_run_bare_and_runs_it_after_that_ru
         ends.push((end["runId"].as_str().unwrap_or_default().to_owned(), said.to_owned()));
     }
     let said: Vec<&str> = ends.iter().map(|(_, said)| said.as_str()).collect();
-    assert_eq!(said, ["bare", "bare", "echo: one", "echo: two", "echo: three"]);
-    assert!(ends[3].0 != "k2" && ends[4].0 != "k3", "{ends:?}");
+    assert_eq!(
+        said,
+        ["bare", "bare", "echo: one", "echo: two", "echo: three"],
+        "{release}"
+    );
+    assert!(ends[3].0 != "k2" && ends[4].0 != "k3", "{release}: {ends:?}");
     assert_eq!(
         ["one", "two", "three"].map(|said| sim.journal().runs_of(said)),
-        [1, 1, 1]
+        [1, 1, 1],
+        "{release}"
     );
 }
 
