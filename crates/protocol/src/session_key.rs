@@ -89,6 +89,11 @@ pub fn agent_id_of(session_key: &str) -> Option<&str> {
 }
 
 impl AgentId {
+    /// The agent `main`: the default agent of a gateway whose configuration names no other.
+    pub(crate) fn main() -> Self {
+        Self("main".into())
+    }
+
     /// Takes an id as it stands. It must not hold `:` (it is part of session keys) nor `/`, `\` or be `.` or `..` (it is part of
     /// paths).
     pub fn parse(text: &str) -> Result<Self, KeyError> {

@@ -15,10 +15,10 @@ pub const fn may_know_offsets(hello: &HelloOk) -> bool {
     hello.protocol >= 4
 }
 
-/// The gateway's main session.
+/// The gateway's main session; that of the agent `main` where the gateway's hello names one that is no session key.
 pub fn main_session(hello: &HelloOk) -> SessionKey {
     let said = SessionKeySpace::of(hello).main_session();
-    SessionKey::parse(&said).unwrap_or_else(|_| SessionKey::main_of(&AgentId::parse("main").expect("main is an id")))
+    SessionKey::parse(&said).unwrap_or_else(|_| SessionKey::main_of(&AgentId::main()))
 }
 
 /// Whether a key means the gateway's main session.
