@@ -43,7 +43,7 @@ impl Auditor {
     fn marker(&mut self, marker: &RecordedMarker) -> Result<(), StreamFault> {
         match marker {
             RecordedMarker::Began { up: true, .. } | RecordedMarker::Line(Marker::Reconnected { .. }) => {
-                self.stream.up()
+                self.stream.up();
             }
             RecordedMarker::Began { up: false, .. }
             | RecordedMarker::Line(Marker::Disconnected { .. })

@@ -30,7 +30,7 @@ fn frames_of_further_recordings_pass_their_targets() {
 
 /// Gives each frame of the recordings below `folder` to the targets that read such a frame.
 fn check_recordings(folder: &Path) {
-    let recorded = seeds::recorded(folder).unwrap();
+    let recorded = seeds::recorded(folder).expect("recordings that can be read");
     for name in ["error", "event", "frame", "hello", "session"] {
         let inputs = &recorded[name];
         assert!(!inputs.is_empty(), "no {name}");
