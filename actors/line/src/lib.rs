@@ -29,6 +29,7 @@ pub mod shard;
 mod spec;
 pub mod stall_detector;
 pub mod supervision;
+mod sync;
 mod telemetry;
 #[cfg(any(test, feature = "test-util"))]
 #[doc(hidden)]

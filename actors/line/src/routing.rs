@@ -11,8 +11,7 @@ mod subscription;
 mod topic;
 
 use std::cell::OnceCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 pub use backlog::{Backlog, Overflow, SlowPolicy, WhenFull};
 use batch::BatchBuilder;
@@ -25,6 +24,7 @@ pub use subscription::Subscription;
 pub use topic::Topic;
 use windlass_protocol::{EventKeys, SessionKeySpace};
 
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::telemetry::LineMeter;
 
 /// The subscribers of one line. Outlives its connections.
@@ -230,5 +230,7 @@ impl Drop for Router {
     }
 }
 
+#[cfg(all(test, windlass_loom))]
+mod loom_tests;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,13 @@
 //! What waits for one subscriber: bounded, and honest about what it drops.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::backlog::{Backlog, Overflow, SlowPolicy, WhenFull};
 use super::batch::{Batch, BatchView};
 use super::{Event, Marker};
+use crate::sync::{Mutex, MutexGuard};
 use crate::telemetry::LineMeter;
 
 /// What a reader takes in hand at once at most, in bytes of payloads, unless it is a single event. What it has in hand does not
@@ -207,6 +208,12 @@ impl Queue {
         let entries = std::mem::take(&mut waiting.entries);
         drop(waiting);
         drop(entries);
+    }
+
+    /// Items that wait.
+    #[cfg(all(test, windlass_loom))]
+    pub(super) fn len(&self) -> usize {
+        self.lock().entries.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

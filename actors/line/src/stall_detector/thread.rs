@@ -1,10 +1,11 @@
 //! What a thread is at just now.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use windlass_protocol::GatewayId;
+
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 
 /// A task that takes turns on a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,5 +133,43 @@ impl ThreadActivity {
     fn labels(&self) -> MutexGuard<'_, Labels> {
         // Held by steps that can't panic.
         self.labels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, windlass_loom))]
+mod loom_tests {
+    use loom::thread;
+
+    use super::{Label, ThreadActivity};
+
+    const fn label(what: &'static str) -> Label {
+        Label { what, gateway: None }
+    }
+
+    /// Two tasks take their turns one after the other, the second with the number that the first one gave back.
+    #[test]
+    fn a_turn_is_never_shown_with_the_label_of_another_task() {
+        loom::model(|| {
+            let activity = ThreadActivity::new("shard");
+            let watched = activity.clone();
+            let detector = thread::spawn(move || {
+                let turn = watched.now();
+                (turn, watched.label(turn).map(|label| label.what))
+            });
+            for what in ["first", "second"] {
+                let who = activity.take(label(what));
+                let before = activity.begin(who);
+                activity.set(before);
+                activity.give_back(who);
+            }
+            let (turn, shown) = detector.join().unwrap();
+            // The upper half of a turn counts the turns.
+            let allowed = match turn.0 >> 32 {
+                1 => [None, Some("first")],
+                2 => [None, Some("second")],
+                _ => [None, None],
+            };
+            assert!(allowed.contains(&shown), "{turn:?}: {shown:?}");
+        });
     }
 }
