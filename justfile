@@ -70,6 +70,14 @@ simulate *ARGS="run --seeds 0..10000":
 golden:
     SNAPSHOTS=overwrite WINDLASS_MATRIX=all cargo test --locked
 
+# Plays every cell of the fault matrix; CI plays a third of them for each commit.
+matrix-all:
+    WINDLASS_MATRIX=all cargo test --locked --test scenarios matrix
+
+# Explores every order of steps of the pieces that threads share (a build of its own, in target/loom).
+loom:
+    RUSTFLAGS="--cfg windlass_loom" cargo test --locked -p windlass-line --lib --target-dir target/loom loom
+
 # Counts that describe the form of the code: vague words, names, files, circles. `just figures --where words` lists places.
 figures *ARGS:
     python3 dev/figures.py {{ARGS}}
