@@ -23,7 +23,7 @@ const MAY: &[(&str, &str)] = &[
     ),
     ("crates/protocol/src/device/file.rs", "a file of this machine"),
     (
-        "actors/sessions/src/roster/wire.rs",
+        "actors/sessions/src/session_cache/wire.rs",
         "borrows, and reads a legible copy after a failure",
     ),
     (
@@ -45,6 +45,7 @@ fn texts_of_gateways_are_read_in_one_place() {
         "crates/cli/src",
         "crates/protocol/src",
         "crates/store/src",
+        "crates/store-sqlite/src",
     ] {
         look(&root.join(folder), &mut found);
     }
