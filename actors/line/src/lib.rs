@@ -11,7 +11,7 @@
 //! | [`transport`] | TCP, TLS, WebSocket |
 //! | `telemetry` | spans and metrics |
 //! | [`threads`] | where threads and runtimes are made |
-//! | [`turns`] | who blocks a thread |
+//! | [`stall_detector`] | names a task that blocks a thread |
 //!
 //! Sessions, agents and the journal stand on it, in crates beside this one. Only these name actix.
 

@@ -172,7 +172,7 @@ impl Line {
     /// yet, and its place is freed.
     ///
     /// # Errors
-    /// [`CallError`](windlass_protocol::CallError): one of the four ends that are not a payload, by the call's deadline at the
+    /// [`CallError`]: one of the four ends that are not a payload, by the call's deadline at the
     /// latest.
     pub fn call(&self, call: OutgoingCall) -> Calling<&Self> {
         Self::call_at(self, call, self.now())
@@ -181,7 +181,7 @@ impl Line {
     /// Calls the gateway, and again after each failure for which `failed` gives a wait. Each attempt may take `timeout`.
     ///
     /// # Errors
-    /// The last attempt's [`CallError`](windlass_protocol::CallError).
+    /// The last attempt's [`CallError`].
     pub async fn call_again(
         &self,
         mut call: OutgoingCall,

@@ -15,26 +15,26 @@
 //!
 //! | trap | rule |
 //! |---|---|
-//! | a second send joins the first run (2026.9) or waits for it (2026.3) | [`rules::is_handed_on`], [`rules::steered_to`] |
-//! | a bare final means handed on (2026.4, 2026.5, 2026.7) | the same, and [`rules::RUN_ADOPTED_WITHIN`] |
+//! | a second send joins the first run (2026.9) or waits for it (2026.3) | [`runs::is_handed_on`](crate::releases::runs::is_handed_on), [`runs::steered_to`](crate::releases::runs::steered_to) |
+//! | a bare final means handed on (2026.4, 2026.5, 2026.7) | the same, and [`runs::RUN_ADOPTED_WITHIN`](crate::releases::runs::RUN_ADOPTED_WITHIN) |
 //! | a bare final means failed (2026.1) | the assistant's row says so: [`crate::request::ChatMessage::is_failure`] |
-//! | a bare final means that the model said nothing (2026.3) | the run began: [`rules::is_handed_on`], [`rules::is_silence`] |
-//! | an answer of nothing is told as an abort, then as an error (2026.9) | [`rules::is_without_answer`] |
+//! | a bare final means that the model said nothing (2026.3) | the run began: [`runs::is_handed_on`](crate::releases::runs::is_handed_on), [`runs::is_silence`](crate::releases::runs::is_silence) |
+//! | an answer of nothing is told as an abort, then as an error (2026.9) | [`runs::is_without_answer`](crate::releases::runs::is_without_answer) |
 //! | a command is answered without a run, and its key is not remembered (all) | [`crate::request::ChatSendReply::Command`] |
 //! | a session's key is spelled in another way (all) | the run's id, and [`SessionKeySpace`](crate::SessionKeySpace) |
 //! | two error events for one failure (2026.6 on) | the first one ends the run, an end is told once |
-//! | a message between the two is written down and never run (2026.6, 2026.7) | [`rules::settles_after`] |
-//! | no event for a failure (2026.4, 2026.5) | [`rules::RETRY_WINDOW`] |
-//! | `agent.wait` says `ok` for failed and aborted runs (up to 2026.5) | [`rules::wait_verdict`] |
+//! | a message between the two is written down and never run (2026.6, 2026.7) | [`settles_after`] |
+//! | no event for a failure (2026.4, 2026.5) | [`runs::RETRY_WINDOW`](crate::releases::runs::RETRY_WINDOW) |
+//! | `agent.wait` says `ok` for failed and aborted runs (up to 2026.5) | [`runs::wait_verdict`](crate::releases::runs::wait_verdict) |
 //! | `agent.wait` says `timeout` for unknown runs (all) | the same |
-//! | a session that was there before its first turn breaks (2026.6) | [`rules::is_broken_session`] |
-//! | the same text is answered with an older run (2026.6) | [`rules::is_taken_for_repetition`] |
+//! | a session that was there before its first turn breaks (2026.6) | [`runs::is_broken_session`](crate::releases::runs::is_broken_session) |
+//! | the same text is answered with an older run (2026.6) | [`runs::is_taken_for_repetition`](crate::releases::runs::is_taken_for_repetition) |
 //! | a known key with another text is silently `ok` (2026.3) | [`Doubt::KeyUsedBefore`] |
 //! | the first thing a user says shows only after its run (up to 2026.7) | [`GatewayFacts::rows_at_once`] |
 //! | the last delta stops short of the final text (2026.1, 2026.2) | [`Progress::Increment`] before the end, by the final |
-//! | a failure is told as an answer (2026.3, while it drains) | [`rules::is_failure_told_as_answer`] |
-//! | an aborted run looks finished in the history (2026.9) | [`rules::abort_in_row`] |
-//! | a turn goes on under another run id after a restart, with the message's row replaced (from 2026.5 on) | [`rules::is_interruption_notice`] |
+//! | a failure is told as an answer (2026.3, while it drains) | [`runs::is_failure_told_as_answer`](crate::releases::runs::is_failure_told_as_answer) |
+//! | an aborted run looks finished in the history (2026.9) | [`runs::abort_in_row`](crate::releases::runs::abort_in_row) |
+//! | a turn goes on under another run id after a restart, with the message's row replaced (from 2026.5 on) | [`runs::is_interruption_notice`](crate::releases::runs::is_interruption_notice) |
 
 mod config;
 mod end;
