@@ -131,7 +131,7 @@ impl fmt::Display for RunEnd {
 /// The answer of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The whole text; empty where the run said nothing. At most [`TEXT_LIMIT`](super::rules::TEXT_LIMIT) bytes.
+    /// The whole text; empty where the run said nothing. At most [`TEXT_LIMIT`](crate::releases::runs::TEXT_LIMIT) bytes.
     pub text: String,
     /// The run that gave it: the key, unless it was handed on or resumed.
     pub run_id: String,
