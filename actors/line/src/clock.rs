@@ -16,7 +16,7 @@ pub trait Clock: Send + Sync + 'static {
     fn wall(&self) -> SystemTime;
 }
 
-/// A difference between the system's clock and the monotonic time that is taken for a step. What is less comes from reading
+/// A difference between the system's clock and the monotonic time that is taken for a step. A smaller one comes from reading
 /// the two one after the other.
 const SMALLEST_STEP: Duration = Duration::from_millis(50);
 /// Attempts to read both clocks within [`READ_WITHIN`]: a thread that is put off between the two would see a step.
@@ -109,8 +109,8 @@ impl Clock for TokioClock {
 /// thread takes turns of a few.
 const LATE: Duration = Duration::from_millis(250);
 
-/// How long sockets are read after a timer that came late, before the time that has passed counts: the system has what came
-/// in meanwhile, and tells of it at the next look.
+/// How long sockets are read after a timer that came late, before the time that has passed counts: the system has the bytes that came
+/// in meanwhile, and reports them at the next look.
 pub(crate) const SECOND_LOOK: Duration = Duration::from_millis(10);
 
 /// Whether a timer that was to come `at` came so late that the process must have been stopped.
@@ -118,8 +118,8 @@ pub(crate) fn is_late(at: Instant, now: Instant) -> bool {
     now.saturating_duration_since(at) > LATE
 }
 
-/// What `future` gives until `deadline`; nothing when it gave nothing by then. After a time in which the process was stopped it
-/// has a moment more: what it waits for may have come.
+/// The output of `future` by `deadline`; `None` when there was none by then. After a time in which the process was stopped it
+/// has a moment more: its input may have come.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
@@ -150,7 +150,7 @@ pub async fn sleep_until(deadline: Instant) {
     tokio::time::sleep_until(deadline.into()).await;
 }
 
-/// One deadline over several steps, for a loop that takes what comes.
+/// One deadline over several steps, for a loop over incoming items.
 ///
 /// It is looked at before each step, so that the loop ends in time also where the next step is ready at once, always: against
 /// a peer that floods. After a time in which the process was stopped the loop goes on for a moment, once.
@@ -174,7 +174,7 @@ impl Deadline {
         }
     }
 
-    /// What a step gives before the deadline, or nothing.
+    /// The output of a step before the deadline, or `None`.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub async fn give<F: Future>(&mut self, step: F) -> Option<F::Output> {
         let now = tokio::time::Instant::now().into_std();

@@ -1,7 +1,7 @@
 //! The connection to one gateway, as an actor: one incarnation, one socket, one generation.
 //!
 //! The actor is a shell. Its one spawned future opens the socket, shakes hands and then drives the socket until it
-//! breaks; the actor's handlers only pass orders to it. When the future ends, for whatever reason, the actor stops, and
+//! breaks; the actor's handlers only pass orders to it. When the future ends, for any reason, the actor stops, and
 //! the line's supervisor learns how from [`DisconnectReason`] or from the panic.
 
 mod buffers;
@@ -24,7 +24,7 @@ use crate::stall_detector::handling;
 use crate::supervision::LineContext;
 pub(crate) use disconnect_reason::DisconnectReason;
 
-/// What a supervisor may ask of a connection.
+/// The orders of a supervisor to a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
     /// Take no more calls, wait for those under way until then, and close.

@@ -11,7 +11,7 @@ use windlass_protocol::GatewayId;
 /// one address can't be that of another host and port.
 const DIGEST_BYTES: usize = 6;
 
-/// What is shown of a path.
+/// The text in place of a path.
 const HIDDEN_PATH: &str = "/…";
 
 /// A gateway's address: `ws://host:port/path` or `wss://…`.
@@ -54,7 +54,7 @@ impl Endpoint {
     /// Reads an address.
     ///
     /// # Errors
-    /// [`InvalidEndpoint`] says what is wrong with it.
+    /// [`InvalidEndpoint`] names the problem.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
         let text = text.trim();
         Self::read(text).map_err(|error| match error {
@@ -136,7 +136,7 @@ impl Endpoint {
         GatewayId::new(&id).unwrap_or_else(|_| unreachable!("{id} is an id"))
     }
 
-    /// The id that releases of Windlass up to 0.1 made of an address: of host and port alone. What was kept under it may belong
+    /// The id that releases of Windlass up to 0.1 made of an address: of host and port alone. Records under it may belong
     /// to another path of the host.
     pub fn host_and_port_id(&self) -> Option<GatewayId> {
         GatewayId::new(self.readable(GatewayId::MAX_LEN)).ok()
@@ -159,7 +159,7 @@ impl Endpoint {
         }
     }
 
-    /// What a browser on the gateway's own page would send as `Origin`.
+    /// The `Origin` that a browser on the gateway's own page would send.
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.secure { "https" } else { "http" }, self.authority())
     }

@@ -35,7 +35,7 @@ mod armed {
         Armed(place)
     }
 
-    /// Proof of what went off.
+    /// Proof of the failpoints that went off.
     #[must_use = "a place that nobody passed proves nothing"]
     #[derive(Debug)]
     pub struct Armed(&'static str);

@@ -1,7 +1,7 @@
-//! What a host brings along, in a guard: its panic is an answer like another.
+//! Code of the host, in a guard: its panic is an answer like another.
 //!
 //! Code of the host that is polled within a task (a [`Connector`](crate::Connector), a store) needs none: its panic ends the task's
-//! turn, and the task is supervised. What is called in the middle of a line's own steps does.
+//! turn, and the task is supervised. Code that is called in the middle of a line's own steps needs one.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};

@@ -3,7 +3,7 @@
 //! Two things are to be kept from a storm of attempts: this process, which signs and encrypts for each, and a gateway that many
 //! lines lead to. A gateway that hangs must cost other lines nothing. So an attempt takes two places:
 //!
-//! * one of its endpoint's, for as long as it lasts: what hangs there holds up lines to the same endpoint only;
+//! * one of its endpoint's, for as long as it lasts: an attempt that hangs there holds up lines to the same endpoint only;
 //! * one of the process's, for [`HELD_FOR`] at most: an attempt that has lasted longer than that waits for its gateway, and does no
 //!   work. A thousand gateways that hang take no more than that once in each of their backoffs.
 

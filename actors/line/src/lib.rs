@@ -1,12 +1,12 @@
 //! One supervised line per gateway, as actors on one thread.
 //!
-//! | where | what |
+//! | module | contents |
 //! |---|---|
 //! | [`shard`] | one thread's worth: the registry and its lines |
 //! | `registry` | the actor that takes gateways in and lets them go |
-//! | `supervision` | what keeps a line up: start, end, decision, wait |
+//! | `supervision` | keeping a line up: start, end, decision, wait |
 //! | `connection` | the actor of one incarnation: dial, handshake, drive |
-//! | [`mod@line`] | what stays: handle, calls, status, memory |
+//! | [`mod@line`] | the state that outlives connections: handle, calls, status, reconnect state |
 //! | [`routing`] | events to subscribers |
 //! | [`transport`] | TCP, TLS, WebSocket |
 //! | `telemetry` | spans and metrics |

@@ -1,10 +1,10 @@
-//! A line: what stays the same while its connections come and go.
+//! A line: the state that stays while its connections come and go.
 //!
 //! Callers hold a [`Line`] from any thread; its other half, [`LineBackend`], lives on the shard's thread.
 //!
 //! ```text
 //!   any thread                          the shard's thread
-//!   Line ── inbox (bounded) ─────────▶ PendingCalls: the calls, held by whoever is in charge just now
+//!   Line ── inbox (bounded) ─────────▶ PendingCalls: the calls, driven by the connection or the supervisor
 //!                                      Backstop (a thread of its own): their deadlines, should this one be late
 //!        ◀─ status (watch) ──────────── StatusCell: the line's state machine
 //!        ◀─ subscriptions (bounded) ─── Router: every event, once
@@ -147,7 +147,7 @@ impl Line {
         self.status.receiver().borrow().generation
     }
 
-    /// Receives events from now on. `backlog` says how many wait for a slow subscriber, and what follows when more would:
+    /// Receives events from now on. `backlog` is the number of events that wait for a slow subscriber, and the policy for more:
     /// a number is [`Backlog::items`].
     pub fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
         self.router.subscribe(filter, backlog).of(&self.id)
@@ -202,7 +202,7 @@ impl Line {
         }
     }
 
-    /// [`call`](Self::call) by somebody who knows the time, through whatever keeps the line.
+    /// [`call`](Self::call) by a caller that knows the time, through any holder of the line.
     pub fn call_at<L: Deref<Target = Self> + Unpin>(line: L, call: OutgoingCall, now: Instant) -> Calling<L> {
         Calling::begin(line, call, now)
     }

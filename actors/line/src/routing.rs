@@ -29,9 +29,9 @@ use crate::telemetry::LineMeter;
 
 /// The subscribers of one line. Outlives its connections.
 ///
-/// Events are gathered, and handed over when the line has read what there was to read, before it says anything else to
-/// anybody, and when enough are there: a subscriber is met once for a batch, and not for each event. So whoever hears of
-/// something that came behind an event finds the event in its queue.
+/// Events are gathered, and handed over when the line has read all available input, before it gives anything else to
+/// a receiver, and when enough are there: a subscriber is met once for a batch, and not for each event. So a receiver of
+/// an item that came behind an event finds the event in its queue.
 ///
 /// Subscribers come from any thread, so they stand behind a lock; it is held for one fan-out (some hundred nanoseconds for
 /// each subscriber) and never across an await. Each has a queue of its own, and the router never waits for one.
@@ -45,7 +45,7 @@ pub(crate) struct Router {
     meter: LineMeter,
 }
 
-/// Who is subscribed, and what is still to be handed over.
+/// The subscribers, and the events that are not handed over yet.
 #[derive(Debug, Default)]
 struct Dispatcher {
     subscribers: Vec<Subscriber>,
@@ -54,7 +54,7 @@ struct Dispatcher {
     space: SessionKeySpace,
 }
 
-/// An event as it came in. Whoever wants its keys gets those that were read first.
+/// An event as it came in. All readers of its keys share those that were read first.
 pub(crate) struct Incoming<'a> {
     pub(crate) name: &'a str,
     payload: &'a str,
@@ -81,7 +81,7 @@ impl Router {
         }
     }
 
-    /// What is counted of the line.
+    /// The counters of the line.
     pub(crate) const fn meter(&self) -> &LineMeter {
         &self.meter
     }
@@ -122,7 +122,7 @@ impl Router {
         self.hand_over();
     }
 
-    /// Takes one event, to be handed over soon. `make` builds the shared form and is called only if somebody wants it.
+    /// Takes one event, to be handed over soon. `make` builds the shared form and is called only if a subscriber wants it.
     pub(crate) fn gather(&self, incoming: &Incoming<'_>, make: impl FnOnce() -> Event) {
         let mut fan = self.lock();
         let wants = |Subscriber { sieve, .. }: &Subscriber| {
@@ -137,7 +137,7 @@ impl Router {
         }
     }
 
-    /// Hands over what was gathered.
+    /// Hands the batch over.
     pub(crate) fn hand_over(&self) {
         self.give(&mut self.lock());
     }
@@ -153,7 +153,7 @@ impl Router {
         });
     }
 
-    /// The keys of an event, read from its payload when somebody asks for the first time.
+    /// The keys of an event, read from its payload at the first request.
     pub(crate) fn keys<'a, 'e>(&self, incoming: &'e Incoming<'a>) -> &'e EventKeys<'a> {
         incoming.keys.get_or_init(|| self.parse(incoming.payload))
     }
@@ -163,7 +163,7 @@ impl Router {
         EventKeys::parse(payload)
     }
 
-    /// Tells every subscriber whom it concerns what happened to the line.
+    /// Gives a marker to each subscriber that it concerns.
     pub(crate) fn mark(&self, marker: &Marker) {
         let topic = match marker {
             Marker::Resynced { what, .. } | Marker::Unsynced { what, .. } => Some(what),
@@ -203,7 +203,7 @@ impl Router {
     }
 
     /// Payloads that were looked into since the line was made: one for each event at most, however many subscribers
-    /// filter by what it carries.
+    /// filter by its contents.
     pub(crate) fn parses(&self) -> u64 {
         self.parses.load(Ordering::Relaxed)
     }

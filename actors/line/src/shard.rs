@@ -40,10 +40,10 @@ pub use crate::gate::ConnectGate;
 /// lines from a storm of handshakes.
 pub const CONNECT_CONCURRENCY: usize = 64;
 
-/// Requests that may wait for a shard. Each waits for its answer, so this only has to take what comes at once.
+/// Requests that may wait for a shard. Each waits for its answer, so this only has to take those that come at once.
 const REQUESTS: usize = 64;
 
-/// What a shard is made of. Give each shard of a process the same gate.
+/// The parts of a shard. Give each shard of a process the same gate.
 #[derive(Clone)]
 pub struct ShardConfig {
     /// Where time is read.
@@ -54,7 +54,7 @@ pub struct ShardConfig {
     pub tokens: Arc<dyn DeviceTokenStore>,
     /// Bounds the attempts to connect.
     pub gate: Arc<ConnectGate>,
-    /// What jitter is drawn from. The same seed gives the same delays.
+    /// The seed of all jitter. The same seed gives the same delays.
     pub seed: u64,
 }
 
@@ -193,7 +193,7 @@ impl ShardHandle {
         Ok(())
     }
 
-    /// Counts what a line holds and has done.
+    /// Counts the contents and the work of a line.
     ///
     /// # Errors
     /// When there is no such gateway, or the shard stopped.

@@ -1,4 +1,4 @@
-//! What is configured for one gateway.
+//! The configuration of one gateway.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +25,11 @@ pub struct GatewaySpec {
     pub origins: CredentialOrigins,
     /// The key that this client signs with. Without one, the gateways of 2026.3.13 and 2026.4.15 grant no scopes.
     pub device: Option<Arc<DeviceIdentity>>,
-    /// As what to connect.
+    /// The program to connect as.
     pub client: ClientInfo,
-    /// What to be allowed to do.
+    /// The rights to ask for.
     pub scopes: Vec<Scope>,
-    /// What this client understands: without `tool-events` no tool events are sent.
+    /// The abilities of this client: without `tool-events` no tool events are sent.
     pub caps: Vec<String>,
     /// Whom to believe on `wss://`.
     pub tls: TlsPolicy,
@@ -72,7 +72,7 @@ impl GatewaySpec {
             intensity: IntensityPolicy::default(),
         }
     }
-    /// Under what this gateway's device token is kept.
+    /// The key under which this gateway's device token is kept.
     pub fn token_key(&self) -> TokenKey {
         TokenKey::new(self.id.clone(), self.endpoint.clone())
     }

@@ -1,7 +1,7 @@
-//! Turns that take too long: whoever blocks a thread of lines is named.
+//! Turns that take too long: a task that blocks a thread of lines is named.
 //!
 //! A thread runs its actors and tasks in turns, and one that computes or waits in its turn holds up all lines of the thread.
-//! Each turn is noted in one word of the thread: who has it, and its number. A watch in a thread of its own looks at that word
+//! Each turn is noted in one word of the thread: its task, and its number. A watch in a thread of its own looks at that word
 //! from time to time; the same turn at several looks has lasted from the first of them to the last. That costs a turn two
 //! stores and no look at a clock, and an idle thread nothing.
 //!

@@ -1,4 +1,4 @@
-//! Supervision: what starts connections, learns of every end of theirs, and decides what comes next.
+//! Supervision: starts connections, learns of each of their ends, and decides the next step.
 //!
 //! actix's own supervisor neither restarts after a panic nor waits between restarts, so this is ours: a connection's
 //! actor is started from its line's spec as a task that is joined, and its end (asked for, failed, refused, panicked)

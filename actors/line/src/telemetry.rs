@@ -1,4 +1,4 @@
-//! What can be seen of calls and lines from outside: spans of `tracing`, and metrics with the feature `metrics`.
+//! Calls and lines as seen from outside: spans of `tracing`, and metrics with the feature `metrics`.
 //!
 //! Parameters and payloads are never part of it. The names stand in docs/performance.md and are kept stable.
 
@@ -29,5 +29,5 @@ pub enum Metering {
 
 /// A call that ended with a payload.
 const OK: &str = "ok";
-/// A call whose caller went away.
+/// A call that was dropped by its caller.
 const CANCELLED: &str = "cancelled";

@@ -141,7 +141,7 @@ pub fn is_degraded(status: &LineStatus) -> bool {
     matches!(status.state, LineState::Degraded { .. })
 }
 
-/// What the line says went wrong last.
+/// The last error of the line.
 pub fn last_error(line: &Line) -> String {
     let status = line.status().borrow().clone();
     status

@@ -1,7 +1,7 @@
 //! Threads and runtimes: all of them are made here, and each can be refused by the system.
 //!
-//! What the system refuses is told with the limit that was met. Nothing here panics, waits for a thread to be had, or makes half of
-//! what was asked for.
+//! A refusal of the system is reported with the limit that was met. Nothing here panics, waits for a free thread, or makes half of
+//! the wanted threads.
 
 use std::fmt;
 use std::future::Future;
@@ -20,7 +20,7 @@ const RUNTIME_DESCRIPTORS: usize = 8;
 #[derive(Debug, thiserror::Error)]
 #[error("{wanted} can't be had ({source}): {limit}")]
 pub struct ResourceError {
-    /// What was asked for.
+    /// The wanted resource.
     wanted: &'static str,
     limit: Limit,
     source: io::Error,
@@ -47,7 +47,7 @@ impl Limit {
         errno::limit(code)
     }
 
-    /// What to do about it.
+    /// The next step.
     pub const fn next_step(self) -> &'static str {
         match self {
             Self::OpenFiles(_) => {
@@ -133,7 +133,7 @@ pub fn spawn(name: impl Into<String>, run: impl FnOnce() + Send + 'static) -> Re
     thread.spawn(run).map_err(ResourceError::thread)
 }
 
-/// Does what blocks on a thread of its own, which nothing waits for: neither the end of a runtime nor that of the process. The
+/// Runs blocking work on a thread of its own, which nothing waits for: neither the end of a runtime nor that of the process. The
 /// answer's place is dropped when the work panics.
 ///
 /// # Errors
@@ -147,7 +147,7 @@ pub fn detached<T: Send + 'static>(
     Ok(answered)
 }
 
-/// Does what blocks on a thread of the present runtime, whose virtual clock, where it has one, stands meanwhile. A
+/// Runs blocking work on a thread of the present runtime. A virtual clock of the runtime stands meanwhile. A
 /// [`ThreadRuntime`] does not wait for it at its end.
 ///
 /// # Errors
@@ -161,7 +161,7 @@ pub fn blocking<T: Send + 'static>(
     begun.ok_or_else(|| ResourceError::thread(io::ErrorKind::WouldBlock.into()))
 }
 
-/// A runtime of one thread. When it is dropped, nothing is waited for: not for what was begun on it and can't be interrupted, such as
+/// A runtime of one thread. When it is dropped, nothing is waited for: not for work on it that can't be interrupted, such as
 /// a name look-up of the host's own.
 #[derive(Debug)]
 pub struct ThreadRuntime(Option<Runtime>);
@@ -191,7 +191,7 @@ impl Drop for ThreadRuntime {
     }
 }
 
-/// Sees whether some descriptors are left, for who has to say why something could not be opened.
+/// Sees whether some descriptors are left, to explain why something could not be opened.
 ///
 /// # Errors
 /// When there are none.

@@ -15,7 +15,7 @@ pub(crate) use keeper::{TOKEN_THREADS, TokenKeeper};
 
 use crate::Endpoint;
 
-/// What a device token belongs to: a gateway at the address that issued it. A gateway that is reached at another address
+/// The owner of a device token: a gateway at the address that issued it. A gateway that is reached at another address
 /// (another scheme, host, port or path) is another one: it is not shown the token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenKey {

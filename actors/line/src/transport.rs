@@ -41,7 +41,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 /// Any [`Io`].
 pub type BoxedIo = Box<dyn Io>;
 
-/// What a [`Connector`] gives back.
+/// The result of a [`Connector`].
 pub type Dialing<'a> = Pin<Box<dyn Future<Output = Result<BoxedIo, DialError>> + Send + 'a>>;
 
 /// How byte streams to gateways are made: TCP and TLS in production, pipes in tests.
@@ -49,7 +49,7 @@ pub trait Connector: Send + Sync + 'static {
     /// Opens one stream.
     ///
     /// ## Cancel safety
-    /// The future may be dropped at any point; whatever it opened is closed then.
+    /// The future may be dropped at any point; its sockets are closed then.
     fn dial<'a>(&'a self, endpoint: &'a Endpoint, tls: &'a TlsPolicy) -> Dialing<'a>;
 
     /// Observes the steps of a connection after [`dial`](Self::dial), in their order. Called on the thread of the line: it must not

@@ -1,4 +1,4 @@
-//! How a connection ended, and what that means.
+//! How a connection ended, and the meaning of that end.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::line::LineErrorKind;
 
 use crate::transport::{DialError, TlsFault, UpgradeError};
 
-/// What to do about a panic.
+/// The next step after a panic.
 const A_BUG: &str =
     "This is a bug in Windlass: please report it with the log around this line. The line restarts by itself.";
 
@@ -67,7 +67,7 @@ impl DisconnectReason {
         }
     }
 
-    /// What it was, as a label.
+    /// Its kind, as a label.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Dial(_) => "dial",
@@ -89,7 +89,7 @@ impl DisconnectReason {
         matches!(self, Self::Closed(reason) if reason.class() == CloseClass::ServiceRestart)
     }
 
-    /// What to tell an operator; nothing where the end was asked for. `origins` is where the line's credentials come from.
+    /// The report for an operator; `None` where the end was ordered. `origins` are the places of the line's credentials.
     pub(crate) fn report(&self, origins: &CredentialOrigins) -> Option<(LineErrorKind, Advice)> {
         if matches!(self, Self::Stopped) {
             None

@@ -1,7 +1,7 @@
 //! The future that owns an established socket: everything that goes in or out passes here.
 //!
 //! One turn: orders, then up to a budget of frames in, then everything that waits out, one flush, then the timers. A
-//! flush for each turn and not for each frame is what makes throughput: a system call costs more than a frame.
+//! flush for each turn and not for each frame brings the throughput: a system call costs more than a frame.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -29,7 +29,7 @@ use crate::transport::Socket;
 
 /// Frames read in one turn. Small, so that calls that wait to be written don't wait for long.
 const READ_BUDGET: usize = 32;
-/// Frames read in one turn when many calls are under way: then answers are what everybody waits for.
+/// Frames read in one turn when many calls are open: then all callers wait for answers.
 const BUSY_READ_BUDGET: usize = 256;
 /// How many calls under way count as many.
 const BUSY: usize = 128;
@@ -44,22 +44,22 @@ struct Driver {
     writes: WriteWatch,
     orders: Rc<OrderSlot>,
     timer: Pin<Box<Sleep>>,
-    /// What the timer is set to. It may come early: then there is nothing to do, and it is set again.
+    /// The time of the timer. It may come early: then there is nothing to do, and it is set again.
     timer_at: Instant,
     /// The timer came late, as after the process was stopped: until then no silence and no deadline counts.
     second_look: Option<Instant>,
-    /// Events were gathered that nobody has yet.
+    /// The batch has events that were not handed over yet.
     gathered: bool,
     /// Something was written, or is to be written by the WebSocket itself (a pong).
     unflushed: bool,
     draining: Option<Instant>,
-    /// When to ask again for what is declared.
+    /// When to ask again for the subscribed topics.
     ask_again: Option<Instant>,
 }
 
 /// Drives a socket until it breaks, or until it is told to stop.
 ///
-/// Not an `async fn`, whose future would have room for what it is given and for the driver that is made of it.
+/// Not an `async fn`: its future would have room for the arguments and for the driver that is made of them.
 pub(super) fn drive(
     line: Rc<LineContext>,
     established: Established,
@@ -303,7 +303,7 @@ impl Driver {
     }
 
     /// Whether the time that has passed counts. After a late timer it does once the socket was looked into again, be that late
-    /// too: the system tells of what came in meanwhile before it tells that the time is over.
+    /// too: the system reports incoming bytes before it reports that the time is over.
     fn counts(&mut self, now: Instant) -> bool {
         match self.second_look {
             Some(at) if now < at => return false,
@@ -318,7 +318,7 @@ impl Driver {
         true
     }
 
-    /// What the time that has passed leads to.
+    /// The consequences of the time that has passed.
     fn judge(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), DisconnectReason> {
         match self.session.watchdog.check(now) {
             Vigil::Alive => {}

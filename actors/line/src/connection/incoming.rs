@@ -1,4 +1,4 @@
-//! What comes in besides answers: events, and what is none.
+//! Incoming frames besides answers: events, and frames that are none.
 
 use bytestring::ByteString;
 use windlass_protocol::EventFrame;
@@ -7,7 +7,7 @@ use windlass_protocol::connection::{Gap, IgnoredFrame, Session};
 use crate::routing::{Event, Incoming, Marker};
 use crate::supervision::LineContext;
 
-/// An event came: those whom it concerns get it at the end of the turn, or before anybody hears an answer.
+/// An event came: its subscribers get it at the end of the turn, or before any caller gets an answer.
 pub(super) fn gather(
     line: &LineContext,
     session: &Session,

@@ -25,10 +25,10 @@ const GRACE: Duration = Duration::from_millis(5);
 const ONCE_MORE: Duration = Duration::from_millis(100);
 
 /// How long the lines have to look into their sockets after the whole process was stopped, before calls end: an answer that
-/// lies there counts. Longer than what the lines take for it ([`SECOND_LOOK`](crate::clock::SECOND_LOOK)).
+/// lies there counts. Longer than the look of the lines ([`SECOND_LOOK`](crate::clock::SECOND_LOOK)).
 const AFTER_SLEEP: Duration = Duration::from_millis(50);
 
-/// Looks at lines whose calls are due. Cheap to clone; the clones share.
+/// Looks at lines with calls that are due. Cheap to clone; the clones share.
 #[derive(Clone, Default)]
 pub struct Backstop(Arc<Shared>);
 
@@ -78,7 +78,7 @@ impl Backstop {
     }
 
     /// Looks after lines until [`stop`](Self::stop): run it on a thread of its own. Nothing here logs or calls code of the host but
-    /// wakers, so that what blocks the lines' threads does not block this one.
+    /// wakers, so that code that blocks the lines' threads does not block this one.
     pub fn run(&self, clock: &dyn Clock) {
         while let Some((at, number, look)) = self.next(clock) {
             let Some(pending) = look.pending.upgrade() else {

@@ -12,9 +12,9 @@ use super::topic_table::{Ask, TopicTable};
 /// A call as a line takes it: everything decided.
 #[derive(Debug, Clone)]
 pub struct OutgoingCall {
-    /// What to call.
+    /// The method to call.
     pub method: MethodName,
-    /// With what.
+    /// Its parameters.
     pub params: Option<RawJson>,
     /// When to give up.
     pub deadline: Instant,
@@ -46,10 +46,10 @@ impl OutgoingCall {
 /// The end of a call, and the connection that carried it last.
 pub(crate) type Ended = (Result<RawJson, CallError>, Option<Generation>);
 
-/// Who is told the end of a call.
+/// The receiver of the end of a call.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// A caller, who waits for it.
+    /// A caller that waits for it.
     Caller(oneshot::Sender<Ended>),
     /// The line's own topics, which take it up at once: before the next frame is read.
     TopicSubscription(Arc<TopicTable>, Ask),

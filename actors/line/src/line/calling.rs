@@ -17,7 +17,7 @@ use crate::telemetry::CallSpan;
 /// A call that was handed to its line. Ends by its deadline at the latest; dropping it cancels the call: it is not sent if
 /// it was not yet, and its place is freed.
 ///
-/// Written by hand, and not as an `async fn`: it is a third of the size, and what many callers hold at a time has to be in
+/// Written by hand, and not as an `async fn`: it is a third of the size, and futures that many callers hold at a time have to be in
 /// the processor's caches.
 #[must_use = "dropping it cancels the call"]
 pub struct Calling<L: Deref<Target = Line> + Unpin> {
@@ -34,7 +34,7 @@ enum Stage {
     Waiting(End),
     /// It never got to the line.
     Refused(CallError),
-    /// Nobody is to be told any more.
+    /// The end was given out.
     Over,
 }
 

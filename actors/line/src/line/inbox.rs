@@ -14,22 +14,22 @@ use windlass_protocol::{CallError, NotSent};
 use super::Reply;
 use super::pending_calls::PendingCallsCell;
 
-/// What callers put into a line's inbox.
+/// The messages of callers in a line's inbox.
 pub(crate) enum LineMessage {
     /// A call; it has a place.
     Call(Box<CallRequest<Reply>>),
     /// A caller went away: its place can be freed.
     Cancelled,
-    /// What is declared changed: there may be something to ask.
+    /// The subscribed topics changed: there may be a request to make.
     TopicSubscription,
 }
 
-/// What both ends of an inbox share.
+/// The state that both ends of an inbox share.
 #[derive(Debug)]
 pub(super) struct Entrance {
     /// One for each call that may wait, in the inbox and in the table together.
     pub(super) places: Semaphore,
-    /// A [`LineMessage::Cancelled`] lies in the inbox: one is enough for all who go away before the line looks.
+    /// A [`LineMessage::Cancelled`] lies in the inbox: one is enough for all calls that are dropped before the line looks.
     pub(super) cancelled: AtomicBool,
     /// The same for [`LineMessage::TopicSubscription`].
     pub(super) declared: AtomicBool,
@@ -92,7 +92,7 @@ impl Inbox {
     /// Waits for a place, until the call's deadline at most.
     ///
     /// ## Cancel safety
-    /// A call whose future is dropped was not put in.
+    /// A call is not put in when the future is dropped.
     pub(super) async fn enter(self, call: Box<CallRequest<Reply>>, now: Instant) -> Result<(), CallError> {
         let deadline = call.deadline;
         match tokio::time::timeout_at(deadline.into(), self.entrance.places.acquire()).await {
@@ -121,7 +121,7 @@ impl Inbox {
         self.tell(&self.entrance.cancelled, LineMessage::Cancelled);
     }
 
-    /// Has the line look at what is declared.
+    /// Has the line look at its topics.
     pub(super) fn declared(&self) {
         self.tell(&self.entrance.declared, LineMessage::TopicSubscription);
     }

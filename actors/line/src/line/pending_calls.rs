@@ -1,7 +1,7 @@
-//! The calls of a line, and what is in charge of them.
+//! The calls of a line, and their driver.
 //!
 //! At any time exactly one future looks after a line's pending calls: the connection's driver while the line is up, and [`drive_calls_until`]
-//! around whatever the line waits for while it is down. Both are polled by the line's supervisor only, and a panic in one
+//! around each wait of a line that is down. Both are polled by the line's supervisor only, and a panic in one
 //! leaves the calls to the next. Where that thread does not come to it by a call's deadline, the
 //! [`Backstop`](super::Backstop) ends the call in its place: hence the lock, which is held for no foreign code but wakers.
 
@@ -52,7 +52,7 @@ impl PendingCalls {
         }
     }
 
-    /// Takes all that lies in the inbox. Registers for what comes later.
+    /// Takes all messages of the inbox. Registers for later ones.
     pub(crate) fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant) {
         let mut cancelled = false;
         while let Poll::Ready(Some(message)) = self.inbox.poll_recv(cx) {
@@ -94,13 +94,13 @@ impl PendingCalls {
         self.give_places_back();
     }
 
-    /// Ends what is late.
+    /// Ends the calls that are late.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.calls.expire(now);
         self.give_places_back();
     }
 
-    /// A call that was written, or has ended, waits no longer. What a cut took back may have no place: then none is given
+    /// A call that was written, or has ended, waits no longer. A call that a cut took back may have no place: then none is given
     /// back until fewer calls wait than have one.
     fn give_places_back(&mut self) {
         let free = self.taken.saturating_sub(self.calls.waiting());
@@ -182,7 +182,7 @@ impl PendingCallsCell {
         self.watched.store(u64::MAX, Ordering::Release);
     }
 
-    /// Ends what callers wait for and is late, as the line's thread would have done. Returns the next deadline.
+    /// Ends the calls of callers that are late, as the line's thread would have done. Returns the next deadline.
     pub(super) fn end_late(&self, now: Instant) -> Option<Instant> {
         let mut pending = self.lock();
         pending.take_inbox(now);
@@ -193,7 +193,7 @@ impl PendingCallsCell {
     }
 }
 
-/// The right to a line's pending calls, held by what keeps its line. Calls end with it.
+/// The right to a line's pending calls, held by the owner of the line. Calls end with it.
 pub(crate) struct PendingCallsOwner(pub(super) Arc<PendingCallsCell>);
 
 impl std::ops::Deref for PendingCallsOwner {
@@ -213,7 +213,7 @@ impl Drop for PendingCallsOwner {
     }
 }
 
-/// Looks after a line's pending calls until `until` is done: takes calls in, and ends those whose deadline comes.
+/// Drives a line's pending calls until `until` is done: takes calls in, and ends them by their deadlines.
 pub(crate) async fn drive_calls_until<F: Future>(pending: &PendingCallsCell, clock: &dyn Clock, until: F) -> F::Output {
     let mut until = pin!(until);
     let mut timer = pin!(tokio::time::sleep_until(clock.now().into()));

@@ -1,4 +1,4 @@
-//! What a line remembers from one connection to the next.
+//! The state that a line keeps from one connection to the next.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,7 +47,7 @@ impl ReconnectState {
         }
     }
 
-    /// The gateway is reached in another way from now on: what was learnt about credentials no longer holds.
+    /// The gateway is reached in another way from now on: known facts about credentials no longer hold.
     pub(crate) fn forget(&mut self, spec: &GatewaySpec) {
         self.plan = None;
         self.backoff = Backoff::new(spec.backoff);
@@ -104,7 +104,7 @@ impl ReconnectState {
         self.plan.as_ref().map_or(CredentialKind::None, CredentialPlan::kind)
     }
 
-    /// A hello-ok came at `now`. Tells whether the gateway is the one met before (nothing the first time), and what becomes of the
+    /// A hello-ok came at `now`. Tells whether the gateway is the one met before (`None` the first time), and the order for the
     /// device's token.
     pub(crate) fn met(&mut self, hello: &HelloOk, now: Instant) -> (Option<Continuity>, StoreAction) {
         let plan = self.plan.as_mut();
@@ -121,7 +121,7 @@ impl ReconnectState {
         self.restart_announced = true;
     }
 
-    /// A connection, or an attempt at one, ended. Tells what becomes of the device's token.
+    /// A connection, or an attempt at one, ended. Returns the order for the device's token.
     pub(crate) fn ended(&mut self, exit: &DisconnectReason, now: Instant) -> StoreAction {
         self.restart_announced |= exit.announces_restart();
         let uptime = self.up_since.take().map(|since| now.saturating_duration_since(since));
@@ -135,7 +135,7 @@ impl ReconnectState {
         }
     }
 
-    /// A close for a policy says that somebody has to act, if it is the answer to `connect`. Of a line that was up it says
+    /// A close for a policy says that a person has to act, if it is the answer to `connect`. Of a line that was up it says
     /// nothing: the next attempt tells. So it is one more end the first time, and a refusal if it comes again before the line
     /// was up for a healthy stretch.
     fn judge_policy_close(&mut self, exit: &DisconnectReason, uptime: Option<Duration>) {
@@ -148,7 +148,7 @@ impl ReconnectState {
         }
     }
 
-    /// After how long other credentials are tried, if a refusal leaves some, and what becomes of the device's token.
+    /// After how long other credentials are tried, if a refusal leaves some, and the order for the device's token.
     pub(crate) fn second_chance(
         &mut self,
         exit: &DisconnectReason,

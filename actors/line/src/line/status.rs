@@ -1,4 +1,4 @@
-//! What a line does just now, for people and for watches.
+//! The present state of a line, for people and for watches.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use windlass_protocol::{Advice, GatewayId, Generation, HelloOk, SessionKeySpace}
 
 use crate::clock::Clock;
 
-/// The state of a line. Each variant holds what is true only then.
+/// The state of a line. Each variant holds the data that is valid only then.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum LineState {
@@ -22,7 +22,7 @@ pub enum LineState {
     },
     /// Calls go through.
     Up {
-        /// What the gateway said of itself.
+        /// The gateway's hello.
         hello: Arc<HelloOk>,
     },
     /// The last attempt failed, or the connection broke; the next attempt comes by itself.
@@ -30,7 +30,7 @@ pub enum LineState {
         /// When.
         until: SystemTime,
     },
-    /// Somebody has to act (wrong token, missing pairing, wrong protocol): the gateway is asked again only slowly,
+    /// A person has to act (wrong token, missing pairing, wrong protocol): the gateway is asked again only slowly,
     /// and at once on "reconnect now" or when the gateway's settings are changed.
     Paused {
         /// When the gateway is asked again.
@@ -81,7 +81,7 @@ impl fmt::Display for LineState {
     }
 }
 
-/// What kind of thing went wrong.
+/// The kind of an error of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -90,7 +90,7 @@ pub enum LineErrorKind {
     Unreachable,
     /// Something is reached that is no gateway, or not in this way.
     WrongAddress,
-    /// The other side could not prove who it is.
+    /// The other side could not prove its identity.
     Untrusted,
     /// The gateway does not let us in: token, pairing, signature, protocol.
     Refused,
@@ -100,23 +100,23 @@ pub enum LineErrorKind {
     Fault,
 }
 
-/// What went wrong last, and what to do about it. Holds no secret.
+/// The last error, and the next step. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineError {
     /// When it happened.
     pub at: SystemTime,
-    /// What kind of thing it was.
+    /// Its kind.
     pub kind: LineErrorKind,
-    /// What happened and what to do next.
+    /// The problem and the next step.
     pub advice: Advice,
 }
 
 /// Everything that is known of a line at one moment.
 #[derive(Debug, Clone)]
 pub struct LineStatus {
-    /// Whose line it is.
+    /// The gateway of the line.
     pub id: GatewayId,
-    /// What it does.
+    /// Its state.
     pub state: LineState,
     /// Since when.
     pub since: SystemTime,
@@ -124,7 +124,7 @@ pub struct LineStatus {
     pub generation: Generation,
     /// The gateway as it last introduced itself; stays while the line is down.
     pub hello: Option<Arc<HelloOk>>,
-    /// What went wrong last; stays after the line is up again, for the record. See
+    /// The last error; stays after the line is up again, for the record. See
     /// [`current_error`](Self::current_error).
     pub last_error: Option<LineError>,
 }
@@ -151,7 +151,7 @@ impl LineStatus {
         self.hello.as_ref().map(|hello| hello.protocol)
     }
 
-    /// By what the gateway let us in: `token`, `password`, `device-token`. Releases before 2026.9 say what they ask for, which is
+    /// The way in which the gateway let us in: `token`, `password`, `device-token`. Releases before 2026.9 name the way that they demand, which is
     /// the same but for device tokens.
     pub fn auth_method(&self) -> Option<&str> {
         self.hello.as_ref()?.auth_method()
@@ -164,7 +164,7 @@ impl LineStatus {
 }
 
 /// `{gateway, state, sinceMs, generation, protocol, version, nextAttemptAtMs, attempt, failures, lastError}`: `state` is one
-/// word, times are ms since 1970, what is not known is `null`; `lastError` is `{atMs, kind, summary, nextStep}`. The shape is
+/// word, times are ms since 1970, an unknown value is `null`; `lastError` is `{atMs, kind, summary, nextStep}`. The shape is
 /// stable: members are added, none is renamed or taken away.
 impl Serialize for LineStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -211,11 +211,11 @@ fn millis(time: SystemTime) -> u64 {
 pub(crate) struct StatusCell {
     sender: watch::Sender<LineStatus>,
     clock: Arc<dyn Clock>,
-    /// Behind the sender, so that who is woken by its going finds the sender gone.
+    /// Behind the sender, so that a task that is woken by its drop finds the sender gone.
     changes: Changes,
 }
 
-/// Wakes those who wait, by its going, too.
+/// Wakes the waiting tasks, also when it is dropped.
 struct Changes(Arc<Notify>);
 
 impl Drop for Changes {
@@ -233,7 +233,7 @@ pub struct StatusWatch {
 }
 
 impl StatusWatch {
-    /// For anybody outside.
+    /// For watches outside.
     pub(super) fn receiver(&self) -> &watch::Receiver<LineStatus> {
         &self.receiver
     }

@@ -1,6 +1,6 @@
-//! What callers want to be kept subscribed: declared once, renewed at every connection.
+//! The topics that callers subscribe to: once, and renewed at every connection.
 //!
-//! The topics belong to the line and outlive its connections. The connection's driver asks for what is due over the
+//! The topics belong to the line and outlive its connections. The connection's driver makes the due requests over the
 //! socket that it owns, and a question's answer is taken up at the very place where its frame is read: between the event
 //! before it and the event after it. So a snapshot stands in the stream where the gateway put it.
 
@@ -44,13 +44,13 @@ pub struct TopicSubscription {
 }
 
 impl TopicSubscription {
-    /// What was declared.
+    /// The topic.
     pub const fn topic(&self) -> &Topic {
         &self.topic
     }
 
     /// Loads the topic again, for a subscriber that lost something on its own side
-    /// ([`Marker::Lagged`](crate::routing::Marker::Lagged)). What is asked for while it is being loaded costs one more load
+    /// ([`Marker::Lagged`](crate::routing::Marker::Lagged)). Requests while it is being loaded cost one more load
     /// at most.
     pub fn resync(&self) {
         self.topics.with(|table| table.again(&self.topic));

@@ -2,10 +2,10 @@
 //!
 //! Each operation takes effect at one moment: when it changes or reads the table, under the table's lock. In the same moment the
 //! request to the shard is put into its queue, so shards see the operations in the order in which they took effect, and an
-//! operation whose caller goes away has either not begun or is carried out all the same.
+//! operation with a dropped future has either not begun or is carried out all the same.
 //!
 //! An entry is there for as long as its line: the shard holds the entry's [`Registration`] together with the line, and gives it
-//! back when the line is closed, for whatever reason. So no entry is left over, and none is missing.
+//! back when the line is closed, for any reason. So no entry is left over, and none is missing.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -71,7 +71,7 @@ impl Table {
     }
 }
 
-/// What an operation came to when it looked at the table.
+/// The result of an operation's look at the table.
 enum Step<T> {
     /// It took effect; the shard will answer.
     Begun(Answered<T>),
@@ -79,7 +79,7 @@ enum Step<T> {
     Wait(Wait),
 }
 
-/// What keeps an operation from taking effect.
+/// The obstacle of an operation.
 enum Wait {
     /// The shard's queue is full.
     Queue(usize),
@@ -201,7 +201,7 @@ impl Directory {
         told.await?.wait().await
     }
 
-    /// Counts what this very line holds and has done.
+    /// Counts the contents and the work of this very line.
     ///
     /// # Errors
     /// When it was removed, or the shard stopped.

@@ -91,7 +91,7 @@ impl LineTable {
         Ok(())
     }
 
-    /// Closes a line; what this gives comes when it is closed, also for one that closes already. `None` where there is no such line.
+    /// Closes a line; the future ends when it is closed, also for one that closes already. `None` where there is no such line.
     pub(super) fn stop(&self, id: &GatewayId, drain_until: Instant) -> Option<impl Future<Output = ()> + use<>> {
         let running = self.0.borrow_mut().running.remove(id);
         let closed = match running {

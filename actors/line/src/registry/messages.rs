@@ -14,7 +14,7 @@ use crate::line::{LineBackend, ResyncCounters};
 
 use super::{GatewayRegistry, OnceAdded, Registration};
 
-/// Why the registry did not do what it was asked.
+/// Why the registry did not carry out an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -54,7 +54,7 @@ pub(crate) enum Request {
     Update(Box<GatewaySpec>, Answer),
     /// Connect a line now.
     ReconnectNow(GatewayId, Answer),
-    /// Count what a line holds.
+    /// Count the contents of a line.
     Inspect(GatewayId, Answer<Inspection>),
     /// Close a line within this time; answered when it is closed.
     Remove(GatewayId, Duration, Answer),
@@ -111,7 +111,7 @@ impl<T> Answered<T> {
     }
 }
 
-/// What a line holds and has done, at one moment.
+/// The contents and the work of a line, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inspection {

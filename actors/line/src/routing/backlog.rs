@@ -1,24 +1,24 @@
-//! How much may wait for a subscriber, and what follows when more would.
+//! How much may wait for a subscriber, and the policy for more.
 
-/// What happens when a subscriber is slower than its gateway. The line reads on in any case: a subscriber delays neither
+/// The policy for a subscriber that is slower than its gateway. The line reads on in any case: a subscriber delays neither
 /// the line nor another subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SlowPolicy {
-    /// What waits longest is dropped, and counted: [`Marker::Lagged`](super::Marker::Lagged) stands where it was. For those who want to be up to
+    /// The oldest items are dropped, and counted: [`Marker::Lagged`](super::Marker::Lagged) stands in their place. For readers that want to be up to
     /// date.
     #[default]
     DropOldest,
-    /// Nothing is lost while no more waits than the queue and this overflow drive_calls_until, as if the gateway were made to wait for the
-    /// subscriber. It is not: a gateway closes a client that does not read, and others read the same line. So what waits
-    /// is kept here, and when that is full, `then` follows. For those who must have everything and are slow at times.
+    /// Nothing is lost while the waiting items fit into the queue and this overflow, as if the gateway were made to wait for the
+    /// subscriber. It is not: a gateway closes a client that does not read, and others read the same line. So waiting items
+    /// are kept here, and when that is full, `then` follows. For readers that must have everything and are slow at times.
     Block {
         /// Kept beyond the queue.
         overflow: Overflow,
-        /// What follows when that is full.
+        /// The policy when that is full.
         then: WhenFull,
     },
-    /// The stream ends: with what waits in it, then [`Marker::TooSlow`](super::Marker::TooSlow). For those who would rather start again than go on
+    /// The stream ends: with its waiting items, then [`Marker::TooSlow`](super::Marker::TooSlow). For readers that would rather start again than go on
     /// with a hole.
     Disconnect,
 }
@@ -48,7 +48,7 @@ impl Default for Overflow {
     }
 }
 
-/// What follows a full overflow.
+/// The policy for a full overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
     /// As [`SlowPolicy::DropOldest`].
@@ -58,10 +58,10 @@ pub enum WhenFull {
     Disconnect,
 }
 
-/// How much waits for a subscriber, and what follows.
+/// How much waits for a subscriber, and the policy for more.
 ///
-/// What the reader has taken in hand does not wait any more: at most 64 events that came together, and 64 KiB of them. An event that
-/// waits may hold on to others that came with it, of no more weight than what the subscriber picked of them. It holds on to nothing of
+/// Items that the reader has taken do not wait any more: at most 64 events that came together, and 64 KiB of them. An event that
+/// waits may hold on to others that came with it, of no more weight than those that the subscriber picked. It holds on to nothing of
 /// the frames that it came among, but for the slack of its own where that is over 16 KiB long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
@@ -69,12 +69,12 @@ pub struct Backlog {
     pub items: usize,
     /// Bytes of their payloads that wait at most. A single item may be larger: it waits alone then.
     pub bytes: usize,
-    /// What follows when more would wait.
+    /// The policy for more.
     pub slow: SlowPolicy,
 }
 
 impl Backlog {
-    /// 64 MiB: more than two of the largest frames that a gateway sends (25 MiB), and the bound on what a thousand ordinary
+    /// 64 MiB: more than two of the largest frames that a gateway sends (25 MiB), and the bound on the memory that a thousand ordinary
     /// events could hold on to.
     pub const BYTES: usize = 64 * 1024 * 1024;
 

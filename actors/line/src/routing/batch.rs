@@ -7,12 +7,12 @@ use windlass_protocol::EventKeys;
 
 use super::{CompiledFilter, Event};
 
-/// Events of a batch at most: one bit each in what a subscriber picks.
+/// Events of a batch at most: one bit each in the mask of a subscriber.
 const EVENTS: usize = u64::BITS as usize;
-/// A batch that weighs this much, in bytes, gets no more events: who picked one of them may hold on to all.
+/// A batch that weighs this much, in bytes, gets no more events: a subscriber of one of them may hold on to all.
 const BYTES: usize = 256 * 1024;
 
-/// Events that nobody has yet, in order.
+/// Events that were not handed over yet, in order.
 #[derive(Debug, Default)]
 pub(super) struct BatchBuilder {
     events: Vec<Arc<Event>>,
@@ -20,7 +20,7 @@ pub(super) struct BatchBuilder {
     weight: usize,
 }
 
-/// The keys of an event, read when somebody asks for the first time. In a box: most are never read.
+/// The keys of an event, read at the first request. In a box: most are never read.
 type LazyKeys = OnceCell<Box<EventKeys<'static>>>;
 
 /// Events that are handed over together.
@@ -91,7 +91,7 @@ fn kinds_of(events: &[Arc<Event>]) -> Vec<Kind> {
 }
 
 impl Batch {
-    /// What passes this sieve, a bit for each event. `parse` reads an event's keys from its payload.
+    /// The events that pass this filter, a bit for each. `parse` reads an event's keys from its payload.
     pub(super) fn picks(&self, sieve: &CompiledFilter, parse: impl Fn(&str) -> EventKeys<'_>) -> u64 {
         let wanted = self
             .kinds
@@ -109,7 +109,7 @@ impl Batch {
             .fold(0, |picks, at| picks | 1 << at)
     }
 
-    /// What the events picked count against a queue's bound, in bytes.
+    /// The weight of the picked events against a queue's bound, in bytes.
     pub(super) fn weight(&self, picks: u64) -> usize {
         if picks.count_ones() as usize == self.events.len() {
             self.weight
@@ -118,7 +118,7 @@ impl Batch {
         }
     }
 
-    /// The events picked. Shared, unless that would hold on to more than twice of what they weigh.
+    /// The events picked. Shared, unless that would hold on to more than twice their weight.
     pub(super) fn pick(&self, picks: u64) -> BatchView {
         if self.weight(picks) >= self.weight / 2 {
             return BatchView {

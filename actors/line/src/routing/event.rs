@@ -1,4 +1,4 @@
-//! What a subscriber receives.
+//! The items that a subscriber receives.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::Topic;
 pub struct Event {
     /// Its name, for example `chat`.
     pub name: Arc<str>,
-    /// What it carries. It holds on to nothing else where it is at most 16 KiB long, and to at most four times its length where it
+    /// Its payload. It holds on to nothing else where it is at most 16 KiB long, and to at most four times its length where it
     /// is longer.
     pub payload: RawJson,
     /// Its number, where it has one.
@@ -36,29 +36,29 @@ impl Event {
         EventKeys::parse(self.payload.as_str())
     }
 
-    /// What it counts against a queue's bound, in bytes: what it keeps in memory, but for the slack of a large frame. The payload
+    /// Its weight against a queue's bound, in bytes: the memory that it keeps, but for the slack of a large frame. The payload
     /// is shared by all queues that it waits in, and counted in each.
     pub(super) fn weight(&self) -> usize {
         size_of::<Arc<Self>>() + size_of::<Self>() + self.name.len() + self.payload.as_str().len()
     }
 }
 
-/// What happened to the stream itself, in its place between the events.
+/// A report about the stream itself, in its place between the events.
 ///
 /// A stream is whole from a [`Reconnected`](Self::Reconnected) on until the next `Gap`, `Unreadable`, `Lagged`, `Disconnected`
-/// or `TooSlow`. What a topic was declared for is whole from its `Resynced` on.
+/// or `TooSlow`. The events of a topic are whole from its `Resynced` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Marker {
-    /// The gateway dropped events before this point (generation 4, whose numbering shows it), or the next event is out of
-    /// its order. What is declared is loaded again by itself: [`Resynced`](Self::Resynced) follows.
+    /// The gateway dropped events before this point (the numbers of generation 4 show it), or the next event is out of
+    /// its order. Subscribed topics are loaded again: [`Resynced`](Self::Resynced) follows.
     Gap(Gap),
-    /// Something came that is no frame, and may have been an event. What is declared is loaded again by itself.
+    /// A message came that is no frame, and may have been an event. Subscribed topics are loaded again.
     Unreadable,
     /// This subscriber was too slow: so many events and markers were dropped at this point. Nothing is loaded again by
     /// itself, since it is this subscriber's loss alone.
     Lagged(u64),
-    /// The line is down from here on; what the gateway sends meanwhile is lost.
+    /// The line is down from here on; events of the gateway are lost meanwhile.
     Disconnected {
         /// The connection that ended.
         generation: Generation,
@@ -71,29 +71,29 @@ pub enum Marker {
         /// the gateway does not tell (only from 2026.8.2 on does it tell that it was not).
         gateway_restarted: Option<bool>,
     },
-    /// What was declared is subscribed, and this is its state. It stands exactly where the gateway's answer was read: what
-    /// comes before it is in the snapshot or older than it, what comes after it is to be applied to it.
+    /// The topic is subscribed, and this is its state. It stands exactly where the gateway's answer was read: an event that
+    /// comes before it is in the snapshot or older than it; an event that comes after it is to be applied to it.
     Resynced {
         /// The connection that it was loaded over.
         generation: Generation,
-        /// What was declared. A [`Topic::Everything`] says that every session of the list is subscribed from here on.
+        /// The topic. A [`Topic::Everything`] says that every session of the list is subscribed from here on.
         what: Topic,
-        /// The answer of `sessions.list` or `chat.history`, to those who asked for it by
-        /// [`EventFilter::snapshots`](super::EventFilter::snapshots). Nothing for [`Topic::Everything`], whose state comes as
+        /// The answer of `sessions.list` or `chat.history`, for subscribers that asked for it by
+        /// [`EventFilter::snapshots`](super::EventFilter::snapshots). `None` for [`Topic::Everything`]: its state comes as
         /// [`Topic::Sessions`], and nothing where the gateway has a subscription and refuses the state.
         snapshot: Option<RawJson>,
         /// Whether events were dropped while it was loaded, or it was asked for once more: it may miss something already, and
         /// is loaded again. Another one follows.
         again: bool,
     },
-    /// The gateway does not let us have what was declared: it is not asked again before the next connection, unless it is
-    /// declared once more.
+    /// The gateway refuses the topic: it is not asked again before the next connection, unless the topic is
+    /// subscribed once more.
     Unsynced {
         /// The connection that it was asked for over.
         generation: Generation,
-        /// What was declared.
+        /// The topic.
         what: Topic,
-        /// What the gateway answered, for people.
+        /// The gateway's answer, for people.
         why: Box<str>,
     },
     /// This subscriber was too slow, and wanted to be disconnected then: the last item of its stream.
@@ -126,7 +126,7 @@ impl Marker {
         }
     }
 
-    /// What it counts against a queue's bound, in bytes: itself and its snapshot.
+    /// Its weight against a queue's bound, in bytes: itself and its snapshot.
     pub(super) fn weight(&self) -> usize {
         size_of::<Self>()
             + match self {

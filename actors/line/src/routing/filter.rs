@@ -9,7 +9,7 @@ use super::Topic;
 /// A choice of events. Empty choices leave everything through; several choices must all hold.
 ///
 /// Sessions and agents are meant as the gateway takes them, in whichever spelling they are given: `main`, `Main` and
-/// `agent:main:main` name one session where `main` is the default agent. See [`SessionKeySpace`] for what gateways make of keys.
+/// `agent:main:main` name one session where `main` is the default agent. See [`SessionKeySpace`] for the rules of gateways.
 ///
 /// Markers pass every filter, but for those about the messages of a session that the filter leaves out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl EventFilter {
         self
     }
 
-    /// Also the events of this run, by its id, whatever session and agent they are of.
+    /// Also the events of this run, by its id, of any session and agent.
     pub fn run(mut self, id: impl Into<Box<str>>) -> Self {
         self.runs.push(id.into());
         self
@@ -64,7 +64,7 @@ impl EventFilter {
         (is_one && self.runs.is_empty()).then(|| spellings.canonical().to_owned())
     }
 
-    /// With the snapshots of what is declared, in [`Marker::Resynced`](super::Marker::Resynced). Without this a
+    /// With the snapshots of subscribed topics, in [`Marker::Resynced`](super::Marker::Resynced). Without this a
     /// subscriber is told that there was one, at no cost.
     pub const fn snapshots(mut self) -> Self {
         self.snapshots = true;
@@ -82,7 +82,7 @@ pub struct CompiledFilter {
     sessions_of_any_agent: Matcher,
     agents: Matcher,
     runs: Matcher,
-    /// Whether a session whose key names no agent is of a wanted one: it is the default agent's, be it `global` (2026.3.13 sends no
+    /// Whether a session without an agent in its key is of a wanted one: it is the default agent's, be it `global` (2026.3.13 sends no
     /// `agentId` with it) or a short key (2026.1.30).
     bare_of_wanted: bool,
     pub(super) snapshots: bool,
@@ -131,12 +131,12 @@ impl CompiledFilter {
         !matches!((&self.sessions, &self.agents), (Matcher::Any, Matcher::Any))
     }
 
-    /// Whether an event of this name may pass, whatever it carries.
+    /// Whether an event of this name may pass, with some payload.
     pub fn wants_name(&self, name: &str) -> bool {
         self.names.has(Some(name))
     }
 
-    /// Whether an event of a wanted name passes by what it carries.
+    /// Whether an event of a wanted name passes by its payload.
     pub fn wants_keys(&self, keys: &EventKeys<'_>) -> bool {
         let session = keys.session_key.as_deref();
         (self.wants_session(session) && self.wants_agent(session, keys.agent_id.as_deref()))
@@ -153,7 +153,7 @@ impl CompiledFilter {
         self.agents.has(agent) || (self.bare_of_wanted && agent.is_none() && session.is_some())
     }
 
-    /// Whether a word about this topic concerns the subscriber. A topic is in the spelling of whoever declared it.
+    /// Whether a marker about this topic concerns the subscriber. A topic is in the spelling of its subscriber.
     pub fn wants_topic(&self, topic: &Topic, space: &SessionKeySpace) -> bool {
         topic.session().is_none_or(|session| {
             self.wants_session(Some(session))

@@ -122,7 +122,7 @@ impl Parts {
 }
 
 impl Marker {
-    /// What stands under `detail`.
+    /// The value of `detail`.
     pub fn detail(&self) -> impl Serialize + '_ {
         Detail(self)
     }

@@ -1,4 +1,4 @@
-//! What waits for one subscriber: bounded, and honest about what it drops.
+//! The queue of one subscriber: bounded, with a marker for each loss.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
@@ -10,8 +10,8 @@ use super::{Event, Marker};
 use crate::sync::{Mutex, MutexGuard};
 use crate::telemetry::LineMeter;
 
-/// What a reader takes in hand at once at most, in bytes of payloads, unless it is a single event. What it has in hand does not
-/// wait any more: it counts against no bound.
+/// The most that a reader takes at once, in bytes of payloads, unless it is a single event. Items that it has taken do not
+/// wait any more: they count against no bound.
 const READ_CHUNK: usize = 64 * 1024;
 
 /// The queue of one subscriber.
@@ -23,7 +23,7 @@ pub(super) struct Queue {
     waiting: Mutex<Waiting>,
 }
 
-/// What a reader takes from its queue.
+/// The items that a reader takes from its queue.
 #[derive(Debug)]
 pub(super) enum Dequeued {
     Event(Arc<Event>),
@@ -36,7 +36,7 @@ struct Waiting {
     entries: VecDeque<Entry>,
     /// Events and markers in all entries.
     items: usize,
-    /// What they weigh.
+    /// Their weight.
     bytes: usize,
     /// Dropped from the head since the last look.
     dropped: u64,
@@ -44,12 +44,12 @@ struct Waiting {
     reader: Option<Waker>,
 }
 
-/// What was put in at once.
+/// The items that were put in at once.
 #[derive(Debug)]
 enum Entry {
     /// At least one event.
     Events { picked: BatchView, bytes: usize },
-    /// In a box: a marker is several times as large as what else is in a queue.
+    /// In a box: a marker is several times as large as the other items of a queue.
     Marker { marker: Box<Marker>, bytes: usize },
 }
 
@@ -78,7 +78,7 @@ impl Queue {
         }
     }
 
-    /// Takes the events of a batch that were picked, one at least; `false` when nobody takes any more.
+    /// Takes the events of a batch that were picked, one at least; `false` when the reader is gone.
     pub(super) fn push(&self, batch: &Batch, picks: u64, meter: &LineMeter) -> bool {
         self.put(meter, |waiting| {
             let fit = match self.when_full {
@@ -161,7 +161,7 @@ impl Queue {
         dropped
     }
 
-    /// What comes next; `None` at the end.
+    /// The next item; `None` at the end.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Dequeued>> {
         let mut waiting = self.lock();
         if waiting.dropped > 0 {
@@ -187,7 +187,7 @@ impl Queue {
         }
     }
 
-    /// Nothing comes any more; what waits can still be read.
+    /// No more items come; waiting ones can still be read.
     pub(super) fn close(&self) {
         let mut waiting = self.lock();
         waiting.end.get_or_insert(End::Closed);
@@ -198,7 +198,7 @@ impl Queue {
         }
     }
 
-    /// Nobody reads any more.
+    /// The reader is gone.
     pub(super) fn abandon(&self) {
         let mut waiting = self.lock();
         waiting.end = Some(End::Gone);

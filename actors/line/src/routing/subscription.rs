@@ -32,7 +32,7 @@ impl Subscriber {
 #[derive(Debug)]
 pub struct Subscription {
     queue: Arc<Queue>,
-    /// The gateway whose events these are, where the subscription is that of a line.
+    /// The gateway of these events, where the subscription is that of a line.
     gateway: Option<GatewayId>,
     /// Dequeued from the queue, and not read yet. Comes before all that waits.
     hand: Option<BatchView>,
@@ -58,7 +58,7 @@ impl Subscription {
         self
     }
 
-    /// The gateway whose events these are. Streams of several gateways are told apart by it:
+    /// The gateway of these events. Streams of several gateways are told apart by it:
     ///
     /// ```no_run
     /// # use futures_util::StreamExt as _;

@@ -1,9 +1,9 @@
-//! What of a gateway a line can be asked to keep subscribed.
+//! The topics of a gateway that a line can keep subscribed.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// What is subscribed at a gateway, and loaded again wherever something may have been missed.
+/// A set of events that is subscribed at a gateway, and loaded again wherever events may have been missed.
 ///
 /// Events that a gateway sends to everybody (`chat`, `agent`, `presence`...) need no subscription; these do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

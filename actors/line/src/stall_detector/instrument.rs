@@ -1,4 +1,4 @@
-//! Tasks whose turns are noted.
+//! Tasks with noted turns.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use windlass_protocol::GatewayId;
 
 use super::thread::{Label, ThreadActivity, Turn};
 
-/// A task whose turns are noted, where those of its thread are.
+/// A task with noted turns, on a thread with noted turns.
 #[derive(Debug)]
 pub struct Instrumented<F> {
     place: Option<Place>,
@@ -65,7 +65,7 @@ impl Drop for InTurn<'_> {
     }
 }
 
-/// What is handled in the present turn, until this is dropped.
+/// The message that is handled in the present turn, until this is dropped.
 #[derive(Debug)]
 #[must_use = "the message is forgotten when this is dropped"]
 pub struct Handling(Option<Arc<ThreadActivity>>);

@@ -1,4 +1,4 @@
-//! What a thread is at just now.
+//! The present turn of a thread.
 
 use std::cell::RefCell;
 use std::sync::{Arc, PoisonError};
@@ -15,7 +15,7 @@ pub(super) struct Label {
 }
 
 /// The turn that a thread is in: in the upper half its number, which is never used twice within a day of turns; in the lower
-/// half who has it, from 1 on, and 0 between turns.
+/// half the number of its task, from 1 on, and 0 between turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn(u64);
 
@@ -30,7 +30,7 @@ impl Turn {
     }
 }
 
-/// A thread whose turns are watched. Cheap to look at from another thread.
+/// A thread with watched turns. Cheap to look at from another thread.
 #[derive(Debug)]
 pub struct ThreadActivity {
     name: String,
@@ -64,7 +64,7 @@ impl ThreadActivity {
         })
     }
 
-    /// Has the turns of the present thread noted there from now on: those of what is started after this.
+    /// Has the turns of the present thread noted there from now on: those of tasks that are started after this.
     pub fn enter(self: &Arc<Self>) {
         CURRENT.set(Some(Arc::clone(self)));
     }
@@ -98,7 +98,7 @@ impl ThreadActivity {
         }
     }
 
-    /// A task has its turn. Gives what was before, to go back to.
+    /// A task has its turn. Returns the turn before, to go back to.
     pub(super) fn begin(&self, who: u32) -> Turn {
         let number = self.last.load(Ordering::Relaxed).wrapping_add(1);
         self.last.store(number, Ordering::Relaxed);
@@ -115,7 +115,7 @@ impl ThreadActivity {
         Turn(self.turn.load(Ordering::Relaxed))
     }
 
-    /// Who has this turn; nothing when it is over.
+    /// The task of this turn; `None` when it is over.
     pub(super) fn label(&self, turn: Turn) -> Option<Label> {
         let who = turn.who().checked_sub(1)?;
         let label = self.labels().taken.get(who as usize).cloned().flatten();

@@ -15,7 +15,7 @@ use crate::telemetry;
 /// How often there is a look at the threads: twice a second is nothing to a process.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How long a turn has lasted at least when it is reported. Turns take microseconds, and what delays all lines of a thread by a
+/// How long a turn has lasted at least when it is reported. Turns take microseconds, and a turn that delays all lines of a thread by a
 /// second is felt by callers, long before a gateway gives a silent client up.
 pub const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 
@@ -24,7 +24,7 @@ pub const BLOCKED_AFTER: Duration = Duration::from_secs(1);
 const LOOKS: u32 = 3;
 const _: () = assert!(LOOK_EVERY.as_millis() * (LOOKS as u128 - 1) == BLOCKED_AFTER.as_millis());
 
-/// Somebody holds up all that a thread has to do.
+/// A task holds up all work of a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BlockedTask {
@@ -34,7 +34,7 @@ pub struct BlockedTask {
     pub what: &'static str,
     /// The message that it handles, where it is an actor that does.
     pub message: Option<&'static str>,
-    /// Whose line it is, where it belongs to one.
+    /// The gateway of its line, where it belongs to one.
     pub gateway: Option<GatewayId>,
     /// When it was seen in this turn first.
     pub since: SystemTime,
@@ -54,7 +54,7 @@ impl fmt::Display for BlockedTask {
     }
 }
 
-/// What is known of one thread.
+/// The known state of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     /// It was between turns.
@@ -65,7 +65,7 @@ enum Seen {
     Blocked { turn: Turn, since: Instant },
 }
 
-/// What a look brought.
+/// The result of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
     Nothing,
@@ -79,7 +79,7 @@ enum News {
 }
 
 impl Seen {
-    /// The one way on: what the next look finds.
+    /// The one transition: the next look.
     fn look(self, turn: Turn, now: Instant) -> (Self, News) {
         let fresh = || {
             if turn.is_idle() {
@@ -119,7 +119,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// Whether what is known of it has changed.
+    /// Whether its known state has changed.
     fn look(&mut self, clock: &dyn Clock) -> bool {
         let Some(thread) = self.thread.upgrade() else {
             return self.blocked.take().is_some();
@@ -169,7 +169,7 @@ fn report(thread: &ThreadActivity, label: Label, since: SystemTime) -> BlockedTa
     blocked
 }
 
-/// Looks at threads until nobody holds the other end of `alive`; run it on a thread of its own. Which turns are blocked is told
+/// Looks at threads until the other end of `alive` is dropped; run it on a thread of its own. Blocked turns are reported
 /// to `status`.
 pub fn watch(
     threads: impl IntoIterator<Item = Arc<ThreadActivity>>,

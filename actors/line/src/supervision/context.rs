@@ -1,4 +1,4 @@
-//! What a line's supervisor and its connections share, on the shard's thread.
+//! The state that a line's supervisor and its connections share, on the shard's thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use crate::routing::{EventNames, Router};
 use crate::tokens::{DeviceTokenStore, TokenKeeper};
 use crate::transport::{Connector, FrameWriter};
 
-/// What all lines of a shard share.
+/// The state that all lines of a shard share.
 pub(crate) struct ShardContext {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) connector: Arc<dyn Connector>,
@@ -40,7 +40,7 @@ impl ShardContext {
     }
 }
 
-/// One line, as those see it who keep it up. Everything in it outlives the line's connections.
+/// One line, as its supervisor and its connection see it. Everything in it outlives the line's connections.
 pub(crate) struct LineContext {
     pub(crate) id: GatewayId,
     pub(crate) shard: Rc<ShardContext>,
@@ -50,7 +50,7 @@ pub(crate) struct LineContext {
     pub(crate) status: StatusCell,
     pub(crate) reconnect: RefCell<ReconnectState>,
     pub(crate) tokens: TokenKeeper,
-    /// It was told to close: it is not connected again, whatever happens.
+    /// It was told to close: it is never connected again.
     pub(crate) stopping: Cell<bool>,
     spec: RefCell<Rc<GatewaySpec>>,
 }
@@ -75,14 +75,14 @@ impl LineContext {
         Rc::clone(&self.spec.borrow())
     }
 
-    /// What becomes of the device's token is done where it is kept; returns at once.
+    /// Has the store of tokens carry the order out; returns at once.
     pub(crate) fn keep_token(&self, action: StoreAction) {
         if !matches!(action, StoreAction::Keep) {
             self.tokens.keep(&self.shard, self.spec().token_key(), action);
         }
     }
 
-    /// Changes how the gateway is reached. What was learnt about the old way is forgotten.
+    /// Changes how the gateway is reached. Known facts about the old way are forgotten.
     pub(crate) fn update(&self, spec: GatewaySpec) {
         self.reconnect.borrow_mut().forget(&spec);
         self.spec.replace(Rc::new(spec));

@@ -9,12 +9,12 @@ use windlass_protocol::connection::Backoff;
 use super::{Intensity, IntensityPolicy};
 use crate::connection::DisconnectReason;
 
-/// When the next attempt comes, and as what the time until then counts.
+/// When the next attempt comes, and the kind of the time until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// An ordinary failure: the backoff decides.
     Wait(Duration),
-    /// Somebody has to act: ask again slowly.
+    /// A person has to act: ask again slowly.
     Pause(Duration),
     /// Too many failures of our own: rest.
     Degrade { rest: Duration, failures: usize },

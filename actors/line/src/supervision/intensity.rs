@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How many failures of one actor are too many, and what then.
+/// How many failures of one actor are too many, and the consequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IntensityPolicy {
     /// Failures within [`window`](Self::window) that are still restarted after the ordinary backoff.
@@ -50,7 +50,7 @@ impl Intensity {
         (self.failures.len() > policy.failures).then_some(self.failures.len())
     }
 
-    /// Forgets everything: somebody asked for a fresh start.
+    /// Forgets everything: a fresh start was ordered.
     pub(crate) fn reset(&mut self) {
         self.failures.clear();
     }

@@ -1,4 +1,4 @@
-//! What gateways say of themselves, kept once for all lines that hear the same.
+//! Hellos of gateways, kept once for all lines with equal ones.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};

@@ -52,7 +52,7 @@ pub trait SurvivesPanics: Sized {
     /// Counts and reports a panic.
     fn panicked(&mut self, panic: &Panic);
 
-    /// Handles a message. `name` is told of what blocks a thread. `None` after a panic.
+    /// Handles a message. `name` names it if it blocks a thread. `None` after a panic.
     fn guarded<T>(&mut self, name: &'static str, handle: impl FnOnce(&mut Self) -> T) -> Option<T> {
         let _handling = handling(name);
         match catch_unwind(AssertUnwindSafe(|| handle(self))) {

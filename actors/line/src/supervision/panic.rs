@@ -14,7 +14,7 @@ use windlass_protocol::time::after;
 
 use crate::telemetry;
 
-/// What a panic said. Cut, since it goes into logs and statuses.
+/// The message of a panic. Cut, since it goes into logs and statuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panic(String);
 
@@ -48,7 +48,7 @@ impl From<Panic> for String {
     }
 }
 
-/// Runs a future to its end, be that a panic. Whatever it shares must be whole after a panic at any await: cells that are
+/// Runs a future to its end, be that a panic. State that it shares must be whole after a panic at any await: cells that are
 /// borrowed for one step only, locks that forgive poison.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub struct Restarts {
     intensity: Intensity,
 }
 
-/// What follows a panic.
+/// The step after a panic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rest {
     /// How long it rests before it is started again.

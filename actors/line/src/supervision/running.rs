@@ -21,7 +21,7 @@ pub(crate) struct Running<A: Actor<Context = Context<A>>> {
 }
 
 impl<A: Actor<Context = Context<A>>> Running<A> {
-    /// Starts it. By its name it is known to whoever looks for what blocks a thread.
+    /// Starts it. The stall detector reports it by its name.
     pub(crate) fn start(what: &'static str, gateway: Option<&GatewayId>, actor: A) -> Self {
         let context = Context::new();
         let address = context.address();
@@ -47,7 +47,7 @@ impl<A: Actor<Context = Context<A>>> Drop for Running<A> {
     }
 }
 
-/// What an actor's handlers began. Held outside of the actor too: a panic of the actor costs the order in hand and none of
+/// The tasks of an actor's handlers. Held outside of the actor too: a panic of the actor costs the order in hand and none of
 /// these. When the last holder is dropped, all end.
 #[derive(Debug, Clone)]
 pub struct Tasks {
@@ -63,7 +63,7 @@ pub struct WeakTasks {
 }
 
 impl Tasks {
-    /// None yet. What each is stands in logs and metrics.
+    /// None yet. `what` names each in logs and metrics.
     pub fn of(what: &'static str) -> Self {
         let tasks = Rc::default();
         Self { what, tasks }

@@ -25,7 +25,7 @@ type Flow = ControlFlow<()>;
 pub(crate) enum Begin {
     /// With a line that is new, after this long.
     Fresh(Duration),
-    /// In the place of a supervisor that panicked, whose connection went with it.
+    /// In the place of a supervisor that panicked, with its connection.
     After(Panic, Rest),
 }
 
@@ -53,7 +53,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// When the first attempt comes. A line that was left as it was is first put back to what it is without a connection.
+    /// When the first attempt comes. A line that was left as it was is first put back to the state without a connection.
     fn begin(&self, begin: Begin) -> Instant {
         let now = self.line.shard.clock.now();
         let (panic, rest) = match begin {
@@ -96,7 +96,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the connection's end, and passes commands on meanwhile. The second part is what a command asked for.
+    /// Waits for the connection's end, and passes commands on meanwhile. The second part is the flow that a command ordered.
     async fn watch(&mut self, child: &mut Child) -> (DisconnectReason, Option<Flow>) {
         let mut asked = None;
         let (mut drains_until, mut let_go) = (None::<Instant>, false);
@@ -140,7 +140,7 @@ impl Supervisor {
         }
     }
 
-    /// Puts the line back to what it is without a connection. Tells whether it was up.
+    /// Puts the line back to the state without a connection. Tells whether it was up.
     fn after_end(&self, exit: &DisconnectReason) -> bool {
         let line = &self.line;
         let was_up = line.reconnect.borrow().is_up();

@@ -9,10 +9,10 @@ use windlass_protocol::{CallError, GatewayId, Generation, MethodName};
 use super::{CANCELLED, CallMeter, MethodMeter, OK};
 use crate::clock::Clock;
 
-/// Watches one call from its start to its end. Costs nothing to speak of where nobody looks.
+/// Watches one call from its start to its end. Costs next to nothing without a subscriber.
 pub(crate) struct CallSpan {
     span: Span,
-    /// Nothing where nobody wants to know how long it took.
+    /// `None` where no recorder wants its duration.
     watch: Option<Watch>,
 }
 

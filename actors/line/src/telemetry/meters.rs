@@ -1,6 +1,6 @@
 //! Metrics, by the `metrics` facade. A recorder has to be installed before Windlass starts: handles are asked for once.
 //!
-//! A recorder is code of the host, so all that it does is done in a guard: what panics is missing in its figures, and nowhere else.
+//! A recorder is code of the host, so all its work is done in a guard: a record that panics is missing in its figures, and nowhere else.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,7 +16,7 @@ use windlass_protocol::{GatewayId, Generation, MethodName};
 
 use super::Metering;
 
-/// Methods that are counted by name on one line; 2026.9.6 has 466. What comes after them is counted as `other`, so that a
+/// Methods that are counted by name on one line; 2026.9.6 has 466. Later ones are counted as `other`, so that a
 /// caller with a name of its own for each call does not fill a recorder.
 const MAX_METHODS: usize = 512;
 
@@ -206,7 +206,7 @@ impl LineMeter {
     }
 }
 
-/// Tells the recorder what each metric is: exporters show it as the metric's help.
+/// Gives the recorder a description of each metric: exporters show it as the metric's help.
 pub fn describe() {
     guard(|| {
         describe_histogram!(

@@ -6,7 +6,7 @@ use windlass_protocol::{GatewayId, Generation, MethodName};
 
 use super::Metering;
 
-/// Tells the recorder what each metric is; here there is none.
+/// Gives the recorder a description of each metric; here there is none.
 pub const fn describe() {}
 
 #[derive(Debug)]

@@ -37,7 +37,7 @@ pub(crate) struct TokenKeeper(RefCell<Option<Box<Work>>>);
 
 /// Something is kept.
 struct Work {
-    /// What is to be done, one step for each key: a later one makes an earlier one void.
+    /// The steps to do, one for each key: a later one makes an earlier one void.
     steps: Rc<RefCell<VecDeque<Step>>>,
     /// Does it.
     worker: JoinHandle<()>,

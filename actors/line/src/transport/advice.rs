@@ -1,4 +1,4 @@
-//! What an operator is told about a gateway that can't be dialled.
+//! Advice for an operator on a gateway that can't be dialled.
 
 use std::error::Error;
 

@@ -25,7 +25,7 @@ impl FrameWriter {
         &mut self.0
     }
 
-    /// What was written, as a frame. Must be text in UTF-8, as all is that is written through [`std::fmt::Write`].
+    /// The written text, as a frame. Must be text in UTF-8, as all text is that is written through [`std::fmt::Write`].
     pub(crate) fn frame(&mut self) -> Message {
         let text = self.0.split().freeze();
         if text.len() > KEPT {

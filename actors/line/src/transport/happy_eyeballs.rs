@@ -1,7 +1,7 @@
 //! One connection out of several addresses: the first that takes it.
 //!
 //! As in RFC 8305 ("happy eyeballs"), section 4 and 5: the families take turns, and the next address is tried when the one before it
-//! has failed, or has not answered for a while. So an address that swallows what is sent to it costs 250 ms, and not the connection.
+//! has failed, or has not answered for a while. So an address that swallows packets costs 250 ms, and not the connection.
 
 use std::future::Future;
 use std::io;

@@ -7,11 +7,11 @@ use rustls::pki_types::{SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer}
 /// Fields of a certificate between its serial number and its key: signature, issuer, validity, subject.
 const FIELDS_BEFORE_KEY: usize = 4;
 
-/// A public key, and what it is for.
+/// A public key, and its algorithm.
 pub(super) struct PublicKey<'a> {
     /// `SubjectPublicKeyInfo`, whole.
     info: &'a [u8],
-    /// What is in its `AlgorithmIdentifier`.
+    /// The contents of its `AlgorithmIdentifier`.
     algorithm: &'a [u8],
     key: &'a [u8],
 }

@@ -1,8 +1,8 @@
-//! What comes in on a stream: signs of life, and whether all of it was made messages of.
+//! The input of a stream: signs of life, and whether all of it became messages.
 
 use tungstenite::Message;
 
-/// What came in behind the answer to the upgrade, where frames begin.
+/// The input behind the answer to the upgrade, where frames begin.
 ///
 /// Bytes are signs of life, and not frames only: an answer of 20 MB over a slow line takes minutes to become a frame.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ impl ReadCounters {
         std::mem::replace(&mut self.heard, false)
     }
 
-    /// The WebSocket made a message of what came in.
+    /// The WebSocket made a message of the input.
     pub(super) fn took(&mut self, message: &Message) {
         // A frame has never fewer bytes than are taken off here; a message in several frames has more.
         self.unread = self.unread.checked_sub(least_size(message.len())).unwrap_or(u64::MAX);

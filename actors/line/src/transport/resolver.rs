@@ -1,6 +1,6 @@
 //! Names to addresses, on threads that nothing waits for.
 //!
-//! The system's resolver is asked, because hosts rely on what it reads (`/etc/hosts`, `nsswitch.conf`). It blocks, for minutes where a
+//! The system's resolver is asked, because hosts rely on its files (`/etc/hosts`, `nsswitch.conf`). It blocks, for minutes where a
 //! name server does not answer, and can't be interrupted. So each look-up has a thread of its own, which neither a runtime nor the
 //! process waits for at its end; there are so many at a time and no more; and a name that is being looked up is not looked up a
 //! second time, so that one which hangs costs one thread.
@@ -19,7 +19,7 @@ use crate::threads;
 /// Look-ups that may be under way: more names than are expected to hang at a time, and threads that a process can spare.
 const LOOK_UPS: usize = 64;
 
-/// What was found for a name: told to all who wait for it, so it can be cloned.
+/// The result for a name: given to all waiting tasks, so it can be cloned.
 type Found = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
 /// Look-ups that are under way, by host and port.
@@ -62,7 +62,7 @@ impl Resolver {
     /// The addresses of a name, one at least. As long as it takes: the caller has a deadline.
     ///
     /// ## Cancel safety
-    /// The look-up goes on when the future is dropped, for the next one who asks.
+    /// The look-up goes on when the future is dropped, for the next request.
     pub(super) async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
         let mut answer = self.asked(host, port).await?;
         let found = answer.wait_for(Option::is_some).await;

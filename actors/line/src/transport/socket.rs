@@ -21,7 +21,7 @@ pub(crate) const MAX_MESSAGE: usize = 50 * 1024 * 1024;
 const WRITE_BUFFER: usize = 128 * 1024;
 
 /// The bytes that a WebSocket reads at a time. It keeps that much for as long as it lives (and more after a larger message), and
-/// clears it before each read; 128 KiB is what the library would take.
+/// clears it before each read; the library would take 128 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReadBuffer {
     /// Until hello-ok, which is a few kilobytes to some twenty.
@@ -54,10 +54,10 @@ impl ReadBuffer {
 
 /// An open WebSocket to a gateway.
 ///
-/// What it keeps by itself is bounded, whatever the gateway does:
+/// The memory that it keeps by itself is bounded, against any gateway:
 ///
 /// * one message of 50 MiB (`MAX_MESSAGE`) that is being read, twice while its buffer grows;
-/// * what was written and not taken by the gateway: 128 KiB and one frame. While something waits there, a pong waits outside of
+/// * bytes that were written and not taken by the gateway: 128 KiB and one frame. While some wait there, a pong waits outside of
 ///   it, in place of the one before it (RFC 6455, 5.5.3, asks for the latest one only);
 /// * a message that it gave away holds on to at most four times its own length, and to 32 KiB where it is small: a small message
 ///   that lies in a buffer which has grown for a large one is copied.
@@ -259,7 +259,7 @@ fn config(buffer: ReadBuffer, blocked: bool) -> WebSocketConfig {
     config
 }
 
-/// Behind bytes that the gateway does not take nothing is put: no frame, since nobody offers one then, and no pong, which the
+/// Nothing is put behind bytes that the gateway does not take: no frame, since the driver offers none then, and no pong, which the
 /// library keeps in place of the one before it when the buffer is full.
 const fn bound_writes(config: &mut WebSocketConfig, blocked: bool) {
     (config.write_buffer_size, config.max_write_buffer_size) =
@@ -330,7 +330,7 @@ mod tests {
 
     use super::*;
 
-    /// What the far end's end of the pipe holds that was not read.
+    /// The unread bytes that the far end of the pipe holds.
     const PIPE: usize = 1024;
     /// A pong with four bytes in it, masked.
     const PONG: usize = 10;
@@ -360,7 +360,7 @@ mod tests {
         }
     }
 
-    /// Pings the socket and reads nothing of what it answers.
+    /// Pings the socket and reads none of its answers.
     async fn pinged(socket: &mut Socket, far: &mut DuplexStream, pings: u32) {
         for number in 0..pings {
             far.write_all(&ping(number)).await.unwrap();

@@ -102,7 +102,7 @@ impl Connector for TcpConnector {
     }
 }
 
-/// What no gateway can help is not told as its fault.
+/// A fault that no gateway can help is not reported as its fault.
 fn refused(error: io::Error) -> DialError {
     match ResourceError::of_socket(error) {
         Ok(limit) => DialError::Resources(limit),

@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use super::public_key::PublicKey;
 use crate::Endpoint;
 
-/// What the warning of [`TlsPolicy::Insecure`] is logged under, so that a program can show it whatever else it shows.
+/// The log target of the warning of [`TlsPolicy::Insecure`], so that a program can always show it.
 pub const INSECURE_LOG_TARGET: &str = "windlass::insecure";
 
 /// Whom to believe on a `wss://` line.
@@ -29,9 +29,9 @@ pub enum TlsPolicy {
     /// Certificates that chain to the system's roots.
     #[default]
     SystemRoots,
-    /// The one certificate with this fingerprint, whoever signed it and whatever name and dates it carries.
+    /// The one certificate with this fingerprint, with any signer, name and dates.
     Pinned(Fingerprint),
-    /// Anyone at all. A line like this can be read and changed by whoever stands in between; a warning is logged at
+    /// Any certificate. A line like this can be read and changed by any machine in between; a warning is logged at
     /// each connection.
     Insecure,
 }
@@ -143,7 +143,7 @@ impl TlsClient {
         TlsConnector::from(config).connect(name, stream).await.map_err(fault)
     }
 
-    /// Kept once it could be made: what keeps it from being made, files that run out for example, passes.
+    /// Kept once it could be made: a failure to make it, files that run out for example, passes.
     fn system_config(&self) -> Result<Arc<ClientConfig>, TlsFault> {
         if let Some(config) = self.system.get() {
             return Ok(Arc::clone(config));

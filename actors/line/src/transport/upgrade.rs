@@ -14,7 +14,7 @@ use windlass_protocol::UpgradeRefusal;
 
 use super::{BoxedIo, Socket, UpgradeError};
 
-/// Largest head of an answer, in bytes, with what comes behind it at once. A gateway's is 150 bytes, a proxy adds some hundred.
+/// Largest head of an answer, in bytes, with the bytes that come behind it at once. A gateway's is 150 bytes, a proxy adds some hundred.
 const MAX_HEAD: usize = 64 * 1024;
 /// Reads that a head may come in: each is parsed from the beginning. A head that comes byte by byte fits in.
 const MAX_READS: usize = 2048;
@@ -35,7 +35,7 @@ pub(super) async fn upgrade(mut io: BoxedIo, request: Request<()>) -> Result<Soc
     Ok(Socket::begin(io, behind))
 }
 
-/// Reads an answer's head, and gives what came behind it at once. Interim answers before it (RFC 9110, 15.2) are read over.
+/// Reads an answer's head, and returns the bytes that came behind it at once. Interim answers before it (RFC 9110, 15.2) are read over.
 async fn answer(io: &mut BoxedIo) -> Result<(Response, Vec<u8>), UpgradeError> {
     let mut came = Vec::with_capacity(1024);
     for _ in 0..MAX_READS {

@@ -55,7 +55,7 @@ pub enum UpgradeError {
     /// No answer came.
     #[error("{} took longer than {} s", DialPhase::Upgrade, .0.as_secs())]
     Timeout(Duration),
-    /// What answered does not speak WebSocket.
+    /// The server does not speak WebSocket.
     #[error("what answers there does not speak WebSocket: {0}")]
     NotWebSocket(String),
     /// The connection broke.

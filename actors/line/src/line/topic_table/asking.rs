@@ -1,4 +1,4 @@
-//! What a gateway is asked for a topic, and how its refusals are read.
+//! The requests for a topic, and the meaning of refusals.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::routing::Topic;
 
 /// Sessions in a snapshot: all of a busy gateway, in about a megabyte. A longer list says so by `hasMore`.
 pub const SNAPSHOT_SESSIONS: u32 = 1000;
-/// Rows of a session's history in a snapshot: what a screen shows, and a fifth of what a gateway gives at most.
+/// Rows of a session's history in a snapshot: enough for a screen, and a fifth of the most that a gateway gives.
 const SNAPSHOT_ROWS: u32 = 200;
 /// How long one answer is waited for: as long as the reference client does. (The slowest list seen took 1.5 s.)
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ pub(super) enum Step {
         /// And answer with the state, as 2026.9.6 documents it. Older releases refuse the parameters.
         listing: bool,
     },
-    /// What is the state?
+    /// The request for the state.
     Snapshot,
     /// Don't send them any more.
     Unsubscribe,
@@ -123,15 +123,15 @@ impl Offers {
     }
 }
 
-/// What a failed question means.
+/// The meaning of a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It may work later; not before so long, where the gateway says so.
     Later(Option<Duration>),
-    /// The gateway does not know the method, or not with these parameters, or nothing of what it is about. All three are
+    /// The gateway does not know the method, or not with these parameters, or not its subject. All three are
     /// one error without a code.
     NotKnown,
-    /// Somebody has to act first.
+    /// A person has to act first.
     Refused,
 }
 

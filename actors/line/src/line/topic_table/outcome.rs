@@ -1,11 +1,11 @@
-//! What came of asking: markers for subscribers, words for the log.
+//! The outcome of requests: markers for subscribers, words for the log.
 
 use windlass_protocol::CallError;
 
 use super::asking::Ask;
 use crate::routing::{Marker, Topic};
 
-/// What came of an answer.
+/// The outcome of an answer.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// To be told to subscribers, here and now.
@@ -35,7 +35,7 @@ impl Trouble {
     }
 }
 
-/// What went wrong, for people: what the gateway said, where it said something.
+/// The error, for people: the gateway's words, where there are any.
 pub(super) fn words(error: &CallError) -> Box<str> {
     match error {
         CallError::Rejected(rejected) => rejected.error.to_string(),

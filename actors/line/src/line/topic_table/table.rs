@@ -1,4 +1,4 @@
-//! What is declared on a line, and how far each topic is on the present connection.
+//! The topics of a line, and the progress of each on the present connection.
 //!
 //! ```text
 //!              ┌──────────── stale again: gap, declared once more ────────────┐
@@ -29,7 +29,7 @@ use crate::routing::{Marker, Topic};
 pub const MAX_TOPICS: usize = 1024;
 /// Questions under way at a time. Few, so that a fresh connection serves callers while a thousand topics are renewed.
 const ASKED_AT_A_TIME: usize = 8;
-/// How often what was declared was loaded, since the line was made. Only ever grows.
+/// How often topics were loaded, since the line was made. Only ever grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ResyncCounters {
@@ -57,7 +57,7 @@ pub(super) struct Table {
     entries: BTreeMap<Topic, Entry>,
     /// Guards that hold [`Topic::Everything`]. It has no entry: it holds `Sessions`, and marks others as grown.
     everything: usize,
-    /// Somebody waits to be told that everything is subscribed.
+    /// A caller waits for the moment at which everything is subscribed.
     unsettled: bool,
     up: Option<Up>,
     speech: Speech,
@@ -124,7 +124,7 @@ impl Table {
         }
     }
 
-    /// The gateway dropped events: whatever is loaded is loaded again. (What is subscribed only stays subscribed.)
+    /// The gateway dropped events: each loaded topic is loaded again. (A topic that is only subscribed stays so.)
     pub(super) fn gap(&mut self) {
         let topics: Vec<_> = self.entries.keys().cloned().collect();
         for topic in topics {
@@ -171,7 +171,7 @@ impl Table {
         }
     }
 
-    /// What to ask now.
+    /// The requests to make now.
     pub(super) fn next(&mut self, now: Instant, rng: &mut impl Rng) -> (Vec<Ask>, Outcome) {
         while let Some((at, topic)) = self.resting.first().cloned()
             && at <= now
@@ -346,7 +346,7 @@ impl Table {
         }
     }
 
-    /// Decides what is next for a topic, after anything about it changed.
+    /// Decides the next step of a topic, after a change.
     fn review(&mut self, topic: &Topic) {
         let Some(entry) = self.entries.get_mut(topic) else {
             return;
@@ -380,7 +380,7 @@ impl Table {
     }
 }
 
-/// The topic whose entry stands for this one.
+/// The topic with the entry that stands for this one.
 const fn entry_of(topic: &Topic) -> &Topic {
     match topic {
         Topic::Everything => &Topic::Sessions,
