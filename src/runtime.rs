@@ -163,7 +163,7 @@ impl Windlass {
 
     /// A watch of the tasks that block a thread just now: a task that computes or waits without an `await` holds up all lines of its
     /// thread. It changes once a task has blocked for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when that is over. Such a
-    /// task is mostly code of the host: a [`Connector`](crate::Connector), a [`Store`]. Calls end by their deadlines all the same.
+    /// task is mostly code of the host: a [`Connector`](crate::Connector), a [`Store`](crate::store::Store). Calls end by their deadlines all the same.
     pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTask>> {
         self.inner.blocked.subscribe()
     }
