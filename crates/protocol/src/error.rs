@@ -93,7 +93,6 @@ impl GatewayError {
         match self.code {
             ErrorCode::NotPaired | ErrorCode::Forbidden => ErrorClass::NeedsPerson,
             _ if self.retryable == Some(true) => ErrorClass::Transient,
-            ErrorCode::Unavailable if messages::included_config_changed(&self.message) => ErrorClass::Transient,
             _ => ErrorClass::Rejected,
         }
     }

@@ -24,9 +24,3 @@ pub(crate) fn is_device_signature_invalid(message: &str) -> bool {
 pub(crate) fn runs_main_only(message: &str) -> bool {
     message.contains("Session file path must be within sessions directory")
 }
-
-/// "ConfigMutationConflictError: included config changed since last load", as a bare `UNAVAILABLE` to `agents.create` right after
-/// another write of the included file (2026.8.2). Nothing was written, and a later attempt succeeds.
-pub(crate) fn included_config_changed(message: &str) -> bool {
-    message.contains("included config changed since last load")
-}
