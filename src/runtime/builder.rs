@@ -161,14 +161,14 @@ impl WindlassBuilder {
             })
         };
         let (mut unstarted, shards): (Vec<_>, Vec<_>) = (0..self.shards).map(|_| shard()).unzip();
-        let (side_machine, side) = shard();
+        let (side_shard, side) = shard();
         let (manager, sessions) = SessionManager::prepare(SessionManagerParts {
             seed: rng.random(),
             clock: Arc::clone(&clock),
             outbox: self.outbox,
         });
-        // Whatever is not a line runs beside the lines, so that it delays no frame.
-        unstarted.push(side_machine.hosting(|| manager.run()));
+        // The session manager runs beside the lines, so that it delays no frame.
+        unstarted.push(side_shard.hosting(|| manager.run()));
         let (alive, ended) = watch::channel(());
         let inner = Inner {
             directory: Directory::new(shards),
