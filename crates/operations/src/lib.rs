@@ -1,0 +1,29 @@
+//! The operations of Windlass as a service.
+//!
+//! An operation is a plain async function: it takes a [`Caller`], a typed input and gives a typed output or an [`OperationError`]. It
+//! knows no web framework. The HTTP interface, the command line and later fronts call the same functions, so they have the same
+//! rules, the same rights and the same errors.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`service`] | the parts that operations work with: lines, store, agents, journal |
+//! | [`access`] | callers, roles and scopes |
+//! | [`tokens`] | tokens of people and programs |
+//! | [`gateways`] | gateways with the state of their lines |
+//! | [`calls`] | one call of any method of a gateway |
+//! | [`page`] | pages of lists |
+//! | [`error`] | the error of every operation |
+
+pub mod access;
+pub mod calls;
+mod directory;
+pub mod error;
+pub mod gateways;
+pub mod page;
+pub mod service;
+pub mod tokens;
+
+pub use access::{Caller, Role, Scope, Source};
+pub use error::{ErrorCode, OperationError};
+pub use page::Page;
+pub use service::{ConfiguredGateway, Service, ServiceParts};

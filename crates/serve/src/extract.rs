@@ -1,0 +1,97 @@
+//! The parts of a request, with errors as problems.
+
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use windlass_operations::{ErrorCode, OperationError};
+
+use crate::problem::ProblemResponse;
+
+/// The longest idempotency key, in bytes; the gateway protocol has no bound, and a store has this one.
+const KEY_LIMIT: usize = 200;
+
+/// The members of a path.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let refused = |error: PathRejection| OperationError::new(ErrorCode::NotFound, error.body_text(), "");
+        Ok(Self(read.map_err(refused)?.0))
+    }
+}
+
+/// The members of a query.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        let refused = |error: QueryRejection| OperationError::invalid("query", reason(&error.body_text()));
+        Ok(Self(read.map_err(refused)?.0))
+    }
+}
+
+/// A JSON body. An empty body stands for a value without members.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ProblemResponse> {
+        let read = axum::Json::<T>::from_request(request, state).await;
+        Ok(Self(read.map_err(|error| refused_body(&error))?.0))
+    }
+}
+
+fn refused_body(error: &JsonRejection) -> ProblemResponse {
+    let text = error.body_text();
+    let body = |why: &str| OperationError::invalid("body", why);
+    let refused = match error.status() {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => body("has no header Content-Type: application/json"),
+        StatusCode::PAYLOAD_TOO_LARGE => body("is too large"),
+        _ => body(&reason(&text)),
+    };
+    ProblemResponse::from(refused).with_status(error.status())
+}
+
+/// The end of axum's text: the words of the parser, which name the member.
+fn reason(text: &str) -> String {
+    let words = text.split_once(": ").map_or(text, |(_, words)| words);
+    format!("is not acceptable: {words}")
+}
+
+/// The header `Idempotency-Key`.
+#[derive(Debug)]
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ProblemResponse;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ProblemResponse> {
+        let Some(value) = parts.headers.get("idempotency-key") else {
+            return Ok(Self(None));
+        };
+        let key = value
+            .to_str()
+            .ok()
+            .filter(|key| !key.is_empty() && key.len() <= KEY_LIMIT);
+        match key {
+            Some(key) => Ok(Self(Some(key.to_owned()))),
+            None => Err(OperationError::invalid(
+                "Idempotency-Key",
+                format!("is not 1 to {KEY_LIMIT} visible ASCII characters"),
+            )
+            .into()),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The OpenAPI document.
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ComponentsBuilder, OpenApi};
+use utoipa::{Modify, OpenApi as _};
+
+use crate::routes;
+
+/// The description of the interface, without its paths: each route adds its own.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Windlass",
+        description = "One supervised line to every OpenClaw gateway, as a service.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    modifiers(&BearerToken),
+    security(("token" = []))
+)]
+pub(crate) struct Description;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token of the service: windlass tokens create."));
+        let components = document.components.take().unwrap_or_default();
+        let components =
+            ComponentsBuilder::from(components).security_scheme("token", SecurityScheme::Http(scheme.build()));
+        document.components = Some(components.build());
+    }
+}
+
+/// The whole document.
+pub fn document() -> OpenApi {
+    routes::described().1
+}
+
+pub(crate) fn description() -> OpenApi {
+    Description::openapi()
+}
