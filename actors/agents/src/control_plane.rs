@@ -17,6 +17,8 @@ mod fake;
 mod openclaw;
 mod types;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use windlass_protocol::config::{HeartbeatEntry, Roster};
 use windlass_protocol::{AgentId, SessionKey, Verdict};
@@ -99,6 +101,9 @@ pub trait ControlPlane: std::fmt::Debug + Send + Sync + 'static {
 
     /// A session, if it exists.
     async fn session(&self, key: &SessionKey) -> ControlResult<Option<SessionInfo>>;
+
+    /// The sessions that changed within this time, by the gateway's clock.
+    async fn active_sessions(&self, within: Duration) -> ControlResult<Vec<SessionInfo>>;
 
     /// Makes a session if there is none, and labels it where the label is free.
     ///

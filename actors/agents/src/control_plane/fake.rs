@@ -114,6 +114,8 @@ struct FakeSession {
     messages: Vec<(String, String)>,
     /// Whether the agent said something after the last of them.
     answered: bool,
+    /// When it changed, where a test says so.
+    updated_at_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -195,6 +197,11 @@ impl FakeControlPlane {
     /// Takes back all faults that were ordered.
     pub fn clear_faults(&self) {
         self.lock().faults.clear();
+    }
+
+    /// A session changed at this time, in ms since 1970.
+    pub fn change_session(&self, key: &SessionKey, at_ms: u64) {
+        self.lock().session(key).updated_at_ms = Some(at_ms);
     }
 
     /// The agent says something in its session; no event tells of it.

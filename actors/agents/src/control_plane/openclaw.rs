@@ -12,6 +12,8 @@ mod sessions;
 mod settling;
 mod writer;
 
+use std::time::Duration;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -172,6 +174,10 @@ impl ControlPlane for OpenClaw {
 
     async fn session(&self, key: &SessionKey) -> ControlResult<Option<SessionInfo>> {
         self.find_session(key).await
+    }
+
+    async fn active_sessions(&self, within: Duration) -> ControlResult<Vec<SessionInfo>> {
+        self.list_active(within).await
     }
 
     async fn ensure_session(&self, key: &SessionKey, label: Option<&str>) -> ControlResult<()> {

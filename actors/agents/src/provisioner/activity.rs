@@ -5,31 +5,40 @@
 //! | `chat` | an agent says something in a visible run | all releases |
 //! | `agent`, stream `assistant` | the same, and the text of a heartbeat, which has no `chat` events | up to 2026.7 |
 //! | `cron`, action `finished` | an agent answered its heartbeat: nothing else of that run is sent | 2026.8.2 and 2026.9.6 |
+//! | `heartbeat` | some agent answered its heartbeat; the sessions that changed in that time tell which one | 2026.5.12, which sends nothing else |
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use windlass_protocol::run::explain_failed_run;
-use windlass_protocol::{AgentEvent, AgentId, ChatEvent, ChatState, CronEvent, SessionKey};
+use windlass_protocol::{AgentEvent, AgentId, ChatEvent, ChatState, CronEvent, HeartbeatEvent, SessionKey};
 use windlass_store::{Agent, Gateway, GatewayUid, StoreError};
 
 use super::context::{Context, sleep};
 use super::lifecycle;
+use windlass_line::clock::sleep_until;
 use windlass_line::failpoint;
 use windlass_line::routing::{Event, LineEvent, Subscription};
 use windlass_line::stall_detector::instrument;
 use windlass_line::supervision::keep_running;
 
 /// The events that tell of agents at work.
-pub const ACTIVITY: [&str; 3] = ["chat", "agent", "cron"];
+pub const ACTIVITY: [&str; 4] = ["chat", "agent", "cron", "heartbeat"];
 
 /// Increments of one session are looked at this often at most: they come by the hundred.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Most sessions with a remembered look; beyond it all are forgotten, which costs a look each.
 const REMEMBERED: usize = 10_000;
+
+/// Most heartbeats that wait for one look at the sessions: agents beyond are seen at their next heartbeats.
+const UNNAMED: usize = 256;
+
+/// Which sessions are listed after a heartbeat: it is over for some seconds, and releases count in minutes.
+const ACTIVE_WITHIN: Duration = Duration::from_mins(2);
 
 /// When a gateway's events are asked for again that could not be had: its token may be put where it is looked for, and a line
 /// may be opened again.
@@ -96,17 +105,98 @@ async fn watch(ctx: Rc<Context>, gateway: GatewayUid) {
 /// Follows events for as long as they come.
 async fn follow(ctx: &Context, gateway: &Gateway, mut events: Subscription) {
     let mut looked = HashMap::new();
-    while let Some(item) = events.next().await {
+    let mut unnamed = UnnamedHeartbeats::default();
+    loop {
+        let item = tokio::select! {
+            item = events.next() => item,
+            () = unnamed.due() => {
+                find_agents(ctx, gateway, unnamed.take()).await;
+                continue;
+            }
+        };
+        let Some(item) = item else { return };
         failpoint::reach("activity.stream");
         let LineEvent::Event(event) = item else { continue };
         if let Some((key, why)) = failing(&event) {
             note_failure(ctx, gateway, &key, &why).await;
             continue;
         }
+        let now = ctx.clock.now();
+        unnamed.note(&event, now);
         let Some((key, is_end)) = working(&event) else { continue };
-        if is_due(&mut looked, &key, is_end, ctx.clock.now()) {
+        unnamed.named(now);
+        if is_due(&mut looked, &key, is_end, now) {
             seen(ctx, gateway, &key).await;
         }
+    }
+}
+
+/// Answered heartbeats whose agent no event has named so far.
+#[derive(Default)]
+struct UnnamedHeartbeats {
+    /// The times of their runs, in ms since 1970 by the gateway's clock.
+    runs: Vec<RangeInclusive<u64>>,
+    /// When the first of them came.
+    since: Option<Instant>,
+    /// When an event named an agent last.
+    named: Option<Instant>,
+}
+
+impl UnnamedHeartbeats {
+    /// Takes a heartbeat, unless its run was told of by other events.
+    fn note(&mut self, event: &Event, now: Instant) {
+        if &*event.name != "heartbeat" || self.runs.len() >= UNNAMED {
+            return;
+        }
+        let heartbeat: Option<HeartbeatEvent> = event.decode().ok();
+        let Some(run) = heartbeat.and_then(|heartbeat| heartbeat.answered()) else {
+            return;
+        };
+        let took = Duration::from_millis(run.end().saturating_sub(*run.start()));
+        let began = now.checked_sub(took.saturating_add(PAUSE));
+        if self.named.is_none_or(|named| began.is_some_and(|began| named < began)) {
+            self.runs.push(run);
+            self.since.get_or_insert(now);
+        }
+    }
+
+    /// An event named an agent: on this release the other heartbeats are told of too.
+    fn named(&mut self, now: Instant) {
+        self.named = Some(now);
+        self.runs.clear();
+        self.since = None;
+    }
+
+    /// When the sessions are to be looked at; for ever where there is nothing to look for.
+    async fn due(&self) {
+        match self.since {
+            Some(since) => sleep_until(since + PAUSE).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self) -> Vec<RangeInclusive<u64>> {
+        self.since = None;
+        std::mem::take(&mut self.runs)
+    }
+}
+
+/// Counts the agents as seen whose sessions changed in the time of these runs.
+async fn find_agents(ctx: &Context, gateway: &Gateway, runs: Vec<RangeInclusive<u64>>) {
+    let sessions = async {
+        let plane = ctx.fleet.control_plane(gateway).await?;
+        plane.active_sessions(ACTIVE_WITHIN).await
+    };
+    match sessions.await {
+        Ok(sessions) => {
+            for session in sessions {
+                let changed = session.updated_at_ms;
+                if changed.is_some_and(|at| runs.iter().any(|run| run.contains(&at))) {
+                    seen(ctx, gateway, &session.key).await;
+                }
+            }
+        }
+        Err(error) => tracing::debug!(gateway = %gateway.id, "its sessions could not be listed after a heartbeat: {error}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Events about the gateway itself.
 
+use std::ops::RangeInclusive;
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -193,7 +195,19 @@ open_object! {
             preview: String = "preview",
             /// In ms since 1970.
             ts: u64 = "ts",
+            /// How long the run took, in ms.
+            duration_ms: u64 = "durationMs",
         }
+    }
+}
+
+impl HeartbeatEvent {
+    /// The time of the run in which an agent answered its heartbeat, in ms since 1970 by the gateway's clock; `None` for one that was
+    /// skipped or failed. The event names no agent (all releases).
+    pub fn answered(&self) -> Option<RangeInclusive<u64>> {
+        let is_answer = matches!(self.status.as_deref(), Some("ok-token" | "ok-empty" | "sent"));
+        let end = self.ts.filter(|_| is_answer)?;
+        Some(end.saturating_sub(self.duration_ms.unwrap_or_default())..=end)
     }
 }
 

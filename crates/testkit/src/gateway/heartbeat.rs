@@ -75,7 +75,7 @@ fn by_monitor(server: &Server, agent: &str, end: HeartbeatEnd) -> Vec<Event> {
     ]
 }
 
-/// Up to 2026.7: the run's `agent` events are sent, its `chat` events are not.
+/// Up to 2026.7: the run's `agent` events are sent, its `chat` events are not. 2026.5.12 sends neither.
 fn by_run(server: &Server, agent: &str, end: HeartbeatEnd) -> Vec<Event> {
     let now = server.clock.wall_ms();
     let run = server.state().random.uuid();
@@ -94,7 +94,15 @@ fn by_run(server: &Server, agent: &str, end: HeartbeatEnd) -> Vec<Event> {
         );
         return vec![start, failed, Event::new("heartbeat", shown)];
     }
-    let shown = json!({"ts": now, "status": "ok-token", "reason": "interval", "silent": true, "indicatorType": "ok"});
+    let shown = json!({
+        "ts": now, "status": "ok-token", "reason": "interval", "durationMs": 0, "silent": true, "indicatorType": "ok",
+    });
+    if let Some(session) = server.state().sessions.get_mut(&key) {
+        session.updated_ms = now;
+    }
+    if !server.profile.heartbeat_runs_shown {
+        return vec![Event::new("heartbeat", shown)];
+    }
     vec![
         start,
         step(2, "assistant", json!({"text": "HEARTBEAT_OK", "delta": "HEARTBEAT_OK"})),

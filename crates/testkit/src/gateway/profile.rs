@@ -248,6 +248,8 @@ pub struct Profile {
     pub config_events: bool,
     /// Each agent has a heartbeat monitor in `cron.list`, with a scratch.
     pub heartbeat_monitors: bool,
+    /// A heartbeat's run is told of by `agent` events. 5.12 sends none, and its `heartbeat` event names no agent.
+    pub heartbeat_runs_shown: bool,
     /// `agent` stream `tool` is sent at all.
     pub tool_events: bool,
     /// The gateway sends WebSocket pings this often (9.6: 25 s; 3.13: none in 100 s).
@@ -371,6 +373,7 @@ impl Profile {
             history_meta: r >= R4_15,
             config_events: r >= R8_2,
             heartbeat_monitors: r >= R8_2,
+            heartbeat_runs_shown: r != R5_12,
             tool_events: r > R1_30 && r != R6_11,
             ping_interval: v4.then_some(Duration::from_secs(25)),
             resumes_runs: r >= R5_12,

@@ -1,5 +1,7 @@
 //! The fake's operations.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use windlass_protocol::config::{HeartbeatEntry, Roster};
 use windlass_protocol::{AgentId, SessionKey, Verdict};
@@ -205,13 +207,14 @@ impl ControlPlane for FakeControlPlane {
 
     async fn session(&self, key: &SessionKey) -> ControlResult<Option<SessionInfo>> {
         let course = self.enter(FakeOperation::Session).await?;
-        let found = self.lock().sessions.get(key).map(|session| SessionInfo {
-            key: key.clone(),
-            label: session.label.clone(),
-            session_id: Some(session.id.to_string()),
-            updated_at_ms: None,
-        });
+        let found = self.lock().sessions.get(key).map(|session| session.info(key));
         course.end(found).await
+    }
+
+    async fn active_sessions(&self, _: Duration) -> ControlResult<Vec<SessionInfo>> {
+        let course = self.enter(FakeOperation::Session).await?;
+        let rows = self.lock().changed_sessions();
+        course.end(rows).await
     }
 
     async fn ensure_session(&self, key: &SessionKey, label: Option<&str>) -> ControlResult<()> {

@@ -5,7 +5,7 @@ use windlass_protocol::config::{HeartbeatEntry, RosterAgent, default_heartbeat};
 use windlass_protocol::{AgentId, SessionKey};
 
 use super::{EFFECTS, FakeAgent, FakeEffect, FakeRelease, FakeSession, State};
-use crate::control_plane::{Capabilities, ControlError, ControlResult, Patched, ResourceKind};
+use crate::control_plane::{Capabilities, ControlError, ControlResult, Patched, ResourceKind, SessionInfo};
 
 impl State {
     pub(super) fn effect(&mut self, effect: FakeEffect) {
@@ -103,6 +103,11 @@ impl State {
         session.is_some_and(|session| session.messages.iter().any(|(known, _)| known == idempotency_key))
     }
 
+    pub(super) fn changed_sessions(&self) -> Vec<SessionInfo> {
+        let changed = self.sessions.iter().filter(|(_, session)| session.updated_at_ms.is_some());
+        changed.map(|(key, session)| session.info(key)).collect()
+    }
+
     pub(super) fn session(&mut self, key: &SessionKey) -> &mut FakeSession {
         let next = &mut self.next_session;
         self.sessions.entry(key.clone()).or_insert_with(|| {
@@ -112,5 +117,16 @@ impl State {
                 ..FakeSession::default()
             }
         })
+    }
+}
+
+impl FakeSession {
+    pub(super) fn info(&self, key: &SessionKey) -> SessionInfo {
+        SessionInfo {
+            key: key.clone(),
+            label: self.label.clone(),
+            session_id: Some(self.id.to_string()),
+            updated_at_ms: self.updated_at_ms,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Making, changing and deleting agents.
 
+use std::time::Duration;
+
 use super::OpenClaw;
 use super::settling::{ExpectedState, SETTLE_TRIES, settle_delay};
 use super::writer::{WriteOutcome, WriteStep, WriteTurn, no_plan};
@@ -7,9 +9,12 @@ use crate::control_plane::{AgentSpec, ControlError, ControlResult, Created, Remo
 use windlass_protocol::config::{ConfigSnapshot, Roster, plan_removal};
 use windlass_protocol::connection::Resend;
 use windlass_protocol::releases::refusals;
-use windlass_protocol::request::{AgentsCreate, AgentsDelete, AgentsUpdate};
-use windlass_protocol::{AgentId, CallError, slug};
+use windlass_protocol::request::{AgentWait, AgentsCreate, AgentsDelete, AgentsUpdate};
+use windlass_protocol::{AgentId, CallError, SessionKey, slug};
 use windlass_sessions::AskError;
+
+/// How long a stopped run may take to end: it writes its last line, and its model's answer is cut off.
+const RUN_END: Duration = Duration::from_secs(10);
 
 impl OpenClaw {
     /// Whether the configuration has this agent, which it does from the moment at which the gateway made it.
@@ -77,11 +82,25 @@ impl OpenClaw {
         Ok(())
     }
 
+    /// Stops the agent's runs and waits until they ended, as far as the gateway goes along. 2026.2.26 deletes the folder under a run, whose
+    /// next line then ends the gateway's process.
+    async fn stop_runs(&self, id: &AgentId) {
+        let Ok(stopped) = self.sessions.abort(&SessionKey::main_of(id), None).await else {
+            return;
+        };
+        for run in stopped {
+            let wait = AgentWait::new(run).timeout_ms(u64::try_from(RUN_END.as_millis()).unwrap_or(u64::MAX));
+            // A run that goes on all the same is no reason to keep the agent.
+            let _ = self.client().ask(&wait, Resend::Always).await;
+        }
+    }
+
     pub(super) async fn remove_agent(&self, id: &AgentId, delete_files: bool) -> ControlResult<Removal> {
         let _own = self.only_writer(id).await;
         if !self.has_method("agents.delete").await? {
             return self.take_out(id).await;
         }
+        self.stop_runs(id).await;
         let request = AgentsDelete::new(id.as_str()).delete_files(delete_files);
         let mut attempts = self.client().attempts(Resend::Always);
         let (mut unknown, mut busy, mut lost) = (0, 0, false);

@@ -1,5 +1,7 @@
 //! Sessions, and messages in them: the session API, with the errors and the patience of a control plane.
 
+use std::time::Duration;
+
 use windlass_protocol::releases::refusals;
 use windlass_protocol::request::SessionRow;
 use windlass_protocol::run::{ResendAfterLoss, RunEnd};
@@ -8,7 +10,7 @@ use windlass_protocol::{CallError, MethodName, NotSent, Rejected, SessionKey};
 use super::OpenClaw;
 use super::settling::without_echo;
 use crate::control_plane::{ControlError, ControlResult, Outgoing, ResourceKind, SessionInfo};
-use windlass_sessions::{DeleteError, DeleteOutcome, EnsureError, Handover, ResetOutcome, SendError};
+use windlass_sessions::{DeleteError, DeleteOutcome, EnsureError, Handover, ListError, ResetOutcome, SendError, SessionQuery};
 
 fn info(row: SessionRow) -> Option<SessionInfo> {
     Some(SessionInfo {
@@ -22,6 +24,16 @@ fn info(row: SessionRow) -> Option<SessionInfo> {
 impl OpenClaw {
     pub(super) async fn find_session(&self, key: &SessionKey) -> ControlResult<Option<SessionInfo>> {
         Ok(self.sessions.find(key).await?.and_then(info))
+    }
+
+    pub(super) async fn list_active(&self, within: Duration) -> ControlResult<Vec<SessionInfo>> {
+        let query = SessionQuery::all().active_within(within);
+        let rows = self.sessions.list(&query).await;
+        let rows = rows.map_err(|error| match error {
+            ListError::Ask(error) => ControlError::from(error),
+            more => invalid(&more),
+        })?;
+        Ok(rows.into_iter().filter_map(info).collect())
     }
 
     /// A label that another session has is left out.

@@ -149,6 +149,29 @@ async fn an_idle_agent_that_answers_its_heartbeats_is_seen() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_names_no_agent_counts_for_the_sessions_that_changed_in_its_time() {
+    play(async {
+        let bench = Bench::new(FakeRelease::Current).await;
+        let (agent, life) = (bench.worker().await, bench.supervise());
+        life.provision(&[agent]).await;
+        let key = bench.agent(agent).await.session_key;
+        words(&bench, &key);
+        bench.wait_agent(agent, |agent| agent.last_seen_at.is_some()).await;
+        let heartbeat = json!({"ts": 20_000, "status": "ok-token", "durationMs": 500, "silent": true});
+        for (changed_at, counts) in [(19_400, false), (20_001, false), (19_800, true)] {
+            tokio::time::sleep(OFFLINE_AFTER + Duration::from_mins(1)).await;
+            bench.fake().change_session(&key, changed_at);
+            bench.publish("heartbeat", &heartbeat);
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            let status = bench.agent(agent).await.shown_status(bench.now());
+            assert_eq!(status == AgentStatus::Online, counts, "{changed_at}");
+        }
+        life.kill().await;
+    })
+    .await;
+}
+
 /// An event of an agent that says something.
 fn words(bench: &Bench, key: &SessionKey) {
     let message = json!({"role": "assistant", "content": [{"type": "text", "text": "awake"}]});
