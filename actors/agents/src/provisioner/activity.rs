@@ -196,7 +196,9 @@ async fn find_agents(ctx: &Context, gateway: &Gateway, runs: Vec<RangeInclusive<
                 }
             }
         }
-        Err(error) => tracing::debug!(gateway = %gateway.id, "its sessions could not be listed after a heartbeat: {error}"),
+        Err(error) => {
+            tracing::debug!(gateway = %gateway.id, "its sessions could not be listed after a heartbeat: {error}");
+        }
     }
 }
 

@@ -104,7 +104,10 @@ impl State {
     }
 
     pub(super) fn changed_sessions(&self) -> Vec<SessionInfo> {
-        let changed = self.sessions.iter().filter(|(_, session)| session.updated_at_ms.is_some());
+        let changed = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.updated_at_ms.is_some());
         changed.map(|(key, session)| session.info(key)).collect()
     }
 

@@ -10,7 +10,9 @@ use windlass_protocol::{CallError, MethodName, NotSent, Rejected, SessionKey};
 use super::OpenClaw;
 use super::settling::without_echo;
 use crate::control_plane::{ControlError, ControlResult, Outgoing, ResourceKind, SessionInfo};
-use windlass_sessions::{DeleteError, DeleteOutcome, EnsureError, Handover, ListError, ResetOutcome, SendError, SessionQuery};
+use windlass_sessions::{
+    DeleteError, DeleteOutcome, EnsureError, Handover, ListError, ResetOutcome, SendError, SessionQuery,
+};
 
 fn info(row: SessionRow) -> Option<SessionInfo> {
     Some(SessionInfo {

@@ -17,6 +17,10 @@ const STEP: StepName = StepName::Files;
 /// How many files a gateway may refuse, one after the other, before it is given up: all that there are.
 const REFUSALS: usize = Content::ALL.len();
 
+/// 2026.1.30 makes a HEARTBEAT.md without a task, and asks no model about a file without a task.
+const NO_FILES: &str = "this gateway has no file methods: its files were not written, and its heartbeats are skipped until its HEARTBEAT.md \
+                        names a task";
+
 impl Saga {
     /// Writes missing and different files, and keeps the rest.
     pub(in super::super) async fn write_files(&mut self) -> Result<(), Failed> {
@@ -26,8 +30,7 @@ impl Saga {
         let id = self.records.agent_id();
         let capabilities = self.plane.capabilities().await.map_err(at)?;
         if !capabilities.files {
-            self.warnings
-                .push("this gateway has no file methods: its files were not written".into());
+            self.warnings.push(NO_FILES.into());
             return self.done(STEP, &Changes::default()).await;
         }
         let (seen, mut layout) = look(&*self.plane, &id, capabilities).await.map_err(at)?;
