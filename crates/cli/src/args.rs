@@ -15,6 +15,7 @@ use crate::exit::EXIT_CODES;
 use crate::gateways::GatewaysArgs;
 use crate::global::Global;
 use crate::owner::OwnerArgs;
+use crate::serve::ServeArgs;
 use crate::sessions::SessionsArgs;
 use crate::status::StatusArgs;
 use crate::watch::WatchArgs;
@@ -43,6 +44,7 @@ pub(crate) enum CliCommand {
     Agents(AgentsArgs),
     Coordinate(CoordinateArgs),
     Owner(OwnerArgs),
+    Serve(ServeArgs),
     Config(ConfigArgs),
     Chaos(ChaosArgs),
     Demo(DemoArgs),

@@ -8,6 +8,7 @@
 //! | `doctor` | one connection, step by step |
 //! | `sessions`, `chat` | conversations: shown, and held |
 //! | `turn` | one message, followed to its end |
+//! | `serve` | Windlass as a service, with an HTTP interface |
 //! | `chaos` | a fault-injecting proxy in front of a real gateway |
 //! | `demo` | simulated gateways, cut and killed under load |
 //! | `gateways`, `boards`, `owner` | records of the store |
@@ -37,6 +38,7 @@ mod input;
 mod interrupts;
 mod output;
 mod owner;
+mod serve;
 mod session;
 mod sessions;
 mod status;
@@ -154,7 +156,7 @@ fn block_on(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         CliCommand::Agents(agents) => agents.ends_itself(),
         CliCommand::Sessions(sessions) => sessions.ends_itself(),
         CliCommand::Watch(watch) => watch.ends_itself(),
-        CliCommand::Chat(_) | CliCommand::Chaos(_) => true,
+        CliCommand::Chat(_) | CliCommand::Chaos(_) | CliCommand::Serve(_) => true,
         _ => false,
     };
     let ended = runtime.block_on(async {
@@ -186,6 +188,7 @@ async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         CliCommand::Agents(agents) => agents::run(&cli.global, agents, output).await,
         CliCommand::Coordinate(coordinate) => coordinate::run(&cli.global, coordinate, output).await,
         CliCommand::Owner(owner) => owner::run(&cli.global, owner, output).await,
+        CliCommand::Serve(serve) => serve::run(&cli.global, &serve, output).await,
         CliCommand::Config(config) => config::trust::run(&cli.global, &config, output),
     }
 }

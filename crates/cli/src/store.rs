@@ -143,7 +143,8 @@ fn refuse(flags: &[(&str, bool)]) -> Result<(), Failure> {
     }
 }
 
-fn path(global: &Global) -> Result<PathBuf, Failure> {
+/// The path of the store that the flags name.
+pub(crate) fn path(global: &Global) -> Result<PathBuf, Failure> {
     let folder = |name: &str| {
         std::env::var_os(name)
             .filter(|folder| !folder.is_empty())

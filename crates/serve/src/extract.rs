@@ -59,9 +59,20 @@ fn refused_body(error: &JsonRejection) -> ProblemResponse {
     let refused = match error.status() {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => body("has no header Content-Type: application/json"),
         StatusCode::PAYLOAD_TOO_LARGE => body("is too large"),
-        _ => body(&reason(&text)),
+        _ => match member(&text) {
+            Some((member, words)) => OperationError::invalid(member, format!("is not acceptable: {words}")),
+            None => body(&reason(&text)),
+        },
     };
     ProblemResponse::from(refused).with_status(error.status())
+}
+
+/// The member that the parser's words begin with, and the words after it.
+fn member(text: &str) -> Option<(&str, &str)> {
+    let (_, words) = text.split_once(": ")?;
+    let (member, words) = words.split_once(": ")?;
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
+    (!member.is_empty() && member.chars().all(is_path)).then_some((member, words))
 }
 
 /// The end of axum's text: the words of the parser, which name the member.
@@ -93,5 +104,22 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
             )
             .into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_in_a_body_names_the_member() {
+        let text = "Failed to deserialize the JSON body into the target type: timeout_ms: invalid type: string \"x\", expected u64";
+        assert_eq!(
+            member(text),
+            Some(("timeout_ms", "invalid type: string \"x\", expected u64"))
+        );
+        let whole = "Failed to parse the request body as JSON: expected value at line 1 column 1";
+        assert_eq!(member(whole), None);
+        assert_eq!(reason(whole), "is not acceptable: expected value at line 1 column 1");
     }
 }

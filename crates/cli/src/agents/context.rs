@@ -42,10 +42,15 @@ impl FileArgs {
     /// The provisioner's settings, for this host and store.
     pub(crate) fn builder(&self, host: &Host, records: &Records) -> Result<AgentsBuilder, Failure> {
         let store = Arc::clone(&records.store) as Arc<dyn Store>;
-        let mut builder = host.windlass.agents(store);
-        if let Some(device) = &host.device {
-            builder = builder.device(Arc::clone(device));
-        }
+        let builder = host.windlass.agents(store);
+        self.apply(match &host.device {
+            Some(device) => builder.device(Arc::clone(device)),
+            None => builder,
+        })
+    }
+
+    /// The settings that the flags give.
+    pub(crate) fn apply(&self, mut builder: AgentsBuilder) -> Result<AgentsBuilder, Failure> {
         if let Some(base_url) = &self.base_url {
             builder = builder.base_url(base_url.trim());
         }
