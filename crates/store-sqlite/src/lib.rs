@@ -24,6 +24,7 @@ mod organizations;
 mod rows;
 mod runs;
 mod sends;
+mod service;
 #[cfg(test)]
 mod tests;
 

@@ -37,6 +37,7 @@ pub(crate) const RECORDS: Schema = Schema {
         (5, "own texts", include_str!("../migrations/0005_own_texts.sql")),
         (6, "names", include_str!("../migrations/0006_names.sql")),
         (7, "base url", include_str!("../migrations/0007_base_url.sql")),
+        (8, "service", include_str!("../migrations/0008_service.sql")),
     ],
     unique_names_since: Some(6),
     // As SQLite has it.

@@ -221,7 +221,8 @@ impl Runs for SqliteStore {
 
 impl TableRecord for Activity {
     const TABLE: &'static str = "activities";
-    const COLUMNS: &'static [&'static str] = &["id", "kind", "message", "agent_id", "board_id", "at"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "kind", "message", "agent_id", "board_id", "actor", "source", "at"];
 
     fn bind(&self, statement: Statement) -> Result<Statement, StoreError> {
         Ok(statement
@@ -230,6 +231,8 @@ impl TableRecord for Activity {
             .bind(self.message.clone())
             .bind(self.agent_id.map(|id| id.to_string()))
             .bind(self.board_id.map(|id| id.to_string()))
+            .bind(self.actor.clone())
+            .bind(self.source.clone())
             .bind(self.at.as_millis()))
     }
 
@@ -240,6 +243,8 @@ impl TableRecord for Activity {
             message: row.get("message")?,
             agent_id: row.optional("agent_id")?,
             board_id: row.optional("board_id")?,
+            actor: row.get("actor")?,
+            source: row.get("source")?,
             at: row.at("at")?,
         })
     }
@@ -287,6 +292,11 @@ impl Activities for SqliteStore {
         let which = Where::all()
             .optional_text("agent_id =", filter.agent)
             .optional_text("board_id =", filter.board);
+        let which = match filter.kind_prefix {
+            // Not `LIKE`, to which `_` stands for any letter.
+            Some(prefix) => which.with("substr(kind, 1, length({})) = {}", prefix),
+            None => which,
+        };
         let mut read = self.connections.read().await?;
         if let Some(after) = after {
             let next = which.number("id >", after).then(format!("ORDER BY id LIMIT {limit}"));

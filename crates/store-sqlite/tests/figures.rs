@@ -152,6 +152,8 @@ async fn records_beside_a_busy_journal() {
     let folder = folder();
     let store = SqliteStore::open(folder.path().join("store.db")).await.unwrap();
     let activity = NewActivity {
+        actor: None,
+        source: None,
         kind: "test".into(),
         message: "x".repeat(200),
         agent_id: None,

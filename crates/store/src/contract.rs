@@ -195,6 +195,14 @@ macro_rules! __contract {
                 a_list_of_sends_holds_so_many_bytes
                 old_sends_are_pruned_and_pending_ones_stay
                 a_send_that_makes_no_sense_is_refused;
+            service:
+                a_token_is_found_by_its_hash_until_it_is_deleted
+                a_tokens_name_is_taken_in_whatever_letters
+                a_token_is_revoked_once_and_its_last_use_never_goes_back
+                a_boards_memory_is_read_newest_first_by_page_and_kind
+                a_memory_that_makes_no_sense_is_refused
+                a_boards_memory_goes_with_its_board
+                an_activity_tells_its_actor_and_is_found_by_kind;
             resolving:
                 a_board_is_resolved_to_its_gateway
                 each_reason_why_there_is_no_gateway_is_told;

@@ -1,7 +1,7 @@
 //! Records of gateways, boards, agents, their runs and sends, and a journal of events, behind traits; and a store in memory.
 //!
 //! * [`Store`] is the trait that callers use. It joins one trait for each noun: [`Organizations`], [`Gateways`], [`Boards`],
-//!   [`Agents`], [`Runs`], [`Activities`], [`Sends`], [`Journal`].
+//!   [`Agents`], [`Runs`], [`Activities`], [`Sends`], [`Journal`], [`ApiTokens`], [`BoardMemory`].
 //! * [`MemoryStore`] implements it here, `windlass-store-sqlite` in a SQLite database, and any other crate can do so: see
 //!   [`backend`].
 //! * A missing record is `Ok(None)` or `Ok(false)`, never an error. A reference to a missing record is [`StoreError::Unknown`].
@@ -33,15 +33,19 @@ pub use error::{BackendError, OwnError, StoreError};
 pub use memory::MemoryStore;
 pub use ownership::{Guard, Ownership, Right};
 pub use record::{
-    Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, Appended, Attempt, Board,
-    BoardFilter, BoardRules, ChatSend, CheckIn, ClockStep, Consumer, Creator, Ended, Entry, EntryLabel, EntryType,
-    Extent, FileOverride, Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER,
-    Organization, Owner, PRUNED_MARKER, Page, Pruned, ReaderId, Retention, Run, RunKind, RunState, SendEnd, SendFilter,
-    SendState, Step, StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,
+    Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentStatus, ApiRole, ApiTokenRecord,
+    Appended, Attempt, Board, BoardFilter, BoardMemoryEntry, BoardMemoryFilter, BoardMemoryPage, BoardRules, CHAT_TAG,
+    ChatSend, CheckIn, ClockStep, Consumer, Creator, Ended, Entry, EntryLabel, EntryType, Extent, FileOverride,
+    Gateway, InvalidName, JournalFilter, Lost, NewActivity, NewEntry, NewSend, OFFLINE_AFTER, Organization, Owner,
+    PRUNED_MARKER, Page, Pruned, ReaderId, Retention, Run, RunKind, RunState, SendEnd, SendFilter, SendState, Step,
+    StepName, StepState, TOUCH_INTERVAL, corrected, unfit_for_workspaces,
 };
 pub use secret_source::{InvalidSecretSource, MAX_SECRET_BYTES, SecretError, SecretSource, UnfitSecret, fit_secret};
 pub use token::{AgentToken, InvalidTokenHash, TokenHash};
 pub use traits::{
-    AMEND_TRIES, Activities, Agents, Boards, Gateways, Journal, Organizations, Runs, Sends, Store, amend,
+    AMEND_TRIES, Activities, Agents, ApiTokens, BoardMemory, Boards, Gateways, Journal, Organizations, Runs, Sends,
+    Store, amend,
 };
-pub use values::{AgentUid, BoardId, Cursor, GatewayUid, InvalidId, OrganizationId, RunId, Timestamp};
+pub use values::{
+    AgentUid, ApiTokenId, BoardId, Cursor, GatewayUid, InvalidId, MemoryId, OrganizationId, RunId, Timestamp,
+};

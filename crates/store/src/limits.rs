@@ -23,6 +23,8 @@ pub const IDENTITY_ENTRIES: usize = 64;
 pub const MESSAGE_CHARS: usize = 4_000;
 /// Longest kind of an activity and longest idempotency key, in characters.
 pub const KEY_CHARS: usize = 200;
+/// Most tags of an entry of a board's memory: words by which readers select it.
+pub const MEMORY_TAGS: usize = 32;
 /// Most workers that a board can be given.
 pub const MAX_AGENTS: u32 = 10_000;
 /// Most records that one list gives; more are an error ([`StoreError::TooMany`](crate::StoreError::TooMany)), never a silent end.

@@ -5,6 +5,7 @@ mod entries;
 mod journal;
 mod organizations;
 mod sends;
+mod service;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,9 +18,11 @@ use self::entries::Entries;
 use crate::error::{OwnError, StoreError};
 use crate::limits::LIST_LIMIT;
 use crate::ownership::{Guard, Ownership, Right};
-use crate::record::{Activity, Agent, Attempt, Board, ChatSend, Gateway, Organization, Run, Step};
+use crate::record::{
+    Activity, Agent, ApiTokenRecord, Attempt, Board, BoardMemoryEntry, ChatSend, Gateway, Organization, Run, Step,
+};
 use crate::traits::Store;
-use crate::values::{AgentUid, BoardId, GatewayUid, OrganizationId, RunId};
+use crate::values::{AgentUid, ApiTokenId, BoardId, GatewayUid, OrganizationId, RunId};
 
 /// A store in memory. Clones share their content; it is gone with the last clone.
 #[derive(Clone, Default)]
@@ -49,6 +52,9 @@ struct Tables {
     attempts: BTreeMap<String, Vec<Attempt>>,
     last_send: i64,
     journal: Entries,
+    api_tokens: BTreeMap<ApiTokenId, ApiTokenRecord>,
+    // In the order in which they were written.
+    board_memory: Vec<BoardMemoryEntry>,
 }
 
 impl MemoryStore {

@@ -1,6 +1,8 @@
 //! The records: plain data, and the rules that need no other record.
 
 mod agent;
+mod api_token;
+mod board_memory;
 mod journal;
 mod organization;
 mod pruning;
@@ -13,6 +15,8 @@ use std::fmt;
 pub use agent::{
     Agent, AgentFilter, AgentRole, AgentStatus, CheckIn, Creator, FileOverride, OFFLINE_AFTER, TOUCH_INTERVAL,
 };
+pub use api_token::{ApiRole, ApiTokenRecord};
+pub use board_memory::{BoardMemoryEntry, BoardMemoryFilter, BoardMemoryPage, CHAT_TAG};
 pub use journal::{
     Acknowledged, Appended, Consumer, Entry, EntryLabel, EntryType, Extent, JournalFilter, Lost, NewEntry, Page,
     ReaderId, check_batch,

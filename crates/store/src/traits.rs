@@ -9,16 +9,30 @@ use windlass_protocol::SessionKey;
 use crate::error::{OwnError, StoreError};
 use crate::ownership::Ownership;
 use crate::record::{
-    Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, Appended, Attempt, Board, BoardFilter, ChatSend,
-    CheckIn, ClockStep, Consumer, Creator, Extent, Gateway, JournalFilter, NewActivity, NewEntry, NewSend,
-    Organization, Page, Pruned, ReaderId, Retention, Run, SendEnd, SendFilter, Step,
+    Acknowledged, Activity, ActivityFilter, Agent, AgentFilter, ApiTokenRecord, Appended, Attempt, Board, BoardFilter,
+    BoardMemoryEntry, BoardMemoryFilter, BoardMemoryPage, ChatSend, CheckIn, ClockStep, Consumer, Creator, Extent,
+    Gateway, JournalFilter, NewActivity, NewEntry, NewSend, Organization, Page, Pruned, ReaderId, Retention, Run,
+    SendEnd, SendFilter, Step,
 };
-use crate::values::{AgentUid, BoardId, Cursor, GatewayUid, OrganizationId, RunId, Timestamp};
+use crate::values::{AgentUid, ApiTokenId, BoardId, Cursor, GatewayUid, OrganizationId, RunId, Timestamp};
 
 /// A store: all records, the journal, and the right to run its agents.
 #[async_trait]
 pub trait Store:
-    Organizations + Gateways + Boards + Agents + Runs + Activities + Journal + Sends + Debug + Send + Sync + 'static
+    Organizations
+    + Gateways
+    + Boards
+    + Agents
+    + Runs
+    + Activities
+    + Journal
+    + Sends
+    + ApiTokens
+    + BoardMemory
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
     /// Takes the right to run this store's agents, which one process has at a time. Others may still read and write records.
     async fn own(&self) -> Result<Ownership, OwnError>;
@@ -187,6 +201,44 @@ pub trait Activities {
 
     /// Deletes those from before `before`, earliest first; at most `limit` and [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT). How many.
     async fn prune_activities(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
+}
+
+/// Tokens of people and programs that call the service.
+#[async_trait]
+pub trait ApiTokens {
+    /// Adds one. [`StoreError::Exists`], or [`StoreError::NameTaken`] when another one has the name, ignoring case.
+    async fn insert_api_token(&self, token: &ApiTokenRecord) -> Result<(), StoreError>;
+
+    /// The one with this hash, also when it is revoked or expired.
+    async fn api_token_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiTokenRecord>, StoreError>;
+
+    /// All, by name; at most [`LIST_LIMIT`](crate::limits::LIST_LIMIT).
+    async fn api_tokens(&self) -> Result<Vec<ApiTokenRecord>, StoreError>;
+
+    /// Revokes it: the first time counts. `false` when it is not there.
+    async fn revoke_api_token(&self, id: ApiTokenId, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Notes its use; never an earlier one than before.
+    async fn touch_api_token(&self, id: ApiTokenId, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Deletes it; `false` when it was not there.
+    async fn delete_api_token(&self, id: ApiTokenId) -> Result<bool, StoreError>;
+}
+
+/// The memories of boards. The memory of a board goes with its board.
+#[async_trait]
+pub trait BoardMemory {
+    /// Adds an entry. [`StoreError::Exists`], or [`StoreError::Unknown`] for its board.
+    async fn remember(&self, entry: &BoardMemoryEntry) -> Result<(), StoreError>;
+
+    /// The entries that the filter takes, newest first, from `offset` on; at most `limit` and
+    /// [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT).
+    async fn board_memory(
+        &self,
+        filter: &BoardMemoryFilter,
+        offset: u64,
+        limit: usize,
+    ) -> Result<BoardMemoryPage, StoreError>;
 }
 
 /// Logical sends of chat messages, each under one idempotency key over all its attempts, connections and processes.

@@ -93,6 +93,17 @@ id_type!(
     "run"
 );
 
+id_type!(
+    /// A token of a person or program.
+    ApiTokenId,
+    "token"
+);
+id_type!(
+    /// An entry of a board's memory.
+    MemoryId,
+    "memory entry"
+);
+
 impl GatewayUid {
     /// The id under which the data of a line is stored. For a line that is named after its record it is the record's id; for any
     /// other it is made of the name (version 8, the beginning of its SHA-256), so that every process finds the same.

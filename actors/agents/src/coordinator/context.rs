@@ -179,6 +179,8 @@ impl CoordinatorContext {
         };
         let who = agent.map(|agent| agent.name.as_str()).unwrap_or_default();
         let activity = NewActivity {
+            actor: None,
+            source: None,
             kind: format!("{kind}.{suffix}"),
             message: format!("{who} ({correlation_id}){words}"),
             agent_id: agent.map(|agent| agent.id),

@@ -117,6 +117,8 @@ async fn forget(ctx: &Context, id: AgentUid) -> Result<Agent, Why> {
 
 async fn note(ctx: &Context, kind: &str, name: &str, agent_id: Option<AgentUid>, board_id: Option<BoardId>) {
     let activity = NewActivity {
+        actor: None,
+        source: None,
         kind: kind.to_owned(),
         message: format!("{name}: forgotten, without a word to the gateway"),
         agent_id,

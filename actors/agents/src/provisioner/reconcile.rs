@@ -116,6 +116,8 @@ async fn note(ctx: &Context, agent: &Agent) {
     let error = agent.last_provision_error.clone().unwrap_or_default();
     tracing::warn!(agent = %agent.id, name = agent.name, "offline: {error}");
     let activity = NewActivity {
+        actor: None,
+        source: None,
         kind: "agent.offline".into(),
         message: error,
         agent_id: Some(agent.id),

@@ -322,6 +322,8 @@ impl Saga {
             ),
         };
         let activity = NewActivity {
+            actor: None,
+            source: None,
             kind,
             message,
             agent_id: Some(agent.id),

@@ -59,6 +59,8 @@ pub(crate) async fn furnished(path: &Path) -> Agent {
 /// An activity of about 4 KB.
 pub(crate) fn long_activity(number: i64) -> NewActivity {
     NewActivity {
+        actor: None,
+        source: None,
         kind: "test".into(),
         message: format!("{number:04000}"),
         agent_id: None,

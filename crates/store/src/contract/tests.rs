@@ -11,4 +11,5 @@ pub(super) mod retention;
 pub(super) mod runs;
 pub(super) mod secrets;
 pub(super) mod sends;
+pub(super) mod service;
 mod world;

@@ -179,6 +179,7 @@ impl Boards for MemoryStore {
                 by: "agents",
             });
         }
+        tables.board_memory.retain(|entry| entry.board_id != id);
         Ok(tables.boards.remove(&id).is_some())
     }
 }

@@ -236,6 +236,10 @@ pub struct Activity {
     pub agent_id: Option<AgentUid>,
     /// The board it is about, which may be gone by now.
     pub board_id: Option<BoardId>,
+    /// The person, program or agent that made the change, where there is one.
+    pub actor: Option<String>,
+    /// The front by which the change came: `api`, `page`, `cli` or `agent`.
+    pub source: Option<String>,
     /// The time of it.
     pub at: Timestamp,
 }
@@ -251,6 +255,10 @@ pub struct NewActivity {
     pub agent_id: Option<AgentUid>,
     /// The board it is about.
     pub board_id: Option<BoardId>,
+    /// The person, program or agent that made the change, where there is one; cut to [`limits::NAME_CHARS`].
+    pub actor: Option<String>,
+    /// The front by which the change came: `api`, `page`, `cli` or `agent`.
+    pub source: Option<String>,
     /// The time of it.
     pub at: Timestamp,
 }
@@ -258,6 +266,8 @@ pub struct NewActivity {
 /// A selection of activities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ActivityFilter {
+    /// Those of a kind that begins with this, for example `audit.`.
+    pub kind_prefix: Option<&'static str>,
     /// Those of this agent only.
     pub agent: Option<AgentUid>,
     /// Those of this board only.
@@ -267,7 +277,8 @@ pub struct ActivityFilter {
 impl NewActivity {
     /// Checks the fields, before it is written.
     pub fn check(&self) -> Result<(), StoreError> {
-        check::name("activity.kind", &self.kind, limits::KEY_CHARS)
+        check::name("activity.kind", &self.kind, limits::KEY_CHARS)?;
+        check::optional("activity.source", self.source.as_ref(), limits::KEY_CHARS)
     }
 
     /// The record to store, with its number.
@@ -278,6 +289,11 @@ impl NewActivity {
             message: backend::cut(&self.message),
             agent_id: self.agent_id,
             board_id: self.board_id,
+            actor: self
+                .actor
+                .as_deref()
+                .map(|actor| actor.chars().take(limits::NAME_CHARS).collect()),
+            source: self.source.clone(),
             at: self.at,
         }
     }
@@ -286,7 +302,8 @@ impl NewActivity {
 impl ActivityFilter {
     /// Whether the filter takes it.
     pub fn takes(&self, activity: &Activity) -> bool {
-        self.agent.is_none_or(|id| activity.agent_id == Some(id))
+        self.kind_prefix.is_none_or(|prefix| activity.kind.starts_with(prefix))
+            && self.agent.is_none_or(|id| activity.agent_id == Some(id))
             && self.board.is_none_or(|id| activity.board_id == Some(id))
     }
 }

@@ -11,11 +11,12 @@ use windlass_protocol::SessionKey;
 use windlass_store::backend::{self, check};
 use windlass_store::limits::LIST_LIMIT;
 use windlass_store::{
-    Acknowledged, Activities, Activity, ActivityFilter, Agent, AgentFilter, AgentUid, Agents, Appended, Attempt, Board,
-    BoardFilter, BoardId, Boards, ChatSend, CheckIn, ClockStep, Consumer, Creator, Cursor, Extent, Gateway, GatewayUid,
-    Gateways, Guard, Journal, JournalFilter, MemoryStore, NewActivity, NewEntry, NewSend, Organization, OrganizationId,
-    Organizations, OwnError, Ownership, Page, Pruned, ReaderId, Retention, Right, Run, RunId, Runs, SendEnd,
-    SendFilter, Sends, Step, Store, StoreError, Timestamp, TokenHash,
+    Acknowledged, Activities, Activity, ActivityFilter, Agent, AgentFilter, AgentUid, Agents, ApiTokenId,
+    ApiTokenRecord, ApiTokens, Appended, Attempt, Board, BoardFilter, BoardId, BoardMemory, BoardMemoryEntry,
+    BoardMemoryFilter, BoardMemoryPage, Boards, ChatSend, CheckIn, ClockStep, Consumer, Creator, Cursor, Extent,
+    Gateway, GatewayUid, Gateways, Guard, Journal, JournalFilter, MemoryStore, NewActivity, NewEntry, NewSend,
+    Organization, OrganizationId, Organizations, OwnError, Ownership, Page, Pruned, ReaderId, Retention, Right, Run,
+    RunId, Runs, SendEnd, SendFilter, Sends, Step, Store, StoreError, Timestamp, TokenHash,
 };
 
 /// A right that is leased: whoever holds the newest number has it, until it expires.
@@ -131,6 +132,8 @@ fn read_activity(value: &Value) -> Option<Activity> {
         message: value["message"].as_str()?.to_owned(),
         agent_id: id("agent").map(str::parse).transpose().ok()?,
         board_id: id("board").map(str::parse).transpose().ok()?,
+        actor: id("actor").map(str::to_owned),
+        source: id("source").map(str::to_owned),
         at: Timestamp::from_millis(value["at"].as_i64()?),
     })
 }
@@ -184,6 +187,8 @@ impl Activities for TextStore {
             "message": stored.message,
             "agent": stored.agent_id,
             "board": stored.board_id,
+            "actor": stored.actor,
+            "source": stored.source,
             "at": stored.at.as_millis(),
         });
         texts.insert("last_activity".to_owned(), stored.id.to_string());
@@ -291,6 +296,20 @@ by_memory! { Sends {
     fn pending_sends(filter: &SendFilter, after: Option<i64>, limit: usize) -> Vec<ChatSend>;
     fn prune_sends(before: Timestamp, limit: usize) -> u64;
     own own_sends: Sends;
+}}
+
+by_memory! { ApiTokens {
+    fn insert_api_token(token: &ApiTokenRecord) -> ();
+    fn api_token_by_hash(hash: &[u8; 32]) -> Option<ApiTokenRecord>;
+    fn api_tokens() -> Vec<ApiTokenRecord>;
+    fn revoke_api_token(id: ApiTokenId, at: Timestamp) -> bool;
+    fn touch_api_token(id: ApiTokenId, at: Timestamp) -> ();
+    fn delete_api_token(id: ApiTokenId) -> bool;
+}}
+
+by_memory! { BoardMemory {
+    fn remember(entry: &BoardMemoryEntry) -> ();
+    fn board_memory(filter: &BoardMemoryFilter, offset: u64, limit: usize) -> BoardMemoryPage;
 }}
 
 by_memory! { Journal {

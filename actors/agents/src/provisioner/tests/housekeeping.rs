@@ -15,6 +15,8 @@ async fn runs_are_kept_for_a_month_and_activities_for_a_year() {
         let bench = Bench::new(FakeRelease::Current).await;
         let (agent, life) = (bench.worker().await, bench.supervise());
         let activity = |message: &str| NewActivity {
+            actor: None,
+            source: None,
             kind: "test".into(),
             message: message.into(),
             agent_id: None,

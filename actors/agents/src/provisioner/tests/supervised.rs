@@ -138,6 +138,8 @@ async fn housekeeping_goes_on_after_a_panic() {
             let armed = arm("housekeeping", times);
             let life = bench.supervise();
             let old = NewActivity {
+                actor: None,
+                source: None,
                 kind: "test".into(),
                 message: "old".into(),
                 agent_id: None,

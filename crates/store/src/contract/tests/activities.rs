@@ -9,6 +9,8 @@ use super::world::{Shared, agent_id, at, board_id};
 
 fn new(number: u16) -> NewActivity {
     NewActivity {
+        actor: None,
+        source: None,
         kind: "agent.provisioned".into(),
         message: format!("message {number}"),
         agent_id: Some(agent_id(number % 2)),
@@ -51,14 +53,17 @@ pub(crate) async fn activities_are_filtered_by_agent_and_board(store: &Shared) {
     let of_agent = ActivityFilter {
         agent: Some(agent_id(0)),
         board: None,
+        ..ActivityFilter::default()
     };
     let of_board = ActivityFilter {
         agent: None,
         board: Some(board_id(1)),
+        ..ActivityFilter::default()
     };
     let of_both = ActivityFilter {
         agent: Some(agent_id(0)),
         board: Some(board_id(1)),
+        ..ActivityFilter::default()
     };
     assert_eq!(ids(&store.activities(&of_agent, Some(4), 3).await.unwrap()), [6, 8, 10]);
     assert_eq!(ids(&store.activities(&of_agent, None, 2).await.unwrap()), [10, 12]);

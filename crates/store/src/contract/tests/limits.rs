@@ -88,6 +88,8 @@ pub(crate) async fn empty_and_too_long_texts_are_refused_by_their_field(store: &
     }
     too_much_of_an_agent(store).await;
     let activity = NewActivity {
+        actor: None,
+        source: None,
         kind: String::new(),
         message: String::new(),
         agent_id: None,
@@ -174,6 +176,8 @@ pub(crate) async fn what_is_said_of_a_failure_is_cut_and_not_refused(store: &Sha
         .unwrap();
     assert_eq!(store.run(run.id).await.unwrap().unwrap().error.as_ref(), Some(&cut));
     let new = NewActivity {
+        actor: None,
+        source: None,
         kind: "a".into(),
         message: long,
         agent_id: None,
