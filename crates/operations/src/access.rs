@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use windlass_protocol as protocol;
+use windlass_store::ApiRole;
 
 use crate::error::{ErrorCode, OperationError};
 
@@ -77,6 +78,26 @@ impl Role {
             Self::Operator => "operator",
             Self::Approver => "approver",
             Self::Admin => "admin",
+        }
+    }
+
+    /// The role as a store keeps it.
+    pub const fn stored(self) -> ApiRole {
+        match self {
+            Self::Viewer => ApiRole::Viewer,
+            Self::Operator => ApiRole::Operator,
+            Self::Approver => ApiRole::Approver,
+            Self::Admin => ApiRole::Admin,
+        }
+    }
+
+    /// The role that a store keeps.
+    pub const fn of_stored(role: ApiRole) -> Self {
+        match role {
+            ApiRole::Viewer => Self::Viewer,
+            ApiRole::Operator => Self::Operator,
+            ApiRole::Approver => Self::Approver,
+            ApiRole::Admin => Self::Admin,
         }
     }
 

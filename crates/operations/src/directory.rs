@@ -121,6 +121,14 @@ impl Directory {
             .map(KnownGateway::Configured)
     }
 
+    /// The record that a text names.
+    pub(crate) fn recorded(&self, text: &str) -> Option<GatewayUid> {
+        match self.find(text)? {
+            KnownGateway::Recorded(record, _) => Some(record.id),
+            KnownGateway::Configured(_) => None,
+        }
+    }
+
     /// The line of the gateway that a text names.
     pub(crate) fn line_id(&self, text: &str) -> Option<GatewayId> {
         self.find(text)?.line_id()

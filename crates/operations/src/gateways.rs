@@ -178,7 +178,7 @@ fn view(service: &Service, known: KnownGateway) -> GatewayView {
 }
 
 /// An address as it may be shown: its path may be a secret.
-fn shown_url(url: &str) -> String {
+pub(crate) fn shown_url(url: &str) -> String {
     Endpoint::parse(url).map_or_else(|_| String::new(), |endpoint| endpoint.to_string())
 }
 

@@ -15,10 +15,17 @@
 //! | [`error`] | the error of every operation |
 
 pub mod access;
+pub mod agent_auth;
+pub mod agent_calls;
+pub mod agents;
+pub mod audit;
+pub mod boards;
 pub mod calls;
 mod directory;
 pub mod error;
+pub mod gateway_records;
 pub mod gateways;
+pub mod jobs;
 pub mod page;
 pub mod service;
 pub mod tokens;

@@ -46,6 +46,11 @@ impl PageQuery {
         Ok(Self { after, limit })
     }
 
+    /// The most items on the page.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The page of a list that is sorted by `key`.
     pub fn take<T>(&self, sorted: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Page<T> {
         let is_before = |item: &T| self.after.as_ref().is_some_and(|after| key(item) <= *after);

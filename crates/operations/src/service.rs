@@ -13,8 +13,11 @@ use windlass::journal::{Journal, JournalWriter, JournalWriterState};
 use windlass::{Clock, GatewayId, Windlass};
 use windlass_store::{Gateway, GatewayUid, Store, StoreError, Timestamp};
 
+use crate::agent_auth::AgentTokenCache;
 use crate::directory::Directory;
 use crate::error::{ErrorCode, OperationError};
+use crate::jobs::Jobs;
+use crate::tokens::TokenCache;
 
 /// Lines that are opened at the same time. Opening one reads a token from a file, on a thread for blocking work.
 const LINES_AT_ONCE: usize = 64;
@@ -61,6 +64,9 @@ struct Inner {
     parts: ServiceParts,
     journal: Journal,
     directory: Directory,
+    tokens: TokenCache,
+    agent_tokens: AgentTokenCache,
+    jobs: Jobs,
     /// `true` from the beginning of the shutdown on.
     ending: watch::Sender<bool>,
     reconciler: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -79,6 +85,9 @@ impl Service {
             parts,
             journal,
             directory,
+            tokens: TokenCache::default(),
+            agent_tokens: AgentTokenCache::default(),
+            jobs: Jobs::default(),
             ending: watch::channel(false).0,
             reconciler: std::sync::Mutex::new(None),
         };
@@ -145,6 +154,21 @@ impl Service {
     /// The names of the gateways.
     pub(crate) fn directory(&self) -> &Directory {
         &self.inner.directory
+    }
+
+    /// Tokens that were looked up lately.
+    pub(crate) fn token_cache(&self) -> &TokenCache {
+        &self.inner.tokens
+    }
+
+    /// Agents that were known by their tokens lately.
+    pub(crate) fn agent_token_cache(&self) -> &AgentTokenCache {
+        &self.inner.agent_tokens
+    }
+
+    /// The jobs.
+    pub(crate) fn jobs(&self) -> &Jobs {
+        &self.inner.jobs
     }
 
     /// The present.

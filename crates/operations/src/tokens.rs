@@ -3,16 +3,24 @@
 //! A token is `wl_` and 32 random bytes as URL-safe base64. It is shown once, when it is made. The SHA-256 of a token is kept: a token
 //! is 256 random bits, so a slow hash would protect nothing and cost every request.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
 use windlass_protocol::Secret;
+use windlass_store::{ApiTokenId, ApiTokenRecord, Store, Timestamp};
 
-use crate::access::Caller;
+use crate::access::{Caller, Role, Scope, Source};
+use crate::audit::{self, Change};
 use crate::error::OperationError;
+use crate::page::Page;
 use crate::service::Service;
 
 /// The beginning of each token, by which a scanner for leaked secrets finds it.
@@ -78,12 +86,215 @@ impl fmt::Debug for ApiTokenHash {
     }
 }
 
+/// A token, without the token itself.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TokenView {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its rights.
+    pub role: Role,
+    /// The time at which it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// The time from which on it is not accepted.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+    /// The time of its last use, within a minute.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_used_at: Option<Timestamp>,
+    /// The time at which it was revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A token that was made just now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewToken {
+    /// The token itself. It is shown this once and is stored nowhere.
+    pub token: String,
+    /// Its record.
+    #[serde(flatten)]
+    pub record: TokenView,
+}
+
+/// A token to make.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenInput {
+    /// Its name, unique, ignoring case.
+    #[schema(min_length = 1, max_length = 120)]
+    pub name: String,
+    /// Its rights.
+    pub role: Role,
+    /// The time until it is not accepted any more, in seconds; never by default.
+    #[schema(minimum = 1)]
+    pub expires_in_s: Option<u64>,
+}
+
+/// Makes a token.
+///
+/// # Errors
+/// Missing scope, a name that is taken or empty, or the store's.
+pub async fn create(
+    store: &dyn Store,
+    caller: &Caller,
+    input: TokenInput,
+    random: ([u8; 16], [u8; 32]),
+    now: Timestamp,
+) -> Result<NewToken, OperationError> {
+    caller.require(Scope::Admin)?;
+    if input.expires_in_s == Some(0) {
+        return Err(OperationError::invalid("expires_in_s", "is 0"));
+    }
+    let token = ApiToken::from_bytes(random.1);
+    let record = ApiTokenRecord {
+        id: ApiTokenId::from_bytes(random.0),
+        name: input.name.trim().to_owned(),
+        role: input.role.stored(),
+        hash: *token.hash().as_bytes(),
+        created_at: now,
+        expires_at: input.expires_in_s.map(|seconds| now + Duration::from_secs(seconds)),
+        last_used_at: None,
+        revoked_at: None,
+    };
+    store.insert_api_token(&record).await?;
+    let message = format!("token {:?} with the role {}", record.name, input.role);
+    audit::record(store, caller, Change::new("token.created", &message), now).await?;
+    Ok(NewToken {
+        token: token.expose().to_owned(),
+        record: TokenView::of(record),
+    })
+}
+
+/// All tokens, by name.
+///
+/// # Errors
+/// Missing scope, or the store's.
+pub async fn list(store: &dyn Store, caller: &Caller) -> Result<Page<TokenView>, OperationError> {
+    caller.require(Scope::Admin)?;
+    let tokens = store.api_tokens().await?;
+    Ok(Page {
+        items: tokens.into_iter().map(TokenView::of).collect(),
+        next_cursor: None,
+    })
+}
+
+/// Revokes a token, by its id or name. Requests with it are refused within [`CACHED`].
+///
+/// # Errors
+/// Missing scope, no such token, or the store's.
+pub async fn revoke(
+    store: &dyn Store,
+    caller: &Caller,
+    token: &str,
+    now: Timestamp,
+) -> Result<TokenView, OperationError> {
+    caller.require(Scope::Admin)?;
+    let wanted = |record: &&ApiTokenRecord| record.id.to_string() == token || record.name.eq_ignore_ascii_case(token);
+    let find = async || {
+        let tokens = store.api_tokens().await?;
+        let found = tokens.iter().find(wanted).cloned();
+        found.ok_or_else(|| OperationError::not_found("token", token))
+    };
+    let found = find().await?;
+    store.revoke_api_token(found.id, now).await?;
+    let message = format!("token {:?}", found.name);
+    audit::record(store, caller, Change::new("token.revoked", &message), now).await?;
+    Ok(TokenView::of(find().await?))
+}
+
+/// How long a token that was looked up is taken for known: a revocation counts after this time at the latest.
+pub const CACHED: Duration = Duration::from_secs(5);
+/// The interval between two notes of a token's use: each is a write.
+const TOUCHED: Duration = Duration::from_secs(60);
+/// Tokens in the cache. A service has a few; beyond this the cache begins anew.
+const CACHE: usize = 1_024;
+
+/// Tokens that were looked up lately.
+#[derive(Default)]
+pub(crate) struct TokenCache(Mutex<HashMap<[u8; 32], Cached>>);
+
+#[derive(Clone)]
+struct Cached {
+    token: ApiTokenRecord,
+    looked_up: Timestamp,
+    touched: Timestamp,
+}
+
+impl TokenCache {
+    fn get(&self, hash: &ApiTokenHash, now: Timestamp) -> Option<Cached> {
+        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = cache.get(hash.as_bytes())?;
+        (now.saturating_duration_since(cached.looked_up) < CACHED).then(|| cached.clone())
+    }
+
+    fn put(&self, hash: &ApiTokenHash, cached: Cached) {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE {
+            cache.clear();
+        }
+        cache.insert(*hash.as_bytes(), cached);
+    }
+
+    fn last_touch(&self, hash: &ApiTokenHash) -> Option<Timestamp> {
+        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(hash.as_bytes()).map(|cached| cached.touched)
+    }
+}
+
 /// The caller with this token; `None` for a token that is not known, revoked or expired.
 ///
 /// # Errors
 /// The store's.
-pub async fn caller(_service: &Service, _hash: &ApiTokenHash) -> Result<Option<Caller>, OperationError> {
-    Ok(None)
+pub async fn caller(service: &Service, hash: &ApiTokenHash) -> Result<Option<Caller>, OperationError> {
+    let now = service.now();
+    let cache = service.token_cache();
+    let token = match cache.get(hash, now) {
+        Some(cached) => Some(cached.token),
+        None => look_up(service, hash, now).await?,
+    };
+    let valid = token.filter(|token| token.is_valid(now));
+    Ok(valid.map(|token| Caller::new(token.name, Role::of_stored(token.role), Source::Api)))
+}
+
+/// Looks a token up, notes its use, and remembers it.
+async fn look_up(
+    service: &Service,
+    hash: &ApiTokenHash,
+    now: Timestamp,
+) -> Result<Option<ApiTokenRecord>, OperationError> {
+    let cache = service.token_cache();
+    let Some(token) = service.store().api_token_by_hash(hash.as_bytes()).await? else {
+        return Ok(None);
+    };
+    let last = cache.last_touch(hash).or(token.last_used_at);
+    let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= TOUCHED);
+    if is_due && token.is_valid(now) {
+        service.store().touch_api_token(token.id, now).await?;
+    }
+    let cached = Cached {
+        token: token.clone(),
+        looked_up: now,
+        touched: if is_due { now } else { last.unwrap_or(now) },
+    };
+    cache.put(hash, cached);
+    Ok(Some(token))
+}
+
+impl TokenView {
+    fn of(record: ApiTokenRecord) -> Self {
+        Self {
+            id: record.id.to_string(),
+            name: record.name,
+            role: Role::of_stored(record.role),
+            created_at: record.created_at,
+            expires_at: record.expires_at,
+            last_used_at: record.last_used_at,
+            revoked_at: record.revoked_at,
+        }
+    }
 }
 
 #[cfg(test)]

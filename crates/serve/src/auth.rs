@@ -74,12 +74,21 @@ impl FromRequestParts<App> for Authenticated {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ProblemResponse> {
         let header = parts.headers.get(AUTHORIZATION).ok_or_else(no_token)?;
         let token = header.to_str().ok().and_then(bearer).ok_or_else(no_token)?;
-        Ok(Self(app.auth.caller(&app.service, token).await?))
+        app.limiter.check(parts)?;
+        match app.auth.caller(&app.service, token).await {
+            Ok(caller) => Ok(Self(caller)),
+            Err(error) => {
+                if error.code == ErrorCode::Unauthenticated {
+                    app.limiter.failed(parts);
+                }
+                Err(error.into())
+            }
+        }
     }
 }
 
 /// The token of a `Bearer` header; the scheme is compared without case.
-fn bearer(header: &str) -> Option<&str> {
+pub(crate) fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme
         .eq_ignore_ascii_case("bearer")

@@ -1,7 +1,7 @@
 //! The parts of a request, with errors as problems.
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -40,7 +40,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// A JSON body. An empty body stands for a value without members.
+/// A JSON body.
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -48,8 +48,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ProblemResponse;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ProblemResponse> {
-        let read = axum::Json::<T>::from_request(request, state).await;
+        let read = <axum::Json<T> as FromRequest<S>>::from_request(request, state).await;
         Ok(Self(read.map_err(|error| refused_body(&error))?.0))
+    }
+}
+
+/// A JSON body that may be missing: then it is a value without members.
+#[derive(Debug)]
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ProblemResponse;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ProblemResponse> {
+        let read = <axum::Json<T> as OptionalFromRequest<S>>::from_request(request, state).await;
+        let read = read.map_err(|error| refused_body(&error))?;
+        Ok(Self(read.map(|axum::Json(value)| value).unwrap_or_default()))
     }
 }
 

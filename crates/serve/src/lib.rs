@@ -9,6 +9,7 @@
 //! | [`auth`] | the caller of a request, from its token |
 //! | `extract` | the parts of a request, with errors as problems |
 //! | `guard` | `Host` and `Origin` of a request |
+//! | `limiter` | a bound on failed attempts to prove an identity |
 //! | [`problem`] | errors as `application/problem+json` |
 //! | `routes` | the handlers, one file for each noun |
 //! | [`openapi`] | the OpenAPI document |
@@ -16,8 +17,10 @@
 pub mod auth;
 mod extract;
 mod guard;
+mod limiter;
 pub mod openapi;
 pub mod problem;
+mod random;
 mod routes;
 pub mod server;
 
@@ -26,9 +29,12 @@ pub use server::{ListenError, ServeConfig, Server};
 
 use windlass_operations::Service;
 
+use crate::limiter::FailureLimiter;
+
 /// The state that handlers share.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) service: Service,
     pub(crate) auth: Authenticator,
+    pub(crate) limiter: FailureLimiter,
 }

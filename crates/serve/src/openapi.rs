@@ -1,6 +1,6 @@
 //! The OpenAPI document.
 
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa::{Modify, OpenApi as _};
 
@@ -27,8 +27,15 @@ impl Modify for BearerToken {
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("A token of the service: windlass tokens create."));
         let components = document.components.take().unwrap_or_default();
-        let components =
-            ComponentsBuilder::from(components).security_scheme("token", SecurityScheme::Http(scheme.build()));
+        let components = ComponentsBuilder::from(components)
+            .security_scheme("token", SecurityScheme::Http(scheme.build()))
+            .security_scheme(
+                "agent",
+                SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                    "X-Agent-Token",
+                    "The token of an agent.",
+                ))),
+            );
         document.components = Some(components.build());
     }
 }

@@ -1,8 +1,13 @@
 //! The routes, each registered together with its description.
 
+mod agent_calls;
+mod agents;
+mod boards;
 mod calls;
 mod gateways;
 mod health;
+mod operations;
+mod tokens;
 
 use axum::Router;
 use utoipa::openapi::OpenApi;
@@ -17,9 +22,46 @@ pub(crate) fn described() -> (Router<App>, OpenApi) {
     OpenApiRouter::with_openapi(openapi::description())
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(gateways::list))
-        .routes(routes!(gateways::get))
-        .routes(routes!(gateways::reconnect))
+        .merge(records())
+        .merge(of_agents())
         .routes(routes!(calls::call))
         .split_for_parts()
+}
+
+/// Gateways, boards, agents, operations on them, and tokens.
+fn records() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(gateways::list, gateways::create))
+        .routes(routes!(gateways::get, gateways::update, gateways::delete))
+        .routes(routes!(gateways::forget))
+        .routes(routes!(gateways::reconnect))
+        .routes(routes!(boards::list, boards::create))
+        .routes(routes!(boards::get, boards::update, boards::delete))
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::get, agents::update))
+        .routes(routes!(agents::plan))
+        .routes(routes!(agents::runs))
+        .routes(routes!(agents::activities))
+        .routes(routes!(operations::provision))
+        .routes(routes!(operations::delete))
+        .routes(routes!(operations::sync))
+        .routes(routes!(operations::list))
+        .routes(routes!(operations::get))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+}
+
+/// The calls of agents.
+fn of_agents() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(agent_calls::health))
+        .routes(routes!(agent_calls::heartbeat))
+        .routes(routes!(agent_calls::agents, agent_calls::create))
+        .routes(routes!(agent_calls::delete))
+        .routes(routes!(agent_calls::nudge))
+        .routes(routes!(agent_calls::soul, agent_calls::set_soul))
+        .routes(routes!(agent_calls::ask_user))
+        .routes(routes!(agent_calls::message_lead))
+        .routes(routes!(agent_calls::broadcast))
+        .routes(routes!(agent_calls::memory, agent_calls::remember))
 }

@@ -13,6 +13,7 @@ use windlass_operations::{ErrorCode, OperationError, Service};
 
 use crate::auth::Authenticator;
 use crate::guard::{AllowedHosts, check_host};
+use crate::limiter::FailureLimiter;
 use crate::problem::ProblemResponse;
 use crate::{App, routes};
 
@@ -117,7 +118,11 @@ pub fn router(service: Service, auth: Authenticator, hosts: &[String]) -> Router
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::from_fn_with_state(AllowedHosts::new(hosts), check_host))
-        .with_state(App { service, auth })
+        .with_state(App {
+            service,
+            auth,
+            limiter: FailureLimiter::new(),
+        })
 }
 
 fn no_route() -> ProblemResponse {

@@ -22,6 +22,7 @@ const RELEASED: &[(i64, &str)] = &[
     (5, "dc4c285c4d32eb70"),
     (6, "5757b7100e64be25"),
     (7, "4dd0e0b491fe3b4d"),
+    (8, "353252ac3559c58c"),
 ];
 const RELEASED_OF_JOURNAL: &[(i64, &str)] = &[(1, "b678706615712a5e"), (2, "132df595d4de252d")];
 

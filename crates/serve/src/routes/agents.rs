@@ -1,0 +1,86 @@
+//! Agents: records, plans, runs, activities.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use windlass_operations::Page;
+use windlass_operations::agents::{
+    self, ActivityQuery, ActivityView, AgentInput, AgentPatch, AgentQuery, AgentView, PlanView, RunView,
+};
+
+use crate::App;
+use crate::auth::Authenticated;
+use crate::extract::{Json, Path, Query};
+use crate::problem::{ProblemResponse, Problems};
+use crate::random::random;
+
+/// List agents with their status, by name.
+#[utoipa::path(get, path = "/api/v1/agents", tag = "agents", params(AgentQuery), responses((status = 200, body = Page<AgentView>), Problems))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Query(query): Query<AgentQuery>,
+) -> Result<axum::Json<Page<AgentView>>, ProblemResponse> {
+    Ok(axum::Json(agents::list(&app.service, &caller, &query).await?))
+}
+
+/// Record an agent. It comes to its gateway by the operation provision.
+#[utoipa::path(post, path = "/api/v1/agents", tag = "agents", request_body = AgentInput, responses((status = 201, body = AgentView), Problems))]
+pub(crate) async fn create(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Json(input): Json<AgentInput>,
+) -> Result<(StatusCode, axum::Json<AgentView>), ProblemResponse> {
+    let made = agents::create(&app.service, &caller, input, random()?).await?;
+    Ok((StatusCode::CREATED, axum::Json(made)))
+}
+
+/// Show one agent.
+#[utoipa::path(get, path = "/api/v1/agents/{agent}", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it")), responses((status = 200, body = AgentView), Problems))]
+pub(crate) async fn get(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(agent): Path<String>,
+) -> Result<axum::Json<AgentView>, ProblemResponse> {
+    Ok(axum::Json(agents::get(&app.service, &caller, &agent).await?))
+}
+
+/// Change an agent. Its gateway gets the change with the next provisioning.
+#[utoipa::path(patch, path = "/api/v1/agents/{agent}", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it")), request_body = AgentPatch, responses((status = 200, body = AgentView), Problems))]
+pub(crate) async fn update(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(agent): Path<String>,
+    Json(input): Json<AgentPatch>,
+) -> Result<axum::Json<AgentView>, ProblemResponse> {
+    Ok(axum::Json(agents::update(&app.service, &caller, &agent, input).await?))
+}
+
+/// Compare an agent with its gateway, and show the steps that a run would take.
+#[utoipa::path(get, path = "/api/v1/agents/{agent}/plan", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it")), responses((status = 200, body = PlanView), Problems))]
+pub(crate) async fn plan(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(agent): Path<String>,
+) -> Result<axum::Json<PlanView>, ProblemResponse> {
+    Ok(axum::Json(agents::plan(&app.service, &caller, &agent).await?))
+}
+
+/// Show the latest runs of an agent with their steps.
+#[utoipa::path(get, path = "/api/v1/agents/{agent}/runs", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it")), responses((status = 200, body = Page<RunView>), Problems))]
+pub(crate) async fn runs(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Path(agent): Path<String>,
+) -> Result<axum::Json<Page<RunView>>, ProblemResponse> {
+    Ok(axum::Json(agents::runs(&app.service, &caller, &agent).await?))
+}
+
+/// List activities, the audit trail among them, oldest first.
+#[utoipa::path(get, path = "/api/v1/activities", tag = "activities", params(ActivityQuery), responses((status = 200, body = Page<ActivityView>), Problems))]
+pub(crate) async fn activities(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+    Query(query): Query<ActivityQuery>,
+) -> Result<axum::Json<Page<ActivityView>>, ProblemResponse> {
+    Ok(axum::Json(agents::activities(&app.service, &caller, &query).await?))
+}
