@@ -161,6 +161,11 @@ impl Service {
         &self.inner.tokens
     }
 
+    /// Looks each token up anew from now on: after a change.
+    pub fn forget_tokens(&self) {
+        self.inner.tokens.clear();
+    }
+
     /// Agents that were known by their tokens lately.
     pub(crate) fn agent_token_cache(&self) -> &AgentTokenCache {
         &self.inner.agent_tokens

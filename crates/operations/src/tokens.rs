@@ -181,7 +181,8 @@ pub async fn list(store: &dyn Store, caller: &Caller) -> Result<Page<TokenView>,
     })
 }
 
-/// Revokes a token, by its id or name. Requests with it are refused within [`CACHED`].
+/// Revokes a token, by its id or name. Requests with it are refused within [`CACHED`], in the process of a [`Service`] at once where it
+/// [forgets its tokens](Service::forget_tokens).
 ///
 /// # Errors
 /// Missing scope, no such token, or the store's.
@@ -224,6 +225,11 @@ struct Cached {
 }
 
 impl TokenCache {
+    /// Forgets all: the next request of each token looks it up.
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn get(&self, hash: &ApiTokenHash, now: Timestamp) -> Option<Cached> {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = cache.get(hash.as_bytes())?;

@@ -4,6 +4,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa::{Modify, OpenApi as _};
 
+use crate::problem::Problem;
 use crate::routes;
 
 /// The description of the interface, without its paths: each route adds its own.
@@ -14,6 +15,7 @@ use crate::routes;
         description = "One supervised line to every OpenClaw gateway, as a service.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    components(schemas(Problem)),
     modifiers(&BearerToken),
     security(("token" = []))
 )]

@@ -117,41 +117,41 @@ impl IntoResponse for ProblemResponse {
 pub enum Problems {
     /// A malformed request: it is not HTTP or not JSON.
     #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Problem),
+    Malformed(Problem),
     /// No token, or one that is not known.
     #[response(status = 401, content_type = "application/problem+json")]
-    Unauthenticated(#[to_schema] Problem),
+    Unauthenticated(Problem),
     /// The role of the token lacks the scope.
     #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(#[to_schema] Problem),
+    Forbidden(Problem),
     /// The request names something that does not exist.
     #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[to_schema] Problem),
+    NotFound(Problem),
     /// The state of a record does not allow this now.
     #[response(status = 409, content_type = "application/problem+json")]
-    Conflict(#[to_schema] Problem),
+    Conflict(Problem),
     /// The body is too large.
     #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Problem),
+    TooLarge(Problem),
     /// The body is not JSON by its type.
     #[response(status = 415, content_type = "application/problem+json")]
-    NotJson(#[to_schema] Problem),
+    NotJson(Problem),
     /// A member of the request is not acceptable; `field` names it.
     #[response(status = 422, content_type = "application/problem+json")]
-    Invalid(#[to_schema] Problem),
+    Invalid(Problem),
     /// A bound is reached.
     #[response(status = 429, content_type = "application/problem+json")]
-    TooMany(#[to_schema] Problem),
+    TooMany(Problem),
     /// A fault of the service.
     #[response(status = 500, content_type = "application/problem+json")]
-    Internal(#[to_schema] Problem),
+    Internal(Problem),
     /// The gateway rejected the request (`rejected`), or may have executed it (`outcome_unknown`).
     #[response(status = 502, content_type = "application/problem+json")]
-    Gateway(#[to_schema] Problem),
+    Gateway(Problem),
     /// The request was not sent to the gateway (`not_sent`), or the service is not ready (`unavailable`).
     #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Problem),
+    Unavailable(Problem),
     /// The gateway did not answer in time.
     #[response(status = 504, content_type = "application/problem+json")]
-    TimedOut(#[to_schema] Problem),
+    TimedOut(Problem),
 }

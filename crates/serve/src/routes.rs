@@ -19,13 +19,37 @@ use crate::openapi;
 
 /// All routes, and the document that describes them.
 pub(crate) fn described() -> (Router<App>, OpenApi) {
-    OpenApiRouter::with_openapi(openapi::description())
+    let (router, mut document) = OpenApiRouter::with_openapi(openapi::description())
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .merge(records())
         .merge(of_agents())
         .routes(routes!(calls::call))
-        .split_for_parts()
+        .split_for_parts();
+    name_operations(&mut document);
+    (router, document)
+}
+
+/// Gives each operation a name of its own: its noun and its function.
+fn name_operations(document: &mut OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.patch,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let noun = match operation.tags.as_deref() {
+                Some([noun]) if !noun.starts_with("agent-") => noun.as_str(),
+                _ => "agent",
+            };
+            if let Some(name) = &operation.operation_id {
+                operation.operation_id = Some(format!("{noun}_{name}"));
+            }
+        }
+    }
 }
 
 /// Gateways, boards, agents, operations on them, and tokens.

@@ -136,7 +136,7 @@ mod tests {
         for kind in MessageKind::ALL.into_iter().filter(|kind| *kind != MessageKind::Nudge) {
             let text = Templates::shipped().coordination_message(kind, &variables()).unwrap();
             assert!(
-                text.contains("POST https://board.example/api/boards/b-1/memory"),
+                text.contains("POST https://board.example/api/agent/boards/b-1/memory"),
                 "{kind:?}: {text}"
             );
             assert!(

@@ -47,5 +47,7 @@ pub(crate) async fn revoke(
     Path(token): Path<String>,
 ) -> Result<axum::Json<TokenView>, ProblemResponse> {
     let (store, now) = (app.service.store(), app.service.now());
-    Ok(axum::Json(tokens::revoke(&**store, &caller, &token, now).await?))
+    let revoked = tokens::revoke(&**store, &caller, &token, now).await?;
+    app.service.forget_tokens();
+    Ok(axum::Json(revoked))
 }
