@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::{Duration, Instant, SystemTime};
 
+use tracing::guard;
 use windlass_protocol::time::{after, wall_after};
 
 /// Where the shard reads the time.
@@ -186,6 +187,31 @@ impl Deadline {
             return None;
         }
         until(end, step).await
+    }
+}
+
+/// A host's clock: where it panics, the runtime's is looked at.
+#[derive(Debug)]
+pub struct GuardedClock<C> {
+    clock: C,
+    instead: TokioClock,
+}
+
+impl<C: Clock> GuardedClock<C> {
+    /// Puts a guard around a clock.
+    pub fn new(clock: C) -> Self {
+        let instead = TokioClock::start();
+        Self { clock, instead }
+    }
+}
+
+impl<C: Clock> Clock for GuardedClock<C> {
+    fn now(&self) -> Instant {
+        guard(|| self.clock.now()).unwrap_or_else(|| self.instead.now())
+    }
+
+    fn wall(&self) -> SystemTime {
+        guard(|| self.clock.wall()).unwrap_or_else(|| self.instead.wall())
     }
 }
 

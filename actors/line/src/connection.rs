@@ -4,11 +4,8 @@
 //! breaks; the actor's handlers only pass orders to it. When the future ends, for any reason, the actor stops, and
 //! the line's supervisor learns how from [`DisconnectReason`] or from the panic.
 
-mod buffers;
-mod disconnect_reason;
 mod driver;
 mod establish;
-mod incoming;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -19,10 +16,9 @@ use std::time::Instant;
 use actix::{Actor, ActorFutureExt as _, AsyncContext as _, Context, Handler, Message, WrapFuture as _};
 
 use crate::failpoint;
-use crate::line::drive_calls_until;
+use crate::line::DisconnectReason;
+use crate::line::{LineContext, drive_calls_until};
 use crate::stall_detector::handling;
-use crate::supervision::LineContext;
-pub(crate) use disconnect_reason::DisconnectReason;
 
 /// The orders of a supervisor to a connection.
 #[derive(Debug, Clone, Copy)]

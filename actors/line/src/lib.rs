@@ -18,10 +18,6 @@
 pub mod clock;
 mod connection;
 mod endpoint;
-#[doc(hidden)]
-pub mod failpoint;
-mod foreign;
-mod gate;
 pub mod line;
 mod registry;
 pub mod routing;
@@ -29,7 +25,6 @@ pub mod shard;
 mod spec;
 pub mod stall_detector;
 pub mod supervision;
-mod sync;
 mod telemetry;
 #[cfg(any(test, feature = "test-util"))]
 #[doc(hidden)]
@@ -38,9 +33,8 @@ pub mod threads;
 mod tokens;
 pub mod transport;
 
-pub use clock::{Clock, Deadline, TokioClock};
+pub use clock::{Clock, Deadline, GuardedClock, TokioClock};
 pub use endpoint::{Endpoint, InvalidEndpoint};
-pub use foreign::GuardedClock;
 pub use line::{
     Backstop, Calling, Line, LineBackend, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall,
     ResyncCounters, TooManyTopics, TopicSubscription,
@@ -50,8 +44,33 @@ pub use routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };
 pub use shard::{Shard, ShardConfig, ShardHandle};
-pub use spec::GatewaySpec;
-pub use supervision::IntensityPolicy;
+pub use spec::{GatewaySpec, Header, IntensityPolicy, InvalidHeader};
 pub use telemetry::{Metering, describe as describe_metrics};
 pub use tokens::{DeviceTokenStore, MemoryTokens, TokenKey, TokenStoreError};
-pub use transport::{ConnectStep, Connector, DialError, Fingerprint, Header, TcpConnector, TlsPolicy, UpgradeError};
+pub use transport::{ConnectStep, Connector, DialError, Fingerprint, TcpConnector, TlsPolicy, UpgradeError};
+
+/// Places at which a unit test makes the shard panic. In any other build they are nothing.
+#[doc(hidden)]
+pub mod failpoint {
+    #[cfg(any(test, feature = "test-util"))]
+    pub use crate::testing::{Armed, arm, reach};
+
+    #[cfg(not(any(test, feature = "test-util")))]
+    #[inline]
+    pub const fn reach(_place: &'static str) {}
+}
+
+/// Locks and atomics of the pieces that threads share: the standard library's, or loom's in a build that explores all orders of
+/// their steps (`--cfg windlass_loom`, by `just loom`).
+mod sync {
+    #[cfg(windlass_loom)]
+    pub(crate) use loom::sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    };
+    #[cfg(not(windlass_loom))]
+    pub(crate) use std::sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    };
+}

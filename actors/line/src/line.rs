@@ -12,41 +12,42 @@
 
 mod backstop;
 mod call;
-mod calling;
-mod extensions;
-mod inbox;
+mod disconnect_reason;
 mod pending_calls;
 mod reconnect_state;
 mod status;
 mod topic_table;
 
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, watch};
-use windlass_protocol::connection::CallLimits;
-use windlass_protocol::time::after;
-use windlass_protocol::{CallError, GatewayId, Generation, RawJson};
-
 pub use backstop::Backstop;
-pub use call::OutgoingCall;
-pub(crate) use call::{Ended, Reply};
-pub use calling::Calling;
-use extensions::Extensions;
-use inbox::{Entrance, Inbox};
-use pending_calls::{PendingCalls, PendingCallsCell};
+pub(crate) use call::Reply;
+pub use call::{Calling, OutgoingCall};
+pub(crate) use disconnect_reason::DisconnectReason;
+use pending_calls::{Entrance, Inbox, PendingCalls, PendingCallsCell};
 pub(crate) use pending_calls::{PendingCallsOwner, drive_calls_until};
 pub(crate) use reconnect_state::ReconnectState;
 pub(crate) use status::StatusCell;
 pub use status::{LineError, LineErrorKind, LineState, LineStatus, StatusWatch};
+use tokio::sync::{mpsc, watch};
 pub(crate) use topic_table::TopicTable;
-pub use topic_table::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics, TopicSubscription};
+pub use topic_table::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics};
+use windlass_protocol::connection::CallLimits;
+use windlass_protocol::time::after;
+use windlass_protocol::{CallError, GatewayId, Generation, RawJson, StoreAction};
 
+use crate::GatewaySpec;
 use crate::clock::Clock;
-use crate::registry::Registration;
 use crate::routing::{Backlog, EventFilter, Router, Subscription, Topic};
+use crate::shard::ShardContext;
 use crate::telemetry::{CallMeter, LineMeter, Metering};
+use crate::tokens::TokenKeeper;
 
 /// One gateway's line, for callers. Cheap to share; usable from any thread.
 pub struct Line {
@@ -66,18 +67,16 @@ pub struct LineBackend {
     pub(crate) status: StatusCell,
     pub(crate) router: Arc<Router>,
     pub(crate) topics: Arc<TopicTable>,
-    /// The line's entry in a directory, which is there as long as the line is.
-    pub(crate) registration: Option<Registration>,
 }
 
-impl std::fmt::Debug for Line {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-impl std::fmt::Debug for LineBackend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for LineBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LineBackend").finish_non_exhaustive()
     }
 }
@@ -100,7 +99,6 @@ impl Line {
             status: cell,
             router: Arc::clone(&router),
             topics: Arc::clone(&topics),
-            registration: None,
         };
         (
             Self {
@@ -158,7 +156,13 @@ impl Line {
     /// # Errors
     /// When [`MAX_TOPICS`] are kept already.
     pub fn subscribe_topic(&self, topic: Topic) -> Result<TopicSubscription, TooManyTopics> {
-        self.topics.subscribe_topic(topic, &self.inbox)
+        self.topics.hold(&topic)?;
+        self.inbox.declared();
+        Ok(TopicSubscription {
+            topic,
+            topics: Arc::clone(&self.topics),
+            inbox: self.inbox.clone(),
+        })
     }
 
     /// A value that another crate keeps for this line: one for each type, made at the first use.
@@ -208,6 +212,44 @@ impl Line {
     }
 }
 
+/// A topic that is kept subscribed for as long as this is held, by this or another holder.
+#[must_use = "a topic is subscribed for as long as its declaration is held"]
+pub struct TopicSubscription {
+    topic: Topic,
+    topics: Arc<TopicTable>,
+    inbox: Inbox,
+}
+
+impl TopicSubscription {
+    /// The topic.
+    pub const fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Loads the topic again, for a subscriber that lost something on its own side
+    /// ([`Marker::Lagged`](crate::routing::Marker::Lagged)). Requests while it is being loaded cost one more load
+    /// at most.
+    pub fn resync(&self) {
+        self.topics.reload(&self.topic);
+        self.inbox.declared();
+    }
+}
+
+impl fmt::Debug for TopicSubscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicSubscription")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for TopicSubscription {
+    fn drop(&mut self) {
+        self.topics.release(&self.topic);
+        self.inbox.declared();
+    }
+}
+
 /// Both ends of a line's inbox.
 fn open_calls(limits: CallLimits, clock: &dyn Clock, backstop: Option<Backstop>) -> (Inbox, PendingCallsOwner) {
     // Bounded by the places: each call has one, and beside the calls there is one message of each kind.
@@ -218,4 +260,87 @@ fn open_calls(limits: CallLimits, clock: &dyn Clock, backstop: Option<Backstop>)
     let pending = Arc::new(PendingCallsCell::new(pending, backstop, clock.now()));
     let inbox = Inbox::new(sender, entrance, Arc::clone(&pending));
     (inbox, PendingCallsOwner(pending))
+}
+
+/// One line, as its supervisor and its connection see it. Everything in it outlives the line's connections.
+pub(crate) struct LineContext {
+    pub(crate) id: GatewayId,
+    pub(crate) shard: Rc<ShardContext>,
+    pub(crate) pending: PendingCallsOwner,
+    pub(crate) router: Arc<Router>,
+    pub(crate) topics: Arc<TopicTable>,
+    pub(crate) status: StatusCell,
+    pub(crate) reconnect: RefCell<ReconnectState>,
+    pub(crate) tokens: TokenKeeper,
+    /// It was told to close: it is never connected again.
+    pub(crate) stopping: Cell<bool>,
+    spec: RefCell<Rc<GatewaySpec>>,
+}
+
+impl LineContext {
+    pub(crate) fn new(spec: GatewaySpec, ends: LineBackend, shard: Rc<ShardContext>, seed: u64) -> Self {
+        Self {
+            id: spec.id.clone(),
+            shard,
+            pending: ends.pending,
+            router: ends.router,
+            topics: ends.topics,
+            status: ends.status,
+            reconnect: RefCell::new(ReconnectState::new(&spec, seed)),
+            tokens: TokenKeeper::default(),
+            stopping: Cell::new(false),
+            spec: RefCell::new(Rc::new(spec)),
+        }
+    }
+
+    pub(crate) fn spec(&self) -> Rc<GatewaySpec> {
+        Rc::clone(&self.spec.borrow())
+    }
+
+    /// Has the store of tokens carry the order out; returns at once.
+    pub(crate) fn keep_token(&self, action: StoreAction) {
+        if !matches!(action, StoreAction::Keep) {
+            self.tokens.keep(&self.shard.tokens, self.spec().token_key(), action);
+        }
+    }
+
+    /// Changes how the gateway is reached. Known facts about the old way are forgotten.
+    pub(crate) fn update(&self, spec: GatewaySpec) {
+        self.reconnect.borrow_mut().forget(&spec);
+        self.spec.replace(Rc::new(spec));
+    }
+}
+
+/// One value for each type. A list and not a map: there is one type at present.
+#[derive(Default)]
+struct Extensions(Mutex<Vec<Arc<dyn Any + Send + Sync>>>);
+
+impl Extensions {
+    /// The value of this type, made if there is none yet.
+    fn get<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        // Only ever appended to, in one step.
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = values.iter().find_map(|value| Arc::clone(value).downcast().ok());
+        known.unwrap_or_else(|| {
+            let made = Arc::new(T::default());
+            values.push(Arc::clone(&made) as Arc<dyn Any + Send + Sync>);
+            made
+        })
+    }
+}
+
+#[cfg(test)]
+mod extensions_tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32};
+
+    use super::*;
+
+    #[test]
+    fn each_type_has_one_value() {
+        let extensions = Extensions::default();
+        let first = extensions.get::<AtomicU32>();
+        assert!(Arc::ptr_eq(&first, &extensions.get::<AtomicU32>()));
+        let _ = extensions.get::<AtomicBool>();
+        assert!(Arc::ptr_eq(&first, &extensions.get::<AtomicU32>()));
+    }
 }

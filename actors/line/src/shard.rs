@@ -7,6 +7,8 @@
 //!         └─ GatewayConnection   actor per incarnation: dial, shake hands, drive the socket
 //! ```
 
+mod context;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::{Addr, Context};
+pub use context::ConnectGate;
+pub(crate) use context::{EventNames, KnownFeatures, ShardContext};
 use futures_util::future::FutureExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -23,18 +27,14 @@ use windlass_protocol::GatewayId;
 
 use crate::GatewaySpec;
 use crate::clock::Clock;
-use crate::foreign::GuardedTokens;
 use crate::line::LineBackend;
 use crate::registry::{
-    Addition, Answer, Answered, GatewayRegistry, Hosted, Inspection, LineTable, RegistryError, RegistryMessage, Request,
+    Addition, Answer, GatewayRegistry, Hosted, Inspection, LineTable, RegistryError, RegistryMessage, Request,
 };
-use crate::routing::EventNames;
 use crate::stall_detector::instrument;
-use crate::supervision::{KnownFeatures, ShardContext, Tasks, guarded};
-use crate::tokens::{DeviceTokenStore, TOKEN_THREADS};
+use crate::supervision::{Tasks, guarded};
+use crate::tokens::{DeviceTokenStore, TokenAccess};
 use crate::transport::Connector;
-
-pub use crate::gate::ConnectGate;
 
 /// Places of a [`ConnectGate`]: 64 keeps 10,000 gateways near the fastest recovery that was measured, and a gateway that serves many
 /// lines from a storm of handshakes.
@@ -258,8 +258,7 @@ impl Shard {
         let shard = Rc::new(ShardContext {
             clock: Arc::clone(&self.config.clock),
             connector: Arc::clone(&self.config.connector),
-            tokens: Arc::new(GuardedTokens(Arc::clone(&self.config.tokens))),
-            token_threads: Arc::new(Semaphore::new(TOKEN_THREADS)),
+            tokens: TokenAccess::new(Arc::clone(&self.config.tokens)),
             gate: Arc::clone(&self.config.gate),
             known: KnownFeatures::default(),
             names: EventNames::default(),
@@ -281,5 +280,29 @@ impl Shard {
         lines.stop_all(shard.clock.now()).await;
         // Last: what is hosted sees the ends of the lines.
         drop(hosted);
+    }
+}
+
+/// The answer to a message that was sent.
+#[must_use = "the answer tells whether it was done"]
+pub(crate) struct Answered<T> {
+    end: oneshot::Receiver<Result<T, RegistryError>>,
+    address: Addr<GatewayRegistry>,
+}
+
+impl<T> Answered<T> {
+    /// Waits for it.
+    pub(crate) fn wait(self) -> impl Future<Output = Result<T, RegistryError>> {
+        let Self { end, address } = self;
+        async move {
+            end.await.unwrap_or_else(|_| {
+                // A registry that is there dropped the answer by a panic.
+                Err(if address.connected() {
+                    RegistryError::Fault
+                } else {
+                    RegistryError::ShutDown
+                })
+            })
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! The configuration of one gateway.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tungstenite::http::{HeaderMap, HeaderName, HeaderValue};
 use windlass_protocol::connection::{BackoffPolicy, CallLimits, Handshake};
 use windlass_protocol::{CAP_TOOL_EVENTS, ClientInfo, CredentialOrigins, DeviceIdentity, GatewayId, Scope, Secret};
 
-use crate::supervision::IntensityPolicy;
-use crate::transport::Header;
 use crate::{Endpoint, TlsPolicy, TokenKey};
 
 /// A gateway as its line is told to reach it. `Debug` shows no secret.
@@ -75,5 +75,71 @@ impl GatewaySpec {
     /// The key under which this gateway's device token is kept.
     pub fn token_key(&self) -> TokenKey {
         TokenKey::new(self.id.clone(), self.endpoint.clone())
+    }
+}
+
+/// One HTTP header for the upgrade: for a proxy in front of the gateway that wants to be shown something.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    name: HeaderName,
+    value: Secret,
+}
+
+/// A header that can't be sent. The value is not repeated: it may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an HTTP header's name or value has characters that it can't have")]
+pub struct InvalidHeader;
+
+impl Header {
+    /// Checks a header.
+    ///
+    /// # Errors
+    /// [`InvalidHeader`] where HTTP does not allow the name or the value.
+    pub fn new(name: &str, value: impl Into<String>) -> Result<Self, InvalidHeader> {
+        let value = Secret::new(value.into());
+        HeaderValue::from_str(value.expose()).map_err(|_| InvalidHeader)?;
+        Ok(Self {
+            name: name.parse().map_err(|_| InvalidHeader)?,
+            value,
+        })
+    }
+}
+
+impl Header {
+    /// Puts the header into a request. Its value is marked as a secret there.
+    pub(crate) fn append_to(&self, headers: &mut HeaderMap) {
+        if let Ok(mut value) = HeaderValue::from_str(self.value.expose()) {
+            value.set_sensitive(true);
+            headers.append(self.name.clone(), value);
+        }
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ***", self.name)
+    }
+}
+
+/// How many failures of one actor are too many, and the consequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntensityPolicy {
+    /// Failures within [`window`](Self::window) that are still restarted after the ordinary backoff.
+    pub failures: usize,
+    /// The window.
+    pub window: Duration,
+    /// How long a degraded actor rests before each further restart.
+    pub rest: Duration,
+}
+
+impl Default for IntensityPolicy {
+    /// Five failures a minute: a bug that strikes with each event is seen at once, one that strikes now and then is
+    /// not. A rest of 30 s keeps a broken line from burning a core and still lets it heal by itself.
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            window: Duration::from_secs(60),
+            rest: Duration::from_secs(30),
+        }
     }
 }

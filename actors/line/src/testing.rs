@@ -1,7 +1,9 @@
-//! For unit tests of the actors: a shard, and a simulated gateway that its lines lead to, in virtual time.
+//! For unit tests of the actors: a shard, and a simulated gateway that its lines lead to, in virtual time; and places that panic on command.
 
 #![expect(clippy::unwrap_used, clippy::new_without_default, reason = "for tests")]
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -181,5 +183,53 @@ impl EventSource {
             seq: None,
             generation: Generation::new(1),
         });
+    }
+}
+
+thread_local! {
+    /// How often each place still blows up. A test has its thread, and all that it runs, to itself.
+    static ARMED: RefCell<HashMap<&'static str, u32>> = RefCell::default();
+}
+
+/// Panics, if a test wants it here.
+pub fn reach(place: &'static str) {
+    let blows = ARMED.with_borrow_mut(|armed| match armed.get_mut(place) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    });
+    assert!(!blows, "failpoint {place}");
+}
+
+/// Has the next so many passages of a place panic.
+pub fn arm(place: &'static str, times: u32) -> Armed {
+    ARMED.with_borrow_mut(|armed| armed.insert(place, times));
+    Armed(place)
+}
+
+/// Proof of the failpoints that went off.
+#[must_use = "a place that nobody passed proves nothing"]
+#[derive(Debug)]
+pub struct Armed(&'static str);
+
+impl Armed {
+    /// How often the place has yet to blow up.
+    pub fn left(&self) -> u32 {
+        ARMED.with_borrow(|armed| armed[self.0])
+    }
+
+    /// Waits, in virtual time, until all have gone off.
+    pub async fn gone_off(&self) {
+        while self.left() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        ARMED.with_borrow_mut(|armed| armed.remove(self.0));
     }
 }

@@ -3,17 +3,24 @@
 //! A gateway hands a paired device a token of its own in hello-ok; with it the device connects without the gateway's
 //! shared token.
 
-mod keeper;
-
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use dashmap::DashMap;
-use windlass_protocol::{GatewayId, Secret};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinHandle, spawn_local};
+use tracing::guard;
+use windlass_protocol::{GatewayId, Secret, StoreAction};
 
-pub(crate) use keeper::{TOKEN_THREADS, TokenKeeper};
-
-use crate::Endpoint;
+use crate::clock::within;
+use crate::{Endpoint, threads};
 
 /// The owner of a device token: a gateway at the address that issued it. A gateway that is reached at another address
 /// (another scheme, host, port or path) is another one: it is not shown the token.
@@ -103,5 +110,179 @@ impl DeviceTokenStore for MemoryTokens {
     fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
         self.0.remove(key);
         Ok(())
+    }
+}
+
+/// How long a token may take to be read before the attempt to connect counts as failed: a disk that wakes up takes ten.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a line that is closed waits for its token to be kept: a disk that is late by more has a fault.
+const KEPT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Steps of one line that may wait: its address would have to change as often while its disk stands still.
+const STEPS: usize = 4;
+
+/// Threads that a shard uses for tokens at a time: a store of one file takes one after the other anyway.
+const TOKEN_THREADS: usize = 4;
+
+/// The store of device tokens of a shard, and the threads that may wait for it. Cheap to clone; the clones share.
+#[derive(Clone)]
+pub(crate) struct TokenAccess {
+    store: Arc<dyn DeviceTokenStore>,
+    /// One permit per thread that may be used to read and keep device tokens.
+    threads: Arc<Semaphore>,
+}
+
+impl TokenAccess {
+    pub(crate) fn new(store: Arc<dyn DeviceTokenStore>) -> Self {
+        Self {
+            store: Arc::new(GuardedTokens(store)),
+            threads: Arc::new(Semaphore::new(TOKEN_THREADS)),
+        }
+    }
+}
+
+/// Reads and keeps the token of one line, one step at a time. Nearly all lines have nothing to keep at nearly all times, and then
+/// this is as good as nothing.
+#[derive(Default)]
+pub(crate) struct TokenKeeper(RefCell<Option<Box<Work>>>);
+
+/// Something is kept.
+struct Work {
+    /// The steps to do, one for each key: a later one makes an earlier one void.
+    steps: Rc<RefCell<VecDeque<Step>>>,
+    /// Does it.
+    worker: JoinHandle<()>,
+}
+
+type Step = (TokenKey, StoreAction);
+
+impl TokenKeeper {
+    /// The token that is kept, after all that is to be kept is.
+    ///
+    /// # Errors
+    /// How long was waited in vain.
+    pub(crate) async fn load(&self, access: &TokenAccess, key: TokenKey) -> Result<Option<Secret>, Duration> {
+        if access.store.is_in_memory() {
+            return Ok(access.store.load(&key));
+        }
+        let read = async {
+            self.done().await;
+            let store = Arc::clone(&access.store);
+            on_a_thread(Arc::clone(&access.threads), move || store.load(&key)).await
+        };
+        // A store that panics has no token.
+        within(READ_WITHIN, read).await.map(Option::flatten).ok_or(READ_WITHIN)
+    }
+
+    /// Has a step done; returns at once.
+    pub(crate) fn keep(&self, access: &TokenAccess, key: TokenKey, action: StoreAction) {
+        if access.store.is_in_memory() {
+            return carry_out(&*access.store, &key, &action);
+        }
+        let mut work = self.0.borrow_mut();
+        match &*work {
+            Some(work) if !work.worker.is_finished() => {
+                let mut steps = work.steps.borrow_mut();
+                steps.retain(|(of, _)| *of != key);
+                if steps.len() >= STEPS {
+                    steps.pop_front();
+                }
+                steps.push_back((key, action));
+            }
+            _ => {
+                let steps = Rc::new(RefCell::new(VecDeque::from([(key, action)])));
+                let worker = spawn_local(carry_all_out(access.clone(), Rc::clone(&steps)));
+                *work = Some(Box::new(Work { steps, worker }));
+            }
+        }
+    }
+
+    /// Waits until all that is to be kept is, within bounds.
+    pub(crate) async fn settled(&self) {
+        if within(KEPT_WITHIN, self.done()).await.is_none() {
+            tracing::warn!("a device's token was not kept yet when its line closed: its store does not answer");
+        }
+    }
+
+    /// ## Cancel safety
+    /// The work goes on, and can be waited for again.
+    async fn done(&self) {
+        poll_fn(|cx| {
+            let mut work = self.0.borrow_mut();
+            match work.as_mut().map(|work| Pin::new(&mut work.worker).poll(cx)) {
+                Some(Poll::Pending) => Poll::Pending,
+                Some(Poll::Ready(_)) | None => {
+                    *work = None;
+                    Poll::Ready(())
+                }
+            }
+        })
+        .await;
+    }
+}
+
+/// Does one step after the other, until none is left.
+async fn carry_all_out(TokenAccess { store, threads }: TokenAccess, steps: Rc<RefCell<VecDeque<Step>>>) {
+    loop {
+        let step = steps.borrow_mut().pop_front();
+        let Some((key, action)) = step else { return };
+        let store = Arc::clone(&store);
+        on_a_thread(Arc::clone(&threads), move || carry_out(&*store, &key, &action)).await;
+    }
+}
+
+/// Runs it on a thread that may block; nothing when it panicked, or where there is no thread.
+async fn on_a_thread<T: Send + 'static>(
+    places: Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let place = places.acquire_owned().await.ok()?;
+    let begun = threads::blocking(move || {
+        let _place = place;
+        work()
+    });
+    match begun {
+        Ok(done) => done.await.ok(),
+        Err(error) => {
+            tracing::warn!("the store of device tokens is left out: {error}");
+            None
+        }
+    }
+}
+
+fn carry_out(store: &dyn DeviceTokenStore, key: &TokenKey, action: &StoreAction) {
+    let done = match action {
+        StoreAction::Keep => Ok(()),
+        StoreAction::Save(token) => store.store(key, token),
+        StoreAction::Forget => store.clear(key),
+    };
+    if let Err(error) = done {
+        tracing::warn!(gateway = %key.gateway, %error, "the line goes on, but the device may have to be paired again");
+    }
+}
+
+/// A host's store of device tokens: where it panics, it holds no token, or could not keep one.
+struct GuardedTokens(Arc<dyn DeviceTokenStore>);
+
+fn panicked() -> Result<(), TokenStoreError> {
+    Err(TokenStoreError("the store of device tokens panicked".to_owned()))
+}
+
+impl DeviceTokenStore for GuardedTokens {
+    fn is_in_memory(&self) -> bool {
+        guard(|| self.0.is_in_memory()).unwrap_or(false)
+    }
+
+    fn load(&self, key: &TokenKey) -> Option<Secret> {
+        guard(|| self.0.load(key)).flatten()
+    }
+
+    fn store(&self, key: &TokenKey, token: &Secret) -> Result<(), TokenStoreError> {
+        guard(|| self.0.store(key, token)).unwrap_or_else(panicked)
+    }
+
+    fn clear(&self, key: &TokenKey) -> Result<(), TokenStoreError> {
+        guard(|| self.0.clear(key)).unwrap_or_else(panicked)
     }
 }

@@ -1,37 +1,29 @@
 //! Getting a byte stream to a gateway, and a WebSocket over it.
 
-mod advice;
-mod frames;
-mod happy_eyeballs;
-mod public_key;
-mod read_counters;
-mod resolver;
+mod buffers;
 mod socket;
 mod tcp;
 mod tls;
-mod upgrade;
 mod websocket;
 
-use std::fmt;
+use std::error::Error;
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
-use tokio::io::{AsyncRead, AsyncWrite};
-use windlass_protocol::connection::HandshakeFault;
-use windlass_protocol::{ConnectRefusal, CredentialKind, GatewayId, HelloOk};
-
-use crate::Endpoint;
-use crate::threads::ResourceError;
-
-pub(crate) use frames::FrameWriter;
-pub(crate) use socket::ReadBuffer;
+pub(crate) use buffers::{Buffers, FrameWriter};
 pub use socket::Socket;
 pub use tcp::TcpConnector;
 pub use tls::{Fingerprint, INSECURE_LOG_TARGET, InvalidFingerprint, TlsFault, TlsPolicy};
-pub use websocket::{Header, InvalidHeader, UpgradeError, open_websocket};
+use tokio::io::{AsyncRead, AsyncWrite};
+pub use websocket::open_websocket;
+use windlass_protocol::connection::HandshakeFault;
+use windlass_protocol::{Advice, Advise, ConnectRefusal, CredentialKind, GatewayId, HelloOk, UpgradeRefusal};
+
+use crate::Endpoint;
+use crate::threads::ResourceError;
 
 /// A byte stream to a gateway, encrypted already where it has to be.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -171,4 +163,119 @@ impl fmt::Display for DialPhase {
 /// library writes them; a filter for the target `tungstenite` in the program's logger keeps them out.
 pub fn log_takes_frames() -> bool {
     log::log_enabled!(target: "tungstenite::protocol", log::Level::Trace)
+}
+
+/// Why a stream did not become a WebSocket.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpgradeError {
+    /// The other side answered with another HTTP status than 101.
+    #[error(transparent)]
+    Refused(#[from] UpgradeRefusal),
+    /// No answer came.
+    #[error("{} took longer than {} s", DialPhase::Upgrade, .0.as_secs())]
+    Timeout(Duration),
+    /// The server does not speak WebSocket.
+    #[error("what answers there does not speak WebSocket: {0}")]
+    NotWebSocket(String),
+    /// The connection broke.
+    #[error("the connection broke during the WebSocket upgrade: {0}")]
+    Broken(String),
+}
+
+impl Advise for DialError {
+    fn advice(&self) -> Advice {
+        Advice::new(sentence(self), dial_step(self))
+    }
+}
+
+impl Advise for UpgradeError {
+    fn advice(&self) -> Advice {
+        let step = match self {
+            Self::Refused(refusal) => return refusal.advice(),
+            Self::Timeout(_) => {
+                "The gateway's process hangs, or the port belongs to something else: look at it on its host."
+            }
+            Self::NotWebSocket(_) | Self::Broken(_) => {
+                "Check that the URL is the gateway's own address and port (wss:// if it speaks TLS there), and that no \
+                 proxy in between swallows WebSockets."
+            }
+        };
+        Advice::new(sentence(self), step)
+    }
+}
+
+/// Whether this process, or the whole shard, has as many files and sockets open as it may.
+fn is_out_of_descriptors(error: &DialError) -> bool {
+    /// The numbers of EMFILE and ENFILE on every Unix; other systems have no such limit.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    let (DialError::Dns(error) | DialError::Tcp(error)) = error else {
+        return false;
+    };
+    cfg!(unix) && matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
+}
+
+fn dial_step(error: &DialError) -> &'static str {
+    match error {
+        error if is_out_of_descriptors(error) => {
+            "This is the limit of this process or shard, and not the gateway: raise it (ulimit -n, or LimitNOFILE of the \
+             service); each line takes one file descriptor."
+        }
+        DialError::Dns(_) => "Check the host name in the gateway's URL and this shard's name resolution.",
+        DialError::Resources(error) => error.limit().next_step(),
+        DialError::Tls(TlsFault::PinMismatch { .. }) => {
+            "If the gateway's certificate was renewed, compare the fingerprint on its host and pin the new one; \
+             otherwise somebody may stand in between."
+        }
+        DialError::Tls(TlsFault::Untrusted { .. }) => {
+            "Have the certificate signed by a root that this machine trusts; or compare the fingerprint on the gateway's \
+             host and pin it."
+        }
+        DialError::Tls(TlsFault::NoRoots) => "Install the system's CA certificates, or pin the gateway's fingerprint.",
+        DialError::Tls(_) => {
+            "Check whether the gateway speaks TLS on that port: without TLS the URL begins with ws://."
+        }
+        DialError::Tcp(_) | DialError::Timeout { .. } => {
+            "Check that the gateway runs and listens on that address and port, and that no firewall is in between."
+        }
+    }
+}
+
+/// An error and all that caused it, as one sentence.
+fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), letters.as_str())
+    })
+}
+
+#[cfg(test)]
+mod advice_tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn who_has_no_file_descriptor_left_is_told_so_and_not_sent_to_the_gateway() {
+        let limit = |number| io::Error::from_raw_os_error(number);
+        for error in [
+            DialError::Tcp(limit(24)),
+            DialError::Tcp(limit(23)),
+            DialError::Dns(limit(24)),
+        ] {
+            let told = error.advice().to_string();
+            assert!(told.contains("ulimit -n") && told.contains("open files"), "{told}");
+        }
+        let refused = DialError::Tcp(io::ErrorKind::ConnectionRefused.into())
+            .advice()
+            .to_string();
+        assert!(refused.contains("Check that the gateway runs"), "{refused}");
+    }
 }

@@ -6,6 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -14,18 +15,17 @@ use tokio::time::{Sleep, sleep_until, timeout};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
-use windlass_protocol::CloseReason;
-use windlass_protocol::connection::{Answered, Received, Session, Vigil, WriteWatch};
+use windlass_protocol::connection::{Answered, Gap, IgnoredFrame, Received, Session, Vigil, WriteWatch};
 use windlass_protocol::time::after;
+use windlass_protocol::{CloseReason, EventFrame};
 
-use super::buffers::Buffers;
-use super::establish::{Established, broken, close_reason};
-use super::{DisconnectReason, Order, OrderSlot, incoming};
 use crate::clock::{SECOND_LOOK, is_late};
+use crate::connection::establish::{Established, broken, close_reason};
+use crate::connection::{Order, OrderSlot};
 use crate::failpoint;
-use crate::line::LineState;
-use crate::supervision::LineContext;
-use crate::transport::Socket;
+use crate::line::{DisconnectReason, LineContext, LineState, Reply};
+use crate::routing::{Event, Incoming, Marker};
+use crate::transport::{Buffers, Socket};
 
 /// Frames read in one turn. Small, so that calls that wait to be written don't wait for long.
 const READ_BUDGET: usize = 32;
@@ -187,7 +187,7 @@ impl Driver {
                     self.take_text(text);
                 } else {
                     tracing::warn!(gateway = %self.line.id, "a binary frame that is no text was ignored");
-                    incoming::unreadable(&self.line);
+                    mark_unreadable(&self.line);
                 }
             }
             Message::Close(frame) => return Err(DisconnectReason::Closed(close_reason(frame))),
@@ -213,10 +213,10 @@ impl Driver {
                 }
             }
             Received::Event { event, gap } => {
-                incoming::gather(&self.line, &self.session, &event, gap, &text);
+                dispatch_event(&self.line, &self.session, &event, gap, &text);
                 self.gathered = true;
             }
-            Received::Ignored(why) => incoming::ignored(&self.line, &why),
+            Received::Ignored(why) => report_ignored(&self.line, &why),
         }
     }
 
@@ -233,7 +233,8 @@ impl Driver {
         if !due || self.draining.is_some() {
             return false;
         }
-        let (calls, again) = topics.next(now, &mut self.line.reconnect.borrow_mut().rng);
+        let slot = |ask| Reply::TopicSubscription(Arc::clone(topics), ask);
+        let (calls, again) = topics.next_calls(now, &mut self.line.reconnect.borrow_mut().rng, slot);
         self.ask_again = again;
         let mut pending = self.line.pending.lock();
         for call in calls {
@@ -426,4 +427,40 @@ enum Turn {
     Again,
     /// Everything was read.
     Wait,
+}
+
+/// An event came: its subscribers get it at the end of the turn, or before any caller gets an answer.
+fn dispatch_event(line: &LineContext, session: &Session, event: &EventFrame<'_>, gap: Option<Gap>, text: &ByteString) {
+    line.router.meter().event();
+    if let Some(gap) = gap {
+        line.router.meter().gap(gap.received.saturating_sub(gap.expected));
+        tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "events are missing or out of order");
+        line.router.mark(&Marker::Gap(gap));
+        line.topics.gap();
+    }
+    let incoming = Incoming::new(&event.name, event.payload.as_str());
+    line.topics.observe(&incoming);
+    line.router.gather(&incoming, || Event {
+        name: line.shard.names.get(&event.name),
+        payload: event.payload.to_kept_in(text),
+        seq: event.seq,
+        generation: session.generation(),
+    });
+}
+
+fn report_ignored(line: &LineContext, why: &IgnoredFrame) {
+    if let IgnoredFrame::ForeignId(Some(error)) = why {
+        tracing::warn!(gateway = %line.id, %error, "a frame was ignored: {why}");
+    } else {
+        tracing::warn!(gateway = %line.id, "a frame was ignored: {why}");
+    }
+    if why.may_hide_an_event() {
+        mark_unreadable(line);
+    }
+}
+
+/// Tells subscribers that they may have missed something here.
+fn mark_unreadable(line: &LineContext) {
+    line.router.mark(&Marker::Unreadable);
+    line.topics.gap();
 }

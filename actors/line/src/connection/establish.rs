@@ -7,14 +7,11 @@ use tungstenite::{self, Message};
 use windlass_protocol::connection::{Continuity, Handshake, HandshakeStep, Session};
 use windlass_protocol::{CloseCode, CloseReason, HelloOk, SessionKeySpace};
 
-use super::DisconnectReason;
-use crate::GatewaySpec;
 use crate::clock::Deadline;
-use crate::failpoint;
-use crate::line::LineState;
+use crate::line::{DisconnectReason, LineContext, LineState};
 use crate::routing::Marker;
-use crate::supervision::LineContext;
 use crate::transport::{ConnectStep, Socket, open_websocket};
+use crate::{GatewaySpec, failpoint};
 
 /// A connection on which calls can go.
 pub(super) struct Established {
@@ -52,7 +49,7 @@ async fn ready_credentials(line: &Rc<LineContext>) -> Result<(), DisconnectReaso
     }
     let token = line
         .tokens
-        .load(&line.shard, line.spec().token_key())
+        .load(&line.shard.tokens, line.spec().token_key())
         .await
         .map_err(DisconnectReason::Tokens)?;
     line.reconnect.borrow_mut().has_read(&line.spec(), token);

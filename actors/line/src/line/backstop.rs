@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 use windlass_protocol::time::after;
 
-use super::pending_calls::PendingCallsCell;
 use crate::clock::{Clock, is_late};
 
 /// How long past its deadline a call is looked for: the line's own timer, which is exact to a millisecond, comes first.
@@ -49,9 +48,21 @@ struct Plan {
     over: bool,
 }
 
+/// The calls of a line, as the backstop sees them.
+pub(super) trait WatchedCalls: Send + Sync {
+    /// From here on calls ask for a look again.
+    fn reset_watch(&self);
+
+    /// Ends the calls of callers that are late, as the line's thread would have done. Returns the next deadline.
+    fn end_overdue(&self, now: Instant) -> Option<Instant>;
+
+    /// Has the backstop look at `deadline`, unless it looks before.
+    fn watch_again(self: Arc<Self>, deadline: Instant);
+}
+
 /// One look at a line.
 struct Look {
-    pending: Weak<PendingCallsCell>,
+    pending: Weak<dyn WatchedCalls>,
     kind: Kind,
 }
 
@@ -89,11 +100,11 @@ impl Backstop {
                 self.plan(after(now, AFTER_SLEEP), number, look.pending, Kind::AfterSleep);
                 continue;
             }
-            pending.unwatched();
+            pending.reset_watch();
             // A waker is code of the host: should it panic, the next look goes on.
-            let next = catch_unwind(AssertUnwindSafe(|| pending.end_late(now)));
+            let next = catch_unwind(AssertUnwindSafe(|| pending.end_overdue(now)));
             match next {
-                Ok(Some(deadline)) => pending.watch(deadline),
+                Ok(Some(deadline)) => pending.watch_again(deadline),
                 Ok(None) if look.kind == Kind::OnceMore => {}
                 Ok(None) | Err(_) => self.plan(after(now, ONCE_MORE), number, look.pending, Kind::OnceMore),
             }
@@ -111,7 +122,7 @@ impl Backstop {
         self.0.desks.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn look_at(&self, deadline: Instant, number: u64, pending: Weak<PendingCallsCell>) {
+    pub(super) fn look_at(&self, deadline: Instant, number: u64, pending: Weak<dyn WatchedCalls>) {
         self.plan(after(deadline, GRACE), number, pending, Kind::Due);
     }
 
@@ -124,7 +135,7 @@ impl Backstop {
     }
 
     /// Plans a look, unless there is an earlier one at the same line.
-    fn plan(&self, at: Instant, number: u64, pending: Weak<PendingCallsCell>, kind: Kind) {
+    fn plan(&self, at: Instant, number: u64, pending: Weak<dyn WatchedCalls>, kind: Kind) {
         let mut plan = self.lock();
         match plan.planned.insert(number, at) {
             Some(before) if before <= at => {

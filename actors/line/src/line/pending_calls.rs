@@ -7,19 +7,19 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, TryAcquireError, mpsc};
 use tokio::task::unconstrained;
-use windlass_protocol::connection::{CallLimits, CallTable};
+use windlass_protocol::connection::{CallLimits, CallRequest, CallTable};
+use windlass_protocol::{CallError, NotSent};
 
-use super::backstop::Backstop;
-use super::inbox::{Entrance, LineMessage};
-use super::{MAX_TOPICS, Reply};
 use crate::clock::Clock;
+use crate::line::backstop::{Backstop, WatchedCalls};
+use crate::line::{MAX_TOPICS, Reply};
 
 /// The calls of a line and the inbox that they come from.
 pub(crate) struct PendingCalls {
@@ -173,23 +173,30 @@ impl PendingCallsCell {
             .saturating_mul(1_000_000_000)
             .saturating_add(u64::from(since.subsec_nanos()));
         if nanos < self.watched.load(Ordering::Relaxed) && nanos < self.watched.fetch_min(nanos, Ordering::AcqRel) {
-            backstop.look_at(deadline, *number, Arc::downgrade(self));
+            let pending: Weak<dyn WatchedCalls> = Arc::<Self>::downgrade(self);
+            backstop.look_at(deadline, *number, pending);
         }
     }
+}
 
+impl WatchedCalls for PendingCallsCell {
     /// From here on calls ask for a look again.
-    pub(super) fn unwatched(&self) {
+    fn reset_watch(&self) {
         self.watched.store(u64::MAX, Ordering::Release);
     }
 
     /// Ends the calls of callers that are late, as the line's thread would have done. Returns the next deadline.
-    pub(super) fn end_late(&self, now: Instant) -> Option<Instant> {
+    fn end_overdue(&self, now: Instant) -> Option<Instant> {
         let mut pending = self.lock();
         pending.take_inbox(now);
         // Not the line's own questions: their ends are told to subscribers, between two events.
         let next = pending.calls.expire_where(now, |slot| matches!(slot, Reply::Caller(_)));
         pending.give_places_back();
         next
+    }
+
+    fn watch_again(self: Arc<Self>, deadline: Instant) {
+        Self::watch(&self, deadline);
     }
 }
 
@@ -237,4 +244,124 @@ pub(crate) async fn drive_calls_until<F: Future>(pending: &PendingCallsCell, clo
         Poll::Pending
     })
     .await
+}
+
+/// The messages of callers in a line's inbox.
+pub(crate) enum LineMessage {
+    /// A call; it has a place.
+    Call(Box<CallRequest<Reply>>),
+    /// A caller went away: its place can be freed.
+    Cancelled,
+    /// The subscribed topics changed: there may be a request to make.
+    TopicSubscription,
+}
+
+/// The state that both ends of an inbox share.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    /// One for each call that may wait, in the inbox and in the table together.
+    pub(super) places: Semaphore,
+    /// A [`LineMessage::Cancelled`] lies in the inbox: one is enough for all calls that are dropped before the line looks.
+    pub(super) cancelled: AtomicBool,
+    /// The same for [`LineMessage::TopicSubscription`].
+    pub(super) declared: AtomicBool,
+}
+
+impl Entrance {
+    pub(super) fn new(places: usize) -> Self {
+        Self {
+            places: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
+            cancelled: AtomicBool::new(false),
+            declared: AtomicBool::new(false),
+        }
+    }
+}
+
+/// The callers' end of a line's inbox.
+#[derive(Clone)]
+pub(super) struct Inbox {
+    sender: mpsc::UnboundedSender<LineMessage>,
+    entrance: Arc<Entrance>,
+    pending: Arc<PendingCallsCell>,
+}
+
+/// The line is closed, and took nothing.
+struct Gone;
+
+/// Why a call could not be put into an inbox at once.
+pub(super) enum Turned {
+    /// All places are taken.
+    Full(Box<CallRequest<Reply>>),
+    /// The line is closed.
+    Closed,
+}
+
+impl Inbox {
+    pub(super) const fn new(
+        sender: mpsc::UnboundedSender<LineMessage>,
+        entrance: Arc<Entrance>,
+        pending: Arc<PendingCallsCell>,
+    ) -> Self {
+        Self {
+            sender,
+            entrance,
+            pending,
+        }
+    }
+
+    /// Puts a call in if there is a place.
+    pub(super) fn try_enter(&self, call: Box<CallRequest<Reply>>) -> Result<(), Turned> {
+        match self.entrance.places.try_acquire() {
+            Ok(place) => {
+                place.forget();
+                self.put(call).map_err(|Gone| Turned::Closed)
+            }
+            Err(TryAcquireError::NoPermits) => Err(Turned::Full(call)),
+            Err(TryAcquireError::Closed) => Err(Turned::Closed),
+        }
+    }
+
+    /// Waits for a place, until the call's deadline at most.
+    ///
+    /// ## Cancel safety
+    /// A call is not put in when the future is dropped.
+    pub(super) async fn enter(self, call: Box<CallRequest<Reply>>, now: Instant) -> Result<(), CallError> {
+        let deadline = call.deadline;
+        match tokio::time::timeout_at(deadline.into(), self.entrance.places.acquire()).await {
+            Ok(Ok(place)) => {
+                place.forget();
+                self.put(call).map_err(|Gone| NotSent::Closed.into())
+            }
+            Ok(Err(_)) => Err(NotSent::Closed.into()),
+            Err(_) => Err(NotSent::NotReady {
+                waited: deadline.saturating_duration_since(now),
+            }
+            .into()),
+        }
+    }
+
+    fn put(&self, call: Box<CallRequest<Reply>>) -> Result<(), Gone> {
+        let deadline = call.deadline;
+        self.sender.send(LineMessage::Call(call)).map_err(|_| Gone)?;
+        // Behind the call: where it is looked at, the call is found.
+        self.pending.watch(deadline);
+        Ok(())
+    }
+
+    /// A caller went away, and its slot with it.
+    pub(super) fn cancelled(&self) {
+        self.tell(&self.entrance.cancelled, LineMessage::Cancelled);
+    }
+
+    /// Has the line look at its topics.
+    pub(super) fn declared(&self) {
+        self.tell(&self.entrance.declared, LineMessage::TopicSubscription);
+    }
+
+    fn tell(&self, told: &AtomicBool, message: LineMessage) {
+        if !told.swap(true, Ordering::AcqRel) {
+            // A line that is closed has nothing left to look at.
+            let _ = self.sender.send(message);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use windlass_protocol::{
     SignatureInput, SignatureVersion, StoreAction,
 };
 
-use crate::connection::DisconnectReason;
+use crate::line::DisconnectReason;
 use crate::{GatewaySpec, TlsPolicy};
 
 /// The part of a line that learns: how far its backoff is, which credentials work, which gateway process it last met.

@@ -4,74 +4,22 @@
 //! socket that it owns, and a question's answer is taken up at the very place where its frame is read: between the event
 //! before it and the event after it. So a snapshot stands in the stream where the gateway put it.
 
-mod asking;
-mod entry;
-mod outcome;
-mod table;
-#[cfg(test)]
-mod tests;
+mod progress;
+mod request;
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use progress::Table;
 use rand::Rng;
+pub(crate) use request::Ask;
+pub use request::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics};
+use request::{Outcome, Trouble};
 use windlass_protocol::connection::CallRequest;
 use windlass_protocol::{CallError, GatewayId, Generation, HelloOk, RawJson};
 
-pub(crate) use asking::Ask;
-pub use asking::SNAPSHOT_SESSIONS;
-use outcome::{Outcome, Trouble};
-use table::Table;
-pub use table::{MAX_TOPICS, ResyncCounters};
-
-use super::Reply;
-use super::inbox::Inbox;
 use crate::routing::{Incoming, Router, Topic};
-
-/// More is declared on one line than it keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a line keeps {MAX_TOPICS} topics subscribed at most")]
-pub struct TooManyTopics;
-
-/// A topic that is kept subscribed for as long as this is held, by this or another holder.
-#[must_use = "a topic is subscribed for as long as its declaration is held"]
-pub struct TopicSubscription {
-    topic: Topic,
-    topics: Arc<TopicTable>,
-    wake: Inbox,
-}
-
-impl TopicSubscription {
-    /// The topic.
-    pub const fn topic(&self) -> &Topic {
-        &self.topic
-    }
-
-    /// Loads the topic again, for a subscriber that lost something on its own side
-    /// ([`Marker::Lagged`](crate::routing::Marker::Lagged)). Requests while it is being loaded cost one more load
-    /// at most.
-    pub fn resync(&self) {
-        self.topics.with(|table| table.again(&self.topic));
-        self.wake.declared();
-    }
-}
-
-impl fmt::Debug for TopicSubscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TopicSubscription")
-            .field("topic", &self.topic)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Drop for TopicSubscription {
-    fn drop(&mut self) {
-        self.topics.with(|table| table.release(&self.topic));
-        self.wake.declared();
-    }
-}
 
 /// The topics of one line, shared by their holders and the line's connection.
 #[derive(Debug)]
@@ -95,33 +43,34 @@ impl TopicTable {
         }
     }
 
-    pub(super) fn subscribe_topic(
-        self: &Arc<Self>,
-        topic: Topic,
-        inbox: &Inbox,
-    ) -> Result<TopicSubscription, TooManyTopics> {
-        self.with(|table| table.subscribe_topic(&topic))?;
-        inbox.declared();
-        Ok(TopicSubscription {
-            topic,
-            topics: Arc::clone(self),
-            wake: inbox.clone(),
-        })
+    /// A caller holds the topic from now on.
+    pub(super) fn hold(&self, topic: &Topic) -> Result<(), TooManyTopics> {
+        self.update(|table| table.subscribe_topic(topic))
+    }
+
+    /// A caller no longer holds the topic.
+    pub(super) fn release(&self, topic: &Topic) {
+        self.update(|table| table.release(topic));
+    }
+
+    /// Loads the topic again.
+    pub(super) fn reload(&self, topic: &Topic) {
+        self.update(|table| table.again(topic));
     }
 
     /// The line is up.
     pub(crate) fn begin(&self, generation: Generation, hello: &HelloOk) {
-        self.with(|table| table.begin(generation, hello));
+        self.update(|table| table.begin(generation, hello));
     }
 
     /// The line is down.
     pub(crate) fn end(&self) {
-        self.with(Table::end);
+        self.update(Table::end);
     }
 
     /// The gateway dropped events.
     pub(crate) fn gap(&self) {
-        self.with(Table::gap);
+        self.update(Table::gap);
     }
 
     /// An event came in: it may be of a session that is new.
@@ -130,7 +79,7 @@ impl TopicTable {
             && incoming.name == "sessions.changed"
             && let Some(session) = &self.router.keys(incoming).session_key
         {
-            self.with(|table| table.saw(session));
+            self.update(|table| table.saw(session));
         }
     }
 
@@ -139,24 +88,22 @@ impl TopicTable {
         self.due.load(Ordering::Relaxed)
     }
 
-    /// The calls to make now, and when to come back without being told to.
-    pub(crate) fn next(
-        self: &Arc<Self>,
+    /// The calls to make now, and when to come back without being told to. `slot` makes the receiver of an answer.
+    pub(crate) fn next_calls<S>(
+        &self,
         now: Instant,
         rng: &mut impl Rng,
-    ) -> (Vec<CallRequest<Reply>>, Option<Instant>) {
-        let ((asks, outcome), again) = self.with(|table| (table.next(now, rng), table.next_at()));
+        slot: impl Fn(Ask) -> S,
+    ) -> (Vec<CallRequest<S>>, Option<Instant>) {
+        let ((asks, outcome), again) = self.update(|table| (table.next(now, rng), table.next_at()));
         self.tell(outcome);
-        let calls = asks.into_iter().map(|ask| {
-            let call = ask.call(now);
-            call.into_request(Reply::TopicSubscription(Arc::clone(self), ask))
-        });
+        let calls = asks.into_iter().map(|ask| ask.into_call(now, &slot));
         (calls.collect(), again)
     }
 
     /// A question's call ended. Called by the driver while it reads, and so between two events.
     pub(crate) fn answered(&self, ask: &Ask, end: Result<RawJson, CallError>) {
-        let outcome = self.with(|table| table.answered(ask, end));
+        let outcome = self.update(|table| table.answered(ask, end));
         self.tell(outcome);
     }
 
@@ -187,7 +134,7 @@ impl TopicTable {
         }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+    fn update<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
         let mut table = self.lock();
         let done = work(&mut table);
         self.due.store(table.has_work(), Ordering::Relaxed);
@@ -200,3 +147,6 @@ impl TopicTable {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

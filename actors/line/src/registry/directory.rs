@@ -8,67 +8,21 @@
 //! back when the line is closed, for any reason. So no entry is left over, and none is missing.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use windlass_protocol::GatewayId;
 
-use super::{Addition, Answered, Inspection, RegistryError};
 use crate::GatewaySpec;
 use crate::line::{Line, LineBackend};
-use crate::shard::{Place, ShardHandle};
-
-/// Something to do once a gateway was added, on its shard, before it is told.
-pub type OnceAdded = Pin<Box<dyn Future<Output = ()> + Send>>;
+use crate::registry::{Addition, DirectoryEntry, DirectoryTable, Inspection, OnceAdded, Registration, RegistryError};
+use crate::shard::{Answered, Place, ShardHandle};
 
 /// The directory.
 #[derive(Debug)]
 pub struct Directory {
     shards: Vec<ShardHandle>,
-    table: Arc<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    entries: Mutex<BTreeMap<GatewayId, Entry>>,
-    /// An entry was taken out.
-    freed: Notify,
-}
-
-#[derive(Debug)]
-struct Entry {
-    line: Arc<Line>,
-    shard: usize,
-    /// It was removed, and its line is not closed yet. Then it is not there, but for the fact that its id is not free.
-    closing: bool,
-}
-
-/// An entry, as its shard holds it. When this is dropped, the entry is gone.
-#[derive(Debug)]
-pub(crate) struct Registration {
-    table: Weak<Table>,
-    id: GatewayId,
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        if let Some(table) = self.table.upgrade() {
-            // Its line is dropped when the lock is free again.
-            let entry = table.entries().remove(&self.id);
-            table.freed.notify_waiters();
-            drop(entry);
-        }
-    }
-}
-
-impl Table {
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<GatewayId, Entry>> {
-        // Held by steps that can't panic.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    table: Arc<DirectoryTable>,
 }
 
 /// The result of an operation's look at the table.
@@ -140,7 +94,7 @@ impl Directory {
 
     fn enter(
         &self,
-        entries: &mut BTreeMap<GatewayId, Entry>,
+        entries: &mut BTreeMap<GatewayId, DirectoryEntry>,
         newcomer: &mut Newcomer,
         entered: &impl Fn(&Arc<Line>),
     ) -> Result<Step<()>, RegistryError> {
@@ -165,7 +119,7 @@ impl Directory {
         let line = Arc::clone(&newcomer.line);
         entered(&line);
         let closing = false;
-        entries.insert(id, Entry { line, shard, closing });
+        entries.insert(id, DirectoryEntry { line, shard, closing });
         Ok(Step::Begun(place.add(addition)))
     }
 
@@ -255,7 +209,7 @@ impl Directory {
     /// Looks at the table until the operation takes effect.
     async fn begin<T>(
         &self,
-        mut step: impl FnMut(&mut BTreeMap<GatewayId, Entry>) -> Result<Step<T>, RegistryError>,
+        mut step: impl FnMut(&mut BTreeMap<GatewayId, DirectoryEntry>) -> Result<Step<T>, RegistryError>,
     ) -> Result<Answered<T>, RegistryError> {
         loop {
             // Before the look: what is freed after it is not missed.
@@ -283,13 +237,19 @@ impl Directory {
 }
 
 /// The entry of a gateway that is there.
-fn present<'a>(entries: &'a mut BTreeMap<GatewayId, Entry>, id: &GatewayId) -> Result<&'a mut Entry, RegistryError> {
+fn present<'a>(
+    entries: &'a mut BTreeMap<GatewayId, DirectoryEntry>,
+    id: &GatewayId,
+) -> Result<&'a mut DirectoryEntry, RegistryError> {
     let entry = entries.get_mut(id).filter(|entry| !entry.closing);
     entry.ok_or_else(|| RegistryError::NotThere(id.clone()))
 }
 
 /// The entry of this line, and not of another one with the same id.
-fn the_same<'a>(entries: &'a mut BTreeMap<GatewayId, Entry>, line: &Arc<Line>) -> Result<&'a mut Entry, RegistryError> {
+fn the_same<'a>(
+    entries: &'a mut BTreeMap<GatewayId, DirectoryEntry>,
+    line: &Arc<Line>,
+) -> Result<&'a mut DirectoryEntry, RegistryError> {
     let entry = present(entries, line.id())?;
     if Arc::ptr_eq(&entry.line, line) {
         Ok(entry)

@@ -1,18 +1,19 @@
 //! Messages to the registry, and their answers.
 
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use actix::{Addr, Message};
+use actix::Message;
 use futures_util::future::LocalBoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use windlass_protocol::GatewayId;
 use windlass_protocol::connection::CallCounters;
 
 use crate::GatewaySpec;
-use crate::line::{LineBackend, ResyncCounters};
-
-use super::{GatewayRegistry, OnceAdded, Registration};
+use crate::line::{Line, LineBackend, ResyncCounters};
 
 /// Why the registry did not carry out an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,42 +73,25 @@ impl Message for RegistryMessage {
 pub(crate) struct Addition {
     pub(super) spec: GatewaySpec,
     pub(super) ends: LineBackend,
+    /// The entry in a directory, which is there as long as the line is.
+    pub(super) registration: Option<Registration>,
     /// Done once the line runs, before the addition is answered.
     pub(super) added: Option<OnceAdded>,
 }
 
 impl Addition {
     pub(crate) const fn new(spec: GatewaySpec, ends: LineBackend, added: Option<OnceAdded>) -> Self {
-        Self { spec, ends, added }
+        Self {
+            spec,
+            ends,
+            registration: None,
+            added,
+        }
     }
 
     /// Has the entry of a directory live as long as the line.
     pub(crate) fn register(&mut self, registration: Registration) {
-        self.ends.registration = Some(registration);
-    }
-}
-
-/// The answer to a message that was sent.
-#[must_use = "the answer tells whether it was done"]
-pub(crate) struct Answered<T> {
-    pub(crate) end: oneshot::Receiver<Result<T, RegistryError>>,
-    pub(crate) address: Addr<GatewayRegistry>,
-}
-
-impl<T> Answered<T> {
-    /// Waits for it.
-    pub(crate) fn wait(self) -> impl Future<Output = Result<T, RegistryError>> {
-        let Self { end, address } = self;
-        async move {
-            end.await.unwrap_or_else(|_| {
-                // A registry that is there dropped the answer by a panic.
-                Err(if address.connected() {
-                    RegistryError::Fault
-                } else {
-                    RegistryError::ShutDown
-                })
-            })
-        }
+        self.registration = Some(registration);
     }
 }
 
@@ -129,4 +113,47 @@ pub struct Inspection {
     pub topics: usize,
     /// How often those were loaded.
     pub resyncs: ResyncCounters,
+}
+
+/// Something to do once a gateway was added, on its shard, before it is told.
+pub type OnceAdded = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[derive(Debug, Default)]
+pub(crate) struct DirectoryTable {
+    entries: Mutex<BTreeMap<GatewayId, DirectoryEntry>>,
+    /// An entry was taken out.
+    pub(super) freed: Notify,
+}
+
+#[derive(Debug)]
+pub(crate) struct DirectoryEntry {
+    pub(super) line: Arc<Line>,
+    pub(super) shard: usize,
+    /// It was removed, and its line is not closed yet. Then it is not there, but for the fact that its id is not free.
+    pub(super) closing: bool,
+}
+
+/// An entry, as its shard holds it. When this is dropped, the entry is gone.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(super) table: Weak<DirectoryTable>,
+    pub(super) id: GatewayId,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(table) = self.table.upgrade() {
+            // Its line is dropped when the lock is free again.
+            let entry = table.entries().remove(&self.id);
+            table.freed.notify_waiters();
+            drop(entry);
+        }
+    }
+}
+
+impl DirectoryTable {
+    pub(super) fn entries(&self) -> MutexGuard<'_, BTreeMap<GatewayId, DirectoryEntry>> {
+        // Held by steps that can't panic.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_protocol::EventKeys;
 
-use super::{CompiledFilter, Event};
+use crate::routing::{CompiledFilter, Event};
 
 /// Events of a batch at most: one bit each in the mask of a subscriber.
 const EVENTS: usize = u64::BITS as usize;

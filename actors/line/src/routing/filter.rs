@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use windlass_protocol::{EventKeys, SessionKeySpace};
 
-use super::Topic;
+use crate::routing::Topic;
 
 /// A choice of events. Empty choices leave everything through; several choices must all hold.
 ///
@@ -64,7 +64,7 @@ impl EventFilter {
         (is_one && self.runs.is_empty()).then(|| spellings.canonical().to_owned())
     }
 
-    /// With the snapshots of subscribed topics, in [`Marker::Resynced`](super::Marker::Resynced). Without this a
+    /// With the snapshots of subscribed topics, in [`Marker::Resynced`](crate::routing::Marker::Resynced). Without this a
     /// subscriber is told that there was one, at no cost.
     pub const fn snapshots(mut self) -> Self {
         self.snapshots = true;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch::Sender;
 use windlass_protocol::GatewayId;
 
-use super::thread::{Label, ThreadActivity, Turn};
 use crate::clock::Clock;
+use crate::stall_detector::{Label, ThreadActivity, Turn};
 use crate::telemetry;
 
 /// How often there is a look at the threads: twice a second is nothing to a process.

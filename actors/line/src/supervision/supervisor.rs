@@ -1,21 +1,25 @@
 //! Keeps one line up: starts its connection, waits for its end, decides, waits, starts again.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::rc::Rc;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use rand::Rng;
+use windlass_protocol::Pause;
+use windlass_protocol::connection::Backoff;
 use windlass_protocol::time::after;
 
-use super::commands::{LineCommand, LineCommands};
-use super::decision::{Decision, decide};
-use super::{Intensity, LineContext, Panic, Rest, Running};
 use crate::clock::sleep_until;
-use crate::connection::{DisconnectReason, GatewayConnection, Order, ReasonSlot};
-use crate::failpoint;
-use crate::line::{LineState, drive_calls_until};
+use crate::connection::{GatewayConnection, Order, ReasonSlot};
+use crate::line::{DisconnectReason, LineContext, LineState, drive_calls_until};
 use crate::routing::Marker;
-use crate::telemetry;
+use crate::spec::IntensityPolicy;
+use crate::supervision::{Intensity, Panic, Rest, Running};
 use crate::transport::ConnectStep;
+use crate::{GatewaySpec, failpoint, telemetry};
 
 /// How the line goes on after a command or an end.
 type Flow = ControlFlow<()>;
@@ -268,5 +272,233 @@ impl Child {
             Some(panic) => DisconnectReason::Panicked(panic.into()),
             None => self.exit.take().unwrap_or(DisconnectReason::Stopped),
         }
+    }
+}
+
+/// When the next attempt comes, and the kind of the time until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    /// An ordinary failure: the backoff decides.
+    Wait(Duration),
+    /// A person has to act: ask again slowly.
+    Pause(Duration),
+    /// Too many failures of our own: rest.
+    Degrade { rest: Duration, failures: usize },
+    /// At once: something else was tried that may work.
+    Retry(Duration),
+}
+
+/// Decides. `second_chance` is a delay after which other credentials are tried, if there are any.
+fn decide(
+    exit: &DisconnectReason,
+    now: Instant,
+    second_chance: Option<Duration>,
+    backoff: &mut Backoff,
+    intensity: (&mut Intensity, &IntensityPolicy),
+    rng: &mut impl Rng,
+) -> Decision {
+    let (intensity, policy) = intensity;
+    if let Some(delay) = second_chance {
+        return Decision::Retry(delay);
+    }
+    if matches!(exit, DisconnectReason::Panicked(_))
+        && let Some(failures) = intensity.failed(now, policy)
+    {
+        return Decision::Degrade {
+            rest: policy.rest,
+            failures,
+        };
+    }
+    match exit.pause() {
+        Pause::Retry { after } => Decision::Wait(backoff.next_delay(now, after, rng)),
+        Pause::SlowPoll { every } => Decision::Pause(every),
+    }
+}
+
+/// A command to the supervisor of a line.
+#[derive(Debug)]
+pub(crate) enum LineCommand {
+    /// Connect now, and reset the backoff.
+    ReconnectNow,
+    /// Use another spec from now on.
+    Update(Box<GatewaySpec>),
+    /// Let the calls under way end until then, and close for good.
+    Stop {
+        /// When the calls that are left are ended.
+        drain_until: Instant,
+    },
+}
+
+/// The commands that the supervisor of a line has not taken yet. This is a state and not a queue: a new command of a kind replaces
+/// the one before. It outlives a panic of the supervisor.
+#[derive(Debug, Default)]
+pub(crate) struct LineCommands(RefCell<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    stop: Option<Instant>,
+    update: Option<Box<GatewaySpec>>,
+    reconnect: bool,
+    /// The registry dropped its [`LineControl`].
+    released: bool,
+    waker: Option<Waker>,
+}
+
+impl LineCommands {
+    /// The next command; `None` when the registry has released the line. `Stop` comes first, then `Update`.
+    ///
+    /// ## Cancel safety
+    /// No command is lost when the future is dropped.
+    pub(crate) async fn next(&self) -> Option<LineCommand> {
+        poll_fn(|cx| {
+            let mut waiting = self.0.borrow_mut();
+            if let Some(drain_until) = waiting.stop.take() {
+                return Poll::Ready(Some(LineCommand::Stop { drain_until }));
+            }
+            if let Some(spec) = waiting.update.take() {
+                return Poll::Ready(Some(LineCommand::Update(spec)));
+            }
+            if std::mem::take(&mut waiting.reconnect) {
+                return Poll::Ready(Some(LineCommand::ReconnectNow));
+            }
+            if waiting.released {
+                return Poll::Ready(None);
+            }
+            waiting.waker = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+        let waker = {
+            let mut waiting = self.0.borrow_mut();
+            change(&mut waiting);
+            waiting.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The registry's end of [`LineCommands`]. Dropping it closes the line.
+#[derive(Debug)]
+pub(crate) struct LineControl(Rc<LineCommands>);
+
+impl LineControl {
+    pub(crate) fn new() -> (Self, Rc<LineCommands>) {
+        let commands = Rc::<LineCommands>::default();
+        (Self(Rc::clone(&commands)), commands)
+    }
+
+    pub(crate) fn send(&self, command: LineCommand) {
+        self.0.change(|waiting| match command {
+            LineCommand::ReconnectNow => waiting.reconnect = true,
+            LineCommand::Update(spec) => waiting.update = Some(spec),
+            LineCommand::Stop { drain_until } => {
+                waiting.stop = Some(waiting.stop.map_or(drain_until, |until| until.min(drain_until)));
+            }
+        });
+    }
+}
+
+impl Drop for LineControl {
+    fn drop(&mut self) {
+        self.0.change(|waiting| waiting.released = true);
+    }
+}
+
+#[cfg(test)]
+mod decision_tests {
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
+    use windlass_protocol::connection::BackoffPolicy;
+    use windlass_protocol::{CloseCode, CloseReason, CredentialKind, GatewayError};
+
+    use super::*;
+
+    fn decide_all(exits: &[DisconnectReason]) -> Vec<Decision> {
+        #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
+        let now = Instant::now();
+        let mut backoff = Backoff::new(BackoffPolicy::default());
+        let mut intensity = Intensity::default();
+        let policy = IntensityPolicy::default();
+        let mut rng = StdRng::seed_from_u64(1);
+        let one = |exit| decide(exit, now, None, &mut backoff, (&mut intensity, &policy), &mut rng);
+        exits.iter().map(one).collect()
+    }
+
+    fn refused(error: serde_json::Value) -> DisconnectReason {
+        let error: GatewayError = serde_json::from_value(error).unwrap();
+        DisconnectReason::Refused(Box::new(error.into()), CredentialKind::Token)
+    }
+
+    #[test]
+    fn what_passes_by_itself_backs_off_and_what_needs_a_person_pauses() {
+        let closed = |code| DisconnectReason::Closed(CloseReason::new(CloseCode(code), ""));
+        let token =
+            serde_json::json!({"code": "INVALID_REQUEST", "message": "", "details": {"code": "AUTH_TOKEN_MISMATCH"}});
+        let pairing = serde_json::json!({"code": "NOT_PAIRED", "message": "", "details": {"code": "PAIRING_REQUIRED"}});
+        let decisions = decide_all(&[
+            closed(1012),
+            closed(1006),
+            DisconnectReason::Lost(String::new()),
+            refused(token),
+            refused(pairing),
+        ]);
+        assert!(
+            decisions[..3]
+                .iter()
+                .all(|decision| matches!(decision, Decision::Wait(_))),
+            "{decisions:?}"
+        );
+        assert_eq!(
+            decisions[3..],
+            [
+                Decision::Pause(Duration::from_secs(600)),
+                Decision::Pause(Duration::from_secs(30))
+            ]
+        );
+    }
+
+    #[test]
+    fn panics_back_off_until_they_are_too_many() {
+        let exits: Vec<_> = (0..7).map(|_| DisconnectReason::Panicked(String::new())).collect();
+        let decisions = decide_all(&exits);
+        assert!(
+            decisions[..5]
+                .iter()
+                .all(|decision| matches!(decision, Decision::Wait(_))),
+            "{decisions:?}"
+        );
+        assert!(
+            decisions[5..]
+                .iter()
+                .all(|decision| matches!(decision, Decision::Degrade { failures: 6, .. }))
+        );
+    }
+}
+
+#[cfg(test)]
+mod commands_tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::{Clock as _, TokioClock};
+
+    #[test]
+    fn a_stop_comes_first_and_the_end_of_the_control_comes_last() {
+        let (control, commands) = LineControl::new();
+        assert!(commands.next().now_or_never().is_none());
+        control.send(LineCommand::ReconnectNow);
+        control.send(LineCommand::ReconnectNow);
+        let until = TokioClock::start().now();
+        control.send(LineCommand::Stop { drain_until: until });
+        drop(control);
+        let next = || commands.next().now_or_never().expect("a command waits");
+        assert!(matches!(next(), Some(LineCommand::Stop { drain_until }) if drain_until == until));
+        assert!(matches!(next(), Some(LineCommand::ReconnectNow)));
+        assert!(next().is_none() && next().is_none());
     }
 }

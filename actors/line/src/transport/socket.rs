@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
-use super::BoxedIo;
-use super::read_counters::ReadCounters;
+use crate::transport::BoxedIo;
+use crate::transport::buffers::ReadBuffer;
 
 /// Largest message taken from a gateway. Gateways send up to 25 MiB and a bit (an error that repeats a 25 MiB request
 /// had 26 MB on 2026.9.6); twice that leaves room for later releases and still bounds a hostile one.
@@ -19,38 +19,6 @@ pub(crate) const MAX_MESSAGE: usize = 50 * 1024 * 1024;
 
 /// Frames are gathered to this many bytes before they are written without a flush: as the WebSocket library has it.
 const WRITE_BUFFER: usize = 128 * 1024;
-
-/// The bytes that a WebSocket reads at a time. It keeps that much for as long as it lives (and more after a larger message), and
-/// clears it before each read; the library would take 128 KiB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadBuffer {
-    /// Until hello-ok, which is a few kilobytes to some twenty.
-    Opening,
-    /// Some events a minute: ten thousand lines that are quiet take 10 MB for it.
-    Quiet,
-    /// Bursts: some seventy answers in one read.
-    Busy,
-}
-
-impl ReadBuffer {
-    const fn bytes(self) -> usize {
-        match self {
-            Self::Opening => 4 * 1024,
-            Self::Quiet => 1024,
-            Self::Busy => 16 * 1024,
-        }
-    }
-
-    /// Whether that much was read that it may have grown.
-    pub(crate) const fn may_have_grown(self, bytes_read: u64) -> bool {
-        bytes_read > self.bytes() as u64
-    }
-
-    /// Whether a message is larger than any of them: a buffer that it was read into has grown for it.
-    pub(crate) const fn is_outgrown_by(message: usize) -> bool {
-        message > Self::Busy.bytes()
-    }
-}
 
 /// An open WebSocket to a gateway.
 ///
@@ -323,6 +291,59 @@ fn without_waiting<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     }
 }
 
+/// The input behind the answer to the upgrade, where frames begin.
+///
+/// Bytes are signs of life, and not frames only: an answer of 20 MB over a slow line takes minutes to become a frame.
+#[derive(Debug, Default)]
+struct ReadCounters {
+    /// Bytes came in since the last look.
+    heard: bool,
+    /// Bytes of frames that came in and of which no message was made yet.
+    unread: u64,
+}
+
+impl ReadCounters {
+    /// With so many bytes of frames that came together with the answer to the upgrade.
+    const fn after(bytes: usize) -> Self {
+        Self {
+            heard: true,
+            unread: bytes as u64,
+        }
+    }
+
+    const fn came(&mut self, bytes: usize) {
+        self.heard |= bytes > 0;
+        self.unread = self.unread.saturating_add(bytes as u64);
+    }
+
+    /// Whether bytes came in since the last call.
+    const fn take_heard(&mut self) -> bool {
+        std::mem::replace(&mut self.heard, false)
+    }
+
+    /// The WebSocket made a message of the input.
+    fn took(&mut self, message: &Message) {
+        // A frame has never fewer bytes than are taken off here; a message in several frames has more.
+        self.unread = self.unread.checked_sub(least_size(message.len())).unwrap_or(u64::MAX);
+    }
+
+    /// Whether the WebSocket holds no byte that it made no message of. Where a gateway sends a message in several frames (none of
+    /// the nine releases does), it is not known any more, and this says no.
+    const fn is_all_read(&self) -> bool {
+        self.unread == 0
+    }
+}
+
+/// The size of a frame with this much in it, as RFC 6455 has servers write it: unmasked, its length in as few bytes as may be.
+const fn least_size(payload: usize) -> u64 {
+    let head = match payload {
+        0..126 => 2,
+        126..65_536 => 4,
+        _ => 10,
+    };
+    payload as u64 + head
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
@@ -434,5 +455,37 @@ mod tests {
         socket.set_read_buffer(ReadBuffer::Quiet);
         far.write_all(&text(100)).await.unwrap();
         assert!(!next_text(&mut socket).await.is_unique());
+    }
+}
+
+#[cfg(test)]
+mod read_counters_tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_counted_however_it_is_cut() {
+        let frame = b"\x81\x05hello";
+        for cut in 0..frame.len() {
+            let mut intake = ReadCounters::after(cut);
+            intake.came(frame.len() - cut);
+            assert!(intake.take_heard() && !intake.is_all_read(), "cut at {cut}");
+            intake.took(&Message::text("hello"));
+            assert!(intake.is_all_read() && !intake.take_heard(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_message_of_several_frames_leaves_a_doubt_for_good() {
+        let mut intake = ReadCounters::default();
+        intake.came(b"\x01\x02he\x80\x03llo".len());
+        intake.took(&Message::text("hello"));
+        assert!(!intake.is_all_read());
+    }
+
+    #[test]
+    fn a_frame_has_the_size_that_its_length_needs() {
+        for (payload, size) in [(0, 2), (125, 127), (126, 130), (65_535, 65_539), (65_536, 65_546)] {
+            assert_eq!(least_size(payload), size);
+        }
     }
 }

@@ -5,7 +5,7 @@ use windlass_protocol::{GatewayError, MethodName, OutcomeUnknown, Rejected, Time
 
 use super::*;
 use crate::routing::Marker;
-use asking::Step;
+use request::Step;
 use std::time::Duration;
 
 const GENERATION: Generation = Generation::new(1);

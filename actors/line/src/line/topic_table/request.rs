@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use windlass_protocol::connection::{AnswerMode, Resend};
+use rand::{Rng, RngExt as _};
+use windlass_protocol::connection::{AnswerMode, CallRequest, Resend};
 use windlass_protocol::request::{ChatHistory, Request, SessionsList, SessionsMessagesSubscribe, SessionsSubscribe};
 use windlass_protocol::{CallError, ErrorClass, ErrorCode, Generation, HelloOk, MethodName, NotSent, RawJson};
 
-use crate::line::OutgoingCall;
-use crate::routing::Topic;
+use crate::routing::{Marker, Topic};
 
 /// Sessions in a snapshot: all of a busy gateway, in about a megabyte. A longer list says so by `hasMore`.
 pub const SNAPSHOT_SESSIONS: u32 = 1000;
@@ -44,10 +44,10 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// The call that asks it. It is never written twice: the next connection asks anew.
-    pub(super) fn call(&self, now: Instant) -> OutgoingCall {
+    /// The call that asks it; `slot` makes the receiver of its answer. It is never written twice: the next connection asks anew.
+    pub(super) fn into_call<S>(self, now: Instant, slot: impl FnOnce(Self) -> S) -> CallRequest<S> {
         let (method, params) = self.request();
-        OutgoingCall {
+        CallRequest {
             method: MethodName::new(method).expect("the names in this file are method names"),
             params,
             deadline: now + ANSWER_WITHIN,
@@ -55,6 +55,7 @@ impl Ask {
             answers: AnswerMode::First,
             wait_for_line: false,
             trace: None,
+            slot: slot(self),
         }
     }
 
@@ -154,4 +155,135 @@ impl Fate {
             _ => Self::Later(None),
         }
     }
+}
+
+/// First wait after a question that failed.
+const REST_BASE: Duration = Duration::from_millis(500);
+/// Longest wait: a gateway that is busy for minutes is asked twice a minute.
+const REST_CAP: Duration = Duration::from_secs(30);
+
+/// How the gateway of a release is to be asked, as it has answered before.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Speech {
+    /// The release that it was learnt from.
+    pub(super) version: String,
+    pub(super) sessions: Manner,
+    pub(super) messages: Manner,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Manner {
+    /// Subscribe with the parameters of a list. (One session's messages are always subscribed without any.)
+    #[default]
+    Listing,
+    /// Subscribe, then ask for the state.
+    Bare,
+    /// There is no subscription: ask for the state.
+    Without,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    /// Guards that hold it.
+    pub(super) holders: usize,
+    /// Held by [`Topic::Everything`] as well.
+    pub(super) grown: bool,
+    pub(super) phase: Phase,
+    /// Something may have been missed since it was loaded last.
+    pub(super) stale: bool,
+    pub(super) subscribed: bool,
+    /// Failures in a row.
+    pub(super) failures: u32,
+    /// The refusal that was logged last, so that it is not logged at every connection.
+    pub(super) told: Option<Box<str>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Phase {
+    #[default]
+    Idle,
+    /// To be asked as soon as there is room; `None` is the first question, whichever that is.
+    Ready(Option<Step>),
+    Asked(Step),
+    /// Failed just now; may be asked again not before so long.
+    Failed(Option<Duration>),
+    Resting(Instant),
+    /// Refused by the gateway: left alone until the next connection, or until it is declared once more.
+    Refused,
+}
+
+impl Entry {
+    pub(super) const fn needed(&self) -> bool {
+        self.holders > 0 || self.grown
+    }
+}
+
+/// How long to wait after so many failures in a row: doubled each time, half of it by chance.
+pub(super) fn rest(failures: u32, asked_for: Option<Duration>, rng: &mut impl Rng) -> Duration {
+    let doubled = REST_BASE
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(REST_CAP);
+    let own = doubled.mul_f64(rng.random_range(0.5..=1.0));
+    asked_for.map_or(own, |asked| asked.min(REST_CAP).max(own))
+}
+
+/// The outcome of an answer.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// To be told to subscribers, here and now.
+    pub(super) markers: Vec<Marker>,
+    /// To be logged.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// A question that failed.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) topic: Topic,
+    pub(super) why: Box<str>,
+    pub(super) refused: bool,
+    /// It was logged before.
+    pub(super) known: bool,
+}
+
+impl Trouble {
+    pub(super) fn new(ask: &Ask, error: &CallError, refused: bool, known: bool) -> Self {
+        Self {
+            topic: ask.topic.clone(),
+            why: words(error),
+            refused,
+            known,
+        }
+    }
+}
+
+/// The error, for people: the gateway's words, where there are any.
+pub(super) fn words(error: &CallError) -> Box<str> {
+    match error {
+        CallError::Rejected(rejected) => rejected.error.to_string(),
+        other => other.to_string(),
+    }
+    .into()
+}
+
+/// More is declared on one line than it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a line keeps {MAX_TOPICS} topics subscribed at most")]
+pub struct TooManyTopics;
+
+/// Topics of one line. Each costs a gateway one or two calls at each connection, and a gateway with more sessions than
+/// this is watched by its agents, not as a whole.
+pub const MAX_TOPICS: usize = 1024;
+/// How often topics were loaded, since the line was made. Only ever grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ResyncCounters {
+    /// Times that a topic was loaded: [`Marker::Resynced`] was told.
+    pub done: u64,
+    /// Questions that failed and were asked again later.
+    pub failed: u64,
+    /// Times that a gateway refused a topic.
+    pub refused: u64,
+    /// Sessions that [`Topic::Everything`] left out, because there were more than [`MAX_TOPICS`].
+    pub left_out: u64,
 }

@@ -9,7 +9,6 @@ use windlass_protocol::{
 };
 
 use crate::line::LineErrorKind;
-
 use crate::transport::{DialError, TlsFault, UpgradeError};
 
 /// The next step after a panic.

@@ -9,40 +9,23 @@
 //!                                └── refused: told, and left alone until the next connection
 //! ```
 
-mod everything;
-
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use rand::Rng;
 use serde::Deserialize;
+use windlass_protocol::json::decode_with;
 use windlass_protocol::{CallError, Generation, HelloOk, RawJson, SessionKeySpace, time};
 
-use super::TooManyTopics;
-use super::asking::{Ask, Fate, Offers, Step};
-use super::entry::{Entry, Manner, Phase, Speech, rest};
-use super::outcome::{Outcome, Trouble, words};
+use crate::line::topic_table::request::{
+    Ask, Entry, Fate, MAX_TOPICS, Manner, Offers, Outcome, Phase, ResyncCounters, SNAPSHOT_SESSIONS, Speech, Step,
+    TooManyTopics, Trouble, rest, words,
+};
 use crate::routing::{Marker, Topic};
 
-/// Topics of one line. Each costs a gateway one or two calls at each connection, and a gateway with more sessions than
-/// this is watched by its agents, not as a whole.
-pub const MAX_TOPICS: usize = 1024;
 /// Questions under way at a time. Few, so that a fresh connection serves callers while a thousand topics are renewed.
 const ASKED_AT_A_TIME: usize = 8;
-/// How often topics were loaded, since the line was made. Only ever grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ResyncCounters {
-    /// Times that a topic was loaded: [`Marker::Resynced`] was told.
-    pub done: u64,
-    /// Questions that failed and were asked again later.
-    pub failed: u64,
-    /// Times that a gateway refused a topic.
-    pub refused: u64,
-    /// Sessions that [`Topic::Everything`] left out, because there were more than [`MAX_TOPICS`].
-    pub left_out: u64,
-}
-
 #[derive(Debug)]
 struct Up {
     generation: Generation,
@@ -400,4 +383,100 @@ fn listed(payload: &RawJson) -> Option<RawJson> {
         .ok()?
         .list
         .filter(|list| list.as_str() != "null")
+}
+
+/// A list of sessions, as far as it is followed.
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    sessions: Vec<Row<'a>>,
+    #[serde(rename = "hasMore", default)]
+    has_more: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+}
+
+impl Table {
+    /// A session was seen, and `Everything` may be declared.
+    pub(super) fn saw(&mut self, session: &str) {
+        if self.everything > 0 {
+            self.grow(session);
+        }
+    }
+
+    /// Tells once that everything is subscribed, when nothing is to be asked any more.
+    fn tell_settled(&mut self, outcome: &mut Outcome) {
+        let Some(Up { generation, .. }) = self.up else {
+            return;
+        };
+        if self.unsettled && self.asked == 0 && self.due.is_empty() && self.resting.is_empty() {
+            self.unsettled = false;
+            self.counters.done += 1;
+            outcome.markers.push(Marker::Resynced {
+                generation,
+                what: Topic::Everything,
+                snapshot: None,
+                again: false,
+            });
+        }
+    }
+
+    /// Brings the sessions of `Everything` in line with a list of sessions.
+    fn follow(&mut self, list: Option<&RawJson>) {
+        // A list of another shape has nothing to follow; the one that asked for it gets it as it is.
+        if let Some(list) = list {
+            let _ = decode_with(list.as_str(), |text| {
+                serde_json::from_str(text).map(|list| self.follow_rows(&list))
+            });
+        }
+    }
+
+    fn follow_rows(&mut self, list: &List<'_>) {
+        let whole = list.has_more != Some(true) && list.sessions.len() < SNAPSHOT_SESSIONS as usize;
+        if whole {
+            let keys: BTreeSet<&str> = list.sessions.iter().map(|row| &*row.key).collect();
+            self.shrink(|key| keys.contains(key));
+        }
+        for row in &list.sessions {
+            self.grow(&row.key);
+        }
+    }
+
+    fn grow(&mut self, session: &str) {
+        let topic = Topic::messages(session);
+        if let Some(entry) = self.entries.get_mut(&topic) {
+            entry.grown = true;
+            return;
+        }
+        if self.entries.len() >= MAX_TOPICS {
+            self.counters.left_out += 1;
+            return;
+        }
+        let entry = Entry {
+            grown: true,
+            stale: true,
+            ..Entry::default()
+        };
+        self.entries.insert(topic.clone(), entry);
+        self.unsettled = true;
+        self.review(&topic);
+    }
+
+    /// Takes `Everything` off the sessions that are not to be kept.
+    fn shrink(&mut self, keep: impl Fn(&str) -> bool) {
+        let mut gone = Vec::new();
+        for (topic, entry) in &mut self.entries {
+            if entry.grown && !topic.session().is_some_and(&keep) {
+                entry.grown = false;
+                gone.push(topic.clone());
+            }
+        }
+        for topic in gone {
+            self.review(&topic);
+        }
+    }
 }
