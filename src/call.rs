@@ -1,25 +1,24 @@
 //! One call, from its options to its outcome.
 
-mod future;
-
 use std::borrow::Cow;
-use std::future::IntoFuture;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-
-pub use future::CallFuture;
 
 use rand::RngExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Builder as UuidBuilder;
-use windlass_line::OutgoingCall;
+use windlass_line::{Calling, Line, OutgoingCall};
 use windlass_protocol::connection::{AnswerMode, Resend};
 use windlass_protocol::time::after;
 use windlass_protocol::{
-    Attempts, CallError, Effect, MethodName, RawJson, RetryPolicy, TraceParent, with_idempotency_key,
+    Attempts, CallError, Effect, MethodName, NotSent, RawJson, RetryPolicy, TraceParent, with_idempotency_key,
 };
 
-use crate::Gateway;
+use crate::runtime::LineHandle;
 
 /// A call's deadline unless another is given; that of the reference client.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,19 +27,19 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 #[must_use = "a call is made when it is awaited"]
 pub struct Call {
-    gateway: Gateway,
+    gateway: LineHandle,
     method: Cow<'static, str>,
     params: Result<RawJson, String>,
     timeout: Duration,
     resend: Option<Resend>,
     answers: AnswerMode,
     wait_for_line: bool,
-    rare: Option<Box<Rare>>,
+    rare: Option<Box<RareOptions>>,
 }
 
 /// Options that few calls have, kept apart so that other calls stay small.
 #[derive(Debug, Default)]
-struct Rare {
+struct RareOptions {
     key: Option<String>,
     trace: Option<TraceParent>,
     retry: Option<RetryPolicy>,
@@ -59,7 +58,7 @@ pub enum ReplyError {
 }
 
 impl Call {
-    pub(crate) fn new(gateway: Gateway, method: Cow<'static, str>, params: &impl Serialize) -> Self {
+    pub(crate) fn new(gateway: LineHandle, method: Cow<'static, str>, params: &impl Serialize) -> Self {
         Self {
             gateway,
             method,
@@ -127,7 +126,7 @@ impl Call {
         read(self.await)
     }
 
-    fn rare(&mut self) -> &mut Rare {
+    fn rare(&mut self) -> &mut RareOptions {
         self.rare.get_or_insert_default()
     }
 
@@ -136,17 +135,17 @@ impl Call {
     }
 
     /// The gateway, and the call as its line takes it.
-    fn into_outgoing(self, now: Instant) -> (Gateway, Result<OutgoingCall, String>) {
+    fn into_outgoing(self, now: Instant) -> (LineHandle, Result<OutgoingCall, String>) {
         let Self { gateway, method, .. } = self;
         let row = windlass_protocol::method(&method);
         let effect = row.map_or(Effect::SideEffect, |row| row.effect);
-        let Rare { key, trace, .. } = self.rare.map(|rare| *rare).unwrap_or_default();
+        let RareOptions { key, trace, .. } = self.rare.map(|rare| *rare).unwrap_or_default();
         let keyed = effect == Effect::Keyed || key.is_some();
         let params = self
             .params
             .map_err(|error| format!("the parameters can't be written as JSON: {error}"));
         let params = if keyed {
-            let fresh = || fresh_key(gateway.inner().with_rng(RngExt::random));
+            let fresh = || fresh_key(gateway.runtime().with_rng(RngExt::random));
             params.and_then(|params| {
                 with_idempotency_key(&params, key.as_deref(), fresh).map_err(|error| error.to_string())
             })
@@ -186,6 +185,75 @@ impl IntoFuture for Call {
     }
 }
 
+/// A [`Call`] as a future: made when it is polled first, cancelled when it is dropped.
+///
+/// It has no box of its own, so a call that is awaited where it is prepared costs no allocation for its future.
+#[must_use = "a call is made when it is awaited"]
+pub struct CallFuture(CallFutureState);
+
+enum CallFutureState {
+    Prepared(Call),
+    Made(Calling<LineHandle>),
+    /// A call that may be tried again, in a box: few are, and all would carry its state.
+    Again(Pin<Box<dyn Future<Output = Result<RawJson, CallError>> + Send>>),
+    /// Its end was told.
+    Over,
+}
+
+impl CallFuture {
+    const fn new(call: Call) -> Self {
+        Self(CallFutureState::Prepared(call))
+    }
+}
+
+impl CallFutureState {
+    /// Makes the call, or tells why it can't be made.
+    fn make(call: Call) -> Result<Self, CallError> {
+        let now = call.gateway.now();
+        let (timeout, retry) = (call.timeout, call.policy());
+        let (gateway, outgoing) = call.into_outgoing(now);
+        let outgoing = outgoing.map_err(|why| NotSent::Invalid { why })?;
+        Ok(match retry {
+            None => Self::Made(Line::call_at(gateway, outgoing, now)),
+            Some(policy) => Self::Again(Box::pin(make_again(gateway, outgoing, timeout, policy))),
+        })
+    }
+}
+
+impl Future for CallFuture {
+    type Output = Result<RawJson, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let stage = &mut self.0;
+        if let CallFutureState::Prepared(_) = stage
+            && let CallFutureState::Prepared(call) = std::mem::replace(stage, CallFutureState::Over)
+        {
+            *stage = match CallFutureState::make(call) {
+                Ok(made) => made,
+                Err(error) => return Poll::Ready(Err(error)),
+            };
+        }
+        let end = match stage {
+            CallFutureState::Made(calling) => ready!(Pin::new(calling).poll(cx)),
+            CallFutureState::Again(again) => ready!(again.as_mut().poll(cx)),
+            CallFutureState::Prepared(_) | CallFutureState::Over => return Poll::Pending,
+        };
+        // What it held is given back now, and not when the caller drops it.
+        *stage = CallFutureState::Over;
+        Poll::Ready(end)
+    }
+}
+
+impl fmt::Debug for CallFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            CallFutureState::Prepared(call) => call.fmt(f),
+            CallFutureState::Made(calling) => calling.fmt(f),
+            CallFutureState::Again(_) | CallFutureState::Over => f.write_str("CallFuture"),
+        }
+    }
+}
+
 /// Reads a call's payload as a type.
 pub(crate) fn read<T: DeserializeOwned>(end: Result<RawJson, CallError>) -> Result<T, ReplyError> {
     end?.decode().map_err(ReplyError::Shape)
@@ -193,14 +261,18 @@ pub(crate) fn read<T: DeserializeOwned>(end: Result<RawJson, CallError>) -> Resu
 
 /// Makes a call, again and again while the policy allows it.
 async fn make_again(
-    gateway: Gateway,
+    gateway: LineHandle,
     call: OutgoingCall,
     timeout: Duration,
     policy: RetryPolicy,
 ) -> Result<RawJson, CallError> {
-    let line = gateway.line();
+    let line: &Line = &gateway;
     let mut attempts = Attempts::new(policy, call.resend, line.now());
-    let failed = |error: &CallError| gateway.inner().with_rng(|rng| attempts.failed(error, line.now(), rng));
+    let failed = |error: &CallError| {
+        gateway
+            .runtime()
+            .with_rng(|rng| attempts.failed(error, line.now(), rng))
+    };
     line.call_again(call, timeout, failed).await
 }
 

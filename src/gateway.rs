@@ -16,7 +16,7 @@ use windlass_sessions::session_cache::SessionCache;
 
 use crate::call::Call;
 use crate::request::{Request, TypedCall};
-use crate::runtime::Inner;
+use crate::runtime::{LineHandle, SharedRuntime};
 
 /// Events that wait for a slow subscriber before the oldest are dropped (and the subscriber is told). A chat run of 400
 /// increments sends about 1,000 events; this takes a burst of one from a gateway while its subscriber writes to a disk.
@@ -24,13 +24,7 @@ pub const EVENT_QUEUE: usize = 1024;
 
 /// One gateway's line. Cheap to clone, usable from any thread; stays the same over all reconnects.
 #[derive(Clone)]
-pub struct Gateway(Arc<Handle>);
-
-/// One count for all that a handle needs: each call takes a handle along.
-struct Handle {
-    inner: Arc<Inner>,
-    line: Arc<Line>,
-}
+pub struct Gateway(LineHandle);
 
 /// A line that was waited for is not up.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -62,13 +56,13 @@ impl fmt::Display for NotUp {
 }
 
 impl Gateway {
-    pub(crate) fn new(inner: Arc<Inner>, line: Arc<Line>) -> Self {
-        Self(Arc::new(Handle { inner, line }))
+    pub(crate) const fn new(handle: LineHandle) -> Self {
+        Self(handle)
     }
 
     /// Its id.
     pub fn id(&self) -> &GatewayId {
-        self.0.line.id()
+        self.0.id()
     }
 
     /// Prepares a call; it is made when it is awaited (`.into_future()` makes a future of it, for `join_all` and the like).
@@ -87,7 +81,7 @@ impl Gateway {
     /// # }
     /// ```
     pub fn call(&self, method: impl Into<Cow<'static, str>>, params: impl Serialize) -> Call {
-        Call::new(self.clone(), method.into(), &params)
+        Call::new(self.0.clone(), method.into(), &params)
     }
 
     /// Prepares a call by its [type](crate::request); it is made when it is awaited, and answers with a type too.
@@ -121,7 +115,7 @@ impl Gateway {
     /// # }
     /// ```
     pub fn events_bounded(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
-        self.0.line.subscribe(filter, backlog)
+        self.0.subscribe(filter, backlog)
     }
 
     /// Keeps a topic subscribed at the gateway, over all reconnects, for as long as the answer is held.
@@ -152,7 +146,7 @@ impl Gateway {
     /// # Errors
     /// When [`MAX_TOPICS`](crate::MAX_TOPICS) are kept already.
     pub fn subscribe_topic(&self, topic: Topic) -> Result<TopicSubscription, TooManyTopics> {
-        self.0.line.subscribe_topic(topic)
+        self.0.subscribe_topic(topic)
     }
 
     /// The gateway's sessions and their runs as a value, kept true over reconnects, restarts and lost events: to look at
@@ -173,7 +167,7 @@ impl Gateway {
     /// # Errors
     /// [`SessionCacheError`].
     pub async fn session_cache(&self) -> Result<SessionCache, SessionCacheError> {
-        let (cache, feed) = SessionCache::of(&self.0.line)?;
+        let (cache, feed) = SessionCache::of(self.0.line())?;
         if let Some(feed) = feed {
             self.inner().side().host(move || feed.run()).await?;
         }
@@ -182,7 +176,7 @@ impl Gateway {
 
     /// The line's state, to look at and to watch.
     pub fn status(&self) -> watch::Receiver<LineStatus> {
-        self.0.line.status()
+        self.0.status()
     }
 
     /// The line's state now, as a value. [`status`](Self::status) watches it.
@@ -221,7 +215,7 @@ impl Gateway {
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.
     pub async fn reconnect_now(&self) -> Result<(), RegistryError> {
-        self.inner().directory().reconnect_now(&self.0.line).await
+        self.inner().directory().reconnect_now(self.0.line()).await
     }
 
     /// Counts the contents and the work of the line.
@@ -229,24 +223,20 @@ impl Gateway {
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.
     pub async fn inspect(&self) -> Result<Inspection, RegistryError> {
-        self.inner().directory().inspect(&self.0.line).await
+        self.inner().directory().inspect(self.0.line()).await
     }
 
     pub(crate) fn shared_line(&self) -> Arc<Line> {
-        Arc::clone(&self.0.line)
+        Arc::clone(self.0.line())
     }
 
-    pub(crate) fn line(&self) -> &Line {
-        &self.0.line
-    }
-
-    pub(crate) fn inner(&self) -> &Inner {
-        &self.0.inner
+    pub(crate) fn inner(&self) -> &SharedRuntime {
+        self.0.runtime()
     }
 }
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gateway").field("id", self.id()).finish_non_exhaustive()
+        fmt::Debug::fmt(&self.0, f)
     }
 }

@@ -73,8 +73,8 @@ pub use windlass_line::stall_detector::{BLOCKED_AFTER, BlockedTask};
 pub use windlass_line::transport;
 pub use windlass_line::{
     Clock, Connector, DeviceTokenStore, Endpoint, Fingerprint, GatewaySpec, Header, Inspection, IntensityPolicy,
-    InvalidEndpoint, MemoryTokens, Metering, RegistryError, TcpConnector, TlsPolicy, TokenKey, TokenStoreError,
-    TokioClock,
+    InvalidEndpoint, InvalidHeader, MemoryTokens, Metering, RegistryError, TcpConnector, TlsPolicy, TokenKey,
+    TokenStoreError, TokioClock,
 };
 pub use windlass_protocol as protocol;
 pub use windlass_protocol::connection::Resend;

@@ -1,28 +1,26 @@
 //! Windlass itself: the threads that lines run on, and the directory of gateways.
 
 mod builder;
+mod shared;
 mod threads;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, join_all};
-use rand::rngs::StdRng;
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use windlass_line::stall_detector::BlockedTask;
-use windlass_line::{Backstop, Clock, Directory, GatewaySpec, Line, Metering, OnceAdded, RegistryError, ShardHandle};
+use windlass_line::{GatewaySpec, Line, OnceAdded, RegistryError};
 use windlass_protocol::GatewayId;
-use windlass_sessions::SessionManagerHandle;
-#[cfg(feature = "agents")]
-use windlass_store::Store;
 
-pub use self::builder::{StartError, WindlassBuilder};
+pub use self::builder::WindlassBuilder;
+#[cfg(feature = "journal")]
+pub(crate) use self::shared::LineObserver;
+pub(crate) use self::shared::{LineHandle, SharedRuntime};
+pub use self::threads::StartError;
 use crate::Gateway;
-#[cfg(feature = "agents")]
-use crate::agents::AgentsBuilder;
 
 /// One supervised line to every gateway. Cheap to clone, usable from any thread and any async framework that runs on
 /// tokio.
@@ -32,39 +30,7 @@ use crate::agents::AgentsBuilder;
 /// for calls under way, and tells when it is done.
 #[derive(Clone)]
 pub struct Windlass {
-    inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    /// The gateways, and the shards that their lines run on.
-    directory: Directory,
-    /// The side shard: work on the events of lines runs there, beside the lines, so that it delays none.
-    side: ShardHandle,
-    next_shard: AtomicUsize,
-    clock: Arc<dyn Clock>,
-    rng: Mutex<StdRng>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Its other ends are held by the threads: it is closed when all have ended.
-    alive: watch::Receiver<()>,
-    sessions: SessionManagerHandle,
-    metering: Metering,
-    observers: Mutex<Vec<Arc<dyn LineObserver>>>,
-    blocked: watch::Sender<Vec<BlockedTask>>,
-    /// Keeps deadlines where the lines have threads of their own.
-    backstop: Option<Backstop>,
-}
-
-/// Follows the lines from their first event to their last.
-pub(crate) trait LineObserver: Send + Sync {
-    /// A line was added, and is not up yet.
-    fn added(&self, line: &Arc<Line>);
-
-    /// All lines are closed. Shutdown waits for the future.
-    fn stop(&self) -> BoxFuture<'static, ()>;
-
-    /// Whether it needs no more calls.
-    #[cfg(feature = "journal")]
-    fn is_gone(&self) -> bool;
+    inner: Arc<SharedRuntime>,
 }
 
 impl Windlass {
@@ -168,69 +134,13 @@ impl Windlass {
         self.inner.blocked.subscribe()
     }
 
-    /// Works with the agents of a store, over the lines of this Windlass.
-    #[cfg(feature = "agents")]
-    pub fn agents(&self, store: Arc<dyn Store>) -> AgentsBuilder {
-        AgentsBuilder::new(self.clone(), store)
-    }
-
     #[cfg(any(feature = "agents", feature = "journal"))]
-    pub(crate) fn inner(&self) -> &Inner {
+    pub(crate) fn inner(&self) -> &SharedRuntime {
         &self.inner
     }
 
     fn gateway_at(&self, line: Arc<Line>) -> Gateway {
-        Gateway::new(Arc::clone(&self.inner), line)
-    }
-}
-
-impl Inner {
-    /// Waits until all threads have ended.
-    async fn join_threads(&self) {
-        let mut alive = self.alive.clone();
-        // Nothing is ever sent: what comes is the end of the last sender.
-        while alive.changed().await.is_ok() {}
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        // They are at their ends: this takes microseconds.
-        if threads.into_iter().map(JoinHandle::join).any(|end| end.is_err()) {
-            tracing::error!("a thread of Windlass ended by a panic");
-        }
-    }
-
-    pub(crate) const fn directory(&self) -> &Directory {
-        &self.directory
-    }
-
-    /// The shard without lines, for work on events.
-    pub(crate) const fn side(&self) -> &ShardHandle {
-        &self.side
-    }
-
-    /// Tells `observer` of lines that are added from now on, and of the end.
-    #[cfg(feature = "journal")]
-    pub(crate) fn observe(&self, observer: Arc<dyn LineObserver>) {
-        let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
-        observers.retain(|observer| !observer.is_gone());
-        observers.push(observer);
-    }
-
-    fn observers(&self) -> Vec<Arc<dyn LineObserver>> {
-        let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
-        observers.clone()
-    }
-
-    pub(crate) const fn sessions(&self) -> &SessionManagerHandle {
-        &self.sessions
-    }
-
-    #[cfg(any(feature = "agents", feature = "journal"))]
-    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock)
-    }
-
-    /// Draws from the randomness of keys and waits.
-    pub(crate) fn with_rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
-        draw(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+        Gateway::new(LineHandle::new(Arc::clone(&self.inner), line))
     }
 }
 
@@ -239,11 +149,5 @@ impl fmt::Debug for Windlass {
         f.debug_struct("Windlass")
             .field("gateways", &self.inner.directory.all().len())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").finish_non_exhaustive()
     }
 }

@@ -10,7 +10,7 @@ use windlass_protocol::{DeviceIdentity, Secret};
 use windlass_store::{OwnError, Ownership, Store};
 use windlass_templates::Templates;
 
-use super::fleet::LineFleet;
+use super::fleet::{HostSecrets, LineFleet};
 use super::{Agents, AgentsPreview};
 use crate::Windlass;
 
@@ -26,9 +26,6 @@ pub struct AgentsBuilder {
     fleet: Option<Arc<dyn Fleet>>,
 }
 
-/// Resolves the names of secrets that the embedding service keeps itself.
-pub(super) type HostSecrets = dyn Fn(&str) -> Option<Secret> + Send + Sync;
-
 /// Why agents can't be worked with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,8 +38,15 @@ pub enum AgentsError {
     Windlass(#[from] RegistryError),
 }
 
+impl Windlass {
+    /// Works with the agents of a store, over the lines of this Windlass.
+    pub fn agents(&self, store: Arc<dyn Store>) -> AgentsBuilder {
+        AgentsBuilder::new(self.clone(), store)
+    }
+}
+
 impl AgentsBuilder {
-    pub(crate) fn new(windlass: Windlass, store: Arc<dyn Store>) -> Self {
+    fn new(windlass: Windlass, store: Arc<dyn Store>) -> Self {
         Self {
             windlass,
             store,

@@ -10,24 +10,26 @@ use windlass_agents::control_plane::{ControlError, ControlPlane, OpenClaw};
 use windlass_agents::provisioner::{ACTIVITY, Fleet};
 use windlass_line::threads;
 use windlass_line::{Endpoint, EventFilter, GatewaySpec, Header, RegistryError, Subscription, TlsPolicy};
-use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent, SecretOrigin};
+use windlass_protocol::{CallError, ClientInfo, DeviceIdentity, GatewayId, NotSent, Secret, SecretOrigin};
 use windlass_store::{Gateway, GatewayUid};
 
-use super::builder::HostSecrets;
 use crate::Windlass;
 use crate::identity;
 
 /// Events of a gateway that wait to be looked at: those of a storm can be missed, an agent at work sends more.
 const ACTIVITY_QUEUE: usize = 256;
 
+/// Resolves the names of secrets that the embedding service keeps itself.
+pub(super) type HostSecrets = dyn Fn(&str) -> Option<Secret> + Send + Sync;
+
 pub(super) struct LineFleet {
     windlass: Windlass,
     access: Access,
-    planes: DashMap<GatewayUid, Arc<Mutex<Option<Known>>>>,
+    planes: DashMap<GatewayUid, Arc<Mutex<Option<KnownGateway>>>>,
 }
 
 /// A gateway that was asked for, as its record was then.
-struct Known {
+struct KnownGateway {
     record: Gateway,
     plane: Arc<OpenClaw>,
 }
@@ -112,7 +114,7 @@ impl Fleet for LineFleet {
         let sessions = self.open(gateway).await?.sessions();
         let inner = self.windlass.inner();
         let plane = Arc::new(OpenClaw::new(sessions, inner.with_rng(rand::RngExt::random)));
-        *known = Some(Known {
+        *known = Some(KnownGateway {
             record: gateway.clone(),
             plane: Arc::clone(&plane),
         });

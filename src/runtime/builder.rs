@@ -8,14 +8,15 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{Rng as _, RngExt as _, SeedableRng as _, TryRng as _};
 use tokio::sync::watch;
 use windlass_line::shard::{CONNECT_CONCURRENCY, ConnectGate};
-use windlass_line::threads::ResourceError;
 use windlass_line::{
-    Backstop, Clock, Connector, DeviceTokenStore, Directory, GuardedClock, MemoryTokens, Metering, Shard, ShardConfig,
-    TcpConnector, TokioClock,
+    Backstop, Clock, Connector, DeviceTokenStore, GatewayDirectory, GuardedClock, MemoryTokens, Metering, Shard,
+    ShardConfig, TcpConnector, TokioClock,
 };
 use windlass_sessions::{Outbox, SessionManager, SessionManagerParts};
 
-use super::{Inner, Windlass, threads};
+use super::Windlass;
+use super::shared::SharedRuntime;
+use super::threads::{self, StartError};
 
 /// Settings of a [`Windlass`]; the defaults are those of a service on the real network.
 pub struct WindlassBuilder {
@@ -27,18 +28,6 @@ pub struct WindlassBuilder {
     outbox: Option<Outbox>,
     clock: Option<Arc<dyn Clock>>,
     metering: Metering,
-}
-
-/// Why Windlass could not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The system gave no thread, or no descriptors for one.
-    #[error(transparent)]
-    Resources(#[from] ResourceError),
-    /// The system gave no randomness.
-    #[error("the system's random numbers can't be read: {0}")]
-    Random(String),
 }
 
 impl Default for WindlassBuilder {
@@ -133,7 +122,7 @@ impl WindlassBuilder {
         Ok(Windlass { inner: Arc::new(inner) })
     }
 
-    fn build(self, backstop: Option<Backstop>) -> Result<(Inner, Vec<Shard>, watch::Sender<()>), StartError> {
+    fn build(self, backstop: Option<Backstop>) -> Result<(SharedRuntime, Vec<Shard>, watch::Sender<()>), StartError> {
         let seed = match self.seed {
             Some(seed) => seed,
             None => SysRng
@@ -170,8 +159,8 @@ impl WindlassBuilder {
         // The session manager runs beside the lines, so that it delays no frame.
         unstarted.push(side_shard.hosting(|| manager.run()));
         let (alive, ended) = watch::channel(());
-        let inner = Inner {
-            directory: Directory::new(shards),
+        let inner = SharedRuntime {
+            directory: GatewayDirectory::new(shards),
             side,
             next_shard: AtomicUsize::new(0),
             clock,

@@ -6,10 +6,20 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 use windlass_line::stall_detector::{self, BlockedTask, ThreadActivity};
-use windlass_line::threads::{self, ThreadRuntime};
+use windlass_line::threads::{self, ResourceError, ThreadRuntime};
 use windlass_line::{Backstop, Clock, Shard};
 
-use super::builder::StartError;
+/// Why Windlass could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The system gave no thread, or no descriptors for one.
+    #[error(transparent)]
+    Resources(#[from] ResourceError),
+    /// The system gave no randomness.
+    #[error("the system's random numbers can't be read: {0}")]
+    Random(String),
+}
 
 /// Threads that were started and wait to be let go on.
 #[derive(Default)]

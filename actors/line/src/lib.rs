@@ -39,7 +39,7 @@ pub use line::{
     Backstop, Calling, Line, LineBackend, LineError, LineErrorKind, LineState, LineStatus, MAX_TOPICS, OutgoingCall,
     ResyncCounters, TooManyTopics, TopicSubscription,
 };
-pub use registry::{Directory, Inspection, OnceAdded, RegistryError};
+pub use registry::{GatewayDirectory, Inspection, OnceAdded, RegistryError};
 pub use routing::{
     Backlog, Event, EventFilter, LineEvent, Marker, Overflow, SlowPolicy, Subscription, Topic, WhenFull,
 };

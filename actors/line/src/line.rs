@@ -27,10 +27,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 pub use backstop::Backstop;
-pub(crate) use call::Reply;
+pub(crate) use call::CallReply;
 pub use call::{Calling, OutgoingCall};
 pub(crate) use disconnect_reason::DisconnectReason;
-use pending_calls::{Entrance, Inbox, PendingCalls, PendingCallsCell};
+use pending_calls::{Inbox, InboxState, PendingCalls, PendingCallsCell};
 pub(crate) use pending_calls::{PendingCallsOwner, drive_calls_until};
 pub(crate) use reconnect_state::ReconnectState;
 pub(crate) use status::StatusCell;
@@ -94,7 +94,7 @@ impl Line {
         let (cell, status) = StatusCell::new(id.clone(), Arc::clone(&clock));
         let router = Arc::new(Router::new(LineMeter::new(&id, metering)));
         let topics = Arc::new(TopicTable::new(id.clone(), Arc::clone(&router)));
-        let ends = LineBackend {
+        let backend = LineBackend {
             pending,
             status: cell,
             router: Arc::clone(&router),
@@ -111,7 +111,7 @@ impl Line {
                 topics,
                 extensions: Extensions::default(),
             },
-            ends,
+            backend,
         )
     }
 
@@ -157,7 +157,7 @@ impl Line {
     /// When [`MAX_TOPICS`] are kept already.
     pub fn subscribe_topic(&self, topic: Topic) -> Result<TopicSubscription, TooManyTopics> {
         self.topics.hold(&topic)?;
-        self.inbox.declared();
+        self.inbox.notify_topics();
         Ok(TopicSubscription {
             topic,
             topics: Arc::clone(&self.topics),
@@ -231,7 +231,7 @@ impl TopicSubscription {
     /// at most.
     pub fn resync(&self) {
         self.topics.reload(&self.topic);
-        self.inbox.declared();
+        self.inbox.notify_topics();
     }
 }
 
@@ -246,19 +246,19 @@ impl fmt::Debug for TopicSubscription {
 impl Drop for TopicSubscription {
     fn drop(&mut self) {
         self.topics.release(&self.topic);
-        self.inbox.declared();
+        self.inbox.notify_topics();
     }
 }
 
 /// Both ends of a line's inbox.
 fn open_calls(limits: CallLimits, clock: &dyn Clock, backstop: Option<Backstop>) -> (Inbox, PendingCallsOwner) {
     // Bounded by the places: each call has one, and beside the calls there is one message of each kind.
-    #[expect(clippy::disallowed_methods, reason = "the entrance bounds it")]
+    #[expect(clippy::disallowed_methods, reason = "the places of the inbox bound it")]
     let (sender, receiver) = mpsc::unbounded_channel();
-    let entrance = Arc::new(Entrance::new(limits.waiting));
-    let pending = PendingCalls::new(receiver, Arc::clone(&entrance), limits);
+    let state = Arc::new(InboxState::new(limits.waiting));
+    let pending = PendingCalls::new(receiver, Arc::clone(&state), limits);
     let pending = Arc::new(PendingCallsCell::new(pending, backstop, clock.now()));
-    let inbox = Inbox::new(sender, entrance, Arc::clone(&pending));
+    let inbox = Inbox::new(sender, state, Arc::clone(&pending));
     (inbox, PendingCallsOwner(pending))
 }
 
@@ -278,14 +278,14 @@ pub(crate) struct LineContext {
 }
 
 impl LineContext {
-    pub(crate) fn new(spec: GatewaySpec, ends: LineBackend, shard: Rc<ShardContext>, seed: u64) -> Self {
+    pub(crate) fn new(spec: GatewaySpec, backend: LineBackend, shard: Rc<ShardContext>, seed: u64) -> Self {
         Self {
             id: spec.id.clone(),
             shard,
-            pending: ends.pending,
-            router: ends.router,
-            topics: ends.topics,
-            status: ends.status,
+            pending: backend.pending,
+            router: backend.router,
+            topics: backend.topics,
+            status: backend.status,
             reconnect: RefCell::new(ReconnectState::new(&spec, seed)),
             tokens: TokenKeeper::default(),
             stopping: Cell::new(false),

@@ -13,12 +13,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, WrapFuture as _};
-pub use directory::Directory;
+pub use directory::GatewayDirectory;
 use futures_channel::oneshot;
 use futures_util::FutureExt as _;
 use futures_util::future::{Shared, join_all};
 pub(crate) use messages::{
-    Addition, Answer, DirectoryEntry, DirectoryTable, Hosted, Registration, RegistryMessage, Request,
+    Addition, DirectoryEntry, DirectoryTable, HostedFuture, Registration, RegistryMessage, RegistryRequest, ReplySender,
 };
 pub use messages::{Inspection, OnceAdded, RegistryError};
 use rand::rngs::StdRng;
@@ -71,12 +71,12 @@ impl GatewayRegistry {
         spread.mul_f64(self.rng.random_range(0.0..=1.0))
     }
 
-    fn add(&mut self, addition: Addition, answer: Answer) {
+    fn add(&mut self, addition: Addition, answer: ReplySender) {
         failpoint::reach("registry.add");
         let Addition {
             registration,
             spec,
-            ends,
+            backend,
             added,
         } = addition;
         if self.lines.contains(&spec.id) {
@@ -85,7 +85,7 @@ impl GatewayRegistry {
         }
         let first = self.first_delay();
         let seed = self.rng.random();
-        let line = Rc::new(LineContext::new(spec, ends, Rc::clone(&self.shard), seed));
+        let line = Rc::new(LineContext::new(spec, backend, Rc::clone(&self.shard), seed));
         self.lines.start(line, first, registration);
         match added {
             None => drop(answer.send(Ok(()))),
@@ -97,13 +97,13 @@ impl GatewayRegistry {
         }
     }
 
-    fn tell(&self, id: &GatewayId, command: LineCommand, answer: Answer) {
+    fn send_command(&self, id: &GatewayId, command: LineCommand, answer: ReplySender) {
         failpoint::reach("registry.tell");
-        let _ = answer.send(self.lines.tell(id, command));
+        let _ = answer.send(self.lines.send_command(id, command));
     }
 
     /// Closes a line. A removal that was begun is carried out and answered, also after a panic.
-    fn remove(&mut self, id: &GatewayId, drain_until: Instant, answer: Answer) {
+    fn remove(&mut self, id: &GatewayId, drain_until: Instant, answer: ReplySender) {
         let Some(closed) = self.lines.stop(id, drain_until) else {
             let _ = answer.send(Err(RegistryError::NotThere(id.clone())));
             return;
@@ -126,7 +126,7 @@ impl GatewayRegistry {
     }
 
     /// Closes all lines. The mailbox waits meanwhile; its messages are dropped with the actor.
-    fn stop(&mut self, drain_until: Instant, answer: Answer, ctx: &mut Context<Self>) {
+    fn stop(&mut self, drain_until: Instant, answer: ReplySender, ctx: &mut Context<Self>) {
         // In the guard for the sake of the test: a panic does not keep the lines open.
         let _ = self.guarded("registry::Stop", |_| failpoint::reach("registry.stop"));
         let closed = self.lines.stop_all(drain_until);
@@ -142,7 +142,7 @@ impl GatewayRegistry {
     }
 
     /// Runs a future of another part until it ends, or the shard stops.
-    pub(crate) fn host(hosted: &Tasks, make: Hosted) {
+    pub(crate) fn host(hosted: &Tasks, make: HostedFuture) {
         hosted.spawn(async move {
             // It restarts by itself where that is of use; a panic that ends it must not go unseen.
             if let Err(panic) = guarded(make()).await {
@@ -170,24 +170,26 @@ impl Handler<RegistryMessage> for GatewayRegistry {
         drop(place);
         // After a panic the answer is dropped, which the caller is told as a fault.
         let handled = match request {
-            Request::Add(addition, answer) => self.guarded("registry::Add", |actor| actor.add(*addition, answer)),
-            Request::Update(spec, answer) => self.guarded("registry::Update", |actor| {
+            RegistryRequest::Add(addition, answer) => {
+                self.guarded("registry::Add", |actor| actor.add(*addition, answer))
+            }
+            RegistryRequest::Update(spec, answer) => self.guarded("registry::Update", |actor| {
                 let id = spec.id.clone();
-                actor.tell(&id, LineCommand::Update(spec), answer);
+                actor.send_command(&id, LineCommand::Update(spec), answer);
             }),
-            Request::ReconnectNow(id, answer) => self.guarded("registry::ReconnectNow", |actor| {
-                actor.tell(&id, LineCommand::ReconnectNow, answer);
+            RegistryRequest::ReconnectNow(id, answer) => self.guarded("registry::ReconnectNow", |actor| {
+                actor.send_command(&id, LineCommand::ReconnectNow, answer);
             }),
-            Request::Inspect(id, answer) => self.guarded("registry::Inspect", |actor| {
+            RegistryRequest::Inspect(id, answer) => self.guarded("registry::Inspect", |actor| {
                 let found = actor.lines.inspect(&id).ok_or(RegistryError::NotThere(id));
                 let _ = answer.send(found);
             }),
-            Request::Remove(id, drain, answer) => {
+            RegistryRequest::Remove(id, drain, answer) => {
                 let drain_until = after(self.shard.clock.now(), drain);
                 self.guarded("registry::Remove", |actor| actor.remove(&id, drain_until, answer))
             }
-            Request::Host(make) => self.guarded("registry::Host", |actor| Self::host(&actor.hosted, make)),
-            Request::Stop(drain, answer) => {
+            RegistryRequest::Host(make) => self.guarded("registry::Host", |actor| Self::host(&actor.hosted, make)),
+            RegistryRequest::Stop(drain, answer) => {
                 let drain_until = after(self.shard.clock.now(), drain);
                 self.stop(drain_until, answer, ctx);
                 Some(())
@@ -203,11 +205,11 @@ pub(crate) struct LineTable(Rc<RefCell<Lines>>);
 
 #[derive(Default)]
 struct Lines {
-    running: BTreeMap<GatewayId, Running>,
-    closing: BTreeMap<GatewayId, Closing>,
+    running: BTreeMap<GatewayId, RunningLine>,
+    closing: BTreeMap<GatewayId, ClosingLine>,
 }
 
-struct Running {
+struct RunningLine {
     line: Rc<LineContext>,
     control: LineControl,
     task: JoinHandle<()>,
@@ -215,7 +217,7 @@ struct Running {
 }
 
 /// A line that was told to close.
-struct Closing {
+struct ClosingLine {
     control: LineControl,
     closed: Closed,
 }
@@ -240,7 +242,7 @@ impl LineTable {
         let id = line.id.clone();
         let supervised = keep_supervised(Rc::clone(&line), first, commands);
         let task = spawn_local(instrument("supervisor", Some(&id), supervised));
-        let running = Running {
+        let running = RunningLine {
             line,
             control,
             task,
@@ -264,7 +266,7 @@ impl LineTable {
         })
     }
 
-    fn tell(&self, id: &GatewayId, command: LineCommand) -> Result<(), RegistryError> {
+    fn send_command(&self, id: &GatewayId, command: LineCommand) -> Result<(), RegistryError> {
         let lines = self.0.borrow();
         let running = lines.running.get(id);
         let running = running.ok_or_else(|| RegistryError::NotThere(id.clone()))?;
@@ -301,8 +303,8 @@ impl LineTable {
     }
 
     /// In a task of its own: a registry that panics meanwhile takes no drain with it.
-    fn close(&self, running: Running, drain_until: Instant) -> Closed {
-        let Running {
+    fn close(&self, running: RunningLine, drain_until: Instant) -> Closed {
+        let RunningLine {
             line,
             control,
             task,
@@ -312,7 +314,7 @@ impl LineTable {
         let (id, closed) = (line.id.clone(), closed.shared());
         line.stopping.set(true);
         control.send(LineCommand::Stop { drain_until });
-        let closing = Closing {
+        let closing = ClosingLine {
             control,
             closed: closed.clone(),
         };

@@ -23,15 +23,15 @@ use crate::telemetry::LineMeter;
 
 /// The subscribers of one line. Outlives its connections.
 ///
-/// Events are gathered, and handed over when the line has read all available input, before it gives anything else to
+/// Events are collected in a batch, which is delivered when the line has read all available input, before it gives anything else to
 /// a receiver, and when enough are there: a subscriber is met once for a batch, and not for each event. So a receiver of
 /// an item that came behind an event finds the event in its queue.
 ///
-/// Subscribers come from any thread, so they stand behind a lock; it is held for one fan-out (some hundred nanoseconds for
+/// Subscribers come from any thread, so they stand behind a lock; it is held for one delivery (some hundred nanoseconds for
 /// each subscriber) and never across an await. Each has a queue of its own, and the router never waits for one.
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    fan: Mutex<Dispatcher>,
+    dispatcher: Mutex<Dispatcher>,
     /// Payloads that were looked into.
     parses: AtomicU64,
     /// The line was closed for good. Changed and read with the subscribers locked.
@@ -43,7 +43,7 @@ pub(crate) struct Router {
 #[derive(Debug, Default)]
 struct Dispatcher {
     subscribers: Vec<Subscriber>,
-    gathered: BatchBuilder,
+    batch: BatchBuilder,
     /// How the gateway spells the keys of its sessions.
     space: SessionKeySpace,
 }
@@ -68,7 +68,7 @@ impl<'a> Incoming<'a> {
 impl Router {
     pub(crate) fn new(meter: LineMeter) -> Self {
         Self {
-            fan: Mutex::default(),
+            dispatcher: Mutex::default(),
             parses: AtomicU64::default(),
             closed: AtomicBool::default(),
             meter,
@@ -81,66 +81,66 @@ impl Router {
     }
 
     pub(crate) fn subscribe(&self, filter: EventFilter, backlog: impl Into<Backlog>) -> Subscription {
-        let mut fan = self.lock();
-        let (subscriber, subscription) = channel(filter, &fan.space, backlog.into());
+        let mut dispatcher = self.lock();
+        let (subscriber, subscription) = channel(filter, &dispatcher.space, backlog.into());
         if self.closed.load(Ordering::Relaxed) {
             // Nothing comes any more: it ends at once, as those ended that were there before.
             subscriber.queue.close();
         } else {
             // What came before it is not for it.
-            self.give(&mut fan);
-            fan.subscribers.push(subscriber);
+            self.deliver(&mut dispatcher);
+            dispatcher.subscribers.push(subscriber);
         }
-        drop(fan);
+        drop(dispatcher);
         subscription
     }
 
     /// The gateway spells the keys of its sessions so from here on.
-    pub(crate) fn spell(&self, space: SessionKeySpace) {
-        let mut fan = self.lock();
-        if fan.space == space {
+    pub(crate) fn set_key_space(&self, space: SessionKeySpace) {
+        let mut dispatcher = self.lock();
+        if dispatcher.space == space {
             return;
         }
         // What came before it was spelled as before.
-        self.give(&mut fan);
-        for subscriber in &mut fan.subscribers {
-            subscriber.sieve.respell(&space);
+        self.deliver(&mut dispatcher);
+        for subscriber in &mut dispatcher.subscribers {
+            subscriber.filter.recompile(&space);
         }
-        fan.space = space;
+        dispatcher.space = space;
     }
 
     /// Gathers one event, and hands it over at once.
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn publish(&self, name: &str, payload: &str, make: impl FnOnce() -> Event) {
-        self.gather(&Incoming::new(name, payload), make);
-        self.hand_over();
+        self.enqueue(&Incoming::new(name, payload), make);
+        self.flush();
     }
 
     /// Takes one event, to be handed over soon. `make` builds the shared form and is called only if a subscriber wants it.
-    pub(crate) fn gather(&self, incoming: &Incoming<'_>, make: impl FnOnce() -> Event) {
-        let mut fan = self.lock();
-        let wants = |Subscriber { sieve, .. }: &Subscriber| {
-            sieve.wants_name(incoming.name) && (!sieve.needs_keys() || sieve.wants_keys(self.keys(incoming)))
+    pub(crate) fn enqueue(&self, incoming: &Incoming<'_>, make: impl FnOnce() -> Event) {
+        let mut dispatcher = self.lock();
+        let wants = |Subscriber { filter, .. }: &Subscriber| {
+            filter.wants_name(incoming.name) && (!filter.needs_keys() || filter.wants_keys(self.keys(incoming)))
         };
-        if !fan.subscribers.iter().any(wants) {
-            return fan.subscribers.retain(Subscriber::is_open);
+        if !dispatcher.subscribers.iter().any(wants) {
+            return dispatcher.subscribers.retain(Subscriber::is_open);
         }
-        fan.gathered.add(make(), incoming.keys.get());
-        if fan.gathered.is_full() {
-            self.give(&mut fan);
+        dispatcher.batch.add(make(), incoming.keys.get());
+        if dispatcher.batch.is_full() {
+            self.deliver(&mut dispatcher);
         }
     }
 
     /// Hands the batch over.
-    pub(crate) fn hand_over(&self) {
-        self.give(&mut self.lock());
+    pub(crate) fn flush(&self) {
+        self.deliver(&mut self.lock());
     }
 
-    fn give(&self, fan: &mut Dispatcher) {
-        let Some(batch) = fan.gathered.take() else { return };
-        fan.subscribers.retain(|subscriber| {
-            let Subscriber { sieve, queue } = subscriber;
-            match batch.picks(sieve, |payload| self.parse(payload)) {
+    fn deliver(&self, dispatcher: &mut Dispatcher) {
+        let Some(batch) = dispatcher.batch.take() else { return };
+        dispatcher.subscribers.retain(|subscriber| {
+            let Subscriber { filter, queue } = subscriber;
+            match batch.picks(filter, |payload| self.parse(payload)) {
                 0 => subscriber.is_open(),
                 picks => queue.push(&batch, picks, &self.meter),
             }
@@ -178,15 +178,15 @@ impl Router {
             },
             other => other.clone(),
         };
-        let mut fan = self.lock();
-        self.give(&mut fan);
-        let Dispatcher { subscribers, space, .. } = &mut *fan;
+        let mut dispatcher = self.lock();
+        self.deliver(&mut dispatcher);
+        let Dispatcher { subscribers, space, .. } = &mut *dispatcher;
         subscribers.retain(|subscriber| {
-            let Subscriber { sieve, queue } = subscriber;
-            if !topic.is_none_or(|topic| sieve.wants_topic(topic, space)) {
+            let Subscriber { filter, queue } = subscriber;
+            if !topic.is_none_or(|topic| filter.wants_topic(topic, space)) {
                 return subscriber.is_open();
             }
-            let marker = if sieve.snapshots { marker } else { &bare };
+            let marker = if filter.snapshots { marker } else { &bare };
             queue.push_marker(marker.clone(), &self.meter)
         });
     }
@@ -204,17 +204,17 @@ impl Router {
 
     /// Ends every subscription: the line is closed for good.
     pub(crate) fn close(&self) {
-        let mut fan = self.lock();
-        self.give(&mut fan);
+        let mut dispatcher = self.lock();
+        self.deliver(&mut dispatcher);
         self.closed.store(true, Ordering::Relaxed);
-        for subscriber in fan.subscribers.drain(..) {
+        for subscriber in dispatcher.subscribers.drain(..) {
             subscriber.queue.close();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Dispatcher> {
         // Whole after any panic: nothing that panics stands between two steps that belong together.
-        self.fan.lock().unwrap_or_else(PoisonError::into_inner)
+        self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,7 +227,7 @@ impl Drop for Router {
 /// The router's end.
 #[derive(Debug)]
 struct Subscriber {
-    sieve: CompiledFilter,
+    filter: CompiledFilter,
     queue: Arc<Queue>,
 }
 
@@ -253,7 +253,7 @@ pub struct Subscription {
 fn channel(filter: EventFilter, space: &SessionKeySpace, backlog: Backlog) -> (Subscriber, Subscription) {
     let queue = Arc::new(Queue::new(backlog));
     let subscriber = Subscriber {
-        sieve: CompiledFilter::new(filter, space),
+        filter: CompiledFilter::new(filter, space),
         queue: Arc::clone(&queue),
     };
     let subscription = Subscription {
@@ -297,7 +297,7 @@ impl Subscription {
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<LineEvent>> {
         // A queue that never runs dry must not keep a thread from its other tasks.
         let turn = ready!(tokio::task::coop::poll_proceed(cx));
-        let item = match self.in_hand() {
+        let item = match self.next_in_batch() {
             Some(item) => Poll::Ready(Some(item)),
             None => self.poll_queue(cx),
         };
@@ -307,7 +307,7 @@ impl Subscription {
         item
     }
 
-    fn in_hand(&mut self) -> Option<LineEvent> {
+    fn next_in_batch(&mut self) -> Option<LineEvent> {
         let hand = self.hand.as_mut()?;
         let event = hand.next();
         if hand.len() == 0 {
@@ -324,7 +324,7 @@ impl Subscription {
             Some(Dequeued::Marker(marker)) => Some(LineEvent::Marker(marker)),
             Some(Dequeued::Events(picked)) => {
                 self.hand = Some(picked);
-                self.in_hand()
+                self.next_in_batch()
             }
         })
     }

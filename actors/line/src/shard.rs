@@ -29,7 +29,8 @@ use crate::GatewaySpec;
 use crate::clock::Clock;
 use crate::line::LineBackend;
 use crate::registry::{
-    Addition, Answer, GatewayRegistry, Hosted, Inspection, LineTable, RegistryError, RegistryMessage, Request,
+    Addition, GatewayRegistry, HostedFuture, Inspection, LineTable, RegistryError, RegistryMessage, RegistryRequest,
+    ReplySender,
 };
 use crate::stall_detector::instrument;
 use crate::supervision::{Tasks, guarded};
@@ -85,7 +86,7 @@ pub struct Shard {
     config: ShardConfig,
     mailbox: AddressReceiver<GatewayRegistry>,
     places: Arc<Semaphore>,
-    guests: Vec<Hosted>,
+    guests: Vec<HostedFuture>,
 }
 
 impl std::fmt::Debug for Shard {
@@ -95,40 +96,40 @@ impl std::fmt::Debug for Shard {
 }
 
 /// A place in a shard's mailbox. A message that is sent there is handled in its turn, though its sender went away.
-pub(crate) struct Place<'a> {
+pub(crate) struct MailboxPermit<'a> {
     permit: OwnedSemaphorePermit,
     address: &'a Addr<GatewayRegistry>,
 }
 
-impl Place<'_> {
-    pub(crate) fn add(self, addition: Addition) -> Answered<()> {
-        self.ask(|answer| Request::Add(Box::new(addition), answer))
+impl MailboxPermit<'_> {
+    pub(crate) fn add(self, addition: Addition) -> PendingReply<()> {
+        self.request(|answer| RegistryRequest::Add(Box::new(addition), answer))
     }
 
-    pub(crate) fn update(self, spec: Box<GatewaySpec>) -> Answered<()> {
-        self.ask(|answer| Request::Update(spec, answer))
+    pub(crate) fn update(self, spec: Box<GatewaySpec>) -> PendingReply<()> {
+        self.request(|answer| RegistryRequest::Update(spec, answer))
     }
 
-    pub(crate) fn reconnect_now(self, id: GatewayId) -> Answered<()> {
-        self.ask(|answer| Request::ReconnectNow(id, answer))
+    pub(crate) fn reconnect_now(self, id: GatewayId) -> PendingReply<()> {
+        self.request(|answer| RegistryRequest::ReconnectNow(id, answer))
     }
 
-    pub(crate) fn inspect(self, id: GatewayId) -> Answered<Inspection> {
-        self.ask(|answer| Request::Inspect(id, answer))
+    pub(crate) fn inspect(self, id: GatewayId) -> PendingReply<Inspection> {
+        self.request(|answer| RegistryRequest::Inspect(id, answer))
     }
 
-    pub(crate) fn remove(self, id: GatewayId, drain: Duration) -> Answered<()> {
-        self.ask(|answer| Request::Remove(id, drain, answer))
+    pub(crate) fn remove(self, id: GatewayId, drain: Duration) -> PendingReply<()> {
+        self.request(|answer| RegistryRequest::Remove(id, drain, answer))
     }
 
-    fn ask<T>(self, request: impl FnOnce(Answer<T>) -> Request) -> Answered<T> {
+    fn request<T>(self, request: impl FnOnce(ReplySender<T>) -> RegistryRequest) -> PendingReply<T> {
         let (answer, end) = oneshot::channel();
         let address = self.address.clone();
         self.send(request(answer));
-        Answered { end, address }
+        PendingReply { end, address }
     }
 
-    fn send(self, request: Request) {
+    fn send(self, request: RegistryRequest) {
         let place = self.permit;
         // The permits are as many as the mailbox takes. A registry that is gone drops the message, and with it the answer.
         let _ = self.address.try_send(RegistryMessage { request, place });
@@ -136,18 +137,18 @@ impl Place<'_> {
 }
 
 impl ShardHandle {
-    /// Takes a gateway in. `ends` is the shard's half of [`Line::new`](crate::Line::new).
+    /// Takes a gateway in. `backend` is the shard's half of [`Line::new`](crate::Line::new).
     ///
     /// # Errors
     /// When the id is taken, or the shard stopped.
     pub fn add(
         &self,
         spec: GatewaySpec,
-        ends: LineBackend,
+        backend: LineBackend,
     ) -> impl Future<Output = Result<(), RegistryError>> + use<'_> {
         // In a box from the beginning: a future would have room for it several times.
-        let addition = Box::new(Addition::new(spec, ends, None));
-        self.ask(move |answer| Request::Add(addition, answer))
+        let addition = Box::new(Addition::new(spec, backend, None));
+        self.request(move |answer| RegistryRequest::Add(addition, answer))
     }
 
     /// Reaches a gateway in another way from now on; its line is closed and opened again at once.
@@ -155,7 +156,8 @@ impl ShardHandle {
     /// # Errors
     /// When there is no such gateway, or the shard stopped.
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
-        self.ask(|answer| Request::Update(Box::new(spec), answer)).await
+        self.request(|answer| RegistryRequest::Update(Box::new(spec), answer))
+            .await
     }
 
     /// Tries a line that waits for its next attempt now.
@@ -163,7 +165,7 @@ impl ShardHandle {
     /// # Errors
     /// When there is no such gateway, or the shard stopped.
     pub async fn reconnect_now(&self, id: GatewayId) -> Result<(), RegistryError> {
-        self.ask(|answer| Request::ReconnectNow(id, answer)).await
+        self.request(|answer| RegistryRequest::ReconnectNow(id, answer)).await
     }
 
     /// Closes a line for good. Calls under way have `drain` to end by themselves; returns when it is closed.
@@ -171,13 +173,13 @@ impl ShardHandle {
     /// # Errors
     /// When there is no such gateway, or the shard stopped.
     pub async fn remove(&self, id: GatewayId, drain: Duration) -> Result<(), RegistryError> {
-        self.ask(|answer| Request::Remove(id, drain, answer)).await
+        self.request(|answer| RegistryRequest::Remove(id, drain, answer)).await
     }
 
     /// Closes every line, each with `drain` for its calls, and stops the shard; returns when all are closed.
     pub async fn stop(&self, drain: Duration) {
         // A shard that is gone has nothing left to stop.
-        let _ = self.ask(|answer| Request::Stop(drain, answer)).await;
+        let _ = self.request(|answer| RegistryRequest::Stop(drain, answer)).await;
     }
 
     /// Runs something else on the shard's thread until it ends by itself, or the shard stops.
@@ -188,8 +190,8 @@ impl ShardHandle {
     where
         F: Future<Output = ()> + 'static,
     {
-        let guest: Hosted = Box::new(move || guest().boxed_local());
-        self.free_place().await?.send(Request::Host(guest));
+        let guest: HostedFuture = Box::new(move || guest().boxed_local());
+        self.free_place().await?.send(RegistryRequest::Host(guest));
         Ok(())
     }
 
@@ -198,34 +200,34 @@ impl ShardHandle {
     /// # Errors
     /// When there is no such gateway, or the shard stopped.
     pub async fn inspect(&self, id: GatewayId) -> Result<Inspection, RegistryError> {
-        self.ask(|answer| Request::Inspect(id, answer)).await
+        self.request(|answer| RegistryRequest::Inspect(id, answer)).await
     }
 
     /// A place in the mailbox; nothing while it is full.
-    pub(crate) fn place(&self) -> Result<Option<Place<'_>>, RegistryError> {
+    pub(crate) fn place(&self) -> Result<Option<MailboxPermit<'_>>, RegistryError> {
         let address = &self.address;
         match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(permit) if address.connected() => Ok(Some(Place { permit, address })),
+            Ok(permit) if address.connected() => Ok(Some(MailboxPermit { permit, address })),
             Err(TryAcquireError::NoPermits) if address.connected() => Ok(None),
             _ => Err(RegistryError::ShutDown),
         }
     }
 
     /// Waits until there is room in the mailbox.
-    pub(crate) async fn room(&self) -> Result<(), RegistryError> {
+    pub(crate) async fn wait_for_room(&self) -> Result<(), RegistryError> {
         self.free_place().await.map(drop)
     }
 
-    async fn free_place(&self) -> Result<Place<'_>, RegistryError> {
+    async fn free_place(&self) -> Result<MailboxPermit<'_>, RegistryError> {
         let address = &self.address;
         let permit = Arc::clone(&self.places).acquire_owned().await;
         let permit = permit.ok().filter(|_| address.connected());
         let permit = permit.ok_or(RegistryError::ShutDown)?;
-        Ok(Place { permit, address })
+        Ok(MailboxPermit { permit, address })
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, RegistryError> {
-        self.free_place().await?.ask(request).wait().await
+    async fn request<T>(&self, request: impl FnOnce(ReplySender<T>) -> RegistryRequest) -> Result<T, RegistryError> {
+        self.free_place().await?.request(request).wait().await
     }
 }
 
@@ -285,12 +287,12 @@ impl Shard {
 
 /// The answer to a message that was sent.
 #[must_use = "the answer tells whether it was done"]
-pub(crate) struct Answered<T> {
+pub(crate) struct PendingReply<T> {
     end: oneshot::Receiver<Result<T, RegistryError>>,
     address: Addr<GatewayRegistry>,
 }
 
-impl<T> Answered<T> {
+impl<T> PendingReply<T> {
     /// Waits for it.
     pub(crate) fn wait(self) -> impl Future<Output = Result<T, RegistryError>> {
         let Self { end, address } = self;

@@ -23,13 +23,13 @@ use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 /// A task with noted turns, on a thread with noted turns.
 #[derive(Debug)]
 pub struct Instrumented<F> {
-    place: Option<Place>,
+    place: Option<TaskSlot>,
     task: Pin<Box<F>>,
 }
 
 /// A task's number on its thread, given back with this.
 #[derive(Debug)]
-struct Place {
+struct TaskSlot {
     thread: Arc<ThreadActivity>,
     who: u32,
 }
@@ -38,8 +38,8 @@ struct Place {
 pub fn instrument<F: Future>(what: &'static str, gateway: Option<&GatewayId>, task: F) -> Instrumented<F> {
     let place = ThreadActivity::current().map(|thread| {
         let gateway = gateway.cloned();
-        let who = thread.take(Label { what, gateway });
-        Place { thread, who }
+        let who = thread.register(TaskLabel { what, gateway });
+        TaskSlot { thread, who }
     });
     let task = Box::pin(task);
     Instrumented { place, task }
@@ -59,15 +59,15 @@ impl<F: Future> Future for Instrumented<F> {
     }
 }
 
-impl Drop for Place {
+impl Drop for TaskSlot {
     fn drop(&mut self) {
-        self.thread.give_back(self.who);
+        self.thread.release(self.who);
     }
 }
 
 struct InTurn<'a> {
     thread: &'a ThreadActivity,
-    before: Turn,
+    before: TaskTurn,
 }
 
 impl Drop for InTurn<'_> {
@@ -100,7 +100,7 @@ impl Drop for Handling {
 
 /// A task that takes turns on a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Label {
+struct TaskLabel {
     what: &'static str,
     gateway: Option<GatewayId>,
 }
@@ -108,9 +108,9 @@ struct Label {
 /// The turn that a thread is in: in the upper half its number, which is never used twice within a day of turns; in the lower
 /// half the number of its task, from 1 on, and 0 between turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Turn(u64);
+struct TaskTurn(u64);
 
-impl Turn {
+impl TaskTurn {
     fn is_idle(self) -> bool {
         self.who() == 0
     }
@@ -128,14 +128,14 @@ pub struct ThreadActivity {
     turn: AtomicU64,
     /// The number of the last turn. Only the thread itself counts.
     last: AtomicU32,
-    labels: Mutex<Labels>,
+    labels: Mutex<TaskLabels>,
     /// The message that is handled in this turn, where it is an actor's.
     message: Mutex<Option<&'static str>>,
 }
 
 #[derive(Debug, Default)]
-struct Labels {
-    taken: Vec<Option<Label>>,
+struct TaskLabels {
+    taken: Vec<Option<TaskLabel>>,
     free: Vec<u32>,
 }
 
@@ -170,7 +170,7 @@ impl ThreadActivity {
     }
 
     /// A number for a task that takes turns.
-    fn take(&self, label: Label) -> u32 {
+    fn register(&self, label: TaskLabel) -> u32 {
         let mut labels = self.labels();
         if let Some(who) = labels.free.pop() {
             labels.taken[who as usize - 1] = Some(label);
@@ -181,7 +181,7 @@ impl ThreadActivity {
         u32::try_from(labels.taken.len()).unwrap_or(u32::MAX)
     }
 
-    fn give_back(&self, who: u32) {
+    fn release(&self, who: u32) {
         let mut labels = self.labels();
         if let Some(label) = labels.taken.get_mut(who as usize - 1) {
             *label = None;
@@ -190,24 +190,24 @@ impl ThreadActivity {
     }
 
     /// A task has its turn. Returns the turn before, to go back to.
-    fn begin(&self, who: u32) -> Turn {
+    fn begin(&self, who: u32) -> TaskTurn {
         let number = self.last.load(Ordering::Relaxed).wrapping_add(1);
         self.last.store(number, Ordering::Relaxed);
-        let before = Turn(self.turn.load(Ordering::Relaxed));
-        self.set(Turn(u64::from(number) << 32 | u64::from(who)));
+        let before = TaskTurn(self.turn.load(Ordering::Relaxed));
+        self.set(TaskTurn(u64::from(number) << 32 | u64::from(who)));
         before
     }
 
-    fn set(&self, turn: Turn) {
+    fn set(&self, turn: TaskTurn) {
         self.turn.store(turn.0, Ordering::Relaxed);
     }
 
-    fn now(&self) -> Turn {
-        Turn(self.turn.load(Ordering::Relaxed))
+    fn now(&self) -> TaskTurn {
+        TaskTurn(self.turn.load(Ordering::Relaxed))
     }
 
     /// The task of this turn; `None` when it is over.
-    fn label(&self, turn: Turn) -> Option<Label> {
+    fn label(&self, turn: TaskTurn) -> Option<TaskLabel> {
         let who = turn.who().checked_sub(1)?;
         let label = self.labels().taken.get(who as usize).cloned().flatten();
         label.filter(|_| self.now() == turn)
@@ -221,7 +221,7 @@ impl ThreadActivity {
         *self.message.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn labels(&self) -> MutexGuard<'_, Labels> {
+    fn labels(&self) -> MutexGuard<'_, TaskLabels> {
         // Held by steps that can't panic.
         self.labels.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -231,10 +231,10 @@ impl ThreadActivity {
 mod thread_loom_tests {
     use loom::thread;
 
-    use super::{Label, ThreadActivity};
+    use super::{TaskLabel, ThreadActivity};
 
-    const fn label(what: &'static str) -> Label {
-        Label { what, gateway: None }
+    const fn label(what: &'static str) -> TaskLabel {
+        TaskLabel { what, gateway: None }
     }
 
     /// Two tasks take their turns one after the other, the second with the number that the first one gave back.
@@ -248,10 +248,10 @@ mod thread_loom_tests {
                 (turn, watched.label(turn).map(|label| label.what))
             });
             for what in ["first", "second"] {
-                let who = activity.take(label(what));
+                let who = activity.register(label(what));
                 let before = activity.begin(who);
                 activity.set(before);
-                activity.give_back(who);
+                activity.release(who);
             }
             let (turn, shown) = detector.join().unwrap();
             // The upper half of a turn counts the turns.

@@ -198,7 +198,7 @@ impl<A: Actor<Context = Context<A>>> Unstarted<A> {
 
 /// The answer to a message that an actor works on beside its mailbox. It ends with an error when that work panicked or was
 /// dropped.
-pub type Answer<T> = oneshot::Receiver<T>;
+pub type TaskReply<T> = oneshot::Receiver<T>;
 
 /// An actor that outlives a panic of its handlers: the panic costs the message in hand, and neither the messages behind it nor
 /// the actor's state. Its handlers only change the actor's tables and begin tasks, so it is whole after a panic.
@@ -222,12 +222,12 @@ pub trait SurvivesPanics: Sized {
 /// An actor that runs as a task of its own. Dropping this ends it.
 ///
 /// Spawned and joined by hand: a joined task tells a panic from a clean end, an actix address does not.
-pub(crate) struct Running<A: Actor<Context = Context<A>>> {
+pub(crate) struct RunningActor<A: Actor<Context = Context<A>>> {
     pub(crate) address: Addr<A>,
     task: JoinHandle<()>,
 }
 
-impl<A: Actor<Context = Context<A>>> Running<A> {
+impl<A: Actor<Context = Context<A>>> RunningActor<A> {
     /// Starts it. The stall detector reports it by its name.
     pub(crate) fn start(what: &'static str, gateway: Option<&GatewayId>, actor: A) -> Self {
         let context = Context::new();
@@ -248,7 +248,7 @@ impl<A: Actor<Context = Context<A>>> Running<A> {
     }
 }
 
-impl<A: Actor<Context = Context<A>>> Drop for Running<A> {
+impl<A: Actor<Context = Context<A>>> Drop for RunningActor<A> {
     fn drop(&mut self) {
         self.task.abort();
     }

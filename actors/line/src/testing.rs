@@ -223,7 +223,7 @@ impl Armed {
     /// Waits, in virtual time, until all have gone off.
     pub async fn gone_off(&self) {
         while self.left() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }

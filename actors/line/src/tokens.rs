@@ -120,7 +120,7 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 const KEPT_WITHIN: Duration = Duration::from_secs(10);
 
 /// Steps of one line that may wait: its address would have to change as often while its disk stands still.
-const STEPS: usize = 4;
+const MAX_STEPS: usize = 4;
 
 /// Threads that a shard uses for tokens at a time: a store of one file takes one after the other anyway.
 const TOKEN_THREADS: usize = 4;
@@ -145,17 +145,17 @@ impl TokenAccess {
 /// Reads and keeps the token of one line, one step at a time. Nearly all lines have nothing to keep at nearly all times, and then
 /// this is as good as nothing.
 #[derive(Default)]
-pub(crate) struct TokenKeeper(RefCell<Option<Box<Work>>>);
+pub(crate) struct TokenKeeper(RefCell<Option<Box<TokenWork>>>);
 
 /// Something is kept.
-struct Work {
+struct TokenWork {
     /// The steps to do, one for each key: a later one makes an earlier one void.
-    steps: Rc<RefCell<VecDeque<Step>>>,
+    steps: Rc<RefCell<VecDeque<TokenStep>>>,
     /// Does it.
     worker: JoinHandle<()>,
 }
 
-type Step = (TokenKey, StoreAction);
+type TokenStep = (TokenKey, StoreAction);
 
 impl TokenKeeper {
     /// The token that is kept, after all that is to be kept is.
@@ -167,9 +167,9 @@ impl TokenKeeper {
             return Ok(access.store.load(&key));
         }
         let read = async {
-            self.done().await;
+            self.wait().await;
             let store = Arc::clone(&access.store);
-            on_a_thread(Arc::clone(&access.threads), move || store.load(&key)).await
+            run_blocking(Arc::clone(&access.threads), move || store.load(&key)).await
         };
         // A store that panics has no token.
         within(READ_WITHIN, read).await.map(Option::flatten).ok_or(READ_WITHIN)
@@ -178,36 +178,36 @@ impl TokenKeeper {
     /// Has a step done; returns at once.
     pub(crate) fn keep(&self, access: &TokenAccess, key: TokenKey, action: StoreAction) {
         if access.store.is_in_memory() {
-            return carry_out(&*access.store, &key, &action);
+            return apply(&*access.store, &key, &action);
         }
         let mut work = self.0.borrow_mut();
         match &*work {
             Some(work) if !work.worker.is_finished() => {
                 let mut steps = work.steps.borrow_mut();
                 steps.retain(|(of, _)| *of != key);
-                if steps.len() >= STEPS {
+                if steps.len() >= MAX_STEPS {
                     steps.pop_front();
                 }
                 steps.push_back((key, action));
             }
             _ => {
                 let steps = Rc::new(RefCell::new(VecDeque::from([(key, action)])));
-                let worker = spawn_local(carry_all_out(access.clone(), Rc::clone(&steps)));
-                *work = Some(Box::new(Work { steps, worker }));
+                let worker = spawn_local(apply_all(access.clone(), Rc::clone(&steps)));
+                *work = Some(Box::new(TokenWork { steps, worker }));
             }
         }
     }
 
     /// Waits until all that is to be kept is, within bounds.
     pub(crate) async fn settled(&self) {
-        if within(KEPT_WITHIN, self.done()).await.is_none() {
+        if within(KEPT_WITHIN, self.wait()).await.is_none() {
             tracing::warn!("a device's token was not kept yet when its line closed: its store does not answer");
         }
     }
 
     /// ## Cancel safety
     /// The work goes on, and can be waited for again.
-    async fn done(&self) {
+    async fn wait(&self) {
         poll_fn(|cx| {
             let mut work = self.0.borrow_mut();
             match work.as_mut().map(|work| Pin::new(&mut work.worker).poll(cx)) {
@@ -223,17 +223,17 @@ impl TokenKeeper {
 }
 
 /// Does one step after the other, until none is left.
-async fn carry_all_out(TokenAccess { store, threads }: TokenAccess, steps: Rc<RefCell<VecDeque<Step>>>) {
+async fn apply_all(TokenAccess { store, threads }: TokenAccess, steps: Rc<RefCell<VecDeque<TokenStep>>>) {
     loop {
         let step = steps.borrow_mut().pop_front();
         let Some((key, action)) = step else { return };
         let store = Arc::clone(&store);
-        on_a_thread(Arc::clone(&threads), move || carry_out(&*store, &key, &action)).await;
+        run_blocking(Arc::clone(&threads), move || apply(&*store, &key, &action)).await;
     }
 }
 
 /// Runs it on a thread that may block; nothing when it panicked, or where there is no thread.
-async fn on_a_thread<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     places: Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
@@ -251,7 +251,7 @@ async fn on_a_thread<T: Send + 'static>(
     }
 }
 
-fn carry_out(store: &dyn DeviceTokenStore, key: &TokenKey, action: &StoreAction) {
+fn apply(store: &dyn DeviceTokenStore, key: &TokenKey, action: &StoreAction) {
     let done = match action {
         StoreAction::Keep => Ok(()),
         StoreAction::Save(token) => store.store(key, token),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-pub(crate) use buffers::{Buffers, FrameWriter};
+pub(crate) use buffers::{FrameWriter, ReadBufferPolicy};
 pub use socket::Socket;
 pub use tcp::TcpConnector;
 pub use tls::{Fingerprint, INSECURE_LOG_TARGET, InvalidFingerprint, TlsFault, TlsPolicy};

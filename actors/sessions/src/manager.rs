@@ -13,7 +13,7 @@ use windlass_line::Line;
 use windlass_line::clock::Clock;
 use windlass_line::failpoint;
 use windlass_line::supervision::{
-    Answer, Panic, Restarts, SurvivesPanics, Tasks, Unstarted, WeakTasks, guarded, keep_running,
+    Panic, Restarts, SurvivesPanics, TaskReply, Tasks, Unstarted, WeakTasks, guarded, keep_running,
 };
 use windlass_protocol::SessionKey;
 use windlass_protocol::run::RunEnd;
@@ -99,19 +99,19 @@ struct FollowMessage(String);
 struct SessionGone(Arc<Line>, Replaced);
 
 impl ActixMessage for SendMessage {
-    type Result = Answer<Result<MessageHandle, SendError>>;
+    type Result = TaskReply<Result<MessageHandle, SendError>>;
 }
 
 impl ActixMessage for HandOver {
-    type Result = Answer<Result<Handover, SendError>>;
+    type Result = TaskReply<Result<Handover, SendError>>;
 }
 
 impl ActixMessage for TakeUp {
-    type Result = Answer<()>;
+    type Result = TaskReply<()>;
 }
 
 impl ActixMessage for FollowMessage {
-    type Result = Answer<Option<MessageHandle>>;
+    type Result = TaskReply<Option<MessageHandle>>;
 }
 
 impl ActixMessage for SessionGone {
@@ -216,7 +216,7 @@ impl SessionManager {
         handle: impl FnOnce(&mut Self, oneshot::Sender<T>),
     ) -> MessageResult<M>
     where
-        M: ActixMessage<Result = Answer<T>>,
+        M: ActixMessage<Result = TaskReply<T>>,
     {
         let (sender, answer) = oneshot::channel();
         self.guarded(name, |manager| {
@@ -322,7 +322,7 @@ impl SessionManagerHandle {
 
     async fn ask<M, T>(&self, message: M) -> Result<T, Interrupted>
     where
-        M: ActixMessage<Result = Answer<T>> + Send + 'static,
+        M: ActixMessage<Result = TaskReply<T>> + Send + 'static,
         T: Send + 'static,
         SessionManager: Handler<M>,
     {

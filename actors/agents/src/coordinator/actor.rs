@@ -9,7 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::oneshot;
 use windlass_line::failpoint;
-use windlass_line::supervision::{Answer, Panic, Restarts, SurvivesPanics, Tasks, Unstarted};
+use windlass_line::supervision::{Panic, Restarts, SurvivesPanics, TaskReply, Tasks, Unstarted};
 use windlass_store::BoardId;
 
 use super::context::CoordinatorContext;
@@ -74,7 +74,7 @@ impl SurvivesPanics for Coordinator {
 macro_rules! operation {
     ($message:ty => $value:ty: $given:pat => $method:ident($($argument:expr),+)) => {
         impl Message for $message {
-            type Result = Answer<Result<$value, CoordinationError>>;
+            type Result = TaskReply<Result<$value, CoordinationError>>;
         }
 
         impl Handler<$message> for Coordinator {
@@ -115,7 +115,7 @@ impl Coordinator {
     }
 
     /// Begins an operation.
-    fn begin<T, F>(&mut self, operation: impl FnOnce(Rc<CoordinatorContext>) -> F) -> Answer<T>
+    fn begin<T, F>(&mut self, operation: impl FnOnce(Rc<CoordinatorContext>) -> F) -> TaskReply<T>
     where
         T: 'static,
         F: Future<Output = T> + 'static,
@@ -201,7 +201,7 @@ impl CoordinatorHandle {
 
     async fn ask<M, T>(&self, message: M) -> Result<T, CoordinationError>
     where
-        M: Message<Result = Answer<Result<T, CoordinationError>>> + Send + 'static,
+        M: Message<Result = TaskReply<Result<T, CoordinationError>>> + Send + 'static,
         T: Send + 'static,
         Coordinator: Handler<M>,
     {

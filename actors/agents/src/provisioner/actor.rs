@@ -12,7 +12,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::oneshot;
 use windlass_line::failpoint;
-use windlass_line::supervision::{Answer, Panic, Restarts, SurvivesPanics, Tasks, Unstarted, keep_running};
+use windlass_line::supervision::{Panic, Restarts, SurvivesPanics, TaskReply, Tasks, Unstarted, keep_running};
 use windlass_store::{AgentUid, CheckIn, Ownership, Store, StoreError};
 
 use super::activity::WatchScope;
@@ -85,7 +85,7 @@ impl Message for EnsureAgent {
 }
 
 impl Message for PlanRun {
-    type Result = Answer<Result<AgentPlan, Failure>>;
+    type Result = TaskReply<Result<AgentPlan, Failure>>;
 }
 
 impl Message for DeadlineMoved {

@@ -23,9 +23,9 @@ use crate::clock::{SECOND_LOOK, is_late};
 use crate::connection::establish::{Established, broken, close_reason};
 use crate::connection::{Order, OrderSlot};
 use crate::failpoint;
-use crate::line::{DisconnectReason, LineContext, LineState, Reply};
+use crate::line::{CallReply, DisconnectReason, LineContext, LineState};
 use crate::routing::{Event, Incoming, Marker};
-use crate::transport::{Buffers, Socket};
+use crate::transport::{ReadBufferPolicy, Socket};
 
 /// Frames read in one turn. Small, so that calls that wait to be written don't wait for long.
 const READ_BUDGET: usize = 32;
@@ -39,7 +39,7 @@ const CLOSE_GRACE: Duration = Duration::from_millis(250);
 struct Driver {
     line: Rc<LineContext>,
     socket: Socket,
-    buffers: Buffers,
+    buffers: ReadBufferPolicy,
     session: Session,
     writes: WriteWatch,
     orders: Rc<OrderSlot>,
@@ -49,12 +49,12 @@ struct Driver {
     /// The timer came late, as after the process was stopped: until then no silence and no deadline counts.
     second_look: Option<Instant>,
     /// The batch has events that were not handed over yet.
-    gathered: bool,
+    has_events: bool,
     /// Something was written, or is to be written by the WebSocket itself (a pong).
     unflushed: bool,
     draining: Option<Instant>,
     /// When to ask again for the subscribed topics.
-    ask_again: Option<Instant>,
+    topics_at: Option<Instant>,
 }
 
 /// Drives a socket until it breaks, or until it is told to stop.
@@ -71,18 +71,18 @@ pub(super) fn drive(
     let mut driver = Driver {
         line,
         socket,
-        buffers: Buffers::after_opening(),
+        buffers: ReadBufferPolicy::after_opening(),
         session,
         writes: WriteWatch::default(),
         orders,
         timer,
         timer_at,
         second_look: None,
-        gathered: false,
+        has_events: false,
         // A ping that came during the handshake may be unanswered.
         unflushed: true,
         draining: None,
-        ask_again: None,
+        topics_at: None,
     };
     async move {
         let exit = poll_fn(|cx| driver.poll_turn(cx)).await;
@@ -94,11 +94,11 @@ pub(super) fn drive(
 impl Driver {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<DisconnectReason> {
         match self.turn(cx) {
-            Ok(Turn::Again) => {
+            Ok(TurnEnd::Again) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            Ok(Turn::Wait) => {
+            Ok(TurnEnd::Wait) => {
                 self.change_read_buffer();
                 Poll::Pending
             }
@@ -112,32 +112,32 @@ impl Driver {
             && !self.unflushed
         {
             self.socket.set_read_buffer(size);
-            self.buffers.changed(size);
+            self.buffers.on_changed(size);
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, DisconnectReason> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<TurnEnd, DisconnectReason> {
         failpoint::reach("connection.turn");
         let now = self.line.shard.clock.now();
         self.take_orders(cx)?;
         let turn = self.read(cx);
-        self.hand_over();
+        self.flush_events();
         let turn = turn?;
         let heard = self.socket.take_heard();
         if heard {
             self.session.watchdog.heard(now);
         }
-        self.ask_what_is_declared(now);
+        self.request_topics(now);
         self.write(cx, now)?;
         let (waits, taken) = (self.socket.is_blocked(), self.socket.take_moved());
         self.writes.look(now, waits, taken, heard);
-        self.look_at_the_clock(cx)?;
+        self.check_time(cx)?;
         {
             let (in_flight, waiting) = self.count_calls();
             self.line.router.meter().calls(in_flight, waiting);
         }
         let asked = self.draining.is_some() || !self.line.topics.is_due();
-        Ok(if asked { turn } else { Turn::Again })
+        Ok(if asked { turn } else { TurnEnd::Again })
     }
 
     fn take_orders(&mut self, cx: &mut Context<'_>) -> Result<(), DisconnectReason> {
@@ -159,26 +159,26 @@ impl Driver {
         Ok(())
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<Turn, DisconnectReason> {
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<TurnEnd, DisconnectReason> {
         let busy = self.count_calls().0 > BUSY;
         for frames in 0..if busy { BUSY_READ_BUDGET } else { READ_BUDGET } {
             match self.socket.poll_next(cx) {
                 Poll::Pending => {
-                    self.buffers.came(frames);
-                    return Ok(Turn::Wait);
+                    self.buffers.on_turn(frames);
+                    return Ok(TurnEnd::Wait);
                 }
                 Poll::Ready(None) => return Err(DisconnectReason::Closed(CloseReason::abnormal())),
                 Poll::Ready(Some(Err(error))) => return Err(broken(error)),
                 Poll::Ready(Some(Ok(message))) => self.take_message(message)?,
             }
         }
-        self.buffers.came(READ_BUDGET);
-        Ok(Turn::Again)
+        self.buffers.on_turn(READ_BUDGET);
+        Ok(TurnEnd::Again)
     }
 
     fn take_message(&mut self, message: Message) -> Result<(), DisconnectReason> {
         failpoint::reach("connection.stream");
-        self.buffers.took(message.len());
+        self.buffers.on_message(message.len());
         match message {
             Message::Text(text) => self.take_text(text),
             // Gateways read binary frames as text (2026.3.13, 2026.9.6), so this does too.
@@ -206,7 +206,7 @@ impl Driver {
         match self.session.receive(&text) {
             Received::Answer { id, outcome } => {
                 // Who hears the answer is to find in its queue what came before it.
-                self.hand_over();
+                self.flush_events();
                 let answered = self.line.pending.lock().calls.answer(id, outcome, &text);
                 if answered == Answered::Stray {
                     tracing::debug!(gateway = %self.line.id, id = id.number(), "an answer that no call waits for");
@@ -214,28 +214,28 @@ impl Driver {
             }
             Received::Event { event, gap } => {
                 dispatch_event(&self.line, &self.session, &event, gap, &text);
-                self.gathered = true;
+                self.has_events = true;
             }
             Received::Ignored(why) => report_ignored(&self.line, &why),
         }
     }
 
-    fn hand_over(&mut self) {
-        if std::mem::take(&mut self.gathered) {
-            self.line.router.hand_over();
+    fn flush_events(&mut self) {
+        if std::mem::take(&mut self.has_events) {
+            self.line.router.flush();
         }
     }
 
     /// Puts the questions about declared topics that are due among the calls. Nothing new is asked while draining.
-    fn ask_what_is_declared(&mut self, now: Instant) -> bool {
+    fn request_topics(&mut self, now: Instant) -> bool {
         let topics = &self.line.topics;
-        let due = topics.is_due() || self.ask_again.is_some_and(|at| at <= now);
+        let due = topics.is_due() || self.topics_at.is_some_and(|at| at <= now);
         if !due || self.draining.is_some() {
             return false;
         }
-        let slot = |ask| Reply::TopicSubscription(Arc::clone(topics), ask);
+        let slot = |ask| CallReply::Topic(Arc::clone(topics), ask);
         let (calls, again) = topics.next_calls(now, &mut self.line.reconnect.borrow_mut().rng, slot);
-        self.ask_again = again;
+        self.topics_at = again;
         let mut pending = self.line.pending.lock();
         for call in calls {
             pending.calls.admit(Box::new(call), now);
@@ -287,13 +287,13 @@ impl Driver {
         }
     }
 
-    fn look_at_the_clock(&mut self, cx: &mut Context<'_>) -> Result<(), DisconnectReason> {
+    fn check_time(&mut self, cx: &mut Context<'_>) -> Result<(), DisconnectReason> {
         loop {
             let now = self.line.shard.clock.now();
-            if self.counts(now) {
-                self.judge(cx, now)?;
+            if self.time_counts(now) {
+                self.enforce_time(cx, now)?;
             }
-            if self.ask_what_is_declared(now) {
+            if self.request_topics(now) {
                 // To be written in a turn of its own.
                 cx.waker().wake_by_ref();
             }
@@ -305,7 +305,7 @@ impl Driver {
 
     /// Whether the time that has passed counts. After a late timer it does once the socket was looked into again, be that late
     /// too: the system reports incoming bytes before it reports that the time is over.
-    fn counts(&mut self, now: Instant) -> bool {
+    fn time_counts(&mut self, now: Instant) -> bool {
         match self.second_look {
             Some(at) if now < at => return false,
             Some(_) => self.second_look = None,
@@ -320,7 +320,7 @@ impl Driver {
     }
 
     /// The consequences of the time that has passed.
-    fn judge(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), DisconnectReason> {
+    fn enforce_time(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), DisconnectReason> {
         match self.session.watchdog.check(now) {
             Vigil::Alive => {}
             Vigil::Probe => self.probe(cx)?,
@@ -374,7 +374,7 @@ impl Driver {
         }
         ready!(self.timer.as_mut().poll(cx));
         if self.line.pending.lock().calls.is_empty() {
-            self.buffers.rest();
+            self.buffers.on_idle();
         }
         if next > now {
             self.poll_rearmed(cx, next)
@@ -392,7 +392,7 @@ impl Driver {
             self.draining,
         ];
         let counted = counted.into_iter().flatten().min();
-        let again = self.ask_again.filter(|_| self.draining.is_none());
+        let again = self.topics_at.filter(|_| self.draining.is_none());
         self.second_look.or(counted).into_iter().chain(again).min()
     }
 
@@ -422,7 +422,7 @@ impl Driver {
     }
 }
 
-enum Turn {
+enum TurnEnd {
     /// More may be there to read.
     Again,
     /// Everything was read.
@@ -436,11 +436,11 @@ fn dispatch_event(line: &LineContext, session: &Session, event: &EventFrame<'_>,
         line.router.meter().gap(gap.received.saturating_sub(gap.expected));
         tracing::warn!(gateway = %line.id, expected = gap.expected, received = gap.received, "events are missing or out of order");
         line.router.mark(&Marker::Gap(gap));
-        line.topics.gap();
+        line.topics.on_gap();
     }
     let incoming = Incoming::new(&event.name, event.payload.as_str());
     line.topics.observe(&incoming);
-    line.router.gather(&incoming, || Event {
+    line.router.enqueue(&incoming, || Event {
         name: line.shard.names.get(&event.name),
         payload: event.payload.to_kept_in(text),
         seq: event.seq,
@@ -462,5 +462,5 @@ fn report_ignored(line: &LineContext, why: &IgnoredFrame) {
 /// Tells subscribers that they may have missed something here.
 fn mark_unreadable(line: &LineContext) {
     line.router.mark(&Marker::Unreadable);
-    line.topics.gap();
+    line.topics.on_gap();
 }

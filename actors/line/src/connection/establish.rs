@@ -145,7 +145,7 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
     let now = line.shard.clock.now();
     let generation = line.status.next_generation();
     let session = Session::begin(generation, &hello, now);
-    let (continuity, learnt) = line.reconnect.borrow_mut().met(&hello, now);
+    let (continuity, learnt) = line.reconnect.borrow_mut().on_hello(&hello, now);
     line.keep_token(learnt);
     // Nothing reads these two again, and they are most of a hello-ok.
     hello.snapshot.presence = None;
@@ -162,12 +162,12 @@ fn begin(line: &LineContext, mut hello: HelloOk) -> Session {
         Some(Continuity::Restarted) => Some(true),
         Some(Continuity::Unknown) | None => None,
     };
-    line.router.spell(SessionKeySpace::of(&hello));
+    line.router.set_key_space(SessionKeySpace::of(&hello));
     line.router.mark(&Marker::Reconnected {
         generation,
         gateway_restarted,
     });
-    line.topics.begin(generation, &hello);
+    line.topics.on_up(generation, &hello);
     line.pending
         .lock()
         .calls

@@ -29,27 +29,27 @@ const AFTER_SLEEP: Duration = Duration::from_millis(50);
 
 /// Looks at lines with calls that are due. Cheap to clone; the clones share.
 #[derive(Clone, Default)]
-pub struct Backstop(Arc<Shared>);
+pub struct Backstop(Arc<BackstopState>);
 
 #[derive(Default)]
-struct Shared {
-    /// How many desks there were.
-    desks: AtomicU64,
-    plan: Mutex<Plan>,
+struct BackstopState {
+    /// How many lines were registered.
+    lines: AtomicU64,
+    plan: Mutex<CheckPlan>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Plan {
+struct CheckPlan {
     /// By when they come, and the line's number. One for each line at most.
-    looks: BTreeMap<(Instant, u64), Look>,
-    /// When the look at a line's pending calls comes.
-    planned: FxHashMap<u64, Instant>,
-    over: bool,
+    checks: BTreeMap<(Instant, u64), PlannedCheck>,
+    /// When the check of a line's pending calls comes.
+    next_check: FxHashMap<u64, Instant>,
+    stopped: bool,
 }
 
 /// The calls of a line, as the backstop sees them.
-pub(super) trait WatchedCalls: Send + Sync {
+pub(crate) trait WatchedCalls: Send + Sync {
     /// From here on calls ask for a look again.
     fn reset_watch(&self);
 
@@ -60,14 +60,14 @@ pub(super) trait WatchedCalls: Send + Sync {
     fn watch_again(self: Arc<Self>, deadline: Instant);
 }
 
-/// One look at a line.
-struct Look {
+/// One check of a line.
+struct PlannedCheck {
     pending: Weak<dyn WatchedCalls>,
-    kind: Kind,
+    reason: CheckReason,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum CheckReason {
     /// A call asked for it, or was found by the look before.
     Due,
     /// The process was stopped when it should have come.
@@ -91,13 +91,13 @@ impl Backstop {
     /// Looks after lines until [`stop`](Self::stop): run it on a thread of its own. Nothing here logs or calls code of the host but
     /// wakers, so that code that blocks the lines' threads does not block this one.
     pub fn run(&self, clock: &dyn Clock) {
-        while let Some((at, number, look)) = self.next(clock) {
-            let Some(pending) = look.pending.upgrade() else {
+        while let Some((at, number, check)) = self.next(clock) {
+            let Some(pending) = check.pending.upgrade() else {
                 continue;
             };
             let now = clock.now();
-            if look.kind == Kind::Due && is_late(at, now) {
-                self.plan(after(now, AFTER_SLEEP), number, look.pending, Kind::AfterSleep);
+            if check.reason == CheckReason::Due && is_late(at, now) {
+                self.schedule(after(now, AFTER_SLEEP), number, check.pending, CheckReason::AfterSleep);
                 continue;
             }
             pending.reset_watch();
@@ -105,49 +105,49 @@ impl Backstop {
             let next = catch_unwind(AssertUnwindSafe(|| pending.end_overdue(now)));
             match next {
                 Ok(Some(deadline)) => pending.watch_again(deadline),
-                Ok(None) if look.kind == Kind::OnceMore => {}
-                Ok(None) | Err(_) => self.plan(after(now, ONCE_MORE), number, look.pending, Kind::OnceMore),
+                Ok(None) if check.reason == CheckReason::OnceMore => {}
+                Ok(None) | Err(_) => self.schedule(after(now, ONCE_MORE), number, check.pending, CheckReason::OnceMore),
             }
         }
     }
 
     /// Ends [`run`](Self::run).
     pub fn stop(&self) {
-        self.lock().over = true;
+        self.lock().stopped = true;
         self.0.changed.notify_all();
     }
 
     /// A number for a line's pending calls.
-    pub(super) fn number(&self) -> u64 {
-        self.0.desks.fetch_add(1, Ordering::Relaxed)
+    pub(crate) fn register(&self) -> u64 {
+        self.0.lines.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn look_at(&self, deadline: Instant, number: u64, pending: Weak<dyn WatchedCalls>) {
-        self.plan(after(deadline, GRACE), number, pending, Kind::Due);
+    pub(crate) fn schedule_check(&self, deadline: Instant, number: u64, pending: Weak<dyn WatchedCalls>) {
+        self.schedule(after(deadline, GRACE), number, pending, CheckReason::Due);
     }
 
     /// The line's line is closed for good.
-    pub(super) fn forget(&self, number: u64) {
+    pub(crate) fn unregister(&self, number: u64) {
         let mut plan = self.lock();
-        if let Some(at) = plan.planned.remove(&number) {
-            plan.looks.remove(&(at, number));
+        if let Some(at) = plan.next_check.remove(&number) {
+            plan.checks.remove(&(at, number));
         }
     }
 
     /// Plans a look, unless there is an earlier one at the same line.
-    fn plan(&self, at: Instant, number: u64, pending: Weak<dyn WatchedCalls>, kind: Kind) {
+    fn schedule(&self, at: Instant, number: u64, pending: Weak<dyn WatchedCalls>, reason: CheckReason) {
         let mut plan = self.lock();
-        match plan.planned.insert(number, at) {
+        match plan.next_check.insert(number, at) {
             Some(before) if before <= at => {
-                plan.planned.insert(number, before);
+                plan.next_check.insert(number, before);
                 return;
             }
-            Some(before) => drop(plan.looks.remove(&(before, number))),
+            Some(before) => drop(plan.checks.remove(&(before, number))),
             None => {}
         }
-        plan.looks.insert((at, number), Look { pending, kind });
+        plan.checks.insert((at, number), PlannedCheck { pending, reason });
         let is_first = plan
-            .looks
+            .checks
             .first_key_value()
             .is_some_and(|(first, _)| *first == (at, number));
         drop(plan);
@@ -157,19 +157,19 @@ impl Backstop {
     }
 
     /// Waits for the next look; nothing when it is over.
-    fn next(&self, clock: &dyn Clock) -> Option<(Instant, u64, Look)> {
+    fn next(&self, clock: &dyn Clock) -> Option<(Instant, u64, PlannedCheck)> {
         let mut plan = self.lock();
         loop {
-            if plan.over {
+            if plan.stopped {
                 return None;
             }
-            let first = plan.looks.first_key_value().map(|((at, _), _)| *at);
+            let first = plan.checks.first_key_value().map(|((at, _), _)| *at);
             let now = clock.now();
             plan = match first {
                 Some(at) if at <= now => {
-                    let ((at, number), look) = plan.looks.pop_first()?;
-                    plan.planned.remove(&number);
-                    return Some((at, number, look));
+                    let ((at, number), check) = plan.checks.pop_first()?;
+                    plan.next_check.remove(&number);
+                    return Some((at, number, check));
                 }
                 Some(at) => {
                     let wait = at.saturating_duration_since(now);
@@ -181,7 +181,7 @@ impl Backstop {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Plan> {
+    fn lock(&self) -> MutexGuard<'_, CheckPlan> {
         self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

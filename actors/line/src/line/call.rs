@@ -16,8 +16,8 @@ use windlass_protocol::{CallError, GatewayId, Generation, MethodName, NotSent, R
 
 use crate::clock::Clock;
 use crate::line::Line;
-use crate::line::pending_calls::Turned;
-use crate::line::topic_table::{Ask, TopicTable};
+use crate::line::pending_calls::SendError;
+use crate::line::topic_table::{TopicRequest, TopicTable};
 use crate::telemetry::{CANCELLED, CallMeter, MethodMeter, OK};
 
 /// A call as a line takes it: everything decided.
@@ -40,7 +40,7 @@ pub struct OutgoingCall {
 }
 
 impl OutgoingCall {
-    pub(crate) fn into_request(self, slot: Reply) -> CallRequest<Reply> {
+    pub(crate) fn into_request(self, slot: CallReply) -> CallRequest<CallReply> {
         CallRequest {
             method: self.method,
             params: self.params,
@@ -55,22 +55,22 @@ impl OutgoingCall {
 }
 
 /// The end of a call, and the connection that carried it last.
-pub(crate) type Ended = (Result<RawJson, CallError>, Option<Generation>);
+pub(crate) type CallEnd = (Result<RawJson, CallError>, Option<Generation>);
 
 /// The receiver of the end of a call.
 #[derive(Debug)]
-pub(crate) enum Reply {
+pub(crate) enum CallReply {
     /// A caller that waits for it.
-    Caller(oneshot::Sender<Ended>),
+    Caller(oneshot::Sender<CallEnd>),
     /// The line's own topics, which take it up at once: before the next frame is read.
-    TopicSubscription(Arc<TopicTable>, Ask),
+    Topic(Arc<TopicTable>, TopicRequest),
 }
 
-impl ReplySlot for Reply {
+impl ReplySlot for CallReply {
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Caller(sender) => sender.is_closed(),
-            Self::TopicSubscription(..) => false,
+            Self::Topic(..) => false,
         }
     }
 
@@ -78,7 +78,7 @@ impl ReplySlot for Reply {
         match self {
             // Nobody waits any more: the caller was cancelled in this very moment.
             Self::Caller(sender) => drop(sender.send((end, carried))),
-            Self::TopicSubscription(topics, ask) => topics.answered(&ask, end),
+            Self::Topic(topics, ask) => topics.on_answer(&ask, end),
         }
     }
 }
@@ -92,53 +92,59 @@ impl ReplySlot for Reply {
 pub struct Calling<L: Deref<Target = Line> + Unpin> {
     line: L,
     observed: CallSpan,
-    stage: Stage,
+    stage: CallStage,
 }
 
 /// How far a call is.
-enum Stage {
+enum CallStage {
     /// All places of the line are taken. In a box: few calls meet one, and all would carry its state.
-    Queueing(Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>, End),
+    Queueing(
+        Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>,
+        CallEndReceiver,
+    ),
     /// The line has it.
-    Waiting(End),
+    Waiting(CallEndReceiver),
     /// It never got to the line.
     Refused(CallError),
     /// The end was given out.
     Over,
 }
 
-type End = oneshot::Receiver<Ended>;
+type CallEndReceiver = oneshot::Receiver<CallEnd>;
 
 impl<L: Deref<Target = Line> + Unpin> Calling<L> {
     pub(super) fn begin(line: L, call: OutgoingCall, now: Instant) -> Self {
         let observed = CallSpan::begin(&line.id, &call.method, now, &line.meter);
         let (reply, end) = oneshot::channel();
-        let stage = match line.inbox.try_enter(Box::new(call.into_request(Reply::Caller(reply)))) {
-            Ok(()) => Stage::Waiting(end),
-            Err(Turned::Closed) => Stage::Refused(NotSent::Closed.into()),
-            Err(Turned::Full(call)) => Stage::Queueing(Box::pin(line.inbox.clone().enter(call, now)), end),
+        let stage = match line
+            .inbox
+            .try_send(Box::new(call.into_request(CallReply::Caller(reply))))
+        {
+            Ok(()) => CallStage::Waiting(end),
+            Err(SendError::Closed) => CallStage::Refused(NotSent::Closed.into()),
+            Err(SendError::Full(call)) => CallStage::Queueing(Box::pin(line.inbox.clone().send(call, now)), end),
         };
         Self { line, observed, stage }
     }
 
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        if let Stage::Queueing(room, _) = &mut self.stage {
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<CallEnd> {
+        if let CallStage::Queueing(room, _) = &mut self.stage {
             let queued = ready!(room.as_mut().poll(cx));
-            let before = std::mem::replace(&mut self.stage, Stage::Over);
+            let before = std::mem::replace(&mut self.stage, CallStage::Over);
             self.stage = match (queued, before) {
-                (Ok(()), Stage::Queueing(_, end)) => Stage::Waiting(end),
-                (Err(error), _) => Stage::Refused(error),
+                (Ok(()), CallStage::Queueing(_, end)) => CallStage::Waiting(end),
+                (Err(error), _) => CallStage::Refused(error),
                 (Ok(()), other) => other,
             };
         }
-        if let Stage::Waiting(end) = &mut self.stage {
+        if let CallStage::Waiting(end) = &mut self.stage {
             let end = ready!(Pin::new(end).poll(cx));
-            self.stage = Stage::Over;
+            self.stage = CallStage::Over;
             // The slot was dropped unused only if the inbox died with the call still in it.
             return Poll::Ready(end.unwrap_or_else(|_| (Err(NotSent::Closed.into()), None)));
         }
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Refused(error) => Poll::Ready((Err(error), None)),
+        match std::mem::replace(&mut self.stage, CallStage::Over) {
+            CallStage::Refused(error) => Poll::Ready((Err(error), None)),
             _ => Poll::Pending,
         }
     }
@@ -157,10 +163,10 @@ impl<L: Deref<Target = Line> + Unpin> Future for Calling<L> {
 
 impl<L: Deref<Target = Line> + Unpin> Drop for Calling<L> {
     fn drop(&mut self) {
-        if let Stage::Waiting(_) = self.stage {
+        if let CallStage::Waiting(_) = self.stage {
             // So that its place is freed now and not at the deadline. The receiver goes first: the line looks at once.
-            self.stage = Stage::Over;
-            self.line.inbox.cancelled();
+            self.stage = CallStage::Over;
+            self.line.inbox.notify_cancelled();
         }
         self.observed.cancelled(&*self.line.clock);
     }
@@ -178,10 +184,10 @@ impl<L: Deref<Target = Line> + Unpin> fmt::Debug for Calling<L> {
 pub(crate) struct CallSpan {
     span: Span,
     /// `None` where no recorder wants its duration.
-    watch: Option<Watch>,
+    watch: Option<CallTimer>,
 }
 
-struct Watch {
+struct CallTimer {
     began: Instant,
     /// Nothing where calls are not counted.
     method: Option<MethodMeter>,
@@ -201,7 +207,7 @@ impl CallSpan {
         );
         let method = meter.of(method);
         let wanted = method.is_some() || !span.is_disabled();
-        let watch = wanted.then_some(Watch { began: now, method });
+        let watch = wanted.then_some(CallTimer { began: now, method });
         Self { span, watch }
     }
 
@@ -209,18 +215,18 @@ impl CallSpan {
     pub(crate) fn end<T>(&mut self, end: &Result<T, CallError>, generation: Option<Generation>, clock: &dyn Clock) {
         if let Some(watch) = self.watch.take() {
             let outcome = end.as_ref().map_or_else(CallError::name, |_| OK);
-            self.tell(&watch, outcome, generation, clock.now());
+            self.record(&watch, outcome, generation, clock.now());
         }
     }
 
     /// The caller went away. Nothing where the call ended before.
     pub(crate) fn cancelled(&mut self, clock: &dyn Clock) {
         if let Some(watch) = self.watch.take() {
-            self.tell(&watch, CANCELLED, None, clock.now());
+            self.record(&watch, CANCELLED, None, clock.now());
         }
     }
 
-    fn tell(&mut self, watch: &Watch, outcome: &'static str, generation: Option<Generation>, now: Instant) {
+    fn record(&mut self, watch: &CallTimer, outcome: &'static str, generation: Option<Generation>, now: Instant) {
         let took = now.saturating_duration_since(watch.began);
         if let Some(method) = &watch.method {
             method.ended(outcome, took);

@@ -19,24 +19,20 @@ use windlass_protocol::{CallError, NotSent};
 
 use crate::clock::Clock;
 use crate::line::backstop::{Backstop, WatchedCalls};
-use crate::line::{MAX_TOPICS, Reply};
+use crate::line::{CallReply, MAX_TOPICS};
 
 /// The calls of a line and the inbox that they come from.
 pub(crate) struct PendingCalls {
     inbox: mpsc::UnboundedReceiver<LineMessage>,
-    entrance: Arc<Entrance>,
-    pub(crate) calls: CallTable<Reply>,
+    state: Arc<InboxState>,
+    pub(crate) calls: CallTable<CallReply>,
     /// Places that were taken by calls that came out of the inbox and were not given back yet.
     taken: usize,
 }
 
 impl PendingCalls {
-    /// `limits.waiting` is the number of places that `entrance` has.
-    pub(super) fn new(
-        inbox: mpsc::UnboundedReceiver<LineMessage>,
-        entrance: Arc<Entrance>,
-        limits: CallLimits,
-    ) -> Self {
+    /// `limits.waiting` is the number of places of the inbox.
+    pub(crate) fn new(inbox: mpsc::UnboundedReceiver<LineMessage>, state: Arc<InboxState>, limits: CallLimits) -> Self {
         // A call that has a place is never turned away: beside those that have one there are what a cut takes back and the
         // line's own questions.
         let beside = limits.in_flight.saturating_add(MAX_TOPICS);
@@ -46,7 +42,7 @@ impl PendingCalls {
         });
         Self {
             inbox,
-            entrance,
+            state,
             calls,
             taken: 0,
         }
@@ -56,63 +52,63 @@ impl PendingCalls {
     pub(crate) fn poll_inbox(&mut self, cx: &mut Context<'_>, now: Instant) {
         let mut cancelled = false;
         while let Poll::Ready(Some(message)) = self.inbox.poll_recv(cx) {
-            cancelled |= self.take(message, now);
+            cancelled |= self.handle_message(message, now);
         }
-        self.took(cancelled);
+        self.after_messages(cancelled);
     }
 
     /// Takes all that lies in the inbox, in the place of the future that is registered there.
-    fn take_inbox(&mut self, now: Instant) {
+    fn drain_inbox(&mut self, now: Instant) {
         let mut cancelled = false;
         while let Ok(message) = self.inbox.try_recv() {
-            cancelled |= self.take(message, now);
+            cancelled |= self.handle_message(message, now);
         }
-        self.took(cancelled);
+        self.after_messages(cancelled);
     }
 
     /// Tells whether a caller went away.
-    fn take(&mut self, message: LineMessage, now: Instant) -> bool {
+    fn handle_message(&mut self, message: LineMessage, now: Instant) -> bool {
         match message {
             LineMessage::Call(request) => {
                 self.taken += 1;
                 self.calls.admit(request, now);
                 false
             }
-            LineMessage::Cancelled => self.entrance.cancelled.swap(false, Ordering::AcqRel),
+            LineMessage::Cancelled => self.state.cancelled.swap(false, Ordering::AcqRel),
             // It is enough that this woke the driver.
-            LineMessage::TopicSubscription => {
-                self.entrance.declared.store(false, Ordering::Release);
+            LineMessage::TopicsChanged => {
+                self.state.topics_changed.store(false, Ordering::Release);
                 false
             }
         }
     }
 
-    fn took(&mut self, cancelled: bool) {
+    fn after_messages(&mut self, cancelled: bool) {
         if cancelled {
             self.calls.free_abandoned();
         }
-        self.give_places_back();
+        self.release_places();
     }
 
     /// Ends the calls that are late.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.calls.expire(now);
-        self.give_places_back();
+        self.release_places();
     }
 
     /// A call that was written, or has ended, waits no longer. A call that a cut took back may have no place: then none is given
     /// back until fewer calls wait than have one.
-    fn give_places_back(&mut self) {
+    fn release_places(&mut self) {
         let free = self.taken.saturating_sub(self.calls.waiting());
         if free > 0 {
             self.taken -= free;
-            self.entrance.places.add_permits(free);
+            self.state.places.add_permits(free);
         }
     }
 
     /// Takes no call any more; those in the inbox already are still taken.
     pub(crate) fn close_inbox(&mut self) {
-        self.entrance.places.close();
+        self.state.places.close();
         self.inbox.close();
     }
 
@@ -134,7 +130,7 @@ impl PendingCalls {
     }
 }
 
-/// A pending where both the line's thread and the [`Backstop`] find it.
+/// The pending calls of a line, where both the line's thread and the [`Backstop`] find it.
 pub(crate) struct PendingCallsCell {
     pending: Mutex<PendingCalls>,
     /// With the number by which it knows this line.
@@ -146,11 +142,11 @@ pub(crate) struct PendingCallsCell {
 }
 
 impl PendingCallsCell {
-    pub(super) fn new(pending: PendingCalls, backstop: Option<Backstop>, epoch: Instant) -> Self {
+    pub(crate) fn new(pending: PendingCalls, backstop: Option<Backstop>, epoch: Instant) -> Self {
         Self {
             pending: Mutex::new(pending),
             backstop: backstop.map(|backstop| {
-                let number = backstop.number();
+                let number = backstop.register();
                 (backstop, number)
             }),
             epoch,
@@ -163,7 +159,7 @@ impl PendingCallsCell {
     }
 
     /// Has the backstop look at `deadline`, unless it looks before: one load for nearly every call.
-    pub(super) fn watch(self: &Arc<Self>, deadline: Instant) {
+    pub(crate) fn watch(self: &Arc<Self>, deadline: Instant) {
         let Some((backstop, number)) = &self.backstop else {
             return;
         };
@@ -174,7 +170,7 @@ impl PendingCallsCell {
             .saturating_add(u64::from(since.subsec_nanos()));
         if nanos < self.watched.load(Ordering::Relaxed) && nanos < self.watched.fetch_min(nanos, Ordering::AcqRel) {
             let pending: Weak<dyn WatchedCalls> = Arc::<Self>::downgrade(self);
-            backstop.look_at(deadline, *number, pending);
+            backstop.schedule_check(deadline, *number, pending);
         }
     }
 }
@@ -188,10 +184,12 @@ impl WatchedCalls for PendingCallsCell {
     /// Ends the calls of callers that are late, as the line's thread would have done. Returns the next deadline.
     fn end_overdue(&self, now: Instant) -> Option<Instant> {
         let mut pending = self.lock();
-        pending.take_inbox(now);
+        pending.drain_inbox(now);
         // Not the line's own questions: their ends are told to subscribers, between two events.
-        let next = pending.calls.expire_where(now, |slot| matches!(slot, Reply::Caller(_)));
-        pending.give_places_back();
+        let next = pending
+            .calls
+            .expire_where(now, |slot| matches!(slot, CallReply::Caller(_)));
+        pending.release_places();
         next
     }
 
@@ -201,7 +199,7 @@ impl WatchedCalls for PendingCallsCell {
 }
 
 /// The right to a line's pending calls, held by the owner of the line. Calls end with it.
-pub(crate) struct PendingCallsOwner(pub(super) Arc<PendingCallsCell>);
+pub(crate) struct PendingCallsOwner(pub(crate) Arc<PendingCallsCell>);
 
 impl std::ops::Deref for PendingCallsOwner {
     type Target = PendingCallsCell;
@@ -215,7 +213,7 @@ impl Drop for PendingCallsOwner {
     fn drop(&mut self) {
         self.0.lock().close();
         if let Some((backstop, number)) = &self.0.backstop {
-            backstop.forget(*number);
+            backstop.unregister(*number);
         }
     }
 }
@@ -249,75 +247,71 @@ pub(crate) async fn drive_calls_until<F: Future>(pending: &PendingCallsCell, clo
 /// The messages of callers in a line's inbox.
 pub(crate) enum LineMessage {
     /// A call; it has a place.
-    Call(Box<CallRequest<Reply>>),
+    Call(Box<CallRequest<CallReply>>),
     /// A caller went away: its place can be freed.
     Cancelled,
     /// The subscribed topics changed: there may be a request to make.
-    TopicSubscription,
+    TopicsChanged,
 }
 
 /// The state that both ends of an inbox share.
 #[derive(Debug)]
-pub(super) struct Entrance {
+pub(crate) struct InboxState {
     /// One for each call that may wait, in the inbox and in the table together.
-    pub(super) places: Semaphore,
+    pub(crate) places: Semaphore,
     /// A [`LineMessage::Cancelled`] lies in the inbox: one is enough for all calls that are dropped before the line looks.
-    pub(super) cancelled: AtomicBool,
-    /// The same for [`LineMessage::TopicSubscription`].
-    pub(super) declared: AtomicBool,
+    pub(crate) cancelled: AtomicBool,
+    /// The same for [`LineMessage::TopicsChanged`].
+    pub(crate) topics_changed: AtomicBool,
 }
 
-impl Entrance {
-    pub(super) fn new(places: usize) -> Self {
+impl InboxState {
+    pub(crate) fn new(places: usize) -> Self {
         Self {
             places: Semaphore::new(places.min(Semaphore::MAX_PERMITS)),
             cancelled: AtomicBool::new(false),
-            declared: AtomicBool::new(false),
+            topics_changed: AtomicBool::new(false),
         }
     }
 }
 
 /// The callers' end of a line's inbox.
 #[derive(Clone)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     sender: mpsc::UnboundedSender<LineMessage>,
-    entrance: Arc<Entrance>,
+    state: Arc<InboxState>,
     pending: Arc<PendingCallsCell>,
 }
 
 /// The line is closed, and took nothing.
-struct Gone;
+struct InboxClosed;
 
 /// Why a call could not be put into an inbox at once.
-pub(super) enum Turned {
+pub(crate) enum SendError {
     /// All places are taken.
-    Full(Box<CallRequest<Reply>>),
+    Full(Box<CallRequest<CallReply>>),
     /// The line is closed.
     Closed,
 }
 
 impl Inbox {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         sender: mpsc::UnboundedSender<LineMessage>,
-        entrance: Arc<Entrance>,
+        state: Arc<InboxState>,
         pending: Arc<PendingCallsCell>,
     ) -> Self {
-        Self {
-            sender,
-            entrance,
-            pending,
-        }
+        Self { sender, state, pending }
     }
 
     /// Puts a call in if there is a place.
-    pub(super) fn try_enter(&self, call: Box<CallRequest<Reply>>) -> Result<(), Turned> {
-        match self.entrance.places.try_acquire() {
+    pub(crate) fn try_send(&self, call: Box<CallRequest<CallReply>>) -> Result<(), SendError> {
+        match self.state.places.try_acquire() {
             Ok(place) => {
                 place.forget();
-                self.put(call).map_err(|Gone| Turned::Closed)
+                self.push(call).map_err(|InboxClosed| SendError::Closed)
             }
-            Err(TryAcquireError::NoPermits) => Err(Turned::Full(call)),
-            Err(TryAcquireError::Closed) => Err(Turned::Closed),
+            Err(TryAcquireError::NoPermits) => Err(SendError::Full(call)),
+            Err(TryAcquireError::Closed) => Err(SendError::Closed),
         }
     }
 
@@ -325,12 +319,12 @@ impl Inbox {
     ///
     /// ## Cancel safety
     /// A call is not put in when the future is dropped.
-    pub(super) async fn enter(self, call: Box<CallRequest<Reply>>, now: Instant) -> Result<(), CallError> {
+    pub(crate) async fn send(self, call: Box<CallRequest<CallReply>>, now: Instant) -> Result<(), CallError> {
         let deadline = call.deadline;
-        match tokio::time::timeout_at(deadline.into(), self.entrance.places.acquire()).await {
+        match tokio::time::timeout_at(deadline.into(), self.state.places.acquire()).await {
             Ok(Ok(place)) => {
                 place.forget();
-                self.put(call).map_err(|Gone| NotSent::Closed.into())
+                self.push(call).map_err(|InboxClosed| NotSent::Closed.into())
             }
             Ok(Err(_)) => Err(NotSent::Closed.into()),
             Err(_) => Err(NotSent::NotReady {
@@ -340,26 +334,26 @@ impl Inbox {
         }
     }
 
-    fn put(&self, call: Box<CallRequest<Reply>>) -> Result<(), Gone> {
+    fn push(&self, call: Box<CallRequest<CallReply>>) -> Result<(), InboxClosed> {
         let deadline = call.deadline;
-        self.sender.send(LineMessage::Call(call)).map_err(|_| Gone)?;
+        self.sender.send(LineMessage::Call(call)).map_err(|_| InboxClosed)?;
         // Behind the call: where it is looked at, the call is found.
         self.pending.watch(deadline);
         Ok(())
     }
 
     /// A caller went away, and its slot with it.
-    pub(super) fn cancelled(&self) {
-        self.tell(&self.entrance.cancelled, LineMessage::Cancelled);
+    pub(crate) fn notify_cancelled(&self) {
+        self.notify(&self.state.cancelled, LineMessage::Cancelled);
     }
 
     /// Has the line look at its topics.
-    pub(super) fn declared(&self) {
-        self.tell(&self.entrance.declared, LineMessage::TopicSubscription);
+    pub(crate) fn notify_topics(&self) {
+        self.notify(&self.state.topics_changed, LineMessage::TopicsChanged);
     }
 
-    fn tell(&self, told: &AtomicBool, message: LineMessage) {
-        if !told.swap(true, Ordering::AcqRel) {
+    fn notify(&self, pending: &AtomicBool, message: LineMessage) {
+        if !pending.swap(true, Ordering::AcqRel) {
             // A line that is closed has nothing left to look at.
             let _ = self.sender.send(message);
         }

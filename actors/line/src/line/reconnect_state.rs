@@ -106,7 +106,7 @@ impl ReconnectState {
 
     /// A hello-ok came at `now`. Tells whether the gateway is the one met before (`None` the first time), and the order for the
     /// device's token.
-    pub(crate) fn met(&mut self, hello: &HelloOk, now: Instant) -> (Option<Continuity>, StoreAction) {
+    pub(crate) fn on_hello(&mut self, hello: &HelloOk, now: Instant) -> (Option<Continuity>, StoreAction) {
         let plan = self.plan.as_mut();
         let action = plan.map_or(StoreAction::Keep, |plan| plan.on_hello(hello));
         self.up_since = Some(now);
@@ -122,7 +122,7 @@ impl ReconnectState {
     }
 
     /// A connection, or an attempt at one, ended. Returns the order for the device's token.
-    pub(crate) fn ended(&mut self, exit: &DisconnectReason, now: Instant) -> StoreAction {
+    pub(crate) fn on_end(&mut self, exit: &DisconnectReason, now: Instant) -> StoreAction {
         self.restart_announced |= exit.announces_restart();
         let uptime = self.up_since.take().map(|since| now.saturating_duration_since(since));
         if let Some(uptime) = uptime {

@@ -212,13 +212,13 @@ pub(crate) struct StatusCell {
     sender: watch::Sender<LineStatus>,
     clock: Arc<dyn Clock>,
     /// Behind the sender, so that a task that is woken by its drop finds the sender gone.
-    changes: Changes,
+    changes: StatusChanges,
 }
 
 /// Wakes the waiting tasks, also when it is dropped.
-struct Changes(Arc<Notify>);
+struct StatusChanges(Arc<Notify>);
 
-impl Drop for Changes {
+impl Drop for StatusChanges {
     fn drop(&mut self) {
         self.0.notify_waiters();
     }
@@ -277,7 +277,7 @@ impl StatusCell {
             receiver,
             changes: Arc::clone(&changes),
         };
-        let changes = Changes(changes);
+        let changes = StatusChanges(changes);
         (Self { sender, clock, changes }, watch)
     }
 

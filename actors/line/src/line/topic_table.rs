@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use progress::Table;
+use progress::TopicProgress;
 use rand::Rng;
-pub(crate) use request::Ask;
+pub(crate) use request::TopicRequest;
 pub use request::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics};
-use request::{Outcome, Trouble};
+use request::{TopicFailure, TopicOutcome};
 use windlass_protocol::connection::CallRequest;
 use windlass_protocol::{CallError, GatewayId, Generation, HelloOk, RawJson};
 
@@ -26,14 +26,14 @@ use crate::routing::{Incoming, Router, Topic};
 pub(crate) struct TopicTable {
     id: GatewayId,
     router: Arc<Router>,
-    table: Mutex<Table>,
-    /// There is something to ask. All that a line without topics ever looks at.
+    table: Mutex<TopicProgress>,
+    /// There is something to request. All that a line without topics ever looks at.
     due: AtomicBool,
     grows: AtomicBool,
 }
 
 impl TopicTable {
-    pub(super) fn new(id: GatewayId, router: Arc<Router>) -> Self {
+    pub(crate) fn new(id: GatewayId, router: Arc<Router>) -> Self {
         Self {
             id,
             router,
@@ -44,33 +44,33 @@ impl TopicTable {
     }
 
     /// A caller holds the topic from now on.
-    pub(super) fn hold(&self, topic: &Topic) -> Result<(), TooManyTopics> {
-        self.update(|table| table.subscribe_topic(topic))
+    pub(crate) fn hold(&self, topic: &Topic) -> Result<(), TooManyTopics> {
+        self.update(|table| table.hold(topic))
     }
 
     /// A caller no longer holds the topic.
-    pub(super) fn release(&self, topic: &Topic) {
+    pub(crate) fn release(&self, topic: &Topic) {
         self.update(|table| table.release(topic));
     }
 
     /// Loads the topic again.
-    pub(super) fn reload(&self, topic: &Topic) {
-        self.update(|table| table.again(topic));
+    pub(crate) fn reload(&self, topic: &Topic) {
+        self.update(|table| table.reload(topic));
     }
 
     /// The line is up.
-    pub(crate) fn begin(&self, generation: Generation, hello: &HelloOk) {
-        self.update(|table| table.begin(generation, hello));
+    pub(crate) fn on_up(&self, generation: Generation, hello: &HelloOk) {
+        self.update(|table| table.on_up(generation, hello));
     }
 
     /// The line is down.
-    pub(crate) fn end(&self) {
-        self.update(Table::end);
+    pub(crate) fn on_down(&self) {
+        self.update(TopicProgress::on_down);
     }
 
     /// The gateway dropped events.
-    pub(crate) fn gap(&self) {
-        self.update(Table::gap);
+    pub(crate) fn on_gap(&self) {
+        self.update(TopicProgress::on_gap);
     }
 
     /// An event came in: it may be of a session that is new.
@@ -79,11 +79,11 @@ impl TopicTable {
             && incoming.name == "sessions.changed"
             && let Some(session) = &self.router.keys(incoming).session_key
         {
-            self.update(|table| table.saw(session));
+            self.update(|table| table.on_session_seen(session));
         }
     }
 
-    /// Whether there is something to ask.
+    /// Whether there is something to request.
     pub(crate) fn is_due(&self) -> bool {
         self.due.load(Ordering::Relaxed)
     }
@@ -93,21 +93,21 @@ impl TopicTable {
         &self,
         now: Instant,
         rng: &mut impl Rng,
-        slot: impl Fn(Ask) -> S,
+        slot: impl Fn(TopicRequest) -> S,
     ) -> (Vec<CallRequest<S>>, Option<Instant>) {
-        let ((asks, outcome), again) = self.update(|table| (table.next(now, rng), table.next_at()));
-        self.tell(outcome);
-        let calls = asks.into_iter().map(|ask| ask.into_call(now, &slot));
+        let ((requests, outcome), again) = self.update(|table| (table.next_requests(now, rng), table.next_at()));
+        self.publish(outcome);
+        let calls = requests.into_iter().map(|request| request.into_call(now, &slot));
         (calls.collect(), again)
     }
 
     /// A question's call ended. Called by the driver while it reads, and so between two events.
-    pub(crate) fn answered(&self, ask: &Ask, end: Result<RawJson, CallError>) {
-        let outcome = self.update(|table| table.answered(ask, end));
-        self.tell(outcome);
+    pub(crate) fn on_answer(&self, request: &TopicRequest, end: Result<RawJson, CallError>) {
+        let outcome = self.update(|table| table.on_answer(request, end));
+        self.publish(outcome);
     }
 
-    fn tell(&self, Outcome { markers, trouble }: Outcome) {
+    fn publish(&self, TopicOutcome { markers, trouble }: TopicOutcome) {
         if let Some(trouble) = trouble {
             self.log(&trouble);
         }
@@ -125,7 +125,7 @@ impl TopicTable {
         self.lock().len()
     }
 
-    fn log(&self, trouble: &Trouble) {
+    fn log(&self, trouble: &TopicFailure) {
         let (id, what, why) = (&self.id, &trouble.topic, &trouble.why);
         match (trouble.known, trouble.refused) {
             (true, _) => tracing::debug!(gateway = %id, %what, %why, "still not subscribed"),
@@ -134,7 +134,7 @@ impl TopicTable {
         }
     }
 
-    fn update<T>(&self, work: impl FnOnce(&mut Table) -> T) -> T {
+    fn update<T>(&self, work: impl FnOnce(&mut TopicProgress) -> T) -> T {
         let mut table = self.lock();
         let done = work(&mut table);
         self.due.store(table.has_work(), Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl TopicTable {
         done
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, TopicProgress> {
         // Should a panic have come between: the next connection starts every topic anew.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }

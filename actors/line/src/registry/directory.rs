@@ -16,25 +16,25 @@ use windlass_protocol::GatewayId;
 use crate::GatewaySpec;
 use crate::line::{Line, LineBackend};
 use crate::registry::{Addition, DirectoryEntry, DirectoryTable, Inspection, OnceAdded, Registration, RegistryError};
-use crate::shard::{Answered, Place, ShardHandle};
+use crate::shard::{MailboxPermit, PendingReply, ShardHandle};
 
 /// The directory.
 #[derive(Debug)]
-pub struct Directory {
+pub struct GatewayDirectory {
     shards: Vec<ShardHandle>,
     table: Arc<DirectoryTable>,
 }
 
 /// The result of an operation's look at the table.
-enum Step<T> {
+enum OperationStep<T> {
     /// It took effect; the shard will answer.
-    Begun(Answered<T>),
+    Begun(PendingReply<T>),
     /// It did not: this has to be waited for.
-    Wait(Wait),
+    Wait(Obstacle),
 }
 
 /// The obstacle of an operation.
-enum Wait {
+enum Obstacle {
     /// The shard's queue is full.
     Queue(usize),
     /// A line of this id is closing.
@@ -42,14 +42,14 @@ enum Wait {
 }
 
 /// A gateway that is to be added.
-struct Newcomer {
+struct NewGateway {
     line: Arc<Line>,
     shard: usize,
     /// Nothing once it was handed to its shard.
     addition: Option<Addition>,
 }
 
-impl Directory {
+impl GatewayDirectory {
     /// A directory without gateways, over these shards: one at least.
     pub fn new(shards: Vec<ShardHandle>) -> Self {
         let table = Arc::default();
@@ -75,13 +75,13 @@ impl Directory {
         &self,
         shard: usize,
         spec: GatewaySpec,
-        (line, ends): (Line, LineBackend),
+        (line, backend): (Line, LineBackend),
         entered: impl Fn(&Arc<Line>),
         added: impl FnOnce(Arc<Line>) -> OnceAdded,
     ) -> Result<Arc<Line>, RegistryError> {
         let line = Arc::new(line);
-        let mut newcomer = Newcomer {
-            addition: Some(Addition::new(spec, ends, Some(added(Arc::clone(&line))))),
+        let mut newcomer = NewGateway {
+            addition: Some(Addition::new(spec, backend, Some(added(Arc::clone(&line))))),
             line: Arc::clone(&line),
             shard: shard % self.shards.len(),
         };
@@ -95,18 +95,18 @@ impl Directory {
     fn enter(
         &self,
         entries: &mut BTreeMap<GatewayId, DirectoryEntry>,
-        newcomer: &mut Newcomer,
+        newcomer: &mut NewGateway,
         entered: &impl Fn(&Arc<Line>),
-    ) -> Result<Step<()>, RegistryError> {
+    ) -> Result<OperationStep<()>, RegistryError> {
         let id = newcomer.line.id().clone();
         match entries.get(&id) {
-            Some(entry) if entry.closing => return Ok(Step::Wait(Wait::Closing)),
+            Some(entry) if entry.closing => return Ok(OperationStep::Wait(Obstacle::Closing)),
             Some(_) => return Err(RegistryError::AlreadyThere(id)),
             None => {}
         }
         let shard = newcomer.shard;
         let Some(place) = self.shards[shard].place()? else {
-            return Ok(Step::Wait(Wait::Queue(shard)));
+            return Ok(OperationStep::Wait(Obstacle::Queue(shard)));
         };
         // Dequeued once only: this is the step in which it is there.
         let Some(mut addition) = newcomer.addition.take() else {
@@ -120,7 +120,7 @@ impl Directory {
         entered(&line);
         let closing = false;
         entries.insert(id, DirectoryEntry { line, shard, closing });
-        Ok(Step::Begun(place.add(addition)))
+        Ok(OperationStep::Begun(place.add(addition)))
     }
 
     /// Reaches a gateway in another way from now on.
@@ -132,15 +132,15 @@ impl Directory {
     /// When there is no such gateway, or the shard stopped.
     pub async fn update(&self, spec: GatewaySpec) -> Result<(), RegistryError> {
         let mut update = Some(Box::new(spec.clone()));
-        let told = self.begin(|entries| {
+        let sent = self.begin(|entries| {
             let shard = present(entries, &spec.id)?.shard;
-            self.on(shard, |place| {
+            self.send_to(shard, |place| {
                 // Dequeued once only: this is the step in which it is told.
                 let update = update.take().ok_or(RegistryError::Fault)?;
                 Ok(place.update(update))
             })
         });
-        told.await?.wait().await
+        sent.await?.wait().await
     }
 
     /// Tries this very line now, where it waits for its next attempt.
@@ -148,11 +148,11 @@ impl Directory {
     /// # Errors
     /// When it was removed, or the shard stopped.
     pub async fn reconnect_now(&self, line: &Arc<Line>) -> Result<(), RegistryError> {
-        let told = self.begin(|entries| {
-            let shard = the_same(entries, line)?.shard;
-            self.on(shard, |place| Ok(place.reconnect_now(line.id().clone())))
+        let sent = self.begin(|entries| {
+            let shard = same_line(entries, line)?.shard;
+            self.send_to(shard, |place| Ok(place.reconnect_now(line.id().clone())))
         });
-        told.await?.wait().await
+        sent.await?.wait().await
     }
 
     /// Counts the contents and the work of this very line.
@@ -161,8 +161,8 @@ impl Directory {
     /// When it was removed, or the shard stopped.
     pub async fn inspect(&self, line: &Arc<Line>) -> Result<Inspection, RegistryError> {
         let asked = self.begin(|entries| {
-            let shard = the_same(entries, line)?.shard;
-            self.on(shard, |place| Ok(place.inspect(line.id().clone())))
+            let shard = same_line(entries, line)?.shard;
+            self.send_to(shard, |place| Ok(place.inspect(line.id().clone())))
         });
         asked.await?.wait().await
     }
@@ -177,7 +177,7 @@ impl Directory {
     pub async fn remove(&self, id: &GatewayId, drain: Duration) -> Result<(), RegistryError> {
         let removal = self.begin(|entries| {
             let entry = present(entries, id)?;
-            self.on(entry.shard, |place| {
+            self.send_to(entry.shard, |place| {
                 entry.closing = true;
                 Ok(place.remove(id.clone(), drain))
             })
@@ -209,29 +209,29 @@ impl Directory {
     /// Looks at the table until the operation takes effect.
     async fn begin<T>(
         &self,
-        mut step: impl FnMut(&mut BTreeMap<GatewayId, DirectoryEntry>) -> Result<Step<T>, RegistryError>,
-    ) -> Result<Answered<T>, RegistryError> {
+        mut step: impl FnMut(&mut BTreeMap<GatewayId, DirectoryEntry>) -> Result<OperationStep<T>, RegistryError>,
+    ) -> Result<PendingReply<T>, RegistryError> {
         loop {
             // Before the look: what is freed after it is not missed.
             let freed = self.table.freed.notified();
             let looked = step(&mut self.table.entries());
             match looked? {
-                Step::Begun(answered) => return Ok(answered),
-                Step::Wait(Wait::Queue(shard)) => self.shards[shard].room().await?,
-                Step::Wait(Wait::Closing) => freed.await,
+                OperationStep::Begun(answered) => return Ok(answered),
+                OperationStep::Wait(Obstacle::Queue(shard)) => self.shards[shard].wait_for_room().await?,
+                OperationStep::Wait(Obstacle::Closing) => freed.await,
             }
         }
     }
 
     /// Hands a request to a shard, where its queue has room.
-    fn on<T>(
+    fn send_to<T>(
         &self,
         shard: usize,
-        ask: impl FnOnce(Place<'_>) -> Result<Answered<T>, RegistryError>,
-    ) -> Result<Step<T>, RegistryError> {
+        ask: impl FnOnce(MailboxPermit<'_>) -> Result<PendingReply<T>, RegistryError>,
+    ) -> Result<OperationStep<T>, RegistryError> {
         Ok(match self.shards[shard].place()? {
-            Some(place) => Step::Begun(ask(place)?),
-            None => Step::Wait(Wait::Queue(shard)),
+            Some(place) => OperationStep::Begun(ask(place)?),
+            None => OperationStep::Wait(Obstacle::Queue(shard)),
         })
     }
 }
@@ -246,7 +246,7 @@ fn present<'a>(
 }
 
 /// The entry of this line, and not of another one with the same id.
-fn the_same<'a>(
+fn same_line<'a>(
     entries: &'a mut BTreeMap<GatewayId, DirectoryEntry>,
     line: &Arc<Line>,
 ) -> Result<&'a mut DirectoryEntry, RegistryError> {

@@ -36,33 +36,33 @@ pub enum RegistryError {
 }
 
 /// Where the registry sends the answer to a message.
-pub(crate) type Answer<T = ()> = oneshot::Sender<Result<T, RegistryError>>;
+pub(crate) type ReplySender<T = ()> = oneshot::Sender<Result<T, RegistryError>>;
 
 /// A future that runs on a shard's thread, made there: it need not be `Send`.
-pub(crate) type Hosted = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
+pub(crate) type HostedFuture = Box<dyn FnOnce() -> LocalBoxFuture<'static, ()> + Send>;
 
 /// A message to the registry. The permit is its place in the bounded mailbox.
 pub(crate) struct RegistryMessage {
-    pub(crate) request: Request,
+    pub(crate) request: RegistryRequest,
     pub(crate) place: OwnedSemaphorePermit,
 }
 
 /// A request to the registry.
-pub(crate) enum Request {
+pub(crate) enum RegistryRequest {
     /// Start a line.
-    Add(Box<Addition>, Answer),
+    Add(Box<Addition>, ReplySender),
     /// Use another spec for a line.
-    Update(Box<GatewaySpec>, Answer),
+    Update(Box<GatewaySpec>, ReplySender),
     /// Connect a line now.
-    ReconnectNow(GatewayId, Answer),
+    ReconnectNow(GatewayId, ReplySender),
     /// Count the contents of a line.
-    Inspect(GatewayId, Answer<Inspection>),
+    Inspect(GatewayId, ReplySender<Inspection>),
     /// Close a line within this time; answered when it is closed.
-    Remove(GatewayId, Duration, Answer),
+    Remove(GatewayId, Duration, ReplySender),
     /// Run a future on the shard's thread.
-    Host(Hosted),
+    Host(HostedFuture),
     /// Close all lines within this time, and stop; answered when all are closed.
-    Stop(Duration, Answer),
+    Stop(Duration, ReplySender),
 }
 
 impl Message for RegistryMessage {
@@ -71,19 +71,19 @@ impl Message for RegistryMessage {
 
 /// A gateway that is to be added.
 pub(crate) struct Addition {
-    pub(super) spec: GatewaySpec,
-    pub(super) ends: LineBackend,
+    pub(crate) spec: GatewaySpec,
+    pub(crate) backend: LineBackend,
     /// The entry in a directory, which is there as long as the line is.
-    pub(super) registration: Option<Registration>,
+    pub(crate) registration: Option<Registration>,
     /// Done once the line runs, before the addition is answered.
-    pub(super) added: Option<OnceAdded>,
+    pub(crate) added: Option<OnceAdded>,
 }
 
 impl Addition {
-    pub(crate) const fn new(spec: GatewaySpec, ends: LineBackend, added: Option<OnceAdded>) -> Self {
+    pub(crate) const fn new(spec: GatewaySpec, backend: LineBackend, added: Option<OnceAdded>) -> Self {
         Self {
             spec,
-            ends,
+            backend,
             registration: None,
             added,
         }
@@ -122,22 +122,22 @@ pub type OnceAdded = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct DirectoryTable {
     entries: Mutex<BTreeMap<GatewayId, DirectoryEntry>>,
     /// An entry was taken out.
-    pub(super) freed: Notify,
+    pub(crate) freed: Notify,
 }
 
 #[derive(Debug)]
 pub(crate) struct DirectoryEntry {
-    pub(super) line: Arc<Line>,
-    pub(super) shard: usize,
+    pub(crate) line: Arc<Line>,
+    pub(crate) shard: usize,
     /// It was removed, and its line is not closed yet. Then it is not there, but for the fact that its id is not free.
-    pub(super) closing: bool,
+    pub(crate) closing: bool,
 }
 
 /// An entry, as its shard holds it. When this is dropped, the entry is gone.
 #[derive(Debug)]
 pub(crate) struct Registration {
-    pub(super) table: Weak<DirectoryTable>,
-    pub(super) id: GatewayId,
+    pub(crate) table: Weak<DirectoryTable>,
+    pub(crate) id: GatewayId,
 }
 
 impl Drop for Registration {
@@ -152,7 +152,7 @@ impl Drop for Registration {
 }
 
 impl DirectoryTable {
-    pub(super) fn entries(&self) -> MutexGuard<'_, BTreeMap<GatewayId, DirectoryEntry>> {
+    pub(crate) fn entries(&self) -> MutexGuard<'_, BTreeMap<GatewayId, DirectoryEntry>> {
         // Held by steps that can't panic.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

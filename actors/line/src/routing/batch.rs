@@ -1,4 +1,4 @@
-//! Events gathered in one turn of the line, so that each subscriber is met once for all of them.
+//! Events collected in one turn of the line, so that each subscriber is met once for all of them.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -28,14 +28,14 @@ type LazyKeys = OnceCell<Box<EventKeys<'static>>>;
 pub(super) struct Batch {
     events: Arc<[Arc<Event>]>,
     keys: Vec<LazyKeys>,
-    kinds: Vec<Kind>,
+    kinds: Vec<NameGroup>,
     weights: Vec<usize>,
     weight: usize,
 }
 
 /// Events of one name: most batches have few, and a filter by name is asked once for each.
 #[derive(Debug)]
-struct Kind {
+struct NameGroup {
     /// Where the first one stands.
     first: usize,
     /// All of them, a bit each.
@@ -62,7 +62,7 @@ impl BatchBuilder {
         self.events.len() >= EVENTS || self.weight >= BYTES
     }
 
-    /// All that was gathered, if anything was. Keeps no memory: most lines are idle most of the time.
+    /// All that was collected, if anything was. Keeps no memory: most lines are idle most of the time.
     pub(super) fn take(&mut self) -> Option<Batch> {
         if self.events.is_empty() {
             return None;
@@ -78,13 +78,13 @@ impl BatchBuilder {
     }
 }
 
-fn kinds_of(events: &[Arc<Event>]) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = Vec::with_capacity(1);
+fn kinds_of(events: &[Arc<Event>]) -> Vec<NameGroup> {
+    let mut kinds: Vec<NameGroup> = Vec::with_capacity(1);
     for (at, event) in events.iter().enumerate() {
         let picks = 1 << at;
         match kinds.iter_mut().find(|kind| events[kind.first].name == event.name) {
             Some(kind) => kind.picks |= picks,
-            None => kinds.push(Kind { first: at, picks }),
+            None => kinds.push(NameGroup { first: at, picks }),
         }
     }
     kinds
@@ -92,19 +92,19 @@ fn kinds_of(events: &[Arc<Event>]) -> Vec<Kind> {
 
 impl Batch {
     /// The events that pass this filter, a bit for each. `parse` reads an event's keys from its payload.
-    pub(super) fn picks(&self, sieve: &CompiledFilter, parse: impl Fn(&str) -> EventKeys<'_>) -> u64 {
+    pub(super) fn picks(&self, filter: &CompiledFilter, parse: impl Fn(&str) -> EventKeys<'_>) -> u64 {
         let wanted = self
             .kinds
             .iter()
-            .filter(|kind| sieve.wants_name(&self.events[kind.first].name));
+            .filter(|kind| filter.wants_name(&self.events[kind.first].name));
         let named = wanted.fold(0, |picks, kind| picks | kind.picks);
-        if !sieve.needs_keys() {
+        if !filter.needs_keys() {
             return named;
         }
         bits(named)
             .filter(|&at| {
                 let read = || Box::new(parse(self.events[at].payload.as_str()).into_owned());
-                sieve.wants_keys(self.keys[at].get_or_init(read))
+                filter.wants_keys(self.keys[at].get_or_init(read))
             })
             .fold(0, |picks, at| picks | 1 << at)
     }

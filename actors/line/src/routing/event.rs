@@ -235,14 +235,14 @@ impl Serialize for Marker {
         let mut object = serializer.serialize_struct("Marker", 3)?;
         object.serialize_field("type", "marker")?;
         object.serialize_field("marker", self.name())?;
-        object.serialize_field("detail", &Detail(self))?;
+        object.serialize_field("detail", &MarkerDetail(self))?;
         object.end()
     }
 }
 
-struct Detail<'a>(&'a Marker);
+struct MarkerDetail<'a>(&'a Marker);
 
-impl Serialize for Detail<'_> {
+impl Serialize for MarkerDetail<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self.0 {
@@ -286,7 +286,7 @@ impl Serialize for Detail<'_> {
 /// A marker's detail, and each word that any has in it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Parts {
+struct MarkerParts {
     expected: Option<u64>,
     received: Option<u64>,
     dropped: Option<u64>,
@@ -299,7 +299,7 @@ struct Parts {
     why: Option<Box<str>>,
 }
 
-impl Parts {
+impl MarkerParts {
     fn topic(&self) -> Option<Topic> {
         match (self.what.as_deref()?, &self.session) {
             ("sessions", _) => Some(Topic::Sessions),
@@ -313,12 +313,12 @@ impl Parts {
 impl Marker {
     /// The value of `detail`.
     pub fn detail(&self) -> impl Serialize + '_ {
-        Detail(self)
+        MarkerDetail(self)
     }
 
     /// The marker of this name and detail; none that this version knows where they are a later version's.
     pub fn of_detail(name: &str, detail: &str) -> Option<Self> {
-        let parts: Parts = windlass_protocol::json::decode(detail).ok()?;
+        let parts: MarkerParts = windlass_protocol::json::decode(detail).ok()?;
         let generation = parts.generation;
         Some(match name {
             "gap" => Self::Gap(Gap {

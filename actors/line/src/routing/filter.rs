@@ -120,7 +120,7 @@ impl CompiledFilter {
     }
 
     /// The gateway spells its keys in another way than was known.
-    pub(super) fn respell(&mut self, space: &SessionKeySpace) {
+    pub(super) fn recompile(&mut self, space: &SessionKeySpace) {
         if self.needs_keys() {
             *self = Self::new(std::mem::take(&mut self.filter), space);
         }

@@ -19,7 +19,7 @@ pub(super) struct Queue {
     items: usize,
     bytes: usize,
     when_full: WhenFull,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<QueueState>,
 }
 
 /// The items that a reader takes from its queue.
@@ -31,21 +31,21 @@ pub(super) enum Dequeued {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    entries: VecDeque<Entry>,
+struct QueueState {
+    entries: VecDeque<QueueEntry>,
     /// Events and markers in all entries.
     items: usize,
     /// Their weight.
     bytes: usize,
     /// Dropped from the head since the last look.
     dropped: u64,
-    end: Option<End>,
+    end: Option<QueueEnd>,
     reader: Option<Waker>,
 }
 
 /// The items that were put in at once.
 #[derive(Debug)]
-enum Entry {
+enum QueueEntry {
     /// At least one event.
     Events { picked: BatchView, bytes: usize },
     /// In a box: a marker is several times as large as the other items of a queue.
@@ -53,7 +53,7 @@ enum Entry {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum QueueEnd {
     /// The line is closed, or the end was told already.
     Closed,
     /// The subscriber was too slow, and is still to be told.
@@ -79,14 +79,14 @@ impl Queue {
 
     /// Takes the events of a batch that were picked, one at least; `false` when the reader is gone.
     pub(super) fn push(&self, batch: &Batch, picks: u64, meter: &LineMeter) -> bool {
-        self.put(meter, |waiting| {
+        self.append_with(meter, |waiting| {
             let fit = match self.when_full {
                 WhenFull::Disconnect => self.first_that_fit(waiting, batch, picks),
                 // All of them; then the oldest go.
                 WhenFull::DropOldest => picks,
             };
             if fit != picks {
-                waiting.end = Some(End::TooSlow);
+                waiting.end = Some(QueueEnd::TooSlow);
             }
             waiting.append_picks(batch, fit);
         })
@@ -95,18 +95,18 @@ impl Queue {
     /// As [`push`](Self::push).
     pub(super) fn push_marker(&self, marker: Marker, meter: &LineMeter) -> bool {
         let bytes = marker.weight();
-        self.put(meter, |waiting| {
+        self.append_with(meter, |waiting| {
             let fits = waiting.items == 0 || self.holds(waiting.items + 1, waiting.bytes + bytes);
             if self.when_full == WhenFull::Disconnect && !fits {
-                waiting.end = Some(End::TooSlow);
+                waiting.end = Some(QueueEnd::TooSlow);
             } else {
                 let marker = Box::new(marker);
-                waiting.append(1, Entry::Marker { marker, bytes });
+                waiting.append(1, QueueEntry::Marker { marker, bytes });
             }
         })
     }
 
-    fn put(&self, meter: &LineMeter, append: impl FnOnce(&mut Waiting)) -> bool {
+    fn append_with(&self, meter: &LineMeter, append: impl FnOnce(&mut QueueState)) -> bool {
         let mut waiting = self.lock();
         if waiting.end.is_some() {
             return false;
@@ -129,7 +129,7 @@ impl Queue {
     }
 
     /// Of the events picked, the first ones: as many as there is room for. A large one may wait alone.
-    fn first_that_fit(&self, waiting: &Waiting, batch: &Batch, mut picks: u64) -> u64 {
+    fn first_that_fit(&self, waiting: &QueueState, batch: &Batch, mut picks: u64) -> u64 {
         if self.holds(
             waiting.items + picks.count_ones() as usize,
             waiting.bytes + batch.weight(picks),
@@ -150,10 +150,10 @@ impl Queue {
     }
 
     /// Makes room where more waits than may; the newest item stays, however large. Returns how many went.
-    fn drop_oldest(&self, waiting: &mut Waiting) -> u64 {
+    fn drop_oldest(&self, waiting: &mut QueueState) -> u64 {
         let mut dropped = 0;
         while waiting.items > 1 && !self.holds(waiting.items, waiting.bytes) {
-            drop(waiting.take_one());
+            drop(waiting.pop_one());
             dropped += 1;
         }
         waiting.dropped += dropped;
@@ -167,12 +167,12 @@ impl Queue {
             let dropped = std::mem::take(&mut waiting.dropped);
             return Poll::Ready(Some(Dequeued::Marker(Box::new(Marker::Lagged(dropped)))));
         }
-        if let Some(taken) = waiting.take() {
+        if let Some(taken) = waiting.pop() {
             return Poll::Ready(Some(taken));
         }
         match waiting.end {
-            Some(End::TooSlow) => {
-                waiting.end = Some(End::Closed);
+            Some(QueueEnd::TooSlow) => {
+                waiting.end = Some(QueueEnd::Closed);
                 Poll::Ready(Some(Dequeued::Marker(Box::new(Marker::TooSlow))))
             }
             Some(_) => Poll::Ready(None),
@@ -189,7 +189,7 @@ impl Queue {
     /// No more items come; waiting ones can still be read.
     pub(super) fn close(&self) {
         let mut waiting = self.lock();
-        waiting.end.get_or_insert(End::Closed);
+        waiting.end.get_or_insert(QueueEnd::Closed);
         let reader = waiting.reader.take();
         drop(waiting);
         if let Some(reader) = reader {
@@ -200,7 +200,7 @@ impl Queue {
     /// The reader is gone.
     pub(super) fn abandon(&self) {
         let mut waiting = self.lock();
-        waiting.end = Some(End::Gone);
+        waiting.end = Some(QueueEnd::Gone);
         waiting.reader = None;
         (waiting.items, waiting.bytes) = (0, 0);
         // Dropped outside of the lock: what waits may be large.
@@ -215,33 +215,33 @@ impl Queue {
         self.lock().entries.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         // Nothing in here panics between two steps that belong together.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl QueueState {
     fn append_picks(&mut self, batch: &Batch, picks: u64) {
         if picks != 0 {
             let (picked, bytes) = (batch.pick(picks), batch.weight(picks));
-            self.append(picked.len(), Entry::Events { picked, bytes });
+            self.append(picked.len(), QueueEntry::Events { picked, bytes });
         }
     }
 
-    fn append(&mut self, items: usize, entry: Entry) {
+    fn append(&mut self, items: usize, entry: QueueEntry) {
         self.items += items;
         self.bytes += entry.bytes();
         self.entries.push_back(entry);
     }
 
     /// The first entry, where a reader may take all of it in hand; else its first event.
-    fn take(&mut self) -> Option<Dequeued> {
+    fn pop(&mut self) -> Option<Dequeued> {
         match self.entries.front()? {
-            Entry::Events { picked, bytes } if picked.len() > 1 && *bytes <= READ_CHUNK => {}
-            _ => return self.take_one(),
+            QueueEntry::Events { picked, bytes } if picked.len() > 1 && *bytes <= READ_CHUNK => {}
+            _ => return self.pop_one(),
         }
-        let Some(Entry::Events { picked, bytes }) = self.entries.pop_front() else {
+        let Some(QueueEntry::Events { picked, bytes }) = self.entries.pop_front() else {
             return None;
         };
         self.items -= picked.len();
@@ -250,10 +250,10 @@ impl Waiting {
     }
 
     /// The event or marker that waits longest.
-    fn take_one(&mut self) -> Option<Dequeued> {
+    fn pop_one(&mut self) -> Option<Dequeued> {
         let entry = self.entries.front_mut()?;
         self.items -= 1;
-        if let Entry::Events { picked, bytes } = entry
+        if let QueueEntry::Events { picked, bytes } = entry
             && picked.len() > 1
             && let Some(event) = picked.next()
         {
@@ -264,13 +264,13 @@ impl Waiting {
         let entry = self.entries.pop_front()?;
         self.bytes -= entry.bytes();
         match entry {
-            Entry::Events { mut picked, .. } => picked.next().map(Dequeued::Event),
-            Entry::Marker { marker, .. } => Some(Dequeued::Marker(marker)),
+            QueueEntry::Events { mut picked, .. } => picked.next().map(Dequeued::Event),
+            QueueEntry::Marker { marker, .. } => Some(Dequeued::Marker(marker)),
         }
     }
 }
 
-impl Entry {
+impl QueueEntry {
     const fn bytes(&self) -> usize {
         match self {
             Self::Events { bytes, .. } | Self::Marker { bytes, .. } => *bytes,

@@ -266,7 +266,7 @@ fn number(router: &Router, n: usize) {
     // Some are large, some of another name.
     let payload = format!("\"{n} {}\"", "x".repeat(if n.is_multiple_of(7) { 900 } else { n % 50 }));
     let name = if n.is_multiple_of(5) { "other" } else { "e" };
-    router.gather(&Incoming::new(name, &payload), || event(name, &payload));
+    router.enqueue(&Incoming::new(name, &payload), || event(name, &payload));
 }
 
 #[test]
@@ -302,9 +302,9 @@ fn a_batch_comes_to_the_same_as_its_events_one_by_one() {
                 n += 1;
                 number(&batched, n);
                 number(&single, n);
-                single.hand_over();
+                single.flush();
             }
-            batched.hand_over();
+            batched.flush();
             if rng.random_bool(0.5) {
                 let (theirs, ours) = (theirs.each_mut().map(drain), ours.each_mut().map(drain));
                 assert_eq!(theirs, ours, "seed {seed}");
@@ -318,9 +318,9 @@ fn what_is_in_a_readers_hand_comes_before_what_was_dropped_behind_it() {
     let router = Router::default();
     let mut slow = router.subscribe(EventFilter::all(), 3);
     for n in 1..=3 {
-        router.gather(&Incoming::new("e", ""), || event("e", &n.to_string()));
+        router.enqueue(&Incoming::new("e", ""), || event("e", &n.to_string()));
     }
-    router.hand_over();
+    router.flush();
     assert!(slow.next().now_or_never().is_some(), "takes three in hand");
     for n in 4..=8 {
         publish(&router, "e", &n.to_string());
@@ -332,11 +332,11 @@ fn what_is_in_a_readers_hand_comes_before_what_was_dropped_behind_it() {
 fn who_subscribes_or_is_told_something_finds_the_events_in_their_places() {
     let router = Router::default();
     let mut early = router.subscribe(EventFilter::all(), 8);
-    router.gather(&Incoming::new("e", ""), || event("e", "1"));
+    router.enqueue(&Incoming::new("e", ""), || event("e", "1"));
     let mut late = router.subscribe(EventFilter::all(), 8);
-    router.gather(&Incoming::new("e", ""), || event("e", "2"));
+    router.enqueue(&Incoming::new("e", ""), || event("e", "2"));
     router.mark(&Marker::Unreadable);
-    router.gather(&Incoming::new("e", ""), || event("e", "3"));
+    router.enqueue(&Incoming::new("e", ""), || event("e", "3"));
     router.close();
     assert_eq!(drain(&mut early), ["1", "2", "Unreadable", "3"]);
     assert_eq!(drain(&mut late), ["2", "Unreadable", "3"]);
@@ -348,9 +348,9 @@ fn who_picks_little_of_a_batch_does_not_hold_on_to_the_rest() {
     let mut picky = router.subscribe(EventFilter::all().name("small"), 8);
     let all = router.subscribe(EventFilter::all(), 8);
     let large = format!("\"{}\"", "x".repeat(1000));
-    router.gather(&Incoming::new("large", ""), || event("large", &large));
-    router.gather(&Incoming::new("small", ""), || event("small", "1"));
-    router.hand_over();
+    router.enqueue(&Incoming::new("large", ""), || event("large", &large));
+    router.enqueue(&Incoming::new("small", ""), || event("small", "1"));
+    router.flush();
     let held = |mut all: Subscription| match all.next().now_or_never().flatten() {
         Some(LineEvent::Event(event)) => Arc::downgrade(&event),
         other => panic!("{other:?}"),

@@ -198,7 +198,6 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::clock::Clock as _;
 
     fn endpoint(name: &str) -> Endpoint {
         Endpoint::parse(&format!("ws://{name}")).unwrap()

@@ -9,7 +9,7 @@ use tokio::sync::watch::Sender;
 use windlass_protocol::GatewayId;
 
 use crate::clock::Clock;
-use crate::stall_detector::{Label, ThreadActivity, Turn};
+use crate::stall_detector::{TaskLabel, TaskTurn, ThreadActivity};
 use crate::telemetry;
 
 /// How often there is a look at the threads: twice a second is nothing to a process.
@@ -56,18 +56,18 @@ impl fmt::Display for BlockedTask {
 
 /// The known state of one thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
+enum TurnState {
     /// It was between turns.
     Idle,
     /// It was in this turn, at so many looks one after the other.
-    InTurn { turn: Turn, looks: u32, since: Instant },
+    InTurn { turn: TaskTurn, looks: u32, since: Instant },
     /// The turn was reported.
-    Blocked { turn: Turn, since: Instant },
+    Blocked { turn: TaskTurn, since: Instant },
 }
 
 /// The result of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
+enum TurnChange {
     Nothing,
     Blocked {
         since: Instant,
@@ -78,9 +78,9 @@ enum News {
     },
 }
 
-impl Seen {
+impl TurnState {
     /// The one transition: the next look.
-    fn look(self, turn: Turn, now: Instant) -> (Self, News) {
+    fn look(self, turn: TaskTurn, now: Instant) -> (Self, TurnChange) {
         let fresh = || {
             if turn.is_idle() {
                 return Self::Idle;
@@ -95,30 +95,30 @@ impl Seen {
                 since,
             } if seen == turn => {
                 if looks + 1 >= LOOKS {
-                    (Self::Blocked { turn, since }, News::Blocked { since })
+                    (Self::Blocked { turn, since }, TurnChange::Blocked { since })
                 } else {
                     let looks = looks + 1;
-                    (Self::InTurn { turn, looks, since }, News::Nothing)
+                    (Self::InTurn { turn, looks, since }, TurnChange::Nothing)
                 }
             }
-            Self::Blocked { turn: seen, .. } if seen == turn => (self, News::Nothing),
+            Self::Blocked { turn: seen, .. } if seen == turn => (self, TurnChange::Nothing),
             Self::Blocked { since, .. } => {
                 let after = now.saturating_duration_since(since);
-                (fresh(), News::Free { after })
+                (fresh(), TurnChange::Free { after })
             }
-            Self::Idle | Self::InTurn { .. } => (fresh(), News::Nothing),
+            Self::Idle | Self::InTurn { .. } => (fresh(), TurnChange::Nothing),
         }
     }
 }
 
 /// A thread under watch.
-struct Watched {
+struct WatchedThread {
     thread: Weak<ThreadActivity>,
-    seen: Seen,
+    seen: TurnState,
     blocked: Option<BlockedTask>,
 }
 
-impl Watched {
+impl WatchedThread {
     /// Whether its known state has changed.
     fn look(&mut self, clock: &dyn Clock) -> bool {
         let Some(thread) = self.thread.upgrade() else {
@@ -128,18 +128,18 @@ impl Watched {
         let (seen, news) = self.seen.look(turn, now);
         self.seen = seen;
         match news {
-            News::Nothing => false,
-            News::Blocked { since } => {
+            TurnChange::Nothing => false,
+            TurnChange::Blocked { since } => {
                 let Some(label) = thread.label(turn) else {
                     // Over between two looks at it.
-                    self.seen = Seen::Idle;
+                    self.seen = TurnState::Idle;
                     return false;
                 };
                 let since = clock.wall() - now.saturating_duration_since(since);
                 self.blocked = Some(report(&thread, label, since));
                 true
             }
-            News::Free { after } => {
+            TurnChange::Free { after } => {
                 if let Some(blocked) = self.blocked.take() {
                     let ms = after.as_millis();
                     tracing::warn!(thread = blocked.thread, what = blocked.what, ms, "the thread goes on");
@@ -150,7 +150,7 @@ impl Watched {
     }
 }
 
-fn report(thread: &ThreadActivity, label: Label, since: SystemTime) -> BlockedTask {
+fn report(thread: &ThreadActivity, label: TaskLabel, since: SystemTime) -> BlockedTask {
     let blocked = BlockedTask {
         thread: thread.name().to_owned(),
         what: label.what,
@@ -179,9 +179,9 @@ pub fn watch(
 ) {
     let mut threads: Vec<_> = threads
         .into_iter()
-        .map(|thread| Watched {
+        .map(|thread| WatchedThread {
             thread: Arc::downgrade(&thread),
-            seen: Seen::Idle,
+            seen: TurnState::Idle,
             blocked: None,
         })
         .collect();
@@ -216,7 +216,7 @@ mod tests {
 
     struct Bench {
         thread: Arc<ThreadActivity>,
-        watched: Watched,
+        watched: WatchedThread,
         clock: Still,
     }
 
@@ -227,9 +227,9 @@ mod tests {
             #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
             let now = Instant::now();
             Self {
-                watched: Watched {
+                watched: WatchedThread {
                     thread: Arc::downgrade(&thread),
-                    seen: Seen::Idle,
+                    seen: TurnState::Idle,
                     blocked: None,
                 },
                 thread,

@@ -17,7 +17,7 @@ use crate::connection::{GatewayConnection, Order, ReasonSlot};
 use crate::line::{DisconnectReason, LineContext, LineState, drive_calls_until};
 use crate::routing::Marker;
 use crate::spec::IntensityPolicy;
-use crate::supervision::{Intensity, Panic, Rest, Running};
+use crate::supervision::{Intensity, Panic, Rest, RunningActor};
 use crate::transport::ConnectStep;
 use crate::{GatewaySpec, failpoint, telemetry};
 
@@ -65,7 +65,7 @@ impl Supervisor {
             Begin::After(panic, rest) => (panic, rest),
         };
         let exit = DisconnectReason::SupervisorPanicked(panic.into());
-        let was_up = self.after_end(&exit);
+        let was_up = self.reset_after_end(&exit);
         let until = self.line.shard.wall_at(after(now, rest.delay));
         let state = match rest.degraded {
             Some(failures) => LineState::Degraded { until, failures },
@@ -81,10 +81,10 @@ impl Supervisor {
     async fn one_connection(&mut self) -> Flow {
         let attempt = self.line.reconnect.borrow_mut().attempt();
         self.line.status.transition(LineState::Connecting { attempt }, None);
-        let mut child = Child::start(&self.line);
+        let mut child = ConnectionTask::start(&self.line);
         let (exit, asked) = self.watch(&mut child).await;
-        let was_up = self.after_end(&exit);
-        let next = self.plan(&exit, asked);
+        let was_up = self.reset_after_end(&exit);
+        let next = self.plan_next_attempt(&exit, asked);
         self.mark_down(was_up);
         match (asked, next) {
             (Some(flow), _) => flow,
@@ -101,7 +101,7 @@ impl Supervisor {
     }
 
     /// Waits for the connection's end, and passes commands on meanwhile. The second part is the flow that a command ordered.
-    async fn watch(&mut self, child: &mut Child) -> (DisconnectReason, Option<Flow>) {
+    async fn watch(&mut self, child: &mut ConnectionTask) -> (DisconnectReason, Option<Flow>) {
         let mut asked = None;
         let (mut drains_until, mut let_go) = (None::<Instant>, false);
         loop {
@@ -145,23 +145,23 @@ impl Supervisor {
     }
 
     /// Puts the line back to the state without a connection. Tells whether it was up.
-    fn after_end(&self, exit: &DisconnectReason) -> bool {
+    fn reset_after_end(&self, exit: &DisconnectReason) -> bool {
         let line = &self.line;
         let was_up = line.reconnect.borrow().is_up();
         // First, so that what its calls end with is not taken for the gateway's answer.
-        line.topics.end();
+        line.topics.on_down();
         line.router.meter().ended(exit.name());
         if matches!(exit, DisconnectReason::Panicked(_)) {
             telemetry::restarted("connection");
         }
         line.pending.lock().calls.lost();
-        let learnt = line.reconnect.borrow_mut().ended(exit, line.shard.clock.now());
-        line.keep_token(learnt);
+        let token_action = line.reconnect.borrow_mut().on_end(exit, line.shard.clock.now());
+        line.keep_token(token_action);
         was_up
     }
 
     /// When the next attempt comes; the line's status says so from here on.
-    fn plan(&mut self, exit: &DisconnectReason, asked: Option<Flow>) -> Instant {
+    fn plan_next_attempt(&mut self, exit: &DisconnectReason, asked: Option<Flow>) -> Instant {
         let line = Rc::clone(&self.line);
         let now = line.shard.clock.now();
         if let Some(flow) = asked {
@@ -172,17 +172,17 @@ impl Supervisor {
             return now;
         }
         let decision = {
-            let memory = &mut *line.reconnect.borrow_mut();
-            let (second_chance, learnt) = memory.second_chance(exit, &line.spec());
-            line.keep_token(learnt);
+            let reconnect = &mut *line.reconnect.borrow_mut();
+            let (second_chance, token_action) = reconnect.second_chance(exit, &line.spec());
+            line.keep_token(token_action);
             let intensity = (&mut self.intensity, &line.spec().intensity);
             decide(
                 exit,
                 now,
                 second_chance,
-                &mut memory.backoff,
+                &mut reconnect.backoff,
                 intensity,
-                &mut memory.rng,
+                &mut reconnect.rng,
             )
         };
         let wall = |delay| line.shard.wall_at(after(now, delay));
@@ -245,16 +245,16 @@ impl Supervisor {
 }
 
 /// One incarnation of the connection's actor. Dropping it ends the actor.
-struct Child {
-    actor: Running<GatewayConnection>,
+struct ConnectionTask {
+    actor: RunningActor<GatewayConnection>,
     exit: ReasonSlot,
 }
 
-impl Child {
+impl ConnectionTask {
     fn start(line: &Rc<LineContext>) -> Self {
         let exit = ReasonSlot::default();
         let actor = GatewayConnection::new(Rc::clone(line), Rc::clone(&exit));
-        let actor = Running::start("connection", Some(&line.id), actor);
+        let actor = RunningActor::start("connection", Some(&line.id), actor);
         Self { actor, exit }
     }
 
@@ -332,10 +332,10 @@ pub(crate) enum LineCommand {
 /// The commands that the supervisor of a line has not taken yet. This is a state and not a queue: a new command of a kind replaces
 /// the one before. It outlives a panic of the supervisor.
 #[derive(Debug, Default)]
-pub(crate) struct LineCommands(RefCell<Waiting>);
+pub(crate) struct LineCommands(RefCell<PendingCommands>);
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingCommands {
     stop: Option<Instant>,
     update: Option<Box<GatewaySpec>>,
     reconnect: bool,
@@ -370,7 +370,7 @@ impl LineCommands {
         .await
     }
 
-    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+    fn change(&self, change: impl FnOnce(&mut PendingCommands)) {
         let waker = {
             let mut waiting = self.0.borrow_mut();
             change(&mut waiting);

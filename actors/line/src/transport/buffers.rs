@@ -10,56 +10,56 @@ const BURST: usize = 8;
 
 /// A connection's read buffer: small while little comes, large during bursts, and given back after them.
 #[derive(Debug)]
-pub(crate) struct Buffers {
-    has: ReadBuffer,
-    wants: Option<ReadBuffer>,
+pub(crate) struct ReadBufferPolicy {
+    current: ReadBuffer,
+    wanted: Option<ReadBuffer>,
     /// Bytes read into the present one.
     taken: u64,
 }
 
-impl Buffers {
+impl ReadBufferPolicy {
     /// Those of a connection that hello-ok came through.
     pub(crate) const fn after_opening() -> Self {
         Self {
-            has: ReadBuffer::Opening,
-            wants: Some(ReadBuffer::Quiet),
+            current: ReadBuffer::Opening,
+            wanted: Some(ReadBuffer::Quiet),
             taken: 0,
         }
     }
 
     /// A message came, of so many bytes. One that no buffer is large enough for leaves one behind that is as large as itself:
     /// it is given back as soon as all is read.
-    pub(crate) fn took(&mut self, bytes: usize) {
+    pub(crate) fn on_message(&mut self, bytes: usize) {
         self.taken = self.taken.saturating_add(bytes as u64);
         if ReadBuffer::is_outgrown_by(bytes) {
-            self.wants.get_or_insert(self.has);
+            self.wanted.get_or_insert(self.current);
         }
     }
 
     /// So many messages came in one turn.
-    pub(crate) fn came(&mut self, frames: usize) {
-        if frames >= BURST && self.has != ReadBuffer::Busy {
-            self.wants = Some(ReadBuffer::Busy);
+    pub(crate) fn on_turn(&mut self, frames: usize) {
+        if frames >= BURST && self.current != ReadBuffer::Busy {
+            self.wanted = Some(ReadBuffer::Busy);
         }
     }
 
     /// Nothing is under way.
-    pub(crate) fn rest(&mut self) {
-        if self.has != ReadBuffer::Quiet || self.has.may_have_grown(self.taken) {
-            self.wants = Some(ReadBuffer::Quiet);
+    pub(crate) fn on_idle(&mut self) {
+        if self.current != ReadBuffer::Quiet || self.current.may_have_grown(self.taken) {
+            self.wanted = Some(ReadBuffer::Quiet);
         }
     }
 
     /// The buffer that should take the present one's place.
     pub(crate) const fn wanted(&self) -> Option<ReadBuffer> {
-        self.wants
+        self.wanted
     }
 
     /// It did.
-    pub(crate) const fn changed(&mut self, to: ReadBuffer) {
+    pub(crate) const fn on_changed(&mut self, to: ReadBuffer) {
         *self = Self {
-            has: to,
-            wants: None,
+            current: to,
+            wanted: None,
             taken: 0,
         };
     }
@@ -134,29 +134,29 @@ mod tests {
 
     #[test]
     fn a_burst_is_read_into_a_large_buffer_which_is_given_back_at_rest() {
-        let mut buffers = Buffers::after_opening();
+        let mut buffers = ReadBufferPolicy::after_opening();
         assert_eq!(buffers.wanted(), Some(ReadBuffer::Quiet));
-        buffers.changed(ReadBuffer::Quiet);
-        buffers.came(BURST - 1);
+        buffers.on_changed(ReadBuffer::Quiet);
+        buffers.on_turn(BURST - 1);
         assert_eq!(buffers.wanted(), None);
-        buffers.came(BURST);
+        buffers.on_turn(BURST);
         assert_eq!(buffers.wanted(), Some(ReadBuffer::Busy));
-        buffers.changed(ReadBuffer::Busy);
-        buffers.came(BURST);
+        buffers.on_changed(ReadBuffer::Busy);
+        buffers.on_turn(BURST);
         assert_eq!(buffers.wanted(), None);
-        buffers.rest();
+        buffers.on_idle();
         assert_eq!(buffers.wanted(), Some(ReadBuffer::Quiet));
     }
 
     #[test]
     fn a_small_buffer_is_changed_at_rest_only_if_something_large_may_have_come() {
-        let mut buffers = Buffers::after_opening();
-        buffers.changed(ReadBuffer::Quiet);
-        buffers.took(100);
-        buffers.rest();
+        let mut buffers = ReadBufferPolicy::after_opening();
+        buffers.on_changed(ReadBuffer::Quiet);
+        buffers.on_message(100);
+        buffers.on_idle();
         assert_eq!(buffers.wanted(), None);
-        buffers.took(1_000_000);
-        buffers.rest();
+        buffers.on_message(1_000_000);
+        buffers.on_idle();
         assert_eq!(buffers.wanted(), Some(ReadBuffer::Quiet));
     }
 }

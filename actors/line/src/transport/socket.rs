@@ -33,7 +33,7 @@ pub struct Socket {
     io: BoxedIo,
     context: WebSocketContext,
     intake: ReadCounters,
-    outgoing: Outgoing,
+    outgoing: WriteState,
     buffer: ReadBuffer,
     /// Length of the longest message in the present read buffer, where it has grown for one.
     grown_for: usize,
@@ -43,7 +43,7 @@ pub struct Socket {
 
 /// How the last attempt to write went.
 #[derive(Debug, Clone, Copy, Default)]
-struct Outgoing {
+struct WriteState {
     /// Not all was taken: bytes wait for the gateway to read.
     blocked: bool,
     /// Some was taken since the last look.
@@ -69,7 +69,7 @@ impl Socket {
             io,
             context: WebSocketContext::from_partially_read(frames, Role::Client, Some(config(buffer, false))),
             intake,
-            outgoing: Outgoing::default(),
+            outgoing: WriteState::default(),
             buffer,
             grown_for: 0,
             over: false,
@@ -184,7 +184,7 @@ impl Socket {
     }
 
     fn take(&mut self, message: Message) -> Message {
-        self.intake.took(&message);
+        self.intake.record_message(&message);
         let length = message.len();
         if ReadBuffer::is_outgrown_by(length) {
             self.grown_for = self.grown_for.max(length);
@@ -255,7 +255,7 @@ struct Stream<'a, 'b> {
     io: &'a mut BoxedIo,
     cx: &'a mut Context<'b>,
     intake: &'a mut ReadCounters,
-    outgoing: &'a mut Outgoing,
+    outgoing: &'a mut WriteState,
 }
 
 impl Read for Stream<'_, '_> {
@@ -263,7 +263,7 @@ impl Read for Stream<'_, '_> {
         let mut into = ReadBuf::new(into);
         without_waiting(Pin::new(&mut *self.io).poll_read(self.cx, &mut into))?;
         let bytes = into.filled().len();
-        self.intake.came(bytes);
+        self.intake.record_bytes(bytes);
         Ok(bytes)
     }
 }
@@ -311,7 +311,7 @@ impl ReadCounters {
         }
     }
 
-    const fn came(&mut self, bytes: usize) {
+    const fn record_bytes(&mut self, bytes: usize) {
         self.heard |= bytes > 0;
         self.unread = self.unread.saturating_add(bytes as u64);
     }
@@ -322,7 +322,7 @@ impl ReadCounters {
     }
 
     /// The WebSocket made a message of the input.
-    fn took(&mut self, message: &Message) {
+    fn record_message(&mut self, message: &Message) {
         // A frame has never fewer bytes than are taken off here; a message in several frames has more.
         self.unread = self.unread.checked_sub(least_size(message.len())).unwrap_or(u64::MAX);
     }
@@ -467,9 +467,9 @@ mod read_counters_tests {
         let frame = b"\x81\x05hello";
         for cut in 0..frame.len() {
             let mut intake = ReadCounters::after(cut);
-            intake.came(frame.len() - cut);
+            intake.record_bytes(frame.len() - cut);
             assert!(intake.take_heard() && !intake.is_all_read(), "cut at {cut}");
-            intake.took(&Message::text("hello"));
+            intake.record_message(&Message::text("hello"));
             assert!(intake.is_all_read() && !intake.take_heard(), "cut at {cut}");
         }
     }
@@ -477,8 +477,8 @@ mod read_counters_tests {
     #[test]
     fn a_message_of_several_frames_leaves_a_doubt_for_good() {
         let mut intake = ReadCounters::default();
-        intake.came(b"\x01\x02he\x80\x03llo".len());
-        intake.took(&Message::text("hello"));
+        intake.record_bytes(b"\x01\x02he\x80\x03llo".len());
+        intake.record_message(&Message::text("hello"));
         assert!(!intake.is_all_read());
     }
 

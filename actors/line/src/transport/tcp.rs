@@ -179,20 +179,20 @@ where
 const LOOK_UPS: usize = 64;
 
 /// The result for a name: given to all waiting tasks, so it can be cloned.
-type Found = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
+type LookUpResult = Result<Vec<SocketAddr>, (io::ErrorKind, String)>;
 
 /// Look-ups that are under way, by host and port.
-type UnderWay = BTreeMap<(String, u16), watch::Receiver<Option<Found>>>;
+type UnderWay = BTreeMap<(String, u16), watch::Receiver<Option<LookUpResult>>>;
 
 /// Asks for the addresses of a host and port. Blocks.
-type Ask = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+type LookUpFn = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// A resolver. Cheap to clone; the clones share.
 #[derive(Clone)]
-struct Resolver(Arc<Shared>);
+struct Resolver(Arc<ResolverState>);
 
-struct Shared {
-    ask: Box<Ask>,
+struct ResolverState {
+    ask: Box<LookUpFn>,
     places: Arc<Semaphore>,
     under_way: Mutex<UnderWay>,
 }
@@ -211,7 +211,7 @@ impl Default for Resolver {
 
 impl Resolver {
     fn new(ask: impl Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(ResolverState {
             ask: Box::new(ask),
             places: Arc::new(Semaphore::new(LOOK_UPS)),
             under_way: Mutex::default(),
@@ -223,7 +223,7 @@ impl Resolver {
     /// ## Cancel safety
     /// The look-up goes on when the future is dropped, for the next request.
     async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, DialError> {
-        let mut answer = self.asked(host, port).await?;
+        let mut answer = self.subscribe(host, port).await?;
         let found = answer.wait_for(Option::is_some).await;
         let found = found.ok().and_then(|found| found.clone());
         match found {
@@ -235,7 +235,7 @@ impl Resolver {
     }
 
     /// The answer to a look-up that is under way, or begins now.
-    async fn asked(&self, host: &str, port: u16) -> Result<watch::Receiver<Option<Found>>, DialError> {
+    async fn subscribe(&self, host: &str, port: u16) -> Result<watch::Receiver<Option<LookUpResult>>, DialError> {
         let key = (host.to_owned(), port);
         let under_way = self.0.under_way().get(&key).cloned();
         if let Some(answer) = under_way {
@@ -263,7 +263,7 @@ impl Resolver {
     }
 }
 
-impl Shared {
+impl ResolverState {
     fn under_way(&self) -> MutexGuard<'_, UnderWay> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -271,7 +271,7 @@ impl Shared {
 
 /// A look-up that is under way. It is not any more when this is dropped, be it by a panic, or because there was no thread for it.
 struct LookUp {
-    shared: Arc<Shared>,
+    shared: Arc<ResolverState>,
     key: (String, u16),
 }
 

@@ -21,7 +21,7 @@ const UNSUBSCRIBE_MESSAGES: &str = "sessions.messages.unsubscribe";
 
 /// One question to the gateway about a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum TopicStep {
     /// Send the events.
     Subscribe {
         /// And answer with the state, as 2026.9.6 documents it. Older releases refuse the parameters.
@@ -35,15 +35,15 @@ pub(super) enum Step {
 
 /// A question under way.
 #[derive(Debug)]
-pub(crate) struct Ask {
+pub(crate) struct TopicRequest {
     pub(super) topic: Topic,
-    pub(super) step: Step,
+    pub(super) step: TopicStep,
     pub(super) generation: Generation,
     /// Whether the session that all agents share is asked for, too, where there is one.
     pub(super) global: Option<bool>,
 }
 
-impl Ask {
+impl TopicRequest {
     /// The call that asks it; `slot` makes the receiver of its answer. It is never written twice: the next connection asks anew.
     pub(super) fn into_call<S>(self, now: Instant, slot: impl FnOnce(Self) -> S) -> CallRequest<S> {
         let (method, params) = self.request();
@@ -61,52 +61,56 @@ impl Ask {
 
     fn request(&self) -> (&'static str, Option<RawJson>) {
         match (&self.topic, self.step) {
-            (Topic::Messages(key), Step::Subscribe { .. }) => parts(&SessionsMessagesSubscribe::new(&**key)),
-            (Topic::Messages(key), Step::Snapshot) => parts(&ChatHistory::new(&**key).limit(SNAPSHOT_ROWS)),
-            (Topic::Messages(key), Step::Unsubscribe) => {
-                let (_, params) = parts(&SessionsMessagesSubscribe::new(&**key));
+            (Topic::Messages(key), TopicStep::Subscribe { .. }) => {
+                method_and_params(&SessionsMessagesSubscribe::new(&**key))
+            }
+            (Topic::Messages(key), TopicStep::Snapshot) => {
+                method_and_params(&ChatHistory::new(&**key).limit(SNAPSHOT_ROWS))
+            }
+            (Topic::Messages(key), TopicStep::Unsubscribe) => {
+                let (_, params) = method_and_params(&SessionsMessagesSubscribe::new(&**key));
                 (UNSUBSCRIBE_MESSAGES, params)
             }
-            (_, Step::Subscribe { listing: true }) => {
+            (_, TopicStep::Subscribe { listing: true }) => {
                 let mut request = SessionsSubscribe::new().limit(SNAPSHOT_SESSIONS);
                 request.include_global = self.global;
-                parts(&request)
+                method_and_params(&request)
             }
-            (_, Step::Subscribe { listing: false }) => parts(&SessionsSubscribe::new()),
-            (_, Step::Snapshot) => {
+            (_, TopicStep::Subscribe { listing: false }) => method_and_params(&SessionsSubscribe::new()),
+            (_, TopicStep::Snapshot) => {
                 let mut request = SessionsList::new().limit(SNAPSHOT_SESSIONS);
                 request.include_global = self.global;
-                parts(&request)
+                method_and_params(&request)
             }
-            (_, Step::Unsubscribe) => (UNSUBSCRIBE_SESSIONS, None),
+            (_, TopicStep::Unsubscribe) => (UNSUBSCRIBE_SESSIONS, None),
         }
     }
 }
 
-fn parts<R: Request>(request: &R) -> (&'static str, Option<RawJson>) {
+fn method_and_params<R: Request>(request: &R) -> (&'static str, Option<RawJson>) {
     let params = RawJson::from_value(request).expect("texts and numbers can be written as JSON");
     (R::METHOD, Some(params))
 }
 
 /// Which of the methods a gateway lists. One that is not listed may be there all the same.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Offers {
-    sessions: Offer,
-    messages: Offer,
+pub(super) struct SubscriptionSupport {
+    sessions: TopicSupport,
+    messages: TopicSupport,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Offer {
+pub(super) struct TopicSupport {
     pub(super) subscribe: bool,
     /// `sessions.unsubscribe` is there from 2026.4.15 to 2026.7 only.
     pub(super) unsubscribe: bool,
 }
 
-impl Offers {
+impl SubscriptionSupport {
     pub(super) fn new(hello: &HelloOk) -> Self {
         let methods = hello.features.methods.as_deref().unwrap_or_default();
         let lists = |method: &str| methods.iter().any(|listed| listed == method);
-        let offer = |subscribe, unsubscribe| Offer {
+        let offer = |subscribe, unsubscribe| TopicSupport {
             subscribe: lists(subscribe),
             unsubscribe: lists(unsubscribe),
         };
@@ -116,7 +120,7 @@ impl Offers {
         }
     }
 
-    pub(super) const fn of(self, topic: &Topic) -> Offer {
+    pub(super) const fn of(self, topic: &Topic) -> TopicSupport {
         match topic {
             Topic::Messages(_) => self.messages,
             Topic::Sessions | Topic::Everything => self.sessions,
@@ -126,7 +130,7 @@ impl Offers {
 
 /// The meaning of a failed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum FailureKind {
     /// It may work later; not before so long, where the gateway says so.
     Later(Option<Duration>),
     /// The gateway does not know the method, or not with these parameters, or not its subject. All three are
@@ -136,7 +140,7 @@ pub(super) enum Fate {
     Refused,
 }
 
-impl Fate {
+impl FailureKind {
     pub(super) fn of(error: &CallError) -> Self {
         match error {
             CallError::Rejected(rejected) => {
@@ -164,15 +168,15 @@ const REST_CAP: Duration = Duration::from_secs(30);
 
 /// How the gateway of a release is to be asked, as it has answered before.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Speech {
+pub(super) struct ReleaseHabits {
     /// The release that it was learnt from.
     pub(super) version: String,
-    pub(super) sessions: Manner,
-    pub(super) messages: Manner,
+    pub(super) sessions: SubscribeManner,
+    pub(super) messages: SubscribeManner,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Manner {
+pub(super) enum SubscribeManner {
     /// Subscribe with the parameters of a list. (One session's messages are always subscribed without any.)
     #[default]
     Listing,
@@ -183,28 +187,28 @@ pub(super) enum Manner {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct TopicEntry {
     /// Guards that hold it.
     pub(super) holders: usize,
     /// Held by [`Topic::Everything`] as well.
-    pub(super) grown: bool,
-    pub(super) phase: Phase,
+    pub(super) held_by_everything: bool,
+    pub(super) phase: TopicPhase,
     /// Something may have been missed since it was loaded last.
     pub(super) stale: bool,
     pub(super) subscribed: bool,
     /// Failures in a row.
     pub(super) failures: u32,
     /// The refusal that was logged last, so that it is not logged at every connection.
-    pub(super) told: Option<Box<str>>,
+    pub(super) logged_refusal: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Phase {
+pub(super) enum TopicPhase {
     #[default]
     Idle,
     /// To be asked as soon as there is room; `None` is the first question, whichever that is.
-    Ready(Option<Step>),
-    Asked(Step),
+    Ready(Option<TopicStep>),
+    Asked(TopicStep),
     /// Failed just now; may be asked again not before so long.
     Failed(Option<Duration>),
     Resting(Instant),
@@ -212,14 +216,14 @@ pub(super) enum Phase {
     Refused,
 }
 
-impl Entry {
-    pub(super) const fn needed(&self) -> bool {
-        self.holders > 0 || self.grown
+impl TopicEntry {
+    pub(super) const fn is_held(&self) -> bool {
+        self.holders > 0 || self.held_by_everything
     }
 }
 
 /// How long to wait after so many failures in a row: doubled each time, half of it by chance.
-pub(super) fn rest(failures: u32, asked_for: Option<Duration>, rng: &mut impl Rng) -> Duration {
+pub(super) fn retry_delay(failures: u32, asked_for: Option<Duration>, rng: &mut impl Rng) -> Duration {
     let doubled = REST_BASE
         .saturating_mul(1 << failures.saturating_sub(1).min(16))
         .min(REST_CAP);
@@ -229,16 +233,16 @@ pub(super) fn rest(failures: u32, asked_for: Option<Duration>, rng: &mut impl Rn
 
 /// The outcome of an answer.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct TopicOutcome {
     /// To be told to subscribers, here and now.
     pub(super) markers: Vec<Marker>,
     /// To be logged.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<TopicFailure>,
 }
 
 /// A question that failed.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct TopicFailure {
     pub(super) topic: Topic,
     pub(super) why: Box<str>,
     pub(super) refused: bool,
@@ -246,11 +250,11 @@ pub(super) struct Trouble {
     pub(super) known: bool,
 }
 
-impl Trouble {
-    pub(super) fn new(ask: &Ask, error: &CallError, refused: bool, known: bool) -> Self {
+impl TopicFailure {
+    pub(super) fn new(request: &TopicRequest, error: &CallError, refused: bool, known: bool) -> Self {
         Self {
-            topic: ask.topic.clone(),
-            why: words(error),
+            topic: request.topic.clone(),
+            why: error_text(error),
             refused,
             known,
         }
@@ -258,7 +262,7 @@ impl Trouble {
 }
 
 /// The error, for people: the gateway's words, where there are any.
-pub(super) fn words(error: &CallError) -> Box<str> {
+pub(super) fn error_text(error: &CallError) -> Box<str> {
     match error {
         CallError::Rejected(rejected) => rejected.error.to_string(),
         other => other.to_string(),

@@ -5,15 +5,15 @@ use windlass_protocol::{GatewayError, MethodName, OutcomeUnknown, Rejected, Time
 
 use super::*;
 use crate::routing::Marker;
-use request::Step;
+use request::TopicStep;
 use std::time::Duration;
 
 const GENERATION: Generation = Generation::new(1);
-const LISTING: Step = Step::Subscribe { listing: true };
-const BARE: Step = Step::Subscribe { listing: false };
+const LISTING: TopicStep = TopicStep::Subscribe { listing: true };
+const BARE: TopicStep = TopicStep::Subscribe { listing: false };
 
 struct Bench {
-    table: Table,
+    table: TopicProgress,
     rng: StdRng,
     now: Instant,
     markers: Vec<String>,
@@ -56,7 +56,7 @@ impl Bench {
     /// A release that knows all the methods, and can't take the sessions back (as 2026.8 and later).
     fn up() -> Self {
         let mut bench = Self {
-            table: Table::default(),
+            table: TopicProgress::default(),
             rng: StdRng::seed_from_u64(1),
             #[expect(clippy::disallowed_methods, reason = "an Instant can't be made from nothing")]
             now: Instant::now(),
@@ -74,35 +74,35 @@ impl Bench {
     }
 
     fn begin(&mut self, generation: u64, methods: &[&str]) {
-        self.table.begin(Generation::new(generation), &hello("v", methods));
+        self.table.on_up(Generation::new(generation), &hello("v", methods));
     }
 
-    fn asks(&mut self) -> Vec<Ask> {
-        let (asks, outcome) = self.table.next(self.now, &mut self.rng);
+    fn requests(&mut self) -> Vec<TopicRequest> {
+        let (requests, outcome) = self.table.next_requests(self.now, &mut self.rng);
         self.note(outcome);
-        asks
+        requests
     }
 
     /// The one question that is due.
-    fn ask(&mut self) -> Ask {
-        let mut asks = self.asks();
-        assert_eq!(asks.len(), 1, "{asks:?}");
-        asks.remove(0)
+    fn ask(&mut self) -> TopicRequest {
+        let mut requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        requests.remove(0)
     }
 
-    fn answer(&mut self, ask: &Ask, end: Result<RawJson, CallError>) {
-        let outcome = self.table.answered(ask, end);
+    fn answer(&mut self, request: &TopicRequest, end: Result<RawJson, CallError>) {
+        let outcome = self.table.on_answer(request, end);
         self.note(outcome);
     }
 
     /// Asks, expects this step, and answers.
-    fn step(&mut self, step: Step, end: Result<RawJson, CallError>) {
-        let ask = self.ask();
-        assert_eq!(ask.step, step);
-        self.answer(&ask, end);
+    fn step(&mut self, step: TopicStep, end: Result<RawJson, CallError>) {
+        let request = self.ask();
+        assert_eq!(request.step, step);
+        self.answer(&request, end);
     }
 
-    fn note(&mut self, outcome: Outcome) {
+    fn note(&mut self, outcome: TopicOutcome) {
         for marker in outcome.markers {
             self.markers.push(match marker {
                 Marker::Resynced { what, snapshot, .. } => format!("{what} {}", snapshot.is_some()),
@@ -113,20 +113,20 @@ impl Bench {
     }
 
     /// Answers well whatever is asked, until nothing is.
-    fn answer_all(&mut self, open: &mut Vec<Ask>, seed: u64) {
+    fn answer_all(&mut self, open: &mut Vec<TopicRequest>, seed: u64) {
         for _ in 0..100 {
-            for ask in std::mem::take(open) {
-                self.answer(&ask, Ok(list(&["a", "b", "c"])));
+            for request in std::mem::take(open) {
+                self.answer(&request, Ok(list(&["a", "b", "c"])));
             }
             self.now += Duration::from_secs(60);
-            open.extend(self.asks());
+            open.extend(self.requests());
         }
         assert!(open.is_empty(), "seed {seed}: {open:?}");
     }
 
     fn idle(&mut self) {
-        let asks = self.asks();
-        assert!(asks.is_empty(), "{asks:?}");
+        let requests = self.requests();
+        assert!(requests.is_empty(), "{requests:?}");
         assert_eq!(self.table.next_at(), None);
     }
 }
@@ -134,7 +134,7 @@ impl Bench {
 #[test]
 fn the_state_comes_with_the_subscription_where_the_release_gives_it() {
     let mut bench = Bench::up();
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::Sessions).unwrap();
     let answer = RawJson::parse(r#"{"subscribed":true,"list":{"sessions":[]}}"#).unwrap();
     bench.step(LISTING, Ok(answer));
     assert_eq!(bench.markers, ["sessions true"]);
@@ -144,15 +144,15 @@ fn the_state_comes_with_the_subscription_where_the_release_gives_it() {
 #[test]
 fn a_release_that_refuses_parameters_is_asked_in_two_steps_and_not_tried_again() {
     let mut bench = Bench::up();
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::Sessions).unwrap();
     bench.step(LISTING, Err(not_known()));
     bench.step(BARE, Ok(ok()));
-    bench.step(Step::Snapshot, Ok(list(&[])));
-    bench.table.gap();
-    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.step(TopicStep::Snapshot, Ok(list(&[])));
+    bench.table.on_gap();
+    bench.step(TopicStep::Snapshot, Ok(list(&[])));
     bench.begin(2, &["sessions.subscribe"]);
-    let ask = bench.ask();
-    assert_eq!((ask.step, ask.generation), (BARE, Generation::new(2)));
+    let request = bench.ask();
+    assert_eq!((request.step, request.generation), (BARE, Generation::new(2)));
     assert_eq!(bench.markers, ["sessions true", "sessions true"]);
 }
 
@@ -160,22 +160,25 @@ fn a_release_that_refuses_parameters_is_asked_in_two_steps_and_not_tried_again()
 fn a_release_without_subscriptions_gives_its_state_only() {
     let mut bench = Bench::up();
     bench.begin(1, &[]);
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
-    bench.table.subscribe_topic(&Topic::messages("k")).unwrap();
-    let asks = bench.asks();
-    assert_eq!(asks.iter().map(|ask| ask.step).collect::<Vec<_>>(), [LISTING, BARE]);
-    bench.answer(&asks[0], Err(not_known()));
+    bench.table.hold(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::messages("k")).unwrap();
+    let requests = bench.requests();
+    assert_eq!(
+        requests.iter().map(|request| request.step).collect::<Vec<_>>(),
+        [LISTING, BARE]
+    );
+    bench.answer(&requests[0], Err(not_known()));
     // What generation 3 says to those without admin.
     let no_admin = rejected(json!({"code": "INVALID_REQUEST", "message": "missing scope: operator.admin"}));
-    bench.answer(&asks[1], Err(no_admin));
-    let asks = bench.asks();
+    bench.answer(&requests[1], Err(no_admin));
+    let requests = bench.requests();
     assert_eq!(
-        asks.iter().map(|ask| ask.step).collect::<Vec<_>>(),
-        [BARE, Step::Snapshot]
+        requests.iter().map(|request| request.step).collect::<Vec<_>>(),
+        [BARE, TopicStep::Snapshot]
     );
-    bench.answer(&asks[0], Err(not_known()));
-    bench.answer(&asks[1], Ok(list(&[])));
-    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.answer(&requests[0], Err(not_known()));
+    bench.answer(&requests[1], Ok(list(&[])));
+    bench.step(TopicStep::Snapshot, Ok(list(&[])));
     assert_eq!(bench.markers, ["messages of k true", "sessions true"]);
     bench.idle();
 }
@@ -183,31 +186,31 @@ fn a_release_without_subscriptions_gives_its_state_only() {
 #[test]
 fn an_advertised_subscription_that_is_refused_is_told_and_left_alone() {
     let mut bench = Bench::up();
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::Sessions).unwrap();
     let scope = rejected(json!({"code": "FORBIDDEN", "message": "missing scope: operator.read",
         "details": {"code": "MISSING_SCOPE", "missingScope": "operator.read"}}));
     bench.step(LISTING, Err(scope));
-    bench.table.gap();
+    bench.table.on_gap();
     bench.idle();
     assert_eq!(bench.markers, ["sessions refused"]);
     assert_eq!(bench.table.counters().refused, 1);
-    bench.table.again(&Topic::Sessions);
+    bench.table.reload(&Topic::Sessions);
     assert_eq!(bench.ask().step, LISTING);
 }
 
 #[test]
 fn gaps_while_it_is_loaded_cost_one_more_load() {
     let mut bench = Bench::up();
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::Sessions).unwrap();
     bench.step(LISTING, Ok(ok()));
     let snapshot = bench.ask();
     for _ in 0..10 {
-        bench.table.gap();
-        assert!(bench.asks().is_empty());
+        bench.table.on_gap();
+        assert!(bench.requests().is_empty());
     }
     bench.answer(&snapshot, Ok(list(&[])));
     bench.step(LISTING, Ok(ok()));
-    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.step(TopicStep::Snapshot, Ok(list(&[])));
     bench.idle();
     assert_eq!(bench.markers.len(), 2);
 }
@@ -215,11 +218,11 @@ fn gaps_while_it_is_loaded_cost_one_more_load() {
 #[test]
 fn a_failure_is_tried_again_after_a_growing_rest() {
     let mut bench = Bench::up();
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::Sessions).unwrap();
     let mut rests = Vec::new();
     for _ in 0..9 {
         bench.step(LISTING, Err(busy()));
-        assert!(bench.asks().is_empty());
+        assert!(bench.requests().is_empty());
         let at = bench.table.next_at().unwrap();
         rests.push(at - bench.now);
         bench.now = at;
@@ -234,7 +237,7 @@ fn a_failure_is_tried_again_after_a_growing_rest() {
         after: Duration::from_secs(30),
     };
     bench.step(LISTING, Err(late.into()));
-    assert!(bench.asks().is_empty());
+    assert!(bench.requests().is_empty());
     bench.now += Duration::from_secs(30);
     bench.step(LISTING, Ok(RawJson::parse(r#"{"list":{}}"#).unwrap()));
     bench.idle();
@@ -245,26 +248,26 @@ fn a_failure_is_tried_again_after_a_growing_rest() {
 fn the_last_holder_takes_a_subscription_back_where_that_can_be() {
     let mut bench = Bench::up();
     let topic = Topic::messages("k");
-    bench.table.subscribe_topic(&topic).unwrap();
-    bench.table.subscribe_topic(&topic).unwrap();
+    bench.table.hold(&topic).unwrap();
+    bench.table.hold(&topic).unwrap();
     bench.step(BARE, Ok(ok()));
-    bench.step(Step::Snapshot, Ok(list(&[])));
+    bench.step(TopicStep::Snapshot, Ok(list(&[])));
     bench.table.release(&topic);
     bench.idle();
     bench.table.release(&topic);
     let leave = bench.ask();
-    assert_eq!(leave.step, Step::Unsubscribe);
+    assert_eq!(leave.step, TopicStep::Unsubscribe);
     // TopicSubscription again before the answer is in: only then is it subscribed again, for answers may cross.
-    bench.table.subscribe_topic(&topic).unwrap();
-    assert!(bench.asks().is_empty());
+    bench.table.hold(&topic).unwrap();
+    assert!(bench.requests().is_empty());
     bench.answer(&leave, Ok(ok()));
     bench.step(BARE, Ok(ok()));
     bench.table.release(&topic);
-    bench.step(Step::Unsubscribe, Ok(ok()));
+    bench.step(TopicStep::Unsubscribe, Ok(ok()));
     bench.idle();
     assert_eq!(bench.table.len(), 0);
     // The sessions can't be taken back here: the line just forgets them.
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::Sessions).unwrap();
     bench.step(LISTING, Ok(ok()));
     bench.table.release(&Topic::Sessions);
     bench.idle();
@@ -274,28 +277,31 @@ fn the_last_holder_takes_a_subscription_back_where_that_can_be() {
 #[test]
 fn everything_follows_the_list_and_tells_when_all_of_it_is_subscribed() {
     let mut bench = Bench::up();
-    bench.table.subscribe_topic(&Topic::Everything).unwrap();
+    bench.table.hold(&Topic::Everything).unwrap();
     bench.step(LISTING, Ok(ok()));
-    bench.step(Step::Snapshot, Ok(list(&["a", "b"])));
-    let asks = bench.asks();
-    assert_eq!(asks.iter().map(|ask| ask.step).collect::<Vec<_>>(), [BARE, BARE]);
-    bench.answer(&asks[0], Ok(ok()));
+    bench.step(TopicStep::Snapshot, Ok(list(&["a", "b"])));
+    let requests = bench.requests();
+    assert_eq!(
+        requests.iter().map(|request| request.step).collect::<Vec<_>>(),
+        [BARE, BARE]
+    );
+    bench.answer(&requests[0], Ok(ok()));
     assert_eq!(bench.markers, ["sessions true"]);
-    bench.answer(&asks[1], Ok(ok()));
+    bench.answer(&requests[1], Ok(ok()));
     assert_eq!(bench.markers, ["sessions true", "everything false"]);
-    bench.table.saw("a");
+    bench.table.on_session_seen("a");
     bench.idle();
-    bench.table.saw("c");
+    bench.table.on_session_seen("c");
     bench.step(BARE, Ok(ok()));
     assert_eq!(bench.markers.len(), 3);
     // `a` is gone from the next list, and is taken back.
-    bench.table.again(&Topic::Sessions);
+    bench.table.reload(&Topic::Sessions);
     bench.step(LISTING, Ok(ok()));
-    bench.step(Step::Snapshot, Ok(list(&["b", "c"])));
-    bench.step(Step::Unsubscribe, Ok(ok()));
+    bench.step(TopicStep::Snapshot, Ok(list(&["b", "c"])));
+    bench.step(TopicStep::Unsubscribe, Ok(ok()));
     assert_eq!(bench.table.len(), 3);
     bench.table.release(&Topic::Everything);
-    assert_eq!(bench.asks().len(), 2);
+    assert_eq!(bench.requests().len(), 2);
     assert_eq!(bench.table.len(), 0);
 }
 
@@ -303,17 +309,17 @@ fn everything_follows_the_list_and_tells_when_all_of_it_is_subscribed() {
 fn everything_is_settled_at_once_where_there_are_no_subscriptions() {
     let mut bench = Bench::up();
     bench.begin(1, &[]);
-    bench.table.subscribe_topic(&Topic::Everything).unwrap();
+    bench.table.hold(&Topic::Everything).unwrap();
     bench.step(LISTING, Err(not_known()));
     bench.step(BARE, Err(not_known()));
-    bench.step(Step::Snapshot, Ok(list(&["a", "b"])));
-    let asks = bench.asks();
-    for ask in &asks {
-        bench.answer(ask, Err(not_known()));
+    bench.step(TopicStep::Snapshot, Ok(list(&["a", "b"])));
+    let requests = bench.requests();
+    for request in &requests {
+        bench.answer(request, Err(not_known()));
     }
     bench.idle();
     assert_eq!(
-        (asks.len(), bench.markers.join(", ")),
+        (requests.len(), bench.markers.join(", ")),
         (2, "sessions true, everything false".into())
     );
 }
@@ -321,9 +327,9 @@ fn everything_is_settled_at_once_where_there_are_no_subscriptions() {
 #[test]
 fn an_answer_of_an_earlier_connection_means_nothing() {
     let mut bench = Bench::up();
-    bench.table.subscribe_topic(&Topic::Sessions).unwrap();
+    bench.table.hold(&Topic::Sessions).unwrap();
     let old = bench.ask();
-    bench.table.end();
+    bench.table.on_down();
     bench.begin(2, &[]);
     let lost = OutcomeUnknown {
         method: MethodName::new("m").unwrap(),
@@ -339,23 +345,20 @@ fn an_answer_of_an_earlier_connection_means_nothing() {
 fn a_line_keeps_so_many_topics_and_asks_a_few_at_a_time() {
     let mut bench = Bench::up();
     for n in 0..MAX_TOPICS {
-        bench.table.subscribe_topic(&Topic::messages(n.to_string())).unwrap();
+        bench.table.hold(&Topic::messages(n.to_string())).unwrap();
     }
-    assert_eq!(
-        bench.table.subscribe_topic(&Topic::messages("one more")),
-        Err(TooManyTopics)
-    );
-    bench.table.subscribe_topic(&Topic::messages("0")).unwrap();
+    assert_eq!(bench.table.hold(&Topic::messages("one more")), Err(TooManyTopics));
+    bench.table.hold(&Topic::messages("0")).unwrap();
     let mut asked = 0;
     loop {
-        let asks = bench.asks();
-        if asks.is_empty() {
+        let requests = bench.requests();
+        if requests.is_empty() {
             break;
         }
-        assert!(asks.len() <= 8);
-        for ask in asks {
+        assert!(requests.len() <= 8);
+        for request in requests {
             asked += 1;
-            bench.answer(&ask, Ok(ok()));
+            bench.answer(&request, Ok(ok()));
         }
     }
     assert_eq!(asked, 2 * MAX_TOPICS);
@@ -376,42 +379,42 @@ fn whatever_happens_in_whatever_order_what_is_held_ends_up_loaded() {
             Topic::messages("a"),
             Topic::messages("b"),
         ];
-        let (mut held, mut open, mut generation) = (Vec::new(), Vec::<Ask>::new(), 1);
+        let (mut held, mut open, mut generation) = (Vec::new(), Vec::<TopicRequest>::new(), 1);
         for _ in 0..200 {
             match chance.random_range(0..12) {
                 0..2 => {
                     let topic = topics[chance.random_range(0..topics.len())].clone();
-                    bench.table.subscribe_topic(&topic).unwrap();
+                    bench.table.hold(&topic).unwrap();
                     held.push(topic);
                 }
                 2..4 if !held.is_empty() => bench
                     .table
                     .release(&held.swap_remove(chance.random_range(0..held.len()))),
-                4 => bench.table.gap(),
+                4 => bench.table.on_gap(),
                 5 => {
                     generation += 1;
-                    bench.table.end();
+                    bench.table.on_down();
                     bench.begin(generation, &["sessions.subscribe", "sessions.messages.unsubscribe"]);
                 }
-                6 => bench.table.saw(["a", "c", "d"][chance.random_range(0..3)]),
+                6 => bench.table.on_session_seen(["a", "c", "d"][chance.random_range(0..3)]),
                 7 => bench.now += Duration::from_secs(chance.random_range(0..40)),
                 _ if !open.is_empty() => {
-                    let ask = open.swap_remove(chance.random_range(0..open.len()));
+                    let request = open.swap_remove(chance.random_range(0..open.len()));
                     let end = match chance.random_range(0..6) {
                         0 => Err(busy()),
-                        1 if ask.step != LISTING => Err(not_known()),
+                        1 if request.step != LISTING => Err(not_known()),
                         _ => Ok(list(&["a", "b", "c"])),
                     };
-                    bench.answer(&ask, end);
+                    bench.answer(&request, end);
                 }
                 _ => {}
             }
-            open.extend(bench.asks());
+            open.extend(bench.requests());
             let present: Vec<_> = open
                 .iter()
-                .filter(|ask| ask.generation.number() == generation)
+                .filter(|request| request.generation.number() == generation)
                 .collect();
-            let mut names: Vec<_> = present.iter().map(|ask| ask.topic.to_string()).collect();
+            let mut names: Vec<_> = present.iter().map(|request| request.topic.to_string()).collect();
             names.sort_unstable();
             names.dedup();
             assert!(
@@ -420,7 +423,7 @@ fn whatever_happens_in_whatever_order_what_is_held_ends_up_loaded() {
             );
         }
         for topic in &held {
-            bench.table.again(topic);
+            bench.table.reload(topic);
         }
         bench.markers.clear();
         bench.answer_all(&mut open, seed);
