@@ -46,6 +46,16 @@ pub use fleet::control_plane_of;
 
 /// The agents of a store. Cheap to clone, usable from any thread. When the last clone is dropped, work under way stops; it is
 /// taken up again at the next start.
+///
+/// ```no_run
+/// # async fn example(agents: windlass::agents::Agents, agent: windlass::store::AgentUid) -> Result<(), Box<dyn std::error::Error>> {
+/// use windlass::agents::RunOptions;
+///
+/// let plan = agents.plan(agent, RunOptions::default()).await?;
+/// println!("differs from the record: {}", plan.drifted());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Agents {
     handle: ProvisionerHandle,

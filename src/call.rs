@@ -24,6 +24,23 @@ use crate::runtime::LineHandle;
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A call that is made when it is awaited. Dropping the future cancels it and frees its place.
+///
+/// ```no_run
+/// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::ReplyError> {
+/// use std::time::Duration;
+///
+/// use windlass::RetryPolicy;
+///
+/// let models: serde_json::Value = gateway
+///     .call("models.list", ())
+///     .timeout(Duration::from_secs(10))
+///     .retry(RetryPolicy::COORDINATION)
+///     .reply()
+///     .await?;
+/// # drop(models);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a call is made when it is awaited"]
 pub struct Call {

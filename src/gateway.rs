@@ -23,6 +23,17 @@ use crate::runtime::{LineHandle, SharedRuntime};
 pub const EVENT_QUEUE: usize = 1024;
 
 /// One gateway's line. Cheap to clone, usable from any thread; stays the same over all reconnects.
+///
+/// ```no_run
+/// # async fn example(windlass: windlass::Windlass, spec: windlass::GatewaySpec) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// let gateway = windlass.add(spec).await?;
+/// gateway.wait_until_up(Duration::from_secs(10)).await?;
+/// println!("{}", gateway.call("health", ()).await?.as_str());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Gateway(LineHandle);
 
@@ -98,6 +109,19 @@ impl Gateway {
     }
 
     /// The events that match, from now on, with [`EVENT_QUEUE`] of them waiting at most.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) {
+    /// use windlass::{ChatEvent, EventFilter, LineEvent};
+    ///
+    /// let mut events = gateway.events(EventFilter::all().name("chat"));
+    /// while let Some(item) = events.next().await {
+    ///     if let LineEvent::Event(event) = item {
+    ///         println!("{:?}", event.decode::<ChatEvent>());
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn events(&self, filter: EventFilter) -> Subscription {
         self.events_bounded(filter, EVENT_QUEUE)
     }
@@ -175,6 +199,15 @@ impl Gateway {
     }
 
     /// The line's state, to look at and to watch.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) {
+    /// let mut status = gateway.status();
+    /// while status.changed().await.is_ok() {
+    ///     println!("{}", status.borrow_and_update().state);
+    /// }
+    /// # }
+    /// ```
     pub fn status(&self) -> watch::Receiver<LineStatus> {
         self.0.status()
     }
@@ -195,6 +228,15 @@ impl Gateway {
     ///
     /// To wait for a line to come *back*, wait on [`status`](Self::status) for a newer `generation`: a watch shows only
     /// the latest state, and an outage can be shorter than a look.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) {
+    /// match gateway.wait_until_up(std::time::Duration::from_secs(10)).await {
+    ///     Ok(status) => println!("release {:?}", status.server_version()),
+    ///     Err(not_up) => eprintln!("{not_up}"),
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`NotUp`], when the line is not up within `timeout` or closed for good. It goes on trying all the same.
@@ -219,6 +261,14 @@ impl Gateway {
     }
 
     /// Counts the contents and the work of the line.
+    ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::RegistryError> {
+    /// let line = gateway.inspect().await?;
+    /// println!("{} calls under way, {} wait", line.in_flight, line.waiting);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When the gateway was removed, or Windlass shut down.

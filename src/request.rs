@@ -30,6 +30,16 @@ use windlass_protocol::connection::Resend;
 
 /// A [`Call`] with the method and the answer of a [`Request`]. Made by [`Gateway::request`](crate::Gateway::request),
 /// and made when it is awaited; dropping the future cancels it.
+///
+/// ```no_run
+/// # async fn example(gateway: windlass::Gateway) -> Result<(), windlass::ReplyError> {
+/// use windlass::request::Health;
+///
+/// let health = gateway.request(Health::new()).timeout(std::time::Duration::from_secs(5)).await?;
+/// println!("{:?}", health.ok);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a call is made when it is awaited"]
 pub struct TypedCall<R> {
     call: Call,

@@ -28,6 +28,22 @@ use crate::Gateway;
 /// Lines run on threads of their own, so that nothing a host does can stall them. When the last clone (and the last
 /// [`Gateway`]) is dropped, the lines are closed and the threads end; [`shutdown`](Self::shutdown) does the same, waits
 /// for calls under way, and tells when it is done.
+///
+/// ```no_run
+/// # async fn example(specs: Vec<windlass::GatewaySpec>) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// let windlass = windlass::Windlass::start()?;
+/// for spec in specs {
+///     windlass.add(spec).await?;
+/// }
+/// for gateway in windlass.gateways() {
+///     println!("{} is {}", gateway.id(), gateway.current_status().state);
+/// }
+/// windlass.shutdown(Duration::from_secs(5)).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Windlass {
     inner: Arc<SharedRuntime>,
@@ -82,6 +98,14 @@ impl Windlass {
     /// Reaches a gateway in another way from now on: its line is closed and opened again at once. Handles, calls that
     /// wait, and event streams stay. The bounds of its calls stay as they were when it was added.
     ///
+    /// ```no_run
+    /// # async fn example(windlass: windlass::Windlass, mut spec: windlass::GatewaySpec) -> Result<(), windlass::RegistryError> {
+    /// spec.token = Some(windlass::Secret::new("the new token"));
+    /// windlass.update(spec).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// ## Cancel safety
     /// As [`add`](Self::add).
     ///
@@ -93,6 +117,14 @@ impl Windlass {
 
     /// Lets a gateway go: it is not there any more at once. Calls under way have `drain` to end by themselves; returns when its line
     /// is closed.
+    ///
+    /// ```no_run
+    /// # async fn example(windlass: windlass::Windlass, id: windlass::GatewayId) -> Result<(), windlass::RegistryError> {
+    /// windlass.remove(&id, std::time::Duration::from_secs(5)).await?;
+    /// assert!(windlass.gateway(&id).is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// ## Cancel safety
     /// As [`add`](Self::add): the line is closed even if the future is dropped.
@@ -130,6 +162,17 @@ impl Windlass {
     /// A watch of the tasks that block a thread just now: a task that computes or waits without an `await` holds up all lines of its
     /// thread. It changes once a task has blocked for [`BLOCKED_AFTER`](crate::BLOCKED_AFTER), and again when that is over. Such a
     /// task is mostly code of the host: a [`Connector`](crate::Connector), a [`Store`](crate::store::Store). Calls end by their deadlines all the same.
+    ///
+    /// ```no_run
+    /// # async fn example(windlass: windlass::Windlass) {
+    /// let mut blocked = windlass.blocked();
+    /// while blocked.changed().await.is_ok() {
+    ///     for task in &*blocked.borrow_and_update() {
+    ///         eprintln!("{task}");
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn blocked(&self) -> watch::Receiver<Vec<BlockedTask>> {
         self.inner.blocked.subscribe()
     }

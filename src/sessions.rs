@@ -87,6 +87,15 @@ impl Gateway {
 
     /// See [`Sessions::send_and_wait`].
     ///
+    /// ```no_run
+    /// # async fn example(gateway: windlass::Gateway) -> Result<(), Box<dyn std::error::Error>> {
+    /// let message = gateway.message("agent:main:main".parse()?, "good morning");
+    /// let end = gateway.send_and_wait(message).await?;
+    /// println!("{end:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`SendError`].
     pub async fn send_and_wait(&self, message: Message) -> Result<RunEnd, SendError> {

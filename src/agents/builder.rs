@@ -15,6 +15,24 @@ use super::{Agents, AgentsPreview};
 use crate::Windlass;
 
 /// Settings of [`Agents`].
+///
+/// ```no_run
+/// # async fn example(windlass: windlass::Windlass) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use windlass::sqlite::SqliteStore;
+///
+/// let store = Arc::new(SqliteStore::open("windlass.db").await?);
+/// let agents = windlass
+///     .agents(store)
+///     .base_url("https://board.example/api")
+///     .secrets(|name| std::env::var(name).ok().map(windlass::Secret::new))
+///     .start()
+///     .await?;
+/// # drop(agents);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "nothing runs before it is started"]
 pub struct AgentsBuilder {
     windlass: Windlass,

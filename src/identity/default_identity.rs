@@ -28,6 +28,13 @@ pub enum DefaultIdentityError {
 /// Reads this machine's device identity, and creates it where there is none: at `OPENCLAW_GATEWAY_DEVICE_IDENTITY_PATH`, else
 /// at `~/.openclaw/identity/device.json`, which OpenClaw's own clients use too. Blocks for a small file's time.
 ///
+/// ```no_run
+/// # fn example(spec: &mut windlass::GatewaySpec) -> Result<(), Box<dyn std::error::Error>> {
+/// spec.device = Some(windlass::identity::load_default()?);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`DefaultIdentityError`] names the file. An identity that is there and can't be used is never replaced.
 pub fn load_default() -> Result<Arc<DeviceIdentity>, DefaultIdentityError> {

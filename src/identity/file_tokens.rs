@@ -29,6 +29,17 @@ const VERSION: u32 = 2;
 ///
 /// Every change reads the file again first, so that processes that share it lose a token only when they write in the
 /// very same moment; the loser's device then connects with the gateway's token, and is issued another.
+///
+/// ```no_run
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use windlass::Windlass;
+/// use windlass::identity::FileTokens;
+///
+/// let windlass = Windlass::builder().device_tokens(FileTokens::open("device-tokens.json")?).start()?;
+/// # drop(windlass);
+/// # Ok(())
+/// # }
+/// ```
 pub struct FileTokens {
     path: PathBuf,
     /// The tokens of the file when it was last read; also the lock of this process's changes.

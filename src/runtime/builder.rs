@@ -19,6 +19,22 @@ use super::shared::SharedRuntime;
 use super::threads::{self, StartError};
 
 /// Settings of a [`Windlass`]; the defaults are those of a service on the real network.
+///
+/// ```no_run
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use windlass::identity::{self, FileTokens};
+/// use windlass::{Metering, Windlass};
+///
+/// let identity = identity::default_identity_path(|name| std::env::var_os(name))?;
+/// let windlass = Windlass::builder()
+///     .shards(2)
+///     .device_tokens(FileTokens::beside(&identity)?)
+///     .metrics(Metering::Off)
+///     .start()?;
+/// # drop(windlass);
+/// # Ok(())
+/// # }
+/// ```
 pub struct WindlassBuilder {
     shards: usize,
     connector: Arc<dyn Connector>,
@@ -111,6 +127,20 @@ impl WindlassBuilder {
     }
 
     /// Runs the lines on the present thread, which must be within a tokio `LocalSet`: for tests under virtual time.
+    ///
+    /// ```
+    /// use windlass::Windlass;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let local = tokio::task::LocalSet::new();
+    /// local.run_until(async {
+    ///     let windlass = Windlass::builder().seed(1).start_local()?;
+    ///     assert!(windlass.gateways().is_empty());
+    ///     windlass.shutdown(std::time::Duration::ZERO).await;
+    ///     Ok(())
+    /// }).await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`StartError::Random`] when there is no seed and the system has no randomness to give.

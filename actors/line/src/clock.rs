@@ -10,6 +10,28 @@ use tracing::guard;
 use windlass_protocol::time::{after, wall_after};
 
 /// Where the shard reads the time.
+///
+/// ```
+/// use std::time::{Duration, Instant, SystemTime};
+///
+/// use windlass_line::{Clock, TokioClock};
+///
+/// /// A clock of a machine whose time of day is an hour slow.
+/// struct Corrected(TokioClock);
+///
+/// impl Clock for Corrected {
+///     fn now(&self) -> Instant {
+///         self.0.now()
+///     }
+///
+///     fn wall(&self) -> SystemTime {
+///         self.0.wall() + Duration::from_secs(3600)
+///     }
+/// }
+///
+/// let (clock, corrected) = (TokioClock::start(), Corrected(TokioClock::start()));
+/// assert!(corrected.wall() > clock.wall());
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// The monotonic time, that of the timers.
     fn now(&self) -> Instant;
@@ -155,6 +177,18 @@ pub async fn sleep_until(deadline: Instant) {
 ///
 /// It is looked at before each step, so that the loop ends in time also where the next step is ready at once, always: against
 /// a peer that floods. After a time in which the process was stopped the loop goes on for a moment, once.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use windlass_line::{Clock as _, Deadline, TokioClock};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let mut deadline = Deadline::at(TokioClock::start().now() + Duration::from_millis(10));
+/// assert_eq!(deadline.limit(async { 1 }).await, Some(1));
+/// assert_eq!(deadline.limit(std::future::pending::<()>()).await, None);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Deadline {
     at: Instant,
@@ -177,7 +211,7 @@ impl Deadline {
 
     /// The output of a step before the deadline, or `None`.
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-    pub async fn give<F: Future>(&mut self, step: F) -> Option<F::Output> {
+    pub async fn limit<F: Future>(&mut self, step: F) -> Option<F::Output> {
         let now = tokio::time::Instant::now().into_std();
         if self.moment.is_none() && is_late(self.at, now) {
             self.moment = Some(after(now, SECOND_LOOK));
@@ -191,6 +225,9 @@ impl Deadline {
 }
 
 /// A host's clock: where it panics, the runtime's is looked at.
+///
+/// Code of the host that is polled within a task (a [`Connector`](crate::Connector), a store) needs none: its panic ends the task's
+/// turn, and the task is supervised. Code that is called in the middle of a line's own steps needs one.
 #[derive(Debug)]
 pub struct GuardedClock<C> {
     clock: C,
@@ -229,23 +266,23 @@ mod tests {
     async fn a_deadline_is_looked_at_also_where_something_is_there_always() {
         let mut deadline = in_a_second();
         let mut steps = 0;
-        while deadline.give(ready(())).await.is_some() {
+        while deadline.limit(ready(())).await.is_some() {
             steps += 1;
             tokio::time::advance(Duration::from_millis(100)).await;
         }
         assert_eq!(steps, 10);
-        assert_eq!(in_a_second().give(pending::<()>()).await, None);
+        assert_eq!(in_a_second().limit(pending::<()>()).await, None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn after_a_stop_the_steps_go_on_for_a_moment_once() {
         let mut deadline = in_a_second();
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(deadline.give(ready(1)).await, Some(1));
+        assert_eq!(deadline.limit(ready(1)).await, Some(1));
         tokio::time::advance(SECOND_LOOK / 2).await;
-        assert_eq!(deadline.give(ready(2)).await, Some(2));
+        assert_eq!(deadline.limit(ready(2)).await, Some(2));
         tokio::time::advance(SECOND_LOOK).await;
-        assert_eq!(deadline.give(ready(3)).await, None);
+        assert_eq!(deadline.limit(ready(3)).await, None);
     }
 
     const HOUR: Duration = Duration::from_secs(3600);

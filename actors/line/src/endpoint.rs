@@ -18,6 +18,18 @@ const HIDDEN_PATH: &str = "/…";
 ///
 /// It can stand in any log: user names, passwords and query strings are refused, and a path, which may be a secret of the proxy
 /// before the gateway, is shown as `/…`. [`address`](Self::address) has all of it.
+///
+/// ```
+/// use windlass_line::Endpoint;
+///
+/// let endpoint = Endpoint::parse("wss://gateway.example/lab")?;
+/// assert!(endpoint.is_secure());
+/// assert_eq!((endpoint.host().as_str(), endpoint.port()), ("gateway.example", 443));
+/// // A path may be a secret of a proxy.
+/// assert_eq!(endpoint.to_string(), "wss://gateway.example/…");
+/// assert!(Endpoint::parse("wss://gateway.example?token=secret").is_err());
+/// # Ok::<_, windlass_line::InvalidEndpoint>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     secure: bool,

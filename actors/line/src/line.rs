@@ -26,6 +26,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use tokio::sync::{mpsc, watch};
+use windlass_protocol::connection::CallLimits;
+use windlass_protocol::time::after;
+use windlass_protocol::{CallError, GatewayId, Generation, RawJson, StoreAction};
+
 pub use backstop::Backstop;
 pub(crate) use call::CallReply;
 pub use call::{Calling, OutgoingCall};
@@ -35,12 +40,8 @@ pub(crate) use pending_calls::{PendingCallsOwner, drive_calls_until};
 pub(crate) use reconnect_state::ReconnectState;
 pub(crate) use status::StatusCell;
 pub use status::{LineError, LineErrorKind, LineState, LineStatus, StatusWatch};
-use tokio::sync::{mpsc, watch};
 pub(crate) use topic_table::TopicTable;
 pub use topic_table::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics};
-use windlass_protocol::connection::CallLimits;
-use windlass_protocol::time::after;
-use windlass_protocol::{CallError, GatewayId, Generation, RawJson, StoreAction};
 
 use crate::GatewaySpec;
 use crate::clock::Clock;
@@ -50,6 +51,20 @@ use crate::telemetry::{CallMeter, LineMeter, Metering};
 use crate::tokens::TokenKeeper;
 
 /// One gateway's line, for callers. Cheap to share; usable from any thread.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use windlass_line::{Backlog, EventFilter, Line, OutgoingCall};
+/// # async fn example(line: Arc<Line>, call: OutgoingCall) -> Result<(), windlass_protocol::CallError> {
+/// let mut events = line.subscribe(EventFilter::all().name("chat"), Backlog::items(256));
+/// let payload = line.call(call).await?;
+/// println!("{} answered {}", line.id(), payload.as_str());
+/// while let Some(item) = events.next().await {
+///     println!("{item:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Line {
     id: GatewayId,
     clock: Arc<dyn Clock>,
@@ -152,6 +167,17 @@ impl Line {
     }
 
     /// Keeps a topic subscribed, over all reconnects, for as long as the answer is held; loads it now.
+    ///
+    /// ```no_run
+    /// # fn example(line: &windlass_line::Line) -> Result<(), windlass_line::TooManyTopics> {
+    /// use windlass_line::Topic;
+    ///
+    /// let sessions = line.subscribe_topic(Topic::Sessions)?;
+    /// // After a loss on the subscriber's side:
+    /// sessions.resync();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// When [`MAX_TOPICS`] are kept already.

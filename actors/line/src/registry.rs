@@ -13,19 +13,20 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext as _, ActorFutureExt as _, AsyncContext as _, Context, Handler, WrapFuture as _};
-pub use directory::GatewayDirectory;
 use futures_channel::oneshot;
 use futures_util::FutureExt as _;
 use futures_util::future::{Shared, join_all};
-pub(crate) use messages::{
-    Addition, DirectoryEntry, DirectoryTable, HostedFuture, Registration, RegistryMessage, RegistryRequest, ReplySender,
-};
-pub use messages::{Inspection, OnceAdded, RegistryError};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use windlass_protocol::GatewayId;
 use windlass_protocol::time::after;
+
+pub use directory::GatewayDirectory;
+pub(crate) use messages::{
+    Addition, DirectoryEntry, DirectoryTable, HostedFuture, Registration, RegistryMessage, RegistryRequest, ReplySender,
+};
+pub use messages::{Inspection, OnceAdded, RegistryError};
 
 use crate::failpoint;
 use crate::line::LineContext;

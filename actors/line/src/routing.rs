@@ -1,4 +1,4 @@
-//! From one parsed event to every subscriber that wants it.
+//! From one parsed event to every subscriber that wants it, and the end of the queue that the subscriber holds.
 
 mod batch;
 mod event;
@@ -10,13 +10,14 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use futures_util::Stream;
+use windlass_protocol::{EventKeys, GatewayId, SessionKeySpace};
+
 use batch::{BatchBuilder, BatchView};
 pub use event::{Event, LineEvent, Marker, Topic};
 pub use filter::{CompiledFilter, EventFilter};
-use futures_util::Stream;
 pub use queue::{Backlog, Overflow, SlowPolicy, WhenFull};
 use queue::{Dequeued, Queue};
-use windlass_protocol::{EventKeys, GatewayId, SessionKeySpace};
 
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::telemetry::LineMeter;
@@ -241,6 +242,17 @@ impl Subscriber {
 /// A subscriber's end: a stream of a line's events and markers, in order.
 ///
 /// Ends when the line is closed for good, or when the subscriber was too slow and wanted that. Dropping it unsubscribes.
+///
+/// ```no_run
+/// # async fn example(line: &windlass_line::Line) {
+/// use windlass_line::{Backlog, EventFilter};
+///
+/// let mut events = line.subscribe(EventFilter::all(), Backlog::items(1024));
+/// while let Some(item) = events.next().await {
+///     println!("{item:?}");
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Subscription {
     queue: Arc<Queue>,

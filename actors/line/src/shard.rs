@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::{Addr, Context};
-pub use context::ConnectGate;
-pub(crate) use context::{EventNames, KnownFeatures, ShardContext};
 use futures_util::future::FutureExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use windlass_protocol::GatewayId;
+
+pub use context::ConnectGate;
+pub(crate) use context::{EventNames, KnownFeatures, ShardContext};
 
 use crate::GatewaySpec;
 use crate::clock::Clock;
@@ -82,6 +83,27 @@ impl std::fmt::Debug for ShardHandle {
 }
 
 /// A shard that is not running yet.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use tokio::task::LocalSet;
+/// use windlass_line::shard::{CONNECT_CONCURRENCY, ConnectGate};
+/// use windlass_line::{MemoryTokens, Shard, ShardConfig, TcpConnector, TokioClock};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let (shard, handle) = Shard::new(ShardConfig {
+///     clock: Arc::new(TokioClock::start()),
+///     connector: Arc::new(TcpConnector::default()),
+///     tokens: Arc::new(MemoryTokens::default()),
+///     gate: ConnectGate::new(CONNECT_CONCURRENCY),
+///     seed: 1,
+/// });
+/// let stop = async { handle.stop(Duration::ZERO).await };
+/// LocalSet::new().run_until(async { tokio::join!(shard.run(), stop) }).await;
+/// # }
+/// ```
 pub struct Shard {
     config: ShardConfig,
     mailbox: AddressReceiver<GatewayRegistry>,

@@ -1,4 +1,4 @@
-//! The configuration of one gateway.
+//! The configuration of one gateway, and its parts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +11,18 @@ use windlass_protocol::{CAP_TOOL_EVENTS, ClientInfo, CredentialOrigins, DeviceId
 use crate::{Endpoint, TlsPolicy, TokenKey};
 
 /// A gateway as its line is told to reach it. `Debug` shows no secret.
+///
+/// ```
+/// use windlass_line::{Endpoint, GatewaySpec, Header};
+/// use windlass_protocol::{GatewayId, Secret};
+///
+/// let mut spec = GatewaySpec::new(GatewayId::new("lab")?, Endpoint::parse("ws://localhost:18789")?);
+/// spec.token = Some(Secret::new("7f3a90c2"));
+/// spec.headers.push(Header::new("X-Proxy-Key", "b1946ac9")?);
+/// let shown = format!("{spec:?}");
+/// assert!(!shown.contains("7f3a90c2") && !shown.contains("b1946ac9"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct GatewaySpec {
     /// Its name in the registry.

@@ -15,8 +15,9 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
-pub use watch::{BLOCKED_AFTER, BlockedTask, LOOK_EVERY, watch};
 use windlass_protocol::GatewayId;
+
+pub use watch::{BLOCKED_AFTER, BlockedTask, LOOK_EVERY, watch};
 
 use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 

@@ -22,11 +22,12 @@ use std::time::{Duration, Instant};
 use actix::dev::channel::{AddressReceiver, channel};
 use actix::{Actor, Addr, AsyncContext as _, Context};
 use futures_util::FutureExt as _;
-pub(crate) use supervisor::{Begin, LineCommand, LineCommands, LineControl, supervise};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, JoinSet, spawn_local};
 use windlass_protocol::GatewayId;
 use windlass_protocol::time::after;
+
+pub(crate) use supervisor::{Begin, LineCommand, LineCommands, LineControl, supervise};
 
 use crate::spec::IntensityPolicy;
 use crate::stall_detector::{handling, instrument};
@@ -68,6 +69,16 @@ impl From<Panic> for String {
 
 /// Runs a future to its end, be that a panic. State that it shares must be whole after a panic at any await: cells that are
 /// borrowed for one step only, locks that forgive poison.
+///
+/// ```
+/// use windlass_line::supervision::guarded;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// assert_eq!(guarded(async { 1 }).await, Ok(1));
+/// let panic = guarded(async { panic!("a bug") }).await.map(|()| 1).unwrap_err();
+/// assert_eq!(panic.to_string(), "a bug");
+/// # }
+/// ```
 ///
 /// # Errors
 /// The panic.
@@ -117,6 +128,25 @@ impl Restarts {
 }
 
 /// Runs something, and runs it again after each panic and a rest, until it ends by itself.
+///
+/// ```
+/// use std::cell::Cell;
+///
+/// use windlass_line::supervision::keep_running;
+/// use windlass_line::{Clock as _, TokioClock};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # tokio::time::pause();
+/// let (clock, runs) = (TokioClock::start(), Cell::new(0));
+/// let run = || async {
+///     runs.set(runs.get() + 1);
+///     assert!(runs.get() > 1, "the first run panics");
+///     "done"
+/// };
+/// assert_eq!(keep_running("example", || clock.now(), run).await, "done");
+/// assert_eq!(runs.get(), 2);
+/// # }
+/// ```
 pub async fn keep_running<F: Future>(
     what: &'static str,
     now: impl Fn() -> Instant,
@@ -202,6 +232,27 @@ pub type TaskReply<T> = oneshot::Receiver<T>;
 
 /// An actor that outlives a panic of its handlers: the panic costs the message in hand, and neither the messages behind it nor
 /// the actor's state. Its handlers only change the actor's tables and begin tasks, so it is whole after a panic.
+///
+/// ```
+/// use windlass_line::supervision::{Panic, SurvivesPanics};
+///
+/// #[derive(Default)]
+/// struct Counter {
+///     handled: u32,
+///     panics: u32,
+/// }
+///
+/// impl SurvivesPanics for Counter {
+///     fn panicked(&mut self, _panic: &Panic) {
+///         self.panics += 1;
+///     }
+/// }
+///
+/// let mut counter = Counter::default();
+/// assert_eq!(counter.guarded("counter::Add", |_| -> u32 { panic!("a bug") }), None);
+/// assert_eq!(counter.guarded("counter::Add", |counter| { counter.handled += 1; counter.handled }), Some(1));
+/// assert_eq!(counter.panics, 1);
+/// ```
 pub trait SurvivesPanics: Sized {
     /// Counts and reports a panic.
     fn panicked(&mut self, panic: &Panic);

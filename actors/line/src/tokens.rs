@@ -1,4 +1,4 @@
-//! Where device tokens are kept.
+//! Where device tokens are kept, and their reading and writing off the threads that drive sockets.
 //!
 //! A gateway hands a paired device a token of its own in hello-ok; with it the device connects without the gateway's
 //! shared token.
@@ -41,6 +41,20 @@ impl TokenKey {
 
 /// Keeps one device token per gateway and address. Its methods may block, on a slow disk for example: they are called on threads
 /// for that, never on one that drives sockets, and a line goes up without waiting for its token to be kept.
+///
+/// ```
+/// use windlass_line::{DeviceTokenStore, Endpoint, MemoryTokens, TokenKey};
+/// use windlass_protocol::{GatewayId, Secret};
+///
+/// let tokens = MemoryTokens::default();
+/// let id = GatewayId::new("lab")?;
+/// let key = TokenKey::new(id.clone(), Endpoint::parse("wss://gateway.example")?);
+/// tokens.store(&key, &Secret::new("device-token"))?;
+/// assert!(tokens.load(&key).is_some());
+/// // The same gateway at another address is not shown the token.
+/// assert!(tokens.load(&TokenKey::new(id, Endpoint::parse("wss://other.example")?)).is_none());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub trait DeviceTokenStore: Send + Sync + 'static {
     /// Whether no method ever waits for anything: then they are called where the line is, which costs no other thread.
     fn is_in_memory(&self) -> bool {

@@ -7,20 +7,22 @@ mod tls;
 mod websocket;
 
 use std::error::Error;
+use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use windlass_protocol::connection::HandshakeFault;
+use windlass_protocol::{Advice, Advise, ConnectRefusal, CredentialKind, GatewayId, HelloOk, UpgradeRefusal};
 
 pub(crate) use buffers::{FrameWriter, ReadBufferPolicy};
 pub use socket::Socket;
 pub use tcp::TcpConnector;
 pub use tls::{Fingerprint, INSECURE_LOG_TARGET, InvalidFingerprint, TlsFault, TlsPolicy};
-use tokio::io::{AsyncRead, AsyncWrite};
 pub use websocket::open_websocket;
-use windlass_protocol::connection::HandshakeFault;
-use windlass_protocol::{Advice, Advise, ConnectRefusal, CredentialKind, GatewayId, HelloOk, UpgradeRefusal};
 
 use crate::Endpoint;
 use crate::threads::ResourceError;
@@ -37,6 +39,21 @@ pub type BoxedIo = Box<dyn Io>;
 pub type Dialing<'a> = Pin<Box<dyn Future<Output = Result<BoxedIo, DialError>> + Send + 'a>>;
 
 /// How byte streams to gateways are made: TCP and TLS in production, pipes in tests.
+///
+/// ```
+/// use windlass_line::transport::Dialing;
+/// use windlass_line::{Connector, Endpoint, TcpConnector, TlsPolicy};
+///
+/// /// Prints each endpoint that it dials.
+/// struct Logged(TcpConnector);
+///
+/// impl Connector for Logged {
+///     fn dial<'a>(&'a self, endpoint: &'a Endpoint, tls: &'a TlsPolicy) -> Dialing<'a> {
+///         println!("dials {endpoint}");
+///         self.0.dial(endpoint, tls)
+///     }
+/// }
+/// ```
 pub trait Connector: Send + Sync + 'static {
     /// Opens one stream.
     ///

@@ -63,7 +63,7 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<Hell
     let mut deadline = Deadline::at(handshake.deadline());
     loop {
         deadline.set(handshake.deadline());
-        let Some(message) = deadline.give(socket.next()).await else {
+        let Some(message) = deadline.limit(socket.next()).await else {
             return Err(DisconnectReason::Handshake(handshake.late()));
         };
         let Some(text) = text_of(message)? else { continue };
@@ -80,7 +80,7 @@ async fn shake_hands(line: &Rc<LineContext>, socket: &mut Socket) -> Result<Hell
             HandshakeStep::Send(frame) => {
                 observe(&ConnectStep::Challenged);
                 deadline.set(handshake.deadline());
-                let sent = deadline.give(socket.send(Message::text(frame))).await;
+                let sent = deadline.limit(socket.send(Message::text(frame))).await;
                 sent.ok_or_else(|| DisconnectReason::Handshake(handshake.late()))?
                     .map_err(broken)?;
             }

@@ -1,4 +1,4 @@
-//! One call on its way from a caller to the wire.
+//! One call: as a line takes it, as its caller waits for it, and as it is seen from outside.
 
 use std::fmt;
 use std::future::Future;
@@ -21,6 +21,26 @@ use crate::line::topic_table::{TopicRequest, TopicTable};
 use crate::telemetry::{CANCELLED, CallMeter, MethodMeter, OK};
 
 /// A call as a line takes it: everything decided.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use windlass_line::{Clock as _, OutgoingCall, TokioClock};
+/// use windlass_protocol::MethodName;
+/// use windlass_protocol::connection::{AnswerMode, Resend};
+///
+/// let call = OutgoingCall {
+///     method: MethodName::new("health")?,
+///     params: None,
+///     deadline: TokioClock::start().now() + Duration::from_secs(10),
+///     resend: Resend::Always,
+///     answers: AnswerMode::First,
+///     wait_for_line: true,
+///     trace: None,
+/// };
+/// # let _ = call;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct OutgoingCall {
     /// The method to call.
@@ -76,7 +96,7 @@ impl ReplySlot for CallReply {
 
     fn reply(self, end: Result<RawJson, CallError>, carried: Option<Generation>) {
         match self {
-            // Nobody waits any more: the caller was cancelled in this very moment.
+            // No one waits any more: the caller was cancelled in this very moment.
             Self::Caller(sender) => drop(sender.send((end, carried))),
             Self::Topic(topics, ask) => topics.on_answer(&ask, end),
         }
@@ -113,7 +133,7 @@ enum CallStage {
 type CallEndReceiver = oneshot::Receiver<CallEnd>;
 
 impl<L: Deref<Target = Line> + Unpin> Calling<L> {
-    pub(super) fn begin(line: L, call: OutgoingCall, now: Instant) -> Self {
+    pub(crate) fn begin(line: L, call: OutgoingCall, now: Instant) -> Self {
         let observed = CallSpan::begin(&line.id, &call.method, now, &line.meter);
         let (reply, end) = oneshot::channel();
         let stage = match line

@@ -1,4 +1,7 @@
-//! The calls of a line, and their driver.
+//! The calls of a line: their way in, and their driver.
+//!
+//! A caller takes a place before it puts its call into the inbox, and the line gives the place back when the call is no
+//! longer waiting. So the line may always empty the inbox: no call lies there where its deadline is not looked at.
 //!
 //! At any time exactly one future looks after a line's pending calls: the connection's driver while the line is up, and [`drive_calls_until`]
 //! around each wait of a line that is down. Both are polled by the line's supervisor only, and a panic in one

@@ -112,6 +112,16 @@ pub struct LineError {
 }
 
 /// Everything that is known of a line at one moment.
+///
+/// ```no_run
+/// # fn example(line: &windlass_line::Line) {
+/// let status = line.status().borrow().clone();
+/// match status.current_error() {
+///     None => println!("{} is {}", status.id, status.state),
+///     Some(error) => println!("{}: {}", status.id, error.advice),
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct LineStatus {
     /// The gateway of the line.
@@ -234,11 +244,20 @@ pub struct StatusWatch {
 
 impl StatusWatch {
     /// For watches outside.
-    pub(super) fn receiver(&self) -> &watch::Receiver<LineStatus> {
+    pub(crate) fn receiver(&self) -> &watch::Receiver<LineStatus> {
         &self.receiver
     }
 
     /// Waits until the status is as wanted; nothing when the line was closed before.
+    ///
+    /// ```no_run
+    /// # async fn example(line: &windlass_line::Line) {
+    /// let up = line.watched_status().until(|status| status.is_up()).await;
+    /// if let Some(status) = up {
+    ///     println!("the gateway's release is {:?}", status.server_version());
+    /// }
+    /// # }
+    /// ```
     ///
     /// ## Cancel safety
     /// Nothing is missed when the future is dropped.

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use progress::TopicProgress;
 use rand::Rng;
-pub(crate) use request::TopicRequest;
-pub use request::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics};
-use request::{TopicFailure, TopicOutcome};
 use windlass_protocol::connection::CallRequest;
 use windlass_protocol::{CallError, GatewayId, Generation, HelloOk, RawJson};
+
+use progress::TopicProgress;
+use request::TopicOutcome;
+pub(crate) use request::TopicRequest;
+pub use request::{MAX_TOPICS, ResyncCounters, SNAPSHOT_SESSIONS, TooManyTopics};
 
 use crate::routing::{Incoming, Router, Topic};
 
@@ -109,7 +110,7 @@ impl TopicTable {
 
     fn publish(&self, TopicOutcome { markers, trouble }: TopicOutcome) {
         if let Some(trouble) = trouble {
-            self.log(&trouble);
+            trouble.log(&self.id);
         }
         for marker in &markers {
             self.router.mark(marker);
@@ -123,15 +124,6 @@ impl TopicTable {
     /// Topics that are declared.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
-    }
-
-    fn log(&self, trouble: &TopicFailure) {
-        let (id, what, why) = (&self.id, &trouble.topic, &trouble.why);
-        match (trouble.known, trouble.refused) {
-            (true, _) => tracing::debug!(gateway = %id, %what, %why, "still not subscribed"),
-            (false, true) => tracing::warn!(gateway = %id, %what, %why, "the gateway refuses a subscription"),
-            (false, false) => tracing::warn!(gateway = %id, %what, %why, "a subscription is tried again"),
-        }
     }
 
     fn update<T>(&self, work: impl FnOnce(&mut TopicProgress) -> T) -> T {

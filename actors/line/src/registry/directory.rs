@@ -19,6 +19,19 @@ use crate::registry::{Addition, DirectoryEntry, DirectoryTable, Inspection, Once
 use crate::shard::{MailboxPermit, PendingReply, ShardHandle};
 
 /// The directory.
+///
+/// ```no_run
+/// # use windlass_line::{GatewayDirectory, RegistryError, ShardHandle};
+/// # async fn example(shards: Vec<ShardHandle>, id: windlass_protocol::GatewayId) -> Result<(), RegistryError> {
+/// let gateways = GatewayDirectory::new(shards);
+/// if let Some(line) = gateways.get(&id) {
+///     gateways.reconnect_now(&line).await?;
+///     println!("{:?}", gateways.inspect(&line).await?);
+/// }
+/// gateways.remove(&id, std::time::Duration::from_secs(5)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct GatewayDirectory {
     shards: Vec<ShardHandle>,

@@ -1,4 +1,16 @@
-//! The items that a subscriber receives.
+//! The items that a subscriber receives: events, markers and their topics. As JSON, for logs, command lines and journals, they have stable
+//! shapes: members are added, none is renamed or taken away.
+//!
+//! ```text
+//! {"type":"event","event":"chat","seq":7,"generation":1,"payload":{…}}            seq: null where the event has none
+//! {"type":"marker","marker":"gap","detail":{"expected":4,"received":6}}
+//! {"type":"marker","marker":"lagged","detail":{"dropped":3}}
+//! {"type":"marker","marker":"disconnected","detail":{"generation":1}}
+//! {"type":"marker","marker":"reconnected","detail":{"generation":2,"gatewayRestarted":true}}      or false, or null
+//! {"type":"marker","marker":"resynced","detail":{"generation":2,"what":"sessions","session":null,"again":false,"snapshot":{…}}}
+//! {"type":"marker","marker":"unsynced","detail":{"generation":2,"what":"messages","session":"agent:main:main","why":"…"}}
+//! {"type":"marker","marker":"tooSlow","detail":{}}
+//! ```
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +22,20 @@ use windlass_protocol::connection::Gap;
 use windlass_protocol::{EventKeys, Generation, RawJson};
 
 /// One event of a gateway, shared by all its subscribers.
+///
+/// ```
+/// use windlass_line::Event;
+/// use windlass_protocol::{Generation, RawJson};
+///
+/// let event = Event {
+///     name: "chat".into(),
+///     payload: RawJson::parse(r#"{"runId":"r1","sessionKey":"agent:main:main"}"#)?,
+///     seq: Some(7),
+///     generation: Generation::new(1),
+/// };
+/// assert_eq!(event.keys().session_key.as_deref(), Some("agent:main:main"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Its name, for example `chat`.
@@ -48,6 +74,15 @@ impl Event {
 ///
 /// A stream is whole from a [`Reconnected`](Self::Reconnected) on until the next `Gap`, `Unreadable`, `Lagged`, `Disconnected`
 /// or `TooSlow`. The events of a topic are whole from its `Resynced` on.
+///
+/// ```
+/// use windlass_line::Marker;
+///
+/// let marker = Marker::Lagged(3);
+/// assert_eq!(serde_json::to_string(&marker)?, r#"{"type":"marker","marker":"lagged","detail":{"dropped":3}}"#);
+/// assert_eq!(Marker::of_detail("lagged", r#"{"dropped":3}"#), Some(marker));
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Marker {
@@ -141,6 +176,19 @@ impl Marker {
 }
 
 /// An event, or a word about the stream.
+///
+/// ```no_run
+/// # async fn example(mut events: windlass_line::Subscription) {
+/// use windlass_line::LineEvent;
+///
+/// while let Some(item) = events.next().await {
+///     match item {
+///         LineEvent::Event(event) => println!("{}: {}", event.name, event.payload.as_str()),
+///         LineEvent::Marker(marker) => println!("the stream itself: {}", marker.name()),
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub enum LineEvent {
     /// An event.
@@ -162,6 +210,14 @@ impl LineEvent {
 /// A set of events that is subscribed at a gateway, and loaded again wherever events may have been missed.
 ///
 /// Events that a gateway sends to everybody (`chat`, `agent`, `presence`...) need no subscription; these do.
+///
+/// ```
+/// use windlass_line::Topic;
+///
+/// let topic = Topic::messages("agent:main:main");
+/// assert_eq!(topic.session(), Some("agent:main:main"));
+/// assert_eq!(topic.to_string(), "messages of agent:main:main");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Topic {

@@ -12,6 +12,18 @@ use crate::routing::Topic;
 /// `agent:main:main` name one session where `main` is the default agent. See [`SessionKeySpace`] for the rules of gateways.
 ///
 /// Markers pass every filter, but for those about the messages of a session that the filter leaves out.
+///
+/// ```
+/// use windlass_line::EventFilter;
+/// use windlass_line::routing::CompiledFilter;
+/// use windlass_protocol::{EventKeys, SessionKeySpace};
+///
+/// let filter = EventFilter::all().name("chat").session("agent:main:main");
+/// let compiled = CompiledFilter::new(filter, &SessionKeySpace::unknown());
+/// assert!(compiled.wants_name("chat") && !compiled.wants_name("presence"));
+/// assert!(compiled.wants_keys(&EventKeys::parse(r#"{"sessionKey":"agent:main:main"}"#)));
+/// assert!(!compiled.wants_keys(&EventKeys::parse(r#"{"sessionKey":"agent:main:other"}"#)));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     names: Vec<Box<str>>,

@@ -341,6 +341,18 @@ pub enum WhenFull {
 /// Items that the reader has taken do not wait any more: at most 64 events that came together, and 64 KiB of them. An event that
 /// waits may hold on to others that came with it, of no more weight than those that the subscriber picked. It holds on to nothing of
 /// the frames that it came among, but for the slack of its own where that is over 16 KiB long.
+///
+/// ```
+/// use windlass_line::{Backlog, Overflow, SlowPolicy, WhenFull};
+///
+/// // A dashboard wants to be up to date, an audit wants everything or a clear end.
+/// let dashboard = Backlog::items(256);
+/// let audit = Backlog::items(1024).slow(SlowPolicy::Block {
+///     overflow: Overflow::default(),
+///     then: WhenFull::Disconnect,
+/// });
+/// assert_eq!((dashboard.slow, audit.bytes), (SlowPolicy::DropOldest, Backlog::BYTES));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
     /// Events and markers that wait at most; 1 at least.

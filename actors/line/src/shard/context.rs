@@ -25,6 +25,13 @@ use crate::transport::{Connector, FrameWriter};
 const HELD_FOR: Duration = Duration::from_millis(100);
 
 /// Bounds the attempts to connect of a process. Give each shard of a process the same one.
+///
+/// Two things are to be kept from a storm of attempts: this process, which signs and encrypts for each, and a gateway that many
+/// lines lead to. A gateway that hangs must cost other lines nothing. So an attempt takes two places:
+///
+/// * one of its endpoint's, for as long as it lasts: an attempt that hangs there holds up lines to the same endpoint only;
+/// * one of the process's, for 100 ms at most: an attempt that has lasted longer than that waits for its gateway, and does no
+///   work. A thousand gateways that hang take no more than that once in each of their backoffs.
 pub struct ConnectGate {
     process: Arc<Semaphore>,
     endpoints: Mutex<BTreeMap<String, Arc<Semaphore>>>,
@@ -106,7 +113,7 @@ impl Drop for EndpointPlace {
     fn drop(&mut self) {
         drop(self.permit.take());
         let mut endpoints = self.gate.endpoints();
-        // Who waits or has a place holds the semaphore; so does the table.
+        // An attempt that waits or has a place holds the semaphore; so does the table.
         if endpoints
             .get(&self.endpoint)
             .is_some_and(|places| Arc::strong_count(places) == 1)

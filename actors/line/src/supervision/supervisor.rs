@@ -288,7 +288,7 @@ enum Decision {
     Retry(Duration),
 }
 
-/// Decides. `second_chance` is a delay after which other credentials are tried, if there are any.
+/// The one decision from the end of a connection to the next attempt. `second_chance` is a delay after which other credentials are tried, if there are any.
 fn decide(
     exit: &DisconnectReason,
     now: Instant,

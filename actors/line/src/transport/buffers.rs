@@ -78,7 +78,7 @@ pub(crate) enum ReadBuffer {
 }
 
 impl ReadBuffer {
-    pub(super) const fn bytes(self) -> usize {
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::Opening => 4 * 1024,
             Self::Quiet => 1024,

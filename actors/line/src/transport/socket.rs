@@ -62,7 +62,7 @@ impl fmt::Debug for Socket {
 
 impl Socket {
     /// Begins behind the answer to the upgrade; `frames` came together with it.
-    pub(super) fn begin(io: BoxedIo, frames: Vec<u8>) -> Self {
+    pub(crate) fn begin(io: BoxedIo, frames: Vec<u8>) -> Self {
         let buffer = ReadBuffer::Opening;
         let intake = ReadCounters::after(frames.len());
         Self {

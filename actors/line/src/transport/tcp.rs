@@ -1,12 +1,13 @@
-//! The connector of production: name look-up, TCP, TLS, each with a deadline.
+//! The connector of production: name look-up, TCP to the first address that takes it, TLS, each with a deadline.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{fmt, io};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -22,6 +23,19 @@ use crate::{Endpoint, clock, threads};
 /// Dials gateways over TCP, with TLS for `wss://`.
 ///
 /// The phases are public one by one, so that a diagnosis can show which of them fails.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use windlass_line::{Endpoint, TcpConnector, TlsPolicy};
+///
+/// let (connector, endpoint) = (TcpConnector::default(), Endpoint::parse("wss://gateway.example")?);
+/// let addresses = connector.resolve(&endpoint).await?;
+/// let stream = connector.connect(&addresses).await?;
+/// let io = connector.encrypt(stream, &endpoint, &TlsPolicy::SystemRoots).await?;
+/// # drop(io);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TcpConnector {
     tls: TlsClient,
@@ -148,6 +162,9 @@ fn in_turns(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 
 /// Opens a connection to the first address that takes it; the attempts at others are dropped.
 ///
+/// As in RFC 8305 ("happy eyeballs"), section 4 and 5: the families take turns, and the next address is tried when the one before it
+/// has failed, or has not answered for a while. So an address that swallows packets costs 250 ms, and not the connection.
+///
 /// # Errors
 /// The last address's error, when none takes it.
 async fn first_of<S, F>(addresses: &[SocketAddr], dial: impl Fn(SocketAddr) -> F) -> io::Result<S>
@@ -187,7 +204,12 @@ type UnderWay = BTreeMap<(String, u16), watch::Receiver<Option<LookUpResult>>>;
 /// Asks for the addresses of a host and port. Blocks.
 type LookUpFn = dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// A resolver. Cheap to clone; the clones share.
+/// Names to addresses, on threads that nothing waits for. Cheap to clone; the clones share.
+///
+/// The system's resolver is asked, because hosts rely on its files (`/etc/hosts`, `nsswitch.conf`). It blocks, for minutes where a
+/// name server does not answer, and can't be interrupted. So each look-up has a thread of its own, which neither a runtime nor the
+/// process waits for at its end; there are so many at a time and no more; and a name that is being looked up is not looked up a
+/// second time, so that one which hangs costs one thread.
 #[derive(Clone)]
 struct Resolver(Arc<ResolverState>);
 

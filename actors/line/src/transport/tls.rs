@@ -1,8 +1,9 @@
 //! TLS by rustls: the system's roots, a pinned certificate, or nothing at all where it is asked for by name.
 
+use std::fmt;
+use std::io;
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
-use std::{fmt, io};
 
 use der::asn1::{AnyRef, BitStringRef};
 use der::{Decode as _, Reader as _, SliceReader, Tagged as _};
@@ -39,6 +40,16 @@ pub enum TlsPolicy {
 }
 
 /// The SHA-256 of a certificate in DER, as browsers and `openssl x509 -fingerprint -sha256` show it.
+///
+/// ```
+/// use windlass_line::{Fingerprint, TlsPolicy};
+///
+/// let pin: Fingerprint = "5F:EC:EB:66:FF:C8:6F:38:D9:52:78:6C:6D:69:6C:79:C2:DB:C2:39:DD:4E:91:B4:67:29:D7:3A:27:FB:57:E9".parse()?;
+/// assert_eq!(pin, Fingerprint::of(b"0"));
+/// let policy = TlsPolicy::Pinned(pin);
+/// # let _ = policy;
+/// # Ok::<_, windlass_line::transport::InvalidFingerprint>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 

@@ -17,6 +17,16 @@ use crate::{Endpoint, GatewaySpec};
 
 /// Upgrades a stream to a WebSocket, as a line does and as a diagnosis does that goes through a line's steps.
 ///
+/// ```no_run
+/// # async fn example(io: windlass_line::transport::BoxedIo, spec: windlass_line::GatewaySpec) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut socket = windlass_line::transport::open_websocket(io, &spec).await?;
+/// if let Some(message) = socket.next().await {
+///     println!("{} bytes came", message?.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`UpgradeError`] within [`GatewaySpec::handshake_timeout`].
 pub async fn open_websocket(io: BoxedIo, spec: &GatewaySpec) -> Result<Socket, UpgradeError> {
@@ -91,7 +101,10 @@ fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// Whether an answer with status 101 opens the WebSocket that was asked for.
+/// Whether an answer with status 101 opens the WebSocket that was asked for (RFC 6455, 4.1).
+///
+/// The check is our own, since the WebSocket library takes one spelling of headers that are lists: `Connection: keep-alive,
+/// Upgrade` is as good as `Connection: Upgrade`.
 fn check(headers: &HeaderMap, accept: &str, asked: &[String]) -> Result<(), &'static str> {
     let names =
         |name: &HeaderName, word: &str| elements(headers, name).any(|element| element.eq_ignore_ascii_case(word));

@@ -1,11 +1,13 @@
-//! The requests for a topic, and the meaning of refusals.
+//! One topic: its state, the requests for it, and the meaning of their answers.
 
 use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt as _};
 use windlass_protocol::connection::{AnswerMode, CallRequest, Resend};
 use windlass_protocol::request::{ChatHistory, Request, SessionsList, SessionsMessagesSubscribe, SessionsSubscribe};
-use windlass_protocol::{CallError, ErrorClass, ErrorCode, Generation, HelloOk, MethodName, NotSent, RawJson};
+use windlass_protocol::{
+    CallError, ErrorClass, ErrorCode, GatewayId, Generation, HelloOk, MethodName, NotSent, RawJson,
+};
 
 use crate::routing::{Marker, Topic};
 
@@ -243,11 +245,11 @@ pub(super) struct TopicOutcome {
 /// A question that failed.
 #[derive(Debug)]
 pub(super) struct TopicFailure {
-    pub(super) topic: Topic,
-    pub(super) why: Box<str>,
-    pub(super) refused: bool,
+    topic: Topic,
+    why: Box<str>,
+    refused: bool,
     /// It was logged before.
-    pub(super) known: bool,
+    known: bool,
 }
 
 impl TopicFailure {
@@ -257,6 +259,16 @@ impl TopicFailure {
             why: error_text(error),
             refused,
             known,
+        }
+    }
+
+    /// Reports the failure: once as a warning, and in detail from then on.
+    pub(super) fn log(&self, id: &GatewayId) {
+        let (what, why) = (&self.topic, &self.why);
+        match (self.known, self.refused) {
+            (true, _) => tracing::debug!(gateway = %id, %what, %why, "still not subscribed"),
+            (false, true) => tracing::warn!(gateway = %id, %what, %why, "the gateway refuses a subscription"),
+            (false, false) => tracing::warn!(gateway = %id, %what, %why, "a subscription is tried again"),
         }
     }
 }
