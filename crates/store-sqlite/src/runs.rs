@@ -292,7 +292,11 @@ impl Activities for SqliteStore {
         let which = Where::all()
             .optional_text("agent_id =", filter.agent)
             .optional_text("board_id =", filter.board);
-        let which = match filter.kind_prefix {
+        let which = match filter.before {
+            Some(before) => which.number("id <", before),
+            None => which,
+        };
+        let which = match &filter.kind_prefix {
             // Not `LIKE`, to which `_` stands for any letter.
             Some(prefix) => which.with("substr(kind, 1, length({})) = {}", prefix),
             None => which,

@@ -191,7 +191,8 @@ pub trait Activities {
 
     /// Those that the filter takes, oldest first; at most `limit` and [`PAGE_LIMIT`](crate::limits::PAGE_LIMIT). With `after`, the
     /// first ones after that number; without, the last ones there are. So a reader begins with `None` and goes on from the last
-    /// number it has seen; `Some(0)` begins at the beginning.
+    /// number it has seen; `Some(0)` begins at the beginning. A reader of the past gives the smallest number it has seen as
+    /// [`ActivityFilter::before`], and no `after`.
     async fn activities(
         &self,
         filter: &ActivityFilter,

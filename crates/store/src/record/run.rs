@@ -264,10 +264,12 @@ pub struct NewActivity {
 }
 
 /// A selection of activities.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActivityFilter {
     /// Those of a kind that begins with this, for example `audit.`.
-    pub kind_prefix: Option<&'static str>,
+    pub kind_prefix: Option<String>,
+    /// Those with a smaller number than this.
+    pub before: Option<i64>,
     /// Those of this agent only.
     pub agent: Option<AgentUid>,
     /// Those of this board only.
@@ -302,7 +304,10 @@ impl NewActivity {
 impl ActivityFilter {
     /// Whether the filter takes it.
     pub fn takes(&self, activity: &Activity) -> bool {
-        self.kind_prefix.is_none_or(|prefix| activity.kind.starts_with(prefix))
+        self.kind_prefix
+            .as_ref()
+            .is_none_or(|prefix| activity.kind.starts_with(prefix))
+            && self.before.is_none_or(|number| activity.id < number)
             && self.agent.is_none_or(|id| activity.agent_id == Some(id))
             && self.board.is_none_or(|id| activity.board_id == Some(id))
     }

@@ -72,6 +72,12 @@ pub(crate) async fn activities_are_filtered_by_agent_and_board(store: &Shared) {
         [3, 6, 9, 12]
     );
     assert_eq!(ids(&store.activities(&of_both, None, 10).await.unwrap()), [6, 12]);
+    let earlier = ActivityFilter {
+        before: Some(10),
+        ..of_agent
+    };
+    assert_eq!(ids(&store.activities(&earlier, None, 2).await.unwrap()), [6, 8]);
+    assert_eq!(ids(&store.activities(&earlier, Some(6), 9).await.unwrap()), [8]);
 }
 
 pub(crate) async fn a_number_is_never_used_again(store: &Shared) {

@@ -190,14 +190,14 @@ pub(crate) async fn an_activity_tells_its_actor_and_is_found_by_kind(store: &Sha
         (Some("grafana"), Some("api"))
     );
     let filter = ActivityFilter {
-        kind_prefix: Some("audit."),
+        kind_prefix: Some("audit.".into()),
         ..ActivityFilter::default()
     };
     let latest = store.activities(&filter, None, 10).await.unwrap();
     assert_eq!(latest, std::slice::from_ref(&recorded));
     assert_eq!(store.activities(&filter, Some(0), 10).await.unwrap(), [recorded]);
     let other_prefix = ActivityFilter {
-        kind_prefix: Some("audit_"),
+        kind_prefix: Some("audit_".into()),
         ..filter
     };
     assert_eq!(store.activities(&other_prefix, None, 10).await.unwrap(), []);
