@@ -1,4 +1,4 @@
-//! Agents: their records, their plans, their activities and runs.
+//! Agents as they are shown, and the plans of their runs.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use windlass::agents::RunOptions;
-use windlass_store::{
-    Activity, ActivityFilter, Agent, AgentFilter, AgentRole, AgentUid, Creator, FileOverride, Run, RunId, Step, Store,
-    Timestamp, amend,
-};
+use windlass_store::{Agent, AgentFilter, AgentRole, AgentUid, FileOverride, Store, Timestamp};
 
 use crate::access::{Caller, Scope};
-use crate::audit::{self, AUDIT_PREFIX, Change};
 use crate::boards;
 use crate::error::{ErrorCode, OperationError};
-use crate::gateway_records::{given, main_agent_name, recorded};
+use crate::gateway_records::recorded;
 use crate::page::{Page, PageQuery};
 use crate::service::Service;
 
@@ -56,57 +52,43 @@ pub struct AgentView {
     pub heartbeat: Map<String, Value>,
     /// Its character.
     pub identity: BTreeMap<String, String>,
+    /// Its own SOUL.md, in place of the role's template.
+    pub soul: Option<FileForm>,
+    /// Its own IDENTITY.md, in place of the role's template.
+    pub identity_file: Option<FileForm>,
+    /// The number of its runs.
+    pub lifecycle_generation: u64,
     /// The time at which the record was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
 }
 
-/// An agent to record. It comes to its gateway by `POST /api/v1/agents/provision`.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AgentInput {
-    /// Its id; a new one by default.
-    #[schema(value_type = Option<uuid::Uuid>)]
-    pub id: Option<AgentUid>,
-    /// Its name; leads and gateways' own agents have a default.
-    #[schema(max_length = 120)]
-    pub name: Option<String>,
-    /// Its board, by id or name.
-    pub board: Option<String>,
-    /// The gateway whose own agent it is, by id or name; instead of a board.
-    pub main_of: Option<String>,
-    /// It leads the board.
-    #[serde(default)]
-    pub lead: bool,
-    /// The settings of its heartbeat, for example `{"every": "10m"}`.
-    #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    pub heartbeat: Map<String, Value>,
-    /// Its character, for example `{"role": "Writer"}`.
-    #[serde(default)]
-    pub identity: BTreeMap<String, String>,
-    /// The text of its SOUL.md.
-    pub soul: Option<String>,
+/// A file of an agent, in place of the file that its role's template makes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileForm {
+    /// The file itself, as it is.
+    Text(String),
+    /// The source of a template, which sees every variable of the agent, its token among them.
+    Template(String),
 }
 
-/// Changes of an agent. A member that is missing stays as it is; `null` removes the value.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AgentPatch {
-    /// The new name.
-    #[schema(min_length = 1, max_length = 120)]
-    pub name: Option<String>,
-    /// The settings of its heartbeat.
-    #[schema(value_type = Option<Object>)]
-    pub heartbeat: Option<Map<String, Value>>,
-    /// Its character.
-    pub identity: Option<BTreeMap<String, String>>,
-    /// The text of its SOUL.md; `null` takes the template.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
-    pub soul: Option<Option<String>>,
-    /// Another board on the same gateway, by id or name.
-    pub board: Option<String>,
+impl From<FileForm> for FileOverride {
+    fn from(form: FileForm) -> Self {
+        match form {
+            FileForm::Text(text) => Self::Text(text),
+            FileForm::Template(source) => Self::Template(source),
+        }
+    }
+}
+
+impl From<&FileOverride> for FileForm {
+    fn from(file: &FileOverride) -> Self {
+        match file {
+            FileOverride::Text(text) => Self::Text(text.clone()),
+            FileOverride::Template(source) => Self::Template(source.clone()),
+        }
+    }
 }
 
 /// A selection of agents.
@@ -127,9 +109,6 @@ pub struct AgentQuery {
     pub limit: Option<usize>,
 }
 
-/// The name of a board's lead, unless it is given another one.
-const LEAD_NAME: &str = "Lead Agent";
-
 impl AgentView {
     /// An agent at this time: the status depends on it.
     pub fn of(agent: &Agent, now: Timestamp) -> Self {
@@ -148,6 +127,9 @@ impl AgentView {
             error: agent.last_provision_error.clone(),
             heartbeat: agent.heartbeat.clone(),
             identity: agent.identity.clone(),
+            soul: agent.soul_override.as_ref().map(FileForm::from),
+            identity_file: agent.identity_override.as_ref().map(FileForm::from),
+            lifecycle_generation: agent.lifecycle_generation,
             created_at: agent.created_at,
         }
     }
@@ -207,122 +189,6 @@ pub(crate) async fn find(store: &dyn Store, agent: &str) -> Result<Agent, Operat
     }
 }
 
-/// Records an agent.
-///
-/// # Errors
-/// Missing scope, no such board or gateway, a member that is not acceptable, or a name that is taken.
-pub async fn create(
-    service: &Service,
-    caller: &Caller,
-    input: AgentInput,
-    random: [u8; 16],
-) -> Result<AgentView, OperationError> {
-    caller.require(Scope::Write)?;
-    let agent = record_of(service, input, random).await?;
-    let agent = service.store().insert_agent(&agent, Creator::Operator).await?;
-    note(
-        service,
-        caller,
-        "agent.created",
-        &agent,
-        &format!("agent {:?}", agent.name),
-    )
-    .await?;
-    Ok(AgentView::of(&agent, service.now()))
-}
-
-async fn record_of(service: &Service, input: AgentInput, random: [u8; 16]) -> Result<Agent, OperationError> {
-    let (id, now) = (input.id.unwrap_or_else(|| AgentUid::from_bytes(random)), service.now());
-    let name = input.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
-    let mut agent = match (&input.board, &input.main_of) {
-        (None, Some(gateway)) if !input.lead => {
-            let gateway = recorded(service, gateway).await?;
-            let default = main_agent_name(&gateway.name);
-            Agent::new_main(id, gateway.id, name.unwrap_or(&default), now)
-        }
-        (Some(board), None) => {
-            let board = boards::find(&**service.store(), board).await?;
-            let gateway = board
-                .gateway_id
-                .ok_or_else(|| OperationError::invalid("board", "has no gateway"))?;
-            if input.lead {
-                Agent::new_lead(id, gateway, board.id, name.unwrap_or(LEAD_NAME), now)
-            } else {
-                let name = name.ok_or_else(|| OperationError::invalid("name", "is missing: a worker needs one"))?;
-                Agent::new_worker(id, gateway, board.id, name, now)
-            }
-        }
-        _ => {
-            return Err(OperationError::invalid(
-                "board",
-                "or main_of is to be given, and not both",
-            ));
-        }
-    };
-    agent.heartbeat = input.heartbeat;
-    agent.identity = input.identity;
-    agent.soul_override = input.soul.map(FileOverride::Text);
-    Ok(agent)
-}
-
-/// Changes an agent's record. The gateway gets the change with the next provisioning.
-///
-/// # Errors
-/// Missing scope, no such agent or board, a member that is not acceptable, or a name that is taken.
-pub async fn update(
-    service: &Service,
-    caller: &Caller,
-    agent: &str,
-    patch: AgentPatch,
-) -> Result<AgentView, OperationError> {
-    caller.require(Scope::Write)?;
-    let store = service.store();
-    let before = find(&**store, agent).await?;
-    let board = match &patch.board {
-        Some(board) => Some(boards::find(&**store, board).await?),
-        None => None,
-    };
-    if let Some(board) = &board {
-        if before.role() != AgentRole::Worker {
-            return Err(OperationError::invalid("board", "can be changed for workers only"));
-        }
-        if board.gateway_id != Some(before.gateway_id) {
-            return Err(OperationError::invalid(
-                "board",
-                "is on another gateway: the agent would be another one there",
-            ));
-        }
-    }
-    let change = |agent: &mut Agent| {
-        if let Some(name) = &patch.name {
-            name.trim().clone_into(&mut agent.name);
-        }
-        if let Some(heartbeat) = &patch.heartbeat {
-            agent.heartbeat.clone_from(heartbeat);
-        }
-        if let Some(identity) = &patch.identity {
-            agent.identity.clone_from(identity);
-        }
-        if let Some(soul) = &patch.soul {
-            agent.soul_override = soul.clone().map(FileOverride::Text);
-        }
-        if let Some(board) = &board {
-            agent.board_id = Some(board.id);
-        }
-    };
-    let after = amend(&**store, before.id, change).await?;
-    let after = after.ok_or_else(|| OperationError::not_found("agent", agent))?;
-    note(
-        service,
-        caller,
-        "agent.updated",
-        &after,
-        &format!("agent {:?}", before.name),
-    )
-    .await?;
-    Ok(AgentView::of(&after, service.now()))
-}
-
 /// The steps that a run would take, without taking them; and whether the gateway differs from the record.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PlanView {
@@ -350,182 +216,4 @@ pub async fn plan(service: &Service, caller: &Caller, agent: &str) -> Result<Pla
         changes: plan.any(),
         plan: serde_json::to_value(&plan).unwrap_or_default(),
     })
-}
-
-/// A run of an agent.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct RunView {
-    /// Its id.
-    #[schema(value_type = uuid::Uuid)]
-    pub id: RunId,
-    /// `provision`, `update` or `delete`.
-    pub kind: String,
-    /// `active`, `done` or `failed`.
-    pub state: String,
-    /// Why it failed.
-    pub error: Option<String>,
-    /// The time of its start.
-    #[schema(value_type = String, format = DateTime)]
-    pub started_at: Timestamp,
-    /// The time of its end.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub ended_at: Option<Timestamp>,
-    /// Its steps, in the order in which they began.
-    pub steps: Vec<StepView>,
-}
-
-/// A step of a run.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct StepView {
-    /// Its name, for example `files`.
-    pub name: String,
-    /// `begun`, `done`, `skipped` or `failed`.
-    pub state: String,
-    /// The number of attempts.
-    pub attempts: u32,
-    /// The time of its last change.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-}
-
-/// Runs that are shown of an agent.
-const RUNS: usize = 20;
-
-/// The latest runs of an agent, newest first.
-///
-/// # Errors
-/// Missing scope, or no such agent.
-pub async fn runs(service: &Service, caller: &Caller, agent: &str) -> Result<Page<RunView>, OperationError> {
-    caller.require(Scope::Read)?;
-    let store = service.store();
-    let agent = find(&**store, agent).await?;
-    let mut items = Vec::new();
-    for run in store.runs(agent.id, RUNS).await? {
-        let steps = store.steps(run.id).await?;
-        items.push(run_view(run, &steps));
-    }
-    Ok(Page {
-        items,
-        next_cursor: None,
-    })
-}
-
-fn run_view(run: Run, steps: &[Step]) -> RunView {
-    let step = |step: &Step| StepView {
-        name: step.name.to_string(),
-        state: step.state.to_string(),
-        attempts: step.attempts,
-        at: step.at,
-    };
-    RunView {
-        id: run.id,
-        kind: run.kind.to_string(),
-        state: run.state.to_string(),
-        error: run.error,
-        started_at: run.started_at,
-        ended_at: run.ended_at,
-        steps: steps.iter().map(step).collect(),
-    }
-}
-
-/// Something that happened to an agent, a board or a record.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct ActivityView {
-    /// Its number: counted up, and the cursor of a reader.
-    pub id: i64,
-    /// Its kind, for example `agent.provisioned`; changes by callers begin with `audit.`.
-    pub kind: String,
-    /// Its text.
-    pub message: String,
-    /// The agent it is about.
-    pub agent_id: Option<String>,
-    /// The board it is about.
-    pub board_id: Option<String>,
-    /// Who made the change.
-    pub actor: Option<String>,
-    /// The front by which the change came: `api`, `page`, `cli` or `agent`.
-    pub source: Option<String>,
-    /// The time of it.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-}
-
-/// A selection of activities.
-#[derive(Debug, Default, Clone, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ActivityQuery {
-    /// Only activities of this agent, by id or name.
-    pub agent: Option<String>,
-    /// Only activities of this board, by id or name.
-    pub board: Option<String>,
-    /// Only the audit trail.
-    #[serde(default)]
-    pub audit: bool,
-    /// Those after this number; the latest ones by default.
-    pub after: Option<i64>,
-    /// The number of activities, 100 by default.
-    #[param(minimum = 1, maximum = 1000)]
-    pub limit: Option<usize>,
-}
-
-/// The activities that the query selects, oldest first.
-///
-/// # Errors
-/// Missing scope, no such agent or board, or an invalid limit.
-pub async fn activities(
-    service: &Service,
-    caller: &Caller,
-    query: &ActivityQuery,
-) -> Result<Page<ActivityView>, OperationError> {
-    caller.require(Scope::Read)?;
-    let page = PageQuery::parse(None, query.limit)?;
-    let store = service.store();
-    let mut filter = ActivityFilter {
-        kind_prefix: query.audit.then_some(AUDIT_PREFIX),
-        ..ActivityFilter::default()
-    };
-    if let Some(agent) = &query.agent {
-        filter.agent = Some(find(&**store, agent).await?.id);
-    }
-    if let Some(board) = &query.board {
-        filter.board = Some(boards::find(&**store, board).await?.id);
-    }
-    let found = store.activities(&filter, query.after, page.limit()).await?;
-    Ok(Page {
-        items: found.into_iter().map(ActivityView::of).collect(),
-        next_cursor: None,
-    })
-}
-
-impl ActivityView {
-    /// An activity.
-    pub fn of(activity: Activity) -> Self {
-        Self {
-            id: activity.id,
-            kind: activity.kind,
-            message: activity.message,
-            agent_id: activity.agent_id.map(|id| id.to_string()),
-            board_id: activity.board_id.map(|id| id.to_string()),
-            actor: activity.actor,
-            source: activity.source,
-            at: activity.at,
-        }
-    }
-}
-
-async fn note(
-    service: &Service,
-    caller: &Caller,
-    kind: &str,
-    agent: &Agent,
-    message: &str,
-) -> Result<(), OperationError> {
-    let change = Change {
-        agent: Some(agent.id),
-        board: agent.board_id,
-        ..Change::new(kind, message)
-    };
-    audit::record(&**service.store(), caller, change, service.now()).await?;
-    Ok(())
 }

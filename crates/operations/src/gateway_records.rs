@@ -10,13 +10,13 @@ use windlass_store::{
 };
 
 use crate::access::{Caller, Scope};
-use crate::audit::{self, Change};
+use crate::audit::{self, Change, Records};
 use crate::error::{ErrorCode, OperationError};
 use crate::gateways::{self, GatewayView};
 use crate::service::Service;
 
 /// A gateway to record.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayInput {
     /// Its id; a new one by default. Give it to keep the ids of another system.
@@ -110,20 +110,35 @@ pub async fn create(
     input: GatewayInput,
     random: [[u8; 16]; 2],
 ) -> Result<GatewayView, OperationError> {
-    caller.require(Scope::Admin)?;
-    let now = service.now();
-    let organization = organization(&**service.store(), random[0]).await?;
-    let gateway = record_of(input, organization.id, GatewayUid::from_bytes(random[1]), now)?;
-    service.store().insert_gateway(&gateway).await?;
-    let message = format!("gateway {:?} at {}", gateway.name, gateways::shown_url(&gateway.url));
-    audit::record(
-        &**service.store(),
-        caller,
-        Change::new("gateway.created", &message),
-        now,
-    )
-    .await?;
+    let gateway = insert(&service.records(caller), input, random).await?;
     opened(service, caller, &gateway).await
+}
+
+/// Records a gateway, in the store alone.
+///
+/// # Errors
+/// Missing scope, a member that is not acceptable, or a name that is taken.
+pub async fn insert(
+    records: &Records<'_>,
+    input: GatewayInput,
+    random: [[u8; 16]; 2],
+) -> Result<Gateway, OperationError> {
+    records.require(Scope::Admin)?;
+    let organization = organization(records.store, random[0]).await?;
+    let gateway = record_of(input, organization.id, GatewayUid::from_bytes(random[1]), records.now)?;
+    records.store.insert_gateway(&gateway).await?;
+    let message = format!("gateway {:?} at {}", gateway.name, gateways::shown_url(&gateway.url));
+    records.audit(Change::new("gateway.created", &message)).await?;
+    Ok(gateway)
+}
+
+/// Checks an input before there is a store to write it to.
+///
+/// # Errors
+/// [`ErrorCode::Invalid`]; the error names the member.
+pub fn check_input(input: &GatewayInput) -> Result<(), OperationError> {
+    let (organization, id) = (OrganizationId::from_bytes([0; 16]), GatewayUid::from_bytes([0; 16]));
+    record_of(input.clone(), organization, id, Timestamp::from_millis(0)).map(drop)
 }
 
 /// The record of an input, checked.
@@ -142,7 +157,7 @@ pub fn record_of(
         name: input.name.trim().to_owned(),
         url: input.url.trim().to_owned(),
         token: input.token.as_deref().map(source).transpose()?,
-        workspace_root: trimmed(input.workspace_root),
+        workspace_root: input.workspace_root.map(|root| root.trim().to_owned()),
         base_url: trimmed(input.base_url),
         allow_insecure_tls: input.allow_insecure_tls,
         tls_fingerprint: trimmed(input.tls_fingerprint),
@@ -165,21 +180,27 @@ pub async fn update(
 ) -> Result<GatewayView, OperationError> {
     caller.require(Scope::Admin)?;
     let before = recorded(service, gateway).await?;
-    let after = patched(before.clone(), patch)?;
-    service.store().update_gateway(&after).await?;
-    if before.name != after.name {
-        rename_main_agent(&**service.store(), &before, &after).await?;
-    }
-    let message = format!("gateway {:?}: {}", before.name, changes(&before, &after));
-    let now = service.now();
-    audit::record(
-        &**service.store(),
-        caller,
-        Change::new("gateway.updated", &message),
-        now,
-    )
-    .await?;
+    let after = change(&service.records(caller), before, patch).await?;
     opened(service, caller, &after).await
+}
+
+/// Changes a record, in the store alone. The main agent is renamed with its gateway.
+///
+/// # Errors
+/// Missing scope, a member that is not acceptable, or a name that is taken.
+pub async fn change(records: &Records<'_>, before: Gateway, patch: GatewayPatch) -> Result<Gateway, OperationError> {
+    records.require(Scope::Admin)?;
+    let after = patched(before.clone(), patch)?;
+    if before == after {
+        return Ok(after);
+    }
+    records.store.update_gateway(&after).await?;
+    let message = format!("gateway {:?}: {}", before.name, changes(&before, &after));
+    records.audit(Change::new("gateway.updated", &message)).await?;
+    if before.name != after.name {
+        rename_main_agent(records, &before, &after).await?;
+    }
+    Ok(after)
 }
 
 /// Deletes the record of a gateway without boards and agents, and closes its line.
@@ -189,8 +210,23 @@ pub async fn update(
 pub async fn delete(service: &Service, caller: &Caller, gateway: &str) -> Result<(), OperationError> {
     caller.require(Scope::Admin)?;
     let record = recorded(service, gateway).await?;
-    service.store().delete_gateway(record.id).await?;
-    gone(service, caller, &record, "gateway.deleted").await
+    remove(&service.records(caller), &record).await?;
+    without_line(service, &record).await;
+    Ok(())
+}
+
+/// Deletes the record of a gateway without boards and agents, in the store alone.
+///
+/// # Errors
+/// Missing scope, no such gateway, or [`ErrorCode::Conflict`] while boards or agents are on it.
+pub async fn remove(records: &Records<'_>, gateway: &Gateway) -> Result<(), OperationError> {
+    records.require(Scope::Admin)?;
+    if !records.store.delete_gateway(gateway.id).await? {
+        return Err(OperationError::not_found("gateway", &gateway.name));
+    }
+    let message = format!("gateway {:?}", gateway.name);
+    records.audit(Change::new("gateway.deleted", &message)).await?;
+    Ok(())
 }
 
 /// Takes a gateway that is gone for good out of the records, with its boards and agents, and asks it nothing.
@@ -219,17 +255,29 @@ pub async fn forget(service: &Service, caller: &Caller, gateway: &str) -> Result
         ));
     }
     if let Some(failed) = report.gateways.first() {
-        return Err(OperationError::new(ErrorCode::Conflict, format!("{failed:?}"), ""));
+        return Err(OperationError::new(
+            ErrorCode::Conflict,
+            failed.summary.clone(),
+            failed.next_step.clone(),
+        ));
     }
-    gone(service, caller, &record, "gateway.forgotten").await
+    without_line(service, &record).await;
+    forgotten(&service.records(caller), &record).await
 }
 
-async fn gone(service: &Service, caller: &Caller, record: &Gateway, kind: &str) -> Result<(), OperationError> {
-    service.directory().remove(record.id);
-    service.close_line(record.id).await;
-    let message = format!("gateway {:?}", record.name);
-    audit::record(&**service.store(), caller, Change::new(kind, &message), service.now()).await?;
+/// Notes that a gateway was forgotten, for a front that has done the job itself.
+///
+/// # Errors
+/// The store's.
+pub async fn forgotten(records: &Records<'_>, gateway: &Gateway) -> Result<(), OperationError> {
+    let message = format!("gateway {:?}", gateway.name);
+    records.audit(Change::new("gateway.forgotten", &message)).await?;
     Ok(())
+}
+
+async fn without_line(service: &Service, gateway: &Gateway) {
+    service.directory().remove(gateway.id);
+    service.close_line(gateway.id).await;
 }
 
 async fn opened(service: &Service, caller: &Caller, gateway: &Gateway) -> Result<GatewayView, OperationError> {
@@ -259,7 +307,7 @@ fn patched(mut gateway: Gateway, patch: GatewayPatch) -> Result<Gateway, Operati
         gateway.token = token.as_deref().map(source).transpose()?;
     }
     if let Some(root) = patch.workspace_root {
-        gateway.workspace_root = trimmed(root);
+        gateway.workspace_root = root.map(|root| root.trim().to_owned());
     }
     if let Some(base_url) = patch.base_url {
         gateway.base_url = trimmed(base_url);
@@ -276,6 +324,9 @@ fn patched(mut gateway: Gateway, patch: GatewayPatch) -> Result<Gateway, Operati
 /// Checks what the store does not: the store takes a gateway whose address is not known yet.
 fn check(gateway: &Gateway) -> Result<(), OperationError> {
     gateway.check()?;
+    if gateway.workspace_root.as_deref() == Some("") {
+        return Err(OperationError::invalid("workspace_root", "is empty"));
+    }
     let endpoint = Endpoint::parse(&gateway.url);
     endpoint.map_err(|error| OperationError::invalid("url", format!("is not acceptable: {error}")))?;
     if let Some(fingerprint) = &gateway.tls_fingerprint {
@@ -286,6 +337,12 @@ fn check(gateway: &Gateway) -> Result<(), OperationError> {
         ("tls_fingerprint", gateway.tls_fingerprint.is_some()),
         ("allow_insecure_tls", gateway.allow_insecure_tls),
     ];
+    if about_tls.iter().all(|(_, given)| *given) {
+        return Err(OperationError::invalid(
+            "allow_insecure_tls",
+            "contradicts tls_fingerprint, which names the one certificate to accept",
+        ));
+    }
     match about_tls.iter().find(|(_, given)| *given) {
         Some((field, _)) if gateway.url.starts_with("ws://") => Err(OperationError::invalid(
             *field,
@@ -305,9 +362,8 @@ fn trimmed(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// The members that differ, by their names.
 fn changes(before: &Gateway, after: &Gateway) -> String {
-    let members = [
+    audit::changed_members(&[
         ("name", before.name != after.name),
         ("url", before.url != after.url),
         ("token", before.token != after.token),
@@ -322,17 +378,7 @@ fn changes(before: &Gateway, after: &Gateway) -> String {
             "control_ui",
             before.disable_device_pairing != after.disable_device_pairing,
         ),
-    ];
-    let changed: Vec<&str> = members
-        .iter()
-        .filter(|(_, changed)| *changed)
-        .map(|(name, _)| *name)
-        .collect();
-    if changed.is_empty() {
-        "nothing".into()
-    } else {
-        changed.join(", ")
-    }
+    ])
 }
 
 /// The name of a gateway's own agent, unless it was given another one.
@@ -340,17 +386,28 @@ pub fn main_agent_name(gateway: &str) -> String {
     format!("{gateway} Gateway Agent")
 }
 
-/// The gateway's own agent is called after its gateway, unless it was given another name.
-async fn rename_main_agent(store: &dyn Store, before: &Gateway, after: &Gateway) -> Result<(), OperationError> {
+/// The gateway's own agent is called after its gateway, unless it was given another name. It keeps its name where the new one is
+/// taken: the gateway is renamed already.
+async fn rename_main_agent(records: &Records<'_>, before: &Gateway, after: &Gateway) -> Result<(), OperationError> {
     let filter = AgentFilter {
         gateway: Some(before.id),
         role: Some(AgentRole::Main),
         ..AgentFilter::default()
     };
     let (old, new) = (main_agent_name(&before.name), main_agent_name(&after.name));
-    for agent in store.agents(&filter).await? {
-        if agent.name == old {
-            amend(store, agent.id, |agent| agent.name.clone_from(&new)).await?;
+    for agent in records.store.agents(&filter).await? {
+        if agent.name != old {
+            continue;
+        }
+        match amend(records.store, agent.id, |agent| agent.name.clone_from(&new)).await {
+            Ok(_) => {
+                let change = Change {
+                    agent: Some(agent.id),
+                    ..Change::new("agent.updated", "name, with its gateway")
+                };
+                records.audit(change).await?;
+            }
+            Err(error) => tracing::warn!(agent = %agent.id, "the main agent keeps its name: {error}"),
         }
     }
     Ok(())

@@ -10,13 +10,17 @@
 //! | [`access`] | callers, roles and scopes |
 //! | [`tokens`] | tokens of people and programs |
 //! | [`gateways`] | gateways with the state of their lines |
+//! | [`gateway_records`], [`boards`], [`agents`], [`agent_records`] | records: shown and changed |
+//! | [`activities`], [`audit`], [`lifecycle_runs`] | the past of agents, boards and records |
 //! | [`calls`] | one call of any method of a gateway |
 //! | [`page`] | pages of lists |
 //! | [`error`] | the error of every operation |
 
 pub mod access;
+pub mod activities;
 pub mod agent_auth;
 pub mod agent_calls;
+pub mod agent_records;
 pub mod agents;
 pub mod audit;
 pub mod boards;
@@ -26,6 +30,7 @@ pub mod error;
 pub mod gateway_records;
 pub mod gateways;
 pub mod jobs;
+pub mod lifecycle_runs;
 pub mod page;
 pub mod service;
 pub mod tokens;

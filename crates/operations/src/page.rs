@@ -51,6 +51,21 @@ impl PageQuery {
         self.limit
     }
 
+    /// The cursor as the number of an item.
+    pub(crate) fn after_number(&self) -> Result<Option<i64>, OperationError> {
+        let number = self.after.as_deref().map(str::parse).transpose();
+        number.map_err(|_| not_of_this_list())
+    }
+
+    /// The page of these items, which are one more than its limit where there is a further page.
+    pub(crate) fn cut<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Page<T> {
+        let more = items.len() > self.limit;
+        items.truncate(self.limit);
+        let last = items.last().filter(|_| more);
+        let next_cursor = last.map(|item| URL_SAFE_NO_PAD.encode(key(item)));
+        Page { items, next_cursor }
+    }
+
     /// The page of a list that is sorted by `key`.
     pub fn take<T>(&self, sorted: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Page<T> {
         let is_before = |item: &T| self.after.as_ref().is_some_and(|after| key(item) <= *after);
@@ -66,7 +81,11 @@ impl PageQuery {
 fn decoded(cursor: &str) -> Result<String, OperationError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    text.ok_or_else(|| OperationError::invalid("cursor", "is not a cursor of this list"))
+    text.ok_or_else(not_of_this_list)
+}
+
+fn not_of_this_list() -> OperationError {
+    OperationError::invalid("cursor", "is not a cursor of this list")
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use windlass::journal::{Journal, JournalWriter, JournalWriterState};
 use windlass::{Clock, GatewayId, Windlass};
 use windlass_store::{Gateway, GatewayUid, Store, StoreError, Timestamp};
 
+use crate::access::Caller;
 use crate::agent_auth::AgentTokenCache;
+use crate::audit::Records;
 use crate::directory::Directory;
 use crate::error::{ErrorCode, OperationError};
 use crate::jobs::Jobs;
@@ -174,6 +176,15 @@ impl Service {
     /// The jobs.
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.inner.jobs
+    }
+
+    /// The records, for a change that a caller makes now.
+    pub(crate) fn records<'a>(&'a self, caller: &'a Caller) -> Records<'a> {
+        Records {
+            store: &**self.store(),
+            caller,
+            now: self.now(),
+        }
     }
 
     /// The present.

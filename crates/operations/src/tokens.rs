@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 use windlass_protocol::Secret;
+use windlass_store::backend::name_key;
 use windlass_store::{ApiTokenId, ApiTokenRecord, Store, Timestamp};
 
 use crate::access::{Caller, Role, Scope, Source};
@@ -109,8 +110,8 @@ pub struct TokenView {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// A token that was made just now.
-#[derive(Debug, Serialize, ToSchema)]
+/// A token that was made just now. `Debug` shows nothing of the token.
+#[derive(Serialize, ToSchema)]
 pub struct NewToken {
     /// The token itself. It is shown this once and is stored nowhere.
     pub token: String,
@@ -118,6 +119,17 @@ pub struct NewToken {
     #[serde(flatten)]
     pub record: TokenView,
 }
+
+impl fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewToken")
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The longest life of a token that expires, in seconds: ten years.
+pub const LONGEST_LIFE_S: u64 = 3650 * 24 * 3600;
 
 /// A token to make.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -129,7 +141,7 @@ pub struct TokenInput {
     /// Its rights.
     pub role: Role,
     /// The time until it is not accepted any more, in seconds; never by default.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 315_360_000)]
     pub expires_in_s: Option<u64>,
 }
 
@@ -145,8 +157,10 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<NewToken, OperationError> {
     caller.require(Scope::Admin)?;
-    if input.expires_in_s == Some(0) {
-        return Err(OperationError::invalid("expires_in_s", "is 0"));
+    let is_taken = |life: u64| (1..=LONGEST_LIFE_S).contains(&life);
+    if !input.expires_in_s.is_none_or(is_taken) {
+        let why = format!("is not from 1 to {LONGEST_LIFE_S}");
+        return Err(OperationError::invalid("expires_in_s", why));
     }
     let token = ApiToken::from_bytes(random.1);
     let record = ApiTokenRecord {
@@ -193,13 +207,16 @@ pub async fn revoke(
     now: Timestamp,
 ) -> Result<TokenView, OperationError> {
     caller.require(Scope::Admin)?;
-    let wanted = |record: &&ApiTokenRecord| record.id.to_string() == token || record.name.eq_ignore_ascii_case(token);
+    let wanted = |record: &&ApiTokenRecord| record.id.to_string() == token || name_key(&record.name) == name_key(token);
     let find = async || {
         let tokens = store.api_tokens().await?;
         let found = tokens.iter().find(wanted).cloned();
         found.ok_or_else(|| OperationError::not_found("token", token))
     };
     let found = find().await?;
+    if found.revoked_at.is_some() {
+        return Ok(TokenView::of(found));
+    }
     store.revoke_api_token(found.id, now).await?;
     let message = format!("token {:?}", found.name);
     audit::record(store, caller, Change::new("token.revoked", &message), now).await?;
@@ -233,7 +250,9 @@ impl TokenCache {
     fn get(&self, hash: &ApiTokenHash, now: Timestamp) -> Option<Cached> {
         let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = cache.get(hash.as_bytes())?;
-        (now.saturating_duration_since(cached.looked_up) < CACHED).then(|| cached.clone())
+        // A clock that goes back must not keep a revoked token good for longer.
+        let is_fresh = now >= cached.looked_up && now.saturating_duration_since(cached.looked_up) < CACHED;
+        is_fresh.then(|| cached.clone())
     }
 
     fn put(&self, hash: &ApiTokenHash, cached: Cached) {

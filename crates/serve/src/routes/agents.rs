@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use windlass_operations::Page;
-use windlass_operations::agents::{
-    self, ActivityQuery, ActivityView, AgentInput, AgentPatch, AgentQuery, AgentView, PlanView, RunView,
-};
+use windlass_operations::activities::{self, ActivityQuery, ActivityView};
+use windlass_operations::agent_records::{self, AgentInput, AgentPatch};
+use windlass_operations::agents::{self, AgentQuery, AgentView, PlanView};
+use windlass_operations::lifecycle_runs::{self, LifecycleRunQuery, LifecycleRunView};
 
 use crate::App;
 use crate::auth::Authenticated;
@@ -30,7 +31,7 @@ pub(crate) async fn create(
     Authenticated(caller): Authenticated,
     Json(input): Json<AgentInput>,
 ) -> Result<(StatusCode, axum::Json<AgentView>), ProblemResponse> {
-    let made = agents::create(&app.service, &caller, input, random()?).await?;
+    let made = agent_records::create(&app.service, &caller, input, random()?).await?;
     Ok((StatusCode::CREATED, axum::Json(made)))
 }
 
@@ -52,7 +53,9 @@ pub(crate) async fn update(
     Path(agent): Path<String>,
     Json(input): Json<AgentPatch>,
 ) -> Result<axum::Json<AgentView>, ProblemResponse> {
-    Ok(axum::Json(agents::update(&app.service, &caller, &agent, input).await?))
+    Ok(axum::Json(
+        agent_records::update(&app.service, &caller, &agent, input).await?,
+    ))
 }
 
 /// Compare an agent with its gateway, and show the steps that a run would take.
@@ -66,21 +69,26 @@ pub(crate) async fn plan(
 }
 
 /// Show the latest runs of an agent with their steps.
-#[utoipa::path(get, path = "/api/v1/agents/{agent}/runs", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it")), responses((status = 200, body = Page<RunView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/agents/{agent}/runs", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it"), LifecycleRunQuery), responses((status = 200, body = Page<LifecycleRunView>), Problems))]
 pub(crate) async fn runs(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(agent): Path<String>,
-) -> Result<axum::Json<Page<RunView>>, ProblemResponse> {
-    Ok(axum::Json(agents::runs(&app.service, &caller, &agent).await?))
+    Query(query): Query<LifecycleRunQuery>,
+) -> Result<axum::Json<Page<LifecycleRunView>>, ProblemResponse> {
+    let store = app.service.store();
+    let runs = lifecycle_runs::list(&**store, &caller, &agent, query).await?;
+    Ok(axum::Json(runs))
 }
 
-/// List activities, the audit trail among them, oldest first.
+/// List activities, the audit trail among them: the latest first, or, after a number, the oldest first.
 #[utoipa::path(get, path = "/api/v1/activities", tag = "activities", params(ActivityQuery), responses((status = 200, body = Page<ActivityView>), Problems))]
 pub(crate) async fn activities(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Query(query): Query<ActivityQuery>,
 ) -> Result<axum::Json<Page<ActivityView>>, ProblemResponse> {
-    Ok(axum::Json(agents::activities(&app.service, &caller, &query).await?))
+    Ok(axum::Json(
+        activities::list(&**app.service.store(), &caller, &query).await?,
+    ))
 }
