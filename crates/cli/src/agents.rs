@@ -3,17 +3,21 @@
 //! | module | contents |
 //! |---|---|
 //! | `records` | `add`, `list`, `checkin`: commands that need no gateway |
+//! | `change` | `set`, `rename`, `move` |
+//! | `runs` | `runs`: the provisioning runs of an agent |
 //! | `jobs` | `provision`, `sync`, `delete`, `forget`, `rotate-token` |
 //! | `plan` | `plan`, `drift` and every `--dry-run`: the changes that a job would make |
 //! | `service` | `run`: the process that supervises the agents |
 //! | `context` | the store, lines and templates of a command |
 //! | `progress` | a job on the screen, and its report |
 
+mod change;
 pub(crate) mod context;
 pub(crate) mod jobs;
 mod plan;
 mod progress;
 pub(crate) mod records;
+mod runs;
 mod service;
 
 use clap::{Args, Subcommand};
@@ -36,6 +40,10 @@ pub(crate) struct AgentsArgs {
 enum AgentsCommand {
     Add(Box<records::AgentsAddArgs>),
     List(records::AgentsListArgs),
+    Set(Box<change::AgentsSetArgs>),
+    Rename(change::RenameArgs),
+    Move(change::MoveArgs),
+    Runs(runs::RunsArgs),
     Plan(plan::PlanArgs),
     Provision(jobs::ProvisionArgs),
     Sync(jobs::SyncArgs),
@@ -58,6 +66,10 @@ pub(crate) async fn run(global: &Global, args: AgentsArgs, output: &Output) -> R
     match args.command {
         AgentsCommand::Add(args) => records::add(global, *args, output).await,
         AgentsCommand::List(args) => records::list(global, &args, output).await,
+        AgentsCommand::Set(args) => change::set(global, &args, output).await,
+        AgentsCommand::Rename(args) => change::rename(global, &args, output).await,
+        AgentsCommand::Move(args) => change::move_to(global, &args, output).await,
+        AgentsCommand::Runs(args) => runs::runs(global, &args, output).await,
         AgentsCommand::Plan(args) => plan::plan(global, &args, output).await,
         AgentsCommand::Provision(args) => jobs::provision(global, &args, output).await,
         AgentsCommand::Sync(args) => jobs::sync(global, &args, output).await,

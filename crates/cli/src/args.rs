@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::activities::ActivitiesArgs;
 use crate::agents::AgentsArgs;
 use crate::boards::BoardsArgs;
 use crate::call::CallArgs;
@@ -18,6 +19,7 @@ use crate::owner::OwnerArgs;
 use crate::serve::ServeArgs;
 use crate::sessions::SessionsArgs;
 use crate::status::StatusArgs;
+use crate::tokens::TokensArgs;
 use crate::watch::WatchArgs;
 
 /// Keeps one supervised line to every OpenClaw gateway
@@ -42,8 +44,10 @@ pub(crate) enum CliCommand {
     Gateways(GatewaysArgs),
     Boards(BoardsArgs),
     Agents(AgentsArgs),
+    Activities(ActivitiesArgs),
     Coordinate(CoordinateArgs),
     Owner(OwnerArgs),
+    Tokens(TokensArgs),
     Serve(ServeArgs),
     Config(ConfigArgs),
     Chaos(ChaosArgs),

@@ -1,14 +1,18 @@
 //! `windlass boards`: the boards of the store.
 
+mod change;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use windlass::store::{Board, BoardId, BoardRules, Boards as _};
+use windlass::store::{Board, BoardId};
+use windlass_operations::boards::{self, BoardInput, BoardRulesPatch};
 
+use crate::change::{caller, changed};
 use crate::columns::{Cell, TextTable};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
-use crate::store::{self, Missing, Records, short, shown};
+use crate::store::{Missing, Records, random, short, shown};
 
 /// Manage boards
 #[derive(Debug, Args)]
@@ -22,6 +26,29 @@ enum BoardsCommand {
     Add(Box<BoardsAddArgs>),
     /// List all boards
     List,
+    Set(Box<change::BoardsSetArgs>),
+    /// Give a board another name
+    Rename {
+        /// The board, by its name or id
+        #[arg(value_name = "BOARD")]
+        board: String,
+        /// The new name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Exclude a board from template syncs
+    Pause {
+        /// The board, by its name or id
+        #[arg(value_name = "BOARD")]
+        board: String,
+    },
+    /// Include a paused board in template syncs again
+    Resume {
+        /// The board, by its name or id
+        #[arg(value_name = "BOARD")]
+        board: String,
+    },
+    Delete(change::BoardsDeleteArgs),
 }
 
 /// Add a board
@@ -29,6 +56,9 @@ enum BoardsCommand {
 struct BoardsAddArgs {
     /// The name
     name: String,
+    /// The id, a UUID, to keep the one of another system [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    id: Option<BoardId>,
     /// The gateway of its agents, by name or id [default: that of --gateway, or the only one]
     #[arg(long, visible_alias = "board-gateway", value_name = "GATEWAY")]
     on: Option<String>,
@@ -80,13 +110,15 @@ struct RuleArgs {
 }
 
 impl RuleArgs {
-    const fn rules(&self) -> BoardRules {
-        BoardRules {
-            require_approval_for_done: !self.no_approval_for_done,
-            require_review_before_done: self.review_before_done,
-            comment_required_for_review: self.comment_for_review,
-            block_status_changes_with_pending_approval: self.block_while_approval_pending,
-            only_lead_can_change_status: self.only_lead_changes_status,
+    /// A flag that is not given leaves the default of its rule.
+    fn rules(&self) -> BoardRulesPatch {
+        let given = |flag: bool, rule: bool| flag.then_some(rule);
+        BoardRulesPatch {
+            require_approval_for_done: given(self.no_approval_for_done, false),
+            require_review_before_done: given(self.review_before_done, true),
+            comment_required_for_review: given(self.comment_for_review, true),
+            block_status_changes_with_pending_approval: given(self.block_while_approval_pending, true),
+            only_lead_can_change_status: given(self.only_lead_changes_status, true),
         }
     }
 }
@@ -104,6 +136,11 @@ pub(crate) async fn run(global: &Global, args: BoardsArgs, output: &Output) -> R
     match args.command {
         BoardsCommand::Add(args) => add(&records, *args, output).await,
         BoardsCommand::List => list(&records, output),
+        BoardsCommand::Set(args) => change::set(&records, *args, output).await,
+        BoardsCommand::Rename { board, name } => change::rename(&records, &board, name, output).await,
+        BoardsCommand::Pause { board } => change::set_paused(&records, &board, true, output).await,
+        BoardsCommand::Resume { board } => change::set_paused(&records, &board, false, output).await,
+        BoardsCommand::Delete(args) => change::delete(&records, &args, output).await,
     }
 }
 
@@ -112,32 +149,21 @@ async fn add(records: &Records, args: BoardsAddArgs, output: &Output) -> Result<
         Some(name) => records.gateway(name)?,
         None => records.only_gateway()?,
     };
-    let wanted = args.name.trim().to_lowercase();
-    if let Some(taken) = records.boards.iter().find(|board| board.name.to_lowercase() == wanted) {
-        return Err(Failure::usage(
-            format!("the name {:?} is taken by board {}", shown(&args.name), short(taken.id)),
-            "Choose another: boards are named by it.",
-        ));
-    }
-    let id = store::new_id(BoardId::from_bytes)?;
-    let board = Board {
-        board_type: args.board_type,
+    let input = BoardInput {
+        id: args.id,
+        name: args.name,
+        gateway: gateway.id.to_string(),
+        board_type: Some(args.board_type),
         objective: args.objective,
         success_metrics: args.success_metrics,
         target_date: args.target_date,
         goal_confirmed: args.goal_confirmed,
         rules: args.rules.rules(),
-        max_agents: args.max_agents,
+        max_agents: Some(args.max_agents),
         paused: args.paused,
-        ..Board::new(
-            id,
-            gateway.organization_id,
-            Some(gateway.id),
-            args.name.trim(),
-            store::now(),
-        )
     };
-    records.store.insert_board(&board).await?;
+    let caller = caller();
+    let board = boards::insert(&changed(&*records.store, &caller), gateway, input, random()?).await?;
     if output.json() {
         output.value(&as_json(records, &board))?;
     } else {

@@ -2,12 +2,14 @@
 
 mod add;
 mod list;
+mod set;
 
 use clap::{Args, Subcommand};
 use windlass::agents::Job;
-use windlass::store::Gateways as _;
+use windlass_operations::gateway_records;
 
 use crate::agents;
+use crate::change::{caller, changed};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::Output;
@@ -27,7 +29,7 @@ pub(crate) struct GatewaysArgs {
 #[derive(Debug, Subcommand)]
 enum GatewaysCommand {
     Add(Box<add::GatewaysAddArgs>),
-    Set(add::SetArgs),
+    Set(Box<set::SetArgs>),
     List(list::GatewaysListArgs),
     /// Remove a gateway without boards and agents from the store; changes nothing on the gateway
     Remove {
@@ -57,7 +59,7 @@ struct GatewaysForgetArgs {
 pub(crate) async fn run(global: &Global, args: GatewaysArgs, output: &Output) -> Result<ExitCode, Failure> {
     match args.command {
         GatewaysCommand::Add(args) => add::add(global, *args, output).await,
-        GatewaysCommand::Set(args) => add::set(global, &args, output).await,
+        GatewaysCommand::Set(args) => set::set(global, *args, output).await,
         GatewaysCommand::List(args) => list::run(global, args, output).await,
         GatewaysCommand::Remove { gateway } => remove(global, &gateway, output).await,
         GatewaysCommand::Forget(args) => forget(global, &args, output).await,
@@ -82,15 +84,19 @@ async fn forget(global: &Global, args: &GatewaysForgetArgs, output: &Output) -> 
         return Ok(ExitCode::Ok);
     }
     let job = Job::ForgetGateway { gateway: gateway.id };
-    agents::jobs::forget_work("forget", &records, job, output).await
+    let exit = agents::jobs::forget_work("forget", &records, job, output).await?;
+    if exit == ExitCode::Ok {
+        gateway_records::forgotten(&changed(&*records.store, &caller()), gateway).await?;
+    }
+    Ok(exit)
 }
 
 async fn remove(global: &Global, name: &str, output: &Output) -> Result<ExitCode, Failure> {
     let records = Records::open(global, Missing::Refuse).await?;
     let gateway = records.gateway(name)?;
-    let removed = records.store.delete_gateway(gateway.id).await?;
+    gateway_records::remove(&changed(&*records.store, &caller()), gateway).await?;
     if output.json() {
-        output.value(&serde_json::json!({"removed": removed, "id": gateway.id, "name": gateway.name}))?;
+        output.value(&serde_json::json!({"removed": true, "id": gateway.id, "name": gateway.name}))?;
     } else {
         output.line(&format!(
             "gateway {} removed ({})",

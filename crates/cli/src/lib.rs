@@ -11,17 +11,21 @@
 //! | `serve` | Windlass as a service, with an HTTP interface |
 //! | `chaos` | a fault-injecting proxy in front of a real gateway |
 //! | `demo` | simulated gateways, cut and killed under load |
-//! | `gateways`, `boards`, `owner` | records of the store |
+//! | `gateways`, `boards`, `owner`, `tokens` | records of the store |
+//! | `activities` | the past of agents, boards and records |
+//! | `change` | the caller of changes, and the errors of operations |
 //! | `config` | the trusted `windlass.toml` files |
 //! | `agents` | agents of the store, and on their gateways |
 //! | `coordinate` | messages between people and agents |
 //!
 //! Results go to stdout, everything else to stderr; secrets to neither.
 
+mod activities;
 mod agents;
 mod args;
 mod boards;
 mod call;
+mod change;
 mod chaos;
 mod chat;
 mod columns;
@@ -44,6 +48,7 @@ mod sessions;
 mod status;
 mod store;
 mod text;
+mod tokens;
 mod turn;
 pub(crate) mod units;
 mod watch;
@@ -186,6 +191,8 @@ async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         CliCommand::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
         CliCommand::Boards(boards) => boards::run(&cli.global, boards, output).await,
         CliCommand::Agents(agents) => agents::run(&cli.global, agents, output).await,
+        CliCommand::Activities(activities) => activities::run(&cli.global, &activities, output).await,
+        CliCommand::Tokens(tokens) => tokens::run(&cli.global, tokens, output).await,
         CliCommand::Coordinate(coordinate) => coordinate::run(&cli.global, coordinate, output).await,
         CliCommand::Owner(owner) => owner::run(&cli.global, owner, output).await,
         CliCommand::Serve(serve) => serve::run(&cli.global, &serve, output).await,

@@ -11,17 +11,14 @@ use windlass::Endpoint;
 use windlass::sqlite::SqliteStore;
 use windlass::store::limits::NAME_CHARS;
 use windlass::store::{
-    Agent, AgentFilter, AgentUid, Board, BoardFilter, BoardId, Gateway, GatewayUid, Organization, OrganizationId,
-    Owner, Store, StoreError, Timestamp,
+    Agent, AgentFilter, AgentUid, Board, BoardFilter, BoardId, Gateway, GatewayUid, Organization, Store, StoreError,
+    Timestamp,
 };
 use windlass_line::{Clock as _, TokioClock};
 
 use crate::exit::{Failure, with_causes};
 use crate::global::Global;
 use crate::text::escaped;
-
-/// The name of the organization that is made by itself.
-const ORGANIZATION: &str = "default";
 
 /// The action where there is no store yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,16 +174,7 @@ fn make_folder(path: &Path) -> io::Result<()> {
 
 /// The organization that everything belongs to; made at the first use.
 pub(crate) async fn organization(store: &dyn Store) -> Result<Organization, Failure> {
-    if let Some(known) = store.organizations().await?.into_iter().next() {
-        return Ok(known);
-    }
-    let organization = Organization {
-        id: new_id(OrganizationId::from_bytes)?,
-        name: ORGANIZATION.into(),
-        owner: Owner::default(),
-    };
-    store.put_organization(&organization).await?;
-    Ok(organization)
+    Ok(windlass_operations::gateway_records::organization(store, random()?).await?)
 }
 
 impl Records {

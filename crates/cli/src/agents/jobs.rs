@@ -235,7 +235,7 @@ fn chosen<'a>(records: &'a Records, gateway: &Gateway, options: &SyncOptions) ->
 const ANSWER_BYTES: u64 = 64;
 
 /// The name of the command in a report.
-const DELETE: &str = "delete";
+pub(crate) const DELETE: &str = "delete";
 
 /// Delete agents on their gateways and in the store
 #[derive(Debug, Args)]
@@ -270,7 +270,7 @@ pub(crate) async fn delete(global: &Global, args: &DeleteArgs, output: &Output) 
 }
 
 /// Asks on the terminal.
-fn confirmed_deletion(records: &Records, agents: &[&Agent], delete_files: bool) -> Result<bool, Failure> {
+pub(crate) fn confirmed_deletion(records: &Records, agents: &[&Agent], delete_files: bool) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::usage(
             "deleting agents needs a confirmation, and there is no terminal to ask on",

@@ -8,22 +8,19 @@ use anstyle::Style;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use windlass::store::limits::TEMPLATE_BYTES;
-use windlass::store::{
-    Agent, AgentRole, AgentStatus, AgentUid, Agents as _, CheckIn, Creator, FileOverride, SecretSource, Timestamp,
-};
+use windlass::store::{Agent, AgentStatus, AgentUid, Agents as _, CheckIn, SecretSource, Timestamp};
+use windlass_operations::agent_records::{self, AgentInput, AgentPlace, heartbeat_every};
+use windlass_operations::agents::FileForm;
 use windlass_protocol::Advice;
 
+use crate::change::{caller, changed};
 use crate::columns::{Cell, TextTable};
 use crate::config::{Environment, GivenSecret};
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{BAD, GOOD, Output, WARN};
-use crate::store::{self, Missing, Records, short, shown};
+use crate::store::{self, Missing, Records, random, short, shown};
 use crate::text::{escaped, span};
-use crate::units::parse_span;
-
-/// The name of a board's lead, unless another is given.
-const LEAD_NAME: &str = "Lead Agent";
 
 /// Add an agent to the store; windlass agents provision creates it on its gateway
 #[derive(Debug, Args)]
@@ -35,8 +32,11 @@ Examples:
 pub(crate) struct AgentsAddArgs {
     /// The name; leads and main agents have a default
     name: Option<String>,
+    /// The id, a UUID, to keep the one of another system [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    id: Option<AgentUid>,
     #[command(flatten)]
-    place: AgentPlace,
+    place: PlaceArgs,
     /// The agent is the lead of the board
     #[arg(long, conflicts_with = "main")]
     lead: bool,
@@ -56,7 +56,7 @@ pub(crate) struct AgentsAddArgs {
 /// Where it lives.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct AgentPlace {
+struct PlaceArgs {
     /// The agent works on this board
     #[arg(long, value_name = "BOARD")]
     board: Option<String>,
@@ -68,7 +68,7 @@ struct AgentPlace {
 /// The character of an agent.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Character")]
-struct IdentityArgs {
+pub(crate) struct IdentityArgs {
     /// The role [default: Generalist]
     #[arg(long, value_name = "TEXT")]
     role: Option<String>,
@@ -102,14 +102,9 @@ struct IdentityArgs {
 }
 
 impl IdentityArgs {
-    /// The given values, on top of the defaults of the role.
-    fn profile(&self, role: AgentRole) -> BTreeMap<String, String> {
-        let brought = match role {
-            AgentRole::Main => &[("role", "Gateway Agent"), ("emoji", ":compass:")][..],
-            AgentRole::Lead => &[("role", "Board Lead")],
-            AgentRole::Worker => &[],
-        };
-        let given = [
+    /// The given values.
+    pub(crate) fn given(&self) -> BTreeMap<String, String> {
+        let all = [
             ("role", &self.role),
             ("purpose", &self.purpose),
             ("emoji", &self.emoji),
@@ -121,34 +116,42 @@ impl IdentityArgs {
             ("update_cadence", &self.update_cadence),
             ("custom_instructions", &self.custom_instructions),
         ];
-        let given = given
+        let given = all
             .into_iter()
-            .filter_map(|(key, text)| Some((key, text.as_deref()?)));
-        let all = brought.iter().copied().chain(given);
-        all.map(|(key, text)| (key.to_owned(), text.to_owned())).collect()
+            .filter_map(|(key, text)| Some((key.to_owned(), text.clone()?)));
+        given.collect()
     }
 }
 
 /// A span as gateways read it.
-fn every(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text == "0m" || !text.ends_with("ms") && parse_span(text).is_ok() {
-        Ok(text.to_owned())
-    } else {
-        Err("expected a number with a unit: 30s, 10m or 1h, or 0m for never".into())
-    }
+pub(crate) fn every(text: &str) -> Result<String, String> {
+    Ok(heartbeat_every(text)?.to_owned())
+}
+
+/// The heartbeat settings with this interval.
+pub(crate) fn heartbeat(every: &str) -> Map<String, Value> {
+    Map::from_iter([("every".to_owned(), Value::from(every))])
 }
 
 pub(crate) async fn add(global: &Global, args: AgentsAddArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut records = Records::open(global, Missing::Refuse).await?;
-    let mut agent = placed(&records, &args)?;
-    agent.identity = args.identity.profile(agent.role());
-    if let Some(every) = args.heartbeat_every {
-        agent.heartbeat = Map::from_iter([("every".to_owned(), Value::from(every))]);
-    }
-    agent.soul_override = template("--soul-template", args.soul_template.as_deref())?;
-    agent.identity_override = template("--identity-template", args.identity_template.as_deref())?;
-    let agent = records.store.insert_agent(&agent, Creator::Operator).await?;
+    let input = AgentInput {
+        id: args.id,
+        name: args.name.clone(),
+        heartbeat: args.heartbeat_every.as_deref().map(heartbeat).unwrap_or_default(),
+        identity: args.identity.given(),
+        soul: template("--soul-template", args.soul_template.as_deref())?,
+        identity_file: template("--identity-template", args.identity_template.as_deref())?,
+        ..AgentInput::default()
+    };
+    let caller = caller();
+    let agent = agent_records::insert(
+        &changed(&*records.store, &caller),
+        place(&records, &args)?,
+        input,
+        random()?,
+    )
+    .await?;
     records.agents.push(agent.clone());
     if output.json() {
         output.value(&as_json(&records, &agent, store::now()))?;
@@ -163,36 +166,26 @@ pub(crate) async fn add(global: &Global, args: AgentsAddArgs, output: &Output) -
     Ok(ExitCode::Ok)
 }
 
-/// The record with its place and its name.
-fn placed(records: &Records, args: &AgentsAddArgs) -> Result<Agent, Failure> {
-    let (id, now) = (store::new_id(AgentUid::from_bytes)?, store::now());
-    let name = args.name.as_deref().map(str::trim);
+/// The place that the flags name.
+fn place<'a>(records: &'a Records, args: &AgentsAddArgs) -> Result<AgentPlace<'a>, Failure> {
     if let Some(gateway) = &args.place.main {
-        let gateway = records.gateway(gateway)?;
-        let name = name.map_or_else(|| format!("{} Gateway Agent", gateway.name), str::to_owned);
-        return Ok(Agent::new_main(id, gateway.id, name, now));
+        return Ok(AgentPlace::Main(records.gateway(gateway)?));
     }
     let board = records.board(args.place.board.as_deref().unwrap_or_default())?;
-    let gateway = board.gateway_id.ok_or_else(|| {
-        Failure::usage(
-            format!("board {} has no gateway", shown(&board.name)),
-            "Add the board again, with --on GATEWAY.",
-        )
-    })?;
     if args.lead {
-        return Ok(Agent::new_lead(id, gateway, board.id, name.unwrap_or(LEAD_NAME), now));
+        return Ok(AgentPlace::Lead(board));
     }
-    let name = name.ok_or_else(|| {
-        Failure::usage(
+    if args.name.is_none() {
+        return Err(Failure::usage(
             "a worker needs a name",
             "Give it before the flags: windlass agents add NAME --board BOARD.",
-        )
-    })?;
-    Ok(Agent::new_worker(id, gateway, board.id, name, now))
+        ));
+    }
+    Ok(AgentPlace::Worker(board))
 }
 
 /// The source of a template.
-fn template(flag: &'static str, path: Option<&Path>) -> Result<Option<FileOverride>, Failure> {
+pub(crate) fn template(flag: &'static str, path: Option<&Path>) -> Result<Option<FileForm>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let source = windlass_files::read_text(path, TEMPLATE_BYTES).map_err(|error| {
         let next_step = match error.kind() {
@@ -204,7 +197,7 @@ fn template(flag: &'static str, path: Option<&Path>) -> Result<Option<FileOverri
             next_step,
         )
     })?;
-    Ok(Some(FileOverride::Template(source)))
+    Ok(Some(FileForm::Template(source)))
 }
 
 /// Longest error shown, in characters; `--json` shows all of it.

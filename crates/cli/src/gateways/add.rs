@@ -1,16 +1,17 @@
-//! `windlass gateways add` and `set`.
+//! `windlass gateways add`.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use windlass::store::{Gateway, GatewayUid, Gateways as _, SecretSource, unfit_for_workspaces};
-use windlass::{Endpoint, Fingerprint};
+use windlass::store::{GatewayUid, SecretSource};
+use windlass_operations::gateway_records::{self, GatewayInput};
 
+use crate::change::{caller, changed, place};
 use crate::exit::{ExitCode, Failure};
 use crate::gateways::list::as_json;
 use crate::global::Global;
 use crate::output::Output;
-use crate::store::{self, Missing, Records, short, shown};
+use crate::store::{self, Missing, Records, random, short, shown};
 
 /// Add a gateway
 ///
@@ -20,6 +21,9 @@ use crate::store::{self, Missing, Records, short, shown};
 pub(crate) struct GatewaysAddArgs {
     /// The name
     name: String,
+    /// The id, a UUID, to keep the one of another system [default: a new one]
+    #[arg(long, value_name = "UUID")]
+    id: Option<GatewayUid>,
     /// The gateway's address, ws://HOST:PORT or wss://HOST
     // Takes the place of the global flag of this name.
     #[arg(long, value_name = "URL")]
@@ -33,7 +37,7 @@ pub(crate) struct GatewaysAddArgs {
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// The SHA-256 fingerprint of the expected certificate
-    #[arg(long, value_name = "HEX", conflicts_with = "insecure_tls")]
+    #[arg(long, value_name = "HEX")]
     tls_fingerprint: Option<String>,
     /// Accept any certificate
     #[arg(long)]
@@ -56,48 +60,28 @@ pub(crate) struct TokenArgs {
 
 pub(crate) async fn add(global: &Global, args: GatewaysAddArgs, output: &Output) -> Result<ExitCode, Failure> {
     let token = args.token.source()?;
-    args.check()?;
+    let input = GatewayInput {
+        id: args.id,
+        name: args.name,
+        url: args.url,
+        token: token.as_ref().map(place).transpose()?,
+        workspace_root: Some(args.workspace_root),
+        base_url: args.base_url,
+        allow_insecure_tls: args.insecure_tls,
+        tls_fingerprint: args.tls_fingerprint,
+        control_ui: args.control_ui,
+    };
+    // What is no gateway makes no store.
+    gateway_records::check_input(&input)?;
     let global = Global {
         url: None,
         ..global.clone()
     };
     let store = store::open(&global, Missing::Make).await?;
-    let organization = store::organization(&*store).await?;
-    let mut records = Records::read(store).await?;
-    let wanted = args.name.trim().to_lowercase();
-    if let Some(taken) = records
-        .gateways
-        .iter()
-        .find(|known| known.name.to_lowercase() == wanted)
-    {
-        return Err(Failure::usage(
-            format!(
-                "the name {:?} is taken by gateway {}",
-                shown(&args.name),
-                short(taken.id)
-            ),
-            "Choose another: gateways are named by it.",
-        ));
-    }
-    let gateway = Gateway {
-        id: store::new_id(GatewayUid::from_bytes)?,
-        organization_id: organization.id,
-        name: args.name.trim().to_owned(),
-        url: args.url.trim().to_owned(),
-        token,
-        workspace_root: Some(args.workspace_root.trim().to_owned()),
-        base_url: args
-            .base_url
-            .map(|url| url.trim().to_owned())
-            .filter(|url| !url.is_empty()),
-        allow_insecure_tls: args.insecure_tls,
-        tls_fingerprint: args.tls_fingerprint,
-        disable_device_pairing: args.control_ui,
-        created_at: store::now(),
-    };
-    records.store.insert_gateway(&gateway).await?;
+    let caller = caller();
+    let gateway = gateway_records::insert(&changed(&*store, &caller), input, [random()?, random()?]).await?;
     if output.json() {
-        records.gateways.push(gateway.clone());
+        let records = Records::read(store).await?;
         output.value(&as_json(&records, &gateway))?;
     } else {
         output.line(&format!(
@@ -107,38 +91,6 @@ pub(crate) async fn add(global: &Global, args: GatewaysAddArgs, output: &Output)
         ))?;
     }
     Ok(ExitCode::Ok)
-}
-
-impl GatewaysAddArgs {
-    fn check(&self) -> Result<(), Failure> {
-        let url = self.url.trim();
-        Endpoint::parse(url).map_err(|error| Failure::usage(format!("flag --url: {error}"), ""))?;
-        if let Some(fingerprint) = &self.tls_fingerprint {
-            let read: Result<Fingerprint, _> = fingerprint.parse();
-            read.map_err(|error| Failure::usage(format!("flag --tls-fingerprint: {error}"), ""))?;
-        }
-        let about_tls = [
-            ("--tls-fingerprint", self.tls_fingerprint.is_some()),
-            ("--insecure-tls", self.insecure_tls),
-        ];
-        match about_tls.iter().find(|(_, given)| *given) {
-            Some((flag, _)) if url.starts_with("ws://") => Err(Failure::usage(
-                format!("flag {flag}: the address begins with ws://, which has no certificate"),
-                "Remove the flag, or give an address that begins with wss://.",
-            )),
-            _ if self.workspace_root.trim().is_empty() => Err(Failure::usage(
-                "flag --workspace-root: it is empty",
-                "Name a folder on the gateway's host, for example /srv/agents.",
-            )),
-            _ => match unfit_for_workspaces(&self.workspace_root) {
-                Some(why) => Err(Failure::usage(
-                    format!("flag --workspace-root: it {why}"),
-                    "Name a folder on the gateway's host that is there for agents, for example /srv/agents.",
-                )),
-                None => Ok(()),
-            },
-        }
-    }
 }
 
 impl TokenArgs {
@@ -182,43 +134,4 @@ fn file(path: &Path) -> Result<SecretSource, Failure> {
         format!("flag --token-file: {} is no file", full.display()),
         "Write the gateway's token into it first (chmod 600).",
     ))
-}
-
-/// Change the place of a gateway's token
-///
-/// The boards and agents of the gateway stay as they are. A running windlass agents run uses the new token after its next start.
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").args(["token_env", "token_file", "no_token"]).required(true))]
-pub(crate) struct SetArgs {
-    /// The gateway, by its name or id
-    // Not under the name of the global flag.
-    #[arg(id = "name", value_name = "GATEWAY")]
-    gateway: String,
-    #[command(flatten)]
-    token: TokenArgs,
-    /// The gateway needs no token
-    #[arg(long)]
-    no_token: bool,
-}
-
-pub(crate) async fn set(global: &Global, args: &SetArgs, output: &Output) -> Result<ExitCode, Failure> {
-    let token = args.token.source()?;
-    let records = Records::open(global, Missing::Refuse).await?;
-    let mut gateway = records.gateway(&args.gateway)?.clone();
-    gateway.token = token;
-    records.store.update_gateway(&gateway).await?;
-    if output.json() {
-        output.value(&as_json(&records, &gateway))?;
-    } else {
-        let token = gateway
-            .token
-            .as_ref()
-            .map_or_else(|| "none".into(), |token| shown(&token.to_string()));
-        output.line(&format!(
-            "gateway {} ({}): the token is {token} from now on",
-            shown(&gateway.name),
-            short(gateway.id)
-        ))?;
-    }
-    Ok(ExitCode::Ok)
 }
