@@ -49,9 +49,9 @@ async fn a_gateway_is_recorded_called_changed_and_deleted() {
     assert_eq!(
         kinds,
         [
-            "audit.gateway.created",
+            "audit.gateway.deleted",
             "audit.gateway.updated",
-            "audit.gateway.deleted"
+            "audit.gateway.created"
         ]
     );
     assert_eq!(

@@ -44,7 +44,7 @@ async fn agents_are_recorded_provisioned_planned_changed_and_deleted() {
         "{plan}"
     );
 
-    let soul = json!({"name": "Poet", "soul": "Write verses."});
+    let soul = json!({"name": "Poet", "soul": {"text": "Write verses."}});
     let changed = bench.patch("/api/v1/agents/scribe", soul).await.expect(200);
     assert_eq!((&changed["name"], &changed["id"]), (&json!("Poet"), &worker["id"]));
     let plan = bench.get("/api/v1/agents/poet/plan").await.expect(200);
@@ -148,12 +148,67 @@ async fn a_board_is_paused_resumed_and_changed_by_member() {
         .collect();
     assert_eq!(
         kinds,
-        ["audit.board.created", "audit.board.paused", "audit.board.resumed"]
+        ["audit.board.resumed", "audit.board.paused", "audit.board.created"]
     );
     let wrong = bench
         .patch("/api/v1/boards/docs", json!({"max_agents": 20_000}))
         .await
         .expect(422);
     assert_eq!(wrong["field"], "max_agents");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_rule_of_a_board_and_an_entry_of_an_identity_are_changed_alone() {
+    let bench = Bench::with_gateway().await;
+    let body = json!({"name": "Docs", "gateway": "lab", "rules": {"require_approval_for_done": false}});
+    bench.post("/api/v1/boards", body).await.expect(201);
+    let rules = json!({"rules": {"require_review_before_done": true}});
+    let board = bench.patch("/api/v1/boards/docs", rules).await.expect(200);
+    assert_eq!(
+        (
+            &board["rules"]["require_approval_for_done"],
+            &board["rules"]["require_review_before_done"]
+        ),
+        (&json!(false), &json!(true))
+    );
+    let typo = json!({"rules": {"require_aproval": true}});
+    let refused = bench.patch("/api/v1/boards/docs", typo).await.expect(422);
+    assert_eq!(refused["field"], "rules.require_aproval");
+
+    let lead = json!({"board": "docs", "lead": true, "identity": {"emoji": ":owl:"}});
+    bench.post("/api/v1/agents", lead).await.expect(201);
+    let identity = json!({"identity": {"emoji": null, "purpose": "Leads"}});
+    let lead = bench.patch("/api/v1/agents/lead%20agent", identity).await;
+    assert_eq!(
+        lead.expect(200)["identity"],
+        json!({"role": "Board Lead", "purpose": "Leads"})
+    );
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn activities_come_in_pages_from_the_latest_on() {
+    let bench = Bench::with_gateway().await;
+    for name in ["One", "Two", "Three"] {
+        let board = json!({"name": name, "gateway": "lab"});
+        bench.post("/api/v1/boards", board).await.expect(201);
+    }
+    let (mut path, mut pages) = ("/api/v1/activities?kind=audit.board.&limit=2".to_owned(), Vec::new());
+    loop {
+        let page = bench.get(&path).await.expect(200);
+        let messages: Vec<String> = page["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["message"].as_str().unwrap().to_owned())
+            .collect();
+        pages.push(messages);
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/api/v1/activities?kind=audit.board.&limit=2&cursor={cursor}");
+    }
+    assert_eq!(pages, [vec!["board \"Three\"", "board \"Two\""], vec!["board \"One\""]]);
     bench.end().await;
 }
