@@ -8,6 +8,7 @@ use crate::boards::BoardsArgs;
 use crate::call::CallArgs;
 use crate::chaos::ChaosArgs;
 use crate::chat::ChatArgs;
+use crate::completions::{CompletionsArgs, ManArgs};
 use crate::config::trust::ConfigArgs;
 use crate::coordinate::CoordinateArgs;
 use crate::demo::DemoArgs;
@@ -52,4 +53,6 @@ pub(crate) enum CliCommand {
     Config(ConfigArgs),
     Chaos(ChaosArgs),
     Demo(DemoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }

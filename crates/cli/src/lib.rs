@@ -9,6 +9,7 @@
 //! | `sessions`, `chat` | conversations: shown, and held |
 //! | `turn` | one message, followed to its end |
 //! | `serve` | Windlass as a service, with an HTTP interface |
+//! | `completions` | completions for shells, and manual pages |
 //! | `chaos` | a fault-injecting proxy in front of a real gateway |
 //! | `demo` | simulated gateways, cut and killed under load |
 //! | `gateways`, `boards`, `owner`, `tokens` | records of the store |
@@ -29,6 +30,7 @@ mod change;
 mod chaos;
 mod chat;
 mod columns;
+mod completions;
 mod config;
 mod coordinate;
 mod demo;
@@ -188,6 +190,8 @@ async fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         CliCommand::Chat(chat) => chat::run(&cli.global, chat, output).await,
         CliCommand::Chaos(chaos) => chaos::run(&cli.global, chaos, output).await,
         CliCommand::Demo(demo) => demo::run(&cli.global, demo, output).await,
+        CliCommand::Completions(args) => completions::write_completions(&args, output),
+        CliCommand::Man(args) => completions::write_pages(&args, output),
         CliCommand::Gateways(gateways) => gateways::run(&cli.global, gateways, output).await,
         CliCommand::Boards(boards) => boards::run(&cli.global, boards, output).await,
         CliCommand::Agents(agents) => agents::run(&cli.global, agents, output).await,

@@ -22,7 +22,7 @@ use windlass_operations::{ConfiguredGateway, Service, ServiceParts};
 use windlass_protocol::Advice;
 use windlass_serve::{Authenticator, ListenError, ServeConfig, Server};
 
-use crate::agents::context::FileArgs;
+use crate::agents::context::TemplateArgs;
 use crate::exit::{ExitCode, Failure, with_causes};
 use crate::global::Global;
 use crate::interrupts::stop_signal;
@@ -44,7 +44,8 @@ pub(crate) struct ServeArgs {
         long,
         value_name = "ADDRESS",
         default_value = "127.0.0.1:7420",
-        env = "WINDLASS_LISTEN"
+        env = "WINDLASS_LISTEN",
+        hide_env_values = true
     )]
     listen: SocketAddr,
     /// A name by which clients reach the service, beside addresses and localhost; repeat it for several
@@ -60,7 +61,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     demo: bool,
     #[command(flatten)]
-    files: FileArgs,
+    templates: TemplateArgs,
 }
 
 pub(crate) async fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<ExitCode, Failure> {
@@ -115,7 +116,7 @@ async fn start(global: &Global, args: &ServeArgs, output: &Output) -> Result<Ser
         .outbox(outbox)
         .start()?;
     let agents = windlass.agents(Arc::clone(&store)).device(device);
-    let agents = args.files.apply(agents)?.supervise(true).start().await?;
+    let agents = args.templates.apply(agents)?.supervise(true).start().await?;
     let writer = if args.no_record {
         None
     } else {

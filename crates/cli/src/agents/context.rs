@@ -19,9 +19,9 @@ use crate::session::{self, DeviceTokens, Patience};
 use crate::store::{Records, shown, shown_url};
 use crate::units::parse_span;
 
-/// The inputs of agents' files, and the wait for gateways.
+/// The inputs of agents' files.
 #[derive(Debug, Args)]
-pub(crate) struct FileArgs {
+pub(crate) struct TemplateArgs {
     /// The address of your service for agents. It is written into their files and stored with their gateway for later runs; an
     /// empty value removes it [default: the stored one]
     #[arg(long, value_name = "URL", env = "WINDLASS_BASE_URL", hide_env_values = true)]
@@ -29,9 +29,29 @@ pub(crate) struct FileArgs {
     /// A folder of templates to use instead of the built-in ones
     #[arg(long, value_name = "DIR", env = "WINDLASS_TEMPLATES", hide_env_values = true)]
     templates: Option<PathBuf>,
+}
+
+/// The inputs of agents' files, and the wait for gateways.
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    #[command(flatten)]
+    templates: TemplateArgs,
     /// Wait this long for a gateway to connect before the work begins [default: 15s]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
+}
+
+impl TemplateArgs {
+    /// The settings that the flags give.
+    pub(crate) fn apply(&self, mut builder: AgentsBuilder) -> Result<AgentsBuilder, Failure> {
+        if let Some(base_url) = &self.base_url {
+            builder = builder.base_url(base_url.trim());
+        }
+        if let Some(folder) = &self.templates {
+            builder = builder.templates(Templates::with_folder(folder)?);
+        }
+        Ok(builder)
+    }
 }
 
 impl FileArgs {
@@ -43,21 +63,10 @@ impl FileArgs {
     pub(crate) fn builder(&self, host: &Host, records: &Records) -> Result<AgentsBuilder, Failure> {
         let store = Arc::clone(&records.store) as Arc<dyn Store>;
         let builder = host.windlass.agents(store);
-        self.apply(match &host.device {
+        self.templates.apply(match &host.device {
             Some(device) => builder.device(Arc::clone(device)),
             None => builder,
         })
-    }
-
-    /// The settings that the flags give.
-    pub(crate) fn apply(&self, mut builder: AgentsBuilder) -> Result<AgentsBuilder, Failure> {
-        if let Some(base_url) = &self.base_url {
-            builder = builder.base_url(base_url.trim());
-        }
-        if let Some(folder) = &self.templates {
-            builder = builder.templates(Templates::with_folder(folder)?);
-        }
-        Ok(builder)
     }
 }
 
