@@ -7,14 +7,16 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crates that users depend on or install. The others are programs for developers.
-const PUBLISHED: [&str; 13] = [
+const PUBLISHED: [&str; 15] = [
     "windlass",
     "windlass-agents",
     "windlass-cli",
     "windlass-files",
     "windlass-journal",
     "windlass-line",
+    "windlass-operations",
     "windlass-protocol",
+    "windlass-serve",
     "windlass-sessions",
     "windlass-store",
     "windlass-store-sqlite",
