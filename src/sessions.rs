@@ -45,10 +45,10 @@
 
 pub use windlass_protocol::SessionKey;
 pub use windlass_sessions::{
-    AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureError, Ensured, HISTORY_PAGE, HistoryCursor,
-    HistoryDelta, HistoryError, HistoryPage, HistoryQuery, IN_FLIGHT_LIMIT, Interrupted, ListError, Message,
-    MessageHandle, Outbox, PENDING_KEPT, PatchError, PendingMessage, ResendAfterLoss, ResetOutcome, RunEnd,
-    RunProgress, SESSIONS_LIMIT, SendError, SessionQuery, Sessions, SessionsStatus,
+    AskError, DeleteError, DeleteOutcome, ENDS_KEPT, EXPIRES_AFTER, EnsureSessionError, EnsuredSession, HISTORY_PAGE,
+    HistoryCursor, HistoryDelta, HistoryError, HistoryPage, HistoryQuery, IN_FLIGHT_LIMIT, ListError, Message,
+    MessageHandle, MessageInterrupted, Outbox, PENDING_KEPT, PatchError, PendingMessage, ResendAfterLoss, ResetOutcome,
+    RunEnd, RunProgress, SESSIONS_LIMIT, SendError, SessionQuery, Sessions, SessionsStatus,
 };
 
 use crate::Gateway;

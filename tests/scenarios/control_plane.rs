@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use windlass::agents::Agents;
-use windlass::agents::control_plane::{ControlPlane, Outgoing};
+use windlass::agents::control_plane::{AgentMessage, ControlPlane};
 use windlass::protocol::run::Loss;
 use windlass::request::SessionsPatch;
 use windlass::sessions::{DeleteOutcome, RunEnd, SessionKey};
@@ -207,7 +207,7 @@ async fn a_message_that_is_taken_for_a_repetition_again_and_again_is_run_once() 
         let (bench, main) = (Bench::of("2026.6.11").await, session("main"));
         let script = bench.sim.script().times(5);
         script.reply("chat.send", json!({"runId": "older", "status": "in_flight"}));
-        let message = Outgoing {
+        let message = AgentMessage {
             key: main,
             text: "good morning".into(),
             deliver: false,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use tokio::task::LocalSet;
-use windlass::sessions::{Interrupted, Message, MessageHandle, Outbox, RunEnd, RunProgress, SendError, SessionKey};
+use windlass::sessions::{
+    Message, MessageHandle, MessageInterrupted, Outbox, RunEnd, RunProgress, SendError, SessionKey,
+};
 use windlass::store::{MemoryStore, NewSend, OwnError, Right, SendState, Store, Timestamp};
 use windlass::{Clock as _, Endpoint, Gateway, TokioClock, Windlass, transport};
 use windlass_testkit::{ChatPlan, Generation as Protocol, Outcome, RestartKind, SideEffect, SimGateway};
@@ -388,7 +390,7 @@ async fn a_gateway_that_is_removed_and_added_again_goes_on_with_its_messages() {
         life.run(tokio::time::sleep(Duration::from_millis(500))).await;
         let id = life.gateway.id().clone();
         life.run(life.windlass.remove(&id, Duration::ZERO)).await.unwrap();
-        assert_eq!(life.run(following.end()).await, Err(Interrupted));
+        assert_eq!(life.run(following.end()).await, Err(MessageInterrupted));
         life.run(life.windlass.add(spec("gw"))).await.unwrap();
         assert_eq!(recorded(&life, &world, "k").await, SendState::Done);
         assert_eq!(runs(&sim), 1);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use windlass::request::{ChatMessage, SessionsPatch};
 use windlass::sessions::{
-    AskError, DeleteError, DeleteOutcome, EnsureError, Ensured, HistoryDelta, HistoryError, HistoryPage, HistoryQuery,
-    PatchError, ResetOutcome, RunEnd, SessionKey, SessionQuery, Sessions,
+    AskError, DeleteError, DeleteOutcome, EnsureSessionError, EnsuredSession, HistoryDelta, HistoryError, HistoryPage,
+    HistoryQuery, PatchError, ResetOutcome, RunEnd, SessionKey, SessionQuery, Sessions,
 };
 use windlass::{CallError, NotSent};
 use windlass_testkit::{ChatPlan, Generation as Protocol, Outcome, RELEASES, SideEffect, SimGateway};
@@ -88,13 +88,13 @@ async fn a_session_is_ensured_labelled_and_fit_for_two_messages_on_every_release
             let (sessions, work) = (bench.gateway.sessions(), key("work"));
             let ensured = sessions.ensure(&work, Some("Work")).await.unwrap();
             match (name, &ensured) {
-                (BREAKING, Ensured::LeftToFirstMessage) | (_, Ensured::Made(_)) => {}
+                (BREAKING, EnsuredSession::LeftToFirstMessage) | (_, EnsuredSession::Made(_)) => {}
                 _ => panic!("{name}: {ensured:?}"),
             }
             for text in ["one", "two"] {
                 assert_eq!(say(&sessions, &work, text).await, format!("echo: {text}"), "{name}");
             }
-            let Ensured::There(row) = sessions.ensure(&work, Some("Work")).await.unwrap() else {
+            let EnsuredSession::There(row) = sessions.ensure(&work, Some("Work")).await.unwrap() else {
                 panic!("{name}: it is there")
             };
             assert_eq!(row.label.as_deref(), Some("Work"), "{name}");
@@ -108,7 +108,10 @@ async fn a_session_is_ensured_labelled_and_fit_for_two_messages_on_every_release
             let ghost: SessionKey = "agent:ghost:main".parse().unwrap();
             let error = sessions.ensure(&ghost, None).await;
             if name != BREAKING {
-                assert!(matches!(error, Err(EnsureError::UnknownAgent(_))), "{name}: {error:?}");
+                assert!(
+                    matches!(error, Err(EnsureSessionError::UnknownAgent(_))),
+                    "{name}: {error:?}"
+                );
             }
             assert_eq!(sessions.get(&ghost).await.unwrap(), None, "{name}");
             bench.finish().await;
@@ -124,7 +127,7 @@ async fn a_session_that_cannot_have_its_label_is_there_all_the_same() {
         let sessions = bench.gateway.sessions();
         sessions.ensure(&key("first"), Some("Mine")).await.unwrap();
         let error = sessions.ensure(&key("second"), Some("Mine")).await;
-        assert!(matches!(error, Err(EnsureError::LabelTaken)), "{error:?}");
+        assert!(matches!(error, Err(EnsureSessionError::LabelTaken)), "{error:?}");
         assert_eq!(sessions.get(&key("second")).await.unwrap().unwrap().label, None);
         bench.finish().await;
     })

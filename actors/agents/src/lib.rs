@@ -8,6 +8,5 @@
 
 pub mod control_plane;
 pub mod coordinator;
+mod offload;
 pub mod provisioner;
-mod rendering;
-mod verifying;

@@ -9,7 +9,7 @@ use windlass_protocol::{AgentId, RetryPolicy, SessionKey};
 use windlass_store::{ChatSend, StoreError};
 
 use super::client::GatewayClient;
-use super::error::{Interrupted, SendError};
+use super::error::{MessageInterrupted, SendError};
 use super::in_flight::Replaced;
 use super::manager::SessionManagerHandle;
 use super::message::{Handover, Message, MessageHandle};
@@ -83,7 +83,7 @@ impl Sessions {
     /// [`SessionManagerHandle::hand_over`].
     ///
     /// # Errors
-    /// [`SendError::Interrupted`] and [`SendError::TooMany`].
+    /// [`SendError::MessageInterrupted`] and [`SendError::TooMany`].
     pub async fn hand_over(&self, message: Message) -> Result<Handover, SendError> {
         self.manager.hand_over(message).await
     }
@@ -97,8 +97,8 @@ impl Sessions {
     /// there is none with this key; [`on_record`](Self::on_record) tells how one ended.
     ///
     /// # Errors
-    /// [`Interrupted`], when Windlass was shut down.
-    pub async fn follow(&self, key: impl Into<String>) -> Result<Option<MessageHandle>, Interrupted> {
+    /// [`MessageInterrupted`], when Windlass was shut down.
+    pub async fn follow(&self, key: impl Into<String>) -> Result<Option<MessageHandle>, MessageInterrupted> {
         self.manager.follow(key.into()).await
     }
 

@@ -10,8 +10,8 @@ use windlass_protocol::request::{
 use windlass_protocol::{AgentId, CallError, HelloOk, SessionKey, agent_id_of};
 
 use super::api::Sessions;
-use super::error::{AskError, DeleteError, EnsureError, PatchError};
-use windlass_protocol::releases::refusals;
+use super::error::{AskError, DeleteError, EnsureSessionError, PatchError};
+use windlass_protocol::releases;
 
 /// The waits before a session is deleted again in which a run goes on (2026.4.15 asks to try again in a moment): they double
 /// from the first to the second of these.
@@ -22,7 +22,7 @@ const RESET_TRIES: u32 = 3;
 
 /// How [`Sessions::ensure`] ended: the session that it found or made.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ensured {
+pub enum EnsuredSession {
     /// It was there. Its label was set if one was given.
     There(Box<SessionRow>),
     /// It was made.
@@ -60,13 +60,13 @@ impl Sessions {
     /// Sees to it that a session is there, with this label if one is given.
     ///
     /// # Errors
-    /// [`EnsureError`].
-    pub async fn ensure(&self, key: &SessionKey, label: Option<&str>) -> Result<Ensured, EnsureError> {
+    /// [`EnsureSessionError`].
+    pub async fn ensure(&self, key: &SessionKey, label: Option<&str>) -> Result<EnsuredSession, EnsureSessionError> {
         let hello = self.hello().await?;
         let found = self.look_up(&hello, key).await?;
         if found.is_none() {
-            if refusals::breaks_early_sessions(&hello.server.version) {
-                return Ok(Ensured::LeftToFirstMessage);
+            if releases::breaks_early_sessions(&hello.server.version) {
+                return Ok(EnsuredSession::LeftToFirstMessage);
             }
             self.refuse_unknown_agent(key).await?;
         }
@@ -74,28 +74,28 @@ impl Sessions {
         if let Some(row) = found.clone()
             && (labelled || label.is_none())
         {
-            return Ok(Ensured::There(Box::new(row)));
+            return Ok(EnsuredSession::There(Box::new(row)));
         }
         let mut request = SessionsPatch::new(key.as_str());
         request.label = label.map(Into::into);
         match (self.ask_patch(&request).await?, found) {
-            (Some(_), Some(row)) => Ok(Ensured::There(Box::new(SessionRow {
+            (Some(_), Some(row)) => Ok(EnsuredSession::There(Box::new(SessionRow {
                 label: label.map(str::to_owned),
                 ..row
             }))),
-            (Some(entry), None) => Ok(Ensured::Made(Box::new(entry))),
+            (Some(entry), None) => Ok(EnsuredSession::Made(Box::new(entry))),
             (None, found) => {
                 if found.is_none() {
                     request.label = None;
                     self.ask_patch(&request).await?;
                 }
-                Err(EnsureError::LabelTaken)
+                Err(EnsureSessionError::LabelTaken)
             }
         }
     }
 
     /// Gateways make sessions for agents that do not exist, too: all nine releases of 2026.
-    async fn refuse_unknown_agent(&self, key: &SessionKey) -> Result<(), EnsureError> {
+    async fn refuse_unknown_agent(&self, key: &SessionKey) -> Result<(), EnsureSessionError> {
         let canonical = self
             .line()
             .status()
@@ -109,7 +109,7 @@ impl Sessions {
         };
         match self.client.ask(&AgentsList::new(), Resend::Always).await {
             Ok(roster) if roster.agents.iter().any(|row| row.id == agent.as_str()) => Ok(()),
-            Ok(_) => Err(EnsureError::UnknownAgent(agent)),
+            Ok(_) => Err(EnsureSessionError::UnknownAgent(agent)),
             // Without the right to list agents the session is made as the gateway does it.
             Err(error) if error.refusal().is_some() => Ok(()),
             Err(error) => Err(error.into()),
@@ -122,7 +122,7 @@ impl Sessions {
     /// [`PatchError`].
     pub async fn patch(&self, request: &SessionsPatch) -> Result<SessionEntry, PatchError> {
         let hello = self.hello().await?;
-        if refusals::breaks_early_sessions(&hello.server.version)
+        if releases::breaks_early_sessions(&hello.server.version)
             && let Ok(key) = SessionKey::parse(&request.key)
             && self.look_up(&hello, &key).await?.is_none()
         {
@@ -135,7 +135,7 @@ impl Sessions {
     async fn ask_patch(&self, request: &SessionsPatch) -> Result<Option<SessionEntry>, AskError> {
         match self.client.ask(request, Resend::Always).await {
             Ok(reply) => Ok(Some(reply.entry)),
-            Err(error) if error.refusal().is_some_and(refusals::label_taken) => Ok(None),
+            Err(error) if error.refusal().is_some_and(releases::label_taken) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -149,7 +149,7 @@ impl Sessions {
         let Some(before) = self.look_up(&hello, key).await? else {
             return Ok(ResetOutcome::NotThere);
         };
-        if refusals::breaks_early_sessions(&hello.server.version) {
+        if releases::breaks_early_sessions(&hello.server.version) {
             match self.delete(key).await {
                 Ok(DeleteOutcome::Deleted { .. }) => return Ok(ResetOutcome::Deleted),
                 Ok(DeleteOutcome::NotThere) => return Ok(ResetOutcome::NotThere),
@@ -230,7 +230,7 @@ impl Sessions {
                 }
                 Err(error) => error,
             };
-            if !error.refusal().is_some_and(refusals::session_active) {
+            if !error.refusal().is_some_and(releases::session_active) {
                 break error;
             }
             let waited = self.line().now().saturating_duration_since(began);
@@ -240,7 +240,7 @@ impl Sessions {
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(ACTIVE_PAUSES.1);
         };
-        if !error.refusal().is_some_and(refusals::main_session_kept) {
+        if !error.refusal().is_some_and(releases::main_session_kept) {
             return Err(error.into());
         }
         // Refused for the name alone: whether there is one is not looked at.

@@ -22,11 +22,11 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct GatewayClient {
     line: Arc<Line>,
     timeout: Duration,
-    retry: Option<Retry>,
+    retry: Option<ClientRetry>,
 }
 
 #[derive(Debug, Clone)]
-struct Retry {
+struct ClientRetry {
     policy: RetryPolicy,
     /// Draws the jitter.
     rng: Arc<Mutex<StdRng>>,
@@ -59,7 +59,7 @@ impl GatewayClient {
     /// Makes calls again while their failure is a passing one and the policy's budget lasts. `seed` is for the jitter.
     pub fn with_retry(mut self, policy: RetryPolicy, seed: u64) -> Self {
         let rng = Arc::new(Mutex::new(StdRng::seed_from_u64(seed)));
-        self.retry = Some(Retry { policy, rng });
+        self.retry = Some(ClientRetry { policy, rng });
         self
     }
 

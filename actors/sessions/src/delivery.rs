@@ -1,15 +1,14 @@
 //! Delivers one message: makes the calls that the [`RunTracker`] asks for, and gives it all events and answers.
 
 mod prepare;
-pub(super) use self::prepare::EarlierAttempts;
+pub(crate) use self::prepare::EarlierAttempts;
 use super::client::GatewayClient;
 use super::error::AskError;
 use super::in_flight::{ControlMessage, InFlightGuard};
-use super::incarnation::GatewayIncarnation;
-use super::message::{Handover, Message, ProgressSender};
-use super::outbox::{Facts, Outbox};
-use super::session_locks::SessionPermit;
-use super::state::State;
+use super::message::{Handover, Message, MessageFollower};
+use super::outbox::{Facts, GatewayIncarnation, Outbox};
+use crate::in_flight::SessionPermit;
+use crate::in_flight::State;
 use futures_util::future::{AbortHandle, LocalBoxFuture, abortable};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -25,7 +24,7 @@ use windlass_protocol::connection::{Continuity, Resend};
 use windlass_protocol::request::{
     AgentWait, AgentWaitReply, ChatHistory, ChatHistoryReply, ChatSend, ChatSendReply, Request,
 };
-use windlass_protocol::run::{Action, Asked, Doubt, Output, Progress, RunEnd, RunLimits, RunTracker};
+use windlass_protocol::run::{Action, Asked, Doubt, RunEnd, RunLimits, RunOutput, RunProgress, RunTracker};
 use windlass_protocol::{CallError, Generation, MethodName, NotSent, TimedOut};
 
 /// Events of one session that may wait: those of a run of 400 increments.
@@ -36,7 +35,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 const WAIT_MARGIN: Duration = Duration::from_secs(10);
 
 /// The answer to a call.
-enum Reply {
+enum DeliveryReply {
     Sent(Result<ChatSendReply, CallError>),
     /// The answer to the message is not understood.
     SentOddly,
@@ -66,13 +65,13 @@ enum Delivered {
 }
 
 /// The delivery of one message, until its line is up.
-pub(super) struct Delivery<'a> {
+pub(crate) struct Delivery<'a> {
     state: &'a State,
     place: &'a mut InFlightGuard,
     /// None for a message that does not wait for its turn.
     turn: Option<&'a mut SessionPermit>,
     message: &'a Message,
-    followers: Vec<ProgressSender>,
+    followers: Vec<MessageFollower>,
     /// Where its attempts and its end go on record.
     outbox: Option<&'a Outbox>,
 }
@@ -91,16 +90,16 @@ struct DeliveryLoop<'a> {
     noted: Noted,
     /// Calls off the send that is under way.
     sending: Option<AbortHandle>,
-    asked: FuturesUnordered<LocalBoxFuture<'a, Reply>>,
+    asked: FuturesUnordered<LocalBoxFuture<'a, DeliveryReply>>,
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) const fn new(
+    pub(crate) const fn new(
         state: &'a State,
         place: &'a mut InFlightGuard,
         turn: &'a mut SessionPermit,
         message: &'a Message,
-        followers: Vec<ProgressSender>,
+        followers: Vec<MessageFollower>,
     ) -> Self {
         Self {
             state,
@@ -113,7 +112,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// For a message that its caller keeps on record, and that does not wait for its turn.
-    pub(super) const fn without_turn(state: &'a State, place: &'a mut InFlightGuard, message: &'a Message) -> Self {
+    pub(crate) const fn without_turn(state: &'a State, place: &'a mut InFlightGuard, message: &'a Message) -> Self {
         Self {
             state,
             place,
@@ -125,7 +124,7 @@ impl<'a> Delivery<'a> {
     }
 
     /// Sends the message, and follows it until the gateway has taken it.
-    pub(super) async fn hand_over(&mut self, prior: Option<EarlierAttempts>) -> Handover {
+    pub(crate) async fn hand_over(&mut self, prior: Option<EarlierAttempts>) -> Handover {
         match self.deliver(prior, Until::Taken).await {
             Delivered::Taken => Handover::Taken,
             Delivered::End(end) | Delivered::Closed(end) => Handover::Ended(end),
@@ -134,7 +133,7 @@ impl<'a> Delivery<'a> {
 
     /// Sends the message, and follows it to its end. Nothing when it is on record and its line was closed: then it has no end
     /// yet.
-    pub(super) async fn run(&mut self, prior: Option<EarlierAttempts>) -> Option<RunEnd> {
+    pub(crate) async fn run(&mut self, prior: Option<EarlierAttempts>) -> Option<RunEnd> {
         match self.deliver(prior, Until::End).await {
             Delivered::End(end) => Some(end),
             // Kept on record, it goes on when its gateway is added again.
@@ -173,7 +172,7 @@ impl<'a> Delivery<'a> {
         followed
     }
 
-    pub(super) fn into_followers(mut self) -> Vec<ProgressSender> {
+    pub(crate) fn into_followers(mut self) -> Vec<MessageFollower> {
         while let Ok(note) = self.place.notes.try_recv() {
             if let ControlMessage::Join(follower) = note {
                 self.followers.push(follower);
@@ -203,18 +202,18 @@ impl DeliveryLoop<'_> {
     async fn follow(
         &mut self,
         until: Until,
-        followers: &mut Vec<ProgressSender>,
+        followers: &mut Vec<MessageFollower>,
         notes: &mut mpsc::Receiver<ControlMessage>,
     ) -> Delivered {
         loop {
             let now = self.now();
             while let Some(output) = self.tracker.poll(now) {
                 match output {
-                    Output::Do(action) => self.ask(action),
-                    Output::Tell(Progress::Started { .. }) if until == Until::Taken => return Delivered::Taken,
-                    Output::Tell(progress) => self.tell(&progress, followers),
-                    Output::End(RunEnd::NotSent(NotSent::Closed)) => return self.closed(),
-                    Output::End(end) => return Delivered::End(end),
+                    RunOutput::Do(action) => self.ask(action),
+                    RunOutput::Tell(RunProgress::Started { .. }) if until == Until::Taken => return Delivered::Taken,
+                    RunOutput::Tell(progress) => self.tell(&progress, followers),
+                    RunOutput::End(RunEnd::NotSent(NotSent::Closed)) => return self.closed(),
+                    RunOutput::End(end) => return Delivered::End(end),
                 }
             }
             if !self.step(followers, notes).await {
@@ -228,7 +227,7 @@ impl DeliveryLoop<'_> {
         self.tracker.on_closed();
         let now = self.now();
         Delivered::Closed(match self.tracker.poll(now) {
-            Some(Output::End(end)) => end,
+            Some(RunOutput::End(end)) => end,
             _ => RunEnd::NotSent(NotSent::Closed),
         })
     }
@@ -238,7 +237,7 @@ impl DeliveryLoop<'_> {
     }
 
     /// Waits for the next event, answer, control message or deadline. `false` when the line was closed for good.
-    async fn step(&mut self, followers: &mut Vec<ProgressSender>, notes: &mut mpsc::Receiver<ControlMessage>) -> bool {
+    async fn step(&mut self, followers: &mut Vec<MessageFollower>, notes: &mut mpsc::Receiver<ControlMessage>) -> bool {
         let deadline = self.tracker.next_deadline();
         let timer = async {
             match deadline {
@@ -259,8 +258,8 @@ impl DeliveryLoop<'_> {
         true
     }
 
-    fn tell(&self, progress: &Progress, followers: &mut Vec<ProgressSender>) {
-        if let Progress::Started { .. } = progress {
+    fn tell(&self, progress: &RunProgress, followers: &mut Vec<MessageFollower>) {
+        if let RunProgress::Started { .. } = progress {
             self.note_accepted();
         }
         followers.retain(|follower| !follower.is_gone());
@@ -269,12 +268,12 @@ impl DeliveryLoop<'_> {
         }
     }
 
-    fn noticed(&mut self, note: ControlMessage, followers: &mut Vec<ProgressSender>) {
+    fn noticed(&mut self, note: ControlMessage, followers: &mut Vec<MessageFollower>) {
         match note {
             ControlMessage::Join(follower) => {
                 let text = self.tracker.text();
                 if !text.is_empty() {
-                    follower.tell(Progress::Replaced(text.to_owned()));
+                    follower.tell(RunProgress::Replaced(text.to_owned()));
                 }
                 followers.push(follower);
             }
@@ -338,19 +337,19 @@ impl DeliveryLoop<'_> {
         }
     }
 
-    fn answered(&mut self, reply: Reply) {
+    fn answered(&mut self, reply: DeliveryReply) {
         let now = self.now();
         match reply {
-            Reply::Sent(Ok(reply)) => self.tracker.on_sent(&reply, now),
-            Reply::Sent(Err(error)) => self.tracker.on_send_failed(&error, now),
-            Reply::SentOddly => self.tracker.on_sent_oddly(now),
-            Reply::History(reply) => match &*reply {
+            DeliveryReply::Sent(Ok(reply)) => self.tracker.on_sent(&reply, now),
+            DeliveryReply::Sent(Err(error)) => self.tracker.on_send_failed(&error, now),
+            DeliveryReply::SentOddly => self.tracker.on_sent_oddly(now),
+            DeliveryReply::History(reply) => match &*reply {
                 Ok(reply) => self.tracker.on_history(reply, now),
                 Err(error) => self.tracker.on_ask_failed(Asked::History, error, now),
             },
-            Reply::Waited(Ok(reply)) => self.tracker.on_wait(&reply, now),
-            Reply::Waited(Err(error)) => self.tracker.on_ask_failed(Asked::Wait, &error, now),
-            Reply::Nothing => {}
+            DeliveryReply::Waited(Ok(reply)) => self.tracker.on_wait(&reply, now),
+            DeliveryReply::Waited(Err(error)) => self.tracker.on_ask_failed(Asked::Wait, &error, now),
+            DeliveryReply::Nothing => {}
         }
     }
 
@@ -362,13 +361,15 @@ impl DeliveryLoop<'_> {
             Action::AskHistory { limit } => {
                 let request = ChatHistory::new(session).limit(limit);
                 let answer = asked(client, request, Resend::Always, ANSWER);
-                answer.map(|reply| Reply::History(Box::new(reply))).boxed_local()
+                answer
+                    .map(|reply| DeliveryReply::History(Box::new(reply)))
+                    .boxed_local()
             }
             Action::AskWait { run_id, timeout } => {
                 let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let request = AgentWait::new(run_id).timeout_ms(ms);
                 let answer = asked(client, request, Resend::Never, timeout + WAIT_MARGIN);
-                answer.map(Reply::Waited).boxed_local()
+                answer.map(DeliveryReply::Waited).boxed_local()
             }
         };
         self.asked.push(question);
@@ -400,7 +401,7 @@ type Noted = Rc<RefCell<Option<(u32, Facts)>>>;
 
 impl<'a> DeliveryLoop<'a> {
     /// Makes it. The tracker sends again, when it knows that it may.
-    fn send(&mut self) -> LocalBoxFuture<'a, Reply> {
+    fn send(&mut self) -> LocalBoxFuture<'a, DeliveryReply> {
         let (message, key, outbox) = (self.message, self.key, self.outbox);
         let (since_ms, noted) = (self.since_ms, Rc::clone(&self.noted));
         let (line, client) = (&*message.line, self.client.clone());
@@ -408,24 +409,24 @@ impl<'a> DeliveryLoop<'a> {
             if let Some(outbox) = outbox
                 && let Err(why) = note(outbox, line, key, since_ms, &noted).await
             {
-                return Reply::Sent(Err(why.into()));
+                return DeliveryReply::Sent(Err(why.into()));
             }
             let mut request = ChatSend::new(message.session.as_str(), message.text.clone());
             if message.deliver {
                 request = request.deliver(true);
             }
             match client.ask_keyed(&request, Some(key), Resend::Never).await {
-                Ok(reply) => Reply::Sent(Ok(reply)),
-                Err(AskError::Call(error)) => Reply::Sent(Err(error)),
+                Ok(reply) => DeliveryReply::Sent(Ok(reply)),
+                Err(AskError::Call(error)) => DeliveryReply::Sent(Err(error)),
                 Err(error @ AskError::Shape { .. }) => {
                     tracing::warn!(gateway = %line.id(), "{error}");
-                    Reply::SentOddly
+                    DeliveryReply::SentOddly
                 }
             }
         };
         let (sent, sending) = abortable(sent);
         self.sending = Some(sending);
-        sent.map(|sent| sent.unwrap_or(Reply::Nothing)).boxed_local()
+        sent.map(|sent| sent.unwrap_or(DeliveryReply::Nothing)).boxed_local()
     }
 
     fn note_accepted(&self) {
@@ -444,7 +445,7 @@ impl<'a> DeliveryLoop<'a> {
             if let Err(error) = outbox.amend_attempt(key, number, &facts).await {
                 tracing::warn!(%gateway, "that a message was taken can't be put on record: {error}");
             }
-            Reply::Nothing
+            DeliveryReply::Nothing
         };
         self.asked.push(noting.boxed_local());
     }

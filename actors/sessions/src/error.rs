@@ -23,7 +23,7 @@ pub enum AskError {
 /// The session manager stopped, or let go of the message's gateway, before the message's end was known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("stopped before the message's end was known; one that is on record is taken up again at the next start")]
-pub struct Interrupted;
+pub struct MessageInterrupted;
 
 /// Why a message is not sent. Nothing of it was written to a gateway then.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub struct Interrupted;
 pub enum SendError {
     /// Windlass was shut down.
     #[error(transparent)]
-    Interrupted(#[from] Interrupted),
+    Interrupted(#[from] MessageInterrupted),
     /// Too many messages are under way.
     #[error("{limit} messages are under way already: wait for some of them to end")]
     TooMany {
@@ -84,7 +84,7 @@ pub enum HistoryError {
 
 /// Why a session can't be seen to.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum EnsureError {
+pub enum EnsureSessionError {
     /// The gateway could not be asked.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -169,4 +169,4 @@ macro_rules! wraps_ask {
     )+};
 }
 
-wraps_ask!(ListError, HistoryError, EnsureError, PatchError, DeleteError);
+wraps_ask!(ListError, HistoryError, EnsureSessionError, PatchError, DeleteError);

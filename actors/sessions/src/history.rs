@@ -8,7 +8,7 @@ use windlass_protocol::{HelloOk, SessionKey};
 
 use super::api::Sessions;
 use super::error::{AskError, HistoryError};
-use windlass_protocol::releases::sessions as rules;
+use windlass_protocol::releases as rules;
 
 /// Rows of a page unless more or fewer are asked for: the default of both generations.
 pub const HISTORY_PAGE: u32 = 200;

@@ -10,28 +10,26 @@ mod delivery;
 mod error;
 mod history;
 mod in_flight;
-mod incarnation;
 mod list;
-mod look;
 mod manager;
 mod message;
 mod outbox;
 mod queued;
 pub mod session_cache;
-mod session_locks;
-mod state;
 #[cfg(test)]
 mod tests;
 
+pub use crate::list::SessionsStatus;
 pub use api::Sessions;
-pub use change::{DeleteOutcome, Ensured, ResetOutcome};
+pub use change::{DeleteOutcome, EnsuredSession, ResetOutcome};
 pub use client::{ClientAttempts, GatewayClient, offers_method};
-pub use error::{AskError, DeleteError, EnsureError, HistoryError, Interrupted, ListError, PatchError, SendError};
+pub use error::{
+    AskError, DeleteError, EnsureSessionError, HistoryError, ListError, MessageInterrupted, PatchError, SendError,
+};
 pub use history::{HISTORY_PAGE, HistoryCursor, HistoryDelta, HistoryPage, HistoryQuery};
 pub use in_flight::IN_FLIGHT_LIMIT;
 pub use list::{SESSIONS_LIMIT, SessionQuery};
-pub use look::SessionsStatus;
 pub use manager::{SessionManager, SessionManagerHandle, SessionManagerParts};
 pub use message::{Handover, Message, MessageHandle};
 pub use outbox::{ENDS_KEPT, EXPIRES_AFTER, Outbox, PENDING_KEPT, PendingMessage};
-pub use windlass_protocol::run::{Progress as RunProgress, ResendAfterLoss, RunEnd};
+pub use windlass_protocol::run::{ResendAfterLoss, RunEnd, RunProgress};

@@ -1,15 +1,21 @@
-//! The sessions of a gateway.
+//! Reads the sessions of a gateway: all of them, one of them, and whether they can be used.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use windlass_line::LineStatus;
 use windlass_protocol::connection::Resend;
-use windlass_protocol::request::{SessionRow, SessionsList, SessionsListReply};
-use windlass_protocol::{AgentId, SessionKeySpace};
+use windlass_protocol::request::{
+    ConfigGet, SessionRow, SessionsDescribe, SessionsList, SessionsListReply, SessionsPatch,
+};
+use windlass_protocol::{
+    AgentId, HelloOk, SessionKey, SessionKeySpace, Verdict, agent_id_of, releases, releases as rules,
+};
 
-use super::api::Sessions;
-use super::error::{AskError, ListError};
-use windlass_protocol::releases::sessions as rules;
+use crate::api::Sessions;
+use crate::client::offers_method;
+use crate::error::{AskError, ListError};
 
 /// Most sessions of a list: some 200 MB of the largest rows of 2026.9 in memory.
 pub const SESSIONS_LIMIT: usize = 100_000;
@@ -202,8 +208,146 @@ impl Sessions {
     }
 
     /// One page; a bare list is taken, too.
-    pub(super) async fn sessions_page(&self, request: &SessionsList) -> Result<SessionsListReply, AskError> {
+    pub(crate) async fn sessions_page(&self, request: &SessionsList) -> Result<SessionsListReply, AskError> {
         let answer = self.client.ask_raw(request, Resend::Always).await?;
         SessionsListReply::read(&answer).map_err(|error| AskError::shape::<SessionsList>(&error))
+    }
+}
+
+/// How it stands with a gateway's sessions.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SessionsStatus {
+    /// The line. While it is not up, what follows is what was known last.
+    pub line: LineStatus,
+    /// Whether the release is supported; nothing for a gateway that was never met.
+    pub verdict: Option<Verdict>,
+    /// How many sessions there are; nothing while the line is not up.
+    pub sessions: Option<u64>,
+    /// The key of the main session; nothing for a gateway that was never met.
+    pub main_key: Option<SessionKey>,
+    /// The main session, if it was made by now; nothing while the line is not up.
+    pub main: Option<SessionRow>,
+}
+
+impl SessionsStatus {
+    /// Whether calls go through.
+    pub const fn is_connected(&self) -> bool {
+        self.line.is_up()
+    }
+}
+
+impl Sessions {
+    /// One session; nothing where there is none. The main session is made if it is asked for and not there, except where that
+    /// would break it: on 2026.6 its first message makes it.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn get(&self, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
+        let hello = self.hello().await?;
+        let found = self.look_up(&hello, key).await?;
+        if found.is_some() || !releases::is_main(&hello, key) || releases::breaks_early_sessions(&hello.server.version)
+        {
+            return Ok(found);
+        }
+        let request = SessionsPatch::new(key.as_str());
+        self.client.ask(&request, Resend::Always).await?;
+        self.look_up(&hello, key).await
+    }
+
+    /// How it stands: the connection, whether the release is supported, how many sessions there are, and the main one. A line
+    /// that is down is no error and is not waited for.
+    ///
+    /// # Errors
+    /// [`AskError`], when the line is up and the gateway does not answer.
+    pub async fn status(&self) -> Result<SessionsStatus, AskError> {
+        let line = self.line().status().borrow().clone();
+        let Some(hello) = line.hello.clone() else {
+            return Ok(SessionsStatus {
+                line,
+                verdict: None,
+                sessions: None,
+                main_key: None,
+                main: None,
+            });
+        };
+        let main_key = releases::main_session(&hello);
+        if !line.is_up() {
+            let verdict = Verdict::of(Some(&hello.server.version), None);
+            return Ok(SessionsStatus {
+                line,
+                verdict: Some(verdict),
+                sessions: None,
+                main_key: Some(main_key),
+                main: None,
+            });
+        }
+        Ok(SessionsStatus {
+            line,
+            verdict: Some(self.verdict().await?),
+            sessions: Some(self.count().await?),
+            main: self.look_up(&hello, &main_key).await?,
+            main_key: Some(main_key),
+        })
+    }
+
+    /// Whether the gateway's release is supported. That it is not, or not known, is no error.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn verdict(&self) -> Result<Verdict, AskError> {
+        let hello = self.hello().await?;
+        let version = Some(hello.server.version.as_str());
+        if !Verdict::needs_config(version) {
+            return Ok(Verdict::of(version, None));
+        }
+        let reply = match self.client.ask(&ConfigGet::new(), Resend::Always).await {
+            Ok(reply) => reply,
+            // Without the right to read the configuration it stays unknown.
+            Err(error) if error.refusal().is_some() => return Ok(Verdict::of(version, None)),
+            Err(error) => return Err(error),
+        };
+        let touched = [&reply.config, &reply.resolved, &reply.parsed]
+            .into_iter()
+            .flatten()
+            .find_map(|config| config.pointer("/meta/lastTouchedVersion")?.as_str());
+        Ok(Verdict::of(version, touched))
+    }
+
+    /// Generation 4 counts all of them; generation 3 gives all of them.
+    async fn count(&self) -> Result<u64, AskError> {
+        let mut request = SessionsList::new();
+        request.include_global = self.line().status().borrow().key_space().is_global().then_some(true);
+        let page = self.sessions_page(&request).await?;
+        let shown = page.sessions.len() as u64;
+        Ok(page.total_count.unwrap_or(shown))
+    }
+
+    /// One session, or nothing where there is none. No session is made.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn find(&self, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
+        let hello = self.hello().await?;
+        self.look_up(&hello, key).await
+    }
+
+    pub(crate) async fn look_up(&self, hello: &HelloOk, key: &SessionKey) -> Result<Option<SessionRow>, AskError> {
+        if offers_method(hello, "sessions.describe") {
+            let request = SessionsDescribe::new(key.as_str());
+            return Ok(self.client.ask(&request, Resend::Always).await?.session);
+        }
+        // Releases without it (up to 2026.4) list all sessions unless told otherwise.
+        let space = SessionKeySpace::of(hello);
+        let spellings = space.spellings(key.as_str());
+        let mut request = SessionsList::new();
+        request.agent_id = agent_id_of(spellings.canonical()).map(str::to_owned);
+        request.include_global = space.is_global().then_some(true);
+        let rows = self.sessions_page(&request).await?.sessions;
+        Ok(rows.into_iter().find(|row| spellings.include(&row.key)))
+    }
+
+    pub(crate) async fn hello(&self) -> Result<Arc<HelloOk>, AskError> {
+        Ok(self.client.hello().await?)
     }
 }

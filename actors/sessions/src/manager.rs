@@ -19,12 +19,12 @@ use windlass_protocol::SessionKey;
 use windlass_protocol::run::RunEnd;
 use windlass_store::Store;
 
-use super::error::{Interrupted, SendError};
+use super::error::{MessageInterrupted, SendError};
 use super::in_flight::{IN_FLIGHT_LIMIT, Replaced};
 use super::message::{Handover, Message, MessageHandle};
 use super::outbox::{Outbox, PRUNE_EVERY};
 use super::queued::{QueuedMessage, hand_over};
-use super::state::State;
+use crate::in_flight::State;
 
 /// Messages to the session manager that may wait in its mailbox: it only begins tasks for them.
 const MAILBOX: usize = 256;
@@ -297,7 +297,7 @@ impl SessionManagerHandle {
         }
     }
 
-    pub(crate) async fn follow(&self, key: String) -> Result<Option<MessageHandle>, Interrupted> {
+    pub(crate) async fn follow(&self, key: String) -> Result<Option<MessageHandle>, MessageInterrupted> {
         self.ask(FollowMessage(key)).await
     }
 
@@ -306,7 +306,7 @@ impl SessionManagerHandle {
     /// the future calls it off, unless it was written by then.
     ///
     /// # Errors
-    /// [`SendError::Interrupted`] and [`SendError::TooMany`].
+    /// [`SendError::MessageInterrupted`] and [`SendError::TooMany`].
     pub async fn hand_over(&self, message: Message) -> Result<Handover, SendError> {
         self.ask(HandOver(Box::new(message))).await?
     }
@@ -320,14 +320,14 @@ impl SessionManagerHandle {
         let _ = self.address.send(SessionGone(Arc::clone(line), replaced)).await;
     }
 
-    async fn ask<M, T>(&self, message: M) -> Result<T, Interrupted>
+    async fn ask<M, T>(&self, message: M) -> Result<T, MessageInterrupted>
     where
         M: ActixMessage<Result = TaskReply<T>> + Send + 'static,
         T: Send + 'static,
         SessionManager: Handler<M>,
     {
-        let answer = self.address.send(message).await.map_err(|_| Interrupted)?;
-        answer.await.map_err(|_| Interrupted)
+        let answer = self.address.send(message).await.map_err(|_| MessageInterrupted)?;
+        answer.await.map_err(|_| MessageInterrupted)
     }
 }
 
@@ -342,7 +342,7 @@ fn job(state: &Rc<State>, key: String, line: &Line, session: &SessionKey) -> Opt
 }
 
 /// Sees to it that a message that is on record comes to its end, past panics. After one it is taken up as after a restart: the
-/// gateway is asked first. A message that is not on record ends with the panic: its handles end with `Interrupted`.
+/// gateway is asked first. A message that is not on record ends with the panic: its handles end with `MessageInterrupted`.
 async fn to_the_end(
     state: Rc<State>,
     line: Arc<Line>,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use windlass_protocol::SessionKey;
-use windlass_protocol::run::{Progress, ResendAfterLoss, RunEnd};
+use windlass_protocol::run::{ResendAfterLoss, RunEnd, RunProgress};
 
-use super::error::Interrupted;
+use super::error::MessageInterrupted;
 use windlass_line::Line;
 
 /// Increments that may wait in a [`MessageHandle`]: more than the 400 of a long answer. They are dropped beyond that; the end
@@ -18,17 +18,17 @@ const PROGRESS: usize = 1024;
 /// A message that is sent once and followed to its end.
 #[derive(Clone)]
 pub struct Message {
-    pub(super) line: Arc<Line>,
-    pub(super) session: SessionKey,
-    pub(super) text: String,
-    pub(super) deliver: bool,
-    pub(super) key: Option<String>,
-    pub(super) sent_before: bool,
-    pub(super) resend: ResendAfterLoss,
-    pub(super) give_up: Option<Duration>,
-    pub(super) expires_after: Option<Duration>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) session: SessionKey,
+    pub(crate) text: String,
+    pub(crate) deliver: bool,
+    pub(crate) key: Option<String>,
+    pub(crate) sent_before: bool,
+    pub(crate) resend: ResendAfterLoss,
+    pub(crate) give_up: Option<Duration>,
+    pub(crate) expires_after: Option<Duration>,
     /// How often it may still be written.
-    pub(super) sends: Option<u32>,
+    pub(crate) sends: Option<u32>,
 }
 
 impl Message {
@@ -113,22 +113,22 @@ pub enum Handover {
 #[derive(Debug)]
 pub struct MessageHandle {
     key: String,
-    progress: mpsc::Receiver<Progress>,
+    progress: mpsc::Receiver<RunProgress>,
     end: oneshot::Receiver<RunEnd>,
 }
 
 /// The sending half of a [`MessageHandle`].
 #[derive(Debug)]
-pub(super) struct ProgressSender {
-    progress: mpsc::Sender<Progress>,
+pub(crate) struct MessageFollower {
+    progress: mpsc::Sender<RunProgress>,
     end: oneshot::Sender<RunEnd>,
 }
 
 impl MessageHandle {
-    pub(super) fn new(key: String) -> (Self, ProgressSender) {
+    pub(crate) fn new(key: String) -> (Self, MessageFollower) {
         let (teller, progress) = mpsc::channel(PROGRESS);
         let (ender, end) = oneshot::channel();
-        let follower = ProgressSender {
+        let follower = MessageFollower {
             progress: teller,
             end: ender,
         };
@@ -141,33 +141,33 @@ impl MessageHandle {
     }
 
     /// Waits for the next progress; `None` when the message is over.
-    pub async fn next(&mut self) -> Option<Progress> {
+    pub async fn next(&mut self) -> Option<RunProgress> {
         self.progress.recv().await
     }
 
     /// Waits for the end.
     ///
     /// # Errors
-    /// [`Interrupted`], when Windlass was shut down, or the gateway removed, before the end of a message that is kept was known: it
+    /// [`MessageInterrupted`], when Windlass was shut down, or the gateway removed, before the end of a message that is kept was known: it
     /// is still [on record](super::Outbox).
-    pub async fn end(mut self) -> Result<RunEnd, Interrupted> {
+    pub async fn end(mut self) -> Result<RunEnd, MessageInterrupted> {
         self.progress.close();
-        self.end.await.map_err(|_| Interrupted)
+        self.end.await.map_err(|_| MessageInterrupted)
     }
 }
 
-impl ProgressSender {
-    pub(super) fn tell(&self, progress: Progress) {
+impl MessageFollower {
+    pub(crate) fn tell(&self, progress: RunProgress) {
         // Full or closed: the end has the whole text.
         let _ = self.progress.try_send(progress);
     }
 
     /// Whether the handle is gone.
-    pub(super) fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.progress.is_closed() && self.end.is_closed()
     }
 
-    pub(super) fn end(self, end: RunEnd) {
+    pub(crate) fn end(self, end: RunEnd) {
         let _ = self.end.send(end);
     }
 }

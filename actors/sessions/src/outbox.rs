@@ -1,14 +1,16 @@
 //! Messages on record, from before their first attempt to their end.
 //!
 //! A message is begun in the store before anything of it is written to a gateway, and each attempt is noted before it is made: a
-//! process that takes it up after another one knows which attempts may have arrived, and where.
+//! process that takes it up after another one knows which attempts may have arrived, and where: [`GatewayIncarnation`] names the gateway process in a form that outlives our own.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use windlass_line::{LineState, LineStatus};
+use windlass_protocol::connection::Continuity;
 use windlass_protocol::run::{Doubt, ResendAfterLoss, RunEnd};
 use windlass_protocol::{GatewayId, NotSent, SessionKey};
 use windlass_store::{
@@ -16,7 +18,6 @@ use windlass_store::{
     limits,
 };
 
-use super::incarnation::GatewayIncarnation;
 use super::message::Message;
 
 /// How long a message that was never tried is kept to be sent, unless it says otherwise: a day is long enough for any outage
@@ -28,7 +29,7 @@ pub const ENDS_KEPT: Duration = Duration::from_hours(24);
 /// agents stay on record. Then it is given up, and its end is unknown.
 pub const PENDING_KEPT: Duration = Duration::from_hours(720);
 /// How often ended messages are pruned.
-pub(super) const PRUNE_EVERY: Duration = Duration::from_hours(1);
+pub(crate) const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// How often a write is tried that the store is too busy for.
 const BUSY_TRIES: u32 = 5;
 /// The pause before the second of these; the next are twice as long each.
@@ -70,7 +71,7 @@ impl Outbox {
         &self.store
     }
 
-    pub(super) async fn begin(&self, message: &Message, key: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn begin(&self, message: &Message, key: &str, now: Timestamp) -> Result<(), StoreError> {
         let send = NewSend {
             key: key.to_owned(),
             gateway_id: GatewayUid::of_line(message.line.id()),
@@ -84,7 +85,7 @@ impl Outbox {
         patiently(|| self.store.begin_send(&send)).await.map(drop)
     }
 
-    pub(super) async fn load(&self, key: &str) -> Result<Option<(ChatSend, Vec<Attempt>)>, StoreError> {
+    pub(crate) async fn load(&self, key: &str) -> Result<Option<(ChatSend, Vec<Attempt>)>, StoreError> {
         let Some(send) = patiently(|| self.store.chat_send(key)).await? else {
             return Ok(None);
         };
@@ -92,29 +93,29 @@ impl Outbox {
         Ok(Some((send, attempts)))
     }
 
-    pub(super) async fn note_attempt(&self, key: &str, at: Timestamp, facts: &Facts) -> Result<u32, StoreError> {
+    pub(crate) async fn note_attempt(&self, key: &str, at: Timestamp, facts: &Facts) -> Result<u32, StoreError> {
         let facts = serde_json::to_value(facts).unwrap_or_default();
         patiently(|| self.store.note_attempt(key, at, &facts)).await
     }
 
-    pub(super) async fn amend_attempt(&self, key: &str, number: u32, facts: &Facts) -> Result<(), StoreError> {
+    pub(crate) async fn amend_attempt(&self, key: &str, number: u32, facts: &Facts) -> Result<(), StoreError> {
         let facts = serde_json::to_value(facts).unwrap_or_default();
         patiently(|| self.store.amend_attempt(key, number, &facts)).await
     }
 
-    pub(super) async fn end(&self, key: &str, end: &RunEnd, at: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn end(&self, key: &str, end: &RunEnd, at: Timestamp) -> Result<(), StoreError> {
         let end = recorded(key, end);
         patiently(|| self.store.end_send(key, &end, at)).await.map(drop)
     }
 
     /// A page of the pending messages of a gateway.
-    pub(super) async fn pending(&self, gateway: &GatewayId, after: Option<i64>) -> Result<Vec<ChatSend>, StoreError> {
+    pub(crate) async fn pending(&self, gateway: &GatewayId, after: Option<i64>) -> Result<Vec<ChatSend>, StoreError> {
         page(&*self.store, gateway, after).await
     }
 
     /// Ends the messages whose gateways were not added again: those that were never tried when they expire, the others after
     /// [`PENDING_KEPT`]. Those under way end by themselves. Gives how many there were.
-    pub(super) async fn give_up(&self, now: Timestamp, is_under_way: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
+    pub(crate) async fn give_up(&self, now: Timestamp, is_under_way: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
         let (mut given_up, mut after) = (0, None);
         loop {
             let all = SendFilter::default();
@@ -136,7 +137,7 @@ impl Outbox {
     }
 
     /// Forgets the messages that ended long ago.
-    pub(super) async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
+    pub(crate) async fn prune(&self, now: Timestamp) -> Result<u64, StoreError> {
         let before = now.saturating_sub(ENDS_KEPT);
         let mut pruned = 0;
         loop {
@@ -166,7 +167,7 @@ pub struct PendingMessage {
 }
 
 /// All that is pending for a gateway, in the order in which it was begun, without the texts.
-pub(super) async fn pending(store: &dyn Store, gateway: &GatewayId) -> Result<Vec<PendingMessage>, StoreError> {
+pub(crate) async fn pending(store: &dyn Store, gateway: &GatewayId) -> Result<Vec<PendingMessage>, StoreError> {
     let mut pending: Vec<PendingMessage> = Vec::new();
     let mut after = None;
     loop {
@@ -245,17 +246,17 @@ fn recorded(key: &str, end: &RunEnd) -> SendEnd {
 /// The options of a message that have no column of their own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Options {
+pub(crate) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     give_up_ms: Option<u64>,
-    resend: Resend,
+    resend: StoredResend,
     /// An earlier process sent it before.
-    pub(super) sent_before: bool,
+    pub(crate) sent_before: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Resend {
+enum StoredResend {
     Never,
     #[default]
     IfUnanswered,
@@ -270,27 +271,27 @@ impl Options {
                 .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             sent_before: message.sent_before,
             resend: match message.resend {
-                ResendAfterLoss::Never => Resend::Never,
-                ResendAfterLoss::IfUnanswered => Resend::IfUnanswered,
-                ResendAfterLoss::Always => Resend::Always,
+                ResendAfterLoss::Never => StoredResend::Never,
+                ResendAfterLoss::IfUnanswered => StoredResend::IfUnanswered,
+                ResendAfterLoss::Always => StoredResend::Always,
             },
         }
     }
 
     /// Those on record; those of another version that are not understood are the usual ones.
-    pub(super) fn read(value: &Value) -> Self {
+    pub(crate) fn read(value: &Value) -> Self {
         Self::deserialize(value).unwrap_or_default()
     }
 
-    pub(super) fn give_up(&self) -> Option<Duration> {
+    pub(crate) fn give_up(&self) -> Option<Duration> {
         self.give_up_ms.map(Duration::from_millis)
     }
 
-    pub(super) const fn resend(&self) -> ResendAfterLoss {
+    pub(crate) const fn resend(&self) -> ResendAfterLoss {
         match self.resend {
-            Resend::Never => ResendAfterLoss::Never,
-            Resend::IfUnanswered => ResendAfterLoss::IfUnanswered,
-            Resend::Always => ResendAfterLoss::Always,
+            StoredResend::Never => ResendAfterLoss::Never,
+            StoredResend::IfUnanswered => ResendAfterLoss::IfUnanswered,
+            StoredResend::Always => ResendAfterLoss::Always,
         }
     }
 }
@@ -298,20 +299,82 @@ impl Options {
 /// The record of an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The gateway process that it goes to.
-    pub(super) life: GatewayIncarnation,
+    pub(crate) life: GatewayIncarnation,
     /// Rows of users that the gateway stamped earlier are not this message's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) since_ms: Option<u64>,
+    pub(crate) since_ms: Option<u64>,
     /// Something showed that the gateway had taken the message.
-    pub(super) accepted: bool,
+    pub(crate) accepted: bool,
 }
 
 impl Facts {
-    pub(super) fn read(value: &Value) -> Self {
+    pub(crate) fn read(value: &Value) -> Self {
         Self::deserialize(value).unwrap_or_default()
     }
+}
+
+/// What is known of the gateway process behind a line that is up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct GatewayIncarnation {
+    /// Changes with each start (from 2026.8.2 on).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boot_id: Option<String>,
+    /// When the process said that it started, in ms since 1970 by our clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_ms: Option<u64>,
+}
+
+impl GatewayIncarnation {
+    /// How far two readings of the same start may lie apart: what the system's clock may have been set by between our two
+    /// processes. Between connections of one process a finer rule holds
+    /// ([`BootIdentity`](windlass_protocol::connection::BootIdentity)).
+    const TOLERANCE: Duration = Duration::from_secs(10);
+
+    #[cfg(test)]
+    pub(crate) fn new(boot_id: Option<&str>, started_ms: Option<u64>) -> Self {
+        Self {
+            boot_id: boot_id.map(str::to_owned),
+            started_ms,
+        }
+    }
+
+    /// Reads it off a line; of one that is not up nothing is known.
+    pub(crate) fn of(status: &LineStatus) -> Self {
+        let LineState::Up { hello } = &status.state else {
+            return Self::default();
+        };
+        let uptime = hello.snapshot.uptime_ms.map(Duration::from_millis);
+        Self {
+            boot_id: hello.server.boot_id.clone(),
+            started_ms: uptime.and_then(|uptime| millis(status.since.checked_sub(uptime)?)),
+        }
+    }
+
+    /// Compares with an earlier life. The boot id decides where there is one; elsewhere a start that moved proves a restart, and
+    /// nothing proves the contrary: one inside the process keeps its uptime (2026.3.13).
+    pub(crate) fn since(&self, before: &Self) -> Continuity {
+        if let (Some(now), Some(before)) = (&self.boot_id, &before.boot_id) {
+            return if now == before {
+                Continuity::Same
+            } else {
+                Continuity::Restarted
+            };
+        }
+        match (self.started_ms, before.started_ms) {
+            (Some(now), Some(before)) if Duration::from_millis(now.abs_diff(before)) > Self::TOLERANCE => {
+                Continuity::Restarted
+            }
+            _ => Continuity::Unknown,
+        }
+    }
+}
+
+fn millis(time: SystemTime) -> Option<u64> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 #[cfg(test)]
@@ -352,5 +415,23 @@ mod tests {
         for end in [RunEnd::Lost(Loss::WithProcess), RunEnd::Unknown(Doubt::TimedOut)] {
             assert!(matches!(recorded("key", &end), SendEnd::Lost { .. }));
         }
+    }
+}
+
+#[cfg(test)]
+mod incarnation_tests {
+    use super::*;
+
+    #[test]
+    fn the_boot_id_decides_where_there_is_one_and_a_start_that_moved_elsewhere() {
+        let life = |boot, seconds: u64| GatewayIncarnation::new(boot, Some(seconds * 1000));
+        assert_eq!(life(Some("a"), 900).since(&life(Some("a"), 100)), Continuity::Same);
+        assert_eq!(life(Some("b"), 100).since(&life(Some("a"), 100)), Continuity::Restarted);
+        assert_eq!(life(None, 100).since(&life(None, 105)), Continuity::Unknown);
+        assert_eq!(life(None, 100).since(&life(None, 120)), Continuity::Restarted);
+        assert_eq!(
+            life(None, 100).since(&GatewayIncarnation::default()),
+            Continuity::Unknown
+        );
     }
 }

@@ -13,10 +13,10 @@ use windlass_store::{Attempt, ChatSend, StoreError, Timestamp};
 use super::delivery::{Delivery, EarlierAttempts};
 use super::error::SendError;
 use super::in_flight::InFlightGuard;
-use super::message::{Handover, Message, MessageHandle, ProgressSender};
+use super::message::{Handover, Message, MessageFollower, MessageHandle};
 use super::outbox::{Facts, Options, Outbox};
-use super::session_locks::SessionPermit;
-use super::state::State;
+use crate::in_flight::SessionPermit;
+use crate::in_flight::State;
 use windlass_line::Line;
 use windlass_line::failpoint;
 
@@ -26,10 +26,10 @@ const LOOK: Duration = Duration::from_mins(1);
 const STORE_PAUSE: Duration = Duration::from_secs(30);
 
 /// A message with its place among those under way and in its session's line.
-pub(super) struct QueuedMessage {
-    pub(super) state: Rc<State>,
-    pub(super) place: InFlightGuard,
-    pub(super) turn: LocalBoxFuture<'static, SessionPermit>,
+pub(crate) struct QueuedMessage {
+    pub(crate) state: Rc<State>,
+    pub(crate) place: InFlightGuard,
+    pub(crate) turn: LocalBoxFuture<'static, SessionPermit>,
 }
 
 /// How far a message is that was taken up.
@@ -42,10 +42,10 @@ struct Resumed {
 
 impl QueuedMessage {
     /// Puts a new message on record, says so, and sees it to its end.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         self,
         message: Message,
-        (following, follower): (MessageHandle, ProgressSender),
+        (following, follower): (MessageHandle, MessageFollower),
         answer: oneshot::Sender<Result<MessageHandle, SendError>>,
     ) {
         if let Some(outbox) = &self.state.outbox {
@@ -69,7 +69,7 @@ impl QueuedMessage {
     }
 
     /// Sees a message to its end that an earlier process has put on record.
-    pub(super) async fn take_up(self, line: Arc<Line>) {
+    pub(crate) async fn take_up(self, line: Arc<Line>) {
         let Self { state, place, turn } = self;
         let turn = turn.await;
         let Some(outbox) = &state.outbox else {
@@ -109,7 +109,7 @@ impl QueuedMessage {
 
 /// Hands a message over that its caller keeps on record. An attempt that is under way under the same key is waited for: the
 /// gateway is asked for its outcome before anything is sent.
-pub(super) async fn hand_over(state: Rc<State>, mut message: Message, key: String) -> Handover {
+pub(crate) async fn hand_over(state: Rc<State>, mut message: Message, key: String) -> Handover {
     let give_up = message.give_up.unwrap_or(RunLimits::default().give_up);
     let entered = async {
         loop {
@@ -185,7 +185,7 @@ async fn see_to_its_end(
     mut turn: SessionPermit,
     message: &Message,
     prior: Option<EarlierAttempts>,
-    followers: Vec<ProgressSender>,
+    followers: Vec<MessageFollower>,
 ) {
     failpoint::reach("message");
     let mut follow = Delivery::new(state, &mut place, &mut turn, message, followers);
@@ -193,7 +193,7 @@ async fn see_to_its_end(
     let followers = follow.into_followers();
     match end {
         Some(end) => over(state, place, turn, &message.line, end, followers).await,
-        // It stays on record, and its handles end with `Interrupted`.
+        // It stays on record, and its handles end with `MessageInterrupted`.
         None => drop(followers),
     }
 }
@@ -205,7 +205,7 @@ async fn over(
     turn: SessionPermit,
     line: &Line,
     end: RunEnd,
-    followers: Vec<ProgressSender>,
+    followers: Vec<MessageFollower>,
 ) {
     let recorded = match &state.outbox {
         Some(outbox) => record(outbox, &place, line, &end).await,

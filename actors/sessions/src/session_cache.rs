@@ -9,16 +9,14 @@
 //! [`SessionRoster`] knows the rules of the wire; the reflector feeds it, and asks the gateway again when it says that
 //! it may be wrong. The first user starts the reflector, the last one to go ends it.
 
-mod pages;
 mod reflector;
-mod schedule;
 mod wire;
 pub use reflector::Reflector;
-pub use schedule::{POLL, REST, REST_CAP};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use windlass_protocol::session_roster::SessionRoster;
+pub use wire::{POLL, REST, REST_CAP};
 
 /// A gateway's sessions at one moment. A clone costs two pointers.
 #[derive(Debug, Clone, Default)]

@@ -3,8 +3,7 @@
 //! Made from typed errors, never from a gateway's own text alone; names that come from a gateway are shown without control
 //! characters, and no secret can get in, because none of these types holds one.
 
-mod credentials;
-mod rejected;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -12,13 +11,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::close::CloseClass;
+use crate::connect::{CredentialKind, CredentialOrigins};
 use crate::connect::{MAX_PROTOCOL, MIN_PROTOCOL};
 use crate::connection::HandshakeFault;
-use crate::credentials::{CredentialKind, CredentialOrigins};
-use crate::pause::Pause;
 use crate::refusal::{ConnectRefusal, DeviceFault, RefusalKind};
+use crate::refusal::{UpgradeKind, UpgradeRefusal};
 use crate::text::{NAME_LIMIT, printable};
-use crate::upgrade::{UpgradeKind, UpgradeRefusal};
+use crate::time::Pause;
 
 /// Two sentences for an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +132,7 @@ impl RefusalKind {
                 "The gateway takes users only from a proxy in front of it.",
                 "Connect through that proxy, or enable token authentication on the gateway.",
             ),
-            login => credentials::credentials(login, sent, origins),
+            login => refusals::credentials(login, sent, origins),
         }
     }
 }

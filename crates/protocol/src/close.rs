@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::pause::Pause;
 use crate::text::{MESSAGE_LIMIT, printable};
+use crate::time::Pause;
 
 /// A WebSocket close code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

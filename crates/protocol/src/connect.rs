@@ -1,15 +1,16 @@
-//! The first request of every connection.
+//! The first request of every connection: its members, its names, its credentials, and where the credentials come from.
 
-mod auth;
-mod names;
 #[cfg(test)]
 mod tests;
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
 
-pub use self::auth::Auth;
-pub use self::names::{ClientId, ClientMode, Role, Scope};
-use crate::open::open_object;
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::open::{open_object, wire_names};
+use crate::text::{Exposed, MESSAGE_LIMIT, Secret, printable};
 
 /// Lowest generation offered: the only one that releases up to 2026.4 speak.
 pub const MIN_PROTOCOL: u32 = 3;
@@ -183,4 +184,251 @@ impl ConnectParams {
         self.device = device;
         self
     }
+}
+
+wire_names! {
+    /// `client.id`. Gateways refuse any other name; a supervisor is `gateway-client`.
+    pub enum ClientId {
+        GatewayClient = "gateway-client",
+        Cli = "cli",
+        ControlUi = "openclaw-control-ui",
+        Webchat = "webchat",
+        WebchatUi = "webchat-ui",
+        MacOs = "openclaw-macos",
+        Ios = "openclaw-ios",
+        Android = "openclaw-android",
+        NodeHost = "node-host",
+        Probe = "openclaw-probe",
+        Test = "test",
+        Fingerprint = "fingerprint",
+        /// Not known to 2026.3.13.
+        Tui = "openclaw-tui",
+        /// Not known to 2026.3.13.
+        Linux = "openclaw-linux",
+        /// Not known to 2026.3.13.
+        WatchOs = "openclaw-watchos",
+        /// Not known to 2026.3.13.
+        Worker = "openclaw-worker",
+        /// Not known to 2026.3.13.
+        BrowserCopilot = "openclaw-browser-copilot",
+    }
+}
+
+wire_names! {
+    /// `client.mode`. Gateways refuse any other name.
+    pub enum ClientMode {
+        Backend = "backend",
+        Cli = "cli",
+        Ui = "ui",
+        Webchat = "webchat",
+        Node = "node",
+        Probe = "probe",
+        Test = "test",
+        /// Not known to 2026.3.13.
+        Worker = "worker",
+    }
+}
+
+wire_names! {
+    /// `role`. Gateways refuse any other name.
+    pub enum Role {
+        Operator = "operator",
+        Node = "node",
+        /// Not known to 2026.3.13.
+        Worker = "worker",
+    }
+}
+
+wire_names! {
+    /// The rights of an operator. Gateways accept unknown names without a word.
+    pub enum Scope {
+        Read = "operator.read",
+        Write = "operator.write",
+        Admin = "operator.admin",
+        Approvals = "operator.approvals",
+        Pairing = "operator.pairing",
+        Questions = "operator.questions",
+        Talk = "operator.talk",
+    }
+}
+
+impl Scope {
+    /// The rights that a supervisor needs: all but talk and questions, which generation 3 does not know.
+    pub fn supervisor() -> Vec<Self> {
+        vec![Self::Read, Self::Write, Self::Admin, Self::Approvals, Self::Pairing]
+    }
+}
+
+/// `connect.auth`. `Debug` shows which credential it is, never its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// The gateway's shared token.
+    Token(Secret),
+    /// The gateway's shared password.
+    Password(Secret),
+    /// Both: a gateway looks at the one that its mode asks for, as the reference client has it.
+    TokenAndPassword {
+        /// The gateway's shared token.
+        token: Secret,
+        /// The gateway's shared password.
+        password: Secret,
+    },
+    /// A token that the gateway issued for this device. It goes out as `auth.token`: measured gateways take it there as well as in
+    /// `auth.deviceToken`, and the releases before that member existed know no other place (the object is closed).
+    DeviceToken(Secret),
+    /// The shared token with the device token beside it: the second try after the shared one was refused.
+    TokenAndDeviceToken {
+        /// The gateway's shared token.
+        token: Secret,
+        /// The device's own.
+        device_token: Secret,
+    },
+    /// A one-time token for pairing.
+    BootstrapToken(Secret),
+}
+
+impl Serialize for Auth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Token(token) | Self::DeviceToken(token) => map.serialize_entry("token", &Exposed(token))?,
+            Self::Password(password) => map.serialize_entry("password", &Exposed(password))?,
+            Self::BootstrapToken(token) => map.serialize_entry("bootstrapToken", &Exposed(token))?,
+            Self::TokenAndPassword { token, password } => {
+                map.serialize_entry("token", &Exposed(token))?;
+                map.serialize_entry("password", &Exposed(password))?;
+            }
+            Self::TokenAndDeviceToken { token, device_token } => {
+                map.serialize_entry("token", &Exposed(token))?;
+                map.serialize_entry("deviceToken", &Exposed(device_token))?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl Auth {
+    /// The credentials that are configured for a gateway. An empty secret counts as none.
+    pub fn configured(token: Option<Secret>, password: Option<Secret>) -> Option<Self> {
+        let there = |secret: Option<Secret>| secret.filter(|secret| !secret.is_empty());
+        match (there(token), there(password)) {
+            (Some(token), Some(password)) => Some(Self::TokenAndPassword { token, password }),
+            (Some(token), None) => Some(Self::Token(token)),
+            (None, password) => password.map(Self::Password),
+        }
+    }
+
+    /// Which credentials these are.
+    pub const fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Token(_) => CredentialKind::Token,
+            Self::Password(_) => CredentialKind::Password,
+            Self::TokenAndPassword { .. } => CredentialKind::TokenAndPassword,
+            Self::DeviceToken(_) => CredentialKind::DeviceToken,
+            Self::TokenAndDeviceToken { .. } => CredentialKind::TokenAndDeviceToken,
+            Self::BootstrapToken(_) => CredentialKind::BootstrapToken,
+        }
+    }
+
+    /// The token that goes into the signed payload: `token`, else `deviceToken`, else `bootstrapToken`; a password does not.
+    pub fn signature_token(&self) -> Option<&Secret> {
+        match self {
+            Self::Token(token)
+            | Self::DeviceToken(token)
+            | Self::BootstrapToken(token)
+            | Self::TokenAndPassword { token, .. }
+            | Self::TokenAndDeviceToken { token, .. } => Some(token),
+            Self::Password(_) => None,
+        }
+    }
+}
+
+/// Where a secret lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecretPlace {
+    /// In an environment variable of this name.
+    Variable(String),
+    /// In a file.
+    File(PathBuf),
+    /// It was typed in.
+    Prompt,
+    /// The host program gave it under this name.
+    Host(String),
+}
+
+impl fmt::Display for SecretPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "the variable {}", printable(name, MESSAGE_LIMIT)),
+            Self::File(path) => write!(f, "the file {}", printable(&path.to_string_lossy(), MESSAGE_LIMIT)),
+            Self::Prompt => f.write_str("the prompt"),
+            Self::Host(name) => write!(f, "the host program's secret {}", printable(name, MESSAGE_LIMIT)),
+        }
+    }
+}
+
+/// The origin of a secret. It travels with the secret, so that an error can name the wrong one; the secret itself is not
+/// in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretOrigin {
+    /// Where it lies.
+    pub place: SecretPlace,
+    /// The flag, the line of a configuration or the record that names this place.
+    pub named_by: Option<String>,
+}
+
+impl SecretOrigin {
+    /// A secret that lies there.
+    pub const fn new(place: SecretPlace) -> Self {
+        Self { place, named_by: None }
+    }
+
+    /// The same, with the flag, line or record that names it.
+    pub fn named_by(mut self, name: impl Into<String>) -> Self {
+        self.named_by = Some(name.into());
+        self
+    }
+}
+
+impl fmt::Display for SecretOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.named_by {
+            Some(name) => write!(f, "{} ({})", self.place, printable(name, MESSAGE_LIMIT)),
+            None => self.place.fmt(f),
+        }
+    }
+}
+
+/// Where the credentials of a gateway come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CredentialOrigins {
+    /// Its token.
+    pub token: Option<SecretOrigin>,
+    /// Its password.
+    pub password: Option<SecretOrigin>,
+    /// How another token is given, to be read behind a colon: `set WINDLASS_TOKEN`.
+    pub how_to_give: Option<String>,
+}
+
+/// Which credentials a `connect` carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CredentialKind {
+    /// None at all.
+    #[default]
+    None,
+    /// The gateway's shared token.
+    Token,
+    /// The gateway's shared password.
+    Password,
+    /// Both of them.
+    TokenAndPassword,
+    /// The token that the gateway issued for this device.
+    DeviceToken,
+    /// The shared token and the device's.
+    TokenAndDeviceToken,
+    /// A one-time token for pairing.
+    BootstrapToken,
 }

@@ -20,11 +20,11 @@ use std::time::Duration;
 
 use crate::close::{CloseClass, CloseReason};
 use crate::connect::Auth;
-use crate::credentials::CredentialKind;
+use crate::connect::CredentialKind;
 use crate::hello::HelloOk;
-use crate::pause::Pause;
 use crate::refusal::{ConnectRefusal, RefusalKind};
-use crate::secret::Secret;
+use crate::text::Secret;
+use crate::time::Pause;
 
 /// Longest device token that is taken, in bytes. All nine releases of 2026 issue 43; a signed one of a later release may have a
 /// thousand or two.
@@ -69,12 +69,12 @@ pub struct CredentialPlan {
     configured: Option<Auth>,
     stored: Option<Secret>,
     trust: EndpointTrust,
-    retry: Retry,
+    retry: DeviceTokenRetry,
 }
 
 /// Where the one retry with the device token stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Retry {
+enum DeviceTokenRetry {
     /// Not tried.
     Unused,
     /// The next connect (and every later one, once it has worked) sends both.
@@ -92,7 +92,7 @@ impl CredentialPlan {
             configured,
             stored,
             trust,
-            retry: Retry::Unused,
+            retry: DeviceTokenRetry::Unused,
         }
     }
 
@@ -101,7 +101,7 @@ impl CredentialPlan {
         match (&self.configured, &self.stored) {
             // A gateway that refused the token looks at no password.
             (Some(Auth::Token(token) | Auth::TokenAndPassword { token, .. }), Some(stored))
-                if self.retry == Retry::Both =>
+                if self.retry == DeviceTokenRetry::Both =>
             {
                 Some(Auth::TokenAndDeviceToken {
                     token: token.clone(),
@@ -121,8 +121,8 @@ impl CredentialPlan {
 
     /// The gateway accepted: takes over the device token that it may have issued.
     pub fn on_hello(&mut self, hello: &HelloOk) -> StoreAction {
-        if self.retry == Retry::Spent {
-            self.retry = Retry::Unused;
+        if self.retry == DeviceTokenRetry::Spent {
+            self.retry = DeviceTokenRetry::Unused;
         }
         match hello.auth.as_ref().and_then(|auth| auth.device_token.as_ref()) {
             Some(issued) if !may_be_kept(issued) => StoreAction::Keep,
@@ -167,13 +167,17 @@ impl CredentialPlan {
         let may = matches!(self.configured, Some(Auth::Token(_) | Auth::TokenAndPassword { .. }))
             && self.stored.is_some()
             && self.trust == EndpointTrust::Trusted
-            && self.retry == Retry::Unused;
-        self.retry = if may { Retry::Both } else { Retry::Spent };
+            && self.retry == DeviceTokenRetry::Unused;
+        self.retry = if may {
+            DeviceTokenRetry::Both
+        } else {
+            DeviceTokenRetry::Spent
+        };
         may.then_some(DEVICE_TOKEN_RETRY_DELAY)
     }
 
     fn forget(&mut self) -> StoreAction {
-        self.retry = Retry::Unused;
+        self.retry = DeviceTokenRetry::Unused;
         if self.stored.take().is_some() {
             StoreAction::Forget
         } else {

@@ -5,7 +5,6 @@
 //! full `serde_json::Value`).
 
 mod quick;
-mod syntax;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -128,24 +127,24 @@ pub(crate) fn decode_any(text: &str) -> Result<Frame<'_>, FrameError> {
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
+    kind: LossyText<'a>,
     #[serde(borrow)]
-    id: Option<Text<'a>>,
+    id: Option<LossyText<'a>>,
     ok: Option<bool>,
     #[serde(borrow)]
     payload: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
-    event: Option<Text<'a>>,
+    event: Option<LossyText<'a>>,
     #[serde(borrow)]
     seq: Option<&'a RawValue>,
 }
 
 /// A string that borrows where it can, with U+FFFD in the place of half a character.
-struct Text<'a>(Cow<'a, str>);
+struct LossyText<'a>(Cow<'a, str>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for LossyText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&'de RawValue>::deserialize(deserializer)?.get();
         let plain = json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
@@ -204,7 +203,7 @@ fn read_error(error: &RawValue) -> GatewayError {
 /// `params` may be left out (2026.3.13, 2026.9.6). No other top-level field is sent: the object is closed, and an
 /// unknown one is refused.
 pub fn encode_request(id: CallId, method: &MethodName, params: Option<&RawJson>) -> String {
-    let request = Request {
+    let request = RequestFrame {
         id,
         method,
         params,
@@ -217,7 +216,7 @@ pub fn encode_request(id: CallId, method: &MethodName, params: Option<&RawJson>)
 }
 
 /// One request frame that is to be written.
-pub(crate) struct Request<'a> {
+pub(crate) struct RequestFrame<'a> {
     pub(crate) id: CallId,
     pub(crate) method: &'a MethodName,
     pub(crate) params: Option<&'a RawJson>,
@@ -225,7 +224,7 @@ pub(crate) struct Request<'a> {
     pub(crate) trace: Option<&'a TraceParent>,
 }
 
-impl Request<'_> {
+impl RequestFrame<'_> {
     const HEAD: &'static str = r#"{"type":"req","id":""#;
     const METHOD: &'static str = r#"","method":""#;
     const PARAMS: &'static str = r#","params":"#;
@@ -313,5 +312,4 @@ impl fmt::Display for MethodName {
 }
 
 #[cfg(test)]
-#[path = "frame_tests.rs"]
 mod tests;

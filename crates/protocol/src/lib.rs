@@ -8,44 +8,40 @@ mod close;
 pub mod config;
 mod connect;
 pub mod connection;
-mod credentials;
 mod device;
 mod device_token;
 mod error;
 mod event;
 mod frame;
-#[doc(hidden)]
-pub mod fuzzing;
 mod hello;
 mod id;
-mod idempotency;
 pub mod json;
 mod method;
-mod names;
 mod open;
 mod outcome;
-pub mod pause;
 mod refusal;
 mod release;
 pub mod releases;
 pub mod request;
 mod retry;
 pub mod run;
-mod secret;
 mod session_key;
 pub mod session_roster;
 mod text;
 pub mod time;
-mod trace;
-mod upgrade;
 
+pub use crate::connect::{CredentialKind, CredentialOrigins, SecretOrigin, SecretPlace};
+pub use crate::id::{InvalidTraceParent, TraceParent};
+pub use crate::method::{IDEMPOTENCY_KEY, NotAnObject, with_idempotency_key};
+pub use crate::refusal::{BODY_LIMIT, UpgradeKind, UpgradeRefusal};
+pub use crate::text::Secret;
+pub use crate::time::Pause;
 pub use advice::{Advice, Advise};
 pub use close::{CloseClass, CloseCode, CloseReason};
 pub use connect::{
     Auth, CAP_TOOL_EVENTS, Challenge, ClientId, ClientInfo, ClientMode, ConnectParams, DeviceBlock, MAX_CONNECT_BYTES,
     MAX_PROTOCOL, MIN_PROTOCOL, Role, Scope,
 };
-pub use credentials::{CredentialKind, CredentialOrigins, SecretOrigin, SecretPlace};
 pub use device::{
     DeviceFile, DeviceFileError, DeviceIdentity, SIGNATURE_SKEW_MS, SignatureInput, SignatureVersion, VerifyError,
     signed_payload, verify,
@@ -67,21 +63,30 @@ pub use hello::{
     HelloOk, Policy, ServerInfo, SessionDefaults, Snapshot, Suspension, TICK_INTERVAL_BOUNDS,
 };
 pub use id::{CallId, GatewayId, Generation, InvalidGatewayId};
-pub use idempotency::{IDEMPOTENCY_KEY, NotAnObject, with_idempotency_key};
 pub use json::RawJson;
 pub use method::{Answers, Effect, KEY_MEMORY_SECONDS, MethodSpec, effect, method, methods};
 pub use open::Extra;
 pub use outcome::{CallError, NotSent, OutcomeUnknown, Rejected, TimedOut, UnknownReason};
-pub use pause::Pause;
 pub use refusal::{ConnectRefusal, DeviceFault, RefusalKind};
 pub use release::{InvalidRelease, MINIMUM_RELEASE, Release, UnknownRelease, Verdict};
 pub use request::Request;
 pub use retry::{Attempts, RetryPolicy};
-pub use secret::Secret;
 pub use session_key::{
     AGENT_ID_LIMIT, AgentId, AgentIdentity, GLOBAL_SESSION, KeyError, SESSION_KEY_LIMIT, SessionKey, SessionKeySpace,
     SessionSpellings, agent_id_of, slug,
 };
 pub use text::{MESSAGE_LIMIT, NAME_LIMIT, Printable, printable, steers};
-pub use trace::{InvalidTraceParent, TraceParent};
-pub use upgrade::{BODY_LIMIT, UpgradeKind, UpgradeRefusal};
+
+/// For the fuzz targets in `crates/fuzz`; no part of the public interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    use crate::{Frame, FrameError};
+
+    /// [`Frame::decode`] without its quick path.
+    ///
+    /// # Errors
+    /// As [`Frame::decode`].
+    pub fn decode_by_parser(text: &str) -> Result<Frame<'_>, FrameError> {
+        crate::frame::decode_any(text)
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use windlass_protocol::releases::refusals;
+use windlass_protocol::releases;
 use windlass_protocol::run::Doubt;
 use windlass_protocol::{Advice, Advise, CallError, ErrorClass, NotSent, Rejected};
 
@@ -192,7 +192,7 @@ impl ControlError {
 impl Advise for ControlError {
     fn advice(&self) -> Advice {
         match self {
-            Self::Rejected(rejected) if refusals::include_owned(&rejected.error) => Advice::new(
+            Self::Rejected(rejected) if releases::include_owned(&rejected.error) => Advice::new(
                 format!("{}.", capitalised(&rejected.to_string())),
                 "Edit the included file on the gateway's host, or take the $include out of its configuration.",
             ),

@@ -2,12 +2,10 @@
 //!
 //! Facts about a gateway are read from the gateway: its methods from the hello, the form of its roster from the
 //! configuration, the keys that it takes from its own schema. Facts that only a text tells stand in
-//! [`windlass_protocol::releases::refusals`].
+//! [`windlass_protocol::releases`].
 
 mod agents;
-mod answers;
 mod files;
-mod scratch;
 mod sessions;
 mod settling;
 mod writer;
@@ -20,14 +18,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use windlass_protocol::config::{ConfigSnapshot, HeartbeatEntry, Roster, read_config};
 use windlass_protocol::connection::Resend;
-use windlass_protocol::releases::refusals;
+use windlass_protocol::releases;
 use windlass_protocol::request::{ConfigGet, ConfigGetReply, Health};
 use windlass_protocol::{AgentId, HelloOk, RetryPolicy, SessionKey, Verdict};
 
 use self::writer::Writer;
 use super::{
-    AgentSpec, Capabilities, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Outgoing, Patched, Removal,
-    Scratch, SessionInfo, WouldPatch, WriteQueue,
+    AgentMessage, AgentSpec, Capabilities, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Patched,
+    Removal, Scratch, SessionInfo, WouldPatch, WriteQueue,
 };
 use windlass_line::Line;
 use windlass_sessions::{AskError, GatewayClient, Sessions, offers_method};
@@ -116,7 +114,7 @@ impl ControlPlane for OpenClaw {
             files: has("agents.files.set") && has("agents.files.list"),
             scratch: has("cron.scratch.get") && has("cron.scratch.set"),
             delete_file: has("agents.files.delete"),
-            sessions_before_turns: !refusals::breaks_early_sessions(&hello.server.version),
+            sessions_before_turns: !releases::breaks_early_sessions(&hello.server.version),
         })
     }
 
@@ -192,7 +190,7 @@ impl ControlPlane for OpenClaw {
         self.remove_session(key).await
     }
 
-    async fn send(&self, message: &Outgoing) -> ControlResult<()> {
+    async fn send(&self, message: &AgentMessage) -> ControlResult<()> {
         self.say(message).await
     }
 

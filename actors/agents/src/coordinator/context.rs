@@ -1,10 +1,10 @@
 //! The context of the coordinator's operations, and the delivery of their messages.
 
-use super::error::CoordinationError;
-use super::policy::Caller;
-use crate::control_plane::{ControlPlane, Outgoing};
+use super::operation::Caller;
+use super::operation::CoordinationError;
+use crate::control_plane::{AgentMessage, ControlPlane};
+use crate::offload::render;
 use crate::provisioner::{Fleet, ProvisionerHandle, ProvisionerSettings};
-use crate::rendering;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use std::cell::RefCell;
@@ -21,23 +21,23 @@ use windlass_templates::{MessageKind, MessageVariables, Overrides, Templates};
 /// Longest message taken, in characters: a long text of a person, which an agent reads with its other instructions.
 pub const MESSAGE_CHARS: usize = 20_000;
 
-pub(super) struct CoordinatorContext {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) templates: Templates,
-    pub(super) fleet: Arc<dyn Fleet>,
-    pub(super) provisioner: ProvisionerHandle,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) settings: ProvisionerSettings,
-    pub(super) rng: RefCell<StdRng>,
+pub(crate) struct CoordinatorContext {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) templates: Templates,
+    pub(crate) fleet: Arc<dyn Fleet>,
+    pub(crate) provisioner: ProvisionerHandle,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: ProvisionerSettings,
+    pub(crate) rng: RefCell<StdRng>,
 }
 
 impl CoordinatorContext {
-    pub(super) fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from(self.clock.wall())
     }
 
     /// The id that was given, or a fresh one.
-    pub(super) fn correlation(&self, given: Option<&String>) -> String {
+    pub(crate) fn correlation(&self, given: Option<&String>) -> String {
         given.cloned().unwrap_or_else(|| {
             let random = self.rng.borrow_mut().random();
             uuid::Builder::from_random_bytes(random).into_uuid().to_string()
@@ -45,7 +45,7 @@ impl CoordinatorContext {
     }
 
     /// Ends an operation after the budget of a waiting caller. A message that was on its way by then may have arrived.
-    pub(super) async fn in_time<T>(
+    pub(crate) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, CoordinationError>>,
     ) -> Result<T, CoordinationError> {
@@ -56,11 +56,11 @@ impl CoordinatorContext {
         }
     }
 
-    pub(super) async fn agent(&self, id: AgentUid) -> Result<Agent, CoordinationError> {
+    pub(crate) async fn agent(&self, id: AgentUid) -> Result<Agent, CoordinationError> {
         self.store.agent(id).await?.ok_or(CoordinationError::NoAgent(id))
     }
 
-    pub(super) async fn caller(&self, caller: Caller) -> Result<Option<Agent>, CoordinationError> {
+    pub(crate) async fn caller(&self, caller: Caller) -> Result<Option<Agent>, CoordinationError> {
         match caller {
             Caller::Operator => Ok(None),
             Caller::Agent(id) => self.agent(id).await.map(Some),
@@ -68,13 +68,13 @@ impl CoordinatorContext {
     }
 
     /// A board and the gateway that it is on.
-    pub(super) async fn board(&self, id: BoardId) -> Result<(Board, Gateway), CoordinationError> {
+    pub(crate) async fn board(&self, id: BoardId) -> Result<(Board, Gateway), CoordinationError> {
         let board = self.store.board(id).await?.ok_or(CoordinationError::NoBoard(id))?;
         Ok(resolver::resolve_board(&*self.store, id, board.organization_id).await?)
     }
 
     /// The gateway's own agent, once it was brought to life.
-    pub(super) async fn main_agent(&self, gateway: GatewayUid) -> Result<Agent, CoordinationError> {
+    pub(crate) async fn main_agent(&self, gateway: GatewayUid) -> Result<Agent, CoordinationError> {
         let filter = AgentFilter {
             gateway: Some(gateway),
             board: None,
@@ -86,7 +86,7 @@ impl CoordinatorContext {
             .ok_or(CoordinationError::NoMainAgent(gateway))
     }
 
-    pub(super) async fn text(
+    pub(crate) async fn text(
         &self,
         gateway: &Gateway,
         kind: MessageKind,
@@ -95,7 +95,7 @@ impl CoordinatorContext {
         check_message("message", &words.message, kind == MessageKind::Onboarding)?;
         self.settings.base_url_of(gateway).clone_into(&mut words.base_url);
         let is_users = self.templates.work_on_users_text(&Overrides::default());
-        let text = rendering::render(&self.templates, is_users, move |templates| {
+        let text = render(&self.templates, is_users, move |templates| {
             templates.coordination_message(kind, &words)
         });
         Ok(text.await?)
@@ -103,7 +103,7 @@ impl CoordinatorContext {
 }
 
 /// Refuses an empty or too long message.
-pub(super) fn check_message(field: &'static str, text: &str, may_be_empty: bool) -> Result<(), CoordinationError> {
+pub(crate) fn check_message(field: &'static str, text: &str, may_be_empty: bool) -> Result<(), CoordinationError> {
     let why = if text.trim().is_empty() && !may_be_empty {
         "is empty".to_owned()
     } else if text.chars().nth(MESSAGE_CHARS).is_some() {
@@ -115,7 +115,7 @@ pub(super) fn check_message(field: &'static str, text: &str, may_be_empty: bool)
 }
 
 /// The sender's name, for people.
-pub(super) fn sender(caller: Option<&Agent>) -> String {
+pub(crate) fn sender(caller: Option<&Agent>) -> String {
     match caller {
         None => "An operator".to_owned(),
         Some(agent) => agent.name.clone(),
@@ -123,7 +123,7 @@ pub(super) fn sender(caller: Option<&Agent>) -> String {
 }
 
 /// The tags of answers: as given, or the correlation id.
-pub(super) fn tags(given: &[String], correlation_id: &str) -> Vec<String> {
+pub(crate) fn tags(given: &[String], correlation_id: &str) -> Vec<String> {
     if given.is_empty() {
         vec![correlation_id.to_owned()]
     } else {
@@ -132,24 +132,24 @@ pub(super) fn tags(given: &[String], correlation_id: &str) -> Vec<String> {
 }
 
 /// A message on its way to an agent.
-pub(super) struct Dispatch<'a> {
-    pub(super) gateway: &'a Gateway,
-    pub(super) agent: &'a Agent,
-    pub(super) text: &'a str,
-    pub(super) deliver: bool,
-    pub(super) correlation_id: &'a str,
+pub(crate) struct Dispatch<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) agent: &'a Agent,
+    pub(crate) text: &'a str,
+    pub(crate) deliver: bool,
+    pub(crate) correlation_id: &'a str,
 }
 
 impl CoordinatorContext {
     /// Sends, within the budget of a waiting caller. The correlation id is the idempotency key: however often the
     /// same thing is said under it, the agent hears it once.
-    pub(super) async fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<(), CoordinationError> {
+    pub(crate) async fn dispatch(&self, dispatch: &Dispatch<'_>) -> Result<(), CoordinationError> {
         let plane = self.plane(dispatch.gateway).await?;
         let key = &dispatch.agent.session_key;
         if plane.capabilities().await?.sessions_before_turns {
             plane.ensure_session(key, Some(&dispatch.agent.name)).await?;
         }
-        let message = Outgoing {
+        let message = AgentMessage {
             key: key.clone(),
             text: dispatch.text.to_owned(),
             deliver: dispatch.deliver,
@@ -160,12 +160,12 @@ impl CoordinatorContext {
         Ok(plane.send(&message).await?)
     }
 
-    pub(super) async fn plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, CoordinationError> {
+    pub(crate) async fn plane(&self, gateway: &Gateway) -> Result<Arc<dyn ControlPlane>, CoordinationError> {
         Ok(self.fleet.control_plane(gateway).await?)
     }
 
     /// Puts an attempt on record: `kind` with `.sent` or `.failed` behind it.
-    pub(super) async fn note<T>(
+    pub(crate) async fn note<T>(
         &self,
         kind: &str,
         board: BoardId,

@@ -403,7 +403,7 @@ async fn a_coordinator_that_panics_fails_the_order_in_hand_and_nothing_under_way
             let under_way = spawn_local(async move { coordinator.nudge(nudge).await });
             tokio::task::yield_now().await;
             for _ in 0..7 {
-                let armed = windlass_line::failpoint::arm(place, 1);
+                let armed = failpoint::arm(place, 1);
                 let broken = talk.nudge(Caller::Agent(talk.lead), "Lost.");
                 let failed = talk.coordinator.nudge(broken).await.unwrap_err();
                 assert!(matches!(failed, CoordinationError::Interrupted(_)), "{failed:?}");

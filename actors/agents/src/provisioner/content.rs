@@ -1,16 +1,24 @@
-//! The wanted texts of an agent's files and messages: its records, through the templates.
+//! The wanted texts of an agent's files and messages: its records, through the templates. A comparison without IO says which files
+//! are to be written, kept, preserved or deleted.
 
-use windlass_protocol::AgentIdentity;
-use windlass_store::{AgentRole, Board, FileOverride, Organization};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use windlass_protocol::config::{HeartbeatEntry, RosterAgent};
+use windlass_protocol::{AgentId, AgentIdentity, SessionKey};
+use windlass_store::resolver::{self, ResolveError};
+use windlass_store::{
+    Agent, AgentRole, AgentUid, Board, FileOverride, Gateway, GatewayUid, Organization, Store, StoreError,
+};
 use windlass_templates::{
     AgentVariables, AuthToken, BoardRuleVariables, BoardVariables, Content, IdentityVariables, Layout, Override,
     Overrides, Placement, Rendered, TemplateError, TemplateRole, Templates, UserVariables, Variables,
 };
 
-use super::file_plan::{self, FilesPlan, Rules, Seen};
-use super::records::AgentRecords;
+use super::lifecycle;
 use super::request::RunOptions;
-use crate::rendering;
+use crate::control_plane::{AgentSpec, Capabilities, Scratch};
+use crate::offload::render;
 
 /// The placeholder of a token where nothing is written: in a check of the templates, and in a plan.
 pub(crate) const NO_TOKEN: &str = "not-made-yet";
@@ -36,7 +44,7 @@ impl Desired<'_> {
     pub(crate) async fn files(
         &self,
         layout: &Layout,
-        seen: &Seen,
+        seen: &FilesSeen,
         token: &str,
     ) -> Result<(Placement, FilesPlan), TemplateError> {
         let role = self.records.agent.role();
@@ -51,7 +59,7 @@ impl Desired<'_> {
             overwrite: self.options.overwrite,
             delete_stale: role == AgentRole::Lead,
         };
-        let plan = file_plan::plan(&wanted, layout, seen, rules);
+        let plan = plan_files(&wanted, layout, seen, rules);
         Ok((wanted, plan))
     }
 
@@ -61,7 +69,7 @@ impl Desired<'_> {
         let bootstrap = self.first && role == TemplateRole::Lead || self.options.force_bootstrap;
         let (variables, reference) = (self.variables(NO_TOKEN), reference.to_owned());
         let is_users = self.templates.work_on_users_text(&Overrides::default());
-        rendering::render(self.templates, is_users, move |templates| {
+        render(self.templates, is_users, move |templates| {
             templates.wake_message(role, &variables, &reference, bootstrap)
         })
         .await
@@ -75,7 +83,7 @@ impl Desired<'_> {
         };
         let (role, variables) = (template_role(agent.role()), self.variables(token));
         let is_users = self.templates.work_on_users_text(&overrides);
-        rendering::render(self.templates, is_users, move |templates| {
+        render(self.templates, is_users, move |templates| {
             templates.render(role, &variables, &overrides)
         })
         .await
@@ -116,7 +124,7 @@ pub(crate) async fn cleanup_message(
 ) -> Result<String, TemplateError> {
     let (name, workspace) = (records.agent.name.clone(), records.workspace.clone());
     let is_users = templates.work_on_users_text(&Overrides::default());
-    let text = rendering::render(templates, is_users, move |templates| {
+    let text = render(templates, is_users, move |templates| {
         templates.cleanup_message(&name, &workspace)
     })
     .await?;
@@ -168,4 +176,240 @@ fn board_variables(board: &Board) -> BoardVariables {
             only_lead_can_change_status: rules.only_lead_can_change_status,
         },
     }
+}
+
+/// An agent with all that belongs to it.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentRecords {
+    pub(crate) agent: Agent,
+    pub(crate) gateway: Gateway,
+    pub(crate) board: Option<Board>,
+    pub(crate) organization: Option<Organization>,
+    /// The agent's folder on the gateway's host.
+    pub(crate) workspace: String,
+    /// Where folders of agents are, on the gateway's host.
+    pub(crate) workspace_root: String,
+}
+
+/// StepError an agent's records don't make a whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AgentRecordsError {
+    #[error("there is no such agent")]
+    Gone,
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AgentRecords {
+    pub(crate) async fn load(store: &dyn Store, agent: AgentUid) -> Result<Self, AgentRecordsError> {
+        let agent = store.agent(agent).await?.ok_or(AgentRecordsError::Gone)?;
+        let board = match agent.board_id {
+            Some(board) => store.board(board).await?,
+            None => None,
+        };
+        let gateway = gateway_of(store, &agent, board.as_ref()).await?;
+        let organization = store.organization(gateway.organization_id).await?;
+        let workspace_root = gateway
+            .workspace_root
+            .clone()
+            .ok_or(ResolveError::WorkspaceRootMissing { gateway: gateway.id })?;
+        Ok(Self {
+            workspace: agent.identity_on_gateway().workspace_path(&workspace_root),
+            agent,
+            gateway,
+            board,
+            organization,
+            workspace_root,
+        })
+    }
+
+    /// See [`lifecycle::is_new`].
+    pub(crate) const fn is_new(&self) -> bool {
+        lifecycle::is_new(&self.agent)
+    }
+
+    pub(crate) fn agent_id(&self) -> AgentId {
+        self.agent.agent_id()
+    }
+
+    pub(crate) const fn session(&self) -> &SessionKey {
+        &self.agent.session_key
+    }
+
+    pub(crate) fn card(&self) -> AgentSpec {
+        AgentSpec {
+            id: self.agent_id(),
+            name: self.agent.name.clone(),
+            workspace: self.workspace.clone(),
+        }
+    }
+
+    /// Whether the gateway has the agent's name and workspace right, as far as it lets us set them.
+    pub(crate) fn matches(&self, there: &RosterAgent, capabilities: Capabilities) -> bool {
+        // Without agents.update the workspace comes with the heartbeat, and there are no names.
+        if !capabilities.agents {
+            return true;
+        }
+        there.name.as_ref() == Some(&self.agent.name) && there.workspace.as_ref() == Some(&self.workspace)
+    }
+
+    pub(crate) fn heartbeat(&self) -> HeartbeatEntry {
+        HeartbeatEntry {
+            id: self.agent_id(),
+            workspace: self.workspace.clone(),
+            heartbeat: self.agent.heartbeat.clone(),
+        }
+    }
+}
+
+/// An agent's gateway, fit to be provisioned: one of the organization that its board belongs to.
+async fn gateway_of(store: &dyn Store, agent: &Agent, board: Option<&Board>) -> Result<Gateway, AgentRecordsError> {
+    let gateway = agent.gateway_id;
+    let organization = match board {
+        Some(board) => board.organization_id,
+        None => {
+            store
+                .gateway(gateway)
+                .await?
+                .ok_or(ResolveError::GatewayUnknown { gateway })?
+                .organization_id
+        }
+    };
+    Ok(resolver::resolve_gateway(store, gateway, organization).await?)
+}
+
+/// A gateway, fit to be provisioned.
+pub(crate) async fn gateway_record(store: &dyn Store, id: GatewayUid) -> Result<Gateway, ResolveError> {
+    let found = store
+        .gateway(id)
+        .await?
+        .ok_or(ResolveError::GatewayUnknown { gateway: id })?;
+    resolver::resolve_gateway(store, id, found.organization_id).await
+}
+
+/// The files and the scratch on the gateway.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FilesSeen {
+    /// Texts of the files that are there.
+    pub(crate) texts: BTreeMap<String, String>,
+    /// The heartbeat's instructions, where the gateway keeps them apart.
+    pub(crate) scratch: Option<Scratch>,
+}
+
+impl FilesSeen {
+    pub(crate) fn is_there(&self, name: &str) -> bool {
+        self.texts.contains_key(name)
+    }
+}
+
+/// The rules for the files that an agent may keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// The role of the agent.
+    pub(crate) role: TemplateRole,
+    /// The agent exists already: the files that it made its own stay.
+    pub(crate) update: bool,
+    /// Rewrites those files, too.
+    pub(crate) overwrite: bool,
+    /// Files that belong to no layout of ours are deleted: true for leads.
+    pub(crate) delete_stale: bool,
+}
+
+/// The action on a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FileAction {
+    /// It is not there yet.
+    Create,
+    /// It says something else.
+    Rewrite,
+    /// It is as it should be.
+    Keep,
+    /// The agent has made it its own.
+    Preserve,
+    /// It is of no use any more.
+    Delete,
+}
+
+/// One file and its action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilePlan {
+    /// Its name.
+    pub name: String,
+    /// The action.
+    pub action: FileAction,
+}
+
+impl FilePlan {
+    /// Whether something is written or deleted.
+    pub(crate) const fn is_change(&self) -> bool {
+        matches!(
+            self.action,
+            FileAction::Create | FileAction::Rewrite | FileAction::Delete
+        )
+    }
+}
+
+/// The actions on an agent's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FilesPlan {
+    /// Each file that matters, by name.
+    pub(crate) files: Vec<FilePlan>,
+    /// Whether the heartbeat's instructions are written.
+    pub(crate) scratch: bool,
+}
+
+impl FilesPlan {
+    /// Whether anything is written.
+    pub(crate) fn any(&self) -> bool {
+        self.scratch || self.files.iter().any(FilePlan::is_change)
+    }
+}
+
+/// Compares the wanted files with the files on the gateway.
+pub(crate) fn plan_files(wanted: &Placement, layout: &Layout, seen: &FilesSeen, rules: Rules) -> FilesPlan {
+    let mut files: Vec<FilePlan> = wanted
+        .files
+        .iter()
+        .map(|(name, text)| FilePlan {
+            name: name.clone(),
+            action: action(name, text, seen, rules),
+        })
+        .collect();
+    if rules.delete_stale {
+        let there: Vec<&str> = seen.texts.keys().map(String::as_str).collect();
+        files.extend(layout.stale(&there).into_iter().map(|name| FilePlan {
+            name,
+            action: FileAction::Delete,
+        }));
+    }
+    let scratch = wanted.scratch.as_deref().is_some_and(|wanted| {
+        seen.scratch
+            .as_ref()
+            .is_some_and(|seen| seen.content.as_deref() != Some(wanted))
+    });
+    FilesPlan { files, scratch }
+}
+
+fn action(name: &str, text: &str, seen: &FilesSeen, rules: Rules) -> FileAction {
+    match seen.texts.get(name) {
+        None => FileAction::Create,
+        Some(there) if same(there, text) => FileAction::Keep,
+        Some(_) if is_the_agents_own(name, rules) => FileAction::Preserve,
+        Some(_) => FileAction::Rewrite,
+    }
+}
+
+/// Gateways may put a line end behind the last line, or take it away.
+fn same(there: &str, wanted: &str) -> bool {
+    there.trim_end() == wanted.trim_end()
+}
+
+fn is_the_agents_own(name: &str, rules: Rules) -> bool {
+    let own = Content::of_file(name).is_some_and(|content| content.kept_on_update(rules.role));
+    own && rules.update && !rules.overwrite
 }

@@ -1,18 +1,17 @@
-//! Agents that a board or a gateway must have.
+//! Jobs of the provisioner, each handed to the part that does it, and agents that a board or a gateway must have.
 
 use std::rc::Rc;
 
 use serde::Serialize;
 use windlass_store::resolver::{self, ResolveError};
-use windlass_store::{Agent, AgentFilter, AgentUid, BoardId, Creator, Gateway, GatewayUid, StoreError};
+use windlass_store::{Agent, AgentFilter, AgentUid, BoardId, Creator, Gateway, GatewayUid, RunKind, StoreError};
 
 use super::context::Context;
-use super::job;
-use super::lifecycle;
-use super::progress::ProgressSender;
-use super::records;
-use super::report::AgentReport;
+use super::fleet::WorkItem;
+use super::gateways::work;
+use super::report::{AgentReport, FleetReport, ProgressSender};
 use super::request::{Job, RunOptions};
+use super::{content, forget, gateways, lifecycle};
 
 /// The name of a board's lead, unless another is given.
 pub const LEAD_NAME: &str = "Lead Agent";
@@ -46,7 +45,7 @@ pub struct Ensured {
     pub report: Option<AgentReport>,
 }
 
-/// Why there is no record of an agent that must be there.
+/// StepError there is no record of an agent that must be there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnsureError {
@@ -58,11 +57,11 @@ pub enum EnsureError {
     Store(#[from] StoreError),
     /// The provisioner is gone.
     #[error(transparent)]
-    Interrupted(#[from] super::progress::Interrupted),
+    Interrupted(#[from] super::report::Interrupted),
 }
 
 /// Finds or makes the record, and provisions what was never provisioned.
-pub(crate) async fn run(
+pub(crate) async fn ensure_agent(
     ctx: Rc<Context>,
     wanted: Ensure,
     options: RunOptions,
@@ -72,7 +71,7 @@ pub(crate) async fn run(
     let mut report = None;
     if lifecycle::is_new(&agent) {
         let agents = vec![agent.id];
-        report = job::run(ctx, Job::Provision { agents, options }, progress)
+        report = run_job(ctx, Job::Provision { agents, options }, progress)
             .await
             .agents
             .pop();
@@ -117,7 +116,7 @@ async fn ideal(ctx: &Context, wanted: &Ensure) -> Result<Agent, EnsureError> {
             Ok(lead)
         }
         Ensure::Main { gateway } => {
-            let gateway = records::gateway(&*ctx.store, *gateway).await?;
+            let gateway = content::gateway_record(&*ctx.store, *gateway).await?;
             let mut main = Agent::new_main(id, gateway.id, format!("{} Gateway Agent", gateway.name), now);
             main.identity.insert("role".into(), "Gateway Agent".into());
             main.identity.insert("emoji".into(), ":compass:".into());
@@ -157,4 +156,54 @@ async fn gateway_of_board(ctx: &Context, board: BoardId) -> Result<Gateway, Reso
         .ok_or(ResolveError::BoardUnknown { board })?;
     let (_, gateway) = resolver::resolve_board(&*ctx.store, board, found.organization_id).await?;
     Ok(gateway)
+}
+
+/// Does a job.
+pub(crate) async fn run_job(ctx: Rc<Context>, job: Job, progress: ProgressSender) -> FleetReport {
+    match job {
+        Job::Provision { agents, options } => {
+            let items = agents.into_iter().map(|agent| item(agent, None, options, false));
+            work(ctx, items.collect(), progress).await
+        }
+        Job::Delete { agents, delete_files } => {
+            let options = RunOptions::quiet();
+            let order = agents.clone();
+            let (unborn, agents) = never_begun(&ctx, agents).await;
+            let forgotten = forget::each(&ctx, unborn, &progress).await;
+            let items = agents
+                .into_iter()
+                .map(|agent| item(agent, Some(RunKind::Delete), options, delete_files));
+            let mut report = work(ctx, items.collect(), progress).await;
+            report.agents.extend(forgotten);
+            let place = |report: &AgentReport| order.iter().position(|agent| *agent == report.agent);
+            report.agents.sort_by_key(place);
+            report
+        }
+        Job::Forget { agents } => forget::agents(ctx, agents, &progress).await,
+        Job::ForgetGateway { gateway } => forget::gateway(ctx, gateway, &progress).await,
+        Job::Sync { gateway, options } => gateways::sync_templates(ctx, gateway, options, progress).await,
+    }
+}
+
+/// Takes out the agents that no run was ever begun for: their gateways have nothing of them.
+async fn never_begun(ctx: &Context, agents: Vec<AgentUid>) -> (Vec<AgentUid>, Vec<AgentUid>) {
+    let (mut unborn, mut others) = (Vec::new(), Vec::new());
+    for id in agents {
+        let agent = ctx.store.agent(id).await.ok().flatten();
+        if agent.is_some_and(|agent| agent.lifecycle_generation == 0) {
+            unborn.push(id);
+        } else {
+            others.push(id);
+        }
+    }
+    (unborn, others)
+}
+
+fn item(agent: AgentUid, kind: Option<RunKind>, options: RunOptions, delete_files: bool) -> WorkItem {
+    WorkItem::New {
+        agent,
+        kind,
+        options,
+        delete_files,
+    }
 }

@@ -14,12 +14,12 @@ use windlass_store::{
     AMEND_TRIES, AgentStatus, AgentUid, Gateway, GatewayUid, Run, RunKind, RunState, StepName, StoreError, Timestamp,
 };
 
+use super::content::AgentRecords;
 use super::content::Desired;
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
-use super::progress::{Progress, ProgressSender};
-use super::records::AgentRecords;
 use super::report::{AgentReport, Changes};
-use super::report::{Failed, Why};
+use super::report::{FailedStep, StepError};
+use super::report::{Progress, ProgressSender};
 use super::request::RunOptions;
 use super::saga::{RunParams, Saga};
 use crate::control_plane::{ControlError, ControlPlane};
@@ -89,7 +89,7 @@ pub(crate) struct FleetOutcome {
 }
 
 /// An agent on its way: a run that is under way, or a report already.
-type Stage = Result<Box<Saga>, AgentReport>;
+type AgentStage = Result<Box<Saga>, AgentReport>;
 
 struct GatewayWork {
     ctx: Rc<Context>,
@@ -111,11 +111,11 @@ pub(crate) async fn work(
     if items.iter().any(WorkItem::writes_files)
         && let Err(error) = record_base_url(&ctx, gateway.id).await
     {
-        return none_begun(&ctx, items, &Failed::at(StepName::Render, error), &progress).await;
+        return none_begun(&ctx, items, &FailedStep::at(StepName::Render, error), &progress).await;
     }
     let plane = match ctx.fleet.control_plane(gateway).await {
         Ok(plane) => plane,
-        Err(error) => return none_begun(&ctx, items, &Failed::at(StepName::Agent, error), &progress).await,
+        Err(error) => return none_begun(&ctx, items, &FailedStep::at(StepName::Agent, error), &progress).await,
     };
     let written_before = plane.writes().written;
     let work = GatewayWork {
@@ -140,7 +140,7 @@ impl GatewayWork {
     }
 
     /// Checks the templates and puts the run on record.
-    async fn begin(&self, item: WorkItem) -> Stage {
+    async fn begin(&self, item: WorkItem) -> AgentStage {
         let agent = item.agent();
         let cut_off = item.cut_off().cloned();
         let mut name = String::new();
@@ -158,7 +158,7 @@ impl GatewayWork {
         }
     }
 
-    async fn try_begin(&self, item: WorkItem, name: &mut String) -> Result<Saga, Failed> {
+    async fn try_begin(&self, item: WorkItem, name: &mut String) -> Result<Saga, FailedStep> {
         let mut records = self.load(item.agent()).await?;
         name.clone_from(&records.agent.name);
         for _ in 1..AMEND_TRIES {
@@ -171,13 +171,13 @@ impl GatewayWork {
         self.begin_of(&item, records).await
     }
 
-    async fn load(&self, agent: AgentUid) -> Result<AgentRecords, Failed> {
+    async fn load(&self, agent: AgentUid) -> Result<AgentRecords, FailedStep> {
         let loaded = AgentRecords::load(&*self.ctx.store, agent).await;
-        loaded.map_err(|error| Failed::at(StepName::Render, error))
+        loaded.map_err(|error| FailedStep::at(StepName::Render, error))
     }
 
     /// Begins a new run, or goes on with the one that was cut off.
-    async fn begin_of(&self, item: &WorkItem, records: AgentRecords) -> Result<Saga, Failed> {
+    async fn begin_of(&self, item: &WorkItem, records: AgentRecords) -> Result<Saga, FailedStep> {
         let (ctx, plane, progress) = (Rc::clone(&self.ctx), Arc::clone(&self.plane), self.progress.clone());
         let (kind, options, delete_files) = match item {
             WorkItem::New {
@@ -199,7 +199,7 @@ impl GatewayWork {
         };
         if kind != RunKind::Delete {
             let checked = desired.check().await;
-            checked.map_err(|error| Failed::at(StepName::Render, error))?;
+            checked.map_err(|error| FailedStep::at(StepName::Render, error))?;
         }
         let params = RunParams {
             options,
@@ -233,7 +233,7 @@ impl GatewayWork {
     }
 
     /// Makes the agents that the gateway does not have yet.
-    async fn make_agents(&self, stages: Vec<Stage>) -> Vec<Stage> {
+    async fn make_agents(&self, stages: Vec<AgentStage>) -> Vec<AgentStage> {
         let wanted = stages.iter().flatten().any(|saga| saga.wants_agent());
         let roster = if wanted {
             self.plane.roster().await
@@ -243,7 +243,7 @@ impl GatewayWork {
         each(stages, |stage| self.make_agent(stage, &roster)).await
     }
 
-    async fn make_agent(&self, stage: Stage, roster: &Result<Roster, ControlError>) -> Stage {
+    async fn make_agent(&self, stage: AgentStage, roster: &Result<Roster, ControlError>) -> AgentStage {
         let mut saga = stage?;
         if saga.is_delete() {
             return Ok(saga);
@@ -253,7 +253,7 @@ impl GatewayWork {
                 Ok(()) => saga.make_agent(roster).await,
                 lost => lost,
             },
-            Err(error) => Err(Failed::at(StepName::Agent, error.clone())),
+            Err(error) => Err(FailedStep::at(StepName::Agent, error.clone())),
         };
         match made {
             Ok(()) => Ok(saga),
@@ -262,7 +262,7 @@ impl GatewayWork {
     }
 
     /// Writes the heartbeats of all of them. They ask side by side, so the control plane has them all before its one write.
-    async fn write_config(&self, stages: Vec<Stage>) -> Vec<Stage> {
+    async fn write_config(&self, stages: Vec<AgentStage>) -> Vec<AgentStage> {
         let asking = stages
             .iter()
             .flatten()
@@ -286,14 +286,14 @@ impl GatewayWork {
         }
     }
 
-    async fn write_entry(&self, stage: Stage) -> Stage {
+    async fn write_entry(&self, stage: AgentStage) -> AgentStage {
         let mut saga = stage?;
         let Some(entry) = saga.config_entry() else {
             return Ok(saga);
         };
         let written = match self.plane.patch_agents(vec![entry]).await {
             Ok(patched) => saga.config_written(patched).await,
-            Err(error) => Err(Failed::at(StepName::Heartbeat, error)),
+            Err(error) => Err(FailedStep::at(StepName::Heartbeat, error)),
         };
         match written {
             Ok(()) => Ok(saga),
@@ -302,7 +302,7 @@ impl GatewayWork {
     }
 
     /// The remaining steps of one agent.
-    async fn finish(&self, stage: Stage) -> AgentReport {
+    async fn finish(&self, stage: AgentStage) -> AgentReport {
         let mut saga = match stage {
             Ok(saga) => saga,
             Err(report) => return report,
@@ -318,15 +318,15 @@ impl GatewayWork {
         }
     }
 
-    fn still_there(&self, step: StepName) -> Result<(), Failed> {
+    fn still_there(&self, step: StepName) -> Result<(), FailedStep> {
         if self.lost.get() {
-            Err(Failed::at(step, Why::GatewayLost))
+            Err(FailedStep::at(step, StepError::GatewayLost))
         } else {
             Ok(())
         }
     }
 
-    async fn fail(&self, saga: Box<Saga>, failed: Failed) -> AgentReport {
+    async fn fail(&self, saga: Box<Saga>, failed: FailedStep) -> AgentReport {
         if failed.is_transient() {
             self.lost.set(true);
         }
@@ -339,7 +339,7 @@ async fn each<T, U, F: Future<Output = U>>(items: Vec<T>, work: impl FnMut(T) ->
     stream::iter(items).map(work).buffered(AGENTS_AT_A_TIME).collect().await
 }
 
-fn refused(agent: AgentUid, name: String, failed: &Failed) -> AgentReport {
+fn refused(agent: AgentUid, name: String, failed: &FailedStep) -> AgentReport {
     AgentReport {
         agent,
         name,
@@ -366,7 +366,7 @@ async fn record_base_url(ctx: &Context, gateway: GatewayUid) -> Result<(), Store
 }
 
 /// The gateway can't be worked with: nothing is put on record, as nothing was begun.
-async fn none_begun(ctx: &Context, items: Vec<WorkItem>, why: &Failed, progress: &ProgressSender) -> FleetOutcome {
+async fn none_begun(ctx: &Context, items: Vec<WorkItem>, why: &FailedStep, progress: &ProgressSender) -> FleetOutcome {
     let mut reports = Vec::with_capacity(items.len());
     for item in items {
         let agent = item.agent();

@@ -1,14 +1,19 @@
-//! Forgetting: the records of agents and gateways that are gone for good. No gateway is asked.
+//! Deletes records: those of agents and gateways that are gone for good, and old ones of runs and activities. No gateway is asked.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use windlass_store::{Agent, AgentFilter, AgentUid, BoardFilter, BoardId, GatewayUid, NewActivity, RunState, StepName};
+use windlass_line::failpoint;
+use windlass_store::limits::PAGE_LIMIT;
+use windlass_store::{
+    Agent, AgentFilter, AgentUid, BoardFilter, BoardId, GatewayUid, NewActivity, RunState, StepName, StoreError,
+};
 
-use super::context::Context;
+use super::context::{Context, sleep};
 use super::gateways;
-use super::progress::{Progress, ProgressSender};
-use super::report::{AgentReport, Changes, FleetReport, GatewayFailure};
-use super::report::{Failed, Why};
+use super::report::{
+    AgentReport, Changes, FailedStep, FleetReport, GatewayFailure, Progress, ProgressSender, StepError,
+};
 
 /// The error of runs that were under way when their agent was forgotten.
 const FORGOTTEN: &str = "the agent was forgotten";
@@ -47,7 +52,7 @@ pub(crate) async fn gateway(ctx: Rc<Context>, gateway: GatewayUid, progress: &Pr
 }
 
 /// Deletes the records of the gateway and its boards.
-async fn without_agents(ctx: &Context, gateway: GatewayUid) -> Result<(), Why> {
+async fn without_agents(ctx: &Context, gateway: GatewayUid) -> Result<(), StepError> {
     let filter = BoardFilter {
         gateway: Some(gateway),
         ..BoardFilter::default()
@@ -91,7 +96,7 @@ async fn one(ctx: &Context, id: AgentUid) -> AgentReport {
             report.changes.forgotten = true;
             report.name = agent.name;
         }
-        Err(why) => report.failure = Some(Failed::at(StepName::DeleteAgent, why).explain()),
+        Err(why) => report.failure = Some(FailedStep::at(StepName::DeleteAgent, why).explain()),
     }
     ctx.deadline_moved();
     report
@@ -99,8 +104,8 @@ async fn one(ctx: &Context, id: AgentUid) -> AgentReport {
 
 /// Deletes an agent's record, and ends the run that it has under way in the same transaction: a run without an agent would be
 /// taken up at every start.
-async fn forget(ctx: &Context, id: AgentUid) -> Result<Agent, Why> {
-    let agent = ctx.store.agent(id).await?.ok_or(Why::Gone)?;
+async fn forget(ctx: &Context, id: AgentUid) -> Result<Agent, StepError> {
+    let agent = ctx.store.agent(id).await?.ok_or(StepError::Gone)?;
     match gateways::active_run(ctx, id).await {
         Some(mut run) => {
             run.state = RunState::Failed;
@@ -130,11 +135,60 @@ async fn note(ctx: &Context, kind: &str, name: &str, agent_id: Option<AgentUid>,
     }
 }
 
-fn failed(gateway: GatewayUid, why: Why) -> GatewayFailure {
-    let failure = Failed::at(StepName::DeleteAgent, why).explain();
+fn failed(gateway: GatewayUid, why: StepError) -> GatewayFailure {
+    let failure = FailedStep::at(StepName::DeleteAgent, why).explain();
     GatewayFailure {
         gateway,
         summary: failure.summary,
         next_step: failure.next_step,
     }
+}
+
+/// The interval of the search for old records: records that are kept for weeks may stay some hours longer.
+const EVERY: Duration = Duration::from_hours(6);
+
+/// The pause between two pages, so that other users of the store do not wait long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Runs for as long as the provisioner.
+pub(super) async fn delete_old_records(ctx: Rc<Context>) {
+    loop {
+        failpoint::reach("housekeeping");
+        match clean(&ctx).await {
+            Ok((0, 0)) => {}
+            Ok((runs, activities)) => tracing::info!(runs, activities, "old records were deleted"),
+            Err(error) => tracing::warn!("old records could not be deleted: {error}"),
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// How many runs and activities were deleted.
+async fn clean(ctx: &Context) -> Result<(u64, u64), StoreError> {
+    let (keep, now) = (ctx.settings.keep, ctx.now());
+    let (mut runs, mut activities) = (0, 0);
+    loop {
+        let page = ctx.store.prune_runs(now.saturating_sub(keep.runs), PAGE_LIMIT).await?;
+        runs += page;
+        if is_last(page) {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    loop {
+        let page = ctx
+            .store
+            .prune_activities(now.saturating_sub(keep.activities), PAGE_LIMIT)
+            .await?;
+        activities += page;
+        if is_last(page) {
+            break;
+        }
+        sleep(PAUSE).await;
+    }
+    Ok((runs, activities))
+}
+
+const fn is_last(page: u64) -> bool {
+    page < PAGE_LIMIT as u64
 }

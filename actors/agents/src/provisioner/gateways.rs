@@ -1,17 +1,22 @@
 //! Work on agents of any gateways: the part of each gateway runs beside the others.
+//!
+//! After a template sync the agents of a gateway get the files of today's templates.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
-use windlass_store::{AgentUid, Gateway, GatewayUid, Run, RunState, StepName};
+use futures_util::{StreamExt as _, stream};
+use windlass_store::{
+    Agent, AgentFilter, AgentRole, AgentUid, Board, BoardId, Gateway, GatewayUid, Run, RunKind, RunState, StepName,
+};
 
 use super::context::Context;
-use super::fleet::{self, WorkItem};
-use super::progress::{Progress, ProgressSender};
-use super::records;
-use super::report::{AgentReport, Changes, Failed, FleetReport, Why};
+use super::fleet::WorkItem;
+use super::report::{
+    AgentReport, Changes, FailedStep, FleetReport, GatewayFailure, Progress, ProgressSender, StepError,
+};
+use super::request::SyncOptions;
+use super::{content, fleet};
 
 /// Gateways that are worked on at a time. They share no limit but ours: sockets and memory.
 const GATEWAYS_AT_A_TIME: usize = 64;
@@ -99,7 +104,7 @@ async fn sort(ctx: &Context, items: Vec<WorkItem>, progress: &ProgressSender) ->
                     name: String::new(),
                     changes: Changes::default(),
                     warnings: Vec::new(),
-                    failure: Some(Failed::at(StepName::Render, why).explain()),
+                    failure: Some(FailedStep::at(StepName::Render, why).explain()),
                     skipped: None,
                 };
                 progress.tell(Progress::ended(&report));
@@ -110,10 +115,120 @@ async fn sort(ctx: &Context, items: Vec<WorkItem>, progress: &ProgressSender) ->
     (by_gateway, lost)
 }
 
-async fn gateway_of(ctx: &Context, agent: AgentUid, known: &ByGateway) -> Result<Gateway, Why> {
-    let agent = ctx.store.agent(agent).await?.ok_or(Why::Gone)?;
+async fn gateway_of(ctx: &Context, agent: AgentUid, known: &ByGateway) -> Result<Gateway, StepError> {
+    let agent = ctx.store.agent(agent).await?.ok_or(StepError::Gone)?;
     if let Some((gateway, _)) = known.get(&agent.gateway_id) {
         return Ok(gateway.clone());
     }
-    Ok(records::gateway(&*ctx.store, agent.gateway_id).await?)
+    Ok(content::gateway_record(&*ctx.store, agent.gateway_id).await?)
+}
+
+/// Syncs a gateway. It is asked for a sign of life first, so that one that is down costs one wait and not one per agent.
+pub(crate) async fn sync_templates(
+    ctx: Rc<Context>,
+    gateway: GatewayUid,
+    options: SyncOptions,
+    progress: ProgressSender,
+) -> FleetReport {
+    let agents = match prepare(&ctx, gateway, &options).await {
+        Ok(agents) => agents,
+        Err(failure) => {
+            return FleetReport {
+                gateways: vec![failure],
+                ..FleetReport::default()
+            };
+        }
+    };
+    let (items, skipped) = choose(agents, &options);
+    let mut report = work(ctx, items, progress).await;
+    report.agents.extend(skipped);
+    report
+}
+
+async fn prepare(
+    ctx: &Context,
+    gateway: GatewayUid,
+    options: &SyncOptions,
+) -> Result<Vec<(Agent, Option<Board>)>, GatewayFailure> {
+    let failed = |why: StepError| {
+        let failure = FailedStep::at(StepName::Agent, why).explain();
+        GatewayFailure {
+            gateway,
+            summary: failure.summary,
+            next_step: failure.next_step,
+        }
+    };
+    let record = content::gateway_record(&*ctx.store, gateway).await;
+    let record = record.map_err(|error| failed(error.into()))?;
+    ping(ctx, &record).await.map_err(failed)?;
+    with_boards(ctx, gateway, options).await.map_err(failed)
+}
+
+async fn ping(ctx: &Context, gateway: &Gateway) -> Result<(), StepError> {
+    let plane = ctx.fleet.control_plane(gateway).await?;
+    plane.health().await?;
+    Ok(())
+}
+
+async fn with_boards(
+    ctx: &Context,
+    gateway: GatewayUid,
+    options: &SyncOptions,
+) -> Result<Vec<(Agent, Option<Board>)>, StepError> {
+    let filter = AgentFilter {
+        gateway: Some(gateway),
+        board: options.board,
+        ..AgentFilter::default()
+    };
+    let agents = ctx.store.agents(&filter).await?;
+    let mut boards: BTreeMap<BoardId, Option<Board>> = BTreeMap::new();
+    let mut found = Vec::with_capacity(agents.len());
+    for agent in agents {
+        let board = match agent.board_id {
+            None => None,
+            Some(id) => match boards.get(&id) {
+                Some(board) => board.clone(),
+                None => boards.entry(id).or_insert(ctx.store.board(id).await?).clone(),
+            },
+        };
+        found.push((agent, board));
+    }
+    Ok(found)
+}
+
+/// Takes the agents that are meant; those of paused boards are named as left out.
+fn choose(agents: Vec<(Agent, Option<Board>)>, options: &SyncOptions) -> (Vec<WorkItem>, Vec<AgentReport>) {
+    let (mut items, mut skipped) = (Vec::new(), Vec::new());
+    for (agent, board) in agents {
+        let meant = match agent.role() {
+            AgentRole::Main => options.include_main && options.board.is_none(),
+            AgentRole::Lead => true,
+            AgentRole::Worker => !options.lead_only,
+        };
+        if !meant {
+            continue;
+        }
+        if let Some(board) = board.filter(|board| board.paused) {
+            skipped.push(left_out(agent, format!("board {} is paused", board.name)));
+            continue;
+        }
+        items.push(WorkItem::New {
+            agent: agent.id,
+            kind: Some(RunKind::Update),
+            options: options.run_options(),
+            delete_files: false,
+        });
+    }
+    (items, skipped)
+}
+
+fn left_out(agent: Agent, why: String) -> AgentReport {
+    AgentReport {
+        agent: agent.id,
+        name: agent.name,
+        changes: Changes::default(),
+        warnings: Vec::new(),
+        failure: None,
+        skipped: Some(why),
+    }
 }

@@ -5,15 +5,16 @@ use std::rc::Rc;
 use serde::Serialize;
 use windlass_store::{AgentUid, StepName};
 
+use super::content::AgentRecords;
 use super::content::{Desired, NO_TOKEN};
+use super::content::{FileAction, FilePlan, FilesPlan};
 use super::context::Context;
-use super::file_plan::{FileAction, FilePlan, FilesPlan};
-use super::records::AgentRecords;
 use super::report::Failure;
-use super::report::{Failed, Why};
+use super::report::{FailedStep, StepError};
 use super::request::{RunOptions, TokenRule};
+use super::saga::files;
+use super::saga::files::TokenMatch;
 use super::saga::files::look;
-use super::saga::token::{self, Known};
 use crate::control_plane::{Capabilities, ControlPlane};
 
 /// The plan of a run for an agent.
@@ -83,8 +84,8 @@ pub(crate) async fn plan(ctx: Rc<Context>, agent: AgentUid, options: RunOptions)
     try_plan(&ctx, agent, options).await.map_err(|failed| failed.explain())
 }
 
-async fn try_plan(ctx: &Context, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, Failed> {
-    let at = |why: Why| Failed::at(StepName::Render, why);
+async fn try_plan(ctx: &Context, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, FailedStep> {
+    let at = |why: StepError| FailedStep::at(StepName::Render, why);
     let records = AgentRecords::load(&*ctx.store, agent)
         .await
         .map_err(|error| at(error.into()))?;
@@ -97,13 +98,13 @@ async fn try_plan(ctx: &Context, agent: AgentUid, options: RunOptions) -> Result
     };
     desired.check().await.map_err(|error| at(error.into()))?;
     let plane = ctx.fleet.control_plane(&records.gateway).await;
-    let plane = plane.map_err(|error| Failed::at(StepName::Agent, error))?;
+    let plane = plane.map_err(|error| FailedStep::at(StepName::Agent, error))?;
     compare(&*plane, &desired).await
 }
 
-async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<AgentPlan, Failed> {
+async fn compare(plane: &dyn ControlPlane, desired: &Desired<'_>) -> Result<AgentPlan, FailedStep> {
     let (records, options) = (desired.records, desired.options);
-    let at = |step| move |error| Failed::at(step, Why::Control(error));
+    let at = |step| move |error| FailedStep::at(step, StepError::Control(error));
     let card = records.card();
     let capabilities = plane.capabilities().await.map_err(at(StepName::Agent))?;
     let roster = plane.roster().await.map_err(at(StepName::Agent))?;
@@ -139,24 +140,24 @@ async fn compare_files(
     desired: &Desired<'_>,
     capabilities: Capabilities,
     plan: &mut AgentPlan,
-) -> Result<(), Failed> {
-    let at = |why: Why| Failed::at(StepName::Files, why);
+) -> Result<(), FailedStep> {
+    let at = |why: StepError| FailedStep::at(StepName::Files, why);
     let id = desired.records.agent_id();
     if !capabilities.files {
         return Ok(());
     }
     let (seen, layout) = look(plane, &id, capabilities).await.map_err(|error| at(error.into()))?;
-    let found = token::find(&seen, &layout);
+    let found = files::find_token(&seen, &layout);
     let known = match found.as_deref() {
-        Some(found) => Some(token::recognise(&desired.records.agent, found).await),
+        Some(found) => Some(files::match_token(&desired.records.agent, found).await),
         None => None,
     };
     plan.new_token = match desired.options.token {
         TokenRule::Rotate => true,
-        TokenRule::Keep => !matches!(known, Some(Known::Current | Known::Next)),
+        TokenRule::Keep => !matches!(known, Some(TokenMatch::Current | TokenMatch::Next)),
         TokenRule::MustExist => false,
     };
-    plan.token_differs = known == Some(Known::Wrong);
+    plan.token_differs = known == Some(TokenMatch::Wrong);
     let text = found.as_deref().unwrap_or(NO_TOKEN);
     let (_, files) = desired
         .files(&layout, &seen, text)
@@ -172,12 +173,12 @@ async fn compare_files(
 
 /// For an agent that does not exist yet. Its layout is known when it does, so the files are named as on most
 /// gateways.
-async fn plan_new_files(desired: &Desired<'_>, plan: &mut AgentPlan) -> Result<(), Failed> {
+async fn plan_new_files(desired: &Desired<'_>, plan: &mut AgentPlan) -> Result<(), FailedStep> {
     let layout = windlass_templates::Layout::of::<&str>(&[], false);
     let files = desired
-        .files(&layout, &super::file_plan::Seen::default(), NO_TOKEN)
+        .files(&layout, &super::content::FilesSeen::default(), NO_TOKEN)
         .await;
-    let (_, files) = files.map_err(|error| Failed::at(StepName::Files, error))?;
+    let (_, files) = files.map_err(|error| FailedStep::at(StepName::Files, error))?;
     take(plan, files);
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::context::{AGENTS_AT_A_TIME, Context, sleep};
 use super::fleet::WorkItem;
 use super::gateways;
 use super::lifecycle::{self, Reconcile, Transition};
-use super::progress::ProgressSender;
+use super::report::ProgressSender;
 use super::request::{RunOptions, Wake};
 use windlass_line::failpoint;
 use windlass_line::supervision::Tasks;

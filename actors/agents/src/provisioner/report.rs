@@ -1,14 +1,16 @@
-//! How an operation came out: its reports, and why a step failed.
+//! How far an operation is, its reports at the end, and why a step failed.
 
-use super::records::AgentRecordsError;
-use crate::control_plane::ControlError;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 use windlass_protocol::Advise as _;
 use windlass_store::resolver::ResolveError;
 use windlass_store::{AgentUid, GatewayUid, StepName, StoreError};
 use windlass_templates::TemplateError;
 
-/// Why an agent's run failed.
+use super::content::AgentRecordsError;
+use crate::control_plane::ControlError;
+
+/// StepError an agent's run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
@@ -127,9 +129,9 @@ pub struct AgentReport {
     pub changes: Changes,
     /// Warnings that deserve a look though nothing failed.
     pub warnings: Vec<String>,
-    /// Why it failed, if it did.
+    /// StepError it failed, if it did.
     pub failure: Option<Failure>,
-    /// Why nothing was tried, if so.
+    /// StepError nothing was tried, if so.
     pub skipped: Option<String>,
 }
 
@@ -177,21 +179,21 @@ pub struct GatewayFailure {
 
 /// A step that failed.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(crate) struct FailedStep {
     pub(crate) step: StepName,
-    pub(crate) why: Why,
+    pub(crate) why: StepError,
 }
 
-impl Failed {
+impl FailedStep {
     /// Whether the agent's record was changed since it was read.
     pub(crate) const fn is_conflict(&self) -> bool {
-        matches!(self.why, Why::Store(StoreError::Conflict { .. }))
+        matches!(self.why, StepError::Store(StoreError::Conflict { .. }))
     }
 }
 
-/// Why a step failed.
+/// StepError a step failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Why {
+pub(crate) enum StepError {
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
@@ -210,23 +212,23 @@ pub(crate) enum Why {
     GatewayLost,
 }
 
-impl Failed {
-    pub(crate) fn at(step: StepName, why: impl Into<Why>) -> Self {
+impl FailedStep {
+    pub(crate) fn at(step: StepName, why: impl Into<StepError>) -> Self {
         Self { step, why: why.into() }
     }
 
     /// Whether it was the gateway and not this agent: a passing trouble that outlasted the retries.
     pub(crate) fn is_transient(&self) -> bool {
         match &self.why {
-            Why::Control(error) => error.is_transient() || error.is_closed(),
-            Why::GatewayLost => true,
+            StepError::Control(error) => error.is_transient() || error.is_closed(),
+            StepError::GatewayLost => true,
             _ => false,
         }
     }
 
     pub(crate) fn explain(&self) -> Failure {
         let (summary, next_step) = match &self.why {
-            Why::Control(error) => {
+            StepError::Control(error) => {
                 let advice = error.advice();
                 (format!("{error}"), advice.next_step.into_owned())
             }
@@ -241,7 +243,7 @@ impl Failed {
     }
 }
 
-impl Why {
+impl StepError {
     fn next_step(&self) -> &'static str {
         match self {
             Self::Control(_) => "",
@@ -256,12 +258,116 @@ impl Why {
     }
 }
 
-impl From<AgentRecordsError> for Why {
+impl From<AgentRecordsError> for StepError {
     fn from(error: AgentRecordsError) -> Self {
         match error {
             AgentRecordsError::Gone => Self::Gone,
             AgentRecordsError::Resolve(error) => Self::Resolve(error),
             AgentRecordsError::Store(error) => Self::Store(error),
         }
+    }
+}
+
+/// Progress that may wait in an [`Operation`]: a fleet of a hundred agents between two reads.
+const NEWS: usize = 1024;
+
+/// One thing that happened in an operation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "news")]
+#[non_exhaustive]
+pub enum Progress {
+    /// The agents that will be worked on are known.
+    Planned {
+        /// How many.
+        agents: usize,
+    },
+    /// A step of an agent's run began.
+    Step {
+        /// The agent.
+        agent: AgentUid,
+        /// Its name.
+        name: String,
+        /// The step.
+        step: StepName,
+    },
+    /// The gateway's limit on configuration writes makes the operation wait.
+    WaitingToWrite {
+        /// Agents that wait.
+        agents: usize,
+        /// For how many more milliseconds at least.
+        ms: u64,
+    },
+    /// An agent is done.
+    Ended {
+        /// The agent.
+        agent: AgentUid,
+        /// Its name.
+        name: String,
+        /// Whether anything was written.
+        changed: bool,
+        /// StepError it failed, if it did.
+        failure: Option<Failure>,
+    },
+}
+
+impl Progress {
+    pub(crate) fn ended(report: &AgentReport) -> Self {
+        Self::Ended {
+            agent: report.agent,
+            name: report.name.clone(),
+            changed: report.changes.any(),
+            failure: report.failure.clone(),
+        }
+    }
+}
+
+/// The sender of an operation's progress. Unread progress is dropped: the report has all that counts.
+#[derive(Debug, Clone)]
+pub(crate) struct ProgressSender(Option<mpsc::Sender<Progress>>);
+
+impl ProgressSender {
+    pub(crate) const fn nobody() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn tell(&self, news: Progress) {
+        if let Some(sender) = &self.0 {
+            // Full or closed: nobody looks.
+            let _ = sender.try_send(news);
+        }
+    }
+}
+
+/// An operation under way: its news as they come, and its report at the end. It goes on when this is dropped.
+#[derive(Debug)]
+pub struct Operation<T> {
+    news: mpsc::Receiver<Progress>,
+    end: oneshot::Receiver<T>,
+}
+
+/// The provisioner is gone, or broke off; runs under way go on when it is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the provisioner stopped before this was done; what was begun is taken up again at its next start")]
+pub struct Interrupted;
+
+impl<T> Operation<T> {
+    pub(crate) fn new() -> (Self, ProgressSender, oneshot::Sender<T>) {
+        let (progress, news) = mpsc::channel(NEWS);
+        let (reporter, end) = oneshot::channel();
+        (Self { news, end }, ProgressSender(Some(progress)), reporter)
+    }
+
+    /// The next news; nothing when the operation is over.
+    pub async fn next(&mut self) -> Option<Progress> {
+        self.news.recv().await
+    }
+
+    /// Waits for the report.
+    ///
+    /// # Errors
+    /// [`Interrupted`], when the provisioner stopped first.
+    pub async fn report(mut self) -> Result<T, Interrupted> {
+        self.news.close();
+        self.end.await.map_err(|_| Interrupted)
     }
 }

@@ -4,9 +4,7 @@
 //! it woken?) is decided by the step's record, which is written before the deed, and by the session's history.
 
 mod agent;
-pub(super) mod files;
-mod session;
-pub(super) mod token;
+pub(crate) mod files;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -17,13 +15,13 @@ use serde_json::{Value, json};
 use windlass_protocol::config::HeartbeatEntry;
 use windlass_store::{AgentRole, NewActivity, Run, RunId, RunKind, RunState, Step, StepName, StepState, Timestamp};
 
+use super::content::AgentRecords;
 use super::content::Desired;
 use super::context::Context;
 use super::lifecycle::{self, Transition};
-use super::progress::{Progress, ProgressSender};
-use super::records::AgentRecords;
 use super::report::{AgentReport, Changes, Failure};
-use super::report::{Failed, Why};
+use super::report::{FailedStep, StepError};
+use super::report::{Progress, ProgressSender};
 use super::request::RunOptions;
 use crate::control_plane::ControlPlane;
 
@@ -67,29 +65,29 @@ impl RunParams {
 }
 
 pub(crate) struct Saga {
-    pub(super) ctx: Rc<Context>,
-    pub(super) plane: Arc<dyn ControlPlane>,
-    pub(super) records: AgentRecords,
-    pub(super) run: Run,
-    pub(super) params: RunParams,
-    pub(super) steps: BTreeMap<StepName, Step>,
-    pub(super) changes: Changes,
-    pub(super) warnings: Vec<String>,
-    pub(super) progress: ProgressSender,
+    pub(crate) ctx: Rc<Context>,
+    pub(crate) plane: Arc<dyn ControlPlane>,
+    pub(crate) records: AgentRecords,
+    pub(crate) run: Run,
+    pub(crate) params: RunParams,
+    pub(crate) steps: BTreeMap<StepName, Step>,
+    pub(crate) changes: Changes,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) progress: ProgressSender,
     /// When this process began to send the wake.
     woken_at: Option<Timestamp>,
 }
 
 impl Saga {
     /// Puts a new run on record. Nothing has been sent yet; the templates are known to render.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         ctx: Rc<Context>,
         plane: Arc<dyn ControlPlane>,
         mut records: AgentRecords,
         kind: RunKind,
         params: RunParams,
         progress: ProgressSender,
-    ) -> Result<Self, Failed> {
+    ) -> Result<Self, FailedStep> {
         let now = ctx.now();
         let mut agent = records.agent.clone();
         lifecycle::apply(&mut agent, Transition::Begin { kind, at: now });
@@ -110,7 +108,7 @@ impl Saga {
             .store
             .begin_run(&run, &agent)
             .await
-            .map_err(|error| Failed::at(StepName::Render, Why::Store(error)))?;
+            .map_err(|error| FailedStep::at(StepName::Render, StepError::Store(error)))?;
         Ok(Self {
             ctx,
             plane,
@@ -126,14 +124,14 @@ impl Saga {
     }
 
     /// Takes up a run that was cut off.
-    pub(super) async fn resume(
+    pub(crate) async fn resume(
         ctx: Rc<Context>,
         plane: Arc<dyn ControlPlane>,
         records: AgentRecords,
         run: Run,
         progress: ProgressSender,
-    ) -> Result<Self, Failed> {
-        let at_store = |error| Failed::at(StepName::Render, Why::Store(error));
+    ) -> Result<Self, FailedStep> {
+        let at_store = |error| FailedStep::at(StepName::Render, StepError::Store(error));
         let params = RunParams::of(&run);
         let steps = ctx.store.steps(run.id).await.map_err(at_store)?;
         let mut changes = Changes::default();
@@ -156,22 +154,22 @@ impl Saga {
         })
     }
 
-    pub(super) fn is_delete(&self) -> bool {
+    pub(crate) fn is_delete(&self) -> bool {
         self.run.kind == RunKind::Delete
     }
 
     /// Whether the agent itself may still have to be made.
-    pub(super) fn wants_agent(&self) -> bool {
+    pub(crate) fn wants_agent(&self) -> bool {
         !self.is_delete() && !self.is_done(StepName::Agent)
     }
 
     /// The agent's entry of the configuration, until it is known to be written.
-    pub(super) fn config_entry(&self) -> Option<HeartbeatEntry> {
+    pub(crate) fn config_entry(&self) -> Option<HeartbeatEntry> {
         (!self.is_delete() && !self.is_done(StepName::Heartbeat)).then(|| self.records.heartbeat())
     }
 
     /// The steps that concern this agent alone.
-    pub(super) async fn write_and_wake(&mut self) -> Result<(), Failed> {
+    pub(crate) async fn write_and_wake(&mut self) -> Result<(), FailedStep> {
         self.write_files().await?;
         self.reset().await?;
         self.wake().await
@@ -187,11 +185,11 @@ impl Saga {
         }
     }
 
-    pub(super) fn is_first(&self) -> bool {
+    pub(crate) fn is_first(&self) -> bool {
         self.run.kind == RunKind::Provision
     }
 
-    pub(super) fn role(&self) -> AgentRole {
+    pub(crate) fn role(&self) -> AgentRole {
         self.records.agent.role()
     }
 
@@ -212,24 +210,24 @@ impl Saga {
         }
     }
 
-    pub(super) fn is_done(&self, name: StepName) -> bool {
+    pub(crate) fn is_done(&self, name: StepName) -> bool {
         self.steps
             .get(&name)
             .is_some_and(|step| matches!(step.state, StepState::Done | StepState::Skipped))
     }
 
     /// Puts on record that a step begins, with its planned changes.
-    pub(super) async fn begun(&mut self, name: StepName, planned: &Changes) -> Result<(), Failed> {
+    pub(crate) async fn begun(&mut self, name: StepName, planned: &Changes) -> Result<(), FailedStep> {
         self.record(name, StepState::Begun, planned).await
     }
 
     /// Puts on record that a step is done. The planned changes of an attempt that was cut off count as made, too.
-    pub(super) async fn done(&mut self, name: StepName, made: &Changes) -> Result<(), Failed> {
+    pub(crate) async fn done(&mut self, name: StepName, made: &Changes) -> Result<(), FailedStep> {
         self.changes.add(made.clone());
         self.record(name, StepState::Done, made).await
     }
 
-    async fn record(&mut self, name: StepName, state: StepState, changes: &Changes) -> Result<(), Failed> {
+    async fn record(&mut self, name: StepName, state: StepState, changes: &Changes) -> Result<(), FailedStep> {
         let attempts = self.steps.get(&name).map_or(0, |step| step.attempts);
         let earlier = self
             .steps
@@ -249,13 +247,13 @@ impl Saga {
             .store
             .put_step(&step)
             .await
-            .map_err(|error| Failed::at(name, Why::Store(error)))?;
+            .map_err(|error| FailedStep::at(name, StepError::Store(error)))?;
         self.steps.insert(name, step);
         Ok(())
     }
 
     /// Puts the run's end on record, and tells.
-    pub(super) async fn end(mut self, end: Result<(), Failed>) -> AgentReport {
+    pub(crate) async fn end(mut self, end: Result<(), FailedStep>) -> AgentReport {
         let failure = end.err().map(|failed| failed.explain());
         let now = self.ctx.now();
         self.run.ended_at = Some(now);
@@ -279,7 +277,7 @@ impl Saga {
         };
         let failure = match self.put_end(transition).await {
             Ok(()) => failure,
-            Err(error) => failure.or_else(|| Some(Failed::at(self.last_step(), Why::Store(error)).explain())),
+            Err(error) => failure.or_else(|| Some(FailedStep::at(self.last_step(), StepError::Store(error)).explain())),
         };
         self.ctx.deadline_moved();
         self.note_activity(failure.as_ref()).await;

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use windlass_agents::control_plane::{
-    ControlError, ControlPlane, Created, FakeControlPlane, FakeRelease, FileWrite, Outgoing, Patched, Removal,
+    AgentMessage, ControlError, ControlPlane, Created, FakeControlPlane, FakeRelease, FileWrite, Patched, Removal,
     ResourceKind,
 };
 use windlass_testkit::RELEASES;
 
 use crate::bench::{Bench, card, entry, id, main_of, play};
 
-fn message(text: &str, key: &str) -> Outgoing {
-    Outgoing {
+fn message(text: &str, key: &str) -> AgentMessage {
+    AgentMessage {
         key: main_of("a"),
         text: text.into(),
         deliver: false,
@@ -118,7 +118,7 @@ async fn sessions(plane: &dyn ControlPlane) {
     );
     plane.send(&message("hello marker-1", "wake-1")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
-    let again = Outgoing {
+    let again = AgentMessage {
         tried_before: true,
         ..message("hello marker-1", "wake-1")
     };

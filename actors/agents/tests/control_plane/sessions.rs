@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use windlass_agents::control_plane::{ControlError, ControlPlane as _, Outgoing, ResourceKind};
+use windlass_agents::control_plane::{AgentMessage, ControlError, ControlPlane as _, ResourceKind};
 use windlass_protocol::SessionKey;
 use windlass_testkit::{ChatPlan, RELEASES, RestartKind, SideEffect, SimGateway, WireError};
 
 use crate::bench::{Bench, card, entry, main_of, play};
 
-fn wake(name: &str, text: &str, key: &str) -> Outgoing {
-    Outgoing {
+fn wake(name: &str, text: &str, key: &str) -> AgentMessage {
+    AgentMessage {
         key: main_of(name),
         text: text.into(),
         deliver: true,
@@ -137,7 +137,7 @@ async fn a_message_of_an_attempt_before_is_looked_up_and_sent_once() {
                 if happened {
                     bench.plane.send(&message).await.unwrap();
                 }
-                let again = Outgoing {
+                let again = AgentMessage {
                     tried_before: true,
                     ..message
                 };

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes};
-use windlass_protocol::connection::{Answered, Gap, IgnoredFrame, Received, Session, Vigil, WriteWatch};
+use windlass_protocol::connection::{AnswerEffect, Gap, IgnoredFrame, Received, Session, Vigil, WriteWatch};
 use windlass_protocol::time::after;
 use windlass_protocol::{CloseReason, EventFrame};
 
@@ -208,7 +208,7 @@ impl Driver {
                 // Who hears the answer is to find in its queue what came before it.
                 self.flush_events();
                 let answered = self.line.pending.lock().calls.answer(id, outcome, &text);
-                if answered == Answered::Stray {
+                if answered == AnswerEffect::Stray {
                     tracing::debug!(gateway = %self.line.id, id = id.number(), "an answer that no call waits for");
                 }
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use windlass_line::LineStatus;
 use windlass_protocol::connection::{Continuity, Resend};
 use windlass_protocol::releases::runs as rules;
 use windlass_protocol::request::ChatHistory;
@@ -12,8 +13,7 @@ use windlass_protocol::{CallError, ErrorClass, Generation, KEY_MEMORY_SECONDS, S
 use super::{ANSWER, Delivery};
 use crate::client::GatewayClient;
 use crate::error::AskError;
-use crate::incarnation::GatewayIncarnation;
-use windlass_line::LineStatus;
+use crate::outbox::GatewayIncarnation;
 
 /// Rows in which the last one of a user is looked for: more than the steps of most turns.
 const BASELINE_ROWS: u32 = 50;

@@ -14,9 +14,9 @@ use windlass_protocol::request::{Request as _, SessionsListReply, SessionsSubscr
 use windlass_protocol::session_roster::{RosterPage, SessionRoster};
 use windlass_protocol::time::after;
 
-use super::pages::{Answer, Asking, Failed, Part, cut_unsaid};
-use super::schedule::RefreshSchedule;
-use super::wire::{NAMES, News};
+use super::wire::RefreshSchedule;
+use super::wire::{Asking, PageFailure, PageReply, Part, cut_unsaid};
+use super::wire::{NAMES, SessionNews};
 use super::{FeedGuard, SharedCache};
 use super::{SessionCache, SessionCacheView};
 use windlass_line::clock::sleep_until;
@@ -165,7 +165,7 @@ impl Feeding {
         failpoint::reach("session_cache.stream");
         match item {
             LineEvent::Event(event) => {
-                let news = News::read(event);
+                let news = SessionNews::read(event);
                 if !news.is_known_to(&self.seat.view().borrow().sessions) {
                     self.update(|cache| news.apply(cache));
                 }
@@ -259,7 +259,7 @@ impl Feeding {
         }
     }
 
-    fn take_page(&mut self, (part, answer): Answer) {
+    fn take_page(&mut self, (part, answer): PageReply) {
         // What was read before the answer is in the queue: it comes first.
         let cancelled = self.pages.cancelled();
         while let Some(Some(item)) = unconstrained(self.source.events.next()).now_or_never() {
@@ -274,7 +274,7 @@ impl Feeding {
                 list.next_offset = None;
                 self.take_list(&list, 0);
             }
-            (Part::Page(_), Err(Failed::Refused)) => {
+            (Part::Page(_), Err(PageFailure::Refused)) => {
                 self.update(SessionRoster::on_asked);
                 self.pages.ask(&self.line, Part::AsManyAsKept);
             }

@@ -8,7 +8,7 @@ use windlass_store::{MemoryStore, SendState, Sends as _, Store};
 use windlass_testkit::{ChatPlan, SideEffect, SimGateway};
 
 use super::bench::Bench;
-use crate::{Interrupted, Message, MessageHandle, Outbox, RunEnd, SendError};
+use crate::{Message, MessageHandle, MessageInterrupted, Outbox, RunEnd, SendError};
 use windlass_line::Line;
 use windlass_line::failpoint::arm;
 use windlass_line::testing::play;
@@ -71,7 +71,10 @@ async fn a_session_manager_that_panics_fails_the_order_in_hand_and_no_message_un
         bench.wait_requests("chat.send", 1).await;
         let armed = arm("sessions.handler", 1);
         let failed = bench.sessions.send(message(&line, "two")).await;
-        assert!(matches!(failed, Err(SendError::Interrupted(Interrupted))), "{failed:?}");
+        assert!(
+            matches!(failed, Err(SendError::Interrupted(MessageInterrupted))),
+            "{failed:?}"
+        );
         assert_eq!(armed.left(), 0);
         let next = send(&bench, &line, "three").await;
         for following in [following, next] {
@@ -94,7 +97,10 @@ async fn panicking(place: &'static str, times: u32) {
     let one = send(&bench, &line, "one").await;
     let (one, other) = (one.end().await, other.end().await);
     // Whoever followed the one that panicked is let go; the message is not.
-    let let_go = [one, other].iter().filter(|end| **end == Err(Interrupted)).count();
+    let let_go = [one, other]
+        .iter()
+        .filter(|end| **end == Err(MessageInterrupted))
+        .count();
     assert_eq!(let_go, 1, "{place}");
     assert_eq!(recorded(&store, "one").await, SendState::Done);
     assert_eq!(recorded(&store, "other").await, SendState::Done);
@@ -122,7 +128,7 @@ async fn a_message_that_is_not_on_record_ends_for_its_follower_when_its_task_pan
         let line = bench.up("gw").await;
         let armed = arm("message", 1);
         let following = send(&bench, &line, "one").await;
-        assert_eq!(following.end().await.unwrap_err(), Interrupted);
+        assert_eq!(following.end().await.unwrap_err(), MessageInterrupted);
         assert_eq!(armed.left(), 0);
         // Its key and its session's lane are free.
         let end = send(&bench, &line, "one").await.end().await.unwrap();

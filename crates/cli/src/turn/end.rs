@@ -1,7 +1,7 @@
 //! How a message ended: exit code, words, JSON.
 
 use serde_json::{Value, json};
-use windlass::sessions::{Interrupted, RunEnd, SendError};
+use windlass::sessions::{MessageInterrupted, RunEnd, SendError};
 use windlass_protocol::run::{CommandDone, Doubt};
 use windlass_protocol::{Advice, Advise as _, CallError, NotSent, SessionKey};
 
@@ -13,7 +13,7 @@ use crate::text::escaped;
 const TEXT_LIMIT: usize = 500;
 
 /// Windlass itself stopped, which says nothing of the message.
-pub(crate) fn interrupted(error: Interrupted, key: &str) -> Failure {
+pub(crate) fn interrupted(error: MessageInterrupted, key: &str) -> Failure {
     let next = format!("Find its answer with the same words and --key {key}.");
     Failure::Told(ExitCode::Unknown, Advice::new(error.to_string(), next))
 }
@@ -173,7 +173,7 @@ pub(crate) fn as_json(end: &RunEnd) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use windlass_protocol::run::{Answer, Evidence, Failure as RunFailure, FailureSign, Loss};
+    use windlass_protocol::run::{Evidence, FailureSign, Loss, RunAnswer, RunFailure};
 
     use super::*;
 
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn each_end_has_the_exit_code_that_says_what_to_do() {
-        let answer = Answer {
+        let answer = RunAnswer {
             text: "yes".into(),
             run_id: "r".into(),
             joined: false,

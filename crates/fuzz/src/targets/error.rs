@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use windlass_protocol::pause::{PAUSE_MAX, Pause};
+use windlass_protocol::time::{PAUSE_MAX, Pause};
 use windlass_protocol::{
     Advice, Advise, CloseCode, CloseReason, ConnectRefusal, GatewayError, KEPT_MESSAGE_BYTES, UpgradeRefusal,
 };

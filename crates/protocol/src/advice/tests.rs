@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::credentials::{SecretOrigin, SecretPlace};
+use crate::connect::{SecretOrigin, SecretPlace};
 use crate::error::{ErrorCode, GatewayError};
 
 /// Everything that can be advised on, one line each.

@@ -41,7 +41,7 @@ pub struct ConfigPlan {
 
 /// Why no plan can be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
+pub enum ConfigPlanError {
     /// The value there can't be extended without a loss.
     #[error("the configuration has an unexpected {0}")]
     Unreadable(&'static str),
@@ -94,7 +94,7 @@ pub fn plan(
     snapshot: &ConfigSnapshot,
     entries: &[HeartbeatEntry],
     options: PlanOptions<'_>,
-) -> Result<Option<ConfigPlan>, PlanError> {
+) -> Result<Option<ConfigPlan>, ConfigPlanError> {
     let mut wanted = BTreeMap::new();
     for entry in entries {
         wanted.insert(&entry.id, entry);
@@ -109,7 +109,7 @@ pub fn plan(
         refused: Vec::new(),
         agents: BTreeSet::new(),
     };
-    let agents = match form.ok_or(PlanError::NoRoster)? {
+    let agents = match form.ok_or(ConfigPlanError::NoRoster)? {
         RosterForm::Entries => planner.entries(&snapshot.roster, &wanted)?,
         RosterForm::List => planner.list(&snapshot.roster, &wanted)?,
     };
@@ -172,8 +172,8 @@ const AGENTS: &str = "agents";
 /// arrays. Nothing where the agent is not in it.
 ///
 /// # Errors
-/// [`PlanError::Unreadable`].
-pub fn plan_removal(snapshot: &ConfigSnapshot, id: &AgentId) -> Result<Option<ConfigPlan>, PlanError> {
+/// [`ConfigPlanError::Unreadable`].
+pub fn plan_removal(snapshot: &ConfigSnapshot, id: &AgentId) -> Result<Option<ConfigPlan>, ConfigPlanError> {
     let agents = match RosterForm::of(&snapshot.roster) {
         None => return Ok(None),
         Some(RosterForm::Entries) => {
@@ -185,7 +185,7 @@ pub fn plan_removal(snapshot: &ConfigSnapshot, id: &AgentId) -> Result<Option<Co
         }
         Some(RosterForm::List) => {
             let list = snapshot.roster.pointer("/agents/list").and_then(Value::as_array);
-            let list = list.ok_or(PlanError::Unreadable("agents.list"))?;
+            let list = list.ok_or(ConfigPlanError::Unreadable("agents.list"))?;
             let is_other = |entry: &&Value| entry["id"] != id.as_str();
             let kept: Vec<&Value> = list.iter().filter(is_other).collect();
             (kept.len() < list.len()).then(|| json!({ "list": kept }))
@@ -239,7 +239,7 @@ impl Planner<'_> {
         &mut self,
         config: &Value,
         wanted: &BTreeMap<&AgentId, &HeartbeatEntry>,
-    ) -> Result<Option<Value>, PlanError> {
+    ) -> Result<Option<Value>, ConfigPlanError> {
         let old = object_at(config, "/agents/entries", "agents.entries")?;
         let mut changed = Map::new();
         for (id, entry) in wanted {
@@ -247,7 +247,7 @@ impl Planner<'_> {
             let known = match known {
                 None | Some(Value::Null) => None,
                 Some(Value::Object(known)) => Some(known),
-                Some(_) => return Err(PlanError::Unreadable("agents.entries")),
+                Some(_) => return Err(ConfigPlanError::Unreadable("agents.entries")),
             };
             let update = self.changes(&["agents", "entries", id.as_str()], known, entry);
             if !update.is_empty() || known.is_none() {
@@ -290,20 +290,20 @@ impl Planner<'_> {
         &mut self,
         config: &Value,
         wanted: &BTreeMap<&AgentId, &HeartbeatEntry>,
-    ) -> Result<Option<Value>, PlanError> {
+    ) -> Result<Option<Value>, ConfigPlanError> {
         let mut list = match config.pointer("/agents/list") {
             None | Some(Value::Null) => vec![json!({"id": DEFAULT_AGENT})],
             // An empty list is no list to a gateway: it has `main` all the same.
             Some(Value::Array(list)) if list.is_empty() => vec![json!({"id": DEFAULT_AGENT})],
             Some(Value::Array(list)) => list.clone(),
-            Some(_) => return Err(PlanError::Unreadable("agents.list")),
+            Some(_) => return Err(ConfigPlanError::Unreadable("agents.list")),
         };
         for (id, entry) in wanted {
             let found = list.iter().position(|known| known["id"] == id.as_str());
             let known = match found.and_then(|at| list.get(at)) {
                 None => None,
                 Some(Value::Object(known)) => Some(known),
-                Some(_) => return Err(PlanError::Unreadable("agents.list")),
+                Some(_) => return Err(ConfigPlanError::Unreadable("agents.list")),
             };
             let changes = self.changes(&["agents", "list", "*"], known, entry);
             if changes.is_empty() && known.is_some() {
@@ -371,11 +371,11 @@ fn object_at<'a>(
     config: &'a Value,
     pointer: &str,
     name: &'static str,
-) -> Result<Option<&'a Map<String, Value>>, PlanError> {
+) -> Result<Option<&'a Map<String, Value>>, ConfigPlanError> {
     match config.pointer(pointer) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(object)) => Ok(Some(object)),
-        Some(_) => Err(PlanError::Unreadable(name)),
+        Some(_) => Err(ConfigPlanError::Unreadable(name)),
     }
 }
 

@@ -281,7 +281,7 @@ fn the_form_is_taken_from_the_configuration_then_the_schema_then_the_hint() {
     assert_eq!(form(Some(&map_schema()), Some(RosterForm::List)), Ok((false, true)));
     assert_eq!(form(Some(&list_schema()), Some(RosterForm::Entries)), Ok((true, false)));
     assert_eq!(form(None, Some(RosterForm::List)), Ok((true, false)));
-    assert_eq!(form(None, None), Err(PlanError::NoRoster));
+    assert_eq!(form(None, None), Err(ConfigPlanError::NoRoster));
     // The agent that was there by default stays.
     let patch = plan(
         &empty,
@@ -306,7 +306,7 @@ fn what_can_not_be_extended_is_an_error_and_not_overwritten() {
     ] {
         let snapshot = ConfigSnapshot::plain("h", config);
         let error = plan(&snapshot, &[entry("a", json!({}))], PlanOptions::default()).unwrap_err();
-        assert_eq!(error, PlanError::Unreadable(place));
+        assert_eq!(error, ConfigPlanError::Unreadable(place));
     }
     // A setting whose place is taken by something else is left alone.
     let odd = json!({"agents": {"entries": {"main": {}}}, "channels": "none", "tools": {"exec": []}});
@@ -320,7 +320,7 @@ fn what_can_not_be_extended_is_an_error_and_not_overwritten() {
 
 #[test]
 fn a_snapshot_takes_agents_from_the_file_and_settings_without_defaults() {
-    let reply = |value| serde_json::from_value::<crate::request::ConfigGetReply>(value).unwrap();
+    let reply = |value| serde_json::from_value::<ConfigGetReply>(value).unwrap();
     let snapshot = ConfigSnapshot::of(&reply(json!({
         "hash": "h1",
         "parsed": {"agents": {"list": [{"id": "a", "token": "${TOKEN}"}]}},

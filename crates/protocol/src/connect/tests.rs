@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::secret::Secret;
+use crate::text::Secret;
 
 fn wire(auth: Auth) -> Value {
     serde_json::to_value(auth).unwrap()

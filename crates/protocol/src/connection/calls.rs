@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 use rustc_hash::FxHashMap;
 
-use super::Continuity;
-use super::call::{AnswerMode, Answered, CallCounters, CallLimits, CallRequest, ReplySlot, Resend};
-use super::session::Wire;
-use crate::frame::{Payload, Request};
+use super::{Continuity, Wire};
+use crate::frame::{Payload, RequestFrame};
 use crate::json::decode_with;
-use crate::{CallError, CallId, GatewayError, Generation, MethodName, NotSent, OutcomeUnknown, RawJson};
-use crate::{KEY_MEMORY_SECONDS, Rejected, TimedOut, UnknownReason};
+use crate::{
+    CallError, CallId, GatewayError, Generation, KEY_MEMORY_SECONDS, MethodName, NotSent, OutcomeUnknown, RawJson,
+    Rejected, TimedOut, TraceParent, UnknownReason,
+};
 
 /// How long a gateway remembers an idempotency key.
 const KEY_MEMORY: Duration = Duration::from_secs(KEY_MEMORY_SECONDS);
@@ -32,8 +32,8 @@ const KEY_MEMORY: Duration = Duration::from_secs(KEY_MEMORY_SECONDS);
 #[derive(Debug)]
 pub struct CallTable<S> {
     limits: CallLimits,
-    waiting: VecDeque<Entry<S>>,
-    in_flight: FxHashMap<u64, Entry<S>>,
+    waiting: VecDeque<TrackedCall<S>>,
+    in_flight: FxHashMap<u64, TrackedCall<S>>,
     next_id: u64,
     up: bool,
     /// No later than the earliest deadline of all entries; early is allowed, and corrected when it comes.
@@ -42,7 +42,7 @@ pub struct CallTable<S> {
 }
 
 #[derive(Debug)]
-struct Entry<S> {
+struct TrackedCall<S> {
     id: CallId,
     admitted: Instant,
     /// The connection that carried it last.
@@ -85,7 +85,7 @@ impl<S: ReplySlot> CallTable<S> {
         } else {
             None
         };
-        let entry = Entry {
+        let entry = TrackedCall {
             id: self.fresh_id(),
             admitted: now,
             sent_in: None,
@@ -124,7 +124,7 @@ impl<S: ReplySlot> CallTable<S> {
                 self.end_late(entry);
                 continue;
             }
-            let frame = Request {
+            let frame = RequestFrame {
                 id: entry.id,
                 method: &entry.request.method,
                 params: entry.request.params.as_ref(),
@@ -150,15 +150,20 @@ impl<S: ReplySlot> CallTable<S> {
     }
 
     /// An answer came. `frame` is the text that `outcome` borrows from.
-    pub fn answer(&mut self, id: CallId, outcome: Result<Payload<'_>, GatewayError>, frame: &ByteString) -> Answered {
+    pub fn answer(
+        &mut self,
+        id: CallId,
+        outcome: Result<Payload<'_>, GatewayError>,
+        frame: &ByteString,
+    ) -> AnswerEffect {
         let Some(entry) = self.in_flight.remove(&id.number()) else {
             self.counters.stray += 1;
-            return Answered::Stray;
+            return AnswerEffect::Stray;
         };
         match outcome {
             Ok(payload) if entry.request.answers == AnswerMode::Final && is_acceptance(payload) => {
                 self.in_flight.insert(id.number(), entry);
-                return Answered::Accepted;
+                return AnswerEffect::Accepted;
             }
             Ok(payload) => self.end(entry, Ok(payload.to_owned_in(frame))),
             // A gateway that drains refuses before it looks at the key: that says nothing of the attempt before.
@@ -173,7 +178,7 @@ impl<S: ReplySlot> CallTable<S> {
                 self.end(entry, Err(CallError::Rejected(Box::new(rejected))));
             }
         }
-        Answered::Ended
+        AnswerEffect::Ended
     }
 
     /// The line is up at `now`, and the gateway behind it is or is not the same life of the same process as before.
@@ -186,7 +191,7 @@ impl<S: ReplySlot> CallTable<S> {
             Continuity::Restarted => UnknownReason::GatewayRestarted,
             Continuity::Unknown => UnknownReason::MaybeRestarted,
         };
-        let at_risk = |entry: &Entry<S>| {
+        let at_risk = |entry: &TrackedCall<S>| {
             let forgotten = |sent: Instant| now.saturating_duration_since(sent) >= KEY_MEMORY;
             let kept = continuity == Continuity::Same && !entry.first_sent.is_some_and(forgotten);
             entry.sent_in.is_some() && entry.request.resend == Resend::SameBoot && !kept
@@ -208,7 +213,7 @@ impl<S: ReplySlot> CallTable<S> {
                 self.waiting.push_front(entry);
             }
         }
-        let impatient = |entry: &Entry<S>| !entry.request.wait_for_line;
+        let impatient = |entry: &TrackedCall<S>| !entry.request.wait_for_line;
         for entry in take_where(&mut self.waiting, impatient) {
             let end = entry.sent_in.map_or_else(
                 || NotSent::WouldWait.into(),
@@ -225,7 +230,7 @@ impl<S: ReplySlot> CallTable<S> {
 
     /// The same, only for the calls that have a slot as wanted. Returns the earliest deadline of the remaining ones.
     pub fn expire_where(&mut self, now: Instant, wanted: impl Fn(&S) -> bool) -> Option<Instant> {
-        let late = |entry: &Entry<S>| {
+        let late = |entry: &TrackedCall<S>| {
             let slot = &entry.request.slot;
             (now >= entry.request.deadline || slot.is_abandoned()) && wanted(slot)
         };
@@ -250,7 +255,7 @@ impl<S: ReplySlot> CallTable<S> {
 
     /// Frees the places of dropped calls, late or not.
     pub fn free_abandoned(&mut self) {
-        let abandoned = |entry: &Entry<S>| entry.request.slot.is_abandoned();
+        let abandoned = |entry: &TrackedCall<S>| entry.request.slot.is_abandoned();
         let mut freed = take_where(&mut self.waiting, abandoned).len();
         freed += self.in_flight.extract_if(|_, entry| abandoned(entry)).count();
         self.counters.abandoned += freed as u64;
@@ -298,20 +303,20 @@ impl<S: ReplySlot> CallTable<S> {
         self.earliest = Some(self.earliest.map_or(deadline, |earliest| earliest.min(deadline)));
     }
 
-    fn end_late(&mut self, entry: Entry<S>) {
+    fn end_late(&mut self, entry: TrackedCall<S>) {
         let after = entry.request.deadline.saturating_duration_since(entry.admitted);
         let error = late(&entry, after);
         self.end(entry, Err(error));
     }
 
-    fn end_unknown(&mut self, entry: Entry<S>, why: UnknownReason) {
+    fn end_unknown(&mut self, entry: TrackedCall<S>, why: UnknownReason) {
         let generation = entry.sent_in.unwrap_or_default();
         let error = unknown(&entry.request.method, generation, why);
         self.end(entry, Err(error));
     }
 
     /// The one place where a call ends.
-    fn end(&mut self, entry: Entry<S>, end: Result<RawJson, CallError>) {
+    fn end(&mut self, entry: TrackedCall<S>, end: Result<RawJson, CallError>) {
         let counter = match &end {
             Ok(_) => &mut self.counters.ok,
             Err(CallError::Rejected(_)) => &mut self.counters.rejected,
@@ -324,7 +329,7 @@ impl<S: ReplySlot> CallTable<S> {
     }
 }
 
-fn late<S>(entry: &Entry<S>, after: Duration) -> CallError {
+fn late<S>(entry: &TrackedCall<S>, after: Duration) -> CallError {
     if entry.sent_in.is_some() {
         TimedOut {
             method: entry.request.method.clone(),
@@ -360,7 +365,10 @@ fn is_acceptance(payload: Payload<'_>) -> bool {
 ///
 /// In place: a cut takes each call of a full window, and a second queue as long as the first would be the largest
 /// thing that the line ever asks for.
-fn take_where<S>(queue: &mut VecDeque<Entry<S>>, matches: impl Fn(&Entry<S>) -> bool) -> Vec<Entry<S>> {
+fn take_where<S>(
+    queue: &mut VecDeque<TrackedCall<S>>,
+    matches: impl Fn(&TrackedCall<S>) -> bool,
+) -> Vec<TrackedCall<S>> {
     let mut taken = Vec::new();
     for _ in 0..queue.len() {
         match queue.pop_front() {
@@ -372,6 +380,110 @@ fn take_where<S>(queue: &mut VecDeque<Entry<S>>, matches: impl Fn(&Entry<S>) -> 
     taken
 }
 
+/// Where the end of a call is told.
+pub trait ReplySlot {
+    /// Whether the caller no longer waits for the reply.
+    fn is_abandoned(&self) -> bool;
+    /// Tells the end, and the connection that carried the call last, if one did. Never blocks.
+    fn reply(self, end: Result<RawJson, CallError>, carried: Option<Generation>);
+}
+
+/// Whether a call may be written again after its connection broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resend {
+    /// Doing it twice is doing it once: read-only methods, or those that set a state.
+    Always,
+    /// It carries an idempotency key, which the gateway remembers until it is restarted.
+    SameBoot,
+    /// It could happen twice.
+    Never,
+}
+
+/// Which answer ends a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AnswerMode {
+    /// The first one.
+    #[default]
+    First,
+    /// The one after `status: "accepted"`: method `agent` answers when it takes a run, and again when the run ends.
+    Final,
+}
+
+/// One call as it is handed in.
+#[derive(Debug)]
+pub struct CallRequest<S> {
+    /// The method to call.
+    pub method: MethodName,
+    /// The parameters; `None` leaves `params` out of the frame.
+    pub params: Option<RawJson>,
+    /// When the caller gives up.
+    pub deadline: Instant,
+    /// The rule for the case that the connection breaks under it.
+    pub resend: Resend,
+    /// Which answer ends it.
+    pub answers: AnswerMode,
+    /// Whether to wait for a line that is down.
+    pub wait_for_line: bool,
+    /// Where it belongs in a trace; told to gateways that can be told.
+    pub trace: Option<TraceParent>,
+    /// Where to tell the end.
+    pub slot: S,
+}
+
+/// The bounds of [`CallTable`](super::CallTable).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Requests that may be unanswered at a time. Past that, calls wait.
+    pub in_flight: usize,
+    /// Calls that may wait at a time. Past that, they end as [`NotSent::QueueFull`](crate::NotSent::QueueFull).
+    pub waiting: usize,
+}
+
+impl Default for CallLimits {
+    /// 192 in flight: 2026.9.6 refuses a request while 256 requests of all its clients wait to be started, so this
+    /// leaves a quarter to others. 4,096 waiting: a burst of calls waits here rather than being turned away there.
+    fn default() -> Self {
+        Self {
+            in_flight: 192,
+            waiting: 4096,
+        }
+    }
+}
+
+/// The fate of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerEffect {
+    /// It ended its call.
+    Ended,
+    /// It was the first of two, and its call waits for the second.
+    Accepted,
+    /// No call has that id: cancelled, timed out, or ended by an earlier answer.
+    Stray,
+}
+
+/// How many calls went which way, since the line was made. Only ever grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CallCounters {
+    /// Requests written, repeats included.
+    pub sent: u64,
+    /// Requests written again after a reconnect.
+    pub resent: u64,
+    /// Calls that ended with a payload.
+    pub ok: u64,
+    /// Calls that ended as [`Rejected`](crate::Rejected).
+    pub rejected: u64,
+    /// Calls that ended as [`NotSent`](crate::NotSent).
+    pub not_sent: u64,
+    /// Calls that ended as [`OutcomeUnknown`](crate::OutcomeUnknown).
+    pub unknown: u64,
+    /// Calls that ended as [`TimedOut`](crate::TimedOut).
+    pub timed_out: u64,
+    /// Calls that were dropped by their caller.
+    pub abandoned: u64,
+    /// Answers that no call waited for.
+    pub stray: u64,
+}
+
 #[cfg(test)]
-#[path = "calls_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::connect::{ClientInfo, DeviceBlock, Role, Scope};
-use crate::secret::Secret;
+use crate::text::Secret;
 
 const ID: &str = "56475aa75463474c0285df5dbf2bcab73da651358839e9b77481b2eab107708c";
 const PUBLIC_KEY: &str = "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg";
@@ -145,7 +145,7 @@ fn the_file_is_written_as_the_reference_client_writes_it_and_read_back() {
         created_at_ms: 1_795_350_900_000,
     };
     let text = file.render().unwrap();
-    let value: serde_json::Value = serde_json::from_str(text.expose()).unwrap();
+    let value: Value = serde_json::from_str(text.expose()).unwrap();
     assert_eq!(value["privateKeyPem"], PRIVATE_PEM);
     assert_eq!(
         (&value["version"], &value["deviceId"]),
@@ -156,7 +156,7 @@ fn the_file_is_written_as_the_reference_client_writes_it_and_read_back() {
 
 #[test]
 fn a_damaged_file_is_refused_with_the_name_of_the_field() {
-    let good: serde_json::Value = serde_json::from_str(
+    let good: Value = serde_json::from_str(
         DeviceFile {
             identity: identity(),
             created_at_ms: 5,
@@ -166,7 +166,7 @@ fn a_damaged_file_is_refused_with_the_name_of_the_field() {
         .expose(),
     )
     .unwrap();
-    let other: serde_json::Value = serde_json::from_str(
+    let other: Value = serde_json::from_str(
         DeviceFile {
             identity: DeviceIdentity::from_seed([7; 32]),
             created_at_ms: 5,
@@ -176,13 +176,13 @@ fn a_damaged_file_is_refused_with_the_name_of_the_field() {
         .expose(),
     )
     .unwrap();
-    let with = |field: &str, value: serde_json::Value| {
+    let with = |field: &str, value: Value| {
         let mut changed = good.clone();
         changed[field] = value;
         DeviceFile::parse(&changed.to_string()).unwrap_err()
     };
     for field in ["version", "deviceId", "publicKeyPem", "privateKeyPem", "createdAtMs"] {
-        let error = with(field, serde_json::Value::Null);
+        let error = with(field, Value::Null);
         assert_eq!(error, DeviceFileError::Field(field));
         assert!(error.to_string().contains(field));
     }

@@ -1,4 +1,4 @@
-//! Events about the gateway itself.
+//! Events about the gateway itself, and about devices (to operators with the pairing scope).
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::open::open_object;
+use crate::connect::{ClientId, ClientMode, Role, Scope};
+use crate::open::{open_object, wire_names};
 
 open_object! {
     /// `stateVersion` of a frame or a snapshot: counters that go up with each change, from 1 at a gateway's start.
@@ -219,6 +220,68 @@ open_object! {
             update_available: Value = "updateAvailable",
             /// When updates are made (generation 4).
             schedule: Value = "schedule",
+        }
+    }
+}
+
+open_object! {
+    /// `device.pair.requested`: a device asks to be approved.
+    pub struct PairRequestedEvent {
+        required {
+            /// The request to approve.
+            request_id: String = "requestId",
+            /// The device.
+            device_id: String = "deviceId",
+        }
+        optional {
+            /// Its public key.
+            public_key: String = "publicKey",
+            /// Its operating system.
+            platform: String = "platform",
+            /// Its program.
+            client_id: ClientId = "clientId",
+            /// How that is used.
+            client_mode: ClientMode = "clientMode",
+            /// The role it asks for.
+            role: Role = "role",
+            /// All roles it asks for.
+            roles: Vec<Role> = "roles",
+            /// The scopes it asks for.
+            scopes: Vec<Scope> = "scopes",
+            /// Its address.
+            remote_ip: String = "remoteIp",
+            /// Approved without anyone being asked.
+            silent: bool = "silent",
+            /// It was paired before.
+            is_repair: bool = "isRepair",
+            /// In ms since 1970.
+            ts: u64 = "ts",
+        }
+    }
+}
+
+wire_names! {
+    /// How a pairing request ended.
+    pub enum PairDecision {
+        Approved = "approved",
+        Rejected = "rejected",
+    }
+}
+
+open_object! {
+    /// `device.pair.resolved`.
+    pub struct PairResolvedEvent {
+        required {
+            /// Which request.
+            request_id: String = "requestId",
+            /// How it ended.
+            decision: PairDecision = "decision",
+        }
+        optional {
+            /// The device.
+            device_id: String = "deviceId",
+            /// In ms since 1970.
+            ts: u64 = "ts",
         }
     }
 }

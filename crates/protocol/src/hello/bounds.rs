@@ -163,12 +163,12 @@ impl LeftOut {
     }
 }
 
-type Parts<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+type ObjectMembers<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 fn members<'a, B: Fn(&str) -> (usize, bool)>(
     text: &'a str,
     members: Members<'_, B>,
-) -> Result<Parts<'a>, serde_json::Error> {
+) -> Result<ObjectMembers<'a>, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let parts = reader.deserialize_map(members)?;
     reader.end()?;
@@ -185,14 +185,14 @@ struct Members<'l, B> {
 }
 
 impl<'de, B: Fn(&str) -> (usize, bool)> Visitor<'de> for Members<'_, B> {
-    type Value = Parts<'de>;
+    type Value = ObjectMembers<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut parts, mut others, mut unknown) = (Parts::new(), Parts::new(), 0);
+        let (mut parts, mut others, mut unknown) = (ObjectMembers::new(), ObjectMembers::new(), 0);
         while let Some(name) = map.next_key::<Cow<'de, str>>()? {
             let raw: &RawValue = map.next_value()?;
             let (most, known) = (self.bounds)(&name);

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::connect::Scope;
-use crate::secret::Secret;
+use crate::text::Secret;
 
 /// The shape of a generation-4 hello, with made-up values.
 fn newest() -> Value {

@@ -9,21 +9,13 @@ fn the_table_is_sorted_and_every_row_is_found_by_its_name() {
         assert_eq!(method(row.name), Some(row));
     }
     for absent in ["", "zz", "chat.sen", "chat.send ", "no.such.method"] {
-        assert_eq!(
-            (method(absent), effect(absent)),
-            (None, Effect::SideEffect),
-            "{absent:?}"
-        );
+        assert_eq!((method(absent), effect(absent)), (None, SideEffect), "{absent:?}");
     }
 }
 
 #[test]
 fn keyed_are_exactly_the_methods_whose_schema_requires_an_idempotency_key() {
-    let keyed: BTreeSet<_> = methods()
-        .iter()
-        .filter(|m| m.effect == Effect::Keyed)
-        .map(|m| m.name)
-        .collect();
+    let keyed: BTreeSet<_> = methods().iter().filter(|m| m.effect == Keyed).map(|m| m.name).collect();
     assert_eq!(
         keyed,
         BTreeSet::from(["agent", "chat.send", "message.action", "node.invoke", "poll", "send"])
@@ -34,7 +26,7 @@ fn keyed_are_exactly_the_methods_whose_schema_requires_an_idempotency_key() {
 fn nothing_that_needs_more_than_a_read_scope_is_called_read_only_without_a_reason() {
     let odd: BTreeSet<_> = methods()
         .iter()
-        .filter(|m| m.effect == Effect::ReadOnly && m.scope != Some(Scope::Read))
+        .filter(|m| m.effect == ReadOnly && m.scope != Some(Scope::Read))
         .map(|m| m.name)
         .collect();
     // Lists of pairings and approvals, the scratch text, and a wait: each needs its own right, none changes anything.

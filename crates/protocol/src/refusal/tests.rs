@@ -4,11 +4,11 @@ use super::*;
 
 const RETRY: Pause = Pause::Retry { after: None };
 
-fn refusal(value: serde_json::Value) -> ConnectRefusal {
+fn refusal(value: Value) -> ConnectRefusal {
     ConnectRefusal::from(serde_json::from_value::<GatewayError>(value).unwrap())
 }
 
-fn coded(detail: &str) -> serde_json::Value {
+fn coded(detail: &str) -> Value {
     json!({"code": "INVALID_REQUEST", "message": "m", "details": {"code": detail}})
 }
 

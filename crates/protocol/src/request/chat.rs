@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::request;
 use crate::event::message_text;
-use crate::names::wire_names;
 use crate::open::open_object;
+use crate::open::wire_names;
 
 /// Most rows that one `chat.history` gives (both generations); more are refused.
 pub const HISTORY_LIMIT: u32 = 1000;

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::{Effect, effect, method};
 
-fn sent<R: Request>(request: R) -> serde_json::Value {
+fn sent<R: Request>(request: R) -> Value {
     serde_json::to_value(request).unwrap()
 }
 

@@ -9,11 +9,11 @@ use crate::{Advice, Advise, GatewayError, NotSent};
 
 /// One thing that [`RunTracker::poll`](super::RunTracker::poll) gives, in the order in which it has to be handled.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Output {
+pub enum RunOutput {
     /// Call the gateway, and bring back its answer.
     Do(Action),
     /// Report it to the follower of the run.
-    Tell(Progress),
+    Tell(RunProgress),
     /// The end; nothing comes after it.
     End(RunEnd),
 }
@@ -49,10 +49,10 @@ pub enum Asked {
     Wait,
 }
 
-/// A step of the run. All increments since the last [`Progress::Replaced`], put together, are the text so far; at
-/// [`RunEnd::Final`] they are the final text, unless [`Progress::Hole`] was told after it.
+/// A step of the run. All increments since the last [`RunProgress::Replaced`], put together, are the text so far; at
+/// [`RunEnd::Final`] they are the final text, unless [`RunProgress::Hole`] was told after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub enum RunProgress {
     /// The gateway has taken the message.
     Started {
         /// Its run.
@@ -77,9 +77,9 @@ pub enum Progress {
 #[non_exhaustive]
 pub enum RunEnd {
     /// With an answer.
-    Final(Answer),
+    Final(RunAnswer),
     /// The run failed.
-    Failed(Failure),
+    Failed(RunFailure),
     /// The run was stopped: on request, or with its session.
     Aborted {
         /// The run.
@@ -130,7 +130,7 @@ impl fmt::Display for RunEnd {
 
 /// The answer of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct RunAnswer {
     /// The whole text; empty where the run said nothing. At most [`TEXT_LIMIT`](crate::releases::runs::TEXT_LIMIT) bytes.
     pub text: String,
     /// The run that gave it: the key, unless it was handed on or resumed.
@@ -155,7 +155,7 @@ pub struct CommandDone {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct RunFailure {
     /// The gateway's words, for people.
     pub message: String,
     /// The run.
@@ -191,7 +191,7 @@ pub enum Repair {
     DeleteSession,
 }
 
-impl Advise for Failure {
+impl Advise for RunFailure {
     fn advice(&self) -> Advice {
         match self.repair {
             Some(Repair::DeleteSession) => Advice::new(
@@ -205,7 +205,7 @@ impl Advise for Failure {
             None if messages::runs_main_only(&self.message) => Advice::new(RUNS_MAIN_ONLY.0, RUNS_MAIN_ONLY.1),
             None => Advice::new(
                 "The agent could not answer.",
-                "Look at the model's provider and at the gateway's log.",
+                "SoughtMessage at the model's provider and at the gateway's log.",
             ),
         }
     }
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn an_end_is_shown_as_one_line_without_the_texts_of_a_conversation() {
         let answer = |text: &str| {
-            RunEnd::Final(Answer {
+            RunEnd::Final(RunAnswer {
                 text: text.into(),
                 run_id: "r".into(),
                 joined: false,

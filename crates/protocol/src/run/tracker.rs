@@ -8,11 +8,13 @@ mod stage;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use self::stage::{Ended, Stage, Wants};
-use super::config::{GatewayFacts, RunConfig};
-use super::end::{Action, Answer, Asked, Doubt, Evidence, Failure, FailureSign, Output, Progress, Repair, RunEnd};
-use super::others::Others;
-use super::spoken::Spoken;
+use self::stage::{EndSign, SendStage, Wants};
+use super::end::{
+    Action, Asked, Doubt, Evidence, FailureSign, Repair, RunAnswer, RunEnd, RunFailure, RunOutput, RunProgress,
+};
+use super::observed::Others;
+use super::observed::RunText;
+use super::{GatewayFacts, RunConfig};
 use crate::connection::Continuity;
 use crate::releases::runs as rules;
 use crate::request::{AgentWaitReply, ChatHistoryReply, ChatSendReply};
@@ -37,14 +39,14 @@ pub struct RunTracker {
     /// Other keys under which the gateway showed the session.
     shown_as: Vec<Box<str>>,
     began: Instant,
-    stage: Stage,
+    stage: SendStage,
     wants: Wants,
-    spoken: Spoken,
+    spoken: RunText,
     others: Others,
     /// The run that answers, where it is not the key's.
     adopted: Option<Adopted>,
     /// A sign that the run is over, without saying how.
-    ended: Option<Ended>,
+    ended: Option<EndSign>,
     line_up: bool,
     /// The gateway process, compared with the one that may have taken the message.
     life: Continuity,
@@ -86,7 +88,7 @@ pub struct RunTracker {
     session_replaced: bool,
     /// The message stood in the history once, with this stamp.
     noted: Option<u64>,
-    progress: VecDeque<Progress>,
+    progress: VecDeque<RunProgress>,
     end: Option<RunEnd>,
     over: bool,
 }
@@ -107,9 +109,9 @@ impl RunTracker {
             session: config.space.spellings(config.session.as_str()),
             shown_as: Vec::new(),
             began: now,
-            stage: Stage::Sending,
+            stage: SendStage::Sending,
             wants: Wants::default(),
-            spoken: Spoken::default(),
+            spoken: RunText::default(),
             others: Others::default(),
             adopted: None,
             ended: None,
@@ -171,18 +173,18 @@ impl RunTracker {
     }
 
     /// The next thing to do or to tell; nothing when all is said for now, and for ever after the end.
-    pub fn poll(&mut self, now: Instant) -> Option<Output> {
+    pub fn poll(&mut self, now: Instant) -> Option<RunOutput> {
         if !self.over {
             self.on_time(now);
         }
         if let Some(progress) = self.progress.pop_front() {
-            return Some(Output::Tell(progress));
+            return Some(RunOutput::Tell(progress));
         }
         if self.over {
-            return self.end.take().map(Output::End);
+            return self.end.take().map(RunOutput::End);
         }
         let action = self.wants.due(now, self.line_up, self.sends == 0)?;
-        Some(Output::Do(self.begin(action, now)))
+        Some(RunOutput::Do(self.begin(action, now)))
     }
 
     /// When to call [`poll`](Self::poll) even if nothing comes in; nothing after the end.
@@ -192,8 +194,8 @@ impl RunTracker {
         }
         let wanted = self.wants.next(self.line_up, self.sends == 0);
         let staged = match &self.stage {
-            Stage::Erring { since, .. } => Some(*since + rules::RETRY_WINDOW),
-            Stage::Running if self.line_up && !self.wants.any() => Some(self.quiet_at()),
+            SendStage::Erring { since, .. } => Some(*since + rules::RETRY_WINDOW),
+            SendStage::Running if self.line_up && !self.wants.any() => Some(self.quiet_at()),
             _ => None,
         };
         let deadlines = [wanted, staged, Some(self.give_up_at())];
@@ -418,11 +420,11 @@ impl RunTracker {
             return self.give_up(now);
         }
         match &self.stage {
-            Stage::Erring { since, message } if now >= *since + rules::RETRY_WINDOW => {
-                self.ended = Some(Ended::Erred(message.clone()));
+            SendStage::Erring { since, message } if now >= *since + rules::RETRY_WINDOW => {
+                self.ended = Some(EndSign::Erred(message.clone()));
                 self.ask_how_it_ended(now);
             }
-            Stage::Running if self.line_up && !self.wants.any() && now >= self.quiet_at() => {
+            SendStage::Running if self.line_up && !self.wants.any() && now >= self.quiet_at() => {
                 self.heard_at = now;
                 self.wants.wait(now);
             }
@@ -435,7 +437,7 @@ impl RunTracker {
         let end = if unsent {
             let waited = now.saturating_duration_since(self.began);
             RunEnd::NotSent(NotSent::NotReady { waited })
-        } else if let Stage::HandedOn { .. } = self.stage {
+        } else if let SendStage::HandedOn { .. } = self.stage {
             RunEnd::Unknown(Doubt::EndUnseen)
         } else {
             RunEnd::Unknown(Doubt::TimedOut)
@@ -443,7 +445,7 @@ impl RunTracker {
         self.finish(end);
     }
 
-    fn tell(&mut self, progress: Option<Progress>) {
+    fn tell(&mut self, progress: Option<RunProgress>) {
         self.progress.extend(progress);
     }
 
@@ -474,7 +476,7 @@ impl RunTracker {
     fn finish_answer(&mut self, text: &str, is_beginning: bool, run_id: String, joined: bool, by: Evidence) {
         let (text, cut, progress) = self.spoken.finish(text);
         self.tell(progress);
-        self.finish(RunEnd::Final(Answer {
+        self.finish(RunEnd::Final(RunAnswer {
             text,
             run_id,
             joined,
@@ -485,7 +487,7 @@ impl RunTracker {
 
     fn finish_failed(&mut self, message: String, run_id: String, sign: FailureSign) {
         let repair = rules::is_broken_session(&message).then_some(Repair::DeleteSession);
-        self.finish(RunEnd::Failed(Failure {
+        self.finish(RunEnd::Failed(RunFailure {
             message,
             run_id,
             sign,

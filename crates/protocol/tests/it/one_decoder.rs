@@ -5,23 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// Where serde_json reads by itself, and why it may.
 const MAY: &[(&str, &str)] = &[
-    ("crates/protocol/src/json.rs", "checks a text, and makes nothing of it"),
-    ("crates/protocol/src/json/legible.rs", "is the one reader"),
+    ("crates/protocol/src/json.rs", "is the one reader"),
     (
         "crates/protocol/src/frame.rs",
         "the envelope: its texts are lenient by themselves",
     ),
     (
-        "crates/protocol/src/event/keys.rs",
+        "crates/protocol/src/event.rs",
         "borrows, and reads a legible copy after a failure",
     ),
     ("crates/protocol/src/connection/calls.rs", "borrows, within decode_with"),
     ("crates/protocol/src/config/schema.rs", "borrows, within decode_with"),
-    (
-        "crates/protocol/src/config/halves.rs",
-        "keeps halves of characters, marked",
-    ),
-    ("crates/protocol/src/device/file.rs", "a file of this machine"),
+    ("crates/protocol/src/config.rs", "keeps halves of characters, marked"),
+    ("crates/protocol/src/device.rs", "a file of this machine"),
     (
         "actors/sessions/src/session_cache/wire.rs",
         "borrows, and reads a legible copy after a failure",

@@ -8,7 +8,7 @@ use windlass_protocol::{AgentId, SessionKey, Verdict};
 
 use super::{FakeControlPlane, FakeEffect, FakeOperation, FakeRelease, FakeSession};
 use crate::control_plane::{
-    AgentSpec, Capabilities, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite, Outgoing,
+    AgentMessage, AgentSpec, Capabilities, ControlError, ControlPlane, ControlResult, Created, FileEntry, FileWrite,
     Patched, Removal, ResourceKind, Scratch, SessionInfo, WouldPatch, WriteQueue,
 };
 
@@ -266,7 +266,7 @@ impl ControlPlane for FakeControlPlane {
         course.end(deleted).await
     }
 
-    async fn send(&self, message: &Outgoing) -> ControlResult<()> {
+    async fn send(&self, message: &AgentMessage) -> ControlResult<()> {
         let course = self.enter(FakeOperation::Send).await?;
         {
             let mut state = self.lock();

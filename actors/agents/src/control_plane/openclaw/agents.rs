@@ -8,9 +8,8 @@ use super::writer::{WriteOutcome, WriteStep, WriteTurn, no_plan};
 use crate::control_plane::{AgentSpec, ControlError, ControlResult, Created, Removal, ResourceKind};
 use windlass_protocol::config::{ConfigSnapshot, Roster, plan_removal};
 use windlass_protocol::connection::Resend;
-use windlass_protocol::releases::refusals;
 use windlass_protocol::request::{AgentWait, AgentsCreate, AgentsDelete, AgentsUpdate};
-use windlass_protocol::{AgentId, CallError, SessionKey, slug};
+use windlass_protocol::{AgentId, CallError, SessionKey, releases, slug};
 use windlass_sessions::AskError;
 
 /// How long a stopped run may take to end: it writes its last line, and its model's answer is cut off.
@@ -47,7 +46,7 @@ impl OpenClaw {
                         raw.decode().map_err(|error| AskError::shape::<AgentsCreate>(&error))?;
                     return created(&reply.agent_id, &card.id);
                 }
-                Err(CallError::Rejected(rejected)) if refusals::agent_exists(&rejected.error) => {
+                Err(CallError::Rejected(rejected)) if releases::agent_exists(&rejected.error) => {
                     // What an answer was lost for a moment ago was made a moment ago.
                     return Ok(if lost { Created::Fresh } else { Created::AlreadyThere });
                 }
@@ -112,11 +111,11 @@ impl OpenClaw {
                     self.sessions.agent_deleted(id).await;
                     return Ok(Removal::Deleted);
                 }
-                Err(CallError::Rejected(rejected)) if refusals::include_owned(&rejected.error) => {
+                Err(CallError::Rejected(rejected)) if releases::include_owned(&rejected.error) => {
                     drop(turn);
                     return self.take_out(id).await;
                 }
-                Err(CallError::Rejected(rejected)) if refusals::agent_unknown(&rejected.error) => {
+                Err(CallError::Rejected(rejected)) if releases::agent_unknown(&rejected.error) => {
                     drop(turn);
                     unknown += 1;
                     // One that was made a moment ago is "not found" too (2026.2.26): it must not be left behind.
@@ -134,7 +133,7 @@ impl OpenClaw {
                     continue;
                 }
                 Err(CallError::Rejected(rejected))
-                    if busy < SETTLE_TRIES && refusals::bare_unavailable(&rejected.error) =>
+                    if busy < SETTLE_TRIES && releases::bare_unavailable(&rejected.error) =>
                 {
                     drop(turn);
                     busy += 1;

@@ -1,18 +1,19 @@
 //! Sessions, and messages in them: the session API, with the errors and the patience of a control plane.
+//! Whether an agent answered a message of ours is read from the session's history.
 
 use std::time::Duration;
 
-use windlass_protocol::releases::refusals;
-use windlass_protocol::request::SessionRow;
+use windlass_protocol::connection::Resend;
+use windlass_protocol::request::{ChatHistory, ChatHistoryReply, SessionRow};
 use windlass_protocol::run::{ResendAfterLoss, RunEnd};
-use windlass_protocol::{CallError, MethodName, NotSent, Rejected, SessionKey};
+use windlass_protocol::{CallError, MethodName, NotSent, Rejected, SessionKey, releases};
+use windlass_sessions::{
+    DeleteError, DeleteOutcome, EnsureSessionError, Handover, ListError, ResetOutcome, SendError, SessionQuery,
+};
 
 use super::OpenClaw;
 use super::settling::without_echo;
-use crate::control_plane::{ControlError, ControlResult, Outgoing, ResourceKind, SessionInfo};
-use windlass_sessions::{
-    DeleteError, DeleteOutcome, EnsureError, Handover, ListError, ResetOutcome, SendError, SessionQuery,
-};
+use crate::control_plane::{AgentMessage, ControlError, ControlResult, ResourceKind, SessionInfo};
 
 fn info(row: SessionRow) -> Option<SessionInfo> {
     Some(SessionInfo {
@@ -43,9 +44,9 @@ impl OpenClaw {
         let mut unknown = 0;
         loop {
             match self.sessions.ensure(key, label).await {
-                Ok(_) | Err(EnsureError::LabelTaken) => return Ok(()),
-                Err(EnsureError::UnknownAgent(agent)) => self.agent_settles(&agent, false, &mut unknown).await?,
-                Err(EnsureError::Ask(error)) => return Err(error.into()),
+                Ok(_) | Err(EnsureSessionError::LabelTaken) => return Ok(()),
+                Err(EnsureSessionError::UnknownAgent(agent)) => self.agent_settles(&agent, false, &mut unknown).await?,
+                Err(EnsureSessionError::Ask(error)) => return Err(error.into()),
             }
         }
     }
@@ -73,12 +74,12 @@ impl OpenClaw {
         }
     }
 
-    pub(super) async fn say(&self, message: &Outgoing) -> ControlResult<()> {
+    pub(super) async fn say(&self, message: &AgentMessage) -> ControlResult<()> {
         let mut unknown = 0;
         loop {
             let end = self.hand_over(message).await;
             match (end, message.key.agent_id()) {
-                (Err(ControlError::Rejected(rejected)), Some(agent)) if refusals::agent_unknown(&rejected.error) => {
+                (Err(ControlError::Rejected(rejected)), Some(agent)) if releases::agent_unknown(&rejected.error) => {
                     self.agent_settles(&agent, false, &mut unknown).await?;
                 }
                 (end, _) => return end.map_err(|error| without_echo(error, &message.text)),
@@ -86,7 +87,7 @@ impl OpenClaw {
         }
     }
 
-    async fn hand_over(&self, message: &Outgoing) -> ControlResult<()> {
+    async fn hand_over(&self, message: &AgentMessage) -> ControlResult<()> {
         let prepared = self.sessions.message(message.key.clone(), message.text.as_str());
         let prepared = prepared
             .deliver(message.deliver)
@@ -129,6 +130,40 @@ fn invalid(error: &impl ToString) -> ControlError {
     ControlError::Invalid { why: error.to_string() }
 }
 
+/// Rows that are looked at: a message whose answer is asked about is among the newest of its session.
+const HISTORY_ROWS: u32 = 200;
+
+impl OpenClaw {
+    /// Whether an answer stands behind the message.
+    pub(super) async fn find_answer(&self, key: &SessionKey, run: &str, marker: &str) -> ControlResult<bool> {
+        let request = ChatHistory::new(key.as_str()).limit(HISTORY_ROWS);
+        let history = self.ask(&request, Resend::Always).await?;
+        Ok(is_answered(&history, run, marker))
+    }
+}
+
+/// By the order of the rows: the gateway's clock need not be ours.
+fn is_answered(history: &ChatHistoryReply, run: &str, marker: &str) -> bool {
+    let is_message = |text: &str| !marker.is_empty() && text.contains(marker);
+    let mut behind = false;
+    for row in &history.messages {
+        match row.role.as_deref() {
+            Some("user") => {
+                let keyed = row.run_id() == Some(run) || row.idempotency_key.as_deref() == Some(run);
+                behind |= keyed || row.text().is_some_and(|text| is_message(&text));
+            }
+            Some("assistant") if behind => {
+                let failed = row.extra.get("stopReason").is_some_and(|reason| reason == "error");
+                if !failed && row.text().is_some_and(|text| !text.trim().is_empty()) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use windlass_protocol::run::{Doubt, Evidence, Loss};
@@ -147,5 +182,31 @@ mod tests {
         assert_eq!(taken(RunEnd::Lost(Loss::NotResumed)), Ok(()));
         let unknown = taken(RunEnd::Unknown(Doubt::TimedOut)).unwrap_err();
         assert!(unknown.is_outcome_unknown() && unknown.is_transient());
+    }
+}
+
+#[cfg(test)]
+mod answers_tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn answered(rows: &Value) -> bool {
+        let history = serde_json::from_value(json!({"sessionKey": "agent:a:main", "messages": rows})).unwrap();
+        is_answered(&history, "wake-1", "ref-1")
+    }
+
+    #[test]
+    fn only_words_behind_the_message_are_its_answer() {
+        let user = |text: &str| json!({"role": "user", "content": [{"type": "text", "text": text}]});
+        let says = |text: &str| json!({"role": "assistant", "content": [{"type": "text", "text": text}]});
+        let keyed = json!({"role": "user", "content": "hello", "idempotencyKey": "wake-1:user"});
+        let failed = json!({"role": "assistant", "content": [], "stopReason": "error", "errorMessage": "no"});
+        assert!(!answered(&json!([])));
+        assert!(!answered(&json!([says("before"), user("hello ref-1")])));
+        assert!(!answered(&json!([user("hello ref-2"), says("to another")])));
+        assert!(!answered(&json!([user("hello ref-1"), failed])));
+        assert!(answered(&json!([user("hello ref-1"), says("awake")])));
+        assert!(answered(&json!([says("before"), keyed, says("awake")])));
     }
 }

@@ -10,7 +10,7 @@ use crate::control_plane::{ControlError, ControlResult, ResourceKind};
 use std::time::Duration;
 use tokio::sync::MutexGuard;
 use windlass_protocol::connection::Resend;
-use windlass_protocol::releases::refusals;
+use windlass_protocol::releases;
 use windlass_protocol::request::{AgentsFilesList, AgentsList, AgentsListReply, Request};
 use windlass_protocol::{AgentId, CallError};
 
@@ -19,13 +19,13 @@ const SETTLE_FIRST: Duration = Duration::from_millis(500);
 /// The waits double up to this.
 const SETTLE_CAP: Duration = Duration::from_secs(4);
 /// Tries after the first one: 11.5 s in all.
-pub(super) const SETTLE_TRIES: u32 = 5;
+pub(crate) const SETTLE_TRIES: u32 = 5;
 
 /// Shortest line of a sent text that is looked for in the answer: shorter ones would be found by chance.
 const ECHO_LINE: usize = 12;
 
 /// The wait before the n-th further try, from 1.
-pub(super) fn settle_delay(attempt: u32) -> Duration {
+pub(crate) fn settle_delay(attempt: u32) -> Duration {
     SETTLE_FIRST
         .saturating_mul(1 << attempt.saturating_sub(1).min(16))
         .min(SETTLE_CAP)
@@ -33,13 +33,13 @@ pub(super) fn settle_delay(attempt: u32) -> Duration {
 
 impl OpenClaw {
     /// Makes a request and decodes its answer. The client retries.
-    pub(super) async fn ask<R: Request + Sync>(&self, request: &R, resend: Resend) -> ControlResult<R::Reply> {
+    pub(crate) async fn ask<R: Request + Sync>(&self, request: &R, resend: Resend) -> ControlResult<R::Reply> {
         Ok(self.client().ask(request, resend).await?)
     }
 
     /// Makes a request about an agent, and again while the gateway does not know the agent although it should: it takes
     /// a moment to hear of its own new agents. `fresh` says that it should; otherwise the configuration is asked.
-    pub(super) async fn ask_about<R: Request + Sync>(
+    pub(crate) async fn ask_about<R: Request + Sync>(
         &self,
         id: &AgentId,
         fresh: bool,
@@ -49,7 +49,7 @@ impl OpenClaw {
         let mut unknown = 0;
         loop {
             match self.ask(request, resend).await {
-                Err(ControlError::Rejected(rejected)) if refusals::agent_unknown(&rejected.error) => {
+                Err(ControlError::Rejected(rejected)) if releases::agent_unknown(&rejected.error) => {
                     self.agent_settles(id, fresh, &mut unknown).await?;
                 }
                 other => return other,
@@ -61,7 +61,7 @@ impl OpenClaw {
     ///
     /// # Errors
     /// [`ControlError::NotFound`], when it has no such agent, or had time enough to hear of it.
-    pub(super) async fn agent_settles(&self, id: &AgentId, fresh: bool, unknown: &mut u32) -> ControlResult<()> {
+    pub(crate) async fn agent_settles(&self, id: &AgentId, fresh: bool, unknown: &mut u32) -> ControlResult<()> {
         *unknown += 1;
         let expected = *unknown <= SETTLE_TRIES && (fresh || *unknown > 1 || self.is_configured(id).await?);
         if !expected {
@@ -74,7 +74,7 @@ impl OpenClaw {
 }
 
 /// Takes a gateway's text out of an error where it repeats our request: that may hold an agent's token.
-pub(super) fn without_echo(error: ControlError, sent: &str) -> ControlError {
+pub(crate) fn without_echo(error: ControlError, sent: &str) -> ControlError {
     let ControlError::Rejected(mut rejected) = error else {
         return error;
     };
@@ -92,11 +92,11 @@ pub(super) fn without_echo(error: ControlError, sent: &str) -> ControlError {
 const LOOKS: [u64; 6] = [0, 100, 200, 400, 800, 1000];
 
 /// The right to change the configuration.
-pub(super) struct ConfigGuard<'a>(MutexGuard<'a, ()>);
+pub(crate) struct ConfigGuard<'a>(MutexGuard<'a, ()>);
 
 /// The state that the gateway has to show at the end of a turn.
 #[derive(Clone, Copy)]
-pub(super) enum ExpectedState<'a> {
+pub(crate) enum ExpectedState<'a> {
     /// The agent is there.
     Made,
     /// It has this name.
@@ -106,12 +106,12 @@ pub(super) enum ExpectedState<'a> {
 }
 
 impl OpenClaw {
-    pub(super) async fn config_turn(&self) -> ConfigGuard<'_> {
+    pub(crate) async fn config_turn(&self) -> ConfigGuard<'_> {
         ConfigGuard(self.config_turn.lock().await)
     }
 
     /// Ends a turn when the gateway works with its change.
-    pub(super) async fn end_turn(&self, turn: ConfigGuard<'_>, id: &AgentId, wanted: ExpectedState<'_>) {
+    pub(crate) async fn end_turn(&self, turn: ConfigGuard<'_>, id: &AgentId, wanted: ExpectedState<'_>) {
         for wait in LOOKS {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             if self.works_with(id, wanted).await != Some(false) {
@@ -131,7 +131,7 @@ impl OpenClaw {
                 .await
             {
                 Ok(_) => true,
-                Err(CallError::Rejected(rejected)) if refusals::agent_unknown(&rejected.error) => false,
+                Err(CallError::Rejected(rejected)) if releases::agent_unknown(&rejected.error) => false,
                 Err(_) => return None,
             };
             return Some(there == matches!(wanted, ExpectedState::Made));

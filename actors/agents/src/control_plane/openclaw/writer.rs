@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 use windlass_protocol::config::{
-    ConfigPlan, ConfigSchema, ConfigSnapshot, HeartbeatEntry, PlanError, PlanOptions, RosterForm, WriteBudget,
+    ConfigPlan, ConfigPlanError, ConfigSchema, ConfigSnapshot, HeartbeatEntry, PlanOptions, RosterForm, WriteBudget,
     patch_text, plan,
 };
 use windlass_protocol::connection::Resend;
-use windlass_protocol::releases::refusals;
+use windlass_protocol::releases;
 use windlass_protocol::request::{ConfigPatch, ConfigPatchReply, ConfigSchemaGet};
 use windlass_protocol::{AgentId, CallError, GatewayError, Generation, NotSent, Rejected};
 
@@ -374,7 +374,7 @@ impl OpenClaw {
             }
             shared.budget.wrote(now);
         }
-        if refusals::config_stale(&rejected.error) {
+        if releases::config_stale(&rejected.error) {
             turn.conflicts += 1;
             return if turn.conflicts > CONFLICTS {
                 let attempts = turn.conflicts;
@@ -383,7 +383,7 @@ impl OpenClaw {
                 WriteStep::Again
             };
         }
-        if refusals::include_owned(&rejected.error) && plan.sections() > 1 {
+        if releases::include_owned(&rejected.error) && plan.sections() > 1 {
             // It would have to be taken apart to write it. One section at a time is left to its file.
             lock(&self.writer.shared).by_section = turn.over;
             return WriteStep::Again;
@@ -492,10 +492,10 @@ impl OpenClaw {
     }
 }
 
-pub(super) fn no_plan(error: PlanError) -> ConfigFault {
+pub(super) fn no_plan(error: ConfigPlanError) -> ConfigFault {
     match error {
-        PlanError::Unreadable(place) => ConfigFault::Unreadable { place: place.into() },
-        PlanError::NoRoster => ConfigFault::NoRoster,
+        ConfigPlanError::Unreadable(place) => ConfigFault::Unreadable { place: place.into() },
+        ConfigPlanError::NoRoster => ConfigFault::NoRoster,
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use bytestring::ByteString;
 use windlass_protocol::connection::{
-    AnswerMode, Answered, CallLimits, CallRequest, CallTable, Continuity, ReplySlot, Resend, Wire,
+    AnswerEffect, AnswerMode, CallLimits, CallRequest, CallTable, Continuity, ReplySlot, Resend, Wire,
 };
 use windlass_protocol::{CallError, CallId, Frame, Generation, MethodName, NotSent, RawJson, UnknownReason};
 
@@ -269,17 +269,24 @@ impl Line {
         };
         let became = self.hear(id, ok, accepted);
         let stays = self.model.answer(id, ok, accepted);
-        assert_eq!(became, if stays { Answered::Accepted } else { Answered::Ended });
+        assert_eq!(
+            became,
+            if stays {
+                AnswerEffect::Accepted
+            } else {
+                AnswerEffect::Ended
+            }
+        );
     }
 
     fn stray(&mut self, number: u8) {
         let id = u64::from(number);
         if !self.model.in_flight_ids().contains(&id) {
-            assert_eq!(self.hear(id, true, false), Answered::Stray);
+            assert_eq!(self.hear(id, true, false), AnswerEffect::Stray);
         }
     }
 
-    fn hear(&mut self, id: u64, ok: bool, accepted: bool) -> Answered {
+    fn hear(&mut self, id: u64, ok: bool, accepted: bool) -> AnswerEffect {
         let text = match (ok, accepted) {
             (true, true) => format!(r#"{{"type":"res","id":"{id}","ok":true,"payload":{{"status":"accepted"}}}}"#),
             (true, false) => format!(r#"{{"type":"res","id":"{id}","ok":true,"payload":{{"status":"ok"}}}}"#),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use windlass_protocol::SessionKey;
 use windlass_protocol::connection::Continuity;
 use windlass_protocol::run::{
-    Action, GatewayFacts, Output, Progress, ResendAfterLoss, RunConfig, RunEnd, RunLimits, RunTracker, SentBefore,
+    Action, GatewayFacts, ResendAfterLoss, RunConfig, RunEnd, RunLimits, RunOutput, RunProgress, RunTracker, SentBefore,
 };
 
 use self::step::{KEY, Rare, Run, SESSION, Setting, Status, Step};
@@ -122,19 +122,19 @@ impl Follower {
             };
             assert!(!self.ended, "nothing comes after the end: {output:?}");
             match output {
-                Output::Tell(progress) => self.tell(progress),
-                Output::Do(action) => self.act(&action),
-                Output::End(end) => self.end(&end),
+                RunOutput::Tell(progress) => self.tell(progress),
+                RunOutput::Do(action) => self.act(&action),
+                RunOutput::End(end) => self.end(&end),
             }
         }
         panic!("an input sets more than {MOST_OUTPUTS} outputs free");
     }
 
-    fn tell(&mut self, progress: Progress) {
+    fn tell(&mut self, progress: RunProgress) {
         match progress {
-            Progress::Increment(more) => self.told.push_str(&more),
-            Progress::Replaced(text) => self.told = text,
-            Progress::Started { .. } | Progress::Hole | Progress::HandedOn { .. } => {}
+            RunProgress::Increment(more) => self.told.push_str(&more),
+            RunProgress::Replaced(text) => self.told = text,
+            RunProgress::Started { .. } | RunProgress::Hole | RunProgress::HandedOn { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use windlass::{
-    protocol::run::Answer,
+    protocol::run::RunAnswer,
     sessions::{MessageHandle, RunEnd, RunProgress},
 };
 
@@ -83,7 +83,7 @@ pub(in super::super) async fn say(
 }
 
 /// The answer, if the end is an answer, and it is `expected`. Gateways cut blanks from the end of a model's text.
-pub(in super::super) fn answered(what: &str, end: RunEnd, expected: &str) -> Result<Answer, Failure> {
+pub(in super::super) fn answered(what: &str, end: RunEnd, expected: &str) -> Result<RunAnswer, Failure> {
     let RunEnd::Final(answer) = end else {
         return Err(Failure::new(format!("{what} ended without an answer: {end:?}")));
     };

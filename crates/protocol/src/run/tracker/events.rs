@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::stage::{Ended, Stage};
+use super::stage::{EndSign, SendStage};
 use super::{Evidence, FailureSign, RunTracker};
 use crate::connection::Continuity;
 use crate::releases::runs as rules;
@@ -76,8 +76,8 @@ impl RunTracker {
         let run_id = event.run_id.as_str();
         let began = self.begun.as_deref() == Some(run_id);
         if self.is_firm(run_id) && !rules::is_handed_on(event, began) {
-            self.ended = Some(Ended::Silent);
-            self.stage = Stage::Asking;
+            self.ended = Some(EndSign::Silent);
+            self.stage = SendStage::Asking;
             self.tries = 0;
             self.waited = true;
             self.wants.nothing();
@@ -91,8 +91,8 @@ impl RunTracker {
         }
         self.handed_on = true;
         if self.adopted.is_none() {
-            self.ended = Some(Ended::Over(None));
-            self.stage = Stage::HandedOn { since: now };
+            self.ended = Some(EndSign::Over(None));
+            self.stage = SendStage::HandedOn { since: now };
             self.others.look_from_here();
             self.tries = 0;
             self.wants.nothing();
@@ -111,7 +111,7 @@ impl RunTracker {
 
     fn take_aborted(&mut self, event: &ChatEvent, now: Instant) {
         if self.is_firm(&event.run_id) {
-            if let Stage::Erring { message, .. } = &self.stage
+            if let SendStage::Erring { message, .. } = &self.stage
                 && self.without_answer
             {
                 return self.finish_failed(message.clone(), event.run_id.clone(), FailureSign::Event);
@@ -131,8 +131,8 @@ impl RunTracker {
     pub(super) fn confirm(&mut self, run_id: &str, text: Option<String>, now: Instant) {
         self.others.ended(run_id, text, now);
         if self.adopted.as_ref().is_some_and(|run| run.id == run_id) {
-            self.ended = Some(Ended::Over(None));
-            self.stage = Stage::HandedOn { since: now };
+            self.ended = Some(EndSign::Over(None));
+            self.stage = SendStage::HandedOn { since: now };
             self.others.look_from_here();
             self.tries = 0;
             self.ask_history(now);
@@ -148,7 +148,7 @@ impl RunTracker {
             };
             self.others.ended(&event.run_id, text, now);
             // The lane is free: what was handed on shows now, or joined this run.
-            if let Stage::HandedOn { .. } = self.stage {
+            if let SendStage::HandedOn { .. } = self.stage {
                 self.tries = 0;
                 self.wants.history(now + rules::JOIN_GRACE / 2);
             }
@@ -164,8 +164,8 @@ impl RunTracker {
     /// A run that begins while we wait for one is taken for it, until history says otherwise.
     pub(super) fn adopt_begun(&mut self, now: Instant) {
         let looks = match self.stage {
-            Stage::HandedOn { since } => now < since + rules::RUN_ADOPTED_WITHIN,
-            Stage::Resuming { .. } => true,
+            SendStage::HandedOn { since } => now < since + rules::RUN_ADOPTED_WITHIN,
+            SendStage::Resuming { .. } => true,
             _ => false,
         };
         if !looks || self.adopted.is_some() {
@@ -175,7 +175,7 @@ impl RunTracker {
             self.adopt(&id, false);
             self.ended = None;
             self.wants.nothing();
-            self.stage = Stage::Running;
+            self.stage = SendStage::Running;
             self.heard_at = now;
         }
     }
@@ -220,12 +220,12 @@ impl RunTracker {
                     let started = data("startedAt").and_then(Value::as_u64).or(event.ts);
                     self.begun_ms = self.begun_ms.or(started);
                 }
-                self.stage = Stage::Running;
+                self.stage = SendStage::Running;
                 self.wants.nothing();
             }
             AgentPhase::End => {
                 self.over(None);
-                self.stage = Stage::Asking;
+                self.stage = SendStage::Asking;
                 self.tries = 0;
                 self.waited = true;
                 self.wants.history(now + FINAL_AFTER_END);
@@ -233,7 +233,7 @@ impl RunTracker {
             AgentPhase::Error if data("aborted").and_then(Value::as_bool) != Some(true) => {
                 let message = data("error").and_then(Value::as_str).unwrap_or_default().to_owned();
                 self.without_answer = event.data.as_ref().is_some_and(rules::is_without_answer);
-                self.stage = Stage::Erring { since: now, message };
+                self.stage = SendStage::Erring { since: now, message };
                 self.wants.nothing();
             }
             _ => {}
@@ -272,8 +272,8 @@ impl RunTracker {
         match (event.phase.as_deref(), event.reason.as_deref()) {
             // 2026.4.15 tells it 15 s after the lifecycle error, when no retry comes any more.
             (Some("error"), _) if ours => {
-                if let Stage::Erring { message, .. } = &self.stage {
-                    self.ended = Some(Ended::Erred(message.clone()));
+                if let SendStage::Erring { message, .. } = &self.stage {
+                    self.ended = Some(EndSign::Erred(message.clone()));
                     self.ask_how_it_ended(now);
                 }
             }
@@ -298,8 +298,8 @@ impl RunTracker {
         self.spoken.gap();
         self.others.forget_activity();
         match self.stage {
-            Stage::Running => self.wants.wait(now),
-            Stage::Sending => {}
+            SendStage::Running => self.wants.wait(now),
+            SendStage::Sending => {}
             _ => self.wants.history(now),
         }
     }

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{Ended, Stage};
+use super::stage::{EndSign, SendStage};
 use super::{Evidence, FailureSign, RunTracker};
 use crate::KEY_MEMORY_SECONDS;
 use crate::connection::Continuity;
 use crate::releases::runs::{self as rules, WaitVerdict};
 use crate::request::{AgentWaitReply, ChatHistoryReply};
-use crate::run::config::ResendAfterLoss;
+use crate::run::ResendAfterLoss;
 use crate::run::end::{Doubt, Loss, RunEnd};
-use crate::run::standing::{Look, Outcome, Standing};
+use crate::run::evidence::{HistoryEvidence, SoughtMessage, TurnOutcome};
 use crate::time::after;
 
 /// How often history is asked for the rows of a run that is known to be over: they are written within ms of its end.
@@ -29,7 +29,7 @@ impl RunTracker {
 
     /// The run is over; only how is open.
     pub(super) fn ask_how_it_ended(&mut self, now: Instant) {
-        self.stage = Stage::Asking;
+        self.stage = SendStage::Asking;
         self.tries = 0;
         self.waited = true;
         self.wants.nothing();
@@ -38,8 +38,8 @@ impl RunTracker {
 
     /// The run is over. That it ended with nothing said is known better.
     pub(super) fn over(&mut self, text: Option<String>) {
-        if self.ended != Some(Ended::Silent) {
-            self.ended = Some(Ended::Over(text));
+        if self.ended != Some(EndSign::Silent) {
+            self.ended = Some(EndSign::Over(text));
         }
     }
 
@@ -68,7 +68,7 @@ impl RunTracker {
                     // Only a process that has the run in memory says so.
                     self.life = Continuity::Same;
                 }
-                if let Stage::HandedOn { .. } = self.stage {
+                if let SendStage::HandedOn { .. } = self.stage {
                     self.ask_history(now);
                 } else if firm {
                     self.over(text);
@@ -86,7 +86,7 @@ impl RunTracker {
             match (&self.stage, &self.ended) {
                 // It is over, whatever is said of the run that was asked for; only how is open.
                 (_, Some(_)) => self.ask_history(now),
-                (Stage::Asking, None) => self.run(now),
+                (SendStage::Asking, None) => self.run(now),
                 (_, None) => {}
             }
             self.heard_at = now;
@@ -97,7 +97,7 @@ impl RunTracker {
 
     pub(super) fn take_history(&mut self, reply: &ChatHistoryReply, now: Instant) {
         self.learn(reply);
-        let standing = Standing::read(reply, &self.look());
+        let standing = HistoryEvidence::read(reply, &self.look());
         self.tries += 1;
         if standing.row || standing.queued {
             // Of what did arrive the gateway may know how it ended: an aborted run leaves no other row.
@@ -107,16 +107,16 @@ impl RunTracker {
         self.noted = standing.row_ms.or(self.noted);
         let replaced = self.is_replaced(reply, &standing);
         match standing.outcome {
-            Some(Outcome::Final { text, run_id }) => {
+            Some(TurnOutcome::Final { text, run_id }) => {
                 let text = if rules::is_silence(&text) { String::new() } else { text };
                 let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
                 self.finish_shown(&text, run_id);
             }
-            Some(Outcome::Failed { message, run_id }) => {
+            Some(TurnOutcome::Failed { message, run_id }) => {
                 let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
                 self.failed_in_history(message, run_id, now);
             }
-            Some(Outcome::Aborted { reason, text, run_id }) => {
+            Some(TurnOutcome::Aborted { reason, text, run_id }) => {
                 let run_id = run_id.unwrap_or_else(|| self.run_id().to_owned());
                 let (reason, by) = (Some(reason), Evidence::History);
                 self.finish(RunEnd::Aborted {
@@ -131,15 +131,15 @@ impl RunTracker {
         }
     }
 
-    fn look(&self) -> Look<'_> {
-        Look {
+    fn look(&self) -> SoughtMessage<'_> {
+        SoughtMessage {
             key: &self.config.key,
             text: &self.config.text,
             since_ms: self.config.since_ms,
             begun_ms: self.begun_ms,
             noted_ms: self.noted,
             restarted: self.life == Continuity::Restarted,
-            handed_on: self.adopted.is_some() || matches!(self.stage, Stage::HandedOn { .. }),
+            handed_on: self.adopted.is_some() || matches!(self.stage, SendStage::HandedOn { .. }),
             keys: self.config.facts.keys_in_history,
             adopted: self.adopted.as_ref().map(|run| run.id.as_str()),
             foreign: self.others.foreign_ids(),
@@ -160,7 +160,7 @@ impl RunTracker {
     }
 
     /// Whether the run is gone, and the transcript that it wrote to: a row that is missing in the new transcript proves nothing.
-    fn is_replaced(&mut self, reply: &ChatHistoryReply, standing: &Standing) -> bool {
+    fn is_replaced(&mut self, reply: &ChatHistoryReply, standing: &HistoryEvidence) -> bool {
         let changed = self.session_id.is_some() && self.session_id != reply.session_id;
         let gone = !standing.row && standing.running.is_none() && self.accepted.is_some();
         if self.session_id.is_none() && standing.row {
@@ -174,14 +174,14 @@ impl RunTracker {
     fn failed_in_history(&mut self, message: String, run_id: String, now: Instant) {
         if self.ended.is_some() {
             self.finish_failed(message, run_id, FailureSign::History);
-        } else if !matches!(self.stage, Stage::Erring { .. }) {
+        } else if !matches!(self.stage, SendStage::Erring { .. }) {
             self.wants.nothing();
-            self.stage = Stage::Erring { since: now, message };
+            self.stage = SendStage::Erring { since: now, message };
         }
     }
 
     /// There is no answer yet.
-    fn unanswered(&mut self, standing: &Standing, now: Instant) {
+    fn unanswered(&mut self, standing: &HistoryEvidence, now: Instant) {
         if let Some(run) = &standing.steered_to
             && self.life != Continuity::Restarted
         {
@@ -197,17 +197,17 @@ impl RunTracker {
         }
         if let Some((run, text)) = &standing.running
             // A run is named for a moment after its end.
-            && !(self.ended == Some(Ended::Silent) && self.is_ours(run))
+            && !(self.ended == Some(EndSign::Silent) && self.is_ours(run))
             && self.goes_on(run, text, standing, now)
         {
             return;
         }
         match (&self.stage, &self.ended) {
-            (Stage::Erring { .. }, None) => {}
-            (_, Some(Ended::Silent)) if standing.row || self.tries >= SILENT_TRIES => self.end_silently(),
-            (Stage::HandedOn { since }, _) => self.wait_for_handover(*since, standing, now),
+            (SendStage::Erring { .. }, None) => {}
+            (_, Some(EndSign::Silent)) if standing.row || self.tries >= SILENT_TRIES => self.end_silently(),
+            (SendStage::HandedOn { since }, _) => self.wait_for_handover(*since, standing, now),
             (_, Some(_)) => self.settle(now),
-            (Stage::Running, None) => self.heard_at = now,
+            (SendStage::Running, None) => self.heard_at = now,
             (_, None) => self.by_life(standing, now),
         }
     }
@@ -219,7 +219,7 @@ impl RunTracker {
     }
 
     /// Whether the run that goes on in the session is ours; then it is followed from here.
-    fn goes_on(&mut self, run: &str, text: &str, standing: &Standing, now: Instant) -> bool {
+    fn goes_on(&mut self, run: &str, text: &str, standing: &HistoryEvidence, now: Instant) -> bool {
         let resumed = standing.resumed_as.as_deref() == Some(run);
         let after_restart = self.noted.is_some() && self.life != Continuity::Same && !self.others.is_foreign(run);
         if !self.is_ours(run) {
@@ -234,7 +234,7 @@ impl RunTracker {
             self.life = Continuity::Same;
         }
         self.ended = None;
-        self.stage = Stage::Running;
+        self.stage = SendStage::Running;
         self.wants.nothing();
         self.heard_at = now;
         if run == self.run_id() && !text.is_empty() {
@@ -251,12 +251,12 @@ impl RunTracker {
         }
         self.adopt(run, true);
         self.ended = None;
-        self.stage = Stage::Running;
+        self.stage = SendStage::Running;
         self.wants.nothing();
         self.heard_at = now;
     }
 
-    fn by_life(&mut self, standing: &Standing, now: Instant) {
+    fn by_life(&mut self, standing: &HistoryEvidence, now: Instant) {
         // Releases that go on with a turn after a restart may put another row in its place (2026.5.12 to 2026.8.2).
         let there = standing.row || standing.queued || (self.noted.is_some() && !self.session_replaced);
         match self.life {
@@ -276,7 +276,7 @@ impl RunTracker {
     }
 
     /// Whether a run goes on in the session that is not known as foreign.
-    fn somebody_runs(&self, standing: &Standing) -> bool {
+    fn somebody_runs(&self, standing: &HistoryEvidence) -> bool {
         let running = standing.running.as_ref();
         running.is_some_and(|(run, _)| !self.others.is_foreign(run))
     }
@@ -339,12 +339,12 @@ impl RunTracker {
     /// The message is there, nothing goes on with it yet.
     fn wait_for_resumption(&mut self, now: Instant) {
         let since = match self.stage {
-            Stage::Resuming { since } => since,
+            SendStage::Resuming { since } => since,
             _ => now,
         };
-        self.stage = Stage::Resuming { since };
+        self.stage = SendStage::Resuming { since };
         self.adopt_begun(now);
-        if !matches!(self.stage, Stage::Resuming { .. }) {
+        if !matches!(self.stage, SendStage::Resuming { .. }) {
             return;
         }
         // Without a proof of the restart, silence may be a long thought; only a history that names what runs excludes it.
@@ -365,15 +365,15 @@ impl RunTracker {
         let may_be_anothers = self.adopted.as_ref().is_some_and(|run| !run.firm);
         let guessed = may_be_anothers && self.life != Continuity::Same;
         match self.ended.take() {
-            Some(Ended::Erred(_)) if may_be_anothers => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
+            Some(EndSign::Erred(_)) if may_be_anothers => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
             _ if guessed => self.finish(RunEnd::Unknown(Doubt::EndUnseen)),
-            Some(Ended::Erred(message)) => self.finish_failed(message, run_id, FailureSign::Lifecycle),
-            Some(Ended::Silent) => self.end_silently(),
-            Some(Ended::Over(Some(text))) => self.finish_final(&text, run_id, false, Evidence::Wait),
+            Some(EndSign::Erred(message)) => self.finish_failed(message, run_id, FailureSign::Lifecycle),
+            Some(EndSign::Silent) => self.end_silently(),
+            Some(EndSign::Over(Some(text))) => self.finish_final(&text, run_id, false, Evidence::Wait),
             _ if self.spoken.text().is_empty() => {
                 // `ok` is also what `agent.wait` says of a text that was handed on.
-                self.ended = Some(Ended::Over(None));
-                self.stage = Stage::HandedOn { since: now };
+                self.ended = Some(EndSign::Over(None));
+                self.stage = SendStage::HandedOn { since: now };
                 self.others.look_from_here();
                 self.tries = 0;
                 self.look_again(now);
@@ -382,7 +382,7 @@ impl RunTracker {
         }
     }
 
-    fn wait_for_handover(&mut self, since: Instant, standing: &Standing, now: Instant) {
+    fn wait_for_handover(&mut self, since: Instant, standing: &HistoryEvidence, now: Instant) {
         if let Some(run) = self.adopted.clone() {
             if self.tries < CONFIRM_TRIES {
                 return self.look_again(now);

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::Stage;
-use super::{Adopted, Evidence, FailureSign, Progress, RunTracker};
+use super::stage::SendStage;
+use super::{Adopted, Evidence, FailureSign, RunProgress, RunTracker};
 use crate::connection::Continuity;
 use crate::releases::runs as rules;
 use crate::request::{ChatCommandReply, ChatSendReply, ChatSendRun, ChatSendStatus};
-use crate::run::config::SentBefore;
+use crate::run::SentBefore;
 use crate::run::end::{CommandDone, Doubt, RunEnd};
 use crate::{CallError, ErrorClass, GatewayError, NotSent, UnknownReason};
 
@@ -88,7 +88,7 @@ impl RunTracker {
         if self.repetitions > rules::REPETITIONS {
             return self.finish(RunEnd::Unknown(Doubt::TakenForRepetition));
         }
-        self.stage = Stage::Sending;
+        self.stage = SendStage::Sending;
         // These do not count: nothing was done with the message.
         self.sends = self.sends.saturating_sub(1).max(1);
         self.wants.send(now + rules::REPETITION_PAUSE);
@@ -99,7 +99,7 @@ impl RunTracker {
         if !self.started_told {
             self.started_told = true;
             let run_id = self.config.key.clone();
-            self.tell(Some(Progress::Started { run_id }));
+            self.tell(Some(RunProgress::Started { run_id }));
         }
     }
 
@@ -107,8 +107,11 @@ impl RunTracker {
     pub(super) fn run(&mut self, now: Instant) {
         self.heard_at = now;
         self.waited = false;
-        if matches!(self.stage, Stage::Sending | Stage::Asking | Stage::Resuming { .. }) {
-            self.stage = Stage::Running;
+        if matches!(
+            self.stage,
+            SendStage::Sending | SendStage::Asking | SendStage::Resuming { .. }
+        ) {
+            self.stage = SendStage::Running;
             self.wants.nothing();
         }
     }
@@ -150,7 +153,7 @@ impl RunTracker {
             }
             (false, false) => self.finish(RunEnd::Refused(error.clone())),
             (true, _) => {
-                self.stage = Stage::Asking;
+                self.stage = SendStage::Asking;
                 self.wants.history(now + pause);
             }
         }
@@ -159,7 +162,7 @@ impl RunTracker {
     fn not_sent(&mut self, why: &NotSent, now: Instant) {
         if self.written || self.accepted.is_some() {
             self.sends = self.sends.saturating_sub(1).max(1);
-            self.stage = Stage::Asking;
+            self.stage = SendStage::Asking;
             self.wants.history(now + Duration::from_secs(1));
         } else {
             self.finish(RunEnd::NotSent(why.clone()));
@@ -197,14 +200,14 @@ impl RunTracker {
     pub(super) fn doubt(&mut self, now: Instant) {
         self.tries = 0;
         self.waited = false;
-        let handed_on = matches!(self.stage, Stage::HandedOn { .. });
+        let handed_on = matches!(self.stage, SendStage::HandedOn { .. });
         if self.life == Continuity::Restarted {
             self.ended = None;
-            self.stage = Stage::Asking;
+            self.stage = SendStage::Asking;
         } else if handed_on {
-            self.stage = Stage::HandedOn { since: now };
-        } else if !matches!(self.stage, Stage::Erring { .. }) {
-            self.stage = Stage::Asking;
+            self.stage = SendStage::HandedOn { since: now };
+        } else if !matches!(self.stage, SendStage::Erring { .. }) {
+            self.stage = SendStage::Asking;
         }
         let known = self.life == Continuity::Restarted || (handed_on && self.life == Continuity::Same);
         if known || self.accepted.is_none() {
@@ -232,7 +235,7 @@ impl RunTracker {
             self.adopted = None;
         }
         self.ended = None;
-        self.stage = Stage::Sending;
+        self.stage = SendStage::Sending;
         self.wants.send(now);
     }
 
@@ -243,7 +246,7 @@ impl RunTracker {
             if !self.spoken.text().is_empty() {
                 self.spoken.gap();
             }
-            self.tell(Some(Progress::HandedOn { to: id.to_owned() }));
+            self.tell(Some(RunProgress::HandedOn { to: id.to_owned() }));
         }
         let firm = firm || self.adopted.as_ref().is_some_and(|run| run.id == id && run.firm);
         self.adopted = Some(Adopted {

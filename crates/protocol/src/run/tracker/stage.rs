@@ -7,7 +7,7 @@ pub(super) const PROBE: Duration = Duration::from_millis(500);
 
 /// Where a send stands.
 #[derive(Debug)]
-pub(super) enum Stage {
+pub(super) enum SendStage {
     /// It is being sent, and nothing is in doubt.
     Sending,
     /// The gateway has it, and events are expected.
@@ -24,7 +24,7 @@ pub(super) enum Stage {
 
 /// A sign that the run is over.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Ended {
+pub(super) enum EndSign {
     /// Somehow; `agent.wait` may have said with which text.
     Over(Option<String>),
     /// By a lifecycle error that no retry followed.

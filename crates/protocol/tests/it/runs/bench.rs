@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use windlass_protocol::SessionKey;
 use windlass_protocol::connection::Continuity;
-use windlass_protocol::run::{Action, Answer, Failure, GatewayFacts, Output, Progress, RunConfig, RunEnd, RunTracker};
+use windlass_protocol::run::{
+    Action, GatewayFacts, RunAnswer, RunConfig, RunEnd, RunFailure, RunOutput, RunProgress, RunTracker,
+};
 
 pub(crate) const KEY: &str = "key-1";
 pub(crate) const SESSION: &str = "agent:main:main";
@@ -29,7 +31,7 @@ pub(crate) struct Bench {
     pub(crate) now: Instant,
     /// Increments and replacements, folded.
     pub(crate) told: String,
-    pub(crate) progress: Vec<Progress>,
+    pub(crate) progress: Vec<RunProgress>,
     pub(crate) ends: Vec<RunEnd>,
     pub(crate) actions: VecDeque<Action>,
 }
@@ -63,18 +65,18 @@ impl Bench {
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.tracker.poll(self.now) {
             match output {
-                Output::Do(action) => self.actions.push_back(action),
-                Output::Tell(progress) => self.fold(progress),
-                Output::End(end) => self.ends.push(end),
+                RunOutput::Do(action) => self.actions.push_back(action),
+                RunOutput::Tell(progress) => self.fold(progress),
+                RunOutput::End(end) => self.ends.push(end),
             }
         }
     }
 
-    fn fold(&mut self, progress: Progress) {
+    fn fold(&mut self, progress: RunProgress) {
         assert!(self.ends.is_empty(), "{progress:?} after the end");
         match &progress {
-            Progress::Increment(more) => self.told.push_str(more),
-            Progress::Replaced(whole) => self.told.clone_from(whole),
+            RunProgress::Increment(more) => self.told.push_str(more),
+            RunProgress::Replaced(whole) => self.told.clone_from(whole),
             _ => {}
         }
         self.progress.push(progress);
@@ -186,7 +188,7 @@ impl Bench {
         &self.ends[0]
     }
 
-    pub(crate) fn answer(&self) -> &Answer {
+    pub(crate) fn answer(&self) -> &RunAnswer {
         let RunEnd::Final(answer) = self.end() else {
             panic!("{:?}", self.ends)
         };
@@ -194,7 +196,7 @@ impl Bench {
         answer
     }
 
-    pub(crate) fn failure(&self) -> &Failure {
+    pub(crate) fn failure(&self) -> &RunFailure {
         let RunEnd::Failed(failure) = self.end() else {
             panic!("{:?}", self.ends)
         };

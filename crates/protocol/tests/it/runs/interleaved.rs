@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use windlass_protocol::connection::Continuity;
-use windlass_protocol::run::{Action, Progress, RunEnd};
+use windlass_protocol::run::{Action, RunEnd, RunProgress};
 
 use super::bench::{Bench, KEY, SESSION, TEXT, assistant, failed, message, user, with};
 
@@ -143,7 +143,7 @@ proptest! {
             // A row ends without the blank that a final may end in.
             prop_assert_eq!(bench.answer().text.trim_end(), text.trim_end());
         }
-        let replaced = bench.progress.iter().any(|told| matches!(told, Progress::Replaced(_)));
+        let replaced = bench.progress.iter().any(|told| matches!(told, RunProgress::Replaced(_)));
         prop_assert!(!replaced || form == Form::Pieces || text.trim_end() != text, "{:?}", bench.progress);
     }
 }

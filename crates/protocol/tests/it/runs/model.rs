@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 use windlass_protocol::connection::Continuity;
-use windlass_protocol::run::{Action, Doubt, Output, Progress, ResendAfterLoss, RunEnd, RunTracker};
+use windlass_protocol::run::{Action, Doubt, ResendAfterLoss, RunEnd, RunOutput, RunProgress, RunTracker};
 
 use self::gateway::{Failing, RELEASES, Release, Run, Truth};
 use super::bench::{KEY, config, epoch};
@@ -165,11 +165,11 @@ impl World {
     fn drain(&mut self) {
         while let Some(output) = self.tracker.poll(self.instant()) {
             match output {
-                Output::Do(action) if self.up => self.after(1..60, Step::Request(self.conn, action)),
-                Output::Tell(Progress::Increment(more)) => self.told.push_str(&more),
-                Output::Tell(Progress::Replaced(whole)) => self.told = whole,
-                Output::Do(_) | Output::Tell(_) => {}
-                Output::End(end) => {
+                RunOutput::Do(action) if self.up => self.after(1..60, Step::Request(self.conn, action)),
+                RunOutput::Tell(RunProgress::Increment(more)) => self.told.push_str(&more),
+                RunOutput::Tell(RunProgress::Replaced(whole)) => self.told = whole,
+                RunOutput::Do(_) | RunOutput::Tell(_) => {}
+                RunOutput::End(end) => {
                     assert!(self.end.is_none(), "two ends");
                     if let RunEnd::Final(answer) = &end {
                         assert_eq!(answer.text, self.told, "what was told is the answer");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use windlass_protocol::connection::Continuity;
-use windlass_protocol::run::{Action, Doubt, Loss, Progress, ResendAfterLoss, RunEnd, SentBefore};
+use windlass_protocol::run::{Action, Doubt, Loss, ResendAfterLoss, RunEnd, RunProgress, SentBefore};
 use windlass_protocol::{
     CallError, GatewayError, Generation, MethodName, NotSent, OutcomeUnknown, Rejected, TimedOut, UnknownReason,
 };
@@ -105,12 +105,12 @@ fn a_turn_resumed_under_another_run_is_followed_and_only_what_is_new_is_told() {
     );
     assert_eq!(
         bench.progress.last(),
-        Some(&Progress::HandedOn { to: "new-run".into() })
+        Some(&RunProgress::HandedOn { to: "new-run".into() })
     );
     bench.delta("new-run", "part 1 of 2. part 2 of 2.");
     assert_eq!(
         bench.progress.last(),
-        Some(&Progress::Increment(" part 2 of 2.".into()))
+        Some(&RunProgress::Increment(" part 2 of 2.".into()))
     );
     bench.done("new-run", "part 1 of 2. part 2 of 2.");
     assert_eq!(bench.answer().run_id, "new-run");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use windlass_protocol::run::{GatewayFacts, Output, Progress, RunConfig, RunEnd, RunTracker};
+use windlass_protocol::run::{GatewayFacts, RunConfig, RunEnd, RunOutput, RunProgress, RunTracker};
 use windlass_protocol::{AgentEvent, ChatEvent, SessionKey};
 
 use super::bench::epoch;
@@ -65,13 +65,13 @@ impl Played {
     fn drain(&mut self, at: u64) {
         while let Some(output) = self.tracker.poll(epoch() + Duration::from_millis(at)) {
             match output {
-                Output::Tell(Progress::Increment(more)) => self.told.push_str(&more),
-                Output::Tell(Progress::Replaced(whole)) => {
+                RunOutput::Tell(RunProgress::Increment(more)) => self.told.push_str(&more),
+                RunOutput::Tell(RunProgress::Replaced(whole)) => {
                     self.replaced += 1;
                     self.told = whole;
                 }
-                Output::End(end) => self.ends.push(end),
-                Output::Tell(_) | Output::Do(_) => {}
+                RunOutput::End(end) => self.ends.push(end),
+                RunOutput::Tell(_) | RunOutput::Do(_) => {}
             }
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use windlass_protocol::connection::Continuity;
 use windlass_protocol::request::ChatSendReply;
-use windlass_protocol::run::{Action, CommandDone, Doubt, Evidence, FailureSign, Loss, Progress, Repair, RunEnd};
+use windlass_protocol::run::{Action, CommandDone, Doubt, Evidence, FailureSign, Loss, Repair, RunEnd, RunProgress};
 use windlass_protocol::{Advise, GatewayError};
 
 use super::bench::{Bench, KEY, SESSION, TEXT, assistant, config, failed, message, user, with};
@@ -15,7 +15,7 @@ fn a_run_streams_and_ends_with_its_final() {
     bench.delta(KEY, "echo: good");
     bench.done(KEY, "echo: good morning");
     assert_eq!(bench.answer().run_id, KEY);
-    let increments = ["echo:", " good", " morning"].map(|text| Progress::Increment(text.into()));
+    let increments = ["echo:", " good", " morning"].map(|text| RunProgress::Increment(text.into()));
     assert_eq!(bench.progress[1..], increments);
     bench.done(KEY, "again");
     bench.pass(10_000.0);
@@ -29,7 +29,7 @@ fn a_last_delta_that_stops_short_is_completed_by_the_final() {
     bench.done(KEY, "echo: good morning");
     assert_eq!(
         bench.progress.last(),
-        Some(&Progress::Increment(" good morning".into()))
+        Some(&RunProgress::Increment(" good morning".into()))
     );
     bench.answer();
 }
@@ -55,7 +55,7 @@ fn increments_without_the_text_so_far_are_put_together() {
     assert_eq!(bench.told, "part 1, part 2");
     bench.tracker.on_gap(bench.now);
     bench.chat(KEY, "delta", json!({"seq": 9, "deltaText": ", part 4"}));
-    assert_eq!(bench.progress.last(), Some(&Progress::Hole));
+    assert_eq!(bench.progress.last(), Some(&RunProgress::Hole));
     bench.done(KEY, "part 1, part 2, part 3, part 4");
     bench.answer();
 }
@@ -193,7 +193,7 @@ fn a_text_that_was_put_back_is_followed_under_its_new_run() {
     bench.lifecycle("uuid", json!({"phase": "start"}));
     bench.delta("uuid", "echo:");
     assert_eq!((bench.tracker.run_id(), bench.told.as_str()), ("uuid", "echo:"));
-    assert!(bench.progress.contains(&Progress::HandedOn { to: "uuid".into() }));
+    assert!(bench.progress.contains(&RunProgress::HandedOn { to: "uuid".into() }));
     bench.done("uuid", "echo: good morning");
     assert_eq!(bench.ends.len(), 0, "history has to link it first");
     bench.answer_history(&[user(TEXT, None), assistant("echo: good morning")]);
