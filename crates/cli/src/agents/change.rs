@@ -17,7 +17,7 @@ use crate::store::{self, Missing, Records, short, shown};
 ///
 /// An empty value removes an entry of its character.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").multiple(true).required(true).args([
+#[command(override_usage = "windlass agents set [OPTIONS] <AGENT>", group = ArgGroup::new("change").multiple(true).required(true).args([
     "heartbeat_every", "soul_template", "no_soul_template", "identity_template", "no_identity_template", "role", "purpose", "emoji",
     "communication_style", "personality", "autonomy_level", "verbosity", "output_format", "update_cadence", "custom_instructions",
 ]))]

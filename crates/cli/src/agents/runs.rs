@@ -65,8 +65,8 @@ fn lines(run: &Run, steps: &[Step]) -> Vec<String> {
         took.unwrap_or_default()
     )];
     let step = |step: &Step| match (step.state, step.attempts) {
-        (StepState::Done, 1) => step.name.to_string(),
-        (state, 1) => format!("{} ({state})", step.name),
+        (StepState::Done, 0 | 1) => step.name.to_string(),
+        (state, 0 | 1) => format!("{} ({state})", step.name),
         (state, attempts) => format!("{} ({state}, {attempts} attempts)", step.name),
     };
     if !steps.is_empty() {

@@ -18,7 +18,7 @@ use crate::store::{Records, short, shown};
 ///
 /// Its agents get the change with the next windlass agents sync or provision. An empty value removes what is removable.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").multiple(true).required(true).args([
+#[command(override_usage = "windlass boards set [OPTIONS] <BOARD>", group = ArgGroup::new("change").multiple(true).required(true).args([
     "name", "on", "objective", "board_type", "target_date", "max_agents", "success_metrics", "goal_confirmed", "approval_for_done",
     "review_before_done", "comment_for_review", "block_while_approval_pending", "only_lead_changes_status",
 ]))]
@@ -46,7 +46,7 @@ pub(super) struct BoardsSetArgs {
     /// The success metrics, as a JSON object; an empty object removes them
     #[arg(long, value_name = "JSON", value_parser = object)]
     success_metrics: Option<Map<String, Value>>,
-    /// The owner has confirmed the goal: true or false
+    /// The owner has confirmed the goal
     #[arg(long, value_name = "BOOL")]
     goal_confirmed: Option<bool>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub(super) struct BoardsSetArgs {
 
 /// Changes of the rules for the agents of a board.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Rules for its agents, each true or false")]
+#[command(next_help_heading = "Rules for its agents")]
 struct RuleChanges {
     /// Tasks may be completed only with an approval
     #[arg(long, value_name = "BOOL")]

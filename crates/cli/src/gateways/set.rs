@@ -16,7 +16,7 @@ use crate::store::{Missing, Records, short, shown};
 /// The boards and agents of the gateway stay as they are. A running windlass serve connects to a new address at once; a running
 /// windlass agents run does after its next start. An empty value removes what is removable.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("change").multiple(true).required(true).args([
+#[command(override_usage = "windlass gateways set [OPTIONS] <GATEWAY>", group = ArgGroup::new("change").multiple(true).required(true).args([
     "new_name", "url", "token_env", "token_file", "no_token", "workspace_root", "base_url", "tls_fingerprint", "insecure_tls",
     "control_ui",
 ]))]
@@ -46,10 +46,10 @@ pub(crate) struct SetArgs {
     /// The SHA-256 fingerprint of the expected certificate
     #[arg(long, value_name = "HEX")]
     tls_fingerprint: Option<String>,
-    /// Accept any certificate: true or false
+    /// Accept any certificate
     #[arg(long, value_name = "BOOL")]
     insecure_tls: Option<bool>,
-    /// Connect as a control UI, without this machine's device identity: true or false
+    /// Connect as a control UI, without this machine's device identity
     #[arg(long, value_name = "BOOL")]
     control_ui: Option<bool>,
 }

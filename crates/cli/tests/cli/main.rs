@@ -11,6 +11,7 @@
 
 mod agents;
 mod calls;
+mod changes;
 mod chaos;
 mod chat;
 mod config;

@@ -117,7 +117,7 @@ async fn a_workspace_root_that_agents_would_share_with_all_else_is_refused_by_it
     }
     let long = "x".repeat(121);
     let args = ["gateways", "add", &long, "--url", "ws://h", "--workspace-root", "/srv"];
-    harness.run(&args).await.ends_with(2).tells(&["gateway.name", "120"]);
+    harness.run(&args).await.ends_with(2).tells(&["Name", "120"]);
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn a_board_keeps_its_goal_and_its_rules() {
         (&["Docs", "--on", "lab"][..], "Docs"),
         (&["Ops", "--on", "nowhere"], "nowhere"),
         (&["Ops", "--on", "lab", "--success-metrics", "[1]"], "--success-metrics"),
-        (&["Ops", "--on", "lab", "--max-agents", "10001"], "max_agents"),
+        (&["Ops", "--on", "lab", "--max-agents", "10001"], "--max-agents"),
     ] {
         fixture.harness.run(&add(more)).await.ends_with(2).tells(&[told]);
     }
