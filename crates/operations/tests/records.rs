@@ -1,5 +1,7 @@
 //! Changes of records: their rules, their consequences and their audit trail, in a store in memory, without lines.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
