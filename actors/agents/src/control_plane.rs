@@ -150,7 +150,7 @@ pub struct Capabilities {
     pub sessions_before_turns: bool,
 }
 
-/// The result of [`ControlPlane::create_agent`](ControlPlane::create_agent).
+/// The result of [`ControlPlane::create_agent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
     /// It was made now: for a moment other methods may not know it yet.
@@ -161,7 +161,7 @@ pub enum Created {
     ByConfig,
 }
 
-/// The result of [`ControlPlane::patch_agents`](ControlPlane::patch_agents).
+/// The result of [`ControlPlane::patch_agents`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patched {
     /// All of it stood there: nothing was sent.
@@ -225,7 +225,7 @@ pub struct FileEntry {
     pub missing: bool,
 }
 
-/// The result of [`ControlPlane::set_file`](ControlPlane::set_file).
+/// The result of [`ControlPlane::set_file`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileWrite {
     /// It stands there now.

@@ -83,7 +83,7 @@ impl Sessions {
     /// [`SessionManagerHandle::hand_over`].
     ///
     /// # Errors
-    /// [`SendError::MessageInterrupted`] and [`SendError::TooMany`].
+    /// [`SendError::Interrupted`] and [`SendError::TooMany`].
     pub async fn hand_over(&self, message: Message) -> Result<Handover, SendError> {
         self.manager.hand_over(message).await
     }

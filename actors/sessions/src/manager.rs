@@ -306,7 +306,7 @@ impl SessionManagerHandle {
     /// the future calls it off, unless it was written by then.
     ///
     /// # Errors
-    /// [`SendError::MessageInterrupted`] and [`SendError::TooMany`].
+    /// [`SendError::Interrupted`] and [`SendError::TooMany`].
     pub async fn hand_over(&self, message: Message) -> Result<Handover, SendError> {
         self.ask(HandOver(Box::new(message))).await?
     }

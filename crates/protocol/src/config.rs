@@ -92,7 +92,7 @@ pub struct HeartbeatEntry {
     pub id: AgentId,
     /// Its folder on the gateway's host.
     pub workspace: String,
-    /// Its heartbeat. Merged over [`default_heartbeat`](default_heartbeat) and into the existing one.
+    /// Its heartbeat. Merged over [`default_heartbeat`] and into the existing one.
     pub heartbeat: Map<String, Value>,
 }
 

@@ -5,7 +5,7 @@
 //! brackets within each other than serde_json takes (127). [`decode`] reads all of these, with something else in their place;
 //! the text itself stays as it is, for those that pass it on.
 //!
-//! A program that sends back a text that it read has to keep the halves. [`marked`] writes each as [`MARK`] and its four
+//! A program that sends back a text that it read has to keep the halves. [`marked`] writes each as a mark and its four
 //! digits while it is in the program, and [`unmarked`] as the half again when it leaves: nothing is lost, also where a text has the mark itself.
 
 use std::borrow::Cow;

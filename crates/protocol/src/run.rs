@@ -21,7 +21,7 @@
 //! | a bare final means that the model said nothing (2026.3) | the run began: [`runs::is_handed_on`](crate::releases::runs::is_handed_on), [`runs::is_silence`](crate::releases::runs::is_silence) |
 //! | an answer of nothing is told as an abort, then as an error (2026.9) | [`runs::is_without_answer`](crate::releases::runs::is_without_answer) |
 //! | a command is answered without a run, and its key is not remembered (all) | [`crate::request::ChatSendReply::Command`] |
-//! | a session's key is spelled in another way (all) | the run's id, and [`SessionKeySpace`](crate::SessionKeySpace) |
+//! | a session's key is spelled in another way (all) | the run's id, and [`SessionKeySpace`] |
 //! | two error events for one failure (2026.6 on) | the first one ends the run, an end is told once |
 //! | a message between the two is written down and never run (2026.6, 2026.7) | [`settles_after`] |
 //! | no event for a failure (2026.4, 2026.5) | [`runs::RETRY_WINDOW`](crate::releases::runs::RETRY_WINDOW) |
@@ -119,7 +119,7 @@ impl fmt::Debug for RunConfig {
 /// The facts that an earlier process knew of the send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentBefore {
-    /// How long ago it was sent first; gateways remember keys for [`KEY_MEMORY_SECONDS`](crate::KEY_MEMORY_SECONDS).
+    /// How long ago it was sent first; gateways remember keys for [`KEY_MEMORY_SECONDS`].
     pub ago: Duration,
     /// Whether something showed that the gateway had taken it.
     pub accepted: bool,
