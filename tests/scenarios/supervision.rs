@@ -16,18 +16,18 @@ use windlass_testkit::{Generation as Protocol, SimGateway};
 use crate::bench::{Stopwatch, next, play, seed, sim, spec};
 
 /// A stream that panics at the next write after it is armed: a bug in the very task that drives the connection.
-struct Mined {
+struct PanicStream {
     stream: DuplexStream,
     armed: Arc<AtomicBool>,
 }
 
-impl AsyncRead for Mined {
+impl AsyncRead for PanicStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Mined {
+impl AsyncWrite for PanicStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         assert!(!self.armed.swap(false, Ordering::SeqCst), "the mine went off");
         Pin::new(&mut self.stream).poll_write(cx, buf)
@@ -61,7 +61,7 @@ impl Field {
                 } else {
                     Arc::default()
                 };
-                Ok(Mined {
+                Ok(PanicStream {
                     stream: sim.dial().await?,
                     armed,
                 })

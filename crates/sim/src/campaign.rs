@@ -21,14 +21,14 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// A seed that broke a promise.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Failing {
+pub struct FailedSeed {
     /// Which.
     pub seed: u64,
     /// The broken guarantees, as texts.
     pub broken: Vec<String>,
 }
 
-impl Failing {
+impl FailedSeed {
     fn new(seed: u64, broken: &[Broken]) -> Self {
         Self {
             seed,
@@ -51,7 +51,7 @@ pub enum Ended {
 /// Receives the reports of a campaign while it runs.
 pub trait Books {
     /// A seed is over, and may have broken a promise.
-    fn played(&mut self, failing: Option<Failing>);
+    fn played(&mut self, failing: Option<FailedSeed>);
     /// All seeds of the block that starts with this one are over, and so much happened in them.
     fn block(&mut self, start: u64, tally: &Tally);
     /// Some time passed.
@@ -59,7 +59,7 @@ pub trait Books {
 }
 
 enum Report {
-    Played(Option<Failing>),
+    WorldResult(Option<FailedSeed>),
     Block(u64, Tally),
 }
 
@@ -78,7 +78,7 @@ pub fn campaign(progress: &Progress, jobs: usize, stop: &Arc<AtomicBool>, books:
     let mut quiet = Duration::ZERO;
     loop {
         match receiver.recv_timeout(LOOK) {
-            Ok(Report::Played(failing)) => {
+            Ok(Report::WorldResult(failing)) => {
                 quiet = Duration::ZERO;
                 books.played(failing);
             }
@@ -130,9 +130,9 @@ fn work(blocks: &Blocks, under_way: &AtomicU64, stop: &AtomicBool, reports: &mps
             let played = play(&World::of(seed), Detail::Verdict);
             under_way.store(IDLE, Ordering::SeqCst);
             tally.add(&played.tally);
-            let failing = (!played.broken.is_empty()).then(|| Failing::new(seed, &played.broken));
+            let failing = (!played.broken.is_empty()).then(|| FailedSeed::new(seed, &played.broken));
             // The receiver is gone if the program gave up on another worker.
-            if reports.send(Report::Played(failing)).is_err() {
+            if reports.send(Report::WorldResult(failing)).is_err() {
                 return;
             }
         }

@@ -40,7 +40,7 @@ mod trace;
 mod world;
 
 pub use oracle::{Broken, Promise};
-pub use play::{Detail, Played, play};
+pub use play::{Detail, WorldResult, play};
 pub use tally::Tally;
 pub use trace::{Line, Trace};
 pub use world::World;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Once;
 
-use windlass_testkit::MINE_PANIC;
+use windlass_testkit::STREAM_PANIC;
 
 /// Panics kept of one run; a run that panics for ever is broken enough by then.
 const KEPT: usize = 5;
@@ -18,7 +18,7 @@ pub(crate) fn watch() {
     ONCE.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
             let told = info.to_string();
-            if !told.contains(MINE_PANIC) {
+            if !told.contains(STREAM_PANIC) {
                 SEEN.with_borrow_mut(|seen| seen.truncate(KEPT - 1));
                 SEEN.with_borrow_mut(|seen| seen.push(told.replace('\n', " ")));
             }

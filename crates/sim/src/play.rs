@@ -13,13 +13,13 @@ use windlass::store::MemoryStore;
 use windlass::{GatewayId, GatewaySpec, Windlass};
 
 use self::watch::Watch;
-use crate::cast::{Agents, Called, Said, call_all, is_whole, meddle, register_all, speak_all};
+use crate::cast::{Agents, CallRecord, MessageRecord, call_all, is_whole, meddle, register_all, speak_all};
 use crate::clock::WorldClock;
-use crate::oracle::{self, Broken, Deeds, Promise, Verdict};
+use crate::oracle::{self, Broken, ExecutedWork, Promise, Verdict};
 use crate::site::{AGE, Door, Site, connector};
 use crate::tally::Tally;
 use crate::trace::{self, Line, Trace, note};
-use crate::world::{Ending, Hides, Plan, World};
+use crate::world::{Ending, HiddenData, Plan, World};
 use crate::{panics, records};
 
 /// Longer than any pause of a line without orders, and longer than any call or message may take.
@@ -40,7 +40,7 @@ pub enum Detail {
 
 /// The result of a run.
 #[derive(Debug)]
-pub struct Played {
+pub struct WorldResult {
     /// Promises that were not kept.
     pub broken: Vec<Broken>,
     /// The steps of the run, if the trace was requested.
@@ -53,7 +53,7 @@ pub struct Played {
 ///
 /// # Panics
 /// When the system gives no runtime.
-pub fn play(world: &World, detail: Detail) -> Played {
+pub fn play(world: &World, detail: Detail) -> WorldResult {
     panics::watch();
     let traced = detail == Detail::Trace || world.logged;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -95,7 +95,7 @@ pub fn play(world: &World, detail: Detail) -> Played {
     if traced {
         oracle::secrets(&mut verdict, &lines);
     }
-    Played {
+    WorldResult {
         broken: verdict.0,
         trace: Trace(lines),
         tally,
@@ -107,14 +107,14 @@ struct Stage {
     clock: WorldClock,
     windlass: Windlass,
     sites: Vec<Site>,
-    crew: Option<Agents>,
+    provisioner: Option<Agents>,
 }
 
 /// The results of the work at a site.
 #[derive(Default)]
 struct Work {
-    called: Vec<Called>,
-    said: Vec<Said>,
+    called: Vec<CallRecord>,
+    said: Vec<MessageRecord>,
 }
 
 async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>) {
@@ -138,7 +138,7 @@ async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>
         .zip(&world.sites)
         .map(|(site, plan)| spawn_local(pulse(site.clone(), plan.pulse)))
         .collect();
-    let works = stage.storm(world, &mut verdict).await;
+    let works = stage.fault_schedule(world, &mut verdict).await;
     for pulse in pulses {
         pulse.abort();
     }
@@ -149,13 +149,13 @@ async fn scenario(world: &World, traced: bool) -> (Vec<Broken>, Tally, Vec<Line>
     for (number, (watch, work)) in watches.into_iter().zip(&works).enumerate() {
         let site = &stage.sites[number];
         watch.judge(site, world, number, whole, &mut verdict).await;
-        let (deeds, wire) = (Deeds::of(site.sim()), world.wire(number));
-        oracle::calls(&mut verdict, site.name(), &work.called, &deeds, wire);
+        let (executed, wire) = (ExecutedWork::of(site.sim()), world.wire(number));
+        oracle::calls(&mut verdict, site.name(), &work.called, &executed, wire);
         oracle::messages(
             &mut verdict,
             site.name(),
             &work.said,
-            &deeds,
+            &executed,
             (wire.hides, world.is_calm(number)),
         );
     }
@@ -218,20 +218,20 @@ impl Stage {
             let gateway = windlass.add(door.spec()).await.expect("each has its name");
             sites.push(Site::new(door, gateway, windlass.clone()));
         }
-        let crew = match &world.crew {
-            Some(crew) => Some(Agents::recruit(&windlass, sites[0].name(), crew.agents, clock).await),
+        let provisioner = match &world.provisioner {
+            Some(provisioner) => Some(Agents::recruit(&windlass, sites[0].name(), provisioner.agents, clock).await),
             None => None,
         };
         Self {
             clock,
             windlass,
             sites,
-            crew,
+            provisioner,
         }
     }
 
     /// Work and storm, to the end of both.
-    async fn storm(&self, world: &World, verdict: &mut Verdict) -> Vec<Work> {
+    async fn fault_schedule(&self, world: &World, verdict: &mut Verdict) -> Vec<Work> {
         let works = self
             .sites
             .iter()
@@ -241,12 +241,12 @@ impl Stage {
             self.sites
                 .iter()
                 .zip(&world.sites)
-                .map(|(site, plan)| weather(site, plan)),
+                .map(|(site, plan)| faults(site, plan)),
         );
-        let crew = async {
-            if let (Some(crew), Some(plan)) = (&self.crew, &world.crew) {
+        let provisioner = async {
+            if let (Some(provisioner), Some(plan)) = (&self.provisioner, &world.provisioner) {
                 tokio::time::sleep(plan.after).await;
-                let report = crew.provision().await;
+                let report = provisioner.provision().await;
                 note(|| {
                     format!(
                         "the agents are provisioned: {:?}",
@@ -264,7 +264,7 @@ impl Stage {
             }
         };
         let registering = register_all(self.windlass.clone(), self.one_more(), world.registering.clone());
-        let all = async { tokio::join!(join_all(works), storms, crew, ending, registering).0 };
+        let all = async { tokio::join!(join_all(works), storms, provisioner, ending, registering).0 };
         // Once more than a line can pause, for each of the things that wait for one.
         if let Ok(works) = tokio::time::timeout(PATIENCE * 4, all).await {
             return works;
@@ -277,22 +277,22 @@ impl Stage {
         let calling: Vec<_> = plan
             .callers
             .iter()
-            .map(|errands| spawn_local(call_all(site.clone(), errands.clone(), self.clock)))
+            .map(|planned_calls| spawn_local(call_all(site.clone(), planned_calls.clone(), self.clock)))
             .collect();
         let speaking: Vec<_> = plan
-            .speakers
+            .senders
             .iter()
             .map(|speeches| spawn_local(speak_all(site.clone(), speeches.clone())))
             .collect();
-        let meddling = spawn_local(meddle(site.clone(), plan.meddling.clone()));
+        let operator_steps = spawn_local(meddle(site.clone(), plan.operator_steps.clone()));
         let mut work = Work::default();
         for caller in calling {
             work.called.extend(caller.await.unwrap_or_default());
         }
-        for speaker in speaking {
-            work.said.extend(speaker.await.unwrap_or_default());
+        for sender in speaking {
+            work.said.extend(sender.await.unwrap_or_default());
         }
-        let _ = meddling.await;
+        let _ = operator_steps.await;
         work
     }
 
@@ -327,21 +327,25 @@ impl Stage {
     /// A second run completes the work of the first. A third run finds no difference. A fourth run provisions one more agent, and
     /// nothing else.
     async fn provision_again(&self, world: &World, verdict: &mut Verdict) {
-        let Some(crew) = &self.crew else { return };
+        let Some(provisioner) = &self.provisioner else { return };
         let sim = self.sites[0].sim();
-        let Some(second) = crew.provision().await else { return };
+        let Some(second) = provisioner.provision().await else {
+            return;
+        };
         verdict.holds(Promise::Agents, second.all_done(), || {
             format!("the agents are not done: {second:?}")
         });
         let before = sim.journal().effects().len();
-        let Some(third) = crew.provision().await else { return };
+        let Some(third) = provisioner.provision().await else {
+            return;
+        };
         oracle::nothing_to_do(verdict, &third, sim.journal().effects().len() - before);
-        let Some((new, fourth)) = crew.provision_with_another().await else {
+        let Some((new, fourth)) = provisioner.provision_with_another().await else {
             return;
         };
         oracle::only_the_new_one(verdict, &fourth, new);
-        if world.wire(0).hides != Hides::Contents {
-            oracle::made_once(verdict, &Deeds::of(sim), crew.count() + 1, |agent| {
+        if world.wire(0).hides != HiddenData::Contents {
+            oracle::made_once(verdict, &ExecutedWork::of(sim), provisioner.count() + 1, |agent| {
                 !agent.starts_with("hand-")
             });
         }
@@ -360,7 +364,7 @@ impl Stage {
                 });
             }
         }
-        drop(self.crew);
+        drop(self.provisioner);
         self.windlass.shutdown(Duration::from_secs(1)).await;
         drop(self.windlass);
         for site in self.sites {
@@ -392,10 +396,10 @@ async fn struck(door: &Door, frozen: usize, verdict: &mut Verdict) {
     door.sim.shutdown().await;
 }
 
-async fn weather(site: &Site, plan: &Plan) {
+async fn faults(site: &Site, plan: &Plan) {
     let start = tokio::time::sleep(Duration::ZERO).deadline();
-    for blow in &plan.storm {
-        tokio::time::sleep_until(start + blow.at).await;
-        site.suffer(blow).await;
+    for scheduled in &plan.fault_schedule {
+        tokio::time::sleep_until(start + scheduled.at).await;
+        site.inject(scheduled).await;
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::Tally;
-use crate::campaign::{BLOCK, Failing};
+use crate::campaign::{BLOCK, FailedSeed};
 
 /// The progress of a campaign: the contents of a state file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Progress {
     /// Blocks behind it that are done, by their first seed.
     beyond: BTreeSet<u64>,
     /// Seeds that broke a promise, in their order.
-    pub failing: Vec<Failing>,
+    pub failing: Vec<FailedSeed>,
     /// How much happened in the blocks that are done.
     pub tally: Tally,
     /// Processor time so far, in milliseconds.
@@ -108,7 +108,7 @@ impl Progress {
     }
 
     /// A seed is over.
-    pub fn played(&mut self, failing: Option<Failing>) {
+    pub fn played(&mut self, failing: Option<FailedSeed>) {
         if let Some(failing) = failing {
             // One of a block that was interrupted is played, and told, again.
             self.failing.retain(|known| known.seed != failing.seed);

@@ -10,11 +10,11 @@ use serde_json::json;
 use windlass::protocol::connection::CallLimits;
 use windlass::{DeviceIdentity, Endpoint, Gateway, GatewayId, GatewaySpec, Secret, Windlass, transport};
 use windlass_testkit::chaos::{ChaosProxy, Fault};
-use windlass_testkit::{Mine, SimGateway, WireError, half};
+use windlass_testkit::{PanicSwitch, SimGateway, WireError, half};
 
 use crate::clock;
 use crate::trace::note;
-use crate::world::{Blow, Deed, Lie, Plan};
+use crate::world::{FaultAction, Plan, ScheduledFault, WrongAnswer};
 
 /// The token of all gateways. Looked for in all that is logged, so it is found nowhere else.
 pub(crate) const TOKEN: &str = "gateway-token-c41d77e0";
@@ -34,7 +34,7 @@ pub(crate) struct Door {
     pub(crate) name: String,
     pub(crate) sim: SimGateway,
     pub(crate) proxy: ChaosProxy,
-    pub(crate) mine: Mine,
+    pub(crate) mine: PanicSwitch,
     limits: Option<CallLimits>,
 }
 
@@ -64,7 +64,7 @@ impl Door {
             name: format!("gw{number}"),
             sim,
             proxy,
-            mine: Mine::default(),
+            mine: PanicSwitch::default(),
             limits: plan.limits,
         }
     }
@@ -150,49 +150,49 @@ impl Site {
     }
 
     /// Does it.
-    pub(crate) async fn suffer(&self, blow: &Blow) {
-        note(|| format!("{}: {blow}", self.name()));
+    pub(crate) async fn inject(&self, scheduled: &ScheduledFault) {
+        note(|| format!("{}: {scheduled}", self.name()));
         let sim = self.sim();
-        match &blow.deed {
-            Deed::Fault(fault) => {
+        match &scheduled.action {
+            FaultAction::Fault(fault) => {
                 if *fault == Fault::HalfOpen {
                     self.frozen.set(self.door.proxy.connections());
                 }
                 self.door.proxy.apply(fault);
             }
-            Deed::Restart(kind) => sim.restart(*kind),
-            Deed::Kill => sim.kill().await,
-            Deed::Stop => sim.stop().await,
-            Deed::Start => sim.start_again().await,
-            Deed::Drain(on) => sim.drain(*on),
-            Deed::Starting(time) => {
+            FaultAction::Restart(kind) => sim.restart(*kind),
+            FaultAction::Kill => sim.kill().await,
+            FaultAction::Stop => sim.stop().await,
+            FaultAction::Start => sim.start_again().await,
+            FaultAction::Drain(on) => sim.drain(*on),
+            FaultAction::Starting(time) => {
                 sim.go_starting(*time);
                 self.door.proxy.cut();
             }
-            Deed::Unavailable(time) => {
+            FaultAction::Unavailable(time) => {
                 sim.go_unavailable(*time);
                 self.door.proxy.cut();
             }
-            Deed::Deaf(on) => sim.deaf(*on),
-            Deed::Silent(on) => {
+            FaultAction::Deaf(on) => sim.deaf(*on),
+            FaultAction::Silent(on) => {
                 sim.silent(*on);
                 // An event that it did not send has no number either, so no connection of a gateway continues after a silence.
                 if !on {
                     self.door.proxy.cut();
                 }
             }
-            Deed::Withhold => sim.withhold_next_event(),
-            Deed::Lie(lie, method) => tell(sim, *lie, method),
-            Deed::Panic => self.door.mine.arm(),
-            Deed::Lock => {
+            FaultAction::Withhold => sim.withhold_next_event(),
+            FaultAction::WrongAnswer(lie, method) => tell(sim, *lie, method),
+            FaultAction::Panic => self.door.mine.arm(),
+            FaultAction::Lock => {
                 sim.set_token(OTHER_TOKEN);
                 self.door.proxy.cut();
             }
-            Deed::Unlock => sim.set_token(TOKEN),
-            Deed::Jump(time) => clock::jump(*time).await,
+            FaultAction::Unlock => sim.set_token(TOKEN),
+            FaultAction::Jump(time) => clock::jump(*time).await,
             // Both are refused after Windlass was shut down. Then there is no caller to report this to.
-            Deed::ReconnectNow => drop(self.gateway.reconnect_now().await),
-            Deed::Update => drop(self.windlass.update(self.door.spec()).await),
+            FaultAction::ReconnectNow => drop(self.gateway.reconnect_now().await),
+            FaultAction::Update => drop(self.windlass.update(self.door.spec()).await),
         }
     }
 
@@ -229,18 +229,18 @@ const LIED_ABOUT: [&str; 10] = [
     "connect",
 ];
 
-fn tell(sim: &SimGateway, lie: Lie, method: &str) {
+fn tell(sim: &SimGateway, lie: WrongAnswer, method: &str) {
     let once = sim.script().once();
     match lie {
-        Lie::NeverAnswer => once.never_answer(method),
-        Lie::Late(time) => once.delay(method, time),
-        Lie::CutBeforeAnswer => once.drop_connection_before_answer(method),
-        Lie::CutBeforeExecution => once.drop_connection_before_execution(method),
-        Lie::Fail => once.fail(method, WireError::new("UNAVAILABLE", "busy").retry_after_ms(100)),
-        Lie::UnknownId => once.answer_with_unknown_id(method),
-        Lie::InvalidId => once.answer_with_id_invalid(method),
-        Lie::Twice => once.duplicate_answer(method),
-        Lie::NoJson => once.answer_with_text(method, "{\"type\":\"res\",\"ok\":tru"),
-        Lie::CloseAfter(code) => once.close_after(method, code, "no reason"),
+        WrongAnswer::NeverAnswer => once.never_answer(method),
+        WrongAnswer::Late(time) => once.delay(method, time),
+        WrongAnswer::CutBeforeAnswer => once.drop_connection_before_answer(method),
+        WrongAnswer::CutBeforeExecution => once.drop_connection_before_execution(method),
+        WrongAnswer::Fail => once.fail(method, WireError::new("UNAVAILABLE", "busy").retry_after_ms(100)),
+        WrongAnswer::UnknownId => once.answer_with_unknown_id(method),
+        WrongAnswer::InvalidId => once.answer_with_id_invalid(method),
+        WrongAnswer::Twice => once.duplicate_answer(method),
+        WrongAnswer::NoJson => once.answer_with_text(method, "{\"type\":\"res\",\"ok\":tru"),
+        WrongAnswer::CloseAfter(code) => once.close_after(method, code, "no reason"),
     }
 }

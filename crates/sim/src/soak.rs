@@ -43,7 +43,7 @@ pub struct Plan {
 /// The counters at one midnight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Midnight {
+pub struct DayReport {
     /// The day that is over, from 1.
     pub day: u32,
     /// Requests without an answer, and calls that wait, on all lines.
@@ -72,7 +72,7 @@ pub struct Midnight {
 ///
 /// # Panics
 /// When the system gives no runtime.
-pub fn soak(plan: Plan, mut told: impl FnMut(&Midnight)) -> Vec<Midnight> {
+pub fn soak(plan: Plan, mut told: impl FnMut(&DayReport)) -> Vec<DayReport> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -94,12 +94,12 @@ pub fn soak(plan: Plan, mut told: impl FnMut(&Midnight)) -> Vec<Midnight> {
 }
 
 /// Counters that grew, as texts. Records that are kept for a day reach their final number only after some days.
-pub fn grown(midnights: &[Midnight]) -> Vec<String> {
+pub fn grown(midnights: &[DayReport]) -> Vec<String> {
     let settled: Vec<_> = midnights.iter().filter(|midnight| midnight.day >= WARM_UP).collect();
     let mut grown = Vec::new();
-    let mut compare = |what: &str, slack: u64, of: &dyn Fn(&Midnight) -> u64| {
+    let mut compare = |what: &str, slack: u64, of: &dyn Fn(&DayReport) -> u64| {
         let half = settled.len().div_ceil(2);
-        let most = |of_days: &[&Midnight]| of_days.iter().map(|midnight| of(midnight)).max().unwrap_or_default();
+        let most = |of_days: &[&DayReport]| of_days.iter().map(|midnight| of(midnight)).max().unwrap_or_default();
         let (before, after) = (most(&settled[..half]), most(&settled[half..]));
         // Random work differs a little from day to day.
         if after > before + before * slack / 100 {
@@ -198,7 +198,7 @@ impl Soak {
     }
 
     /// One day, and the counters at its end.
-    async fn day(&mut self, day: u32, tasks: impl Fn() -> usize) -> Midnight {
+    async fn day(&mut self, day: u32, tasks: impl Fn() -> usize) -> DayReport {
         let midnight = tokio::time::sleep(DAY).deadline();
         let mut working = Vec::new();
         for site in &self.sites {
@@ -224,8 +224,8 @@ impl Soak {
         self.count(day, tasks(), ok, not_ok).await
     }
 
-    async fn count(&mut self, day: u32, tasks: usize, ok: u64, not_ok: u64) -> Midnight {
-        let mut counted = Midnight {
+    async fn count(&mut self, day: u32, tasks: usize, ok: u64, not_ok: u64) -> DayReport {
+        let mut counted = DayReport {
             day,
             pending: 0,
             subscribers: 0,

@@ -43,7 +43,7 @@
 //! | on the sockets | [`close_all`](SimGateway::close_all), [`cut_all`](SimGateway::cut_all), [`deaf`](SimGateway::deaf), [`silent`](SimGateway::silent), [`half_open`](SimGateway::half_open), [`slow_writes`](SimGateway::slow_writes) |
 //! | on the events | [`emit`](SimGateway::emit), [`send_text`](SimGateway::send_text), [`withhold_next_event`](SimGateway::withhold_next_event) |
 //! | on the model | [`ChatPlan`]: pieces, pace, tool use, failure, hanging |
-//! | on the client | [`Mine`]: its stream panics at the next write |
+//! | on the client | [`PanicSwitch`]: its stream panics at the next write |
 //! | on admission | [`set_token`](SimGateway::set_token), [`revoke_device`](SimGateway::revoke_device), [`approve_pairing`](SimGateway::approve_pairing), [`skew_clock`](SimGateway::skew_clock) |
 //!
 //! # Virtual time
@@ -100,4 +100,4 @@ pub use gateway::{
     ChatPlan, HeartbeatEnd, NO_REPLY, NotSeen, Outcome, PendingPairing, RestartKind, SimGateway, SimGatewayBuilder,
     WAIT_LIMIT,
 };
-pub use net::mine::{MINE_PANIC, Mine, Mined};
+pub use net::panic_stream::{PanicStream, PanicSwitch, STREAM_PANIC};

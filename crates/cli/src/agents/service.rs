@@ -72,20 +72,20 @@ async fn follow(records: &Records, host: &Host, agents: &Agents, output: &Output
             output.note(&format!("{}: {error}", shown(&gateway.name)));
         }
     }
-    let mut eye = Eye::open(records, output, clock).await?;
+    let mut watcher = StoreWatcher::open(records, output, clock).await?;
     let mut lines = host.watch(&records.gateways);
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             (name, status) = lines.next() => tell_line(output, clock.wall(), &name, &status)?,
-            _ = look.tick() => eye.look().await?,
+            _ = look.tick() => watcher.look().await?,
         }
     }
 }
 
 /// The state of the store at the last look.
-struct Eye<'a> {
+struct StoreWatcher<'a> {
     records: &'a Records,
     output: &'a Output,
     clock: TokioClock,
@@ -93,7 +93,7 @@ struct Eye<'a> {
     agents: BTreeMap<AgentUid, AgentStatus>,
 }
 
-impl<'a> Eye<'a> {
+impl<'a> StoreWatcher<'a> {
     async fn open(records: &'a Records, output: &'a Output, clock: TokioClock) -> Result<Self, Failure> {
         let last = records.store.activities(&ActivityFilter::default(), None, 1).await?;
         let runs = records.store.active_runs(PAGE).await?.len();

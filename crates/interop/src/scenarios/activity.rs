@@ -28,9 +28,9 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let agents = fleet.records().await?;
     answers_of(&mut fleet.stream, &agents, TURN).await?;
     let seen = seen(&fleet).await?;
-    let wakes = fleet.helm.requests.count("chat.send");
+    let wakes = fleet.service.requests.count("chat.send");
     check_eq("wakes", &wakes, &agents.len())?;
-    let again = fleet.helm.requests.wait_for(&["chat.send"], wakes + 1, QUIET).await;
+    let again = fleet.service.requests.wait_for(&["chat.send"], wakes + 1, QUIET).await;
     check(again.is_err(), || "an agent that was seen was woken again".to_owned())?;
     for agent in fleet.records().await? {
         check_eq(

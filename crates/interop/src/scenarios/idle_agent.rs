@@ -31,7 +31,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let heartbeat = json!({"every": every, "target": "none"});
     agent.heartbeat = heartbeat.as_object().cloned().unwrap_or_default();
     fleet.store.update_agent(&agent).await?;
-    fleet.helm.provision(vec![id], RunOptions::default()).await?;
+    fleet.service.provision(vec![id], RunOptions::default()).await?;
     let agents = [fleet.record(id).await?];
     answers_of(&mut fleet.stream, &agents, TURN).await?;
     if ctx.release().name() == SKIPPING {
@@ -40,7 +40,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let first = seen_after(&fleet, None, SEEN_AGAIN).await?;
     let second = seen_after(&fleet, Some(first), SEEN_AGAIN).await?;
     let third = seen_after(&fleet, Some(second), SEEN_AGAIN).await?;
-    let sent = fleet.helm.requests.count("chat.send");
+    let sent = fleet.service.requests.count("chat.send");
     check(sent == 1, || format!("an idle agent was woken {sent} times"))?;
     fleet.finish().await?;
     Ok(Outcome::passed_with(format!(

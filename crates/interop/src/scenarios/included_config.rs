@@ -31,19 +31,19 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         agents: team.clone(),
         options: RunOptions::default(),
     };
-    let report = fleet.helm.work(job).await?;
+    let report = fleet.service.work(job).await?;
     if REFUSING.contains(&ctx.release().name()) {
         return refused(fleet, &report).await;
     }
     all_done(&report)?;
     let writes = report.config_writes;
     let included = is_included(&fleet)?;
-    let mark = fleet.helm.requests.mark();
-    let again = fleet.helm.provision(team.clone(), RunOptions::default()).await?;
+    let mark = fleet.service.requests.mark();
+    let again = fleet.service.provision(team.clone(), RunOptions::default()).await?;
     check_eq("agents that changed again", &again.changed().count(), &0)?;
     check_eq(
         "writes of the second run",
-        &fleet.helm.requests.writes_since(mark),
+        &fleet.service.requests.writes_since(mark),
         &Vec::new(),
     )?;
     let gone = fleet.record(team[0]).await?.agent_id();
@@ -51,7 +51,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         agents: vec![team[0]],
         delete_files: true,
     };
-    all_done(&fleet.helm.work(job).await?)?;
+    all_done(&fleet.service.work(job).await?)?;
     let config = fleet.ask_patiently("config.get", json!({})).await?;
     let text = config["config"]["agents"].to_string();
     check(!text.contains(gone.as_str()), || {

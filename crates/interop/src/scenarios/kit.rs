@@ -5,11 +5,11 @@
 
 mod events;
 mod fleet;
-mod helm;
 mod measure;
 mod patch;
 mod requests;
 mod roster;
+mod service;
 mod talk;
 mod tap;
 mod team;
@@ -31,11 +31,11 @@ use windlass::{
 pub(super) use self::{
     events::{Item, Stream},
     fleet::Fleet,
-    helm::{Helm, all_done},
     measure::Restart,
     patch::{Patched, patch_config},
     requests::Requests,
     roster::Roster,
+    service::{AgentService, all_done},
     talk::{Told, answered, end_of, said_in, say, slow_answer},
     tap::{Verdict, Way, tapped},
     team::{Team, has_files, offers, record},

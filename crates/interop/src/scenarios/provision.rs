@@ -31,7 +31,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let agents = fleet.records().await?;
     answers_of(&mut fleet.stream, &agents, TURN).await?;
     check_eq("configuration writes", &report.config_writes, &1)?;
-    let patches = fleet.helm.requests.count("config.patch");
+    let patches = fleet.service.requests.count("config.patch");
     check_eq("config.patch requests", &patches, &1)?;
     let roster = Roster::read(&fleet.bench).await?;
     roster.check_shared()?;

@@ -17,9 +17,9 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     fleet.provision(RunOptions::default()).await?;
     let agents = fleet.records().await?;
     answers_of(&mut fleet.stream, &agents, super::kit::TURN).await?;
-    let (helm, team) = (&fleet.helm, &fleet.team);
-    let mark = helm.requests.mark();
-    let report = helm.provision(team.all(), RunOptions::default()).await?;
+    let (service, team) = (&fleet.service, &fleet.team);
+    let mark = service.requests.mark();
+    let report = service.provision(team.all(), RunOptions::default()).await?;
     let changed: Vec<_> = report.changed().map(|agent| (&agent.name, &agent.changes)).collect();
     check(changed.is_empty(), || format!("a second run changed {changed:?}"))?;
     let options = SyncOptions {
@@ -27,7 +27,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         ..SyncOptions::default()
     };
     let gateway = team.gateway.id;
-    let report = helm.work(Job::Sync { gateway, options }).await?;
+    let report = service.work(Job::Sync { gateway, options }).await?;
     all_done(&report)?;
     check_eq("agents of the sync", &report.agents.len(), &agents.len())?;
     for (wanted, there) in [
@@ -40,7 +40,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
             team.lead,
         ),
     ] {
-        let operation = helm.agents.ensure(wanted, RunOptions::default()).await?;
+        let operation = service.agents.ensure(wanted, RunOptions::default()).await?;
         let ensured = operation.report().await??;
         check_eq(
             "agent that must be there",
@@ -49,15 +49,15 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         )?;
     }
     for id in team.all() {
-        let plan = helm.agents.plan(id, RunOptions::default()).await?;
+        let plan = service.agents.plan(id, RunOptions::default()).await?;
         check(!plan.any(), || format!("it would do more: {plan:?}"))?;
     }
     check_eq(
         "writes of the second run",
-        &helm.requests.writes_since(mark),
+        &service.requests.writes_since(mark),
         &Vec::new(),
     )?;
-    let asked = helm.requests.mark() - mark;
+    let asked = service.requests.mark() - mark;
     fleet.finish().await?;
     Ok(Outcome::passed_with(format!("{asked} requests, none of them a write")))
 }

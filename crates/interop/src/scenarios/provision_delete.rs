@@ -21,8 +21,10 @@ pub(super) const SCENARIO: Scenario = Scenario {
 async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let mut fleet = Fleet::up(ctx, false).await?;
     let [gone, stays] = fleet.team.workers;
-    let (main, helm) = (fleet.team.main, &fleet.helm);
-    helm.provision(vec![main, gone, stays], RunOptions::default()).await?;
+    let (main, service) = (fleet.team.main, &fleet.service);
+    service
+        .provision(vec![main, gone, stays], RunOptions::default())
+        .await?;
     let worker = fleet.record(gone).await?;
     let awake = [fleet.record(main).await?, worker.clone(), fleet.record(stays).await?];
     answers_of(&mut fleet.stream, &awake, TURN).await?;
@@ -30,7 +32,7 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
         agents: vec![gone],
         delete_files: true,
     };
-    let report = fleet.helm.work(delete()).await?;
+    let report = fleet.service.work(delete()).await?;
     let by_method = offers(&fleet.bench, "agents.delete")?;
     all_done(&report)?;
     check_eq(
@@ -46,12 +48,12 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let told = ctx.model().log().wait_for(TURN, |run| run.words.contains(&told)).await;
     check(told.is_some(), || "the main agent was not told".to_owned())?;
     // No work is left, and the main agent gets no second message.
-    let mark = fleet.helm.requests.mark();
-    let again = fleet.helm.work(delete()).await?;
+    let mark = fleet.service.requests.mark();
+    let again = fleet.service.work(delete()).await?;
     check_eq("agents that a second run deletes", &again.failed().count(), &1)?;
     check_eq(
         "writes of the second run",
-        &fleet.helm.requests.writes_since(mark),
+        &fleet.service.requests.writes_since(mark),
         &Vec::new(),
     )?;
     fleet.finish().await?;

@@ -12,7 +12,9 @@ use windlass::{
     store::{Agent, AgentStatus, Store},
 };
 
-use super::kit::{Bench, Fleet, Helm, LOOK, Requests, Roster, TURN, UP, answers_of, has_files, reference, references};
+use super::kit::{
+    AgentService, Bench, Fleet, LOOK, Requests, Roster, TURN, UP, answers_of, has_files, reference, references,
+};
 use crate::model::ModelRequest;
 use crate::scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq};
 
@@ -51,9 +53,9 @@ async fn gateway_dies(ctx: &Ctx) -> Result<&'static str, Failure> {
         agents: fleet.team.all(),
         options: RunOptions::default(),
     };
-    let work = fleet.helm.work(job);
+    let work = fleet.service.work(job);
     let real = &mut fleet.bench.real;
-    let requests = fleet.helm.requests.clone();
+    let requests = fleet.service.requests.clone();
     let kill = async {
         requests.wait_for(&[at], 1, UP).await?;
         real.kill().await?;
@@ -79,19 +81,19 @@ async fn we_end(ctx: &Ctx) -> Result<&'static str, Failure> {
         agents: fleet.team.all(),
         options: RunOptions::default(),
     };
-    let operation = fleet.helm.agents.work(job).await?;
-    let before = fleet.helm.requests.clone();
+    let operation = fleet.service.agents.work(job).await?;
+    let before = fleet.service.requests.clone();
     before.wait_for(&[at], 1, UP).await?;
     let path = fleet.bench.real.state_dir().join("windlass.db");
     drop(operation);
-    fleet.helm.drop_all().await;
+    fleet.service.drop_all().await;
     fleet.store.close().await?;
     // All of it anew, as another process would have it.
     fleet.store = Arc::new(SqliteStore::open(path).await?) as Arc<dyn Store>;
-    fleet.helm = Helm::start(Arc::clone(&fleet.store), &fleet.bench.real, true).await?;
+    fleet.service = AgentService::start(Arc::clone(&fleet.store), &fleet.bench.real, true).await?;
     let agents = settled(&fleet).await?;
     once_each(&mut fleet, &agents).await?;
-    woken_once(ctx, &agents, at, &[&before, &fleet.helm.requests])?;
+    woken_once(ctx, &agents, at, &[&before, &fleet.service.requests])?;
     fleet.finish().await?;
     Ok(at)
 }

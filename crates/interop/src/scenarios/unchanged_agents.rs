@@ -20,21 +20,21 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let mut fleet = Fleet::up(ctx, false).await?;
     let all = fleet.team.all();
     let (new, known) = all.split_last().ok_or_else(|| Failure::new("there are no agents"))?;
-    fleet.helm.provision(known.to_vec(), RunOptions::default()).await?;
+    fleet.service.provision(known.to_vec(), RunOptions::default()).await?;
     let mut agents = Vec::new();
     for id in known {
         agents.push(fleet.record(*id).await?);
     }
     answers_of(&mut fleet.stream, &agents, TURN).await?;
     for id in known {
-        let plan = fleet.helm.agents.plan(*id, RunOptions::default()).await?;
+        let plan = fleet.service.agents.plan(*id, RunOptions::default()).await?;
         check(!plan.any(), || format!("it would do more: {plan:?}"))?;
     }
-    let woken = fleet.helm.requests.count("chat.send");
-    let report = fleet.helm.provision(all.clone(), RunOptions::default()).await?;
+    let woken = fleet.service.requests.count("chat.send");
+    let report = fleet.service.provision(all.clone(), RunOptions::default()).await?;
     let changed: Vec<AgentUid> = report.changed().map(|agent| agent.agent).collect();
     check_eq("agents that changed", &changed, &vec![*new])?;
-    let more = fleet.helm.requests.count("chat.send") - woken;
+    let more = fleet.service.requests.count("chat.send") - woken;
     check_eq("wakes", &more, &1)?;
     let writes = report.config_writes;
     fleet.finish().await?;

@@ -1,15 +1,15 @@
 //! The users of a line while the faults happen, and their records.
 
 mod caller;
-mod crew;
-mod meddler;
+mod operator;
+mod provisioner;
 mod reader;
 mod registrar;
-mod speaker;
+mod sender;
 
-pub(crate) use self::caller::{Called, End, call_all};
-pub(crate) use self::crew::Agents;
-pub(crate) use self::meddler::meddle;
-pub(crate) use self::reader::{Item, Notebook};
+pub(crate) use self::caller::{CallRecord, End, call_all};
+pub(crate) use self::operator::meddle;
+pub(crate) use self::provisioner::Agents;
+pub(crate) use self::reader::{Item, ReadLog};
 pub(crate) use self::registrar::{is_whole, register_all};
-pub(crate) use self::speaker::{Ended, Said, speak_all};
+pub(crate) use self::sender::{Ended, MessageRecord, speak_all};

@@ -22,9 +22,9 @@ pub(crate) enum Item {
 
 /// The stream so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notebook(Rc<RefCell<Vec<Item>>>);
+pub(crate) struct ReadLog(Rc<RefCell<Vec<Item>>>);
 
-impl Notebook {
+impl ReadLog {
     /// Subscribes. The returned future reads the stream to its end.
     pub(crate) fn open(&self, site: &Site, number: usize, reader: Reader) -> impl Future<Output = ()> + use<> {
         let filter = EventFilter::all().snapshots();

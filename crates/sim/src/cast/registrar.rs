@@ -8,30 +8,30 @@ use windlass::{GatewaySpec, Windlass};
 
 use crate::oracle::{Promise, Verdict};
 use crate::trace::note;
-use crate::world::{Registering, Wish};
+use crate::world::{RegistryPlan, RegistryRequest};
 
 /// The deadline of a call that may be in flight when the line is removed.
 const CALL: Duration = Duration::from_secs(3);
 
 /// Makes all operations, each at its time. Their results are not checked here: [`is_whole`] checks the state at the end.
-pub(crate) async fn register_all(windlass: Windlass, spec: GatewaySpec, all: Vec<Registering>) {
+pub(crate) async fn register_all(windlass: Windlass, spec: GatewaySpec, all: Vec<RegistryPlan>) {
     let all = all
         .into_iter()
         .map(|one| spawn_local(register(windlass.clone(), spec.clone(), one)));
     join_all(all).await;
 }
 
-async fn register(windlass: Windlass, spec: GatewaySpec, one: Registering) {
+async fn register(windlass: Windlass, spec: GatewaySpec, one: RegistryPlan) {
     tokio::time::sleep(one.at).await;
     let wished = async {
         match one.wish {
-            Wish::Add => {
+            RegistryRequest::Add => {
                 let gateway = windlass.add(spec).await?;
                 spawn_local(async move { gateway.call("health", ()).timeout(CALL).await });
                 Ok(())
             }
-            Wish::Update => windlass.update(spec).await,
-            Wish::Remove(drain) => windlass.remove(&spec.id.clone(), drain).await,
+            RegistryRequest::Update => windlass.update(spec).await,
+            RegistryRequest::Remove(drain) => windlass.remove(&spec.id.clone(), drain).await,
         }
     };
     let ended = match one.patience {

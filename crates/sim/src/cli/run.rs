@@ -11,7 +11,7 @@ use serde_json::json;
 use windlass::{Clock as _, TokioClock};
 
 use super::{BROKEN, INTERRUPTED, Run, USAGE, signals};
-use crate::campaign::{Books, Ended, Failing, campaign};
+use crate::campaign::{Books, Ended, FailedSeed, campaign};
 use crate::progress::{Progress, StateError};
 use crate::{Detail, Tally, World, play};
 
@@ -101,7 +101,7 @@ impl Ledger {
 }
 
 impl Books for Ledger {
-    fn played(&mut self, failing: Option<Failing>) {
+    fn played(&mut self, failing: Option<FailedSeed>) {
         self.played += 1;
         self.bar.inc(1);
         if let Some(failing) = &failing {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{BROKEN, Soak};
-use crate::soak::{Midnight, Plan, grown, soak as play};
+use crate::soak::{DayReport, Plan, grown, soak as play};
 
 pub(super) fn soak(args: &Soak) -> ExitCode {
     let plan = Plan {
@@ -52,7 +52,7 @@ pub(super) fn soak(args: &Soak) -> ExitCode {
     }
 }
 
-fn row(midnight: &Midnight) -> String {
+fn row(midnight: &DayReport) -> String {
     format!(
         "{:>4} {:>8} {:>12} {:>7} {:>6} {:>13} {:>9} {:>8} {:>7} {:>7} {:>12}",
         midnight.day,

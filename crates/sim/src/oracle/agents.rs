@@ -3,7 +3,7 @@
 use windlass::agents::FleetReport;
 use windlass::store::AgentUid;
 
-use super::{Deeds, Promise, Verdict};
+use super::{ExecutedWork, Promise, Verdict};
 
 /// Judges the third run, which comes after one that made everything whole.
 pub(crate) fn nothing_to_do(verdict: &mut Verdict, report: &FleetReport, done_meanwhile: usize) {
@@ -27,8 +27,8 @@ pub(crate) fn only_the_new_one(verdict: &mut Verdict, report: &FleetReport, new:
 
 /// Checks the agents that the gateway was asked to create, by the provisioner alone. The oldest release has no method for this:
 /// there, agents are created by a write of the configuration.
-pub(crate) fn made_once(verdict: &mut Verdict, deeds: &Deeds, agents: usize, is_ours: impl Fn(&str) -> bool) {
-    let made: Vec<_> = deeds.makings().filter(|(agent, _)| is_ours(agent)).collect();
+pub(crate) fn made_once(verdict: &mut Verdict, executed: &ExecutedWork, agents: usize, is_ours: impl Fn(&str) -> bool) {
+    let made: Vec<_> = executed.makings().filter(|(agent, _)| is_ours(agent)).collect();
     let all = made.is_empty() || made.len() == agents;
     let once = made.iter().all(|(_, times)| *times == 1);
     verdict.holds(Promise::Agents, all && once, || format!("agents were made: {made:?}"));

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use windlass::{CallError, OutcomeUnknown};
 
-use super::{Deeds, Promise, Verdict};
-use crate::cast::{Called, End};
-use crate::world::{Hides, What, Wire};
+use super::{ExecutedWork, Promise, Verdict};
+use crate::cast::{CallRecord, End};
+use crate::world::{CallKind, HiddenData, WireProfile};
 
 /// A timer's grain.
 const GRACE: Duration = Duration::from_millis(10);
@@ -15,35 +15,41 @@ const GRACE: Duration = Duration::from_millis(10);
 const SECOND_LOOK: Duration = Duration::from_millis(20);
 
 /// Judges the calls of one site.
-pub(crate) fn calls(verdict: &mut Verdict, site: &str, calls: &[Called], deeds: &Deeds, wire: Wire) {
+pub(crate) fn calls(
+    verdict: &mut Verdict,
+    site: &str,
+    calls: &[CallRecord],
+    executed: &ExecutedWork,
+    wire: WireProfile,
+) {
     for call in calls {
         ends(verdict, site, call);
         // A request that became another one on its way may do anything.
-        if wire.hides != Hides::Contents {
-            effects(verdict, site, call, deeds, wire);
+        if wire.hides != HiddenData::Contents {
+            effects(verdict, site, call, executed, wire);
         }
     }
 }
 
-fn ends(verdict: &mut Verdict, site: &str, call: &Called) {
-    let what = &call.errand.what;
+fn ends(verdict: &mut Verdict, site: &str, call: &CallRecord) {
+    let what = &call.planned.what;
     // After the process was stopped an answer that came meanwhile counts, so sockets are looked into first.
     let looks = if call.stopped.is_zero() {
         Duration::ZERO
     } else {
         SECOND_LOOK
     };
-    let limit = call.errand.deadline.saturating_add(call.stopped + looks + GRACE);
+    let limit = call.planned.deadline.saturating_add(call.stopped + looks + GRACE);
     verdict.holds(Promise::CallsEnd, call.took <= limit, || {
-        let (took, deadline, stopped) = (call.took, call.errand.deadline, call.stopped);
+        let (took, deadline, stopped) = (call.took, call.planned.deadline, call.stopped);
         format!("{site}: {what:?} took {took:?} of {deadline:?}, {stopped:?} of it stopped")
     });
     // A call that does not wait for the line has no second attempt, not even a read.
-    let waits = !call.errand.fail_fast;
+    let waits = !call.planned.fail_fast;
     let lost = matches!(&call.end, End::Ended(Err(CallError::OutcomeUnknown(unknown))) if !is_closed(unknown));
     verdict.holds(
         Promise::CallsEnd,
-        !(lost && waits && matches!(what, What::Read(_))),
+        !(lost && waits && matches!(what, CallKind::Read(_))),
         || {
             format!(
                 "{site}: a read has no unknown outcome, and {what:?} has one: {:?}",
@@ -57,18 +63,18 @@ fn is_closed(unknown: &OutcomeUnknown) -> bool {
     unknown.why == windlass::protocol::UnknownReason::Closed
 }
 
-fn effects(verdict: &mut Verdict, site: &str, call: &Called, deeds: &Deeds, wire: Wire) {
-    let what = &call.errand.what;
+fn effects(verdict: &mut Verdict, site: &str, call: &CallRecord, executed: &ExecutedWork, wire: WireProfile) {
+    let what = &call.planned.what;
     let times = match what {
-        What::Read(_) => return,
-        What::Say { text, .. } => deeds.runs_of_text(text),
-        What::Create(agent) => deeds.created(agent),
-        What::Label(key) => deeds.labelled(key),
+        CallKind::Read(_) => return,
+        CallKind::Say { text, .. } => executed.runs_of_text(text),
+        CallKind::Create(agent) => executed.created(agent),
+        CallKind::Label(key) => executed.labelled(key),
     };
     let excused = match what {
-        What::Say { .. } => deeds.indistinct,
+        CallKind::Say { .. } => executed.indistinct,
         // Nothing keeps a gateway from executing a frame twice that comes twice.
-        What::Label(_) => wire.repeats,
+        CallKind::Label(_) => wire.repeats,
         _ => false,
     };
     verdict.holds(Promise::NothingTwice, times <= 1 || excused, || {

@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::{Promise, Verdict};
 use crate::cast::Item;
-use crate::world::Wire;
+use crate::world::WireProfile;
 
 /// Checks the items of one subscriber.
 ///
 /// If two events come in the wrong order and the first of them is lost, its marker stands in its place: before the other event,
 /// and the hole in the numbers appears after it. So holes are not checked then.
-pub(crate) fn in_order(verdict: &mut Verdict, reader: &str, items: &[Item], wire: Wire) {
+pub(crate) fn in_order(verdict: &mut Verdict, reader: &str, items: &[Item], wire: WireProfile) {
     let (mut highest, mut told) = (0, false);
     let (mut missing, mut seen) = (BTreeSet::new(), HashSet::new());
     let mut holds = |kept, otherwise: &dyn Fn() -> String| {
@@ -55,11 +55,11 @@ pub(crate) fn declared(verdict: &mut Verdict, reader: &str, items: &[Item], gene
 
 #[cfg(test)]
 mod tests {
-    use super::{Item, Verdict, Wire, in_order};
-    use crate::world::Hides;
+    use super::{Item, Verdict, WireProfile, in_order};
+    use crate::world::HiddenData;
 
-    const HONEST: Wire = Wire {
-        hides: Hides::Nothing,
+    const HONEST: WireProfile = WireProfile {
+        hides: HiddenData::Nothing,
         repeats: false,
         reorders: false,
         mixes: false,

@@ -9,7 +9,7 @@ use crate::world::LIFE;
 
 /// The side effects of a site.
 #[derive(Debug, Default)]
-pub(crate) struct Deeds {
+pub(crate) struct ExecutedWork {
     /// The runs that reached the model, by key.
     runs: BTreeMap<String, Runs>,
     /// Keys that were sent from here. A gateway that was stopped during a run resumes the run with another key.
@@ -35,28 +35,32 @@ struct Runs {
     ended: u64,
 }
 
-impl Deeds {
+impl ExecutedWork {
     pub(crate) fn of(sim: &SimGateway) -> Self {
-        let mut deeds = Self::default();
+        let mut executed = Self::default();
         let (mut starts, mut busy) = (Vec::new(), Busy::default());
         for record in sim.journal().records() {
             match record.entry {
                 Entry::Request { method, params, .. } if method == "chat.send" => {
-                    deeds.keys.extend(params["idempotencyKey"].as_str().map(str::to_owned));
+                    executed
+                        .keys
+                        .extend(params["idempotencyKey"].as_str().map(str::to_owned));
                 }
                 Entry::Request { method, params, .. } if method == "chat.abort" => {
-                    deeds.meddled.extend(params["sessionKey"].as_str().map(str::to_owned));
+                    executed
+                        .meddled
+                        .extend(params["sessionKey"].as_str().map(str::to_owned));
                 }
                 Entry::Effect(SideEffect::Restarted) => {
                     starts.push(record.at);
                     busy.0.clear();
                 }
-                Entry::Effect(effect) => deeds.count(effect, &mut busy),
+                Entry::Effect(effect) => executed.count(effect, &mut busy),
                 _ => {}
             }
         }
-        deeds.indistinct = !sim.profile().boot_id && starts.is_sorted() && close(&starts);
-        deeds
+        executed.indistinct = !sim.profile().boot_id && starts.is_sorted() && close(&starts);
+        executed
     }
 
     fn count(&mut self, effect: SideEffect, busy: &mut Busy) {

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub(crate) use self::agents::{made_once, nothing_to_do, only_the_new_one};
 pub(crate) use self::calls::calls;
 pub(crate) use self::events::{declared, in_order};
-pub(crate) use self::journal::Deeds;
+pub(crate) use self::journal::ExecutedWork;
 pub(crate) use self::messages::messages;
 pub(crate) use self::roster::roster;
 pub(crate) use self::secrets::secrets;

@@ -6,14 +6,14 @@ use tokio::task::{JoinHandle, spawn_local};
 use windlass::{SessionCache, Topic, TopicSubscription};
 
 use super::SETTLES;
-use crate::cast::Notebook;
+use crate::cast::ReadLog;
 use crate::oracle::{self, Promise, Verdict};
 use crate::site::Site;
-use crate::world::{Hides, Plan, World};
+use crate::world::{HiddenData, Plan, World};
 
 /// The work and the observations at a site while the faults happen.
 pub(super) struct Watch {
-    notebooks: Vec<Notebook>,
+    notebooks: Vec<ReadLog>,
     reading: Vec<JoinHandle<()>>,
     topics: Vec<TopicSubscription>,
     roster: Option<SessionCache>,
@@ -24,7 +24,7 @@ impl Watch {
         let mut notebooks = Vec::new();
         let mut reading = Vec::new();
         for (number, reader) in plan.readers.iter().enumerate() {
-            let notebook = Notebook::default();
+            let notebook = ReadLog::default();
             reading.push(spawn_local(notebook.open(site, number, *reader)));
             notebooks.push(notebook);
         }
@@ -54,8 +54,8 @@ impl Watch {
             // A question that became another one on its way is refused, and then not asked again before the next connection. And
             // where a change's event was lost, and events of changes have no numbers, no roster knows of it.
             if let Some(roster) = &mut self.roster
-                && (wire.hides == Hides::Nothing
-                    || wire.hides == Hides::LostEvents && numbers_changes(world.sites[number].release))
+                && (wire.hides == HiddenData::Nothing
+                    || wire.hides == HiddenData::LostEvents && numbers_changes(world.sites[number].release))
             {
                 oracle::roster(verdict, site.name(), &site.gateway, roster).await;
             }
@@ -67,7 +67,7 @@ impl Watch {
             if told(wire.hides, world.sites[number].release) {
                 oracle::in_order(verdict, &name, &items, wire);
             }
-            if whole && patient && !self.topics.is_empty() && wire.hides != Hides::Contents {
+            if whole && patient && !self.topics.is_empty() && wire.hides != HiddenData::Contents {
                 oracle::declared(verdict, &name, &items, generation);
             }
         }
@@ -100,13 +100,13 @@ fn numbers_changes(release: &str) -> bool {
 }
 
 /// Whether the wire of a release shows the loss of events here.
-fn told(hides: Hides, release: &str) -> bool {
+fn told(hides: HiddenData, release: &str) -> bool {
     match hides {
-        Hides::Nothing => true,
-        Hides::LostEvents => {
+        HiddenData::Nothing => true,
+        HiddenData::LostEvents => {
             let facts = windlass_testkit::Profile::of(release);
             facts.is_some_and(|facts| facts.generation == windlass_testkit::Generation::V4)
         }
-        Hides::Contents => false,
+        HiddenData::Contents => false,
     }
 }

@@ -12,10 +12,10 @@ pub(crate) const HUSH: &str = "hush";
 
 /// One call.
 #[derive(Clone, Debug)]
-pub(crate) struct Errand {
+pub(crate) struct PlannedCall {
     /// How long after the one before.
     pub(crate) pause: Duration,
-    pub(crate) what: What,
+    pub(crate) what: CallKind,
     pub(crate) deadline: Duration,
     /// The caller loses patience.
     pub(crate) cancel: Option<Duration>,
@@ -25,7 +25,7 @@ pub(crate) struct Errand {
 
 /// The request of a call. Each text and each name is used once in the run of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum CallKind {
     /// A read, by its method.
     Read(&'static str),
     /// `chat.send`, in a session of its own.
@@ -38,20 +38,20 @@ pub(crate) enum What {
 
 /// A message that is followed to its end.
 #[derive(Clone, Debug)]
-pub(crate) struct Speech {
+pub(crate) struct PlannedMessage {
     pub(crate) pause: Duration,
     pub(crate) session: String,
     /// How the session is named: in another spelling of its key, now and then.
     pub(crate) spelled: String,
     pub(crate) text: String,
-    pub(crate) words: Words,
+    pub(crate) words: MessageText,
     /// The policy if the gateway lost the message.
     pub(crate) resend: ResendAfterLoss,
 }
 
 /// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Words {
+pub(crate) enum MessageText {
     /// For the agent, which answers.
     Say,
     /// For the agent, which has nothing to say to it.
@@ -62,15 +62,15 @@ pub(crate) enum Words {
 
 /// Something that is done to a session in which others speak.
 #[derive(Clone, Debug)]
-pub(crate) struct Meddling {
+pub(crate) struct OperatorStep {
     pub(crate) pause: Duration,
     pub(crate) session: String,
-    pub(crate) mischief: Mischief,
+    pub(crate) action: OperatorAction,
 }
 
 /// The operation on the session.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Mischief {
+pub(crate) enum OperatorAction {
     Abort,
     Reset,
     Delete,
@@ -102,11 +102,11 @@ impl Reader {
 }
 
 /// The calls of one caller, one after the other.
-pub(crate) fn errands(dice: &mut Dice, caller: usize, span: Duration) -> Vec<Errand> {
+pub(crate) fn planned_calls(dice: &mut Dice, caller: usize, span: Duration) -> Vec<PlannedCall> {
     let count = dice.count(1..7);
     let mean = span / u32::try_from(count).unwrap_or(1);
     (0..count)
-        .map(|number| Errand {
+        .map(|number| PlannedCall {
             pause: dice.around(mean),
             what: what(dice, &format!("{caller}-{number}")),
             deadline: dice.pick(&[500, 3_000, 10_000, 30_000, 90_000].map(Duration::from_millis)),
@@ -117,7 +117,7 @@ pub(crate) fn errands(dice: &mut Dice, caller: usize, span: Duration) -> Vec<Err
 }
 
 /// Callers with one call each, all at the same moment: more than a small table holds.
-pub(crate) fn crowd(dice: &mut Dice, span: Duration) -> Vec<Vec<Errand>> {
+pub(crate) fn crowd(dice: &mut Dice, span: Duration) -> Vec<Vec<PlannedCall>> {
     /// Names that no other caller has.
     const FIRST: usize = 100;
     let (pause, count) = (dice.around(span / 2), dice.count(5..40));
@@ -128,7 +128,7 @@ pub(crate) fn crowd(dice: &mut Dice, span: Duration) -> Vec<Vec<Errand>> {
         if cancel.is_some() && dice.one_in(2) {
             deadline = Duration::MAX;
         }
-        Errand {
+        PlannedCall {
             pause,
             what: what(dice, &format!("{}-0", FIRST + caller)),
             deadline,
@@ -139,34 +139,34 @@ pub(crate) fn crowd(dice: &mut Dice, span: Duration) -> Vec<Vec<Errand>> {
     (0..count).map(|caller| vec![one(caller, dice)]).collect()
 }
 
-fn what(dice: &mut Dice, name: &str) -> What {
+fn what(dice: &mut Dice, name: &str) -> CallKind {
     match dice.count(0..10) {
-        0 => What::Read("agents.list"),
-        1 => What::Read("sessions.list"),
-        2..4 => What::Read("health"),
-        4..7 => What::Say {
+        0 => CallKind::Read("agents.list"),
+        1 => CallKind::Read("sessions.list"),
+        2..4 => CallKind::Read("health"),
+        4..7 => CallKind::Say {
             session: format!("agent:main:call-{name}"),
             text: format!("{HUSH} call {name}"),
         },
-        7..9 => What::Create(format!("hand-{name}")),
-        _ => What::Label(format!("agent:main:label-{name}")),
+        7..9 => CallKind::Create(format!("hand-{name}")),
+        _ => CallKind::Label(format!("agent:main:label-{name}")),
     }
 }
 
 /// The messages of one sender in a session. Some texts are sent again, as people do.
-pub(crate) fn speeches(dice: &mut Dice, speaker: usize, span: Duration) -> Vec<Speech> {
+pub(crate) fn speeches(dice: &mut Dice, sender: usize, span: Duration) -> Vec<PlannedMessage> {
     let count = dice.count(1..4);
     let mean = span / u32::try_from(count).unwrap_or(1);
     // Two speakers may share a session.
-    let session = format!("agent:main:talk-{}", if dice.one_in(4) { 0 } else { speaker });
+    let session = format!("agent:main:talk-{}", if dice.one_in(4) { 0 } else { sender });
     (0..count)
         .map(|turn| {
             let words = match dice.count(0..12) {
-                0 => Words::Stop,
-                1 => Words::Quiet,
-                _ => Words::Say,
+                0 => MessageText::Stop,
+                1 => MessageText::Quiet,
+                _ => MessageText::Say,
             };
-            Speech {
+            PlannedMessage {
                 pause: dice.around(mean),
                 spelled: spelled(dice, &session),
                 session: session.clone(),
@@ -176,11 +176,11 @@ pub(crate) fn speeches(dice: &mut Dice, speaker: usize, span: Duration) -> Vec<S
                     _ => ResendAfterLoss::default(),
                 },
                 text: match words {
-                    Words::Stop => dice.pick(&["stop", "/stop", " Abort"]).to_owned(),
-                    Words::Quiet => format!("{HUSH} {NO_REPLY} {speaker}-{turn}"),
-                    Words::Say if dice.one_in(5) => format!("{HUSH} go on"),
+                    MessageText::Stop => dice.pick(&["stop", "/stop", " Abort"]).to_owned(),
+                    MessageText::Quiet => format!("{HUSH} {NO_REPLY} {sender}-{turn}"),
+                    MessageText::Say if dice.one_in(5) => format!("{HUSH} go on"),
                     // Cut into pieces, its answer has half an emoji at the end of some.
-                    Words::Say => format!("{HUSH} speech {speaker}-{turn} 😀😀😀"),
+                    MessageText::Say => format!("{HUSH} speech {sender}-{turn} 😀😀😀"),
                 },
                 words,
             }
@@ -200,14 +200,14 @@ fn spelled(dice: &mut Dice, session: &str) -> String {
 }
 
 /// The operations on the sessions of the first senders.
-pub(crate) fn meddling(dice: &mut Dice, span: Duration) -> Vec<Meddling> {
+pub(crate) fn operator_steps(dice: &mut Dice, span: Duration) -> Vec<OperatorStep> {
     let count = dice.count(1..4);
     let mean = span / u32::try_from(count).unwrap_or(1);
     (0..count)
-        .map(|_| Meddling {
+        .map(|_| OperatorStep {
             pause: dice.around(mean),
             session: format!("agent:main:talk-{}", dice.count(0..2)),
-            mischief: dice.pick(&[Mischief::Abort, Mischief::Reset, Mischief::Delete]),
+            action: dice.pick(&[OperatorAction::Abort, OperatorAction::Reset, OperatorAction::Delete]),
         })
         .collect()
 }

@@ -1,8 +1,8 @@
 //! A world: all parts of a run, drawn from a seed before anything runs.
 
+mod faults;
 mod load;
 mod registering;
-mod weather;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,9 +11,11 @@ use windlass::protocol::connection::CallLimits;
 use windlass_testkit::chaos::FrameFault;
 use windlass_testkit::{ChatPlan, Profile, RELEASES};
 
-pub(crate) use self::load::{Errand, HUSH, Meddling, Mischief, Reader, Speech, What, Words};
-pub(crate) use self::registering::{Registering, Wish};
-pub(crate) use self::weather::{Blow, Deed, Hides, LIFE, Lie, Wire};
+pub(crate) use self::faults::{FaultAction, HiddenData, LIFE, ScheduledFault, WireProfile, WrongAnswer};
+pub(crate) use self::load::{
+    CallKind, HUSH, MessageText, OperatorAction, OperatorStep, PlannedCall, PlannedMessage, Reader,
+};
+pub(crate) use self::registering::{RegistryPlan, RegistryRequest};
 use crate::dice::Dice;
 
 /// One world in so many is big.
@@ -32,9 +34,9 @@ pub struct World {
     pub seed: u64,
     pub(crate) sites: Vec<Plan>,
     /// Agents that are provisioned on the first sites, each for one.
-    pub(crate) crew: Option<Crew>,
+    pub(crate) provisioner: Option<AgentPlan>,
     /// The operations on one more gateway, which is added and removed. Empty in most worlds.
-    pub(crate) registering: Vec<Registering>,
+    pub(crate) registering: Vec<RegistryPlan>,
     /// Messages are kept on record.
     pub(crate) kept: bool,
     pub(crate) ending: Ending,
@@ -43,7 +45,7 @@ pub struct World {
 
 /// Agents to be provisioned.
 #[derive(Debug)]
-pub(crate) struct Crew {
+pub(crate) struct AgentPlan {
     pub(crate) after: Duration,
     pub(crate) agents: usize,
 }
@@ -68,16 +70,16 @@ pub(crate) struct Plan {
     pub(crate) slow: Option<(&'static str, Duration)>,
     /// Between two numbered events.
     pub(crate) pulse: Duration,
-    pub(crate) callers: Vec<Vec<Errand>>,
-    pub(crate) speakers: Vec<Vec<Speech>>,
+    pub(crate) callers: Vec<Vec<PlannedCall>>,
+    pub(crate) senders: Vec<Vec<PlannedMessage>>,
     /// Aborts of runs, resets and deletions of sessions.
-    pub(crate) meddling: Vec<Meddling>,
+    pub(crate) operator_steps: Vec<OperatorStep>,
     pub(crate) readers: Vec<Reader>,
     /// Topics are declared.
     pub(crate) topics: bool,
     /// A session cache is watched.
     pub(crate) roster: bool,
-    pub(crate) storm: Vec<Blow>,
+    pub(crate) fault_schedule: Vec<ScheduledFault>,
     /// How many calls of the line may be under way, and wait.
     pub(crate) limits: Option<CallLimits>,
 }
@@ -109,11 +111,11 @@ impl World {
         };
         Self {
             seed,
-            registering: Registering::all(seed, span),
+            registering: RegistryPlan::all(seed, span),
             kept: dice.one_in(5),
             logged: dice.one_in(LOGGED),
             ending,
-            crew: crewed.then(|| Crew {
+            provisioner: crewed.then(|| AgentPlan {
                 after: dice.millis(0..2_000),
                 agents: dice.count(1..4),
             }),
@@ -125,17 +127,25 @@ impl World {
     pub(crate) fn is_calm(&self, site: usize) -> bool {
         let plan = &self.sites[site];
         // Provisioning restarts gateways of some releases.
-        plan.storm.is_empty() && plan.meddling.is_empty() && self.crew.is_none() && self.ending == Ending::Calm
+        plan.fault_schedule.is_empty()
+            && plan.operator_steps.is_empty()
+            && self.provisioner.is_none()
+            && self.ending == Ending::Calm
     }
 
     /// The properties that the wire to a site does not have.
-    pub(crate) fn wire(&self, site: usize) -> Wire {
-        let deeds = || self.sites[site].storm.iter().map(|blow| &blow.deed);
-        Wire {
-            hides: deeds().map(Deed::hides).max().unwrap_or(Hides::Nothing),
-            repeats: deeds().any(|deed| deed.tampers(&FrameFault::Duplicate)),
-            reorders: deeds().any(|deed| deed.tampers(&FrameFault::Reorder)),
-            mixes: deeds().any(|deed| deed.tampers(&FrameFault::RepeatId)),
+    pub(crate) fn wire(&self, site: usize) -> WireProfile {
+        let executed = || {
+            self.sites[site]
+                .fault_schedule
+                .iter()
+                .map(|scheduled| &scheduled.action)
+        };
+        WireProfile {
+            hides: executed().map(FaultAction::hides).max().unwrap_or(HiddenData::Nothing),
+            repeats: executed().any(|action| action.tampers(&FrameFault::Duplicate)),
+            reorders: executed().any(|action| action.tampers(&FrameFault::Reorder)),
+            mixes: executed().any(|action| action.tampers(&FrameFault::RepeatId)),
         }
     }
 }
@@ -145,7 +155,7 @@ impl Plan {
         let release = dice.pick(&RELEASES);
         let most = if big { 12 } else { 4 };
         let callers = dice.count(0..most);
-        let speakers = dice.count(0..most);
+        let senders = dice.count(0..most);
         let slow = dice.one_in(2).then(|| {
             let method = dice.pick(&["health", "agents.create", "chat.send", "sessions.list"]);
             (method, dice.millis(1..2_000))
@@ -156,17 +166,22 @@ impl Plan {
             model: model(dice),
             slow,
             pulse: dice.millis(200..2_000).max(span / 30),
-            callers: (0..callers).map(|name| load::errands(dice, name, span)).collect(),
-            speakers: (0..speakers).map(|name| load::speeches(dice, name, span)).collect(),
-            meddling: if speakers > 0 && dice.one_in(5) {
-                load::meddling(dice, span)
+            callers: (0..callers).map(|name| load::planned_calls(dice, name, span)).collect(),
+            senders: (0..senders).map(|name| load::speeches(dice, name, span)).collect(),
+            operator_steps: if senders > 0 && dice.one_in(5) {
+                load::operator_steps(dice, span)
             } else {
                 Vec::new()
             },
             readers: (0..dice.count(1..3)).map(|_| Reader::draw(dice)).collect(),
             topics: dice.one_in(3),
             roster: dice.one_in(2),
-            storm: weather::storm(dice, Profile::of(release).is_some_and(|facts| facts.boot_id), span, big),
+            fault_schedule: faults::fault_schedule(
+                dice,
+                Profile::of(release).is_some_and(|facts| facts.boot_id),
+                span,
+                big,
+            ),
             limits: None,
         }
         .strained(dice, span)
@@ -182,12 +197,12 @@ impl Plan {
             self.callers.extend(load::crowd(dice, span));
         }
         if dice.one_in(12) {
-            self.storm.extend(weather::cuts(dice, span));
+            self.fault_schedule.extend(faults::cuts(dice, span));
         }
         if dice.one_in(12) {
-            self.storm.extend(weather::stops(dice, span));
+            self.fault_schedule.extend(faults::stops(dice, span));
         }
-        self.storm.sort_by_key(|blow| blow.at);
+        self.fault_schedule.sort_by_key(|scheduled| scheduled.at);
         self
     }
 }
@@ -211,9 +226,9 @@ impl fmt::Display for World {
             self.sites.len(),
             if self.kept { "kept on record" } else { "in memory" },
             self.ending,
-            self.crew
+            self.provisioner
                 .as_ref()
-                .map_or_else(String::new, |crew| format!(", {} agents", crew.agents)),
+                .map_or_else(String::new, |provisioner| format!(", {} agents", provisioner.agents)),
             if self.registering.is_empty() {
                 ""
             } else {
@@ -226,12 +241,16 @@ impl fmt::Display for World {
                 "  gw{number}: {}, {} callers, {} speakers, {} readers{}{}{}, {} blows",
                 plan.release,
                 plan.callers.len(),
-                plan.speakers.len(),
+                plan.senders.len(),
                 plan.readers.len(),
-                if plan.meddling.is_empty() { "" } else { ", a meddler" },
+                if plan.operator_steps.is_empty() {
+                    ""
+                } else {
+                    ", a meddler"
+                },
                 if plan.topics { ", topics" } else { "" },
                 if plan.roster { ", roster" } else { "" },
-                plan.storm.len()
+                plan.fault_schedule.len()
             )
         })
     }

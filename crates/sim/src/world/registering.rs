@@ -12,7 +12,7 @@ const APART: u64 = 0x5eed_0f0e_a7e2_a117;
 
 /// An operation on the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum RegistryRequest {
     Add,
     Update,
     /// With the time for the work in flight.
@@ -21,14 +21,14 @@ pub(crate) enum Wish {
 
 /// One operation.
 #[derive(Clone, Debug)]
-pub(crate) struct Registering {
+pub(crate) struct RegistryPlan {
     pub(crate) at: Duration,
-    pub(crate) wish: Wish,
+    pub(crate) wish: RegistryRequest,
     /// Its future is dropped then; nothing where it is waited for.
     pub(crate) patience: Option<Duration>,
 }
 
-impl Registering {
+impl RegistryPlan {
     /// The operations of a world; none in most. Many at the same moments: that is where they meet.
     pub(super) fn all(seed: u64, span: Duration) -> Vec<Self> {
         let mut dice = Dice::new(seed ^ APART);
@@ -43,9 +43,9 @@ impl Registering {
 
     fn draw(dice: &mut Dice, moments: &[Duration]) -> Self {
         let wish = match dice.count(0..5) {
-            0 | 1 => Wish::Add,
-            2 => Wish::Update,
-            _ => Wish::Remove(dice.millis(0..3_000)),
+            0 | 1 => RegistryRequest::Add,
+            2 => RegistryRequest::Update,
+            _ => RegistryRequest::Remove(dice.millis(0..3_000)),
         };
         Self {
             at: dice.pick(moments),

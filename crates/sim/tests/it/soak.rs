@@ -1,6 +1,6 @@
 //! Days of a light load.
 
-use windlass_sim::soak::{Midnight, Plan, grown, soak};
+use windlass_sim::soak::{DayReport, Plan, grown, soak};
 
 #[test]
 fn days_of_a_light_load_with_restarts_leave_nothing_behind() {
@@ -25,14 +25,14 @@ fn days_of_a_light_load_with_restarts_leave_nothing_behind() {
     // Other tests of this process have memory of their own.
     let settled: Vec<_> = midnights
         .into_iter()
-        .map(|day| Midnight { rss_kib: None, ..day })
+        .map(|day| DayReport { rss_kib: None, ..day })
         .collect();
     assert_eq!(grown(&settled), Vec::<String>::new(), "{settled:#?}");
 }
 
 #[test]
 fn what_grows_is_told_by_its_name() {
-    let day = |day: u32| Midnight {
+    let day = |day: u32| DayReport {
         day,
         pending: 0,
         subscribers: day as usize,

@@ -10,7 +10,7 @@ use super::conn;
 use super::core::{Core, Dialed, Dialer};
 use super::log::{LOG_LIMIT, Log};
 use super::proxy::ChaosProxy;
-use crate::net::listener::{Doorkeeper, Port};
+use crate::net::listener::{Acceptor, Port};
 use crate::net::stream::Raw;
 
 /// Settings of a proxy to be made; got from [`ChaosProxy::builder`].
@@ -74,7 +74,7 @@ impl ChaosProxyBuilder {
         let core = self.core(boxed(dialer));
         let owner = Arc::clone(&core);
         let accepted = move |stream| conn::accept(&owner, Raw::Tcp(stream));
-        let door = Doorkeeper::new(&core.tasks, port, accepted);
+        let door = Acceptor::new(&core.tasks, port, accepted);
         door.is(true).await;
         Ok(ChaosProxy::new(core, Some(door)))
     }

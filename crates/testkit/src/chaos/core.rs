@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use super::frame::{Frame, Overseer, Reading, skew};
 use super::log::{Log, LogEvent};
 use super::{Direction, Door, Fault, FrameFault, FrameRule, Pick};
-use crate::net::lane::bandwidth::Bandwidth;
-use crate::net::lane::latency::Latency;
-use crate::net::lane::slicing::Slicing;
 use crate::net::link::{Cut, Link};
 use crate::net::now;
+use crate::net::shaper::bandwidth::Bandwidth;
+use crate::net::shaper::latency::Latency;
+use crate::net::shaper::slicing::Slicing;
 use crate::net::stream::Raw;
 use crate::net::tasks::Tasks;
 
@@ -190,7 +190,7 @@ impl State {
             Fault::Stall(direction) => self.switch(|link| link.stall(direction, true)),
             Fault::Resume(direction) => self.switch(|link| link.stall(direction, false)),
             Fault::Latency { delay, jitter } => {
-                self.switch(|link| link.lanes(|lane| lane.latency = Latency { delay, jitter }));
+                self.switch(|link| link.shapers(|shaper| shaper.latency = Latency { delay, jitter }));
             }
             Fault::Bandwidth(direction, rate) => {
                 self.switch(|link| link.lane_mut(direction).bandwidth = Bandwidth(rate));
@@ -198,7 +198,7 @@ impl State {
             Fault::SlowReader(direction, rate) => {
                 self.switch(|link| link.lane_mut(direction).reading = Bandwidth(rate));
             }
-            Fault::Slice(most) => self.switch(|link| link.lanes(|lane| lane.slicing = Slicing(most))),
+            Fault::Slice(most) => self.switch(|link| link.shapers(|shaper| shaper.slicing = Slicing(most))),
             Fault::Door(door) => self.door = door,
             Fault::SkewClock(by_ms) => self.skew_ms = by_ms,
             Fault::Arm(ref rule) => self.rules.push(rule.clone()),
@@ -207,7 +207,7 @@ impl State {
     }
 
     fn calm(&mut self) {
-        self.switch(|link| link.lanes(|lane| *lane = crate::net::lane::Lane::default()));
+        self.switch(|link| link.shapers(|shaper| *shaper = crate::net::shaper::TrafficShaper::default()));
         self.door = Door::Open;
         self.skew_ms = 0;
         self.rules.clear();

@@ -14,7 +14,7 @@ use super::conn;
 use super::core::{Core, State, Traffic};
 use super::log::{LogEntry, LogPage};
 use super::{Direction, Door, Fault, FrameRule, Schedule};
-use crate::net::listener::Doorkeeper;
+use crate::net::listener::Acceptor;
 use crate::net::now;
 use crate::net::stream::Raw;
 
@@ -30,7 +30,7 @@ pub struct ChaosProxy {
 #[derive(Debug)]
 struct Inner {
     core: Arc<Core>,
-    door: Option<Doorkeeper>,
+    door: Option<Acceptor>,
 }
 
 impl Drop for Inner {
@@ -46,7 +46,7 @@ impl ChaosProxy {
         ChaosProxyBuilder::default()
     }
 
-    pub(super) fn new(core: Arc<Core>, door: Option<Doorkeeper>) -> Self {
+    pub(super) fn new(core: Arc<Core>, door: Option<Acceptor>) -> Self {
         Self {
             inner: Arc::new(Inner { core, door }),
         }

@@ -49,9 +49,9 @@ use self::profile::Profile;
 use self::script::Script;
 use self::server::Server;
 use self::state::Door;
-use crate::net::lane::bandwidth::Bandwidth;
 use crate::net::link::{Cut, Direction};
-use crate::net::listener::{Doorkeeper, Port};
+use crate::net::listener::{Acceptor, Port};
+use crate::net::shaper::bandwidth::Bandwidth;
 use crate::net::stream::Raw;
 
 /// How long [`SimGateway::wait_for`] waits, in tokio time: longer than any client's backoff.
@@ -79,7 +79,7 @@ pub struct SimGateway {
 #[derive(Debug)]
 struct Inner {
     server: Arc<Server>,
-    door: Option<Doorkeeper>,
+    door: Option<Acceptor>,
 }
 
 impl Drop for Inner {
@@ -99,7 +99,7 @@ impl SimGateway {
         let door = port.map(|port| {
             let owner = Arc::clone(&server);
             let accepted = move |stream| connection::accept(&owner, Raw::Tcp(stream));
-            Doorkeeper::new(&server.tasks, port, accepted)
+            Acceptor::new(&server.tasks, port, accepted)
         });
         Self {
             inner: Arc::new(Inner { server, door }),

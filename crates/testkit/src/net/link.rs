@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::lane::Lane;
 use super::now;
+use super::shaper::TrafficShaper;
 
 /// Bytes read at once; also the grain of a stall.
 const CHUNK: usize = 16 * 1024;
@@ -42,8 +42,8 @@ pub(crate) enum Cut {
 /// The switches of one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Link {
-    pub(crate) to_gateway: Lane,
-    pub(crate) to_client: Lane,
+    pub(crate) to_gateway: TrafficShaper,
+    pub(crate) to_client: TrafficShaper,
     /// Both directions are stalled for ever, independently of the other switches.
     pub(crate) frozen: bool,
     pub(crate) cut: Option<Cut>,
@@ -52,14 +52,14 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) const fn lane(&self, direction: Direction) -> &Lane {
+    pub(crate) const fn shaper(&self, direction: Direction) -> &TrafficShaper {
         match direction {
             Direction::ToGateway => &self.to_gateway,
             Direction::ToClient => &self.to_client,
         }
     }
 
-    pub(crate) const fn lane_mut(&mut self, direction: Direction) -> &mut Lane {
+    pub(crate) const fn lane_mut(&mut self, direction: Direction) -> &mut TrafficShaper {
         match direction {
             Direction::ToGateway => &mut self.to_gateway,
             Direction::ToClient => &mut self.to_client,
@@ -72,13 +72,13 @@ impl Link {
     }
 
     /// Both directions.
-    pub(crate) fn lanes(&mut self, change: impl Fn(&mut Lane)) {
+    pub(crate) fn shapers(&mut self, change: impl Fn(&mut TrafficShaper)) {
         change(&mut self.to_gateway);
         change(&mut self.to_client);
     }
 
     const fn open(&self, direction: Direction) -> bool {
-        !self.frozen && !self.lane(direction).stall.is_on()
+        !self.frozen && !self.shaper(direction).stall.is_on()
     }
 }
 
@@ -153,7 +153,7 @@ async fn take(
     let mut buffer = vec![0; CHUNK];
     loop {
         opened(&mut link, direction).await;
-        let (most, pause) = link.borrow().lane(direction).reading.slice(CHUNK);
+        let (most, pause) = link.borrow().shaper(direction).reading.slice(CHUNK);
         let read = tokio::select! {
             biased;
             read = from.read(&mut buffer[..most]) => read,
@@ -164,7 +164,7 @@ async fn take(
         let Ok(read @ 1..) = read else { return };
         let passed = stage.pass(buffer[..read].to_vec());
         if !passed.bytes.is_empty() || passed.end.is_some() {
-            before = link.borrow().lane(direction).latency.due(now(), before, &mut rng);
+            before = link.borrow().shaper(direction).latency.due(now(), before, &mut rng);
             if sender.send(Travelling { due: before, passed }).await.is_err() {
                 return;
             }
@@ -206,15 +206,15 @@ async fn write(
 ) -> io::Result<()> {
     while !bytes.is_empty() {
         opened(link, direction).await;
-        let lane = *link.borrow().lane(direction);
-        let (slice, pause) = lane.bandwidth.slice(bytes.len());
-        let (now, rest) = bytes.split_at(lane.slicing.piece(slice));
+        let shaper = *link.borrow().shaper(direction);
+        let (slice, pause) = shaper.bandwidth.slice(bytes.len());
+        let (now, rest) = bytes.split_at(shaper.slicing.piece(slice));
         to.write_all(now).await?;
         to.flush().await?;
         bytes = rest;
         if let Some(pause) = pause {
             tokio::time::sleep(pause).await;
-        } else if lane.slicing.is_on() {
+        } else if shaper.slicing.is_on() {
             // The reader gets its turn between two pieces.
             tokio::task::yield_now().await;
         }

@@ -51,13 +51,13 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 
 /// Shuts and opens a port.
 #[derive(Debug)]
-pub(crate) struct Doorkeeper {
+pub(crate) struct Acceptor {
     pub(crate) address: SocketAddr,
     wanted: watch::Sender<bool>,
     listening: watch::Receiver<bool>,
 }
 
-impl Doorkeeper {
+impl Acceptor {
     /// Starts the task that keeps the port and hands out accepted connections.
     pub(crate) fn new(tasks: &Tasks, port: Port, accepted: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let (wanted, wants) = watch::channel(true);

@@ -1,9 +1,9 @@
 //! Shared code of the simulated gateway and the chaos proxy: faulty links, a port that can be shut, owned tasks.
 
-pub(crate) mod lane;
 pub(crate) mod link;
 pub(crate) mod listener;
-pub(crate) mod mine;
+pub(crate) mod panic_stream;
+pub(crate) mod shaper;
 pub(crate) mod stream;
 pub(crate) mod tasks;
 

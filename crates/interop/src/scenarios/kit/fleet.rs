@@ -11,7 +11,7 @@ use windlass::{
     store::{Agent, AgentUid, Store},
 };
 
-use super::{ANSWER, Bench, Helm, LOOK, Stream, TURN, Team, record, refusal, run_turn};
+use super::{ANSWER, AgentService, Bench, LOOK, Stream, TURN, Team, record, refusal, run_turn};
 use crate::scenario::{Ctx, Failure};
 
 /// A real gateway, records of a small fleet, and the side that provisions them. Another line reads the state of the gateway, so
@@ -22,7 +22,7 @@ pub(in super::super) struct Fleet {
     pub(in super::super) stream: Stream,
     pub(in super::super) store: Arc<dyn Store>,
     pub(in super::super) team: Team,
-    pub(in super::super) helm: Helm,
+    pub(in super::super) service: AgentService,
 }
 
 impl Fleet {
@@ -41,19 +41,19 @@ impl Fleet {
         let path = bench.real.state_dir().join("windlass.db");
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path).await?);
         let team = Team::enter(&*store, &bench.real).await?;
-        let helm = Helm::start(Arc::clone(&store), &bench.real, supervise).await?;
+        let service = AgentService::start(Arc::clone(&store), &bench.real, supervise).await?;
         Ok(Self {
             bench,
             stream,
             store,
             team,
-            helm,
+            service,
         })
     }
 
     /// Provisions all; fails when one of them fails.
     pub(in super::super) async fn provision(&self, options: RunOptions) -> Result<FleetReport, Failure> {
-        self.helm.provision(self.team.all(), options).await
+        self.service.provision(self.team.all(), options).await
     }
 
     /// The record of an agent that must be there.
@@ -87,7 +87,7 @@ impl Fleet {
 
     /// Ends everything, and proves that no call of the other line is left.
     pub(in super::super) async fn finish(self) -> Result<(), Failure> {
-        self.helm.finish().await;
+        self.service.finish().await;
         self.store.close().await?;
         self.bench.finish().await
     }

@@ -2,31 +2,31 @@
 
 use crate::site::Site;
 use crate::trace::note;
-use crate::world::{Meddling, Mischief};
+use crate::world::{OperatorAction, OperatorStep};
 
 /// Makes the operations one after the other. Their results are ignored: only the ends of the messages are checked.
-pub(crate) async fn meddle(site: Site, meddling: Vec<Meddling>) {
-    for deed in meddling {
-        tokio::time::sleep(deed.pause).await;
-        let session = deed.session.parse().expect("the world makes session keys");
+pub(crate) async fn meddle(site: Site, operator_steps: Vec<OperatorStep>) {
+    for action in operator_steps {
+        tokio::time::sleep(action.pause).await;
+        let session = action.session.parse().expect("the world makes session keys");
         let sessions = site.gateway.sessions();
-        let end = match deed.mischief {
-            Mischief::Abort => sessions
+        let end = match action.action {
+            OperatorAction::Abort => sessions
                 .abort(&session, None)
                 .await
                 .map(|_| ())
                 .map_err(|error| error.to_string()),
-            Mischief::Reset => sessions
+            OperatorAction::Reset => sessions
                 .reset(&session)
                 .await
                 .map(|_| ())
                 .map_err(|error| error.to_string()),
-            Mischief::Delete => sessions
+            OperatorAction::Delete => sessions
                 .delete(&session)
                 .await
                 .map(|_| ())
                 .map_err(|error| error.to_string()),
         };
-        note(|| format!("{}: {:?} of {}: {end:?}", site.name(), deed.mischief, deed.session));
+        note(|| format!("{}: {:?} of {}: {end:?}", site.name(), action.action, action.session));
     }
 }

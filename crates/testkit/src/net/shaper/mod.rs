@@ -12,7 +12,7 @@ use stall::Stall;
 
 /// The switches of one direction.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Lane {
+pub(crate) struct TrafficShaper {
     pub(crate) stall: Stall,
     /// Added to each chunk.
     pub(crate) latency: Latency,

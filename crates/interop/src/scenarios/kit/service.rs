@@ -21,13 +21,13 @@ const OPERATION: Duration = Duration::from_secs(240);
 const OWN: Duration = Duration::from_secs(10);
 
 /// Windlass with a provisioner, as a service has it.
-pub(in super::super) struct Helm {
+pub(in super::super) struct AgentService {
     pub(in super::super) windlass: Windlass,
     pub(in super::super) agents: Agents,
     pub(in super::super) requests: Requests,
 }
 
-impl Helm {
+impl AgentService {
     /// Starts both. `supervise` as for [`windlass::agents::AgentsBuilder::supervise`].
     pub(in super::super) async fn start(
         store: Arc<dyn Store>,

@@ -4,14 +4,14 @@ use windlass::sessions::RunEnd;
 
 use crate::site::Site;
 use crate::trace::note;
-use crate::world::Speech;
+use crate::world::PlannedMessage;
 
 /// A message, when it was over.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct MessageRecord {
     /// The key of all its attempts, unless it was refused before it had one.
     pub(crate) key: Option<String>,
-    pub(crate) speech: Speech,
+    pub(crate) message_plan: PlannedMessage,
     pub(crate) end: Ended,
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Ended {
     Interrupted,
 }
 
-impl Said {
+impl MessageRecord {
     /// One word.
     pub(crate) const fn word(&self) -> &'static str {
         match &self.end {
@@ -44,21 +44,21 @@ impl Said {
 }
 
 /// Says one thing after the other, each when the one before is over.
-pub(crate) async fn speak_all(site: Site, speeches: Vec<Speech>) -> Vec<Said> {
+pub(crate) async fn speak_all(site: Site, speeches: Vec<PlannedMessage>) -> Vec<MessageRecord> {
     let mut said = Vec::new();
-    for speech in speeches {
-        tokio::time::sleep(speech.pause).await;
-        said.push(speak(&site, speech).await);
+    for message_plan in speeches {
+        tokio::time::sleep(message_plan.pause).await;
+        said.push(speak(&site, message_plan).await);
     }
     said
 }
 
-async fn speak(site: &Site, speech: Speech) -> Said {
-    let session = speech.spelled.parse().expect("the world makes session keys");
+async fn speak(site: &Site, message_plan: PlannedMessage) -> MessageRecord {
+    let session = message_plan.spelled.parse().expect("the world makes session keys");
     let message = site
         .gateway
-        .message(session, speech.text.as_str())
-        .resend_after_loss(speech.resend);
+        .message(session, message_plan.text.as_str())
+        .resend_after_loss(message_plan.resend);
     let (key, end) = match site.gateway.send(message).await {
         Err(error) => {
             note(|| format!("{}: a message is not taken: {error}", site.name()));
@@ -66,7 +66,7 @@ async fn speak(site: &Site, speech: Speech) -> Said {
         }
         Ok(following) => {
             let key = following.key().to_owned();
-            note(|| format!("{}: {} says {key}", site.name(), speech.spelled));
+            note(|| format!("{}: {} says {key}", site.name(), message_plan.spelled));
             let end = match following.end().await {
                 Ok(end) => Ended::Run(end),
                 Err(_) => Ended::Interrupted,
@@ -74,7 +74,7 @@ async fn speak(site: &Site, speech: Speech) -> Said {
             (Some(key), end)
         }
     };
-    let said = Said { key, speech, end };
+    let said = MessageRecord { key, message_plan, end };
     note(|| {
         let (key, word) = (said.key.as_deref().unwrap_or("a message"), said.word());
         format!("{}: {key} ended {word}", site.name())

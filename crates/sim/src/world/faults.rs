@@ -14,15 +14,15 @@ pub(crate) const LIFE: Duration = Duration::from_secs(120);
 
 /// A fault of a site.
 #[derive(Clone, Debug)]
-pub(crate) struct Blow {
+pub(crate) struct ScheduledFault {
     /// The time since the start of the faults.
     pub(crate) at: Duration,
-    pub(crate) deed: Deed,
+    pub(crate) action: FaultAction,
 }
 
 /// The kind of a fault.
 #[derive(Clone, Debug)]
-pub(crate) enum Deed {
+pub(crate) enum FaultAction {
     /// By the proxy between the line and the gateway.
     Fault(Fault),
     Restart(RestartKind),
@@ -38,7 +38,7 @@ pub(crate) enum Deed {
     /// The next event uses up its number and does not come.
     Withhold,
     /// The answer to the next request of a method is wrong.
-    Lie(Lie, &'static str),
+    WrongAnswer(WrongAnswer, &'static str),
     /// The connection's own task panics at its next write.
     Panic,
     /// The token is another one for a while.
@@ -54,7 +54,7 @@ pub(crate) enum Deed {
 
 /// A wrong answer of a gateway.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lie {
+pub(crate) enum WrongAnswer {
     NeverAnswer,
     Late(Duration),
     CutBeforeAnswer,
@@ -69,7 +69,7 @@ pub(crate) enum Lie {
 
 /// Information that the wire hides. A later variant hides more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Hides {
+pub(crate) enum HiddenData {
     Nothing,
     /// A lost event, with a protocol whose events have no numbers of their own (protocol 3).
     LostEvents,
@@ -79,8 +79,8 @@ pub(crate) enum Hides {
 
 /// The properties that a wire does not have.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wire {
-    pub(crate) hides: Hides,
+pub(crate) struct WireProfile {
+    pub(crate) hides: HiddenData,
     /// Frames may come twice.
     pub(crate) repeats: bool,
     /// Frames may come in the wrong order.
@@ -89,21 +89,21 @@ pub(crate) struct Wire {
     pub(crate) mixes: bool,
 }
 
-impl Deed {
+impl FaultAction {
     /// Whether it does this to a frame.
     pub(crate) fn tampers(&self, fault: &FrameFault) -> bool {
         matches!(self, Self::Fault(Fault::Arm(rule)) if rule.fault == *fault)
     }
 
-    pub(crate) fn hides(&self) -> Hides {
+    pub(crate) fn hides(&self) -> HiddenData {
         match self {
-            Self::Withhold => Hides::LostEvents,
+            Self::Withhold => HiddenData::LostEvents,
             Self::Fault(Fault::Arm(rule)) => match rule.fault {
-                FrameFault::Corrupt => Hides::Contents,
-                FrameFault::Lose => Hides::LostEvents,
-                _ => Hides::Nothing,
+                FrameFault::Corrupt => HiddenData::Contents,
+                FrameFault::Lose => HiddenData::LostEvents,
+                _ => HiddenData::Nothing,
             },
-            _ => Hides::Nothing,
+            _ => HiddenData::Nothing,
         }
     }
 
@@ -112,11 +112,11 @@ impl Deed {
     }
 }
 
-impl fmt::Display for Blow {
+impl fmt::Display for ScheduledFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.deed {
-            Deed::Fault(fault) => write!(f, "{fault}"),
-            deed => write!(f, "{deed:?}"),
+        match &self.action {
+            FaultAction::Fault(fault) => write!(f, "{fault}"),
+            action => write!(f, "{action:?}"),
         }
     }
 }
@@ -133,7 +133,7 @@ enum Temper {
 }
 
 /// The faults of a site, in the order of time.
-pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -> Vec<Blow> {
+pub(crate) fn fault_schedule(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -> Vec<ScheduledFault> {
     let temper = match dice.count(0..10) {
         0..6 => Temper::Network,
         6..9 => Temper::Liar,
@@ -142,84 +142,88 @@ pub(crate) fn storm(dice: &mut Dice, boot_id: bool, span: Duration, big: bool) -
     let count = if big { dice.count(10..40) } else { dice.count(0..8) };
     let mean = span / u32::try_from(count.max(1)).unwrap_or(1);
     let (mut at, mut death) = (Duration::ZERO, None);
-    let mut blows = Vec::new();
+    let mut scheduled_faults = Vec::new();
     for _ in 0..count {
         at += dice.around(mean);
-        let (mut deed, lasts) = draw(dice, temper, mean);
-        if deed.is_death() && !boot_id {
+        let (mut action, lasts) = draw(dice, temper, mean);
+        if action.is_death() && !boot_id {
             if death.is_some_and(|death| at < death + LIFE) {
-                deed = Deed::Fault(Fault::Cut);
+                action = FaultAction::Fault(Fault::Cut);
             } else {
                 death = Some(at + lasts);
             }
         }
-        let undo = undo(&deed);
-        blows.push(Blow { at, deed });
-        blows.extend(undo.map(|deed| Blow { at: at + lasts, deed }));
+        let undo = undo(&action);
+        scheduled_faults.push(ScheduledFault { at, action });
+        scheduled_faults.extend(undo.map(|action| ScheduledFault { at: at + lasts, action }));
     }
-    blows.sort_by_key(|blow| blow.at);
-    blows
+    scheduled_faults.sort_by_key(|scheduled| scheduled.at);
+    scheduled_faults
 }
 
 /// A gateway, or a proxy in front of it, that cuts its clients again and again, about a second after it accepted them.
-pub(crate) fn cuts(dice: &mut Dice, span: Duration) -> Vec<Blow> {
+pub(crate) fn cuts(dice: &mut Dice, span: Duration) -> Vec<ScheduledFault> {
     let (begin, every) = (dice.around(span / 2), dice.millis(300..2_000));
     (0..dice.count(5..40))
-        .map(|number| Blow {
+        .map(|number| ScheduledFault {
             at: begin + every * u32::try_from(number).unwrap_or(0),
-            deed: Deed::Fault(Fault::Cut),
+            action: FaultAction::Fault(Fault::Cut),
         })
         .collect()
 }
 
 /// A process that is stopped and goes on.
-pub(crate) fn stops(dice: &mut Dice, span: Duration) -> Vec<Blow> {
+pub(crate) fn stops(dice: &mut Dice, span: Duration) -> Vec<ScheduledFault> {
     (0..dice.count(1..3))
-        .map(|_| Blow {
+        .map(|_| ScheduledFault {
             at: dice.around(span / 2),
-            deed: Deed::Jump(dice.millis(300..150_000)),
+            action: FaultAction::Jump(dice.millis(300..150_000)),
         })
         .collect()
 }
 
 /// A deed, and how long it lasts if it is one that does.
-fn draw(dice: &mut Dice, temper: Temper, mean: Duration) -> (Deed, Duration) {
+fn draw(dice: &mut Dice, temper: Temper, mean: Duration) -> (FaultAction, Duration) {
     let lasts = dice.around(mean);
-    let deed = match dice.count(0..20) {
+    let action = match dice.count(0..20) {
         0..8 => fault(dice, temper),
-        8 => Deed::Restart(RestartKind::Clean),
-        9 => Deed::Restart(dice.pick(&[RestartKind::Crash, RestartKind::KeepMemory])),
-        10 => Deed::Kill,
-        11 => Deed::Stop,
-        12 => Deed::Drain(true),
-        13 => dice.pick(&[Deed::Starting, Deed::Unavailable])(lasts),
-        14 => dice.pick(&[Deed::Deaf, Deed::Silent])(true),
-        15 => dice.pick(&[|| Deed::ReconnectNow, || Deed::Update])(),
-        16 => Deed::Panic,
-        17 if dice.one_in(2) => Deed::Lock,
-        _ if temper == Temper::Network => Deed::Lie(
-            dice.pick(&[Lie::CutBeforeAnswer, Lie::CutBeforeExecution, Lie::NeverAnswer]),
+        8 => FaultAction::Restart(RestartKind::Clean),
+        9 => FaultAction::Restart(dice.pick(&[RestartKind::Crash, RestartKind::KeepMemory])),
+        10 => FaultAction::Kill,
+        11 => FaultAction::Stop,
+        12 => FaultAction::Drain(true),
+        13 => dice.pick(&[FaultAction::Starting, FaultAction::Unavailable])(lasts),
+        14 => dice.pick(&[FaultAction::Deaf, FaultAction::Silent])(true),
+        15 => dice.pick(&[|| FaultAction::ReconnectNow, || FaultAction::Update])(),
+        16 => FaultAction::Panic,
+        17 if dice.one_in(2) => FaultAction::Lock,
+        _ if temper == Temper::Network => FaultAction::WrongAnswer(
+            dice.pick(&[
+                WrongAnswer::CutBeforeAnswer,
+                WrongAnswer::CutBeforeExecution,
+                WrongAnswer::NeverAnswer,
+            ]),
             method(dice),
         ),
-        18 if dice.one_in(3) => Deed::Withhold,
-        _ => Deed::Lie(lie(dice), method(dice)),
+        18 if dice.one_in(3) => FaultAction::Withhold,
+        _ => FaultAction::WrongAnswer(lie(dice), method(dice)),
     };
-    (deed, lasts)
+    (action, lasts)
 }
 
-fn undo(deed: &Deed) -> Option<Deed> {
-    Some(match deed {
-        Deed::Fault(fault) => Deed::Fault(fault.undo()?),
-        Deed::Kill | Deed::Stop => Deed::Start,
-        Deed::Drain(_) => Deed::Drain(false),
-        Deed::Deaf(_) => Deed::Deaf(false),
-        Deed::Silent(_) => Deed::Silent(false),
-        Deed::Lock => Deed::Unlock,
+fn undo(action: &FaultAction) -> Option<FaultAction> {
+    Some(match action {
+        FaultAction::Fault(fault) => FaultAction::Fault(fault.undo()?),
+        FaultAction::Kill | FaultAction::Stop => FaultAction::Start,
+        FaultAction::Drain(_) => FaultAction::Drain(false),
+        FaultAction::Deaf(_) => FaultAction::Deaf(false),
+        FaultAction::Silent(_) => FaultAction::Silent(false),
+        FaultAction::Lock => FaultAction::Unlock,
         _ => return None,
     })
 }
 
-fn fault(dice: &mut Dice, temper: Temper) -> Deed {
+fn fault(dice: &mut Dice, temper: Temper) -> FaultAction {
     const NOBODY_DOES: [FaultKind; 8] = [
         FaultKind::Lose,
         FaultKind::Truncate,
@@ -242,26 +246,26 @@ fn fault(dice: &mut Dice, temper: Temper) -> Deed {
                 FrameFault::Pad(1_000_000),
                 FrameFault::Pings(1000),
             ];
-            return Deed::Fault(Fault::Arm(dice.pick(&dear).next()));
+            return FaultAction::Fault(Fault::Arm(dice.pick(&dear).next()));
         }
         _ if dice.one_in(3) => dice.pick(&FaultKind::NETWORK),
         _ => dice.pick(&NOBODY_DOES),
     };
-    Deed::Fault(kind.draw(dice.rng()))
+    FaultAction::Fault(kind.draw(dice.rng()))
 }
 
-fn lie(dice: &mut Dice) -> Lie {
+fn lie(dice: &mut Dice) -> WrongAnswer {
     match dice.count(0..10) {
-        0 => Lie::NeverAnswer,
-        1 => Lie::Late(dice.millis(1..20_000)),
-        2 => Lie::CutBeforeAnswer,
-        3 => Lie::CutBeforeExecution,
-        4 => Lie::Fail,
-        5 => Lie::UnknownId,
-        6 => Lie::InvalidId,
-        7 => Lie::Twice,
-        8 => Lie::NoJson,
-        _ => Lie::CloseAfter(dice.pick(&[1000, 1011, 1012, 1013, 4001])),
+        0 => WrongAnswer::NeverAnswer,
+        1 => WrongAnswer::Late(dice.millis(1..20_000)),
+        2 => WrongAnswer::CutBeforeAnswer,
+        3 => WrongAnswer::CutBeforeExecution,
+        4 => WrongAnswer::Fail,
+        5 => WrongAnswer::UnknownId,
+        6 => WrongAnswer::InvalidId,
+        7 => WrongAnswer::Twice,
+        8 => WrongAnswer::NoJson,
+        _ => WrongAnswer::CloseAfter(dice.pick(&[1000, 1011, 1012, 1013, 4001])),
     }
 }
 

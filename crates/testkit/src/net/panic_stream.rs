@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The text of a panic of a [`Mined`] stream.
-pub const MINE_PANIC: &str = "the mine went off";
+/// The text of a panic of a [`PanicStream`] stream.
+pub const STREAM_PANIC: &str = "the mine went off";
 
 /// The trigger of the streams that were [`laid`](Self::under) on it; all clones are the same.
 ///
@@ -24,9 +24,9 @@ pub const MINE_PANIC: &str = "the mine went off";
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Mine(Arc<AtomicBool>);
+pub struct PanicSwitch(Arc<AtomicBool>);
 
-impl Mine {
+impl PanicSwitch {
     /// The next write to any of its streams panics, once.
     pub fn arm(&self) {
         self.0.store(true, Ordering::SeqCst);
@@ -38,30 +38,30 @@ impl Mine {
     }
 
     /// A stream that goes off with it.
-    pub fn under<S>(&self, stream: S) -> Mined<S> {
-        Mined {
+    pub fn under<S>(&self, stream: S) -> PanicStream<S> {
+        PanicStream {
             stream,
-            mine: self.clone(),
+            panic_stream: self.clone(),
         }
     }
 }
 
-/// A stream over a [`Mine`].
+/// A stream over a [`PanicSwitch`].
 #[derive(Debug)]
-pub struct Mined<S> {
+pub struct PanicStream<S> {
     stream: S,
-    mine: Mine,
+    panic_stream: PanicSwitch,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Mined<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PanicStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Mined<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PanicStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        assert!(!self.mine.disarm(), "{MINE_PANIC}");
+        assert!(!self.panic_stream.disarm(), "{STREAM_PANIC}");
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
