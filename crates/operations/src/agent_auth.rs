@@ -3,42 +3,14 @@
 //! The hash of an agent's token is salted, so a token is looked for among all agents. A token that was found stays in a cache for some
 //! minutes: hashes that an earlier backend wrote take a tenth of a second each.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use sha2::{Digest as _, Sha256};
-use windlass_store::{Agent, AgentFilter, AgentUid, Timestamp};
+use windlass_store::{Agent, AgentFilter, Timestamp};
 
 use crate::error::{ErrorCode, OperationError};
 use crate::service::Service;
 
-/// How long a token that was found is taken for known. A token that was rotated counts this long at most.
-const CACHED: Duration = Duration::from_secs(300);
-/// Tokens in the cache, three times the agents of a large service; beyond it the cache begins anew.
-const CACHE: usize = 30_000;
 /// The longest token, in bytes; one of Windlass has 43.
 const LIMIT: usize = 1024;
-
-/// Agents that were known by their tokens lately, by the SHA-256 of the token.
-#[derive(Default)]
-pub(crate) struct AgentTokenCache(Mutex<HashMap<[u8; 32], (AgentUid, Timestamp)>>);
-
-impl AgentTokenCache {
-    fn get(&self, hash: &[u8; 32], now: Timestamp) -> Option<AgentUid> {
-        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (agent, at) = cache.get(hash)?;
-        (now.saturating_duration_since(*at) < CACHED).then_some(*agent)
-    }
-
-    fn put(&self, hash: [u8; 32], agent: AgentUid, now: Timestamp) {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHE {
-            cache.clear();
-        }
-        cache.insert(hash, (agent, now));
-    }
-}
 
 /// The agent with this token. A call of an agent counts as a sign of life.
 ///

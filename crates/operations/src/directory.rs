@@ -6,8 +6,16 @@ use std::sync::{PoisonError, RwLock};
 use windlass::GatewayId;
 use windlass_store::{Gateway, GatewayUid};
 
-use crate::error::OperationError;
-use crate::service::{ConfiguredGateway, Service};
+/// A gateway of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfiguredGateway {
+    /// The id of its line.
+    pub id: GatewayId,
+    /// Its name in the file.
+    pub name: String,
+    /// Its address as it may be shown.
+    pub url: String,
+}
 
 /// Recorded and configured gateways by name and id.
 pub(crate) struct Directory {
@@ -159,35 +167,5 @@ impl Records {
 impl Known {
     fn as_gateway(&self) -> KnownGateway {
         KnownGateway::Recorded(self.record.clone(), self.problem.clone())
-    }
-}
-
-impl Service {
-    /// The line of the gateway that a text names: the id of its record or line, or its name in any case.
-    ///
-    /// # Errors
-    /// [`NotFound`](crate::ErrorCode::NotFound); [`NotSent`](crate::ErrorCode::NotSent) with the reason, when the gateway has no line.
-    pub fn line(&self, text: &str) -> Result<windlass::Gateway, OperationError> {
-        // The usual case: the id of a line, found without the lock of the directory.
-        if let Ok(id) = GatewayId::new(text)
-            && let Some(line) = self.windlass().gateway(&id)
-        {
-            return Ok(line);
-        }
-        let not_found = || OperationError::not_found("gateway", text);
-        let id = self.directory().line_id(text).ok_or_else(not_found)?;
-        self.windlass().gateway(&id).ok_or_else(|| self.no_line(text))
-    }
-
-    fn no_line(&self, text: &str) -> OperationError {
-        let why = match self.directory().find(text) {
-            Some(KnownGateway::Recorded(_, Some(problem))) => problem,
-            _ => "its line is not open yet".to_owned(),
-        };
-        OperationError::new(
-            crate::ErrorCode::NotSent,
-            format!("Gateway {text} has no line: {why}"),
-            "Correct the record of the gateway.",
-        )
     }
 }

@@ -14,12 +14,11 @@ use windlass::{Clock, GatewayId, Windlass};
 use windlass_store::{Gateway, GatewayUid, Store, StoreError, Timestamp};
 
 use crate::access::Caller;
-use crate::agent_auth::AgentTokenCache;
 use crate::audit::Records;
-use crate::directory::Directory;
+use crate::caches::{AgentTokenCache, TokenCache};
+use crate::directory::{ConfiguredGateway, Directory, KnownGateway};
 use crate::error::{ErrorCode, OperationError};
-use crate::jobs::Jobs;
-use crate::tokens::TokenCache;
+use crate::job_table::Jobs;
 
 /// Lines that are opened at the same time. Opening one reads a token from a file, on a thread for blocking work.
 const LINES_AT_ONCE: usize = 64;
@@ -43,17 +42,6 @@ pub struct ServiceParts {
     pub configured: Vec<ConfiguredGateway>,
     /// The time.
     pub clock: Arc<dyn Clock>,
-}
-
-/// A gateway of a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfiguredGateway {
-    /// The id of its line.
-    pub id: GatewayId,
-    /// Its name in the file.
-    pub name: String,
-    /// Its address as it may be shown.
-    pub url: String,
 }
 
 /// All that operations work with. Cheap to clone, usable from any thread.
@@ -250,6 +238,36 @@ impl Service {
                 tracing::debug!("the records of gateways could not be read: {error}");
             }
         }
+    }
+}
+
+impl Service {
+    /// The line of the gateway that a text names: the id of its record or line, or its name in any case.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorCode::NotFound); [`NotSent`](ErrorCode::NotSent) with the reason, when the gateway has no line.
+    pub fn line(&self, text: &str) -> Result<windlass::Gateway, OperationError> {
+        // The usual case: the id of a line, found without the lock of the directory.
+        if let Ok(id) = GatewayId::new(text)
+            && let Some(line) = self.windlass().gateway(&id)
+        {
+            return Ok(line);
+        }
+        let not_found = || OperationError::not_found("gateway", text);
+        let id = self.directory().line_id(text).ok_or_else(not_found)?;
+        self.windlass().gateway(&id).ok_or_else(|| self.no_line(text))
+    }
+
+    fn no_line(&self, text: &str) -> OperationError {
+        let why = match self.directory().find(text) {
+            Some(KnownGateway::Recorded(_, Some(problem))) => problem,
+            _ => "its line is not open yet".to_owned(),
+        };
+        OperationError::new(
+            ErrorCode::NotSent,
+            format!("Gateway {text} has no line: {why}"),
+            "Correct the record of the gateway.",
+        )
     }
 }
 

@@ -3,9 +3,7 @@
 //! A token is `wl_` and 32 random bytes as URL-safe base64. It is shown once, when it is made. The SHA-256 of a token is kept: a token
 //! is 256 random bits, so a slow hash would protect nothing and cost every request.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +18,8 @@ use windlass_store::{ApiTokenId, ApiTokenRecord, Store, Timestamp};
 
 use crate::access::{Caller, Role, Scope, Source};
 use crate::audit::{self, Change};
+use crate::caches::CachedToken;
+pub use crate::caches::TOKEN_CACHED as CACHED;
 use crate::error::OperationError;
 use crate::page::Page;
 use crate::service::Service;
@@ -223,51 +223,8 @@ pub async fn revoke(
     Ok(TokenView::of(find().await?))
 }
 
-/// How long a token that was looked up is taken for known: a revocation counts after this time at the latest.
-pub const CACHED: Duration = Duration::from_secs(5);
 /// The interval between two notes of a token's use: each is a write.
 const TOUCHED: Duration = Duration::from_secs(60);
-/// Tokens in the cache. A service has a few; beyond this the cache begins anew.
-const CACHE: usize = 1_024;
-
-/// Tokens that were looked up lately.
-#[derive(Default)]
-pub(crate) struct TokenCache(Mutex<HashMap<[u8; 32], Cached>>);
-
-#[derive(Clone)]
-struct Cached {
-    token: ApiTokenRecord,
-    looked_up: Timestamp,
-    touched: Timestamp,
-}
-
-impl TokenCache {
-    /// Forgets all: the next request of each token looks it up.
-    pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn get(&self, hash: &ApiTokenHash, now: Timestamp) -> Option<Cached> {
-        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = cache.get(hash.as_bytes())?;
-        // A clock that goes back must not keep a revoked token good for longer.
-        let is_fresh = now >= cached.looked_up && now.saturating_duration_since(cached.looked_up) < CACHED;
-        is_fresh.then(|| cached.clone())
-    }
-
-    fn put(&self, hash: &ApiTokenHash, cached: Cached) {
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHE {
-            cache.clear();
-        }
-        cache.insert(*hash.as_bytes(), cached);
-    }
-
-    fn last_touch(&self, hash: &ApiTokenHash) -> Option<Timestamp> {
-        let cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(hash.as_bytes()).map(|cached| cached.touched)
-    }
-}
 
 /// The caller with this token; `None` for a token that is not known, revoked or expired.
 ///
@@ -276,7 +233,7 @@ impl TokenCache {
 pub async fn caller(service: &Service, hash: &ApiTokenHash) -> Result<Option<Caller>, OperationError> {
     let now = service.now();
     let cache = service.token_cache();
-    let token = match cache.get(hash, now) {
+    let token = match cache.get(hash.as_bytes(), now) {
         Some(cached) => Some(cached.token),
         None => look_up(service, hash, now).await?,
     };
@@ -294,17 +251,17 @@ async fn look_up(
     let Some(token) = service.store().api_token_by_hash(hash.as_bytes()).await? else {
         return Ok(None);
     };
-    let last = cache.last_touch(hash).or(token.last_used_at);
+    let last = cache.last_touch(hash.as_bytes()).or(token.last_used_at);
     let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= TOUCHED);
     if is_due && token.is_valid(now) {
         service.store().touch_api_token(token.id, now).await?;
     }
-    let cached = Cached {
+    let cached = CachedToken {
         token: token.clone(),
         looked_up: now,
         touched: if is_due { now } else { last.unwrap_or(now) },
     };
-    cache.put(hash, cached);
+    cache.put(hash.as_bytes(), cached);
     Ok(Some(token))
 }
 
