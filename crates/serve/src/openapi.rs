@@ -1,5 +1,8 @@
 //! The OpenAPI document.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi};
 use utoipa::{Modify, OpenApi as _};
@@ -45,6 +48,27 @@ impl Modify for BearerToken {
 /// The whole document.
 pub fn document() -> OpenApi {
     routes::described().1
+}
+
+/// The whole document as JSON, with the members of each object by name: utoipa keeps extensions (`x-…`) in no order, and the same code
+/// has the same document.
+pub fn document_json() -> Value {
+    by_name(serde_json::to_value(document()).unwrap_or_default())
+}
+
+fn by_name(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            // A map of serde_json keeps another order where a feature of it is on.
+            let sorted: BTreeMap<String, Value> = members
+                .into_iter()
+                .map(|(name, value)| (name, by_name(value)))
+                .collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(by_name).collect()),
+        other => other,
+    }
 }
 
 pub(crate) fn description() -> OpenApi {

@@ -15,7 +15,7 @@ use crate::auth::Authenticator;
 use crate::guard::{AllowedHosts, check_host};
 use crate::limiter::FailureLimiter;
 use crate::problem::ProblemResponse;
-use crate::{App, routes};
+use crate::{App, openapi, routes};
 
 /// The largest body of a request: a gateway takes frames of up to 25 MiB, and a body becomes one.
 const BODY_LIMIT: usize = 25 * 1024 * 1024;
@@ -102,8 +102,8 @@ impl Server {
 
 /// The interface as a service of `tower`, for a host that has its own listener.
 pub fn router(service: Service, auth: Authenticator, hosts: &[String]) -> Router {
-    let (routes, document) = routes::described();
-    let document = serde_json::to_string(&document).unwrap_or_default();
+    let (routes, _) = routes::described();
+    let document = openapi::document_json().to_string();
     let as_json = move || {
         let document = document.clone();
         async move { ([("content-type", "application/json")], document) }
