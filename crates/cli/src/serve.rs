@@ -66,6 +66,10 @@ pub(crate) struct ServeArgs {
 
 pub(crate) async fn run(global: &Global, args: &ServeArgs, output: &Output) -> Result<ExitCode, Failure> {
     let mut stop = std::pin::pin!(stop_signal()?);
+    // Before the lines start, which take their counters then.
+    if let Err(error) = windlass_serve::metrics::install(false) {
+        output.note(&format!("no metrics: {error}"));
+    }
     let token = ApiToken::from_bytes(random()?);
     let config = ServeConfig {
         listen: args.listen,

@@ -137,6 +137,13 @@ impl Directory {
         }
     }
 
+    /// The id in the interface of the gateway whose entries are stored under this id.
+    pub(crate) fn name_of(&self, id: GatewayUid) -> String {
+        let lines = self.configured.iter().map(|known| &known.id);
+        let of_file = lines.into_iter().find(|line| GatewayUid::of_line(line) == id);
+        of_file.map_or_else(|| id.to_string(), ToString::to_string)
+    }
+
     /// The line of the gateway that a text names.
     pub(crate) fn line_id(&self, text: &str) -> Option<GatewayId> {
         self.find(text)?.line_id()

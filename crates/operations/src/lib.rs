@@ -12,6 +12,11 @@
 //! | [`gateways`] | gateways with the state of their lines |
 //! | [`gateway_records`], [`boards`], [`agents`], [`agent_records`] | records: shown and changed |
 //! | [`activities`], [`audit`], [`lifecycle_runs`] | the past of agents, boards and records |
+//! | [`sessions`] | sessions of a gateway: listed, read, changed |
+//! | [`roster`] | the live sessions of a gateway |
+//! | [`messages`] | messages to sessions, followed to their end |
+//! | [`stream`] | events, line changes and activities as one stream |
+//! | [`consumers`] | named positions in the journal |
 //! | [`calls`] | one call of any method of a gateway |
 //! | [`page`] | pages of lists |
 //! | [`error`] | the error of every operation |
@@ -26,6 +31,7 @@ pub mod audit;
 pub mod boards;
 mod caches;
 pub mod calls;
+pub mod consumers;
 mod directory;
 pub mod error;
 pub mod gateway_records;
@@ -33,8 +39,14 @@ pub mod gateways;
 mod job_table;
 pub mod jobs;
 pub mod lifecycle_runs;
+mod message_end;
+mod message_log;
+pub mod messages;
 pub mod page;
+pub mod roster;
 pub mod service;
+pub mod sessions;
+pub mod stream;
 pub mod tokens;
 
 pub use access::{Caller, Role, Scope, Source};

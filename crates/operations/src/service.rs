@@ -1,7 +1,9 @@
 //! The parts that operations work with, from start to shutdown.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -19,6 +21,10 @@ use crate::caches::{AgentTokenCache, TokenCache};
 use crate::directory::{ConfiguredGateway, Directory, KnownGateway};
 use crate::error::{ErrorCode, OperationError};
 use crate::job_table::Jobs;
+use crate::message_log::MessageLog;
+use crate::messages;
+use crate::roster::Rosters;
+use crate::stream::Feed;
 
 /// Lines that are opened at the same time. Opening one reads a token from a file, on a thread for blocking work.
 const LINES_AT_ONCE: usize = 64;
@@ -57,6 +63,11 @@ struct Inner {
     tokens: TokenCache,
     agent_tokens: AgentTokenCache,
     jobs: Jobs,
+    rosters: Rosters,
+    messages: MessageLog,
+    /// Counts the followings of messages.
+    lives: AtomicU64,
+    feed: Arc<Feed>,
     /// `true` from the beginning of the shutdown on.
     ending: watch::Sender<bool>,
     reconciler: std::sync::Mutex<Option<JoinHandle<()>>>,
@@ -78,6 +89,10 @@ impl Service {
             tokens: TokenCache::default(),
             agent_tokens: AgentTokenCache::default(),
             jobs: Jobs::default(),
+            rosters: Rosters::default(),
+            messages: MessageLog::default(),
+            lives: AtomicU64::new(0),
+            feed: Arc::default(),
             ending: watch::channel(false).0,
             reconciler: std::sync::Mutex::new(None),
         };
@@ -175,6 +190,49 @@ impl Service {
         }
     }
 
+    /// The live sessions that were looked at lately.
+    pub(crate) fn rosters(&self) -> &Rosters {
+        &self.inner.rosters
+    }
+
+    /// The messages that are followed.
+    pub(crate) fn messages(&self) -> &MessageLog {
+        &self.inner.messages
+    }
+
+    /// An id for a following of a message.
+    pub(crate) fn next_life(&self) -> u64 {
+        messages::life(self.now(), self.inner.lives.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The numbers of the service at this moment.
+    pub fn numbers(&self) -> ServiceNumbers {
+        // A state without lines is told as 0: a gauge that is not set keeps its last value.
+        let states = [
+            "connecting",
+            "up",
+            "waiting",
+            "paused",
+            "degraded",
+            "draining",
+            "closed",
+        ];
+        let mut lines: BTreeMap<&'static str, f64> = states.into_iter().map(|state| (state, 0.0)).collect();
+        for line in self.windlass().gateways() {
+            *lines.entry(line.status().borrow().state.name()).or_default() += 1.0;
+        }
+        ServiceNumbers {
+            lines,
+            streams: as_number(self.feed().viewers()),
+            messages: as_number(self.messages().under_way()),
+        }
+    }
+
+    /// The shared readers of all streams.
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.inner.feed
+    }
+
     /// The present.
     pub fn now(&self) -> Timestamp {
         Timestamp::from(self.inner.parts.clock.wall())
@@ -269,6 +327,27 @@ impl Service {
             "Correct the record of the gateway.",
         )
     }
+
+    /// The id in the interface of the gateway whose entries are stored under this id.
+    pub(crate) fn gateway_name(&self, id: GatewayUid) -> String {
+        self.directory().name_of(id)
+    }
+}
+
+/// The numbers of a service at one moment, as metrics want them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceNumbers {
+    /// Lines by their state.
+    pub lines: BTreeMap<&'static str, f64>,
+    /// Streams that are open.
+    pub streams: f64,
+    /// Messages without an end.
+    pub messages: f64,
+}
+
+/// A count, all of which are far below the first number that is not exact.
+fn as_number(count: usize) -> f64 {
+    u32::try_from(count).unwrap_or(u32::MAX).into()
 }
 
 fn unavailable(why: impl Into<String>) -> OperationError {

@@ -11,6 +11,8 @@
 //! | `guard` | `Host` and `Origin` of a request |
 //! | `limiter` | a bound on failed attempts to prove an identity |
 //! | [`problem`] | errors as `application/problem+json` |
+//! | [`metrics`] | numbers for Prometheus |
+//! | `sse` | the form of streams |
 //! | `routes` | the handlers, one file for each noun |
 //! | [`openapi`] | the OpenAPI document |
 
@@ -18,11 +20,13 @@ pub mod auth;
 mod extract;
 mod guard;
 mod limiter;
+pub mod metrics;
 pub mod openapi;
 pub mod problem;
 mod random;
 mod routes;
 pub mod server;
+mod sse;
 
 pub use auth::Authenticator;
 pub use server::{ListenError, ServeConfig, Server};

@@ -4,9 +4,12 @@ mod agent_calls;
 mod agents;
 mod boards;
 mod calls;
+mod events;
 mod gateways;
 mod health;
+mod messages;
 mod operations;
+mod sessions;
 mod tokens;
 
 use axum::Router;
@@ -22,8 +25,11 @@ pub(crate) fn described() -> (Router<App>, OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(openapi::description())
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(health::numbers))
         .merge(records())
         .merge(of_agents())
+        .merge(of_sessions())
+        .merge(streams())
         .routes(routes!(calls::call))
         .split_for_parts();
     name_operations(&mut document);
@@ -88,4 +94,26 @@ fn of_agents() -> OpenApiRouter<App> {
         .routes(routes!(agent_calls::message_lead))
         .routes(routes!(agent_calls::broadcast))
         .routes(routes!(agent_calls::memory, agent_calls::remember))
+}
+
+/// Sessions, and messages to them.
+fn of_sessions() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(sessions::list, sessions::ensure))
+        .routes(routes!(sessions::roster))
+        .routes(routes!(sessions::get, sessions::patch, sessions::delete))
+        .routes(routes!(sessions::history))
+        .routes(routes!(sessions::reset))
+        .routes(routes!(sessions::abort))
+        .routes(routes!(messages::send))
+        .routes(routes!(messages::get))
+        .routes(routes!(messages::events))
+}
+
+/// The stream of events, and its consumers.
+fn streams() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(events::events))
+        .routes(routes!(events::list))
+        .routes(routes!(events::get, events::acknowledge, events::delete))
 }

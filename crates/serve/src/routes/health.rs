@@ -2,10 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use windlass_operations::{ErrorCode, OperationError, Scope};
+
 use crate::App;
+use crate::auth::Authenticated;
+use crate::metrics;
 use crate::problem::{ProblemResponse, Problems};
 
 /// The service answers.
@@ -26,4 +32,21 @@ pub(crate) async fn livez() -> Json<Health> {
 pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, ProblemResponse> {
     app.service.ready().await?;
     Ok(Json(Health { ok: true }))
+}
+
+/// Numbers of the service in the text form of Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain"), Problems))]
+pub(crate) async fn numbers(
+    State(app): State<App>,
+    Authenticated(caller): Authenticated,
+) -> Result<Response, ProblemResponse> {
+    caller.require(Scope::Read)?;
+    let text = metrics::render(&app.service).ok_or_else(|| {
+        OperationError::new(
+            ErrorCode::Unavailable,
+            "The program has installed no recorder of metrics",
+            "Call windlass_serve::metrics::install at its start.",
+        )
+    })?;
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use windlass::store::{MemoryStore, Store};
@@ -191,6 +192,42 @@ impl Bench {
         Reply { status, body }
     }
 
+    /// The text of a successful response.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let request = Request::builder()
+            .uri(path)
+            .header("host", "127.0.0.1:7420")
+            .header("authorization", self.bearer());
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let bytes = to_bytes(response.into_body(), 64 * 1024 * 1024).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// Opens a stream of server-sent events.
+    pub(crate) async fn stream(&self, path: &str, last: Option<&str>) -> EventReader {
+        let mut request = Request::builder()
+            .uri(path)
+            .header("host", "127.0.0.1:7420")
+            .header("authorization", self.bearer());
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["x-accel-buffering"], "no");
+        EventReader {
+            body: response.into_body().into_data_stream(),
+            text: String::new(),
+            last: None,
+            retry: None,
+        }
+    }
+
     /// Compares a response with the document: its status is named there, and its body has the shape.
     fn check(&self, method: &Method, path: &str, status: StatusCode, body: &Value) {
         let path = path.split('?').next().unwrap_or_default();
@@ -248,5 +285,61 @@ impl Bench {
         for sim in self.sims {
             sim.shutdown().await;
         }
+    }
+}
+
+/// A client of a stream.
+pub(crate) struct EventReader {
+    body: axum::body::BodyDataStream,
+    text: String,
+    /// The last `id`.
+    pub(crate) last: Option<String>,
+    /// The last `retry`, in milliseconds.
+    pub(crate) retry: Option<u64>,
+}
+
+impl EventReader {
+    /// The next event with its data; `None` at the end of the stream.
+    pub(crate) async fn next(&mut self) -> Option<(String, Value)> {
+        let next = tokio::time::timeout(PATIENCE, self.read());
+        next.await.expect("an event or the end of the stream")
+    }
+
+    /// The next event of this name.
+    pub(crate) async fn next_of(&mut self, wanted: &str) -> Value {
+        loop {
+            let (name, data) = self.next().await.expect("the stream goes on");
+            if name == wanted {
+                return data;
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Option<(String, Value)> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let (block, rest) = (block.to_owned(), rest.to_owned());
+                self.text = rest;
+                if let Some(event) = self.block(&block) {
+                    return Some(event);
+                }
+            }
+            let bytes = self.body.next().await?.unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+    }
+
+    fn block(&mut self, block: &str) -> Option<(String, Value)> {
+        let (mut name, mut data) = (String::new(), None);
+        for line in block.lines() {
+            match line.split_once(':').map(|(field, value)| (field, value.trim_start())) {
+                Some(("event", value)) => value.clone_into(&mut name),
+                Some(("data", value)) => data = Some(serde_json::from_str(value).unwrap()),
+                Some(("id", value)) => self.last = Some(value.to_owned()),
+                Some(("retry", value)) => self.retry = value.parse().ok(),
+                _ => {}
+            }
+        }
+        data.map(|data| (name, data))
     }
 }
