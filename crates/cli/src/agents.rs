@@ -9,6 +9,7 @@
 //! | `plan` | `plan`, `drift` and every `--dry-run`: the changes that a job would make |
 //! | `service` | `run`: the process that supervises the agents |
 //! | `context` | the store, lines and templates of a command |
+//! | `remote` | a job, done by the running service of the store |
 //! | `progress` | a job on the screen, and its report |
 
 mod change;
@@ -17,6 +18,7 @@ pub(crate) mod jobs;
 mod plan;
 mod progress;
 pub(crate) mod records;
+mod remote;
 mod runs;
 mod service;
 

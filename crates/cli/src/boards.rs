@@ -140,7 +140,7 @@ pub(crate) async fn run(global: &Global, args: BoardsArgs, output: &Output) -> R
         BoardsCommand::Rename { board, name } => change::rename(&records, &board, name, output).await,
         BoardsCommand::Pause { board } => change::set_paused(&records, &board, true, output).await,
         BoardsCommand::Resume { board } => change::set_paused(&records, &board, false, output).await,
-        BoardsCommand::Delete(args) => change::delete(&records, &args, output).await,
+        BoardsCommand::Delete(args) => change::delete(global, &records, &args, output).await,
     }
 }
 

@@ -84,7 +84,7 @@ async fn forget(global: &Global, args: &GatewaysForgetArgs, output: &Output) -> 
         return Ok(ExitCode::Ok);
     }
     let job = Job::ForgetGateway { gateway: gateway.id };
-    let exit = agents::jobs::forget_work("forget", &records, job, output).await?;
+    let exit = agents::jobs::forget_work(global, "forget", &records, job, output).await?;
     if exit == ExitCode::Ok {
         gateway_records::forgotten(&changed(&*records.store, &caller()), gateway).await?;
     }

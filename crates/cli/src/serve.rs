@@ -5,7 +5,7 @@
 //! | `address_file` | where other commands on this machine find the running service |
 //! | `demo` | twenty simulated gateways with agents, and faults |
 
-mod address_file;
+pub(crate) mod address_file;
 mod demo;
 
 use std::net::SocketAddr;

@@ -32,18 +32,34 @@ pub struct ProvisionInput {
     /// All agents of the store.
     #[serde(default)]
     pub all: bool,
-    /// Wake no agent.
+    /// Which agents to wake at the end.
     #[serde(default)]
-    pub quiet: bool,
+    pub wake: WakeInput,
     /// Begin a fresh session before the wake.
     #[serde(default)]
     pub reset_session: bool,
     /// Write USER.md and MEMORY.md even where the agent changed them.
     #[serde(default)]
     pub overwrite: bool,
+    /// Give each agent its BOOTSTRAP.md again.
+    #[serde(default)]
+    pub force_bootstrap: bool,
     /// Give each agent a new token.
     #[serde(default)]
     pub rotate_token: bool,
+}
+
+/// Which agents a run wakes at its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WakeInput {
+    /// None.
+    Never,
+    /// Those that are new or changed.
+    #[default]
+    IfChanged,
+    /// All.
+    Always,
 }
 
 /// Agents to delete.
@@ -84,6 +100,9 @@ pub struct SyncInput {
     /// Write USER.md and MEMORY.md even where the agent changed them.
     #[serde(default)]
     pub overwrite: bool,
+    /// Give each agent its BOOTSTRAP.md again.
+    #[serde(default)]
+    pub force_bootstrap: bool,
 }
 
 /// Brings agents to life, or up to date.
@@ -99,9 +118,14 @@ pub async fn provision(
     caller.require(Scope::Write)?;
     let agents = chosen(service, &input.agents, input.all).await?;
     let options = RunOptions {
-        wake: if input.quiet { Wake::Never } else { Wake::IfChanged },
+        wake: match input.wake {
+            WakeInput::Never => Wake::Never,
+            WakeInput::IfChanged => Wake::IfChanged,
+            WakeInput::Always => Wake::Always,
+        },
         reset_session: input.reset_session,
         overwrite: input.overwrite,
+        force_bootstrap: input.force_bootstrap,
         token: if input.rotate_token {
             TokenRule::Rotate
         } else {
@@ -154,7 +178,7 @@ pub async fn sync(
         lead_only: input.lead_only,
         reset_sessions: input.reset_sessions,
         rotate_tokens: input.rotate_tokens,
-        force_bootstrap: false,
+        force_bootstrap: input.force_bootstrap,
         overwrite: input.overwrite,
         board,
     };

@@ -11,7 +11,7 @@ use super::content::AgentRecordsError;
 use crate::control_plane::ControlError;
 
 /// StepError an agent's run failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// The step that failed.
@@ -118,7 +118,7 @@ impl Changes {
 }
 
 /// How one agent came out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentReport {
     /// The agent.
@@ -136,7 +136,7 @@ pub struct AgentReport {
 }
 
 /// How the agents of an operation came out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FleetReport {
     /// One for each, in the order in which they were asked for.
@@ -166,7 +166,7 @@ impl FleetReport {
 }
 
 /// A gateway that could not be worked with at all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayFailure {
     /// The gateway.
@@ -272,7 +272,7 @@ impl From<AgentRecordsError> for StepError {
 const NEWS: usize = 1024;
 
 /// One thing that happened in an operation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "news")]
 #[non_exhaustive]
 pub enum Progress {

@@ -42,6 +42,15 @@ pub(crate) struct FileArgs {
 }
 
 impl TemplateArgs {
+    /// The flag that was given, if one was.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        match (&self.base_url, &self.templates) {
+            (Some(_), _) => Some("--base-url"),
+            (None, Some(_)) => Some("--templates"),
+            (None, None) => None,
+        }
+    }
+
     /// The settings that the flags give.
     pub(crate) fn apply(&self, mut builder: AgentsBuilder) -> Result<AgentsBuilder, Failure> {
         if let Some(base_url) = &self.base_url {
@@ -55,6 +64,11 @@ impl TemplateArgs {
 }
 
 impl FileArgs {
+    /// The flag about files that was given, if one was.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        self.templates.given()
+    }
+
     pub(crate) fn limit(&self) -> Duration {
         self.timeout.unwrap_or(CONNECT)
     }

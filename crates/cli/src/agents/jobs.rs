@@ -11,6 +11,7 @@ use windlass::store::{Agent, AgentRole, AgentUid, Gateway, Store};
 use crate::agents::context::{AgentsContext, AllDown, FileArgs, Host, Which};
 use crate::agents::plan::{self, RunArgs};
 use crate::agents::progress::{self, FleetScreen};
+use crate::agents::remote;
 use crate::exit::{ExitCode, Failure};
 use crate::global::Global;
 use crate::output::{Output, WARN};
@@ -53,7 +54,7 @@ pub(crate) async fn provision(global: &Global, args: &ProvisionArgs, output: &Ou
         return plan::show(&records, &agents, options, &args.files, output).await;
     }
     let job = |agents| Job::Provision { agents, options };
-    work("provision", &records, &agents, job, &args.files, output).await
+    work(global, "provision", &records, &agents, job, &args.files, output).await
 }
 
 pub(crate) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) -> Result<ExitCode, Failure> {
@@ -65,12 +66,13 @@ pub(crate) async fn rotate(global: &Global, args: &RotateArgs, output: &Output) 
         ..RunOptions::default()
     };
     let job = |agents| Job::Provision { agents, options };
-    work("rotate-token", &records, &agents, job, &args.files, output).await
+    work(global, "rotate-token", &records, &agents, job, &args.files, output).await
 }
 
 /// Does a job on these agents: those of gateways that are down are reported, the others are worked on. Of a deletion, agents that
 /// were never begun need no gateway.
 pub(crate) async fn work(
+    global: &Global,
     command: &str,
     records: &Records,
     agents: &[&Agent],
@@ -78,6 +80,10 @@ pub(crate) async fn work(
     files: &FileArgs,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    if let Some(service) = remote::service_of(global, files)?.await {
+        let job = job(agents.iter().map(|agent| agent.id).collect());
+        return remote::work(&service, command, &job, records, output).await;
+    }
     let needs_gateway = |agent: &&Agent| command != DELETE || agent.lifecycle_generation > 0;
     let on_gateways: Vec<&Agent> = agents.iter().copied().filter(needs_gateway).collect();
     let context = AgentsContext::open(records, records.gateways_of(&on_gateways), files, output).await?;
@@ -152,16 +158,21 @@ pub(crate) async fn sync(global: &Global, args: &SyncArgs, output: &Output) -> R
         let agents = chosen(&records, &gateway, &options);
         return plan::show(&records, &agents, args.run_options(), &args.files, output).await;
     }
-    work_on_templates(&records, &gateway, options, &args.files, output).await
+    work_on_templates(global, &records, &gateway, options, &args.files, output).await
 }
 
 async fn work_on_templates(
+    global: &Global,
     records: &Records,
     gateway: &Gateway,
     options: SyncOptions,
     files: &FileArgs,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    if let Some(service) = remote::service_of(global, files)?.await {
+        let gateway = gateway.id;
+        return remote::work(&service, "sync", &Job::Sync { gateway, options }, records, output).await;
+    }
     let context = AgentsContext::open(records, vec![gateway.clone()], files, output).await?;
     let report = if let Some(down) = context.down.get(&gateway.id) {
         FleetReport {
@@ -262,7 +273,7 @@ pub(crate) async fn delete(global: &Global, args: &DeleteArgs, output: &Output) 
         return Ok(ExitCode::Ok);
     }
     let job = |agents| Job::Delete { agents, delete_files };
-    let exit = work(DELETE, &records, &agents, job, &args.files, output).await?;
+    let exit = work(global, DELETE, &records, &agents, job, &args.files, output).await?;
     if exit != ExitCode::Ok && !output.json() {
         output.note("if a gateway is gone for good, windlass agents forget removes its agents from the store");
     }
@@ -315,7 +326,7 @@ pub(crate) async fn forget(global: &Global, args: &AgentsForgetArgs, output: &Ou
         return Ok(ExitCode::Ok);
     }
     let agents = agents.iter().map(|agent| agent.id).collect();
-    forget_work("forget", &records, Job::Forget { agents }, output).await
+    forget_work(global, "forget", &records, Job::Forget { agents }, output).await
 }
 
 /// Warns of the agents that stay on the gateway, and asks on the terminal unless `yes` was given.
@@ -348,11 +359,15 @@ pub(crate) fn confirmed(what: &str, yes: bool, output: &Output) -> Result<bool, 
 /// Does such a job. The process that runs the store's agents has the right to it, so that no run is under way meanwhile; no line
 /// is opened.
 pub(crate) async fn forget_work(
+    global: &Global,
     command: &str,
     records: &Records,
     job: Job,
     output: &Output,
 ) -> Result<ExitCode, Failure> {
+    if let Some(service) = remote::service(global)?.await {
+        return remote::work(&service, command, &job, records, output).await;
+    }
     let host = Host::start(&[])?;
     let store = Arc::clone(&records.store) as Arc<dyn Store>;
     let agents = host.windlass.agents(store).supervise(false).start().await?;

@@ -75,7 +75,8 @@ impl<'a> FleetScreen<'a> {
         Ok(operation.report().await?)
     }
 
-    fn show(&mut self, news: &Progress) -> Result<(), Failure> {
+    /// Shows one progress.
+    pub(crate) fn show(&mut self, news: &Progress) -> Result<(), Failure> {
         if self.output.json() {
             self.output.value(news)?;
             return Ok(());
@@ -168,7 +169,8 @@ impl<'a> FleetScreen<'a> {
         }
     }
 
-    fn clear(&self) {
+    /// Takes the bars away.
+    pub(crate) fn clear(&self) {
         if let Some(bars) = &self.bars {
             // Without a terminal there is nothing left to clear.
             let _ = bars.all.clear();

@@ -11,6 +11,7 @@ use crate::agents::context::FileArgs;
 use crate::agents::jobs;
 use crate::change::{caller, changed};
 use crate::exit::{ExitCode, Failure};
+use crate::global::Global;
 use crate::output::Output;
 use crate::store::{Records, short, shown};
 
@@ -167,7 +168,12 @@ pub(super) struct BoardsDeleteArgs {
     files: FileArgs,
 }
 
-pub(super) async fn delete(records: &Records, args: &BoardsDeleteArgs, output: &Output) -> Result<ExitCode, Failure> {
+pub(super) async fn delete(
+    global: &Global,
+    records: &Records,
+    args: &BoardsDeleteArgs,
+    output: &Output,
+) -> Result<ExitCode, Failure> {
     let board = records.board(&args.board)?;
     let on_it = |agent: &&Agent| agent.board_id == Some(board.id);
     let agents: Vec<&Agent> = records.agents.iter().filter(on_it).collect();
@@ -178,7 +184,7 @@ pub(super) async fn delete(records: &Records, args: &BoardsDeleteArgs, output: &
             return Ok(ExitCode::Ok);
         }
         let job = |agents| Job::Delete { agents, delete_files };
-        let exit = jobs::work(jobs::DELETE, records, &agents, job, &args.files, output).await?;
+        let exit = jobs::work(global, jobs::DELETE, records, &agents, job, &args.files, output).await?;
         if exit != ExitCode::Ok {
             return Ok(exit);
         }

@@ -7,11 +7,19 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
 use windlass_operations::tokens::ApiToken;
+use windlass_protocol::Secret;
 
 use crate::exit::Failure;
+
+/// The largest file that is read, in bytes: it has an address and a token.
+const CONTENT_LIMIT: usize = 4096;
+/// How long a service on this machine may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(1);
 
 /// The content of the file.
 #[derive(Serialize, Deserialize)]
@@ -56,6 +64,31 @@ impl AddressFile {
                 "Make the folder of the store writable.",
             )),
         }
+    }
+}
+
+/// A service that runs for a store, as its file tells.
+#[derive(Debug)]
+pub(crate) struct RunningService {
+    /// Its address.
+    pub(crate) address: SocketAddr,
+    /// The token of its start.
+    pub(crate) token: Secret,
+}
+
+impl RunningService {
+    /// The service of a store. None where there is no file, or one of a service that was killed.
+    pub(crate) async fn of_store(store: &Path) -> Option<Self> {
+        let text = windlass_files::read_text(&beside(store), CONTENT_LIMIT).ok()?;
+        let content: Content = serde_json::from_str(&text).ok()?;
+        let address = content.url.strip_prefix("http://")?.parse().ok()?;
+        // After a kill the file stays, and nothing listens.
+        let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;
+        connected.ok()?.ok()?;
+        Some(Self {
+            address,
+            token: Secret::new(content.token),
+        })
     }
 }
 

@@ -32,6 +32,7 @@ mod one_list;
 mod people;
 mod records;
 mod secrets;
+mod serve;
 mod sessions;
 mod status;
 mod store_fixture;
