@@ -8,7 +8,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass::agents::{Agents, Job, Progress, RunOptions};
+use windlass::agents::{Agents, Job, ProvisionProgress, RunOptions};
 use windlass::store::{
     Agent, AgentUid, Agents as _, Board, BoardId, Boards as _, Creator, Gateway, GatewayUid, Gateways as _,
     MemoryStore, Organization, OrganizationId, Organizations as _, Owner, Timestamp,
@@ -48,7 +48,7 @@ async fn provision(agents: &Agents, team: &[AgentUid]) -> Result<(), Box<dyn Err
     };
     let mut operation = agents.work(job).await?;
     while let Some(news) = operation.next().await {
-        if let Progress::Step { name, step, .. } = news {
+        if let ProvisionProgress::Step { name, step, .. } = news {
             println!("{name}: {step}");
         }
     }

@@ -31,9 +31,9 @@ use std::sync::Arc;
 pub use windlass_agents::control_plane::{self, ControlError, ControlPlane, FakeControlPlane, WriteQueue};
 pub use windlass_agents::coordinator::{self, CoordinationError, CoordinatorHandle};
 pub use windlass_agents::provisioner::{
-    AgentPlan, AgentReport, CHECK_IN_WINDOW, Changes, Ensure, EnsureError, Ensured, Failure, FileAction, FilePlan,
-    Fleet, FleetReport, GatewayFailure, Interrupted, Job, Keep, Operation, PlanError, Progress, RunOptions,
-    SyncOptions, TokenRule, WAKES, Wake,
+    AgentPlan, AgentReport, CHECK_IN_WINDOW, Changes, Ensure, EnsureError, Ensured, FileAction, FilePlan, Fleet,
+    FleetReport, GatewayFailure, Interrupted, Job, Keep, Operation, PlanError, ProvisionFailure, ProvisionProgress,
+    RunOptions, SyncOptions, TokenRule, WAKES, Wake,
 };
 pub use windlass_templates::{TemplateError, Templates};
 

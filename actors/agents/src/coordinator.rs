@@ -35,8 +35,8 @@ use crate::provisioner::{Interrupted, ProvisionerHandle, ProvisionerParts};
 
 pub use context::MESSAGE_CHARS;
 pub use operation::{
-    AskUser, BoardResult, BroadcastReport, Caller, CoordinationError, DeliveryReceipt, Forbidden, LeadMessage,
-    LeadMessageKind, Nudge, Onboarding, Soul,
+    AskUser, BoardResult, BroadcastReport, CoordinationCaller, CoordinationError, DeliveryReceipt, Forbidden,
+    LeadMessage, LeadMessageKind, Nudge, Onboarding, Soul,
 };
 
 /// Messages to the coordinator that may wait in its mailbox: it only begins tasks for them.

@@ -51,7 +51,9 @@ pub use context::{AGENTS_AT_A_TIME, Fleet, Keep, ProvisionerParts, ProvisionerSe
 pub use ensure::{Ensure, EnsureError, Ensured, LEAD_NAME};
 pub use lifecycle::{CHECK_IN_WINDOW, WAKES};
 pub use preview::AgentPlan;
-pub use report::{AgentReport, Changes, Failure, FleetReport, GatewayFailure, Interrupted, Operation, Progress};
+pub use report::{
+    AgentReport, Changes, FleetReport, GatewayFailure, Interrupted, Operation, ProvisionFailure, ProvisionProgress,
+};
 pub use request::{Job, RunOptions, SyncOptions, TokenRule, Wake};
 
 /// Messages to the provisioner that may wait in its mailbox: it only begins tasks for them.
@@ -115,7 +117,7 @@ impl Message for EnsureAgent {
 }
 
 impl Message for PlanRun {
-    type Result = TaskReply<Result<AgentPlan, Failure>>;
+    type Result = TaskReply<Result<AgentPlan, ProvisionFailure>>;
 }
 
 impl Message for DeadlineMoved {
@@ -285,7 +287,7 @@ impl ProvisionerHandle {
 pub enum PlanError {
     /// It can't be made.
     #[error("{0}")]
-    Failed(Box<Failure>),
+    Failed(Box<ProvisionFailure>),
     /// The provisioner is gone.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

@@ -80,7 +80,7 @@ fn refuse_without_final(name: &str) -> Result<(), Failure> {
 }
 
 /// The result of a call.
-enum CallEnd {
+enum CallResult {
     Payload(RawJson),
     /// With the exit code, where the call's own type does not tell it.
     Error(CallError, ExitCode, Advice),
@@ -93,7 +93,7 @@ async fn make(
     params: &RawJson,
     timeout: Duration,
     output: &Output,
-) -> CallEnd {
+) -> CallResult {
     let clock = TokioClock::start();
     let begun = clock.now();
     let patience = if args.no_wait {
@@ -115,11 +115,11 @@ async fn make(
         .timeout(timeout.saturating_sub(waited))
         .await
     {
-        Ok(payload) => CallEnd::Payload(payload),
+        Ok(payload) => CallResult::Payload(payload),
         Err(error) => match of_call(&error) {
             Some(exit) => {
                 let advice = advice_on_call(&error);
-                CallEnd::Error(error, exit, advice)
+                CallResult::Error(error, exit, advice)
             }
             None => down(target, gateway, error),
         },
@@ -141,16 +141,16 @@ fn call(gateway: &Gateway, args: &CallArgs, params: &RawJson) -> Call {
 }
 
 /// The line's own trouble tells more than that the call was not sent.
-fn down(target: &Target, gateway: &Gateway, error: CallError) -> CallEnd {
+fn down(target: &Target, gateway: &Gateway, error: CallError) -> CallResult {
     let status = gateway.status().borrow().clone();
     match session::why_down(target, &status) {
         Failure::Told(ExitCode::Ok, _) | Failure::Output(_) => {
             let advice = Advice::new(error.to_string(), "Repeat it: the line is up now.");
-            CallEnd::Error(error, ExitCode::Unreachable, advice)
+            CallResult::Error(error, ExitCode::Unreachable, advice)
         }
         Failure::Told(exit, why) => {
             let advice = Advice::new(format!("Not sent. {}", why.summary), why.next_step);
-            CallEnd::Error(error, exit, advice)
+            CallResult::Error(error, exit, advice)
         }
     }
 }
@@ -164,9 +164,9 @@ struct CallAnswer<'a> {
     payload: &'a RawJson,
 }
 
-fn show(output: &Output, id: &str, method: &str, end: CallEnd) -> Result<ExitCode, Failure> {
+fn show(output: &Output, id: &str, method: &str, end: CallResult) -> Result<ExitCode, Failure> {
     match end {
-        CallEnd::Payload(payload) if output.json() => {
+        CallResult::Payload(payload) if output.json() => {
             output.value(&CallAnswer {
                 gateway: id,
                 method,
@@ -175,11 +175,11 @@ fn show(output: &Output, id: &str, method: &str, end: CallEnd) -> Result<ExitCod
             })?;
             Ok(ExitCode::Ok)
         }
-        CallEnd::Payload(payload) => {
+        CallResult::Payload(payload) => {
             output.line(&pretty(payload.as_str()))?;
             Ok(ExitCode::Ok)
         }
-        CallEnd::Error(error, exit, advice) => {
+        CallResult::Error(error, exit, advice) => {
             if output.json() {
                 output.value(&json!({
                     "gateway": id,

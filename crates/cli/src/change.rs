@@ -5,7 +5,7 @@ use std::env;
 use windlass::store::limits::NAME_CHARS;
 use windlass::store::{SecretSource, Store};
 use windlass_operations::audit::Records as Changed;
-use windlass_operations::{Caller, ErrorCode, OperationError, Role, Source};
+use windlass_operations::{Caller, Front, OperationError, OperationErrorCode, Role};
 use windlass_protocol::Advice;
 
 use crate::exit::{ExitCode, Failure};
@@ -38,7 +38,7 @@ const FLAGS: [(&str, &str); 18] = [
 pub(crate) fn caller() -> Caller {
     let name = env::var("USER").ok().filter(|name| !name.trim().is_empty());
     let name = name.map_or_else(|| "local".to_owned(), |name| escaped(&name, NAME_CHARS));
-    Caller::new(name, Role::Admin, Source::Cli)
+    Caller::new(name, Role::Admin, Front::Cli)
 }
 
 /// The records, for a change that the caller makes now.
@@ -65,12 +65,12 @@ pub(crate) fn place(source: &SecretSource) -> Result<String, Failure> {
 impl From<OperationError> for Failure {
     fn from(error: OperationError) -> Self {
         let exit = match error.code {
-            ErrorCode::Forbidden => ExitCode::Refused,
+            OperationErrorCode::Forbidden => ExitCode::Refused,
             _ => ExitCode::Usage,
         };
         let advice = match error.field.as_deref().and_then(flag_of) {
             Some(flag) => Advice::new(in_words(flag, &error), ""),
-            None if error.code == ErrorCode::Invalid => Advice::new(error.summary, ""),
+            None if error.code == OperationErrorCode::Invalid => Advice::new(error.summary, ""),
             None => Advice::new(error.summary, error.next_step),
         };
         Self::Told(exit, advice)

@@ -28,7 +28,7 @@ use windlass::protocol::json::{decode, unmarked};
 
 pub use self::{
     behaviour::Behaviour,
-    log::{ModelLog, ModelRequest, Progress},
+    log::{ModelLog, ModelRequest, ProvisionProgress},
     prompt::user_words,
 };
 
@@ -160,7 +160,7 @@ fn note(request: &Completion) -> ModelRequest {
         tools: request.tools.iter().filter_map(tool_name).collect(),
         roles: request.messages.iter().map(|m| m.role.clone()).collect(),
         prompt: request.messages.iter().map(Message::text).collect(),
-        progress: Progress::Answering,
+        progress: ProvisionProgress::Answering,
     }
 }
 

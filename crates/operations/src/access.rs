@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use windlass_protocol as protocol;
 use windlass_store::ApiRole;
 
-use crate::error::{ErrorCode, OperationError};
+use crate::error::{OperationError, OperationErrorCode};
 
 /// A right of a caller, with the name that the gateway protocol has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -143,23 +143,23 @@ impl FromStr for Role {
 /// The front by which a caller came. It is part of the audit trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Source {
+pub enum Front {
     /// The HTTP interface.
     Api,
     /// The operators' page.
-    Page,
+    ListPage,
     /// The command line.
     Cli,
     /// An agent.
     Agent,
 }
 
-impl Source {
+impl Front {
     /// Its name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
-            Self::Page => "page",
+            Self::ListPage => "page",
             Self::Cli => "cli",
             Self::Agent => "agent",
         }
@@ -174,12 +174,12 @@ pub struct Caller {
     /// Its rights.
     pub role: Role,
     /// The front by which it came.
-    pub source: Source,
+    pub source: Front,
 }
 
 impl Caller {
     /// A caller by its parts.
-    pub fn new(name: impl Into<String>, role: Role, source: Source) -> Self {
+    pub fn new(name: impl Into<String>, role: Role, source: Front) -> Self {
         Self {
             name: name.into(),
             role,
@@ -190,13 +190,13 @@ impl Caller {
     /// Checks that the caller has a right.
     ///
     /// # Errors
-    /// [`ErrorCode::Forbidden`]. The error names the scope that is missing.
+    /// [`OperationErrorCode::Forbidden`]. The error names the scope that is missing.
     pub fn require(&self, scope: Scope) -> Result<(), OperationError> {
         if self.role.scopes().contains(&scope) {
             return Ok(());
         }
         Err(OperationError::new(
-            ErrorCode::Forbidden,
+            OperationErrorCode::Forbidden,
             format!("The role {} lacks the scope {}", self.role, scope.as_str()),
             "Use a token with a role that has this scope: windlass tokens create.",
         ))
@@ -209,10 +209,10 @@ mod tests {
 
     #[test]
     fn a_role_is_refused_a_scope_that_it_lacks_and_the_error_names_the_scope() {
-        let viewer = Caller::new("grafana", Role::Viewer, Source::Api);
+        let viewer = Caller::new("grafana", Role::Viewer, Front::Api);
         assert_eq!(viewer.require(Scope::Read), Ok(()));
         let error = viewer.require(Scope::Write).unwrap_err();
-        assert_eq!(error.code, ErrorCode::Forbidden);
+        assert_eq!(error.code, OperationErrorCode::Forbidden);
         assert!(error.summary.contains("operator.write"), "{error}");
     }
 

@@ -8,7 +8,7 @@ use windlass_store::{Activity, ActivityFilter, AgentUid, BoardId, Store, Timesta
 use crate::access::{Caller, Scope};
 use crate::audit::AUDIT_PREFIX;
 use crate::error::OperationError;
-use crate::page::{Page, PageQuery};
+use crate::page::{ListPage, PageQuery};
 use crate::{agents, boards};
 
 /// An activity.
@@ -66,7 +66,7 @@ pub async fn list(
     store: &dyn Store,
     caller: &Caller,
     query: &ActivityQuery,
-) -> Result<Page<ActivityView>, OperationError> {
+) -> Result<ListPage<ActivityView>, OperationError> {
     caller.require(Scope::Read)?;
     let page = PageQuery::parse(query.cursor.as_deref(), query.limit)?;
     let mut filter = filter(store, query).await?;

@@ -6,7 +6,7 @@
 use sha2::{Digest as _, Sha256};
 use windlass_store::{Agent, AgentFilter, Timestamp};
 
-use crate::error::{ErrorCode, OperationError};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::service::Service;
 
 /// The longest token, in bytes; one of Windlass has 43.
@@ -15,7 +15,7 @@ const LIMIT: usize = 1024;
 /// The agent with this token. A call of an agent counts as a sign of life.
 ///
 /// # Errors
-/// [`ErrorCode::Unauthenticated`], or the store's.
+/// [`OperationErrorCode::Unauthenticated`], or the store's.
 pub async fn agent_of(service: &Service, token: &str) -> Result<Agent, OperationError> {
     if token.is_empty() || token.len() > LIMIT {
         return Err(unknown());
@@ -53,12 +53,12 @@ async fn search(agents: Vec<Agent>, token: String) -> Result<Option<Agent>, Oper
     });
     searched
         .await
-        .map_err(|error| OperationError::new(ErrorCode::Internal, error.to_string(), ""))
+        .map_err(|error| OperationError::new(OperationErrorCode::Internal, error.to_string(), ""))
 }
 
 fn unknown() -> OperationError {
     OperationError::new(
-        ErrorCode::Unauthenticated,
+        OperationErrorCode::Unauthenticated,
         "The token is not that of an agent",
         "Send the AUTH_TOKEN of your workspace in the header X-Agent-Token.",
     )

@@ -9,9 +9,9 @@ use windlass_store::{Agent, AgentRole, AgentStatus, AgentUid, Board, Creator, Ga
 
 use crate::access::{Caller, Scope};
 use crate::agents::{AgentView, FileForm, find};
-use crate::audit::{self, Change, Records};
+use crate::audit::{self, AuditChange, Records};
 use crate::boards;
-use crate::error::{ErrorCode, OperationError};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::gateway_records::{given, main_agent_name, recorded};
 use crate::service::Service;
 
@@ -205,7 +205,7 @@ fn no_gateway(board: &Board) -> OperationError {
     OperationError {
         field: Some("board".into()),
         ..OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             format!("Board {:?} has no gateway", board.name),
             "Give it one: windlass boards set BOARD --on GATEWAY.",
         )
@@ -267,7 +267,7 @@ pub async fn change(
 fn applied(agent: &mut Agent, board: Option<&Board>, patch: &AgentPatch) -> Result<(), OperationError> {
     if agent.status == AgentStatus::Deleting {
         return Err(OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             format!("Agent {:?} is being deleted", agent.name),
             "Add it again after its end.",
         ));
@@ -301,7 +301,7 @@ fn move_to(agent: &mut Agent, board: &Board) -> Result<(), OperationError> {
     let refused = |why: String| OperationError {
         field: Some("board".into()),
         ..OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             why,
             "Add another agent there, and delete this one.",
         )
@@ -348,10 +348,10 @@ fn check_heartbeat(heartbeat: &Map<String, Value>) -> Result<(), OperationError>
 }
 
 async fn note(records: &Records<'_>, kind: &str, agent: &Agent, message: &str) -> Result<(), OperationError> {
-    let change = Change {
+    let change = AuditChange {
         agent: Some(agent.id),
         board: agent.board_id,
-        ..Change::new(kind, message)
+        ..AuditChange::new(kind, message)
     };
     records.audit(change).await?;
     Ok(())

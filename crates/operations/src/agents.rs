@@ -10,9 +10,9 @@ use windlass_store::{Agent, AgentFilter, AgentRole, AgentUid, FileOverride, Stor
 
 use crate::access::{Caller, Scope};
 use crate::boards;
-use crate::error::{ErrorCode, OperationError};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::gateway_records::recorded;
-use crate::page::{Page, PageQuery};
+use crate::page::{ListPage, PageQuery};
 use crate::service::Service;
 
 /// An agent.
@@ -139,7 +139,11 @@ impl AgentView {
 ///
 /// # Errors
 /// Missing scope, no such gateway or board, or an invalid cursor.
-pub async fn list(service: &Service, caller: &Caller, query: &AgentQuery) -> Result<Page<AgentView>, OperationError> {
+pub async fn list(
+    service: &Service,
+    caller: &Caller,
+    query: &AgentQuery,
+) -> Result<ListPage<AgentView>, OperationError> {
     caller.require(Scope::Read)?;
     let page = PageQuery::parse(query.cursor.as_deref(), query.limit)?;
     let mut filter = AgentFilter::default();
@@ -182,7 +186,7 @@ pub(crate) async fn find(store: &dyn Store, agent: &str) -> Result<Agent, Operat
     match named.next() {
         None => Ok(found),
         Some(_) => Err(OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             format!("Several agents are called {agent:?}"),
             "Name the agent by its id.",
         )),
@@ -209,8 +213,13 @@ pub async fn plan(service: &Service, caller: &Caller, agent: &str) -> Result<Pla
     caller.require(Scope::Read)?;
     let agent = find(&**service.store(), agent).await?;
     let plan = service.agents().plan(agent.id, RunOptions::default()).await;
-    let plan = plan
-        .map_err(|error| OperationError::new(ErrorCode::NotSent, error.to_string(), "See the state of the gateway."))?;
+    let plan = plan.map_err(|error| {
+        OperationError::new(
+            OperationErrorCode::NotSent,
+            error.to_string(),
+            "See the state of the gateway.",
+        )
+    })?;
     Ok(PlanView {
         drifted: plan.drifted(),
         changes: plan.any(),

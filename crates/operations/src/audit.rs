@@ -26,14 +26,14 @@ impl Records<'_> {
     }
 
     /// Records a change in the audit trail.
-    pub(crate) async fn audit(&self, change: Change<'_>) -> Result<(), StoreError> {
+    pub(crate) async fn audit(&self, change: AuditChange<'_>) -> Result<(), StoreError> {
         record(self.store, self.caller, change, self.now).await
     }
 }
 
 /// A change that a caller made.
 #[derive(Debug, Clone, Copy)]
-pub struct Change<'a> {
+pub struct AuditChange<'a> {
     /// The kind without the prefix, for example `gateway.updated`.
     pub kind: &'a str,
     /// The change in words. Holds no secret.
@@ -44,7 +44,7 @@ pub struct Change<'a> {
     pub board: Option<BoardId>,
 }
 
-impl<'a> Change<'a> {
+impl<'a> AuditChange<'a> {
     /// A change of something that is neither an agent nor a board.
     pub const fn new(kind: &'a str, message: &'a str) -> Self {
         Self {
@@ -60,7 +60,12 @@ impl<'a> Change<'a> {
 ///
 /// # Errors
 /// The store's.
-pub async fn record(store: &dyn Store, caller: &Caller, change: Change<'_>, now: Timestamp) -> Result<(), StoreError> {
+pub async fn record(
+    store: &dyn Store,
+    caller: &Caller,
+    change: AuditChange<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let activity = NewActivity {
         kind: format!("{AUDIT_PREFIX}{}", change.kind),
         message: change.message.to_owned(),

@@ -6,10 +6,10 @@ use utoipa::{IntoParams, ToSchema};
 use windlass_store::{AgentFilter, Board, BoardFilter, BoardId, BoardRules, Gateway, Store, Timestamp};
 
 use crate::access::{Caller, Scope};
-use crate::audit::{self, Change, Records};
-use crate::error::{ErrorCode, OperationError};
+use crate::audit::{self, AuditChange, Records};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::gateway_records::{given, recorded};
-use crate::page::{Page, PageQuery};
+use crate::page::{ListPage, PageQuery};
 use crate::service::Service;
 
 /// A board.
@@ -212,7 +212,11 @@ impl BoardView {
 ///
 /// # Errors
 /// Missing scope, no such gateway, or an invalid cursor.
-pub async fn list(service: &Service, caller: &Caller, query: &BoardQuery) -> Result<Page<BoardView>, OperationError> {
+pub async fn list(
+    service: &Service,
+    caller: &Caller,
+    query: &BoardQuery,
+) -> Result<ListPage<BoardView>, OperationError> {
     caller.require(Scope::Read)?;
     let page = PageQuery::parse(query.cursor.as_deref(), query.limit)?;
     let gateway = match &query.gateway {
@@ -361,7 +365,7 @@ async fn refuse_with_agents(store: &dyn Store, board: &Board) -> Result<(), Oper
     Err(OperationError {
         field: Some("gateway".into()),
         ..OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             format!("Board {:?} has agents, which live on its present gateway", board.name),
             "Delete its agents first, and add them again after the change.",
         )
@@ -428,9 +432,9 @@ pub async fn remove(records: &Records<'_>, board: &Board) -> Result<(), Operatio
 }
 
 async fn note(records: &Records<'_>, kind: &str, board: &Board, message: &str) -> Result<(), OperationError> {
-    let change = Change {
+    let change = AuditChange {
         board: Some(board.id),
-        ..Change::new(kind, message)
+        ..AuditChange::new(kind, message)
     };
     records.audit(change).await?;
     Ok(())

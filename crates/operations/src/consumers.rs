@@ -6,7 +6,7 @@ use windlass_store::{Consumer, ReaderId, StoreError, Timestamp};
 
 use crate::access::{Caller, Scope};
 use crate::error::OperationError;
-use crate::page::Page;
+use crate::page::ListPage;
 use crate::service::Service;
 use crate::stream::StreamCursor;
 
@@ -48,10 +48,10 @@ impl ConsumerView {
 ///
 /// # Errors
 /// Missing scope, or the store's.
-pub async fn list(service: &Service, caller: &Caller) -> Result<Page<ConsumerView>, OperationError> {
+pub async fn list(service: &Service, caller: &Caller) -> Result<ListPage<ConsumerView>, OperationError> {
     caller.require(Scope::Read)?;
     let consumers = service.store().consumers().await?;
-    Ok(Page {
+    Ok(ListPage {
         items: consumers.into_iter().map(ConsumerView::of).collect(),
         next_cursor: None,
     })

@@ -20,17 +20,17 @@ pub struct ConfiguredGateway {
 /// Recorded and configured gateways by name and id.
 pub(crate) struct Directory {
     configured: Vec<ConfiguredGateway>,
-    records: RwLock<Records>,
+    records: RwLock<RecordIndex>,
 }
 
 #[derive(Default)]
-struct Records {
-    by_id: BTreeMap<GatewayUid, Known>,
+struct RecordIndex {
+    by_id: BTreeMap<GatewayUid, DirectoryRecord>,
     /// By the name in lower case.
     by_name: HashMap<String, GatewayUid>,
 }
 
-struct Known {
+struct DirectoryRecord {
     record: Gateway,
     /// Why its line can't be opened.
     problem: Option<String>,
@@ -38,14 +38,14 @@ struct Known {
 
 /// A gateway that the service knows.
 #[derive(Debug, Clone)]
-pub(crate) enum KnownGateway {
+pub(crate) enum DirectoryGateway {
     /// From the store. The text is the reason why its line can't be opened.
     Recorded(Gateway, Option<String>),
     /// From a configuration file.
     Configured(ConfiguredGateway),
 }
 
-impl KnownGateway {
+impl DirectoryGateway {
     /// The name for people.
     pub(crate) fn name(&self) -> &str {
         match self {
@@ -75,7 +75,7 @@ impl Directory {
     pub(crate) fn new(configured: Vec<ConfiguredGateway>) -> Self {
         Self {
             configured,
-            records: RwLock::new(Records::default()),
+            records: RwLock::new(RecordIndex::default()),
         }
     }
 
@@ -112,7 +112,7 @@ impl Directory {
     }
 
     /// The gateway that a text names: an id, or a name in any case.
-    pub(crate) fn find(&self, text: &str) -> Option<KnownGateway> {
+    pub(crate) fn find(&self, text: &str) -> Option<DirectoryGateway> {
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
         let recorded = text
             .parse()
@@ -126,14 +126,14 @@ impl Directory {
             .iter()
             .find(is_meant)
             .cloned()
-            .map(KnownGateway::Configured)
+            .map(DirectoryGateway::Configured)
     }
 
     /// The record that a text names.
     pub(crate) fn recorded(&self, text: &str) -> Option<GatewayUid> {
         match self.find(text)? {
-            KnownGateway::Recorded(record, _) => Some(record.id),
-            KnownGateway::Configured(_) => None,
+            DirectoryGateway::Recorded(record, _) => Some(record.id),
+            DirectoryGateway::Configured(_) => None,
         }
     }
 
@@ -150,18 +150,18 @@ impl Directory {
     }
 
     /// All, those of the store first, by id.
-    pub(crate) fn all(&self) -> Vec<KnownGateway> {
+    pub(crate) fn all(&self) -> Vec<DirectoryGateway> {
         let records = self.records.read().unwrap_or_else(PoisonError::into_inner);
-        let recorded = records.by_id.values().map(Known::as_gateway);
-        let configured = self.configured.iter().cloned().map(KnownGateway::Configured);
+        let recorded = records.by_id.values().map(DirectoryRecord::as_gateway);
+        let configured = self.configured.iter().cloned().map(DirectoryGateway::Configured);
         recorded.chain(configured).collect()
     }
 }
 
-impl Records {
+impl RecordIndex {
     fn put(&mut self, record: Gateway, problem: Option<String>) {
         self.by_name.insert(record.name.to_lowercase(), record.id);
-        self.by_id.insert(record.id, Known { record, problem });
+        self.by_id.insert(record.id, DirectoryRecord { record, problem });
     }
 
     fn remove(&mut self, id: GatewayUid) {
@@ -171,8 +171,8 @@ impl Records {
     }
 }
 
-impl Known {
-    fn as_gateway(&self) -> KnownGateway {
-        KnownGateway::Recorded(self.record.clone(), self.problem.clone())
+impl DirectoryRecord {
+    fn as_gateway(&self) -> DirectoryGateway {
+        DirectoryGateway::Recorded(self.record.clone(), self.problem.clone())
     }
 }

@@ -10,7 +10,7 @@ use windlass_store::StoreError;
 /// The class of an error. A front maps it to its own form: the HTTP status, the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum ErrorCode {
+pub enum OperationErrorCode {
     /// A member of the input is not acceptable.
     Invalid,
     /// The caller did not prove an identity.
@@ -37,7 +37,7 @@ pub enum ErrorCode {
     Internal,
 }
 
-impl ErrorCode {
+impl OperationErrorCode {
     /// All of them.
     pub const ALL: [Self; 12] = [
         Self::Invalid,
@@ -87,7 +87,7 @@ pub struct GatewayWords {
 #[error("{summary} {next_step}")]
 pub struct OperationError {
     /// Its class.
-    pub code: ErrorCode,
+    pub code: OperationErrorCode,
     /// The problem, as a sentence.
     pub summary: String,
     /// The next step, as a sentence; empty where there is none.
@@ -102,7 +102,7 @@ pub struct OperationError {
 
 impl OperationError {
     /// An error of this class.
-    pub fn new(code: ErrorCode, summary: impl Into<String>, next_step: impl Into<String>) -> Self {
+    pub fn new(code: OperationErrorCode, summary: impl Into<String>, next_step: impl Into<String>) -> Self {
         Self {
             code,
             summary: sentence(&summary.into()),
@@ -119,7 +119,7 @@ impl OperationError {
         Self {
             field: Some(field.clone()),
             ..Self::new(
-                ErrorCode::Invalid,
+                OperationErrorCode::Invalid,
                 format!("{field} {}", why.into()),
                 "Correct this member and send the request again.",
             )
@@ -129,7 +129,7 @@ impl OperationError {
     /// A record that does not exist.
     pub fn not_found(kind: &str, name: &str) -> Self {
         Self::new(
-            ErrorCode::NotFound,
+            OperationErrorCode::NotFound,
             format!("There is no {kind} {name:?}"),
             format!("List what there is: GET /api/v1/{kind}s."),
         )
@@ -141,7 +141,7 @@ impl OperationError {
         self
     }
 
-    fn of_advice(code: ErrorCode, advice: Advice) -> Self {
+    fn of_advice(code: OperationErrorCode, advice: Advice) -> Self {
         Self::new(code, advice.summary, advice.next_step)
     }
 }
@@ -170,12 +170,16 @@ impl From<StoreError> for OperationError {
             }
             StoreError::NameTaken { .. } => Self {
                 field: Some("name".into()),
-                ..Self::new(ErrorCode::Conflict, text, "Choose another name.")
+                ..Self::new(OperationErrorCode::Conflict, text, "Choose another name.")
             },
-            StoreError::Unknown { .. } => Self::new(ErrorCode::NotFound, text, "List the records that there are."),
-            StoreError::Conflict { .. } => {
-                Self::new(ErrorCode::Conflict, text, "Read the record and send the change again.")
+            StoreError::Unknown { .. } => {
+                Self::new(OperationErrorCode::NotFound, text, "List the records that there are.")
             }
+            StoreError::Conflict { .. } => Self::new(
+                OperationErrorCode::Conflict,
+                text,
+                "Read the record and send the change again.",
+            ),
             StoreError::LimitReached { .. }
             | StoreError::AlreadyHasLead { .. }
             | StoreError::AlreadyHasMain { .. }
@@ -184,18 +188,25 @@ impl From<StoreError> for OperationError {
             | StoreError::RunActive { .. }
             | StoreError::RunEnded { .. }
             | StoreError::SendEnded { .. }
-            | StoreError::Exists { .. } => Self::new(ErrorCode::Conflict, text, ""),
-            StoreError::TooMany { .. } => Self::new(ErrorCode::TooMany, text, "Ask for those of one gateway or board."),
-            StoreError::Busy => {
-                Self::new(ErrorCode::Unavailable, text, "Send the request again.").with_retry_after(STORE_RETRY)
-            }
-            StoreError::Full => Self::new(ErrorCode::Unavailable, text, "Make room on the disk of the service."),
+            | StoreError::Exists { .. } => Self::new(OperationErrorCode::Conflict, text, ""),
+            StoreError::TooMany { .. } => Self::new(
+                OperationErrorCode::TooMany,
+                text,
+                "Ask for those of one gateway or board.",
+            ),
+            StoreError::Busy => Self::new(OperationErrorCode::Unavailable, text, "Send the request again.")
+                .with_retry_after(STORE_RETRY),
+            StoreError::Full => Self::new(
+                OperationErrorCode::Unavailable,
+                text,
+                "Make room on the disk of the service.",
+            ),
             StoreError::Closed => Self::new(
-                ErrorCode::Unavailable,
+                OperationErrorCode::Unavailable,
                 "The service ends",
                 "Send the request again later.",
             ),
-            _ => Self::new(ErrorCode::Internal, text, "Look into the log of the service."),
+            _ => Self::new(OperationErrorCode::Internal, text, "Look into the log of the service."),
         }
     }
 }
@@ -209,18 +220,20 @@ impl From<CallError> for OperationError {
                     message: rejected.error.to_string(),
                 })),
                 retry_after: rejected.error.retry_after.map(|wait| wait.min(LONGEST_RETRY)),
-                ..Self::of_advice(ErrorCode::Rejected, rejected.error.advice())
+                ..Self::of_advice(OperationErrorCode::Rejected, rejected.error.advice())
             },
             CallError::NotSent(NotSent::Invalid { why }) => Self::invalid("params", why.clone()),
             CallError::NotSent(NotSent::TooLarge { .. }) => Self {
                 field: Some("params".into()),
-                ..Self::new(ErrorCode::Invalid, error.to_string(), "")
+                ..Self::new(OperationErrorCode::Invalid, error.to_string(), "")
             },
-            CallError::NotSent(NotSent::QueueFull { .. }) => Self::new(ErrorCode::TooMany, error.to_string(), ""),
-            CallError::NotSent(_) => Self::new(ErrorCode::NotSent, error.to_string(), ""),
-            CallError::OutcomeUnknown(_) => Self::new(ErrorCode::OutcomeUnknown, error.to_string(), ""),
-            CallError::TimedOut(_) => Self::new(ErrorCode::TimedOut, error.to_string(), ""),
-            _ => Self::new(ErrorCode::Internal, error.to_string(), ""),
+            CallError::NotSent(NotSent::QueueFull { .. }) => {
+                Self::new(OperationErrorCode::TooMany, error.to_string(), "")
+            }
+            CallError::NotSent(_) => Self::new(OperationErrorCode::NotSent, error.to_string(), ""),
+            CallError::OutcomeUnknown(_) => Self::new(OperationErrorCode::OutcomeUnknown, error.to_string(), ""),
+            CallError::TimedOut(_) => Self::new(OperationErrorCode::TimedOut, error.to_string(), ""),
+            _ => Self::new(OperationErrorCode::Internal, error.to_string(), ""),
         }
     }
 }
@@ -231,10 +244,10 @@ impl From<ControlError> for OperationError {
         match error {
             ControlError::Rejected(rejected) => CallError::Rejected(rejected).into(),
             ControlError::Line(call) => call.into(),
-            ControlError::NotFound(_) => Self::of_advice(ErrorCode::NotFound, advice),
-            ControlError::SessionBusy { .. } => Self::of_advice(ErrorCode::Conflict, advice),
-            ControlError::Unknown(_) => Self::of_advice(ErrorCode::OutcomeUnknown, advice),
-            _ => Self::of_advice(ErrorCode::Rejected, advice),
+            ControlError::NotFound(_) => Self::of_advice(OperationErrorCode::NotFound, advice),
+            ControlError::SessionBusy { .. } => Self::of_advice(OperationErrorCode::Conflict, advice),
+            ControlError::Unknown(_) => Self::of_advice(OperationErrorCode::OutcomeUnknown, advice),
+            _ => Self::of_advice(OperationErrorCode::Rejected, advice),
         }
     }
 }
@@ -246,14 +259,14 @@ impl From<CoordinationError> for OperationError {
             CoordinationError::Store(store) => store.into(),
             CoordinationError::Gateway(control) => control.into(),
             CoordinationError::Invalid { field, why } => Self::invalid(field, why),
-            CoordinationError::Forbidden(_) => Self::new(ErrorCode::Forbidden, text, next_step),
+            CoordinationError::Forbidden(_) => Self::new(OperationErrorCode::Forbidden, text, next_step),
             CoordinationError::NoAgent(_)
             | CoordinationError::NoBoard(_)
             | CoordinationError::NoGateway(_)
-            | CoordinationError::NoSoul => Self::new(ErrorCode::NotFound, text, next_step),
-            CoordinationError::TooLate { .. } => Self::new(ErrorCode::TimedOut, text, next_step),
-            CoordinationError::Interrupted(_) => Self::new(ErrorCode::Unavailable, text, next_step),
-            _ => Self::new(ErrorCode::Conflict, text, next_step),
+            | CoordinationError::NoSoul => Self::new(OperationErrorCode::NotFound, text, next_step),
+            CoordinationError::TooLate { .. } => Self::new(OperationErrorCode::TimedOut, text, next_step),
+            CoordinationError::Interrupted(_) => Self::new(OperationErrorCode::Unavailable, text, next_step),
+            _ => Self::new(OperationErrorCode::Conflict, text, next_step),
         }
     }
 }
@@ -263,9 +276,9 @@ impl OperationError {
     pub fn of_registry(error: &RegistryError, gateway: &GatewayId) -> Self {
         match error {
             RegistryError::NotThere(_) => Self::not_found("gateway", gateway.as_str()),
-            RegistryError::AlreadyThere(_) => Self::new(ErrorCode::Conflict, error.to_string(), ""),
+            RegistryError::AlreadyThere(_) => Self::new(OperationErrorCode::Conflict, error.to_string(), ""),
             _ => Self::new(
-                ErrorCode::Unavailable,
+                OperationErrorCode::Unavailable,
                 "The service ends",
                 "Send the request again later.",
             ),

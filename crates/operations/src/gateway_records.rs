@@ -10,8 +10,8 @@ use windlass_store::{
 };
 
 use crate::access::{Caller, Scope};
-use crate::audit::{self, Change, Records};
-use crate::error::{ErrorCode, OperationError};
+use crate::audit::{self, AuditChange, Records};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::gateways::{self, GatewayView};
 use crate::service::Service;
 
@@ -128,14 +128,14 @@ pub async fn insert(
     let gateway = record_of(input, organization.id, GatewayUid::from_bytes(random[1]), records.now)?;
     records.store.insert_gateway(&gateway).await?;
     let message = format!("gateway {:?} at {}", gateway.name, gateways::shown_url(&gateway.url));
-    records.audit(Change::new("gateway.created", &message)).await?;
+    records.audit(AuditChange::new("gateway.created", &message)).await?;
     Ok(gateway)
 }
 
 /// Checks an input before there is a store to write it to.
 ///
 /// # Errors
-/// [`ErrorCode::Invalid`]; the error names the member.
+/// [`OperationErrorCode::Invalid`]; the error names the member.
 pub fn check_input(input: &GatewayInput) -> Result<(), OperationError> {
     let (organization, id) = (OrganizationId::from_bytes([0; 16]), GatewayUid::from_bytes([0; 16]));
     record_of(input.clone(), organization, id, Timestamp::from_millis(0)).map(drop)
@@ -144,7 +144,7 @@ pub fn check_input(input: &GatewayInput) -> Result<(), OperationError> {
 /// The record of an input, checked.
 ///
 /// # Errors
-/// [`ErrorCode::Invalid`]; the error names the member.
+/// [`OperationErrorCode::Invalid`]; the error names the member.
 pub fn record_of(
     input: GatewayInput,
     organization_id: OrganizationId,
@@ -196,7 +196,7 @@ pub async fn change(records: &Records<'_>, before: Gateway, patch: GatewayPatch)
     }
     records.store.update_gateway(&after).await?;
     let message = format!("gateway {:?}: {}", before.name, changes(&before, &after));
-    records.audit(Change::new("gateway.updated", &message)).await?;
+    records.audit(AuditChange::new("gateway.updated", &message)).await?;
     if before.name != after.name {
         rename_main_agent(records, &before, &after).await?;
     }
@@ -206,7 +206,7 @@ pub async fn change(records: &Records<'_>, before: Gateway, patch: GatewayPatch)
 /// Deletes the record of a gateway without boards and agents, and closes its line.
 ///
 /// # Errors
-/// Missing scope, no such gateway, or [`ErrorCode::Conflict`] while boards or agents are on it.
+/// Missing scope, no such gateway, or [`OperationErrorCode::Conflict`] while boards or agents are on it.
 pub async fn delete(service: &Service, caller: &Caller, gateway: &str) -> Result<(), OperationError> {
     caller.require(Scope::Admin)?;
     let record = recorded(service, gateway).await?;
@@ -218,14 +218,14 @@ pub async fn delete(service: &Service, caller: &Caller, gateway: &str) -> Result
 /// Deletes the record of a gateway without boards and agents, in the store alone.
 ///
 /// # Errors
-/// Missing scope, no such gateway, or [`ErrorCode::Conflict`] while boards or agents are on it.
+/// Missing scope, no such gateway, or [`OperationErrorCode::Conflict`] while boards or agents are on it.
 pub async fn remove(records: &Records<'_>, gateway: &Gateway) -> Result<(), OperationError> {
     records.require(Scope::Admin)?;
     if !records.store.delete_gateway(gateway.id).await? {
         return Err(OperationError::not_found("gateway", &gateway.name));
     }
     let message = format!("gateway {:?}", gateway.name);
-    records.audit(Change::new("gateway.deleted", &message)).await?;
+    records.audit(AuditChange::new("gateway.deleted", &message)).await?;
     Ok(())
 }
 
@@ -238,7 +238,7 @@ pub async fn forget(service: &Service, caller: &Caller, gateway: &str) -> Result
     let record = recorded(service, gateway).await?;
     let ends = || {
         OperationError::new(
-            ErrorCode::Unavailable,
+            OperationErrorCode::Unavailable,
             "The service ends",
             "Send the request again later.",
         )
@@ -249,14 +249,14 @@ pub async fn forget(service: &Service, caller: &Caller, gateway: &str) -> Result
     if let Some(failed) = report.failed().next() {
         let why = failed.failure.as_ref().map(ToString::to_string).unwrap_or_default();
         return Err(OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             format!("Agent {:?} was not forgotten: {why}", failed.name),
             "Send the request again.",
         ));
     }
     if let Some(failed) = report.gateways.first() {
         return Err(OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             failed.summary.clone(),
             failed.next_step.clone(),
         ));
@@ -271,7 +271,7 @@ pub async fn forget(service: &Service, caller: &Caller, gateway: &str) -> Result
 /// The store's.
 pub async fn forgotten(records: &Records<'_>, gateway: &Gateway) -> Result<(), OperationError> {
     let message = format!("gateway {:?}", gateway.name);
-    records.audit(Change::new("gateway.forgotten", &message)).await?;
+    records.audit(AuditChange::new("gateway.forgotten", &message)).await?;
     Ok(())
 }
 
@@ -401,9 +401,9 @@ async fn rename_main_agent(records: &Records<'_>, before: &Gateway, after: &Gate
         }
         match amend(records.store, agent.id, |agent| agent.name.clone_from(&new)).await {
             Ok(_) => {
-                let change = Change {
+                let change = AuditChange {
                     agent: Some(agent.id),
-                    ..Change::new("agent.updated", "name, with its gateway")
+                    ..AuditChange::new("agent.updated", "name, with its gateway")
                 };
                 records.audit(change).await?;
             }

@@ -6,9 +6,9 @@ use windlass::{Endpoint, GatewayId, LineError, LineStatus};
 use windlass_store::{Gateway, Timestamp};
 
 use crate::access::{Caller, Scope};
-use crate::directory::KnownGateway;
+use crate::directory::DirectoryGateway;
 use crate::error::OperationError;
-use crate::page::{Page, PageQuery};
+use crate::page::{ListPage, PageQuery};
 use crate::service::Service;
 
 /// A gateway, and the state of its line.
@@ -110,7 +110,7 @@ pub struct GatewayQuery {
 ///
 /// # Errors
 /// Missing scope, or an invalid cursor.
-pub fn list(service: &Service, caller: &Caller, query: &GatewayQuery) -> Result<Page<GatewayView>, OperationError> {
+pub fn list(service: &Service, caller: &Caller, query: &GatewayQuery) -> Result<ListPage<GatewayView>, OperationError> {
     caller.require(Scope::Read)?;
     let page = PageQuery::parse(query.cursor.as_deref(), query.limit)?;
     let search = query.search.as_deref().map(str::to_lowercase);
@@ -149,14 +149,14 @@ pub async fn reconnect(service: &Service, caller: &Caller, gateway: &str) -> Res
     get(service, caller, gateway)
 }
 
-fn view(service: &Service, known: KnownGateway) -> GatewayView {
+fn view(service: &Service, known: DirectoryGateway) -> GatewayView {
     let line = known
         .line_id()
         .and_then(|id: GatewayId| service.windlass().gateway(&id));
     let line = line.map(|line| LineView::of(&line.status().borrow()));
     let (id, name) = (known.id(), known.name().to_owned());
     match known {
-        KnownGateway::Recorded(record, problem) => GatewayView {
+        DirectoryGateway::Recorded(record, problem) => GatewayView {
             id,
             name,
             url: shown_url(&record.url),
@@ -165,7 +165,7 @@ fn view(service: &Service, known: KnownGateway) -> GatewayView {
             problem: problem.filter(|_| line.is_none()),
             line,
         },
-        KnownGateway::Configured(configured) => GatewayView {
+        DirectoryGateway::Configured(configured) => GatewayView {
             id,
             name,
             url: configured.url,

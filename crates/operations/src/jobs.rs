@@ -9,12 +9,12 @@ use windlass::agents::{FleetReport, Job, Operation, RunOptions, SyncOptions, Tok
 use windlass_store::{AgentFilter, AgentUid};
 
 use crate::access::{Caller, Scope};
-use crate::audit::{self, Change};
-use crate::error::{ErrorCode, OperationError};
+use crate::audit::{self, AuditChange};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::gateway_records::recorded;
 pub use crate::job_table::JobView;
 use crate::job_table::view;
-use crate::page::Page;
+use crate::page::ListPage;
 use crate::service::Service;
 use crate::{agents, boards};
 
@@ -189,9 +189,9 @@ pub async fn sync(
 ///
 /// # Errors
 /// Missing scope.
-pub fn list(service: &Service, caller: &Caller) -> Result<Page<JobView>, OperationError> {
+pub fn list(service: &Service, caller: &Caller) -> Result<ListPage<JobView>, OperationError> {
     caller.require(Scope::Read)?;
-    Ok(Page {
+    Ok(ListPage {
         items: service.jobs().all(),
         next_cursor: None,
     })
@@ -236,7 +236,7 @@ async fn start(
 ) -> Result<JobView, OperationError> {
     let ends = |_| {
         OperationError::new(
-            ErrorCode::Unavailable,
+            OperationErrorCode::Unavailable,
             "The service ends",
             "Send the request again later.",
         )
@@ -259,7 +259,7 @@ async fn start(
     };
     let job = service.jobs().add(started);
     let message = format!("{kind} of {count}");
-    let change = Change::new("job.started", &message);
+    let change = AuditChange::new("job.started", &message);
     audit::record(&**service.store(), caller, change, service.now()).await?;
     tokio::spawn(follow(service.clone(), operation, Arc::clone(&job)));
     Ok(view(&job))

@@ -49,8 +49,8 @@ pub mod sessions;
 pub mod stream;
 pub mod tokens;
 
-pub use access::{Caller, Role, Scope, Source};
+pub use access::{Caller, Front, Role, Scope};
 pub use directory::ConfiguredGateway;
-pub use error::{ErrorCode, OperationError};
-pub use page::Page;
+pub use error::{OperationError, OperationErrorCode};
+pub use page::ListPage;
 pub use service::{Service, ServiceParts};

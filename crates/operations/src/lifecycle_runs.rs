@@ -9,7 +9,7 @@ use windlass_store::{
 use crate::access::{Caller, Scope};
 use crate::agents;
 use crate::error::OperationError;
-use crate::page::Page;
+use crate::page::ListPage;
 
 /// Runs that are given, unless the query says otherwise.
 const DEFAULT_LIMIT: usize = 20;
@@ -83,7 +83,7 @@ pub async fn list(
     caller: &Caller,
     agent: &str,
     query: LifecycleRunQuery,
-) -> Result<Page<LifecycleRunView>, OperationError> {
+) -> Result<ListPage<LifecycleRunView>, OperationError> {
     caller.require(Scope::Read)?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     if limit == 0 || limit > LARGEST_LIMIT {
@@ -104,7 +104,7 @@ pub async fn list(
         let steps = store.steps(run.id).await?;
         items.push(LifecycleRunView::of(&run, &steps));
     }
-    Ok(Page {
+    Ok(ListPage {
         items,
         next_cursor: None,
     })

@@ -22,7 +22,7 @@ const LOCKS: usize = 32;
 
 /// The progress of a message. `rewritten` counts the times at which the text so far was replaced.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Progress {
+pub(crate) struct MessageProgress {
     pub(crate) run_id: Option<String>,
     pub(crate) text: String,
     pub(crate) rewritten: u64,
@@ -34,16 +34,16 @@ pub(crate) struct Progress {
 
 /// A message that is followed.
 #[derive(Debug)]
-pub(crate) struct FollowedMessage {
+pub(crate) struct LoggedMessage {
     pub(crate) wanted: Wanted,
     pub(crate) created_at: Timestamp,
     /// Told apart from another process's following of the same message.
     pub(crate) life: u64,
-    progress: Mutex<Progress>,
+    progress: Mutex<MessageProgress>,
     news: watch::Sender<()>,
 }
 
-impl FollowedMessage {
+impl LoggedMessage {
     pub(crate) fn new(wanted: Wanted, created_at: Timestamp, life: u64) -> Self {
         Self {
             wanted,
@@ -54,7 +54,7 @@ impl FollowedMessage {
         }
     }
 
-    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub(crate) fn progress(&self) -> MutexGuard<'_, MessageProgress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,7 +63,7 @@ impl FollowedMessage {
         self.news.subscribe()
     }
 
-    fn change(&self, change: impl FnOnce(&mut Progress)) {
+    fn change(&self, change: impl FnOnce(&mut MessageProgress)) {
         change(&mut self.progress());
         self.news.send_replace(());
     }
@@ -99,20 +99,20 @@ impl FollowedMessage {
 /// The messages of a service.
 #[derive(Default)]
 pub(crate) struct MessageLog {
-    followed: Mutex<Followed>,
+    followed: Mutex<LogState>,
     locks: [Arc<tokio::sync::Mutex<()>>; LOCKS],
 }
 
 #[derive(Default)]
-struct Followed {
-    by_key: HashMap<String, Arc<FollowedMessage>>,
+struct LogState {
+    by_key: HashMap<String, Arc<LoggedMessage>>,
     /// Keys and sizes of those that have ended, the earliest first.
     ended: VecDeque<(String, usize)>,
     ended_bytes: usize,
 }
 
 impl MessageLog {
-    fn followed(&self) -> MutexGuard<'_, Followed> {
+    fn followed(&self) -> MutexGuard<'_, LogState> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,7 +125,7 @@ impl MessageLog {
     }
 
     /// The message with this key, if it is followed.
-    pub(crate) fn get(&self, key: &str) -> Option<Arc<FollowedMessage>> {
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<LoggedMessage>> {
         self.followed().by_key.get(key).cloned()
     }
 
@@ -136,11 +136,11 @@ impl MessageLog {
     }
 
     /// Notes a message that is followed from now on.
-    pub(crate) fn put(&self, key: &str, message: &Arc<FollowedMessage>) {
+    pub(crate) fn put(&self, key: &str, message: &Arc<LoggedMessage>) {
         self.followed().by_key.insert(key.to_owned(), Arc::clone(message));
     }
 
-    fn ended(&self, key: &str, message: &FollowedMessage) {
+    fn ended(&self, key: &str, message: &LoggedMessage) {
         let (bytes, interrupted) = {
             let progress = message.progress();
             (progress.text.len() + message.wanted.text.len(), progress.interrupted)
@@ -164,7 +164,7 @@ impl MessageLog {
 }
 
 /// Follows a message to its end.
-pub(crate) async fn follow(service: crate::Service, message: Arc<FollowedMessage>, mut handle: MessageHandle) {
+pub(crate) async fn follow(service: crate::Service, message: Arc<LoggedMessage>, mut handle: MessageHandle) {
     let key = handle.key().to_owned();
     while let Some(step) = handle.next().await {
         message.apply(step);

@@ -10,10 +10,10 @@ use windlass::sessions::{MessageInterrupted, SendError, SessionKey};
 use windlass_store::{ChatSend, GatewayUid, Timestamp, limits};
 
 use crate::access::{Caller, Scope};
-use crate::error::{ErrorCode, OperationError};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::message_end::end_of_record;
 pub use crate::message_end::{MessageEnd, Outcome};
-use crate::message_log::{FollowedMessage, Progress, follow};
+use crate::message_log::{LoggedMessage, MessageProgress, follow};
 use crate::service::Service;
 use crate::sessions::key_of;
 
@@ -110,7 +110,7 @@ pub struct MessageView {
 /// A key that is known gives the message that it was used for, and sends nothing.
 ///
 /// # Errors
-/// Missing scope, no such gateway, an invalid input, [`ErrorCode::Conflict`] for a key of another message, or too many messages.
+/// Missing scope, no such gateway, an invalid input, [`OperationErrorCode::Conflict`] for a key of another message, or too many messages.
 pub async fn send(
     service: &Service,
     caller: &Caller,
@@ -127,7 +127,7 @@ pub async fn send(
     // By itself, so that a client that goes away leaves no message that is sent and not followed.
     let sent = tokio::spawn(async move { send_once(&service, &line, wanted, give_up, &key).await });
     sent.await
-        .map_err(|error| OperationError::new(ErrorCode::Internal, error.to_string(), ""))?
+        .map_err(|error| OperationError::new(OperationErrorCode::Internal, error.to_string(), ""))?
 }
 
 fn checked(line: &windlass::Gateway, input: MessageInput) -> Result<(Wanted, Option<Duration>), OperationError> {
@@ -184,9 +184,9 @@ impl Service {
         wanted: Wanted,
         created_at: Timestamp,
         handle: windlass::sessions::MessageHandle,
-    ) -> Arc<FollowedMessage> {
+    ) -> Arc<LoggedMessage> {
         let life = self.next_life();
-        let message = Arc::new(FollowedMessage::new(wanted, created_at, life));
+        let message = Arc::new(LoggedMessage::new(wanted, created_at, life));
         self.messages().put(handle.key(), &message);
         tokio::spawn(follow(self.clone(), Arc::clone(&message), handle));
         message
@@ -194,31 +194,31 @@ impl Service {
 }
 
 /// A message that is known: followed by this process, or on record.
-pub(crate) enum Known {
-    Followed(Arc<FollowedMessage>),
+pub(crate) enum KnownMessage {
+    LogState(Arc<LoggedMessage>),
     OnRecord(Box<ChatSend>, Wanted),
 }
 
-impl Known {
+impl KnownMessage {
     fn wanted(&self) -> &Wanted {
         match self {
-            Self::Followed(message) => &message.wanted,
+            Self::LogState(message) => &message.wanted,
             Self::OnRecord(_, wanted) => wanted,
         }
     }
 
     fn view(&self, key: &str) -> MessageView {
         match self {
-            Self::Followed(message) => view_of(key, message),
+            Self::LogState(message) => view_of(key, message),
             Self::OnRecord(send, wanted) => view_of_record(send, wanted),
         }
     }
 }
 
 /// The message with this key. One that is on record and under way is followed from now on.
-async fn known(service: &Service, key: &str) -> Result<Option<Known>, OperationError> {
+async fn known(service: &Service, key: &str) -> Result<Option<KnownMessage>, OperationError> {
     if let Some(message) = service.messages().get(key) {
-        return Ok(Some(Known::Followed(message)));
+        return Ok(Some(KnownMessage::LogState(message)));
     }
     let Some(send) = service.store().chat_send(key).await? else {
         return Ok(None);
@@ -235,17 +235,17 @@ async fn known(service: &Service, key: &str) -> Result<Option<Known>, OperationE
         && let Some(handle) = line.sessions().follow(key).await.map_err(interrupted)?
     {
         let message = service.follow_message(wanted, send.send.created_at, handle);
-        return Ok(Some(Known::Followed(message)));
+        return Ok(Some(KnownMessage::LogState(message)));
     }
-    Ok(Some(Known::OnRecord(Box::new(send), wanted)))
+    Ok(Some(KnownMessage::OnRecord(Box::new(send), wanted)))
 }
 
-async fn find(service: &Service, key: &str) -> Result<Known, OperationError> {
+async fn find(service: &Service, key: &str) -> Result<KnownMessage, OperationError> {
     let lock = service.messages().lock_of(key);
     let _turn = lock.lock().await;
     known(service, key).await?.ok_or_else(|| {
         OperationError::new(
-            ErrorCode::NotFound,
+            OperationErrorCode::NotFound,
             format!("There is no message with the key {key:?}"),
             "Messages are kept for a day after their end.",
         )
@@ -299,14 +299,14 @@ pub enum MessageEvent {
 /// The steps of a message, from a position on.
 #[derive(Debug)]
 pub struct MessageEvents {
-    source: EventSource,
+    source: ProgressSource,
     ending: tokio::sync::watch::Receiver<bool>,
     seen: Seen,
 }
 
 #[derive(Debug)]
-enum EventSource {
-    Followed(Arc<FollowedMessage>, tokio::sync::watch::Receiver<()>),
+enum ProgressSource {
+    LogState(Arc<LoggedMessage>, tokio::sync::watch::Receiver<()>),
     /// On record, and ended or not under way here.
     Told(Option<Box<MessageEnd>>),
 }
@@ -336,16 +336,16 @@ pub async fn follow_events(
     let after = after.map(Seen::parse).transpose()?.unwrap_or_default();
     let ending = service.ending();
     Ok(match find(service, key).await? {
-        Known::Followed(message) => {
+        KnownMessage::LogState(message) => {
             let news = message.news();
             MessageEvents {
                 seen: after.at(&message),
-                source: EventSource::Followed(message, news),
+                source: ProgressSource::LogState(message, news),
                 ending,
             }
         }
-        Known::OnRecord(send, _) => MessageEvents {
-            source: EventSource::Told(end_of_record(&send).map(Box::new)),
+        KnownMessage::OnRecord(send, _) => MessageEvents {
+            source: ProgressSource::Told(end_of_record(&send).map(Box::new)),
             ending,
             seen: after,
         },
@@ -360,11 +360,11 @@ impl MessageEvents {
                 return None;
             }
             let (message, news) = match &mut self.source {
-                EventSource::Told(end) => {
+                ProgressSource::Told(end) => {
                     self.seen.ended = true;
                     return end.take().map(MessageEvent::End);
                 }
-                EventSource::Followed(message, news) => (message, news),
+                ProgressSource::LogState(message, news) => (message, news),
             };
             news.borrow_and_update();
             let (step, interrupted) = {
@@ -413,7 +413,7 @@ impl Seen {
     }
 
     /// The same in this following of the message. A text that was followed by another process is told as a whole.
-    fn at(self, message: &FollowedMessage) -> Self {
+    fn at(self, message: &LoggedMessage) -> Self {
         if self.life == message.life {
             return self;
         }
@@ -426,7 +426,7 @@ impl Seen {
         }
     }
 
-    fn step(&mut self, progress: &Progress) -> Option<MessageEvent> {
+    fn step(&mut self, progress: &MessageProgress) -> Option<MessageEvent> {
         if let Some(run_id) = &progress.run_id
             && self.run_id.as_ref() != Some(run_id)
         {
@@ -454,7 +454,7 @@ impl Seen {
     }
 }
 
-fn view_of(key: &str, message: &FollowedMessage) -> MessageView {
+fn view_of(key: &str, message: &LoggedMessage) -> MessageView {
     let progress = message.progress();
     let state = match (&progress.end, &progress.run_id) {
         (Some(_), _) => MessageState::Ended,
@@ -518,7 +518,7 @@ fn key_taken() -> OperationError {
     OperationError {
         field: Some("Idempotency-Key".into()),
         ..OperationError::new(
-            ErrorCode::Conflict,
+            OperationErrorCode::Conflict,
             "The key was used for another message",
             "Use a new key for another message.",
         )
@@ -526,17 +526,17 @@ fn key_taken() -> OperationError {
 }
 
 fn interrupted(error: MessageInterrupted) -> OperationError {
-    OperationError::new(ErrorCode::Unavailable, error.to_string(), "Ask again later.")
+    OperationError::new(OperationErrorCode::Unavailable, error.to_string(), "Ask again later.")
 }
 
 impl From<SendError> for OperationError {
     fn from(error: SendError) -> Self {
         match error {
             SendError::Interrupted(error) => interrupted(error),
-            SendError::TooMany { .. } => Self::new(ErrorCode::TooMany, error.to_string(), ""),
+            SendError::TooMany { .. } => Self::new(OperationErrorCode::TooMany, error.to_string(), ""),
             SendError::KeyTaken => key_taken(),
             SendError::NotKept(store) => store.into(),
-            other => Self::new(ErrorCode::Internal, other.to_string(), ""),
+            other => Self::new(OperationErrorCode::Internal, other.to_string(), ""),
         }
     }
 }

@@ -14,7 +14,7 @@ pub const LARGEST_LIMIT: usize = 1000;
 
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     /// The items, in the order of the list.
     pub items: Vec<T>,
     /// The cursor of the next page; missing on the last one. A cursor stays valid when items come or go.
@@ -58,23 +58,23 @@ impl PageQuery {
     }
 
     /// The page of these items, which are one more than its limit where there is a further page.
-    pub(crate) fn cut<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Page<T> {
+    pub(crate) fn cut<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> ListPage<T> {
         let more = items.len() > self.limit;
         items.truncate(self.limit);
         let last = items.last().filter(|_| more);
         let next_cursor = last.map(|item| URL_SAFE_NO_PAD.encode(key(item)));
-        Page { items, next_cursor }
+        ListPage { items, next_cursor }
     }
 
     /// The page of a list that is sorted by `key`.
-    pub fn take<T>(&self, sorted: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Page<T> {
+    pub fn take<T>(&self, sorted: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> ListPage<T> {
         let is_before = |item: &T| self.after.as_ref().is_some_and(|after| key(item) <= *after);
         let mut rest = sorted.into_iter().skip_while(is_before);
         let items: Vec<T> = rest.by_ref().take(self.limit).collect();
         let more = rest.next().is_some();
         let last = items.last().filter(|_| more);
         let next_cursor = last.map(|item| URL_SAFE_NO_PAD.encode(key(item)));
-        Page { items, next_cursor }
+        ListPage { items, next_cursor }
     }
 }
 

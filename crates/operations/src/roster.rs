@@ -11,8 +11,8 @@ use windlass_protocol::session_roster::{RosterEntry, Stale};
 use windlass_store::Timestamp;
 
 use crate::access::{Caller, Scope};
-use crate::error::{ErrorCode, OperationError};
-use crate::page::{Page, PageQuery};
+use crate::error::{OperationError, OperationErrorCode};
+use crate::page::{ListPage, PageQuery};
 use crate::service::Service;
 use crate::sessions::SessionView;
 
@@ -50,7 +50,7 @@ pub struct RosterView {
     pub active: usize,
     /// A page of the sessions, by key.
     #[serde(flatten)]
-    pub page: Page<RosterSession>,
+    pub page: ListPage<RosterSession>,
 }
 
 /// A selection of live sessions.
@@ -133,7 +133,7 @@ pub async fn roster(
 async fn opened(service: &Service, line: &windlass::Gateway, now: Timestamp) -> Result<SessionCache, OperationError> {
     let cache = line.session_cache().await.map_err(|error| match &error {
         SessionCacheError::Windlass(registry) => OperationError::of_registry(registry, line.id()),
-        _ => OperationError::new(ErrorCode::TooMany, error.to_string(), ""),
+        _ => OperationError::new(OperationErrorCode::TooMany, error.to_string(), ""),
     })?;
     service.rosters().put(line.id().clone(), cache.clone(), now);
     Ok(cache)

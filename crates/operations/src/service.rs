@@ -18,8 +18,8 @@ use windlass_store::{Gateway, GatewayUid, Store, StoreError, Timestamp};
 use crate::access::Caller;
 use crate::audit::Records;
 use crate::caches::{AgentTokenCache, TokenCache};
-use crate::directory::{ConfiguredGateway, Directory, KnownGateway};
-use crate::error::{ErrorCode, OperationError};
+use crate::directory::{ConfiguredGateway, Directory, DirectoryGateway};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::job_table::Jobs;
 use crate::message_log::MessageLog;
 use crate::messages;
@@ -241,7 +241,7 @@ impl Service {
     /// Checks that the service can do its work: the store answers, and the journal is written.
     ///
     /// # Errors
-    /// [`ErrorCode::Unavailable`].
+    /// [`OperationErrorCode::Unavailable`].
     pub async fn ready(&self) -> Result<(), OperationError> {
         if *self.inner.ending.borrow() {
             return Err(unavailable("The service ends"));
@@ -318,11 +318,11 @@ impl Service {
 
     fn no_line(&self, text: &str) -> OperationError {
         let why = match self.directory().find(text) {
-            Some(KnownGateway::Recorded(_, Some(problem))) => problem,
+            Some(DirectoryGateway::Recorded(_, Some(problem))) => problem,
             _ => "its line is not open yet".to_owned(),
         };
         OperationError::new(
-            ErrorCode::NotSent,
+            OperationErrorCode::NotSent,
             format!("Gateway {text} has no line: {why}"),
             "Correct the record of the gateway.",
         )
@@ -351,7 +351,7 @@ fn as_number(count: usize) -> f64 {
 }
 
 fn unavailable(why: impl Into<String>) -> OperationError {
-    OperationError::new(ErrorCode::Unavailable, why, "Ask again later.")
+    OperationError::new(OperationErrorCode::Unavailable, why, "Ask again later.")
 }
 
 impl fmt::Debug for Service {

@@ -12,9 +12,9 @@ use windlass_protocol::request::{Change as PropertyChange, ChatMessage, SessionE
 use windlass_store::Timestamp;
 
 use crate::access::{Caller, Scope};
-use crate::audit::{self, Change};
-use crate::error::{ErrorCode, OperationError};
-use crate::page::{Page, PageQuery};
+use crate::audit::{self, AuditChange};
+use crate::error::{OperationError, OperationErrorCode};
+use crate::page::{ListPage, PageQuery};
 use crate::service::Service;
 
 /// A session of a gateway.
@@ -175,7 +175,7 @@ pub async fn list(
     caller: &Caller,
     gateway: &str,
     query: &SessionListQuery,
-) -> Result<Page<SessionView>, OperationError> {
+) -> Result<ListPage<SessionView>, OperationError> {
     caller.require(Scope::Read)?;
     let page = PageQuery::parse(query.cursor.as_deref(), query.limit)?;
     let mut wanted = SessionQuery::all();
@@ -209,7 +209,7 @@ pub async fn get(
     match sessions.find(&key).await.map_err(OperationError::from)? {
         Some(row) => Ok(SessionView::of(row)),
         None => Err(OperationError::new(
-            ErrorCode::NotFound,
+            OperationErrorCode::NotFound,
             format!("The gateway has no session {session:?}"),
             format!("List what there is: GET /api/v1/gateways/{gateway}/sessions."),
         )),
@@ -369,7 +369,7 @@ async fn note(
     key: &SessionKey,
 ) -> Result<(), OperationError> {
     let message = format!("session {key} of gateway {gateway}");
-    let change = Change::new(kind, &message);
+    let change = AuditChange::new(kind, &message);
     Ok(audit::record(&**service.store(), caller, change, service.now()).await?)
 }
 
@@ -451,7 +451,7 @@ impl From<windlass::sessions::AskError> for OperationError {
         match error {
             windlass::sessions::AskError::Call(call) => call.into(),
             other @ windlass::sessions::AskError::Shape { .. } => Self::new(
-                ErrorCode::Rejected,
+                OperationErrorCode::Rejected,
                 other.to_string(),
                 "Update the service: its release may be older than the gateway's.",
             ),
@@ -463,7 +463,7 @@ impl From<ListError> for OperationError {
     fn from(error: ListError) -> Self {
         match error {
             ListError::Ask(ask) => ask.into(),
-            other => Self::new(ErrorCode::TooMany, other.to_string(), ""),
+            other => Self::new(OperationErrorCode::TooMany, other.to_string(), ""),
         }
     }
 }
@@ -472,7 +472,11 @@ impl From<HistoryError> for OperationError {
     fn from(error: HistoryError) -> Self {
         match error {
             HistoryError::Ask(ask) => ask.into(),
-            other => Self::new(ErrorCode::NotFound, other.to_string(), "Ask for the last rows."),
+            other => Self::new(
+                OperationErrorCode::NotFound,
+                other.to_string(),
+                "Ask for the last rows.",
+            ),
         }
     }
 }
@@ -483,7 +487,7 @@ impl From<EnsureSessionError> for OperationError {
             EnsureSessionError::Ask(ask) => ask.into(),
             taken @ EnsureSessionError::LabelTaken => label_taken(&taken),
             unknown @ EnsureSessionError::UnknownAgent(_) => Self::new(
-                ErrorCode::NotFound,
+                OperationErrorCode::NotFound,
                 unknown.to_string(),
                 "Provision the agent first: POST /api/v1/agents/provision.",
             ),
@@ -496,7 +500,7 @@ impl From<PatchError> for OperationError {
         match error {
             PatchError::Ask(ask) => ask.into(),
             taken @ PatchError::LabelTaken => label_taken(&taken),
-            other => Self::new(ErrorCode::Conflict, other.to_string(), ""),
+            other => Self::new(OperationErrorCode::Conflict, other.to_string(), ""),
         }
     }
 }
@@ -505,7 +509,7 @@ impl From<DeleteError> for OperationError {
     fn from(error: DeleteError) -> Self {
         match error {
             DeleteError::Ask(ask) => ask.into(),
-            other => Self::new(ErrorCode::Conflict, other.to_string(), ""),
+            other => Self::new(OperationErrorCode::Conflict, other.to_string(), ""),
         }
     }
 }
@@ -513,6 +517,6 @@ impl From<DeleteError> for OperationError {
 fn label_taken(error: &dyn std::error::Error) -> OperationError {
     OperationError {
         field: Some("label".into()),
-        ..OperationError::new(ErrorCode::Conflict, error.to_string(), "")
+        ..OperationError::new(OperationErrorCode::Conflict, error.to_string(), "")
     }
 }

@@ -16,12 +16,12 @@ use windlass_protocol::Secret;
 use windlass_store::backend::name_key;
 use windlass_store::{ApiTokenId, ApiTokenRecord, Store, Timestamp};
 
-use crate::access::{Caller, Role, Scope, Source};
-use crate::audit::{self, Change};
+use crate::access::{Caller, Front, Role, Scope};
+use crate::audit::{self, AuditChange};
 use crate::caches::CachedToken;
 pub use crate::caches::TOKEN_CACHED as CACHED;
 use crate::error::OperationError;
-use crate::page::Page;
+use crate::page::ListPage;
 use crate::service::Service;
 
 /// The beginning of each token, by which a scanner for leaked secrets finds it.
@@ -175,7 +175,7 @@ pub async fn create(
     };
     store.insert_api_token(&record).await?;
     let message = format!("token {:?} with the role {}", record.name, input.role);
-    audit::record(store, caller, Change::new("token.created", &message), now).await?;
+    audit::record(store, caller, AuditChange::new("token.created", &message), now).await?;
     Ok(NewToken {
         token: token.expose().to_owned(),
         record: TokenView::of(record),
@@ -186,10 +186,10 @@ pub async fn create(
 ///
 /// # Errors
 /// Missing scope, or the store's.
-pub async fn list(store: &dyn Store, caller: &Caller) -> Result<Page<TokenView>, OperationError> {
+pub async fn list(store: &dyn Store, caller: &Caller) -> Result<ListPage<TokenView>, OperationError> {
     caller.require(Scope::Admin)?;
     let tokens = store.api_tokens().await?;
-    Ok(Page {
+    Ok(ListPage {
         items: tokens.into_iter().map(TokenView::of).collect(),
         next_cursor: None,
     })
@@ -219,7 +219,7 @@ pub async fn revoke(
     }
     store.revoke_api_token(found.id, now).await?;
     let message = format!("token {:?}", found.name);
-    audit::record(store, caller, Change::new("token.revoked", &message), now).await?;
+    audit::record(store, caller, AuditChange::new("token.revoked", &message), now).await?;
     Ok(TokenView::of(find().await?))
 }
 
@@ -238,7 +238,7 @@ pub async fn caller(service: &Service, hash: &ApiTokenHash) -> Result<Option<Cal
         None => look_up(service, hash, now).await?,
     };
     let valid = token.filter(|token| token.is_valid(now));
-    Ok(valid.map(|token| Caller::new(token.name, Role::of_stored(token.role), Source::Api)))
+    Ok(valid.map(|token| Caller::new(token.name, Role::of_stored(token.role), Front::Api)))
 }
 
 /// Looks a token up, notes its use, and remembers it.

@@ -13,7 +13,7 @@ use windlass_operations::boards::{self, BoardInput, BoardPatch, BoardRulesPatch}
 use windlass_operations::gateway_records::{self, GatewayInput, GatewayPatch};
 use windlass_operations::lifecycle_runs::{self, LifecycleRunQuery};
 use windlass_operations::tokens::{self, TokenInput};
-use windlass_operations::{Caller, ErrorCode, OperationError, Role, Source};
+use windlass_operations::{Caller, Front, OperationError, OperationErrorCode, Role};
 use windlass_store::{
     Activities as _, ActivityFilter, Agent, AgentStatus, Agents as _, Board, Gateway, GatewayUid, Gateways as _,
     MemoryStore, NewActivity, Run, RunId, RunKind, Runs as _, Step, StepName, StepState, Timestamp, amend,
@@ -32,8 +32,8 @@ impl Bench {
     fn new() -> Self {
         Self {
             store: MemoryStore::new(),
-            admin: Caller::new("ada", Role::Admin, Source::Api),
-            viewer: Caller::new("grafana", Role::Viewer, Source::Api),
+            admin: Caller::new("ada", Role::Admin, Front::Api),
+            viewer: Caller::new("grafana", Role::Viewer, Front::Api),
         }
     }
 
@@ -111,13 +111,13 @@ fn lab(name: &str) -> GatewayInput {
     }
 }
 
-fn field_of<T: std::fmt::Debug>(result: Result<T, OperationError>) -> (ErrorCode, Option<String>) {
+fn field_of<T: std::fmt::Debug>(result: Result<T, OperationError>) -> (OperationErrorCode, Option<String>) {
     let error = result.unwrap_err();
     (error.code, error.field)
 }
 
-fn invalid(field: &str) -> (ErrorCode, Option<String>) {
-    (ErrorCode::Invalid, Some(field.to_owned()))
+fn invalid(field: &str) -> (OperationErrorCode, Option<String>) {
+    (OperationErrorCode::Invalid, Some(field.to_owned()))
 }
 
 #[tokio::test]
@@ -156,7 +156,10 @@ async fn a_member_of_a_gateway_that_is_not_acceptable_is_named() {
     ] {
         let refused = gateway_records::insert(&bench.records(), input, [[1; 16], [2; 16]]).await;
         let error = refused.unwrap_err();
-        assert_eq!((error.code, error.field.as_deref()), (ErrorCode::Invalid, Some(field)));
+        assert_eq!(
+            (error.code, error.field.as_deref()),
+            (OperationErrorCode::Invalid, Some(field))
+        );
         assert!(
             !error.to_string().contains("s3cret") && !error.to_string().contains("pw@"),
             "{error}"
@@ -178,7 +181,7 @@ async fn a_gateway_keeps_a_given_id_and_a_taken_name_is_a_conflict() {
         .unwrap();
     assert_eq!((made.id, made.name.as_str(), made.created_at), (id, "lab", NOW));
     let again = gateway_records::insert(&bench.records(), lab("LAB"), [[1; 16], [3; 16]]).await;
-    assert_eq!(field_of(again), (ErrorCode::Conflict, Some("name".into())));
+    assert_eq!(field_of(again), (OperationErrorCode::Conflict, Some("name".into())));
 }
 
 #[tokio::test]
@@ -234,7 +237,7 @@ async fn a_gateway_or_board_in_use_is_not_deleted() {
     let gateway = bench.gateway(2, "lab").await;
     let board = bench.board(3, "Docs", &gateway).await;
     bench.agent(4, AgentPlace::Lead(&board), None).await.unwrap();
-    let conflict = (ErrorCode::Conflict, None);
+    let conflict = (OperationErrorCode::Conflict, None);
     assert_eq!(field_of(boards::remove(&bench.records(), &board).await), conflict);
     assert_eq!(
         field_of(gateway_records::remove(&bench.records(), &gateway).await),
@@ -301,7 +304,10 @@ async fn a_board_goes_to_another_gateway_only_without_agents() {
     assert_eq!(moved.gateway_id, Some(harbour.id));
     bench.agent(5, AgentPlace::Lead(&moved), None).await.unwrap();
     let refused = boards::change(&bench.records(), moved, Some(&lab), BoardPatch::default()).await;
-    assert_eq!(field_of(refused), (ErrorCode::Conflict, Some("gateway".into())));
+    assert_eq!(
+        field_of(refused),
+        (OperationErrorCode::Conflict, Some("gateway".into()))
+    );
 }
 
 #[tokio::test]
@@ -381,7 +387,7 @@ async fn a_worker_moves_between_boards_and_after_its_first_run_only_on_its_gatew
     let to = async |agent: &Agent, board: &Board| {
         agent_records::change(&bench.records(), agent, Some(board), &AgentPatch::default()).await
     };
-    let refused = (ErrorCode::Conflict, Some("board".into()));
+    let refused = (OperationErrorCode::Conflict, Some("board".into()));
     assert_eq!(field_of(to(&lead, &ops).await), refused);
     let moved = to(&worker, &far).await.unwrap();
     assert_eq!(
@@ -414,7 +420,7 @@ async fn an_agent_that_is_being_deleted_is_not_changed() {
         ..AgentPatch::default()
     };
     let refused = agent_records::change(&bench.records(), &main, None, &patch).await;
-    assert_eq!(field_of(refused), (ErrorCode::Conflict, None));
+    assert_eq!(field_of(refused), (OperationErrorCode::Conflict, None));
     assert_eq!(bench.store.agent(main.id).await.unwrap().unwrap().name, main.name);
 }
 
@@ -425,7 +431,7 @@ async fn a_viewer_changes_nothing() {
     let board = bench.board(3, "Docs", &gateway).await;
     let main = bench.agent(4, AgentPlace::Main(&gateway), None).await.unwrap();
     let viewer = bench.by(&bench.viewer);
-    let forbidden = (ErrorCode::Forbidden, None);
+    let forbidden = (OperationErrorCode::Forbidden, None);
     let gateways = gateway_records::change(&viewer, gateway.clone(), GatewayPatch::default()).await;
     assert_eq!(field_of(gateways), forbidden);
     assert_eq!(field_of(gateway_records::remove(&viewer, &gateway).await), forbidden);
@@ -460,7 +466,11 @@ async fn a_token_is_shown_once_and_its_record_tells_its_end() {
     let listed = tokens::list(&bench.store, &bench.admin).await.unwrap();
     assert!(!serde_json::to_string(&listed).unwrap().contains(&made.token[3..]));
     for (random, life, error) in [
-        (([3; 16], [4; 32]), None, (ErrorCode::Conflict, Some("name".to_owned()))),
+        (
+            ([3; 16], [4; 32]),
+            None,
+            (OperationErrorCode::Conflict, Some("name".to_owned())),
+        ),
         (([3; 16], [4; 32]), Some(0), invalid("expires_in_s")),
         (([3; 16], [4; 32]), Some(u64::MAX), invalid("expires_in_s")),
     ] {
@@ -571,6 +581,9 @@ async fn runs_of_an_agent_are_shown_with_their_steps_also_when_the_agent_is_gone
         !shown.to_string().contains("inner"),
         "details are the provisioner's own"
     );
-    assert_eq!(field_of(list("nobody").await).0, ErrorCode::NotFound);
-    assert_eq!(field_of(list(&gateway.id.to_string()).await).0, ErrorCode::NotFound);
+    assert_eq!(field_of(list("nobody").await).0, OperationErrorCode::NotFound);
+    assert_eq!(
+        field_of(list(&gateway.id.to_string()).await).0,
+        OperationErrorCode::NotFound
+    );
 }

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use windlass_operations::tokens::{ApiToken, ApiTokenHash};
-use windlass_operations::{Caller, ErrorCode, OperationError, Role, Service, Source};
+use windlass_operations::{Caller, Front, OperationError, OperationErrorCode, Role, Service};
 
 use crate::App;
 use crate::problem::ProblemResponse;
@@ -30,11 +30,11 @@ impl Authenticator {
     /// The caller with this token.
     ///
     /// # Errors
-    /// [`ErrorCode::Unauthenticated`].
+    /// [`OperationErrorCode::Unauthenticated`].
     pub async fn caller(&self, service: &Service, token: &str) -> Result<Caller, OperationError> {
         let hash = ApiTokenHash::of_text(token).ok_or_else(unknown_token)?;
         if hash == *self.local {
-            return Ok(Caller::new("local", Role::Admin, Source::Api));
+            return Ok(Caller::new("local", Role::Admin, Front::Api));
         }
         windlass_operations::tokens::caller(service, &hash)
             .await?
@@ -44,7 +44,7 @@ impl Authenticator {
 
 fn unknown_token() -> OperationError {
     OperationError::new(
-        ErrorCode::Unauthenticated,
+        OperationErrorCode::Unauthenticated,
         "The token is not known to this service",
         "Make one: windlass tokens create.",
     )
@@ -52,7 +52,7 @@ fn unknown_token() -> OperationError {
 
 fn no_token() -> OperationError {
     OperationError::new(
-        ErrorCode::Unauthenticated,
+        OperationErrorCode::Unauthenticated,
         "The request has no token",
         "Send the header Authorization: Bearer TOKEN.",
     )
@@ -78,7 +78,7 @@ impl FromRequestParts<App> for Authenticated {
         match app.auth.caller(&app.service, token).await {
             Ok(caller) => Ok(Self(caller)),
             Err(error) => {
-                if error.code == ErrorCode::Unauthenticated {
+                if error.code == OperationErrorCode::Unauthenticated {
                     app.limiter.failed(parts);
                 }
                 Err(error.into())

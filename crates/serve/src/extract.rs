@@ -5,7 +5,7 @@ use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequest, Request}
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
-use windlass_operations::{ErrorCode, OperationError};
+use windlass_operations::{OperationError, OperationErrorCode};
 
 use crate::problem::ProblemResponse;
 
@@ -21,7 +21,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
         let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        let refused = |error: PathRejection| OperationError::new(ErrorCode::NotFound, error.body_text(), "");
+        let refused = |error: PathRejection| OperationError::new(OperationErrorCode::NotFound, error.body_text(), "");
         Ok(Self(read.map_err(refused)?.0))
     }
 }

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
-use windlass_operations::{ErrorCode, OperationError};
+use windlass_operations::{OperationError, OperationErrorCode};
 
 use crate::problem::ProblemResponse;
 
@@ -67,7 +67,7 @@ fn check(allowed: &AllowedHosts, request: &Request) -> Result<(), OperationError
 
 fn refused(why: &str) -> OperationError {
     OperationError::new(
-        ErrorCode::Forbidden,
+        OperationErrorCode::Forbidden,
         why,
         "Use the address of the service, or allow a name with windlass serve --host NAME.",
     )

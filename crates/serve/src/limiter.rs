@@ -12,7 +12,7 @@ use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use governor::clock::{Clock as _, DefaultClock, Reference as _};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use windlass_operations::{ErrorCode, OperationError};
+use windlass_operations::{OperationError, OperationErrorCode};
 
 /// Failures of one address within a minute, as agents of Mission Control know it.
 const FAILURES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
@@ -82,7 +82,7 @@ fn address_of(parts: &Parts) -> IpAddr {
 
 fn too_many(wait: Duration) -> OperationError {
     OperationError::new(
-        ErrorCode::TooMany,
+        OperationErrorCode::TooMany,
         "Too many requests of this address had a token that is not known",
         "Correct the token, and wait.",
     )

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
-use windlass_operations::{ErrorCode, OperationError};
+use windlass_operations::{OperationError, OperationErrorCode};
 
 /// An error.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -64,17 +64,17 @@ impl<E: Into<OperationError>> From<E> for ProblemResponse {
 }
 
 /// The status of each class of errors. An outcome of a call is a status of its own, so that a client can act on it without the body.
-pub const fn status_of(code: ErrorCode) -> StatusCode {
+pub const fn status_of(code: OperationErrorCode) -> StatusCode {
     match code {
-        ErrorCode::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-        ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorCode::Forbidden => StatusCode::FORBIDDEN,
-        ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::Conflict => StatusCode::CONFLICT,
-        ErrorCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::Rejected | ErrorCode::OutcomeUnknown => StatusCode::BAD_GATEWAY,
-        ErrorCode::NotSent | ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        OperationErrorCode::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        OperationErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+        OperationErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        OperationErrorCode::NotFound => StatusCode::NOT_FOUND,
+        OperationErrorCode::Conflict => StatusCode::CONFLICT,
+        OperationErrorCode::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        OperationErrorCode::Rejected | OperationErrorCode::OutcomeUnknown => StatusCode::BAD_GATEWAY,
+        OperationErrorCode::NotSent | OperationErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        OperationErrorCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

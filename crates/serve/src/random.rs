@@ -2,14 +2,14 @@
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use windlass_operations::{ErrorCode, OperationError};
+use windlass_operations::{OperationError, OperationErrorCode};
 
 /// Random bytes.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], OperationError> {
     let mut bytes = [0; N];
     SysRng.try_fill_bytes(&mut bytes).map_err(|error| {
         OperationError::new(
-            ErrorCode::Internal,
+            OperationErrorCode::Internal,
             format!("The system's random numbers can't be read: {error}"),
             "Check /dev/urandom on the host of the service.",
         )

@@ -9,7 +9,7 @@ use axum::middleware;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use windlass_operations::{ErrorCode, OperationError, Service};
+use windlass_operations::{OperationError, OperationErrorCode, Service};
 
 use crate::auth::Authenticator;
 use crate::guard::{AllowedHosts, check_host};
@@ -127,7 +127,7 @@ pub fn router(service: Service, auth: Authenticator, hosts: &[String]) -> Router
 
 fn no_route() -> ProblemResponse {
     OperationError::new(
-        ErrorCode::NotFound,
+        OperationErrorCode::NotFound,
         "There is no such path and method",
         "See GET /openapi.json.",
     )

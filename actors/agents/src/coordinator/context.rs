@@ -1,6 +1,6 @@
 //! The context of the coordinator's operations, and the delivery of their messages.
 
-use super::operation::Caller;
+use super::operation::CoordinationCaller;
 use super::operation::CoordinationError;
 use crate::control_plane::{AgentMessage, ControlPlane};
 use crate::offload::render;
@@ -60,10 +60,10 @@ impl CoordinatorContext {
         self.store.agent(id).await?.ok_or(CoordinationError::NoAgent(id))
     }
 
-    pub(crate) async fn caller(&self, caller: Caller) -> Result<Option<Agent>, CoordinationError> {
+    pub(crate) async fn caller(&self, caller: CoordinationCaller) -> Result<Option<Agent>, CoordinationError> {
         match caller {
-            Caller::Operator => Ok(None),
-            Caller::Agent(id) => self.agent(id).await.map(Some),
+            CoordinationCaller::Operator => Ok(None),
+            CoordinationCaller::Agent(id) => self.agent(id).await.map(Some),
         }
     }
 

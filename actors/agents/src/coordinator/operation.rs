@@ -10,13 +10,13 @@ use windlass_store::{Agent, AgentRole, AgentUid, Board, BoardId, GatewayUid, Sto
 use windlass_templates::{MessageKind, TemplateError};
 
 use crate::control_plane::ControlError;
-use crate::provisioner::{EnsureError, Failure, Interrupted};
+use crate::provisioner::{EnsureError, Interrupted, ProvisionFailure};
 
 /// A message to an agent of a board, delivered to whom it speaks to.
 #[derive(Debug, Clone)]
 pub struct Nudge {
     /// The caller.
-    pub caller: Caller,
+    pub caller: CoordinationCaller,
     /// The board.
     pub board: BoardId,
     /// The agent, of that board.
@@ -31,7 +31,7 @@ pub struct Nudge {
 #[derive(Debug, Clone)]
 pub struct Soul {
     /// The caller.
-    pub caller: Caller,
+    pub caller: CoordinationCaller,
     /// The board.
     pub board: BoardId,
     /// The agent, of that board.
@@ -42,7 +42,7 @@ pub struct Soul {
 #[derive(Debug, Clone)]
 pub struct AskUser {
     /// The caller.
-    pub caller: Caller,
+    pub caller: CoordinationCaller,
     /// The board that wants to know.
     pub board: BoardId,
     /// The question.
@@ -80,7 +80,7 @@ impl LeadMessageKind {
 #[derive(Debug, Clone)]
 pub struct LeadMessage {
     /// The caller: a person, or the gateway's own agent.
-    pub caller: Caller,
+    pub caller: CoordinationCaller,
     /// The gateway that the boards are on.
     pub gateway: GatewayUid,
     /// Question or handoff.
@@ -99,7 +99,7 @@ pub struct LeadMessage {
 #[derive(Debug, Clone)]
 pub struct Onboarding {
     /// The caller.
-    pub caller: Caller,
+    pub caller: CoordinationCaller,
     /// The board.
     pub board: BoardId,
     /// The facts so far; may be empty.
@@ -152,7 +152,7 @@ pub struct BroadcastReport {
 
 /// The caller of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
+pub enum CoordinationCaller {
     /// A person, or the service itself: may do everything here.
     Operator,
     /// An agent, by its record.
@@ -280,7 +280,7 @@ pub enum CoordinationError {
     Template(#[from] TemplateError),
     /// The lead could not be brought to life.
     #[error("the board's lead could not be brought to life: {0}")]
-    Lead(Box<Failure>),
+    Lead(Box<ProvisionFailure>),
     /// The gateway failed, or refused.
     #[error(transparent)]
     Gateway(#[from] ControlError),

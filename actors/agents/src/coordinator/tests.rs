@@ -61,7 +61,7 @@ impl Talk {
             .collect()
     }
 
-    fn nudge(&self, caller: Caller, message: &str) -> Nudge {
+    fn nudge(&self, caller: CoordinationCaller, message: &str) -> Nudge {
         Nudge {
             caller,
             board: self.board,
@@ -71,7 +71,7 @@ impl Talk {
         }
     }
 
-    fn to_leads(&self, caller: Caller) -> LeadMessage {
+    fn to_leads(&self, caller: CoordinationCaller) -> LeadMessage {
         LeadMessage {
             caller,
             gateway: self.bench.gateway,
@@ -98,7 +98,7 @@ async fn a_nudge_reaches_the_agent_once_however_often_it_is_said() {
         for _ in 0..2 {
             let said = talk
                 .coordinator
-                .nudge(talk.nudge(Caller::Agent(talk.lead), "More steam."))
+                .nudge(talk.nudge(CoordinationCaller::Agent(talk.lead), "More steam."))
                 .await
                 .unwrap();
             assert_eq!((said.agent, said.correlation_id.as_str()), (talk.worker, "c-1"));
@@ -119,7 +119,7 @@ async fn a_nudge_reaches_the_agent_once_however_often_it_is_said() {
 async fn what_is_not_allowed_is_refused_with_its_status_and_noted() {
     play(async {
         let talk = Talk::new().await;
-        let main = Caller::Agent(talk.main);
+        let main = CoordinationCaller::Agent(talk.main);
         let error = talk
             .coordinator
             .nudge(talk.nudge(main, "More steam."))
@@ -128,18 +128,18 @@ async fn what_is_not_allowed_is_refused_with_its_status_and_noted() {
         assert_eq!(error.status(), 403);
         let error = talk
             .coordinator
-            .nudge(talk.nudge(Caller::Operator, " "))
+            .nudge(talk.nudge(CoordinationCaller::Operator, " "))
             .await
             .unwrap_err();
         assert_eq!(error.status(), 422);
         let nobody = AgentUid::from_bytes([99; 16]);
         let error = talk
             .coordinator
-            .nudge(talk.nudge(Caller::Agent(nobody), "hello"))
+            .nudge(talk.nudge(CoordinationCaller::Agent(nobody), "hello"))
             .await
             .unwrap_err();
         assert_eq!(error.status(), 404);
-        let worker = Caller::Agent(talk.worker);
+        let worker = CoordinationCaller::Agent(talk.worker);
         let error = talk
             .coordinator
             .message_lead(talk.to_leads(worker), talk.board)
@@ -164,7 +164,7 @@ async fn a_soul_is_kept_on_record_before_it_is_written() {
     play(async {
         let talk = Talk::new().await;
         let soul = || Soul {
-            caller: Caller::Agent(talk.lead),
+            caller: CoordinationCaller::Agent(talk.lead),
             board: talk.board,
             agent: talk.worker,
         };
@@ -207,7 +207,7 @@ async fn a_soul_that_a_lead_writes_is_never_read_as_a_template() {
         let id = talk.bench.agent_id(talk.worker).await;
         for text in SOULS_OF_A_LEAD {
             let soul = Soul {
-                caller: Caller::Agent(talk.lead),
+                caller: CoordinationCaller::Agent(talk.lead),
                 board: talk.board,
                 agent: talk.worker,
             };
@@ -231,7 +231,7 @@ async fn the_user_is_asked_through_the_gateways_own_agent_which_learns_how_to_an
     play(async {
         let talk = Talk::new().await;
         let ask = AskUser {
-            caller: Caller::Agent(talk.lead),
+            caller: CoordinationCaller::Agent(talk.lead),
             board: talk.board,
             question: "Which valve?".into(),
             channel: Some("signal".into()),
@@ -253,7 +253,7 @@ async fn the_user_is_asked_through_the_gateways_own_agent_which_learns_how_to_an
         }
         assert!(words.contains(&format!("/boards/{}/memory", talk.board)), "{words}");
         let onboarding = Onboarding {
-            caller: Caller::Operator,
+            caller: CoordinationCaller::Operator,
             board: talk.board,
             known: String::new(),
             correlation_id: None,
@@ -271,7 +271,7 @@ async fn a_lead_that_is_not_there_is_brought_to_life_first() {
         let board = talk.bench.add_board("Bridge").await;
         let said = talk
             .coordinator
-            .message_lead(talk.to_leads(Caller::Agent(talk.main)), board)
+            .message_lead(talk.to_leads(CoordinationCaller::Agent(talk.main)), board)
             .await
             .unwrap();
         assert!(said.created);
@@ -317,7 +317,7 @@ async fn a_broadcast_to_fifty_boards_on_three_gateways_of_which_one_is_down_tell
                 .collect();
             let message = LeadMessage {
                 gateway,
-                ..talk.to_leads(Caller::Operator)
+                ..talk.to_leads(CoordinationCaller::Operator)
             };
             let start = bench.now();
             let report = talk.coordinator.broadcast(message, Some(here)).await.unwrap();
@@ -335,7 +335,7 @@ async fn a_broadcast_to_fifty_boards_on_three_gateways_of_which_one_is_down_tell
         assert_eq!((sent, failed), (34, 16));
         let wrong = talk
             .coordinator
-            .broadcast(talk.to_leads(Caller::Operator), Some(vec![boards[1].0]))
+            .broadcast(talk.to_leads(CoordinationCaller::Operator), Some(vec![boards[1].0]))
             .await
             .unwrap();
         assert_eq!(wrong.boards[0].status, 403, "a board of another gateway");
@@ -362,12 +362,12 @@ async fn a_gateway_that_fails_is_a_bad_gateway_and_a_message_said_again_is_heard
             Fault::Before(ControlError::Line(CallError::NotSent(NotSent::NotReady { waited })))
         };
         talk.bench.fake().fault(FakeOperation::Send, down());
-        let nudge = talk.nudge(Caller::Operator, "Again.");
+        let nudge = talk.nudge(CoordinationCaller::Operator, "Again.");
         let error = talk.coordinator.nudge(nudge).await.unwrap_err();
         assert_eq!(error.status(), 502);
         let said = talk
             .coordinator
-            .nudge(talk.nudge(Caller::Operator, "Again."))
+            .nudge(talk.nudge(CoordinationCaller::Operator, "Again."))
             .await
             .unwrap();
         assert_eq!(said.agent, talk.worker);
@@ -381,7 +381,7 @@ async fn a_gateway_that_fails_is_a_bad_gateway_and_a_message_said_again_is_heard
         talk.bench.fake().fault(FakeOperation::Send, Fault::HangAfter);
         let lost = Nudge {
             correlation_id: Some("c-2".into()),
-            ..talk.nudge(Caller::Operator, "Lost.")
+            ..talk.nudge(CoordinationCaller::Operator, "Lost.")
         };
         let error = talk.coordinator.nudge(lost.clone()).await.unwrap_err();
         assert_eq!(error.status(), 502);
@@ -399,12 +399,12 @@ async fn a_coordinator_that_panics_fails_the_order_in_hand_and_nothing_under_way
             let talk = Talk::new().await;
             let before = talk.bench.sent();
             let coordinator = talk.coordinator.clone();
-            let nudge = talk.nudge(Caller::Agent(talk.lead), "Under way.");
+            let nudge = talk.nudge(CoordinationCaller::Agent(talk.lead), "Under way.");
             let under_way = spawn_local(async move { coordinator.nudge(nudge).await });
             tokio::task::yield_now().await;
             for _ in 0..7 {
                 let armed = failpoint::arm(place, 1);
-                let broken = talk.nudge(Caller::Agent(talk.lead), "Lost.");
+                let broken = talk.nudge(CoordinationCaller::Agent(talk.lead), "Lost.");
                 let failed = talk.coordinator.nudge(broken).await.unwrap_err();
                 assert!(matches!(failed, CoordinationError::Interrupted(_)), "{failed:?}");
                 assert_eq!(armed.left(), 0, "{place}");
@@ -412,7 +412,7 @@ async fn a_coordinator_that_panics_fails_the_order_in_hand_and_nothing_under_way
             under_way.await.unwrap().unwrap();
             let next = Nudge {
                 correlation_id: Some("c-2".into()),
-                ..talk.nudge(Caller::Agent(talk.lead), "More steam.")
+                ..talk.nudge(CoordinationCaller::Agent(talk.lead), "More steam.")
             };
             talk.coordinator.nudge(next).await.unwrap();
             assert_eq!(talk.bench.sent() - before, 2);

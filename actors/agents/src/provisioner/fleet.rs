@@ -19,7 +19,7 @@ use super::content::Desired;
 use super::context::{AGENTS_AT_A_TIME, Context, sleep};
 use super::report::{AgentReport, Changes};
 use super::report::{FailedStep, StepError};
-use super::report::{Progress, ProgressSender};
+use super::report::{ProgressSender, ProvisionProgress};
 use super::request::RunOptions;
 use super::saga::{RunParams, Saga};
 use crate::control_plane::{ControlError, ControlPlane};
@@ -152,7 +152,7 @@ impl GatewayWork {
                 if let Some(run) = cut_off {
                     self.give_up(run, &report).await;
                 }
-                self.progress.tell(Progress::ended(&report));
+                self.progress.tell(ProvisionProgress::ended(&report));
                 Err(report)
             }
         }
@@ -281,7 +281,7 @@ impl GatewayWork {
             sleep(WAITING_NEWS).await;
             if let Some(wait) = self.plane.writes().next_write_in {
                 let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                self.progress.tell(Progress::WaitingToWrite { agents, ms });
+                self.progress.tell(ProvisionProgress::WaitingToWrite { agents, ms });
             }
         }
     }
@@ -373,7 +373,7 @@ async fn none_begun(ctx: &Context, items: Vec<WorkItem>, why: &FailedStep, progr
         let record = ctx.store.agent(agent).await.ok().flatten();
         let name = record.map(|record| record.name).unwrap_or_default();
         let report = refused(agent, name, why);
-        progress.tell(Progress::ended(&report));
+        progress.tell(ProvisionProgress::ended(&report));
         reports.push(report);
     }
     FleetOutcome {

@@ -12,7 +12,7 @@ use windlass_store::{
 use super::context::{Context, sleep};
 use super::gateways;
 use super::report::{
-    AgentReport, Changes, FailedStep, FleetReport, GatewayFailure, Progress, ProgressSender, StepError,
+    AgentReport, Changes, FailedStep, FleetReport, GatewayFailure, ProgressSender, ProvisionProgress, StepError,
 };
 
 /// The error of runs that were under way when their agent was forgotten.
@@ -20,7 +20,7 @@ const FORGOTTEN: &str = "the agent was forgotten";
 
 /// Forgets agents.
 pub(crate) async fn agents(ctx: Rc<Context>, agents: Vec<AgentUid>, progress: &ProgressSender) -> FleetReport {
-    progress.tell(Progress::Planned { agents: agents.len() });
+    progress.tell(ProvisionProgress::Planned { agents: agents.len() });
     FleetReport {
         agents: each(&ctx, agents, progress).await,
         ..FleetReport::default()
@@ -74,7 +74,7 @@ pub(super) async fn each(ctx: &Context, agents: Vec<AgentUid>, progress: &Progre
     let mut reports = Vec::with_capacity(agents.len());
     for agent in agents {
         let report = one(ctx, agent).await;
-        progress.tell(Progress::ended(&report));
+        progress.tell(ProvisionProgress::ended(&report));
         reports.push(report);
     }
     reports

@@ -13,7 +13,7 @@ use windlass_store::{
 use super::context::Context;
 use super::fleet::WorkItem;
 use super::report::{
-    AgentReport, Changes, FailedStep, FleetReport, GatewayFailure, Progress, ProgressSender, StepError,
+    AgentReport, Changes, FailedStep, FleetReport, GatewayFailure, ProgressSender, ProvisionProgress, StepError,
 };
 use super::request::SyncOptions;
 use super::{content, fleet};
@@ -31,7 +31,7 @@ pub(crate) async fn resume(ctx: Rc<Context>, runs: Vec<Run>, progress: ProgressS
 /// as what is wanted now, that was it.
 pub(crate) async fn work(ctx: Rc<Context>, items: Vec<WorkItem>, progress: ProgressSender) -> FleetReport {
     let order: Vec<AgentUid> = items.iter().map(WorkItem::agent).collect();
-    progress.tell(Progress::Planned { agents: order.len() });
+    progress.tell(ProvisionProgress::Planned { agents: order.len() });
     let (cut_off, left) = cut_off(&ctx, items).await;
     let mut all = pass(&ctx, cut_off, &progress).await;
     let news = pass(&ctx, left, &progress).await;
@@ -107,7 +107,7 @@ async fn sort(ctx: &Context, items: Vec<WorkItem>, progress: &ProgressSender) ->
                     failure: Some(FailedStep::at(StepName::Render, why).explain()),
                     skipped: None,
                 };
-                progress.tell(Progress::ended(&report));
+                progress.tell(ProvisionProgress::ended(&report));
                 lost.push(report);
             }
         }

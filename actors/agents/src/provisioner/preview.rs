@@ -9,7 +9,7 @@ use super::content::AgentRecords;
 use super::content::{Desired, NO_TOKEN};
 use super::content::{FileAction, FilePlan, FilesPlan};
 use super::context::Context;
-use super::report::Failure;
+use super::report::ProvisionFailure;
 use super::report::{FailedStep, StepError};
 use super::request::{RunOptions, TokenRule};
 use super::saga::files;
@@ -80,7 +80,11 @@ impl AgentPlan {
 }
 
 /// Looks, and plans. Nothing is written, neither on the gateway nor in the store.
-pub(crate) async fn plan(ctx: Rc<Context>, agent: AgentUid, options: RunOptions) -> Result<AgentPlan, Failure> {
+pub(crate) async fn plan(
+    ctx: Rc<Context>,
+    agent: AgentUid,
+    options: RunOptions,
+) -> Result<AgentPlan, ProvisionFailure> {
     try_plan(&ctx, agent, options).await.map_err(|failed| failed.explain())
 }
 

@@ -13,7 +13,7 @@ use crate::control_plane::ControlError;
 /// StepError an agent's run failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
+pub struct ProvisionFailure {
     /// The step that failed.
     pub step: StepName,
     /// The failure in one sentence.
@@ -24,7 +24,7 @@ pub struct Failure {
     pub transient: bool,
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for ProvisionFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}: {}", self.step, self.summary, self.next_step)
     }
@@ -130,7 +130,7 @@ pub struct AgentReport {
     /// Warnings that deserve a look though nothing failed.
     pub warnings: Vec<String>,
     /// StepError it failed, if it did.
-    pub failure: Option<Failure>,
+    pub failure: Option<ProvisionFailure>,
     /// StepError nothing was tried, if so.
     pub skipped: Option<String>,
 }
@@ -226,7 +226,7 @@ impl FailedStep {
         }
     }
 
-    pub(crate) fn explain(&self) -> Failure {
+    pub(crate) fn explain(&self) -> ProvisionFailure {
         let (summary, next_step) = match &self.why {
             StepError::Control(error) => {
                 let advice = error.advice();
@@ -234,7 +234,7 @@ impl FailedStep {
             }
             other => (other.to_string(), other.next_step().to_owned()),
         };
-        Failure {
+        ProvisionFailure {
             step: self.step,
             summary,
             next_step,
@@ -275,7 +275,7 @@ const NEWS: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "news")]
 #[non_exhaustive]
-pub enum Progress {
+pub enum ProvisionProgress {
     /// The agents that will be worked on are known.
     Planned {
         /// How many.
@@ -306,11 +306,11 @@ pub enum Progress {
         /// Whether anything was written.
         changed: bool,
         /// StepError it failed, if it did.
-        failure: Option<Failure>,
+        failure: Option<ProvisionFailure>,
     },
 }
 
-impl Progress {
+impl ProvisionProgress {
     pub(crate) fn ended(report: &AgentReport) -> Self {
         Self::Ended {
             agent: report.agent,
@@ -323,14 +323,14 @@ impl Progress {
 
 /// The sender of an operation's progress. Unread progress is dropped: the report has all that counts.
 #[derive(Debug, Clone)]
-pub(crate) struct ProgressSender(Option<mpsc::Sender<Progress>>);
+pub(crate) struct ProgressSender(Option<mpsc::Sender<ProvisionProgress>>);
 
 impl ProgressSender {
     pub(crate) const fn nobody() -> Self {
         Self(None)
     }
 
-    pub(crate) fn tell(&self, news: Progress) {
+    pub(crate) fn tell(&self, news: ProvisionProgress) {
         if let Some(sender) = &self.0 {
             // Full or closed: nobody looks.
             let _ = sender.try_send(news);
@@ -341,7 +341,7 @@ impl ProgressSender {
 /// An operation under way: its news as they come, and its report at the end. It goes on when this is dropped.
 #[derive(Debug)]
 pub struct Operation<T> {
-    news: mpsc::Receiver<Progress>,
+    news: mpsc::Receiver<ProvisionProgress>,
     end: oneshot::Receiver<T>,
 }
 
@@ -358,7 +358,7 @@ impl<T> Operation<T> {
     }
 
     /// The next news; nothing when the operation is over.
-    pub async fn next(&mut self) -> Option<Progress> {
+    pub async fn next(&mut self) -> Option<ProvisionProgress> {
         self.news.recv().await
     }
 

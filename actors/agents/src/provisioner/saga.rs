@@ -19,9 +19,9 @@ use super::content::AgentRecords;
 use super::content::Desired;
 use super::context::Context;
 use super::lifecycle::{self, Transition};
-use super::report::{AgentReport, Changes, Failure};
+use super::report::{AgentReport, Changes, ProvisionFailure};
 use super::report::{FailedStep, StepError};
-use super::report::{Progress, ProgressSender};
+use super::report::{ProgressSender, ProvisionProgress};
 use super::request::RunOptions;
 use crate::control_plane::ControlPlane;
 
@@ -198,7 +198,7 @@ impl Saga {
         if self.is_done(name) {
             return StepProgress::Done;
         }
-        self.progress.tell(Progress::Step {
+        self.progress.tell(ProvisionProgress::Step {
             agent: self.records.agent.id,
             name: self.records.agent.name.clone(),
             step: name,
@@ -310,7 +310,7 @@ impl Saga {
         self.steps.keys().copied().max().unwrap_or(StepName::Render)
     }
 
-    async fn note_activity(&self, failure: Option<&Failure>) {
+    async fn note_activity(&self, failure: Option<&ProvisionFailure>) {
         let agent = &self.records.agent;
         let (kind, message) = match failure {
             None => (format!("agent.{}.done", self.run.kind), format!("{}: done", agent.name)),
@@ -333,7 +333,7 @@ impl Saga {
         }
     }
 
-    fn report(self, failure: Option<Failure>) -> AgentReport {
+    fn report(self, failure: Option<ProvisionFailure>) -> AgentReport {
         let report = AgentReport {
             agent: self.records.agent.id,
             name: self.records.agent.name.clone(),
@@ -342,7 +342,7 @@ impl Saga {
             failure,
             skipped: None,
         };
-        self.progress.tell(Progress::ended(&report));
+        self.progress.tell(ProvisionProgress::ended(&report));
         report
     }
 }

@@ -16,7 +16,7 @@ use windlass_protocol::{CallError, GatewayId, Generation, MethodName, NotSent, R
 
 use crate::clock::Clock;
 use crate::line::Line;
-use crate::line::pending_calls::SendError;
+use crate::line::pending_calls::EnqueueError;
 use crate::line::topic_table::{TopicRequest, TopicTable};
 use crate::telemetry::{CANCELLED, CallMeter, MethodMeter, OK};
 
@@ -141,8 +141,8 @@ impl<L: Deref<Target = Line> + Unpin> Calling<L> {
             .try_send(Box::new(call.into_request(CallReply::Caller(reply))))
         {
             Ok(()) => CallStage::Waiting(end),
-            Err(SendError::Closed) => CallStage::Refused(NotSent::Closed.into()),
-            Err(SendError::Full(call)) => CallStage::Queueing(Box::pin(line.inbox.clone().send(call, now)), end),
+            Err(EnqueueError::Closed) => CallStage::Refused(NotSent::Closed.into()),
+            Err(EnqueueError::Full(call)) => CallStage::Queueing(Box::pin(line.inbox.clone().send(call, now)), end),
         };
         Self { line, observed, stage }
     }

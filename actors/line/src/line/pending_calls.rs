@@ -290,7 +290,7 @@ pub(crate) struct Inbox {
 struct InboxClosed;
 
 /// Why a call could not be put into an inbox at once.
-pub(crate) enum SendError {
+pub(crate) enum EnqueueError {
     /// All places are taken.
     Full(Box<CallRequest<CallReply>>),
     /// The line is closed.
@@ -307,14 +307,14 @@ impl Inbox {
     }
 
     /// Puts a call in if there is a place.
-    pub(crate) fn try_send(&self, call: Box<CallRequest<CallReply>>) -> Result<(), SendError> {
+    pub(crate) fn try_send(&self, call: Box<CallRequest<CallReply>>) -> Result<(), EnqueueError> {
         match self.state.places.try_acquire() {
             Ok(place) => {
                 place.forget();
-                self.push(call).map_err(|InboxClosed| SendError::Closed)
+                self.push(call).map_err(|InboxClosed| EnqueueError::Closed)
             }
-            Err(TryAcquireError::NoPermits) => Err(SendError::Full(call)),
-            Err(TryAcquireError::Closed) => Err(SendError::Closed),
+            Err(TryAcquireError::NoPermits) => Err(EnqueueError::Full(call)),
+            Err(TryAcquireError::Closed) => Err(EnqueueError::Closed),
         }
     }
 

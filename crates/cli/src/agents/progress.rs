@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::json;
-use windlass::agents::{AgentReport, Changes, Failure as AgentFailure, FleetReport, Operation, Progress};
+use windlass::agents::{
+    AgentReport, Changes, FleetReport, Operation, ProvisionFailure as AgentFailure, ProvisionProgress,
+};
 use windlass::store::{Agent, AgentUid, StepName};
 
 use crate::agents::context::{AllDown, WatchedLines};
@@ -76,26 +78,26 @@ impl<'a> FleetScreen<'a> {
     }
 
     /// Shows one progress.
-    pub(crate) fn show(&mut self, news: &Progress) -> Result<(), Failure> {
+    pub(crate) fn show(&mut self, news: &ProvisionProgress) -> Result<(), Failure> {
         if self.output.json() {
             self.output.value(news)?;
             return Ok(());
         }
         match news {
-            Progress::Planned { agents } => {
+            ProvisionProgress::Planned { agents } => {
                 self.agents = *agents;
                 if let Some(bars) = &self.bars {
                     bars.total.set_length(*agents as u64);
                 }
             }
-            Progress::Step { agent, name, step } => {
+            ProvisionProgress::Step { agent, name, step } => {
                 self.stop_waiting();
                 if let Some(bars) = &mut self.bars {
                     bars.step(*agent, format!("{}: {step}", shown(name)));
                 }
             }
-            Progress::WaitingToWrite { agents, ms } => self.wait(*agents, Duration::from_millis(*ms)),
-            Progress::Ended {
+            ProvisionProgress::WaitingToWrite { agents, ms } => self.wait(*agents, Duration::from_millis(*ms)),
+            ProvisionProgress::Ended {
                 agent,
                 name,
                 changed,

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use windlass::agents::{FleetReport, Job, Progress, RunOptions, SyncOptions, TokenRule, Wake};
+use windlass::agents::{FleetReport, Job, ProvisionProgress, RunOptions, SyncOptions, TokenRule, Wake};
 use windlass_protocol::Advice;
 
 use crate::agents::context::{AllDown, FileArgs};
@@ -91,7 +91,7 @@ async fn follow(service: &RunningService, mut job: RemoteJob, output: &Output) -
     loop {
         for news in job.progress.iter().skip(shown) {
             // News of a later version are not shown.
-            if let Ok(news) = serde_json::from_value::<Progress>(news.clone()) {
+            if let Ok(news) = serde_json::from_value::<ProvisionProgress>(news.clone()) {
                 screen.show(&news)?;
             }
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::{Value, json};
-use windlass::agents::coordinator::{Caller, MESSAGE_CHARS};
+use windlass::agents::coordinator::{CoordinationCaller, MESSAGE_CHARS};
 use windlass::agents::{ControlError, CoordinationError};
 use windlass::store::{Agent, Board, Gateway};
 use windlass_protocol::Advice;
@@ -41,7 +41,7 @@ fn correlation(text: &str) -> Result<String, String> {
 }
 
 impl Who {
-    pub(crate) fn caller(&self, records: &Records) -> Result<Caller, Failure> {
+    pub(crate) fn caller(&self, records: &Records) -> Result<CoordinationCaller, Failure> {
         caller(self.on_behalf_of.as_deref(), records)
     }
 
@@ -55,9 +55,11 @@ impl Who {
 }
 
 /// The sender.
-pub(crate) fn caller(name: Option<&str>, records: &Records) -> Result<Caller, Failure> {
+pub(crate) fn caller(name: Option<&str>, records: &Records) -> Result<CoordinationCaller, Failure> {
     let agent = name.map(|name| records.agent(name)).transpose()?;
-    Ok(agent.map_or(Caller::Operator, |agent| Caller::Agent(agent.id)))
+    Ok(agent.map_or(CoordinationCaller::Operator, |agent| {
+        CoordinationCaller::Agent(agent.id)
+    }))
 }
 
 /// The board that an agent works on.

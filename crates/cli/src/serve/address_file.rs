@@ -23,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(1);
 
 /// The content of the file.
 #[derive(Serialize, Deserialize)]
-struct Content {
+struct AddressFileContent {
     url: String,
     pid: u32,
     token: String,
@@ -39,7 +39,7 @@ impl AddressFile {
     /// Writes it.
     pub(crate) fn write(store: &Path, address: SocketAddr, token: &ApiToken) -> Result<Self, Failure> {
         let path = beside(store);
-        let content = Content {
+        let content = AddressFileContent {
             url: format!("http://{address}"),
             pid: std::process::id(),
             token: token.expose().to_owned(),
@@ -80,7 +80,7 @@ impl RunningService {
     /// The service of a store. None where there is no file, or one of a service that was killed.
     pub(crate) async fn of_store(store: &Path) -> Option<Self> {
         let text = windlass_files::read_text(&beside(store), CONTENT_LIMIT).ok()?;
-        let content: Content = serde_json::from_str(&text).ok()?;
+        let content: AddressFileContent = serde_json::from_str(&text).ok()?;
         let address = content.url.strip_prefix("http://")?.parse().ok()?;
         // After a kill the file stays, and nothing listens.
         let connected = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await;

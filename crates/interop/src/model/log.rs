@@ -13,7 +13,7 @@ const KEPT: usize = 512;
 
 /// How far the answer to a request went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum ProvisionProgress {
     /// It is being answered.
     Answering,
     /// It was answered to the end, or refused as ordered.
@@ -42,7 +42,7 @@ pub struct ModelRequest {
     /// The whole prompt: the texts of all messages, one after the other.
     pub prompt: String,
     /// How far the answer went.
-    pub progress: Progress,
+    pub progress: ProvisionProgress,
 }
 
 /// The requests so far; a clone is another handle on the same log.
@@ -115,11 +115,11 @@ impl ModelLog {
         Ticket {
             log: self.clone(),
             number,
-            ended: Progress::Aborted,
+            ended: ProvisionProgress::Aborted,
         }
     }
 
-    fn close(&self, number: u64, progress: Progress) {
+    fn close(&self, number: u64, progress: ProvisionProgress) {
         let mut kept = self.kept();
         if let Some(request) = kept.requests.iter_mut().find(|r| r.number == number) {
             request.progress = progress;
@@ -139,13 +139,13 @@ impl ModelLog {
 pub(super) struct Ticket {
     log: ModelLog,
     number: u64,
-    ended: Progress,
+    ended: ProvisionProgress,
 }
 
 impl Ticket {
     /// The answer went out to its end.
     pub(super) fn finish(mut self) {
-        self.ended = Progress::Answered;
+        self.ended = ProvisionProgress::Answered;
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
             tools: Vec::new(),
             roles: Vec::new(),
             prompt: String::new(),
-            progress: Progress::Answering,
+            progress: ProvisionProgress::Answering,
         }
     }
 
@@ -188,14 +188,14 @@ mod tests {
     fn an_entry_that_is_not_finished_counts_as_aborted() {
         let log = ModelLog::new();
         drop(log.open(request("x")));
-        assert_eq!(log.requests()[0].progress, Progress::Aborted);
+        assert_eq!(log.requests()[0].progress, ProvisionProgress::Aborted);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_ends_with_the_request_it_waits_for() {
         let log = ModelLog::new();
         let day = Duration::from_secs(86_400);
-        let wait = log.wait_for(day, |r| r.words == "b" && r.progress == Progress::Answered);
+        let wait = log.wait_for(day, |r| r.words == "b" && r.progress == ProvisionProgress::Answered);
         let ask = async {
             log.open(request("a")).finish();
             log.open(request("b")).finish();

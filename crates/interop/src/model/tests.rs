@@ -60,7 +60,7 @@ async fn an_ordinary_text_is_streamed_back_and_logged() {
     assert!(answer.contains("text/event-stream"), "{answer}");
     let request = model.log().requests().remove(0);
     assert_eq!((request.number, request.words.as_str()), (1, "how are you"));
-    assert_eq!(request.progress, Progress::Answered);
+    assert_eq!(request.progress, ProvisionProgress::Answered);
 }
 
 #[tokio::test]
@@ -112,7 +112,10 @@ async fn a_hanging_answer_is_aborted_when_the_client_goes() {
     line.read_exact(&mut first).await.expect("the headers come");
     assert_eq!(&first, b"HTTP/1.1 200");
     drop(line);
-    let aborted = model.log().wait_for(LONG, |r| r.progress == Progress::Aborted).await;
+    let aborted = model
+        .log()
+        .wait_for(LONG, |r| r.progress == ProvisionProgress::Aborted)
+        .await;
     assert_eq!(aborted.map(|r| r.words), Some("HANG".to_owned()));
 }
 

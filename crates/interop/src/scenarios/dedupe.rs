@@ -8,7 +8,7 @@ use windlass::{CallError, Generation, Windlass, protocol::UnknownReason};
 
 use super::kit::{ANSWER, Bench, Stream, TURN, UP, Verdict, Way, tapped, turn_of, wait_status};
 use crate::{
-    model::Progress,
+    model::ProvisionProgress,
     scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq},
 };
 
@@ -88,7 +88,9 @@ fn cut_first_answer() -> impl Fn(Way, &str) -> Verdict + Send + Sync + 'static {
 async fn once(ctx: &Ctx, bench: &Bench, stream: &mut Stream) -> Result<(), Failure> {
     let log = ctx.model().log();
     let answered = log
-        .wait_for(TURN, |run| run.words == WORDS && run.progress == Progress::Answered)
+        .wait_for(TURN, |run| {
+            run.words == WORDS && run.progress == ProvisionProgress::Answered
+        })
         .await;
     check(answered.is_some(), || "the message never reached the model".to_owned())?;
     let params = json!({"sessionKey": "agent:main:later", "message": "later"});

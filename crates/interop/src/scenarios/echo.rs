@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     device::{Device, SignatureForm},
-    model::Progress,
+    model::ProvisionProgress,
     scenario::{Ctx, Failure, Outcome, Scenario, USUAL_DEADLINE, check, check_eq},
     wire::{ConnectAs, Wire},
 };
@@ -44,7 +44,9 @@ async fn run(ctx: &Ctx) -> Result<Outcome, Failure> {
     let asked = ctx
         .model()
         .log()
-        .wait_for(TURN, |r| r.words == "good morning" && r.progress == Progress::Answered)
+        .wait_for(TURN, |r| {
+            r.words == "good morning" && r.progress == ProvisionProgress::Answered
+        })
         .await;
     check(asked.is_some(), || "the model was never asked".to_owned())?;
     wire.close(TURN).await?;

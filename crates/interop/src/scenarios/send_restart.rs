@@ -10,7 +10,7 @@ use windlass::{
 
 use super::kit::{Bench, LOOK, Requests, TURN, Told, answered, end_of, said_in, say, slow_answer, tapped};
 use crate::{
-    model::Progress,
+    model::ProvisionProgress,
     scenario::{Ctx, Failure, Outcome, Scenario, check, check_eq},
 };
 
@@ -206,13 +206,13 @@ impl Killed {
         let mut told = Told::default();
         match self.point {
             Point::Unread => in_flight(bench).await?,
-            Point::Asked => self.model_is(ctx, Progress::Answering).await?,
+            Point::Asked => self.model_is(ctx, ProvisionProgress::Answering).await?,
             Point::FirstWords => drop(told.until(&mut following, TURN, |told| !told.text.is_empty()).await?),
             Point::Half => {
                 let half = self.expected().len() / 2;
                 told.until(&mut following, TURN, |told| told.text.len() >= half).await?;
             }
-            Point::Said => self.model_is(ctx, Progress::Answered).await?,
+            Point::Said => self.model_is(ctx, ProvisionProgress::Answered).await?,
         }
         bench.real.kill().await?;
         bench.real.start_again().await?;
@@ -252,7 +252,7 @@ impl Killed {
     }
 
     /// Waits until the model has been asked, or has answered.
-    async fn model_is(&self, ctx: &Ctx, progress: Progress) -> Result<(), Failure> {
+    async fn model_is(&self, ctx: &Ctx, progress: ProvisionProgress) -> Result<(), Failure> {
         let words = self.words();
         let log = ctx.model().log();
         let found = log

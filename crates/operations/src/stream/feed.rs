@@ -15,7 +15,7 @@ use windlass_store::{Activity, ActivityFilter, Cursor, GatewayUid, StoreError, T
 use super::lines::{self, LineBoard, LineChange};
 use super::ring::Ring;
 use crate::activities::ActivityView;
-use crate::error::{ErrorCode, OperationError};
+use crate::error::{OperationError, OperationErrorCode};
 use crate::service::Service;
 
 /// Entries of the journal that are shared: eight seconds of 1,000 events a second.
@@ -39,13 +39,13 @@ const VIEWERS_OF_ONE: usize = 2_048;
 #[derive(Debug)]
 pub(crate) struct SharedEntry {
     pub(crate) gateway: GatewayUid,
-    pub(crate) event: Option<EventNames>,
+    pub(crate) event: Option<StreamNames>,
     pub(crate) data: Arc<str>,
 }
 
 /// The keys of an event.
 #[derive(Debug)]
-pub(crate) struct EventNames {
+pub(crate) struct StreamNames {
     pub(crate) name: Box<str>,
     pub(crate) session: Option<Box<str>>,
     pub(crate) agent: Option<Box<str>>,
@@ -100,7 +100,7 @@ impl Feed {
         let of_one = shared.by_caller.get(caller).copied().unwrap_or_default();
         if shared.viewers >= VIEWERS || of_one >= VIEWERS_OF_ONE {
             return Err(OperationError::new(
-                ErrorCode::TooMany,
+                OperationErrorCode::TooMany,
                 "Too many streams are open",
                 "End streams that are not read.",
             )
@@ -312,7 +312,7 @@ impl SharedEntry {
                 let kept = |key: Option<std::borrow::Cow<'_, str>>| key.map(|key| Box::from(&*key));
                 Self {
                     gateway: entry.gateway,
-                    event: Some(EventNames {
+                    event: Some(StreamNames {
                         name: Box::from(&*event.name),
                         session: kept(keys.session_key.clone()),
                         agent: kept(keys.agent_id.clone()),
@@ -332,11 +332,11 @@ impl SharedEntry {
 /// The text of an activity for viewers.
 pub(super) fn activity_data(activity: &Activity) -> Arc<str> {
     #[derive(Serialize)]
-    struct Data {
+    struct FeedData {
         kind: &'static str,
         activity: ActivityView,
     }
-    let data = Data {
+    let data = FeedData {
         kind: "activity",
         activity: ActivityView::of(activity),
     };

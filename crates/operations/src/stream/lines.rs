@@ -52,7 +52,7 @@ impl LineBoard {
 }
 
 #[derive(Serialize)]
-struct Data<'a> {
+struct LineData<'a> {
     kind: &'static str,
     gateway: &'a str,
     line: LineView,
@@ -96,7 +96,7 @@ async fn changed(id: GatewayId, mut status: watch::Receiver<LineStatus>) -> Chan
 
 fn note(service: &Service, id: &GatewayId, status: &mut watch::Receiver<LineStatus>) {
     let line = LineView::of(&status.borrow_and_update());
-    let data = Data {
+    let data = LineData {
         kind: "line",
         gateway: id.as_str(),
         line,

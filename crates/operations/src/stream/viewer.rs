@@ -16,7 +16,7 @@ use windlass_protocol::{EventKeys, SessionKeySpace};
 use windlass_store::{Activity, ActivityFilter, Cursor, GatewayUid, StoreError};
 
 use super::cursor::StreamCursor;
-use super::feed::{EventNames, SharedEntry, ViewerPlace, activity_data, lost_data, newest_activity};
+use super::feed::{SharedEntry, StreamNames, ViewerPlace, activity_data, lost_data, newest_activity};
 use super::ring::BATCH;
 use crate::access::{Caller, Scope};
 use crate::error::OperationError;
@@ -417,7 +417,7 @@ impl EventStream {
         self.gateways.is_empty() || self.gateways.contains(&gateway)
     }
 
-    fn wants(&self, event: &EventNames) -> bool {
+    fn wants(&self, event: &StreamNames) -> bool {
         if !self.compiled.wants_name(&event.name) {
             return false;
         }

@@ -10,11 +10,10 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use windlass_operations::agent_auth::agent_of;
 use windlass_operations::agent_calls::{
-    self, AgentCard, AgentHealth, AskUserInput, AskUserReceipt, BroadcastReceipt, Done, HeartbeatInput,
-    LeadMessageInput, LeadMessageReceipt, MemoryInput, MemoryView, NudgeInput, OffsetPage, OffsetQuery, SoulInput,
-    WorkerInput,
+    self, AgentCard, AgentHealth, AskUserInput, AskUserReceipt, BroadcastReceipt, HeartbeatInput, LeadMessageInput,
+    LeadMessageReceipt, MemoryInput, MemoryView, NudgeInput, OffsetPage, OffsetQuery, OkReply, SoulInput, WorkerInput,
 };
-use windlass_operations::{ErrorCode, OperationError};
+use windlass_operations::{OperationError, OperationErrorCode};
 use windlass_store::{Agent, AgentUid, BoardId};
 
 use crate::App;
@@ -38,7 +37,7 @@ impl FromRequestParts<App> for AgentCaller {
         match agent_of(&app.service, token).await {
             Ok(agent) => Ok(Self(agent)),
             Err(error) => {
-                if error.code == ErrorCode::Unauthenticated {
+                if error.code == OperationErrorCode::Unauthenticated {
                     app.limiter.failed(parts);
                 }
                 Err(error.into())
@@ -49,7 +48,7 @@ impl FromRequestParts<App> for AgentCaller {
 
 fn no_token() -> OperationError {
     OperationError::new(
-        ErrorCode::Unauthenticated,
+        OperationErrorCode::Unauthenticated,
         "The request has no token of an agent",
         "Send the AUTH_TOKEN of your workspace in the header X-Agent-Token.",
     )
@@ -114,13 +113,13 @@ pub(crate) async fn create(
     delete, path = "/api/v1/agent/boards/{board_id}/agents/{agent_id}", tags = ["agent-lead"], security(("agent" = [])),
     extensions(("x-llm-intent" = json!("agent_lifecycle")), ("x-required-actor" = json!("board_lead"))),
     params(("board_id" = uuid::Uuid, Path, description = "The board"), ("agent_id" = uuid::Uuid, Path, description = "The agent")),
-    responses((status = 200, body = Done), Problems)
+    responses((status = 200, body = OkReply), Problems)
 )]
 pub(crate) async fn delete(
     State(app): State<App>,
     AgentCaller(agent): AgentCaller,
     Path((board, target)): Path<(BoardId, AgentUid)>,
-) -> Result<Answer<Done>, ProblemResponse> {
+) -> Result<Answer<OkReply>, ProblemResponse> {
     Ok(Answer(agent_calls::delete(&app.service, &agent, board, target).await?))
 }
 
@@ -129,14 +128,14 @@ pub(crate) async fn delete(
     post, path = "/api/v1/agent/boards/{board_id}/agents/{agent_id}/nudge", tags = ["agent-lead"], security(("agent" = [])),
     extensions(("x-llm-intent" = json!("agent_coordination")), ("x-required-actor" = json!("board_lead"))),
     params(("board_id" = uuid::Uuid, Path, description = "The board"), ("agent_id" = uuid::Uuid, Path, description = "The agent")),
-    request_body = NudgeInput, responses((status = 200, body = Done), Problems)
+    request_body = NudgeInput, responses((status = 200, body = OkReply), Problems)
 )]
 pub(crate) async fn nudge(
     State(app): State<App>,
     AgentCaller(agent): AgentCaller,
     Path((board, target)): Path<(BoardId, AgentUid)>,
     Json(input): Json<NudgeInput>,
-) -> Result<Answer<Done>, ProblemResponse> {
+) -> Result<Answer<OkReply>, ProblemResponse> {
     Ok(Answer(
         agent_calls::nudge(&app.service, &agent, board, target, input).await?,
     ))
@@ -163,14 +162,14 @@ pub(crate) async fn soul(
     put, path = "/api/v1/agent/boards/{board_id}/agents/{agent_id}/soul", tags = ["agent-lead"], security(("agent" = [])),
     extensions(("x-llm-intent" = json!("agent_knowledge_authoring")), ("x-required-actor" = json!("board_lead"))),
     params(("board_id" = uuid::Uuid, Path, description = "The board"), ("agent_id" = uuid::Uuid, Path, description = "The agent")),
-    request_body = SoulInput, responses((status = 200, body = Done), Problems)
+    request_body = SoulInput, responses((status = 200, body = OkReply), Problems)
 )]
 pub(crate) async fn set_soul(
     State(app): State<App>,
     AgentCaller(agent): AgentCaller,
     Path((board, target)): Path<(BoardId, AgentUid)>,
     Json(input): Json<SoulInput>,
-) -> Result<Answer<Done>, ProblemResponse> {
+) -> Result<Answer<OkReply>, ProblemResponse> {
     Ok(Answer(
         agent_calls::set_soul(&app.service, &agent, board, target, input).await?,
     ))

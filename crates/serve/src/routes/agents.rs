@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use windlass_operations::Page;
+use windlass_operations::ListPage;
 use windlass_operations::activities::{self, ActivityQuery, ActivityView};
 use windlass_operations::agent_records::{self, AgentInput, AgentPatch};
 use windlass_operations::agents::{self, AgentQuery, AgentView, PlanView};
@@ -15,12 +15,12 @@ use crate::problem::{ProblemResponse, Problems};
 use crate::random::random;
 
 /// List agents with their status, by name.
-#[utoipa::path(get, path = "/api/v1/agents", tag = "agents", params(AgentQuery), responses((status = 200, body = Page<AgentView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/agents", tag = "agents", params(AgentQuery), responses((status = 200, body = ListPage<AgentView>), Problems))]
 pub(crate) async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Query(query): Query<AgentQuery>,
-) -> Result<axum::Json<Page<AgentView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<AgentView>>, ProblemResponse> {
     Ok(axum::Json(agents::list(&app.service, &caller, &query).await?))
 }
 
@@ -69,25 +69,25 @@ pub(crate) async fn plan(
 }
 
 /// Show the latest runs of an agent with their steps.
-#[utoipa::path(get, path = "/api/v1/agents/{agent}/runs", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it"), LifecycleRunQuery), responses((status = 200, body = Page<LifecycleRunView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/agents/{agent}/runs", tag = "agents", params(("agent" = String, Path, description = "The id of an agent, or its name where only one has it"), LifecycleRunQuery), responses((status = 200, body = ListPage<LifecycleRunView>), Problems))]
 pub(crate) async fn runs(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(agent): Path<String>,
     Query(query): Query<LifecycleRunQuery>,
-) -> Result<axum::Json<Page<LifecycleRunView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<LifecycleRunView>>, ProblemResponse> {
     let store = app.service.store();
     let runs = lifecycle_runs::list(&**store, &caller, &agent, query).await?;
     Ok(axum::Json(runs))
 }
 
 /// List activities, the audit trail among them: the latest first, or, after a number, the oldest first.
-#[utoipa::path(get, path = "/api/v1/activities", tag = "activities", params(ActivityQuery), responses((status = 200, body = Page<ActivityView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/activities", tag = "activities", params(ActivityQuery), responses((status = 200, body = ListPage<ActivityView>), Problems))]
 pub(crate) async fn activities(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Query(query): Query<ActivityQuery>,
-) -> Result<axum::Json<Page<ActivityView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<ActivityView>>, ProblemResponse> {
     Ok(axum::Json(
         activities::list(&**app.service.store(), &caller, &query).await?,
     ))

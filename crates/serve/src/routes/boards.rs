@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use windlass_operations::Page;
+use windlass_operations::ListPage;
 use windlass_operations::boards::{self, BoardInput, BoardPatch, BoardQuery, BoardView};
 
 use crate::App;
@@ -12,12 +12,12 @@ use crate::problem::{ProblemResponse, Problems};
 use crate::random::random;
 
 /// List boards, by name.
-#[utoipa::path(get, path = "/api/v1/boards", tag = "boards", params(BoardQuery), responses((status = 200, body = Page<BoardView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/boards", tag = "boards", params(BoardQuery), responses((status = 200, body = ListPage<BoardView>), Problems))]
 pub(crate) async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Query(query): Query<BoardQuery>,
-) -> Result<axum::Json<Page<BoardView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<BoardView>>, ProblemResponse> {
     Ok(axum::Json(boards::list(&app.service, &caller, &query).await?))
 }
 

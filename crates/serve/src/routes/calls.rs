@@ -35,5 +35,7 @@ pub(crate) async fn call(
     Response::builder()
         .header(CONTENT_TYPE, "application/json")
         .body(body)
-        .map_err(|error| OperationError::new(windlass_operations::ErrorCode::Internal, error.to_string(), "").into())
+        .map_err(|error| {
+            OperationError::new(windlass_operations::OperationErrorCode::Internal, error.to_string(), "").into()
+        })
 }

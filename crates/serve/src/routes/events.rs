@@ -7,7 +7,7 @@ use axum::response::sse::Event;
 use futures_util::{StreamExt as _, stream};
 use windlass_operations::consumers::{self, AcknowledgeInput, ConsumerView};
 use windlass_operations::stream::{self as operation, StreamItem, StreamQuery};
-use windlass_operations::{OperationError, Page};
+use windlass_operations::{ListPage, OperationError};
 
 use crate::App;
 use crate::auth::Authenticated;
@@ -74,11 +74,11 @@ pub(crate) fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, Opera
 }
 
 /// List consumers, by name.
-#[utoipa::path(get, path = "/api/v1/consumers", tag = "events", responses((status = 200, body = Page<ConsumerView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/consumers", tag = "events", responses((status = 200, body = ListPage<ConsumerView>), Problems))]
 pub(crate) async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
-) -> Result<axum::Json<Page<ConsumerView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<ConsumerView>>, ProblemResponse> {
     Ok(axum::Json(consumers::list(&app.service, &caller).await?))
 }
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use windlass_operations::Page;
+use windlass_operations::ListPage;
 use windlass_operations::gateway_records::{self, GatewayInput, GatewayPatch};
 use windlass_operations::gateways::{self, GatewayQuery, GatewayView};
 
@@ -13,12 +13,12 @@ use crate::problem::{ProblemResponse, Problems};
 use crate::random::random;
 
 /// List gateways with the state of their lines, by name.
-#[utoipa::path(get, path = "/api/v1/gateways", tag = "gateways", params(GatewayQuery), responses((status = 200, body = Page<GatewayView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/gateways", tag = "gateways", params(GatewayQuery), responses((status = 200, body = ListPage<GatewayView>), Problems))]
 pub(crate) async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Query(query): Query<GatewayQuery>,
-) -> Result<axum::Json<Page<GatewayView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<GatewayView>>, ProblemResponse> {
     Ok(axum::Json(gateways::list(&app.service, &caller, &query)?))
 }
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use windlass_operations::{ErrorCode, OperationError, Scope};
+use windlass_operations::{OperationError, OperationErrorCode, Scope};
 
 use crate::App;
 use crate::auth::Authenticated;
@@ -43,7 +43,7 @@ pub(crate) async fn numbers(
     caller.require(Scope::Read)?;
     let text = metrics::render(&app.service).ok_or_else(|| {
         OperationError::new(
-            ErrorCode::Unavailable,
+            OperationErrorCode::Unavailable,
             "The program has installed no recorder of metrics",
             "Call windlass_serve::metrics::install at its start.",
         )

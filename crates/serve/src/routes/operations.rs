@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use windlass_operations::Page;
+use windlass_operations::ListPage;
 use windlass_operations::jobs::{self, DeleteInput, JobView, ProvisionInput, SyncInput};
 
 use crate::App;
@@ -54,11 +54,11 @@ pub(crate) async fn sync(
 }
 
 /// List operations, newest first.
-#[utoipa::path(get, path = "/api/v1/operations", tag = "operations", responses((status = 200, body = Page<JobView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/operations", tag = "operations", responses((status = 200, body = ListPage<JobView>), Problems))]
 pub(crate) async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
-) -> Result<axum::Json<Page<JobView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<JobView>>, ProblemResponse> {
     Ok(axum::Json(jobs::list(&app.service, &caller)?))
 }
 

@@ -1,7 +1,7 @@
 //! Sessions of a gateway.
 
 use axum::extract::State;
-use windlass_operations::Page;
+use windlass_operations::ListPage;
 use windlass_operations::roster::{self, RosterQuery, RosterView};
 use windlass_operations::sessions::{
     self, AbortInput, AbortView, HistoryListQuery, HistoryView, SessionChangeView, SessionInput, SessionListQuery,
@@ -17,14 +17,14 @@ use crate::problem::{ProblemResponse, Problems};
 #[utoipa::path(
     get, path = "/api/v1/gateways/{gateway}/sessions", tag = "sessions",
     params(("gateway" = String, Path, description = "The id or name of a gateway"), SessionListQuery),
-    responses((status = 200, body = Page<SessionView>), Problems)
+    responses((status = 200, body = ListPage<SessionView>), Problems)
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
     Path(gateway): Path<String>,
     Query(query): Query<SessionListQuery>,
-) -> Result<axum::Json<Page<SessionView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<SessionView>>, ProblemResponse> {
     Ok(axum::Json(
         sessions::list(&app.service, &caller, &gateway, &query).await?,
     ))

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use windlass_operations::Page;
+use windlass_operations::ListPage;
 use windlass_operations::tokens::{self, NewToken, TokenInput, TokenView};
 
 use crate::App;
@@ -12,11 +12,11 @@ use crate::problem::{ProblemResponse, Problems};
 use crate::random::random;
 
 /// List tokens, by name.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", responses((status = 200, body = Page<TokenView>), Problems))]
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", responses((status = 200, body = ListPage<TokenView>), Problems))]
 pub(crate) async fn list(
     State(app): State<App>,
     Authenticated(caller): Authenticated,
-) -> Result<axum::Json<Page<TokenView>>, ProblemResponse> {
+) -> Result<axum::Json<ListPage<TokenView>>, ProblemResponse> {
     Ok(axum::Json(tokens::list(&**app.service.store(), &caller).await?))
 }
 

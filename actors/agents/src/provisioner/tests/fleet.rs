@@ -4,7 +4,7 @@ use windlass_store::{AgentUid, Agents as _};
 
 use super::bench::{Bench, play};
 use crate::control_plane::{ControlError, FakeEffect, FakeOperation, FakeRelease, Fault};
-use crate::provisioner::{Job, Progress, RunOptions};
+use crate::provisioner::{Job, ProvisionProgress, RunOptions};
 
 async fn workers(bench: &Bench, count: usize) -> Vec<AgentUid> {
     let board = bench.add_board("Engine room").await;
@@ -100,12 +100,15 @@ async fn an_operation_tells_how_far_it_is() {
         while let Some(item) = operation.next().await {
             news.push(item);
         }
-        assert_eq!(news.first(), Some(&Progress::Planned { agents: 2 }));
+        assert_eq!(news.first(), Some(&ProvisionProgress::Planned { agents: 2 }));
         let ended = news
             .iter()
-            .filter(|news| matches!(news, Progress::Ended { changed: true, .. }))
+            .filter(|news| matches!(news, ProvisionProgress::Ended { changed: true, .. }))
             .count();
-        let steps = news.iter().filter(|news| matches!(news, Progress::Step { .. })).count();
+        let steps = news
+            .iter()
+            .filter(|news| matches!(news, ProvisionProgress::Step { .. }))
+            .count();
         assert_eq!((ended, steps), (2, 2 * 3), "{news:?}");
         assert!(operation.report().await.unwrap().all_done());
         life.kill().await;

@@ -403,13 +403,13 @@ fn listed(payload: &RawJson) -> Option<RawJson> {
 #[derive(Deserialize)]
 struct SessionList<'a> {
     #[serde(borrow)]
-    sessions: Vec<SessionRow<'a>>,
+    sessions: Vec<KeyOnlyRow<'a>>,
     #[serde(rename = "hasMore", default)]
     has_more: Option<bool>,
 }
 
 #[derive(Deserialize)]
-struct SessionRow<'a> {
+struct KeyOnlyRow<'a> {
     #[serde(borrow)]
     key: Cow<'a, str>,
 }
