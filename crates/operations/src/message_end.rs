@@ -143,9 +143,7 @@ pub(crate) fn end_of_record(send: &ChatSend) -> Option<MessageEnd> {
                 "Read the history of the session: the service was restarted since.",
             )
         },
-        SendEnd::Failed { error } if error.starts_with("the gateway refused") => {
-            bare(Outcome::Refused, error.clone(), SEND_ANEW)
-        }
+        // The record does not tell a refusal from a message that never went out: the gateway did nothing either way.
         SendEnd::Failed { error } => bare(Outcome::NotSent, error.clone(), SEND_ANEW),
         SendEnd::Lost { why } => bare(Outcome::Unknown, why.clone(), LOOK_FIRST),
     })
