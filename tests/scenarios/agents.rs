@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use windlass::agents::{Agents, FleetReport, Job, Progress, RunOptions};
+use windlass::agents::{Agents, FleetReport, Job, ProvisionProgress, RunOptions};
 use windlass::store::{
     Agent, AgentStatus, AgentUid, Agents as _, Board, BoardId, Boards as _, Creator, Gateway, GatewayUid,
     Gateways as _, MemoryStore, Organization, OrganizationId, Organizations as _, Owner, Timestamp,
@@ -293,8 +293,8 @@ async fn two_hundred_agents_on_four_gateways_take_less_than_ten_seconds_and_tell
         let (mut steps, mut ended) = (0, 0);
         while let Some(news) = operation.next().await {
             match news {
-                Progress::Step { .. } => steps += 1,
-                Progress::Ended { failure: None, .. } => ended += 1,
+                ProvisionProgress::Step { .. } => steps += 1,
+                ProvisionProgress::Ended { failure: None, .. } => ended += 1,
                 _ => {}
             }
         }
@@ -392,7 +392,7 @@ async fn the_write_limit_and_others_who_write_are_waited_for() {
         let mut operation = fleet.agents.work(job).await.unwrap();
         let mut waiting = 0;
         while let Some(news) = operation.next().await {
-            waiting += usize::from(matches!(news, Progress::WaitingToWrite { agents: 4, .. }));
+            waiting += usize::from(matches!(news, ProvisionProgress::WaitingToWrite { agents: 4, .. }));
         }
         let report = operation.report().await.unwrap();
         assert!(waiting > 10, "the wait is told: {waiting}");
