@@ -29,6 +29,11 @@ const MAY: &[(&str, &str)] = &[
     ("src/identity/file_tokens.rs", "a file of this machine"),
     ("crates/cli/src/boards.rs", "what a person typed"),
     ("crates/cli/src/config/trust.rs", "a file of this machine"),
+    ("crates/cli/src/serve/address_file.rs", "a file of this machine"),
+    (
+        "crates/cli/src/agents/remote.rs",
+        "answers of the service, which writes whole characters",
+    ),
 ];
 
 #[test]
