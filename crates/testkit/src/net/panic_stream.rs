@@ -15,8 +15,8 @@ pub const STREAM_PANIC: &str = "the mine went off";
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// use windlass_testkit::Mine;
-/// let mine = Mine::default();
+/// use windlass_testkit::PanicSwitch;
+/// let mine = PanicSwitch::default();
 /// let (client, _gateway) = tokio::io::duplex(64);
 /// let stream = mine.under(client); // give this to the client under test
 /// mine.arm(); // its next write panics
