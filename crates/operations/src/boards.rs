@@ -412,7 +412,7 @@ fn changes(before: &Board, after: &Board) -> String {
 /// Deletes a board without agents, with its memory.
 ///
 /// # Errors
-/// Missing scope, no such board, or [`Conflict`](crate::ErrorCode::Conflict) while agents are on it.
+/// Missing scope, no such board, or [`Conflict`](crate::OperationErrorCode::Conflict) while agents are on it.
 pub async fn delete(service: &Service, caller: &Caller, board: &str) -> Result<(), OperationError> {
     caller.require(Scope::Write)?;
     let board = find(&**service.store(), board).await?;
@@ -422,7 +422,7 @@ pub async fn delete(service: &Service, caller: &Caller, board: &str) -> Result<(
 /// Deletes a board that was found already.
 ///
 /// # Errors
-/// Missing scope, no such board, or [`Conflict`](crate::ErrorCode::Conflict) while agents are on it.
+/// Missing scope, no such board, or [`Conflict`](crate::OperationErrorCode::Conflict) while agents are on it.
 pub async fn remove(records: &Records<'_>, board: &Board) -> Result<(), OperationError> {
     records.require(Scope::Write)?;
     if !records.store.delete_board(board.id).await? {

@@ -129,7 +129,7 @@ pub fn list(service: &Service, caller: &Caller, query: &GatewayQuery) -> Result<
 /// One gateway, by id or name.
 ///
 /// # Errors
-/// Missing scope, or [`NotFound`](crate::ErrorCode::NotFound).
+/// Missing scope, or [`NotFound`](crate::OperationErrorCode::NotFound).
 pub fn get(service: &Service, caller: &Caller, gateway: &str) -> Result<GatewayView, OperationError> {
     caller.require(Scope::Read)?;
     let known = service.directory().find(gateway);

@@ -303,7 +303,7 @@ impl Service {
     /// The line of the gateway that a text names: the id of its record or line, or its name in any case.
     ///
     /// # Errors
-    /// [`NotFound`](ErrorCode::NotFound); [`NotSent`](ErrorCode::NotSent) with the reason, when the gateway has no line.
+    /// [`NotFound`](OperationErrorCode::NotFound); [`NotSent`](OperationErrorCode::NotSent) with the reason, when the gateway has no line.
     pub fn line(&self, text: &str) -> Result<windlass::Gateway, OperationError> {
         // The usual case: the id of a line, found without the lock of the directory.
         if let Ok(id) = GatewayId::new(text)
